@@ -1,0 +1,148 @@
+"""The journal's format: events as text in a hash chain, large artifacts as blobs beside it.
+
+Each stored event carries the SHA-256 over the one before it, its cache key and its text, so that an edited,
+dropped or re-ordered event is found. An artifact past `BLOB_FROM` bytes is taken out of its event and kept once
+under its content hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.errors import StoreError, ThemisError
+from themis.pure.events import (
+    EvaluationCompletedEvent,
+    GenerationCompletedEvent,
+    ParseCompletedEvent,
+    ReductionCompletedEvent,
+    RunEvent,
+    SelectionCompletedEvent,
+    StepCompletedEvent,
+    event_from_dict,
+)
+from themis.pure.json import FrozenDict, decode, encode
+from themis.pure.records.base import structure
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.stored import CHAIN_START, ChainHead, StoredEvent
+
+BLOB_FROM: Final = 64 * 1024
+"""Bytes from which an event's artifact is kept as a blob."""
+
+_ARTIFACTS: Final[dict[type, tuple[str, str, type]]] = {
+    GenerationCompletedEvent: ("result", "result_blob_ref", GenerationResult),
+    ReductionCompletedEvent: ("result", "result_blob_ref", ReducedCandidate),
+    ParseCompletedEvent: ("result", "result_blob_ref", ParsedOutput),
+    SelectionCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
+    EvaluationCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
+    StepCompletedEvent: ("output", "output_blob_ref", FrozenDict),
+}
+
+
+@attrs.frozen
+class Entry:
+    """An event on its way into a store: the case's number, the cache key, and the event."""
+
+    case_no: int | None
+    event: RunEvent
+    cache_key: str | None = None
+
+
+def link(head: ChainHead, entry: Entry) -> tuple[StoredEvent, dict[str, bytes]]:
+    """Encode an event and chain it to the one before; return it with the blobs it gave up."""
+    event = entry.event
+    body = encode(event)
+    blobs: dict[str, bytes] = {}
+    if len(body) >= BLOB_FROM and type(event) in _ARTIFACTS:
+        event, blobs = _without_artifact(event)
+        body = encode(event)
+    payload = body.decode()
+    digest = chain_digest(head.digest, entry.cache_key, body)
+    stored = StoredEvent(entry.case_no, event.event_type, entry.cache_key, payload, digest, head.count + 1)
+    return stored, blobs
+
+
+def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
+    """Return an event's digest."""
+    return hashlib.sha256(f"{previous}\n{cache_key or ''}\n".encode() + body).hexdigest()
+
+
+def link_all(head: ChainHead, entries: Iterable[Entry]) -> tuple[list[StoredEvent], dict[str, bytes], ChainHead]:
+    """Chain a batch of events; return them, their blobs and the new end of the chain."""
+    events: list[StoredEvent] = []
+    blobs: dict[str, bytes] = {}
+    for entry in entries:
+        stored, more = link(head, entry)
+        head = ChainHead(stored.sequence, stored.digest)
+        events.append(stored)
+        blobs.update(more)
+    return events, blobs, head
+
+
+def _without_artifact(event: RunEvent) -> tuple[RunEvent, dict[str, bytes]]:
+    field, ref_field, kind = _ARTIFACTS[type(event)]
+    artifact = getattr(event, field)
+    if artifact is None:
+        return event, {}
+    content = encode(artifact)
+    ref = hashlib.sha256(content).hexdigest()
+    empty = FrozenDict() if kind is FrozenDict else None
+    return event.evolve(**{field: empty, ref_field: ref}), {ref: content}
+
+
+BlobOf = Callable[[str], bytes]
+"""Returns the blob of a content hash."""
+
+
+def read_event(stored: StoredEvent, blob_of: BlobOf) -> RunEvent:
+    """Decode a stored event, with its blob in its place.
+
+    Raises:
+        StoreError: the event or its blob can't be read; it names the event.
+    """
+    try:
+        event = event_from_dict(decode(stored.payload))
+        return _with_artifact(event, blob_of)
+    except ThemisError as error:
+        if isinstance(error, StoreError):
+            raise
+        raise StoreError(f"event {stored.sequence} ({stored.event_type}) can't be read: {error}") from error
+    except ValueError as error:
+        raise StoreError(f"event {stored.sequence} ({stored.event_type}) is not JSON: {error}") from error
+
+
+def _with_artifact(event: RunEvent, blob_of: BlobOf) -> RunEvent:
+    names = _ARTIFACTS.get(type(event))
+    if names is None:
+        return event
+    field, ref_field, kind = names
+    ref = getattr(event, ref_field)
+    if ref is None:
+        return event
+    content = blob_of(ref)
+    if hashlib.sha256(content).hexdigest() != ref:
+        raise StoreError(f"blob {ref} does not hold what its name says; restore the store from a copy")
+    data: Any = decode(content)
+    return event.evolve(**{field: data if kind is FrozenDict else structure(data, kind), ref_field: None})
+
+
+def broken_links(events: Iterable[StoredEvent], head: ChainHead | None = None) -> Iterator[str]:
+    """Yield what is wrong with a run's chain; nothing if it is whole.
+
+    After a break the walk goes on from the digest that is stored, so that each tampering is named once.
+    """
+    previous, count = CHAIN_START, 0
+    for stored in events:
+        count += 1
+        if stored.sequence != count:
+            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) stands in its place"
+            count = stored.sequence
+        elif chain_digest(previous, stored.cache_key, stored.payload.encode()) != stored.digest:
+            yield f"event {stored.sequence} ({stored.event_type}): its content or place was changed after it was stored"
+        previous = stored.digest
+    if head is not None and (head.count, head.digest) != (count, previous):
+        yield f"event {count + 1}: missing; the run had {head.count} events and has {count}"

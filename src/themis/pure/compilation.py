@@ -1,0 +1,231 @@
+"""Compiling: from what an experiment is written with to the snapshot that everything else works from.
+
+All faults are found here, before anything is run, paid for or stored, and are reported at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from themis.pure.errors import DataError, SpecError, ThemisError, listed
+from themis.pure.fingerprints import SourceOf, component_ref
+from themis.pure.identity import case_hash, dataset_ref
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.plan import SCORED_PURELY, candidate_count
+from themis.pure.records.dataset import Dataset
+from themis.pure.records.fields import json_object, named_fields, sequence
+from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.snapshot import (
+    ComponentRef,
+    ComponentRefs,
+    DatasetRef,
+    RunIdentity,
+    RunProvenance,
+    RunSnapshot,
+)
+from themis.pure.roster import Roster, metric_family
+from themis.pure.security import refuse_secrets
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Authored:
+    """An experiment with its components resolved: everything that `compile_snapshot` reads."""
+
+    roster: Roster
+    datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
+    candidate_policy: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    generation_prompt_spec: PromptSpec | None = None
+    evaluation_prompt_spec: PromptSpec | None = None
+    judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
+
+
+def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: SourceOf) -> RunSnapshot:
+    """Compile an experiment.
+
+    Args:
+        authored: components, data and policies.
+        provenance: where and how the run is made; no part of the identity.
+        source_of: returns a component's source text.
+
+    Raises:
+        SpecError: the experiment can't be run as written; every fault at once.
+        LiteralSecretError: a credential stands in it.
+        DataError: the data can't be used: no cases, or two of one id.
+    """
+    _refuse_secrets(authored, provenance)
+    faults = [*_shape_faults(authored), *_judge_faults(authored.roster)]
+    refs: dict[int, ComponentRef] = {}
+    for component in authored.roster.all():
+        try:
+            refs[id(component)] = component_ref(component, source_of)
+        except SpecError as error:
+            faults.append(str(error))
+    if faults:
+        raise SpecError(listed("the experiment can't be run as it is written", faults))
+    component_refs = _component_refs(authored.roster, refs)
+    identity = RunIdentity(
+        dataset_refs=_dataset_refs(authored.datasets),
+        generator_ref=component_refs.generator,
+        selector_ref=component_refs.selector,
+        reducer_ref=component_refs.reducer,
+        parser_refs=component_refs.parsers,
+        metric_refs=component_refs.metrics,
+        judge_model_refs=component_refs.judge_models,
+        candidate_policy=authored.candidate_policy,
+        generation_prompt_spec=authored.generation_prompt_spec,
+        evaluation_prompt_spec=authored.evaluation_prompt_spec,
+        judge_config=authored.judge_config,
+        workflow_overrides=authored.workflow_overrides,
+        seeds=authored.seeds,
+    )
+    metrics = authored.roster.metrics
+    return RunSnapshot(
+        identity=identity,
+        provenance=provenance,
+        component_refs=component_refs,
+        datasets=authored.datasets,
+        metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
+        metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
+    )
+
+
+def _states_threshold(metric: Any) -> bool:
+    value = getattr(metric, "threshold", None)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
+    refuse_secrets(
+        {
+            "storage.parameters": provenance.storage.parameters,
+            "environment_metadata": provenance.environment_metadata,
+            "provider_metadata": provenance.provider_metadata,
+            "candidate_policy": authored.candidate_policy,
+            "judge_config": authored.judge_config,
+            "workflow_overrides": authored.workflow_overrides,
+            "generation.prompt_spec": _data(authored.generation_prompt_spec),
+            "evaluation.prompt_spec": _data(authored.evaluation_prompt_spec),
+            "metadata": {dataset.dataset_id: dataset.metadata for dataset in authored.datasets},
+        }
+    )
+
+
+def _data(spec: PromptSpec | None) -> JSONValue:
+    return None if spec is None else spec.to_dict()
+
+
+def _shape_faults(authored: Authored) -> Iterator[str]:
+    roster = authored.roster
+    if not authored.datasets:
+        yield "datasets: none given; an experiment needs at least one"
+    yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
+    yield from _twice("metrics", _ids(roster.metrics))
+    yield from _twice("judge_models", _ids(roster.judge_models))
+    if not callable(getattr(roster.generator, "generate", None)):
+        yield f"generator: {_name(roster.generator)} has no generate() method"
+    for parser in roster.parsers:
+        if not callable(getattr(parser, "parse", None)):
+            yield f"parsers: {_name(parser)} has no parse() method"
+    yield from _candidate_faults(authored)
+
+
+def _ids(components: Iterable[Any]) -> Iterator[str]:
+    return (str(getattr(component, "component_id", "")) for component in components)
+
+
+def _name(component: Any) -> str:
+    return str(getattr(component, "component_id", None) or type(component).__name__)
+
+
+def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1 and name:
+            yield f"{what}: {name!r} is there {count} times; ids must differ"
+
+
+def _candidate_faults(authored: Authored) -> Iterator[str]:
+    try:
+        count = candidate_count(authored.candidate_policy)
+    except SpecError as error:
+        yield str(error)
+        return
+    roster = authored.roster
+    if count > 1 and roster.reducer is None and roster.selector is None:
+        yield (
+            f"candidate_policy asks for {count} candidates a case, and nothing makes one answer of them: give a "
+            "reducer (such as builtin/majority_vote) or a selector (such as builtin/best_of_n)"
+        )
+    if authored.seeds and len(authored.seeds) != count:
+        yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
+
+
+def _judge_faults(roster: Roster) -> Iterator[str]:
+    judged = [_name(roster.selector)] if hasattr(roster.selector, "build_workflow") else []
+    for metric in roster.metrics:
+        try:
+            if metric_family(metric) not in SCORED_PURELY:
+                judged.append(_name(metric))
+        except SpecError as error:
+            yield f"metrics: {error}"
+    if judged and not roster.judge_models:
+        yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
+    for judge in roster.judge_models:
+        if not callable(getattr(judge, "judge", None)):
+            yield f"judge_models: {_name(judge)} has no judge() method"
+
+
+def _component_refs(roster: Roster, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
+    def of(components: Sequence[Any]) -> list[ComponentRef]:
+        return [refs[id(component)] for component in components]
+
+    return ComponentRefs(
+        generator=refs[id(roster.generator)],
+        selector=refs[id(roster.selector)] if roster.selector is not None else None,
+        reducer=refs[id(roster.reducer)] if roster.reducer is not None else None,
+        parsers=of(roster.parsers),
+        metrics=of(roster.metrics),
+        judge_models=of(roster.judge_models),
+    )
+
+
+def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
+    """Name each dataset, in one pass over its cases; refuse empty ones and case ids that come twice."""
+    refs, faults = [], []
+    for dataset in datasets:
+        try:
+            refs.append(dataset_ref(dataset, _distinct_hashes(dataset)))
+            if not len(dataset.cases):
+                faults.append(f"{dataset.dataset_id}: the dataset has no cases")
+        except ThemisError as error:
+            faults.append(f"{dataset.dataset_id}: {error}")
+    if faults:
+        raise DataError(listed("the data can't be used", faults))
+    return refs
+
+
+def _distinct_hashes(dataset: Dataset) -> Iterator[str]:
+    # Hashes of ids, not ids: a million cases then need some 40 MB less. A clash of hashes is looked into.
+    seen: set[int] = set()
+    for number, case in enumerate(dataset.cases):
+        mark = hash(case.case_id)
+        if mark in seen:
+            _refuse_twin(dataset, number, case.case_id)
+        seen.add(mark)
+        yield case_hash(case)
+
+
+def _refuse_twin(dataset: Dataset, number: int, case_id: str) -> None:
+    for earlier, case in enumerate(dataset.cases):
+        if earlier >= number:
+            return
+        if case.case_id == case_id:
+            raise DataError(
+                f"case id {case_id!r} is there twice, as cases {earlier + 1} and {number + 1}; "
+                "ids must differ within a dataset"
+            )

@@ -1,0 +1,209 @@
+"""Components from plain functions: `@generator`, `@parser`, `@reducer`, `@metric`.
+
+A decorated function stays callable as before, with its types; the component around it takes its id from the
+function's name, and its fingerprint from the function's code. What the function returns may be a plain value:
+the decorator wraps it into the record that the stage needs.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from returns.result import Result
+
+from themis.pure.errors import SpecError
+from themis.pure.json import JSONValue
+from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.scoring import Score, ScoreError
+
+P = ParamSpec("P")
+R_co = TypeVar("R_co", covariant=True)
+
+Generated = GenerationResult | JSONValue
+Scored = Score | ScoreError | Result[Score, ScoreError] | float | int | bool
+
+
+class FunctionComponent(Generic[P, R_co]):
+    """A plain function in a component's place.
+
+    Attributes:
+        component_id: the function's name, unless stated.
+        version: stated, or empty.
+        function: the function itself.
+    """
+
+    def __init__(self, function: Callable[P, R_co], component_id: str | None, version: str) -> None:
+        name = component_id if component_id is not None else getattr(function, "__name__", "")
+        if not name or name == "<lambda>":
+            raise SpecError("a lambda has no name to be its component_id: write component_id=..., or use def")
+        self.component_id = name
+        self.version = version
+        self.function = function
+        self._takes = _positional(function)
+        functools.update_wrapper(cast(Any, self), function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
+        """Call the function as it was written."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.component_id}>"
+
+    def _call(self, *args: Any) -> Any:
+        """Call the function with as many of the stage's arguments as it takes."""
+        call = cast(Callable[..., Any], self.function)
+        return call(*args[: self._takes])
+
+
+def _positional(function: Callable[..., Any]) -> int:
+    kinds = [p.kind for p in inspect.signature(function).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return 99
+    taken = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in taken for kind in kinds)
+
+
+class FunctionGenerator(FunctionComponent[P, R_co]):
+    """A generator made of `function(case, ctx)` or `function(case)`; it may be async."""
+
+    def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:
+        """Return one candidate; a value that is no `GenerationResult` becomes its final output."""
+        value = self._call(case, ctx)
+        return _later(value, ctx) if inspect.isawaitable(value) else _generation(value, ctx)
+
+
+class AsyncFunctionGenerator(FunctionGenerator[P, R_co]):
+    """The same for an `async def`: runs on the event loop, without a thread."""
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        """Return one candidate."""
+        return _generation(await self._call(case, ctx), ctx)
+
+
+async def _later(value: Awaitable[Any], ctx: GenerateContext) -> GenerationResult:
+    return _generation(await value, ctx)
+
+
+def _generation(value: Any, ctx: GenerateContext) -> GenerationResult:
+    if isinstance(value, GenerationResult):
+        return value
+    return GenerationResult(candidate_id=ctx.candidate_id, final_output=value)
+
+
+class FunctionParser(FunctionComponent[P, R_co]):
+    """A parser made of `function(candidate, ctx)` or `function(candidate)`."""
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return what was found; a value that is no `ParsedOutput` becomes its value."""
+        value = self._call(candidate, ctx)
+        return value if isinstance(value, ParsedOutput) else ParsedOutput(value=value)
+
+
+class FunctionReducer(FunctionComponent[P, R_co]):
+    """A reducer made of `function(candidates, ctx)` or `function(candidates)`; it may be async."""
+
+    def reduce(
+        self, candidates: Sequence[GenerationResult], ctx: ReduceContext
+    ) -> ReducedCandidate | Awaitable[ReducedCandidate]:
+        """Return the one answer; a value that is no `ReducedCandidate` becomes its final output."""
+        value = self._call(candidates, ctx)
+        return self._later(value, candidates) if inspect.isawaitable(value) else self._reduced(value, candidates)
+
+    async def _later(self, value: Awaitable[Any], candidates: Sequence[GenerationResult]) -> ReducedCandidate:
+        return self._reduced(await value, candidates)
+
+    def _reduced(self, value: Any, candidates: Sequence[GenerationResult]) -> ReducedCandidate:
+        if isinstance(value, ReducedCandidate):
+            return value
+        output = value.final_output if isinstance(value, GenerationResult) else value
+        sources = tuple(candidate.candidate_id for candidate in candidates)
+        name = value.candidate_id if isinstance(value, GenerationResult) else sources[0]
+        return ReducedCandidate(candidate_id=name, source_candidate_ids=sources, final_output=output)
+
+
+class FunctionMetric(FunctionComponent[P, R_co]):
+    """A pure metric made of `function(parsed, case, ctx)`, or of its first two or one arguments."""
+
+    metric_family = "pure"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Return a score; a number or a bool becomes its value."""
+        value = self._call(parsed, case, ctx)
+        if isinstance(value, bool | int | float):
+            return Score(metric_id=self.component_id, value=float(value))
+        return cast(Score, value)
+
+
+@overload
+def generator(function: Callable[P, R_co], /) -> FunctionGenerator[P, R_co]: ...
+@overload
+def generator(
+    *, component_id: str | None = None, version: str = ""
+) -> Callable[[Callable[P, R_co]], FunctionGenerator[P, R_co]]: ...
+def generator(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
+    """Make a generator of a function that takes a case, and the context if it wants it.
+
+    >>> @generator
+    ... def shout(case: Case) -> str:
+    ...     return str(case.input).upper()
+    >>> shout.component_id, shout(Case(case_id="1", input="hi"))
+    ('shout', 'HI')
+    """
+
+    def make(function: Callable[..., Any]) -> Any:
+        kind = AsyncFunctionGenerator if inspect.iscoroutinefunction(function) else FunctionGenerator
+        return kind(function, component_id, version)
+
+    return make if function is None else make(function)
+
+
+@overload
+def parser(function: Callable[P, R_co], /) -> FunctionParser[P, R_co]: ...
+@overload
+def parser(
+    *, component_id: str | None = None, version: str = ""
+) -> Callable[[Callable[P, R_co]], FunctionParser[P, R_co]]: ...
+def parser(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
+    """Make a parser of a function that takes a reduced candidate, and the context if it wants it."""
+    make = functools.partial(_make, FunctionParser, component_id, version)
+    return make if function is None else make(function)
+
+
+@overload
+def reducer(function: Callable[P, R_co], /) -> FunctionReducer[P, R_co]: ...
+@overload
+def reducer(
+    *, component_id: str | None = None, version: str = ""
+) -> Callable[[Callable[P, R_co]], FunctionReducer[P, R_co]]: ...
+def reducer(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
+    """Make a reducer of a function that takes candidates, and the context if it wants it."""
+    make = functools.partial(_make, FunctionReducer, component_id, version)
+    return make if function is None else make(function)
+
+
+@overload
+def metric(function: Callable[P, R_co], /) -> FunctionMetric[P, R_co]: ...
+@overload
+def metric(
+    *, component_id: str | None = None, version: str = ""
+) -> Callable[[Callable[P, R_co]], FunctionMetric[P, R_co]]: ...
+def metric(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
+    """Make a pure metric of a function that takes the parsed output, the case and the context, as many as it wants.
+
+    >>> @metric
+    ... def short(parsed: ParsedOutput) -> bool:
+    ...     return len(str(parsed.value)) < 10
+    >>> short(ParsedOutput(value="yes"))
+    True
+    """
+    make = functools.partial(_make, FunctionMetric, component_id, version)
+    return make if function is None else make(function)
+
+
+def _make(kind: Any, component_id: str | None, version: str, function: Callable[..., Any]) -> Any:
+    return kind(function, component_id, version)

@@ -1,0 +1,119 @@
+"""Every exception that Themis raises on purpose.
+
+    ThemisError
+    ├── JSONValueError (ValueError)           a value that JSON can't hold (in `themis.pure.json`)
+    ├── InvalidRecordError (ValueError)       a record's fields are wrong; every fault with its path
+    ├── SpecError (ValueError)                an experiment, config or component can't be run as written
+    │   ├── UnknownComponentError             no builtin, model string or import path of that name
+    │   ├── WorkflowBuildError                a metric can't build its judge workflow
+    │   ├── LiteralSecretError                a credential stands in a config instead of the environment
+    │   └── MissingExtraError                 a feature needs an optional dependency
+    ├── DataError (ValueError)                a dataset, bundle or file can't be read as what it should be
+    ├── StoreError                            a store can't be opened, read or written
+    │   ├── RunNotFoundError (LookupError)    no run of that id in the store
+    │   ├── RunExistsError                    the run is stored already and the policy refuses to touch it
+    │   ├── RunLockedError                    another process is writing the run
+    │   └── SchemaVersionError                the store was written by a newer Themis
+    ├── RunningLoopError (RuntimeError)       a sync entry point was called inside a running event loop
+    └── CallError                             a model call, sandbox run or component failed (see `themis.pure.calls`)
+
+An error says what is wrong, where, what was found and what to do next. Faults of one input are reported all
+at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class ThemisError(Exception):
+    """The base of every exception that Themis raises on purpose."""
+
+
+class InvalidRecordError(ThemisError, ValueError):
+    """A record's fields are wrong.
+
+    Attributes:
+        faults: one line per fault, each starting with the path of the field.
+    """
+
+    def __init__(self, record: str, faults: Sequence[str]) -> None:
+        self.record = record
+        self.faults = tuple(faults)
+        super().__init__(listed(f"{record} is not valid", self.faults))
+
+    def __reduce__(self) -> tuple[type[InvalidRecordError], tuple[str, tuple[str, ...]]]:
+        return type(self), (self.record, self.faults)
+
+
+class SpecError(ThemisError, ValueError):
+    """An experiment, config or component can't be run as it is written."""
+
+
+class UnknownComponentError(SpecError):
+    """No builtin component, model string or import path has this name."""
+
+
+class WorkflowBuildError(SpecError):
+    """A metric can't build a valid judge workflow from what it was given."""
+
+
+class LiteralSecretError(SpecError):
+    """A credential stands in a config; it belongs into the environment."""
+
+
+class MissingExtraError(SpecError):
+    """A feature needs an optional dependency that is not installed."""
+
+
+class DataError(ThemisError, ValueError):
+    """A dataset, bundle or file can't be read as what it should be."""
+
+
+class StoreError(ThemisError):
+    """A store can't be opened, read or written."""
+
+
+class RunNotFoundError(StoreError, LookupError):
+    """The store holds no run of that id."""
+
+
+class RunExistsError(StoreError):
+    """The run is stored already, and the policy refuses to touch it."""
+
+
+class RunLockedError(StoreError):
+    """Another process is writing this run."""
+
+
+class SchemaVersionError(StoreError):
+    """The store or record was written by a newer Themis than this one."""
+
+
+class RunningLoopError(ThemisError, RuntimeError):
+    """A synchronous entry point was called inside a running event loop."""
+
+
+class CallError(ThemisError):
+    """A model call, a sandbox run or a component failed."""
+
+
+def listed(headline: str, faults: Sequence[str]) -> str:
+    """Join faults into one message: on one line if there is one, else one a line."""
+    if len(faults) == 1:
+        return f"{headline}: {faults[0]}"
+    return "\n".join([f"{headline}; {len(faults)} problems:", *(f"  - {fault}" for fault in faults)])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error about an unknown name: the nearest known ones, or all if they are few.
+
+    >>> nearest("builtin/exact_mach", ["builtin/exact_match", "builtin/f1"])
+    'did you mean builtin/exact_match?'
+    """
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    return f"known names: {', '.join(names[:40])}"

@@ -1,0 +1,303 @@
+"""The event family: all that ever happens to a run.
+
+A run is the sequence of its events; everything else about it (state, results, timelines) is folded from them.
+Events are plain records: they say what happened, never what comes next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import attrs
+
+from themis.pure.errors import InvalidRecordError, SchemaVersionError, nearest
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import json_object, json_objects, named_fields, texts
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.scoring import Score, ScoreError
+
+SCHEMA_VERSION: Final = 1
+"""The version of the event records. A newer one is refused, never half-read."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunEvent(HashableModel):
+    """Something that happened to a run; `occurred_at` is an aware time in UTC."""
+
+    run_id: str
+    occurred_at: datetime
+    schema_version: int = SCHEMA_VERSION
+    event_type: str = ""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class CaseRunEvent(RunEvent):
+    """Something that happened to one case of a run."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class FailedEvent(CaseRunEvent):
+    """A step that failed: what the error was, and where it came from.
+
+    Attributes:
+        component_id: the component that failed.
+        error_type: the exception's class.
+        error_message: what it said.
+        traceback_digest: SHA-256 of the frames' function names, so that equal failures can be counted.
+        retry_history: the tries that came before, each with reason and delay.
+        retryable: whether the failure was of a kind that may pass by itself.
+    """
+
+    error_message: str
+    component_id: str = ""
+    error_type: str = ""
+    traceback_digest: str = ""
+    retryable: bool = False
+    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+
+
+# --- the run ----------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunStartedEvent(RunEvent):
+    """An attempt at the run began."""
+
+    event_type: Literal["run_started"] = "run_started"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunCompletedEvent(RunEvent):
+    """An attempt went through all cases, up to and with `completed_through_stage`."""
+
+    completed_through_stage: str
+    event_type: Literal["run_completed"] = "run_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunFailedEvent(RunEvent):
+    """An attempt ended before it went through all cases."""
+
+    error_message: str
+    event_type: Literal["run_failed"] = "run_failed"
+
+
+# --- the stages of a case ---------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerationCompletedEvent(CaseRunEvent):
+    """A generator returned a candidate; a large result stands in the blob that `result_blob_ref` names."""
+
+    candidate_id: str
+    candidate_index: int
+    seed: int | None = None
+    provider_key: str | None = None
+    result: GenerationResult | None
+    result_blob_ref: str | None = None
+    cache_hit: bool = False
+    source_run_id: str | None = None
+    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+    event_type: Literal["generation_completed"] = "generation_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerationFailedEvent(FailedEvent):
+    """A generator failed for a candidate, after its retries."""
+
+    candidate_id: str
+    candidate_index: int
+    event_type: Literal["generation_failed"] = "generation_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class SelectionCompletedEvent(CaseRunEvent):
+    """A selector chose candidates, by their ids and in its order."""
+
+    candidate_ids: tuple[str, ...] = attrs.field(converter=texts)
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    execution: EvaluationExecution | None = None
+    execution_blob_ref: str | None = None
+    event_type: Literal["selection_completed"] = "selection_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class SelectionFailedEvent(FailedEvent):
+    """A selector failed."""
+
+    event_type: Literal["selection_failed"] = "selection_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ReductionCompletedEvent(CaseRunEvent):
+    """The candidates were reduced to one."""
+
+    candidate_id: str
+    source_candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    result: ReducedCandidate | None
+    result_blob_ref: str | None = None
+    cache_hit: bool = False
+    source_run_id: str | None = None
+    event_type: Literal["reduction_completed"] = "reduction_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ReductionFailedEvent(FailedEvent):
+    """A reducer failed."""
+
+    event_type: Literal["reduction_failed"] = "reduction_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ParseCompletedEvent(CaseRunEvent):
+    """A parser read the answer; `parser_id` names the one of the chain that won."""
+
+    candidate_id: str
+    parser_id: str = ""
+    result: ParsedOutput | None
+    result_blob_ref: str | None = None
+    cache_hit: bool = False
+    source_run_id: str | None = None
+    event_type: Literal["parse_completed"] = "parse_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ParseFailedEvent(FailedEvent):
+    """Every parser of the chain failed."""
+
+    candidate_id: str
+    event_type: Literal["parse_failed"] = "parse_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ScoreCompletedEvent(CaseRunEvent):
+    """A pure metric made a score."""
+
+    candidate_id: str
+    metric_id: str
+    score: Score
+    cache_hit: bool = False
+    source_run_id: str | None = None
+    event_type: Literal["score_completed"] = "score_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ScoreFailedEvent(CaseRunEvent):
+    """A pure metric made no score, and says why."""
+
+    candidate_id: str
+    metric_id: str
+    error: ScoreError
+    event_type: Literal["score_failed"] = "score_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvaluationCompletedEvent(CaseRunEvent):
+    """A metric's workflow (judges, or a sandbox) went through, perhaps with failures inside."""
+
+    candidate_id: str
+    metric_id: str
+    execution: EvaluationExecution | None
+    execution_blob_ref: str | None = None
+    event_type: Literal["evaluation_completed"] = "evaluation_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvaluationFailedEvent(FailedEvent):
+    """A metric's workflow could not be built, or came to nothing."""
+
+    candidate_id: str
+    metric_id: str
+    event_type: Literal["evaluation_failed"] = "evaluation_failed"
+
+
+# --- the steps of a workflow ------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StepEvent(CaseRunEvent):
+    """A step of a workflow: a judge call or a sandbox run."""
+
+    workflow_id: str
+    step_id: str
+    step_type: str
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StepStartedEvent(StepEvent):
+    """A workflow's step began."""
+
+    event_type: Literal["step_started"] = "step_started"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StepCompletedEvent(StepEvent):
+    """A workflow's step ended; `output` is what came back, so that nothing paid for is asked twice."""
+
+    output: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    output_blob_ref: str | None = None
+    cache_hit: bool = False
+    source_run_id: str | None = None
+    event_type: Literal["step_completed"] = "step_completed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StepFailedEvent(StepEvent):
+    """A workflow's step failed, after its retries."""
+
+    error_message: str
+    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+    event_type: Literal["step_failed"] = "step_failed"
+
+
+EVENT_TYPES: Final[Mapping[str, type[RunEvent]]] = {
+    str(attrs.fields(kind).event_type.default): kind
+    for kind in (
+        RunStartedEvent,
+        RunCompletedEvent,
+        RunFailedEvent,
+        GenerationCompletedEvent,
+        GenerationFailedEvent,
+        SelectionCompletedEvent,
+        SelectionFailedEvent,
+        ReductionCompletedEvent,
+        ReductionFailedEvent,
+        ParseCompletedEvent,
+        ParseFailedEvent,
+        ScoreCompletedEvent,
+        ScoreFailedEvent,
+        EvaluationCompletedEvent,
+        EvaluationFailedEvent,
+        StepStartedEvent,
+        StepCompletedEvent,
+        StepFailedEvent,
+    )
+}
+
+
+def event_from_dict(payload: Mapping[str, Any]) -> RunEvent:
+    """Read any event back from its plain data.
+
+    Raises:
+        SchemaVersionError: a newer Themis wrote the event.
+        InvalidRecordError: the type is unknown, or fields are missing, unknown or of the wrong type.
+    """
+    version = payload.get("schema_version")
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"event of schema version {version}; this Themis reads up to {SCHEMA_VERSION}: upgrade it to read the run"
+        )
+    name = payload.get("event_type")
+    kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise InvalidRecordError("event", [f"event_type: {name!r} is unknown; {nearest(str(name), EVENT_TYPES)}"])
+    return kind.from_dict(payload)

@@ -1,0 +1,174 @@
+"""Planning: from a snapshot to what has to be done, lazily, one case at a time.
+
+A plan knows the shape of a run (how many candidates, which stages, which metrics) and its cases in order. It
+knows nothing of what was done already: that is the state's business.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, get_args
+
+import attrs
+
+from themis.pure.errors import SpecError, nearest
+from themis.pure.identity import candidate_id, case_key, derive_seed, generation_key
+from themis.pure.json import JSONValue, encode
+from themis.pure.records.dataset import Case
+from themis.pure.records.results import GenerationWorkItem
+from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
+
+Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
+UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
+STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
+
+COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
+SCORED_PURELY: Final = frozenset({"pure", "execution"})
+"""Metric families of stage `score`; the others judge."""
+
+
+def candidate_count(policy: Mapping[str, JSONValue]) -> int:
+    """Return how many candidates a policy asks for: the largest of its counts, at least 1.
+
+    Raises:
+        SpecError: an unknown policy, or a count that is no positive whole number; all at once.
+
+    >>> candidate_count({"num_samples": 4, "pass_k": 8})
+    8
+    """
+    faults = []
+    for name, count in policy.items():
+        if name not in COUNT_POLICIES:
+            faults.append(f"candidate_policy.{name}: unknown; {nearest(name, COUNT_POLICIES)}")
+        elif isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            faults.append(f"candidate_policy.{name}: a whole number from 1 up expected, found {count!r}")
+    if faults:
+        raise SpecError("; ".join(faults))
+    return max((int(count) for count in policy.values()), default=1)  # type: ignore[arg-type]  # checked above
+
+
+@attrs.frozen
+class MetricSlot:
+    """One metric of a run: its id, its family, and the hash that names its code."""
+
+    metric_id: str
+    family: str
+    fingerprint: str
+
+
+@attrs.frozen(kw_only=True)
+class RunPlan:
+    """The shape of a run: everything about it that is the same for each of its cases."""
+
+    run_id: str
+    generator: ComponentRef
+    candidate_count: int
+    seeds: tuple[int, ...]
+    selects: bool
+    metrics: tuple[MetricSlot, ...]
+    until_stage: UntilStage
+
+    @functools.cached_property
+    def last(self) -> int:
+        """The position of the last stage to do, in `STAGE_ORDER`."""
+        return STAGE_ORDER.index(self.until_stage)
+
+
+def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPlan:
+    """Return the shape of a run.
+
+    Raises:
+        SpecError: `until_stage` is no stage.
+    """
+    if until_stage not in get_args(UntilStage):
+        raise SpecError(f"until_stage: {until_stage!r} is no stage; {nearest(str(until_stage), get_args(UntilStage))}")
+    identity = snapshot.identity
+    return RunPlan(
+        run_id=snapshot.run_id,
+        generator=identity.generator_ref,
+        candidate_count=candidate_count(identity.candidate_policy),
+        seeds=identity.seeds,
+        selects=identity.selector_ref is not None,
+        metrics=metric_slots(snapshot),
+        until_stage=until_stage,
+    )
+
+
+def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
+    """Return a run's metrics with their families."""
+    refs = snapshot.identity.metric_refs
+    return tuple(
+        MetricSlot(ref.component_id, snapshot.metric_kinds.get(ref.component_id, "pure"), ref.fingerprint)
+        for ref in refs
+    )
+
+
+@attrs.frozen
+class CaseItem:
+    """A case with its place in the run: `case_no` counts through all datasets, from 0."""
+
+    case: Case
+    case_no: int
+    dataset_id: str
+    case_key: str
+    dataset_metadata: Mapping[str, str]
+
+
+def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
+    """Yield a run's cases in plan order, reading lazy datasets as it goes."""
+    number = 0
+    for dataset in snapshot.datasets:
+        dataset_id, metadata = dataset.dataset_id, dataset.metadata
+        for case in dataset.cases:
+            yield CaseItem(case, number, dataset_id, case_key(dataset_id, case.case_id), metadata)
+            number += 1
+
+
+def total_cases(snapshot: RunSnapshot) -> int:
+    """Return how many cases a run has."""
+    return sum(len(dataset.cases) for dataset in snapshot.datasets)
+
+
+def request_bytes(identity: RunIdentity, case: Case, request: JSONValue | None = None) -> bytes:
+    """Return all that a generator reads of a case, as bytes to hash.
+
+    A generator that renders its request says what it reads; of any other it must be assumed that it reads the
+    whole case.
+    """
+    if request is not None:
+        return b"request" + encode(request)
+    return encode({"case": case, "prompt": identity.generation_prompt_spec})
+
+
+def seed_of(plan: RunPlan, generation: str, index: int) -> int:
+    """Return the seed of a candidate: the explicit one, or one derived from the generation and the index."""
+    return plan.seeds[index] if plan.seeds else derive_seed(generation, index)
+
+
+def work_items(snapshot: RunSnapshot) -> Iterator[GenerationWorkItem]:
+    """Yield every candidate that a run generates, lazily and in order.
+
+    The seeds are those of a generator that renders no request of its own.
+    """
+    plan = make_plan(snapshot)
+    for item in case_items(snapshot):
+        generation = generation_key(plan.generator, request_bytes(snapshot.identity, item.case))
+        for index in range(plan.candidate_count):
+            yield GenerationWorkItem(
+                run_id=plan.run_id,
+                dataset_id=item.dataset_id,
+                case=item.case,
+                case_id=item.case.case_id,
+                case_key=item.case_key,
+                candidate_index=index,
+                candidate_id=candidate_id(item.case.case_id, index),
+                seed=seed_of(plan, generation, index),
+            )
+
+
+def shard(snapshot: RunSnapshot, index: int, count: int) -> Iterator[CaseItem]:
+    """Yield the cases of one of `count` shards: every `count`-th, from the `index`-th on."""
+    if not 0 <= index < count:
+        raise SpecError(f"shard {index} of {count}: the index runs from 0 to {count - 1}")
+    return (item for item in case_items(snapshot) if item.case_no % count == index)

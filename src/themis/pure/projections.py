@@ -1,0 +1,406 @@
+"""Projections: views of a run, computed from its state on demand, never per event.
+
+Every one is linear in what it reads. Law 11 lives here: each metric has exactly one row per planned case, which
+is correct, incorrect or an error; means are over scored rows only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
+from themis.pure.json import FrozenDict, encode
+from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.records.generation import TRANSPORT, GenerationResult
+from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
+from themis.pure.records.results import (
+    BenchmarkResult,
+    BenchmarkScoreRow,
+    CaseResult,
+    ErrorCategory,
+    EvaluationFailure,
+    GenerationFailure,
+    Outcome,
+    ProgressSnapshot,
+    StageError,
+    TimelineEntry,
+    TimelineView,
+    TracedItem,
+    TraceView,
+)
+from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.stages.judge import execution_score
+from themis.pure.state import CaseState, has_failures, new_state
+
+CORRECT_FROM: Final = 1.0
+"""The value from which a score counts as correct, where the metric states no threshold of its own."""
+
+NOT_REACHED: Final = "the run has not come to this stage"
+
+
+@attrs.frozen
+class Threshold:
+    """From which value a metric's score counts as correct."""
+
+    by_metric: Mapping[str, float] = attrs.field(factory=FrozenDict)
+
+    def outcome(self, score: Score) -> Outcome:
+        """Return `correct` or `incorrect`."""
+        return "correct" if score.value >= self.by_metric.get(score.metric_id, CORRECT_FROM) else "incorrect"
+
+
+# --- cases ------------------------------------------------------------------------------------------------
+
+
+def state_of(item: CaseItem, states: Mapping[str, CaseState]) -> CaseState:
+    """Return the state of a case; one that nothing has happened to yet has an empty state."""
+    return states.get(item.case_key) or new_state(item.case.case_id, item.dataset_id, item.case_key)
+
+
+def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
+    """Return everything that became of one case."""
+    order = [metric.metric_id for metric in metrics]
+    scores: list[Score | ScoreError] = []
+    for name in order:
+        outcome = _score_of(state, name)
+        if outcome is not None:
+            scores.append(outcome)
+    return CaseResult(
+        case_id=state.case_id,
+        dataset_id=state.dataset_id,
+        case_key=state.case_key,
+        generated_candidates=tuple(state.candidates[i] for i in sorted(state.candidates)),
+        generation_failures=tuple(
+            GenerationFailure(
+                candidate_id=failure.candidate_id,
+                candidate_index=index,
+                error_message=failure.error_message,
+                error_type=failure.error_type,
+                component_id=failure.component_id,
+                retry_history=failure.retry_history,
+            )
+            for index, failure in sorted(state.generation_failures.items())
+        ),
+        selected_candidate_ids=state.selection.candidate_ids if state.selection else None,
+        reduced_candidate=state.reduced,
+        reduction_error=_stage_error(state.selection_failure or state.reduction_failure),
+        parsed_output=state.parsed,
+        parser_id=state.parser_id,
+        parse_error=_stage_error(state.parse_failure),
+        evaluation_executions=tuple(state.executions[name] for name in order if name in state.executions),
+        evaluation_failures=tuple(
+            EvaluationFailure(metric_id=name, error_message=failure.error_message, error_type=failure.error_type)
+            for name in order
+            if (failure := state.evaluation_failures.get(name)) is not None
+        ),
+        scores=tuple(scores),
+    )
+
+
+def _stage_error(failure: FailedEvent | None) -> StageError | None:
+    if failure is None:
+        return None
+    return StageError(
+        error_message=failure.error_message, error_type=failure.error_type, component_id=failure.component_id
+    )
+
+
+def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
+    if metric_id in state.scores:
+        return state.scores[metric_id]
+    if metric_id in state.score_failures:
+        return state.score_failures[metric_id]
+    if metric_id in state.executions:
+        return execution_score(state.executions[metric_id], metric_id)
+    return None
+
+
+# --- score rows -------------------------------------------------------------------------------------------
+
+
+def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Threshold) -> Iterator[BenchmarkScoreRow]:
+    """Yield one row per metric: a value, or the error that stands in its place."""
+    upstream = _upstream_error(state)
+    for metric in metrics:
+        name = metric.metric_id
+        outcome = _score_of(state, name) if upstream is None else None
+        if isinstance(outcome, Score):
+            yield _scored_row(state, outcome, threshold)
+        else:
+            category, message = upstream or _metric_error(state, name, outcome)
+            details = outcome.details if outcome is not None else FrozenDict()
+            yield _error_row(state, name, category, message, details)
+
+
+def _scored_row(state: CaseState, score: Score, threshold: Threshold) -> BenchmarkScoreRow:
+    return BenchmarkScoreRow(
+        case_id=state.case_id,
+        dataset_id=state.dataset_id,
+        case_key=state.case_key,
+        metric_id=score.metric_id,
+        value=score.value,
+        candidate_id=state.reduced.candidate_id if state.reduced else None,
+        outcome=threshold.outcome(score),
+        details=score.details,
+    )
+
+
+def _error_row(
+    state: CaseState, metric_id: str, category: ErrorCategory, message: str, details: Mapping[str, Any]
+) -> BenchmarkScoreRow:
+    return BenchmarkScoreRow(
+        case_id=state.case_id,
+        dataset_id=state.dataset_id,
+        case_key=state.case_key,
+        metric_id=metric_id,
+        candidate_id=state.reduced.candidate_id if state.reduced else None,
+        outcome="error",
+        error_category=category,
+        error_message=message,
+        details=details,
+    )
+
+
+def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
+    """Return the error that keeps every metric of the case from scoring, if there is one."""
+    if state.generation_failures:
+        return "generation_failure", next(iter(state.generation_failures.values())).error_message
+    failure = state.selection_failure or state.reduction_failure
+    if failure is not None:
+        return "reduction_failure", failure.error_message
+    if state.parse_failure is not None:
+        return "parse_failure", state.parse_failure.error_message
+    if not state.candidates:
+        return "generation_failure", NOT_REACHED
+    if state.reduced is None:
+        return "reduction_failure", NOT_REACHED
+    parsed = state.parsed
+    if parsed is None:
+        return "parse_failure", NOT_REACHED
+    if parsed.metadata.get("invalid") is True:
+        return "parse_invalid", str(parsed.metadata.get("reason", "the parser marked the answer as unusable"))
+    if parsed.value is None:
+        return "parse_null", str(parsed.metadata.get("reason", "the parser found nothing in the answer"))
+    return None
+
+
+def _metric_error(state: CaseState, metric_id: str, outcome: ScoreError | None) -> tuple[ErrorCategory, str]:
+    failure = state.evaluation_failures.get(metric_id)
+    if failure is not None:
+        return "evaluation_failure", failure.error_message
+    if outcome is None:
+        return "score_failure", NOT_REACHED
+    if metric_id in state.executions:
+        return "evaluation_partial_failure", outcome.reason
+    return "score_failure", outcome.reason
+
+
+# --- tallies ----------------------------------------------------------------------------------------------
+
+
+@attrs.define
+class _Tally:
+    total: float = 0.0
+    compensation: float = 0.0
+    scored: int = 0
+    outcomes: Counter[str] = attrs.field(factory=Counter)
+    errors: Counter[str] = attrs.field(factory=Counter)
+
+    def add(self, row: BenchmarkScoreRow) -> None:
+        self.outcomes[row.outcome] += 1
+        if row.error_category is not None:
+            self.errors[row.error_category] += 1
+        if row.value is not None:
+            self.scored += 1
+            # Neumaier's compensated sum (ZAMM 54, 1974): a mean must not depend on the order of a million rows.
+            total = self.total + row.value
+            big, small = (self.total, row.value) if abs(self.total) >= abs(row.value) else (row.value, self.total)
+            self.compensation += (big - total) + small
+            self.total = total
+
+    def mean(self) -> float:
+        return (self.total + self.compensation) / self.scored
+
+
+@attrs.define
+class Tallies:
+    """Running counts and means over score rows, one pass, constant memory."""
+
+    metrics: tuple[MetricSlot, ...]
+    threshold: Threshold = attrs.field(factory=Threshold)
+    cases: int = 0
+    failed: int = 0
+    _by_metric: dict[str, _Tally] = attrs.field(factory=lambda: defaultdict(_Tally), init=False)
+
+    def add(self, state: CaseState) -> None:
+        """Count one case."""
+        rows = list(score_rows(self.metrics, state, self.threshold))
+        self.cases += 1
+        self.failed += any(row.outcome == "error" for row in rows) or has_failures(state)
+        for row in rows:
+            self._by_metric[row.metric_id].add(row)
+
+    def progress(self) -> ProgressSnapshot:
+        """Return how many cases went through, and how many with an error."""
+        return ProgressSnapshot(
+            total_cases=self.cases, completed_cases=self.cases - self.failed, failed_cases=self.failed
+        )
+
+    def result(self, run_id: str, dataset_ids: Iterable[str], rows: Any = ()) -> BenchmarkResult:
+        """Return the counts and means as a record."""
+        tallies = {metric.metric_id: self._by_metric[metric.metric_id] for metric in self.metrics}
+        return BenchmarkResult(
+            run_id=run_id,
+            dataset_ids=dataset_ids,
+            metric_ids=tuple(tallies),
+            total_cases=self.cases,
+            completed_cases=self.cases - self.failed,
+            failed_cases=self.failed,
+            score_rows=rows,
+            metric_means={name: tally.mean() for name, tally in tallies.items() if tally.scored},
+            outcome_counts={
+                name: {outcome: tally.outcomes[outcome] for outcome in ("correct", "incorrect", "error")}
+                for name, tally in tallies.items()
+            },
+            error_counts={name: dict(sorted(tally.errors.items())) for name, tally in tallies.items()},
+        )
+
+
+def benchmark_result(
+    run_id: str,
+    metrics: tuple[MetricSlot, ...],
+    dataset_ids: Iterable[str],
+    states: Iterable[CaseState],
+    threshold: Threshold | None = None,
+) -> BenchmarkResult:
+    """Return a run's scores as numbers, its rows included: for runs that fit into memory."""
+    threshold = threshold or Threshold()
+    tallies = Tallies(metrics, threshold)
+    rows: list[BenchmarkScoreRow] = []
+    for state in states:
+        tallies.add(state)
+        rows.extend(score_rows(metrics, state, threshold))
+    return tallies.result(run_id, dataset_ids, tuple(rows))
+
+
+# --- the digest -------------------------------------------------------------------------------------------
+
+
+class Digest:
+    """Law 4's digest: all results of a run, in plan order, without times, latencies and transport facts."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256(b"themis/1\nresult\n")
+
+    def add(self, result: CaseResult) -> None:
+        """Take the next case in, in plan order."""
+        self._hash.update(hashlib.sha256(encode(digest_data(result))).digest())
+
+    def hexdigest(self) -> str:
+        """Return the digest over all cases so far, 64 hexadecimal digits."""
+        return self._hash.hexdigest()
+
+
+def result_digest(results: Iterable[CaseResult]) -> str:
+    """Return the digest of all results, which come in plan order."""
+    digest = Digest()
+    for result in results:
+        digest.add(result)
+    return digest.hexdigest()
+
+
+_VARYING: Final = frozenset(
+    {"latency_ms", "duration_ms", "timestamp", "provider_request_id", "retry_history", TRANSPORT}
+)
+_VARYING_TOKENS: Final = frozenset({"cached_tokens"})
+"""How many tokens a provider had cached depends on what else it served."""
+
+
+def digest_data(result: CaseResult) -> Any:
+    """Return what counts of a case's result: two runs that differ in this differ in their results."""
+    return {
+        "case_key": result.case_key,
+        "candidates": [_steady(candidate) for candidate in result.generated_candidates],
+        "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
+        "selected": result.selected_candidate_ids,
+        "reduced": result.reduced_candidate,
+        "reduction_error": result.reduction_error and result.reduction_error.error_type,
+        "parsed": result.parsed_output,
+        "parser": result.parser_id,
+        "parse_error": result.parse_error and result.parse_error.error_type,
+        "executions": [_steady(execution) for execution in result.evaluation_executions],
+        "evaluation_failures": [(f.metric_id, f.error_type) for f in result.evaluation_failures],
+        "scores": [
+            score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
+            for score in result.scores
+        ],
+    }
+
+
+def _steady(record: GenerationResult | EvaluationExecution) -> Any:
+    if type(record) is GenerationResult and record.trace is None and not record.artifacts and not record.token_usage:
+        return record.evolve(latency_ms=None) if record.latency_ms is not None else record
+    return _without_varying(record.to_dict())
+
+
+def _without_varying(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _without_varying(item) for key, item in value.items() if key not in _VARYING}
+        usage = kept.get("token_usage")
+        if isinstance(usage, dict):
+            kept["token_usage"] = {key: count for key, count in usage.items() if key not in _VARYING_TOKENS}
+        return kept
+    if isinstance(value, list):
+        return [_without_varying(item) for item in value]
+    return value
+
+
+# --- views over events ------------------------------------------------------------------------------------
+
+
+def timeline(run_id: str, events: Iterable[RunEvent]) -> TimelineView:
+    """Return what happened, in order, without its content."""
+    entries = tuple(
+        TimelineEntry(
+            index=index,
+            event_type=event.event_type,
+            occurred_at=event.occurred_at,
+            case_id=event.case_id if isinstance(event, CaseRunEvent) else None,
+            dataset_id=event.dataset_id if isinstance(event, CaseRunEvent) else None,
+            case_key=event.case_key if isinstance(event, CaseRunEvent) else None,
+            candidate_id=getattr(event, "candidate_id", None),
+            metric_id=getattr(event, "metric_id", None),
+        )
+        for index, event in enumerate(events)
+    )
+    return TimelineView(run_id=run_id, entries=entries)
+
+
+def trace_view(run_id: str, states: Iterable[CaseState]) -> TraceView:
+    """Return every trace and conversation of a run, with its case and candidate."""
+    generations: list[TracedItem] = []
+    conversations: list[TracedItem] = []
+    evaluations: list[TracedItem] = []
+    for state in states:
+        where: dict[str, Any] = {"case_id": state.case_id, "dataset_id": state.dataset_id, "case_key": state.case_key}
+        for _, candidate in sorted(state.candidates.items()):
+            name = candidate.candidate_id
+            if candidate.trace is not None:
+                trace = WorkflowTrace(trace_id=name, steps=candidate.trace)
+                generations.append(TracedItem(**where, candidate_id=name, trace=trace))
+            if candidate.conversation is not None:
+                talk = ConversationTrace(trace_id=name, messages=candidate.conversation)
+                conversations.append(TracedItem(**where, candidate_id=name, conversation=talk))
+        for metric_id, execution in sorted(state.executions.items()):
+            evaluations.append(TracedItem(**where, metric_id=metric_id, trace=execution.trace))
+    return TraceView(
+        run_id=run_id,
+        generation_traces=generations,
+        conversation_traces=conversations,
+        evaluation_traces=evaluations,
+    )

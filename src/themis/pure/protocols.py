@@ -1,0 +1,356 @@
+"""What a component must offer to take its place in a run.
+
+Every component has a `component_id` and a `version`, and may state a `fingerprint()`; without one it gets the
+hash of its code and configuration. Methods may be sync or async where the types say so. Protocols are for type
+checkers and readers: components need not inherit from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from returns.result import Result
+
+from themis.pure.events import RunEvent
+from themis.pure.json import JSONValue
+from themis.pure.records.contexts import (
+    EvalScoreContext,
+    GenerateContext,
+    ParseContext,
+    ReduceContext,
+    ScoreContext,
+    SelectContext,
+)
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.judging import (
+    AggregationResult,
+    CandidateSetSubject,
+    ConversationSubject,
+    EvaluationExecution,
+    JudgeCall,
+    JudgeResponse,
+    ParsedJudgment,
+    RenderedJudgePrompt,
+    Subject,
+    TraceSubject,
+)
+from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
+
+ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
+
+
+class Component(Protocol):
+    """What every component has."""
+
+    @property
+    def component_id(self) -> str:
+        """The component's name, such as `builtin/exact_match`."""
+
+    @property
+    def version(self) -> str:
+        """The component's stated version."""
+
+
+class Generator(Component, Protocol):
+    """Produces a candidate for a case: a model, an agent, a program.
+
+    May state `provider_key: str`, which groups the calls to one endpoint, and `request(case, ctx)`, which
+    renders the whole request purely: what it returns is then the cache key, instead of the whole case.
+    """
+
+    def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:
+        """Return one candidate for the case."""
+
+
+class CandidateSelector(Component, Protocol):
+    """Chooses among a case's candidates before they are reduced."""
+
+    def select(
+        self, candidates: Sequence[GenerationResult], ctx: SelectContext
+    ) -> Sequence[GenerationResult] | Awaitable[Sequence[GenerationResult]]:
+        """Return the chosen candidates, best first."""
+
+
+class CandidateReducer(Component, Protocol):
+    """Collapses a case's candidates into one."""
+
+    def reduce(
+        self, candidates: Sequence[GenerationResult], ctx: ReduceContext
+    ) -> ReducedCandidate | Awaitable[ReducedCandidate]:
+        """Return the one answer."""
+
+
+class Parser(Component, Protocol):
+    """Reads a value out of an answer."""
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return what was found; `value=None` if nothing was."""
+
+
+class PureMetric(Component, Protocol):
+    """Scores a parsed answer, deterministically and on its own."""
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> ScoreOutcome:
+        """Return a score, or the reason why there is none."""
+
+
+class ExecutionMetric(Component, Protocol):
+    """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely."""
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return what is to be run."""
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> ScoreOutcome:
+        """Score the results, which come in the order of the requests."""
+
+
+class EvaluationWorkflow(Protocol):
+    """How a metric judges, as pure functions: the shell makes the calls, the workflow decides everything."""
+
+    def judge_calls(self) -> Sequence[JudgeCall]:
+        """Return the calls to make."""
+
+    def render_prompt(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> RenderedJudgePrompt:
+        """Return what the judge of a call is shown."""
+
+    def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
+        """Read the verdict; raise `ValueError` if there is none, which is an error of this judgment."""
+
+    def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score | None:
+        """Return the judgment's score, or `None` if only the aggregate has one."""
+
+    def aggregate(
+        self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
+    ) -> AggregationResult | None:
+        """Return what the judgments come to; a numeric `value` is the case's score."""
+
+
+class LLMMetric(Component, Protocol):
+    """Judges one candidate through model calls."""
+
+    def build_workflow(self, subject: CandidateSetSubject, ctx: EvalScoreContext) -> EvaluationWorkflow:
+        """Return the workflow for one case."""
+
+
+class SelectionMetric(Component, Protocol):
+    """Judges two or more candidates against each other."""
+
+    def build_workflow(self, subject: CandidateSetSubject, ctx: EvalScoreContext) -> EvaluationWorkflow:
+        """Return the workflow for one case."""
+
+
+class TraceMetric(Component, Protocol):
+    """Judges an agent's trace or a conversation."""
+
+    def build_workflow(self, subject: TraceSubject | ConversationSubject, ctx: EvalScoreContext) -> EvaluationWorkflow:
+        """Return the workflow for one case."""
+
+
+class JudgeModel(Component, Protocol):
+    """A model that is asked for judgments."""
+
+    def judge(
+        self, prompt: RenderedJudgePrompt, *, seed: int | None = None
+    ) -> JudgeResponse | Awaitable[JudgeResponse]:
+        """Return the judge's answer."""
+
+
+class WorkflowRunner(Protocol):
+    """Carries a judge workflow out."""
+
+    async def run_evaluation(
+        self, workflow: EvaluationWorkflow, subject: Subject, metric_id: str, ctx: EvalScoreContext
+    ) -> EvaluationExecution:
+        """Make the calls and return everything that happened."""
+
+
+class TracingProvider(Protocol):
+    """Takes spans: `run, generation, selection, reduction, parse, score, judge`."""
+
+    def start_span(self, name: str, attributes: Mapping[str, JSONValue]) -> object:
+        """Open a span and return it."""
+
+    def end_span(self, span: object, status: str) -> None:
+        """Close a span with status `ok` or `error`."""
+
+
+# --- lifecycle hooks: a subscriber implements any subset --------------------------------------------------
+
+
+@runtime_checkable
+class BeforeGenerate(Protocol):
+    """Called before a generator runs."""
+
+    def before_generate(self, case: Case, ctx: GenerateContext) -> object: ...
+
+
+@runtime_checkable
+class AfterGenerate(Protocol):
+    """Called after a generator returned a candidate."""
+
+    def after_generate(self, case: Case, result: GenerationResult, ctx: GenerateContext) -> object: ...
+
+
+@runtime_checkable
+class BeforeReduce(Protocol):
+    """Called before candidates are reduced."""
+
+    def before_reduce(self, candidates: Sequence[GenerationResult], ctx: ReduceContext) -> object: ...
+
+
+@runtime_checkable
+class AfterReduce(Protocol):
+    """Called after candidates were reduced."""
+
+    def after_reduce(self, candidate: ReducedCandidate, ctx: ReduceContext) -> object: ...
+
+
+@runtime_checkable
+class BeforeParse(Protocol):
+    """Called before an answer is parsed."""
+
+    def before_parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> object: ...
+
+
+@runtime_checkable
+class AfterParse(Protocol):
+    """Called after an answer was parsed."""
+
+    def after_parse(self, parsed: ParsedOutput, ctx: ParseContext) -> object: ...
+
+
+@runtime_checkable
+class BeforeScore(Protocol):
+    """Called before a pure metric runs."""
+
+    def before_score(self, parsed: ParsedOutput, ctx: ScoreContext) -> object: ...
+
+
+@runtime_checkable
+class AfterScore(Protocol):
+    """Called after a pure metric ran."""
+
+    def after_score(self, score: Score | ScoreError, ctx: ScoreContext) -> object: ...
+
+
+@runtime_checkable
+class BeforeJudge(Protocol):
+    """Called before a metric's workflow runs."""
+
+    def before_judge(self, subject: Subject, ctx: EvalScoreContext) -> object: ...
+
+
+@runtime_checkable
+class AfterJudge(Protocol):
+    """Called after a metric's workflow ran."""
+
+    def after_judge(self, execution: EvaluationExecution, ctx: EvalScoreContext) -> object: ...
+
+
+@runtime_checkable
+class OnEvent(Protocol):
+    """Called with every event, after it is durable."""
+
+    def on_event(self, event: RunEvent) -> object: ...
+
+
+class LifecycleSubscriber(
+    BeforeGenerate,
+    AfterGenerate,
+    BeforeReduce,
+    AfterReduce,
+    BeforeParse,
+    AfterParse,
+    BeforeScore,
+    AfterScore,
+    BeforeJudge,
+    AfterJudge,
+    OnEvent,
+    Protocol,
+):
+    """All hooks together. Hooks may be sync or async; what they raise is reported and never ends the run."""
+
+
+Subscriber: TypeAlias = (
+    BeforeGenerate
+    | AfterGenerate
+    | BeforeReduce
+    | AfterReduce
+    | BeforeParse
+    | AfterParse
+    | BeforeScore
+    | AfterScore
+    | BeforeJudge
+    | AfterJudge
+    | OnEvent
+)
+
+
+class RunStore(Protocol):
+    """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
+
+    A store knows nothing of stages: it keeps snapshots, chained events and blobs, and finds them again.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people: `sqlite:runs/themis.sqlite3`."""
+
+    def initialize(self) -> None:
+        """Open the store, creating or migrating it; safe to call again."""
+
+    def close(self) -> None:
+        """Release what the store holds open."""
+
+    def persist_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Keep a snapshot with its cases, all or nothing; does nothing if the run is there."""
+
+    def load_snapshot(self, run_id: str) -> RunSnapshot:
+        """Return the snapshot, its cases read as needed. Raises `RunNotFoundError`."""
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        """Return a line about each run, newest first."""
+
+    def acquire(self, run_id: str) -> None:
+        """Become the run's one writer. Raises `RunLockedError`, which names the holder."""
+
+    def release(self, run_id: str) -> None:
+        """Stop being the run's writer."""
+
+    def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        """Keep events and blobs, durably and all or nothing."""
+
+    def head(self, run_id: str) -> ChainHead:
+        """Return the end of the run's chain."""
+
+    def events(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's events in the order they were appended, without holding them all."""
+
+    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's case events by case number, and within a case in the order they were appended."""
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        """Return one case's events."""
+
+    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
+        """Yield, ascending, cases that have a `score_completed` event for every metric named."""
+
+    def blob(self, ref: str) -> bytes:
+        """Return the blob of this content hash. Raises `StoreError` if it is missing."""
+
+    def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
+        """Return, for the keys that are known, the run that has the event and the event."""
+
+    def clear_run(self, run_id: str) -> None:
+        """Forget a run: snapshot, events, and blobs that no other run uses."""
+
+
+AnyComponent: TypeAlias = Any
+"""A component of whatever kind, before its kind is checked."""

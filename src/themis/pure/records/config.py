@@ -1,0 +1,88 @@
+"""What an experiment is written with, apart from its components: storage and runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import attrs
+
+from themis.pure.errors import InvalidRecordError
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import json_object, named_fields, non_empty
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StorageConfig(HashableModel):
+    """Where a run is kept.
+
+    Attributes:
+        store: `memory`, `sqlite`, `jsonl`, `postgres`, or a registered backend.
+        parameters: what the backend needs, such as `{"path": "runs/themis.sqlite3"}`.
+    """
+
+    store: str = attrs.field(default="memory", validator=non_empty)
+    parameters: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+def _positive(record: object, field: attrs.Attribute[Any], value: object) -> None:
+    values = value.items() if isinstance(value, Mapping) else [("", value)]
+    for key, number in values:
+        if number is None and field.default is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < float("inf"):
+            path = f"{field.name}.{key}" if key else field.name
+            raise InvalidRecordError(type(record).__name__, [f"{path}: a number above 0 expected, found {number!r}"])
+
+
+def _not_negative(record: object, field: attrs.Attribute[Any], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RuntimeConfig(HashableModel):
+    """How a run is carried out; nothing here can change a result, and so nothing here is in the identity.
+
+    Attributes:
+        max_concurrent_tasks: steps under way at once, over the whole run.
+        stage_concurrency: the same per stage, such as `{"judge": 4}`.
+        provider_concurrency: the same per provider key, such as `{"openai": 8}`.
+        provider_rate_limits: requests per minute, per provider key.
+        provider_token_limits: tokens per minute, per provider key.
+        generation_retry_attempts: tries of one generation, the first included.
+        generation_retry_delay: seconds before the second try; full jitter below it.
+        generation_retry_backoff: the delay's factor from try to try.
+        generation_timeout: seconds that one generation may take, over one try.
+        judge_retry_attempts, judge_retry_delay, judge_retry_backoff, judge_timeout: the same for judge calls.
+        store_retry_attempts, store_retry_delay: the same for writes to the store.
+        existing_run_policy: what to do when the run is stored already: `auto` reuses what is finished and does
+            the rest, `error` refuses, `rerun` clears it and starts over.
+        max_cost: US dollars that the run may spend; it stops, resumably, before it would spend more.
+        max_tokens: tokens that the run may use; the same.
+        queue_root, batch_root: folders of deferred execution.
+    """
+
+    max_concurrent_tasks: int = attrs.field(default=32, validator=_positive)
+    stage_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
+    provider_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
+    provider_rate_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
+    provider_token_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
+    generation_retry_attempts: int = attrs.field(default=3, validator=_positive)
+    generation_retry_delay: float = attrs.field(default=0.5, validator=_not_negative)
+    generation_retry_backoff: float = attrs.field(default=2.0, validator=_positive)
+    generation_timeout: float | None = attrs.field(default=None, validator=_positive)
+    judge_retry_attempts: int = attrs.field(default=3, validator=_positive)
+    judge_retry_delay: float = attrs.field(default=0.5, validator=_not_negative)
+    judge_retry_backoff: float = attrs.field(default=2.0, validator=_positive)
+    judge_timeout: float | None = attrs.field(default=None, validator=_positive)
+    store_retry_attempts: int = attrs.field(default=5, validator=_positive)
+    store_retry_delay: float = attrs.field(default=0.1, validator=_not_negative)
+    existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
+        default="auto", validator=attrs.validators.in_(("auto", "error", "rerun"))
+    )
+    max_cost: float | None = attrs.field(default=None, validator=_positive)
+    max_tokens: int | None = attrs.field(default=None, validator=_positive)
+    queue_root: str | None = None
+    batch_root: str | None = None

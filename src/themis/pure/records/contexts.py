@@ -1,0 +1,93 @@
+"""What a component is told besides its input. A context never carries a live client or a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, named_fields, sequence, text_mapping, texts
+from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.snapshot import ComponentRef
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerateContext(HashableModel):
+    """Told to a generator: which candidate of which case, with which seed and prompt."""
+
+    run_id: str
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidate_id: str
+    candidate_index: int = 0
+    seed: int | None = None
+    prompt_spec: PromptSpec | None = None
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class SelectContext(HashableModel):
+    """Told to a selector."""
+
+    run_id: str
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    seed: int | None = None
+    prompt_spec: PromptSpec | None = None
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ReduceContext(HashableModel):
+    """Told to a reducer."""
+
+    run_id: str
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    seed: int | None = None
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ParseContext(HashableModel):
+    """Told to a parser."""
+
+    run_id: str
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidate_id: str
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ScoreContext(HashableModel):
+    """Told to a metric."""
+
+    run_id: str
+    case: Case
+    parsed_output: ParsedOutput
+    dataset_id: str
+    case_key: str
+    dataset_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    seed: int | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvalScoreContext(ScoreContext):
+    """Told to a metric that works through judges: the judges, their seed, prompt and configuration besides."""
+
+    judge_model_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    judge_seed: int | None = None
+    prompt_spec: PromptSpec | None = None
+    judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    eval_workflow_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)

@@ -1,0 +1,101 @@
+"""How record fields take their values in: frozen, checked, and with the field's name in every error.
+
+The type checker's attrs plugin knows converters of one argument only; `named_fields`, given to `attrs.frozen`
+as its field transformer, is what hands them the field they convert for.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeAlias, cast
+
+import attrs
+
+from themis.pure.errors import InvalidRecordError
+from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
+
+Field: TypeAlias = "attrs.Attribute[Any]"
+
+
+_UNNAMED: Any = types.SimpleNamespace(name="$")  # stands for the field where a converter is called by hand
+
+
+def json_value(value: JSONValue, field: Field = _UNNAMED) -> JSONValue:
+    """Take any JSON value, deeply frozen."""
+    frozen: JSONValue = freeze(value, field.name)
+    return frozen
+
+
+def json_object(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict:
+    """Take a JSON object, deeply frozen."""
+    return value if type(value) is FrozenDict else freeze_mapping(value, field.name)
+
+
+def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAMED) -> FrozenDict | None:
+    """Take a JSON object or nothing."""
+    return None if value is None else json_object(value, field)
+
+
+def json_objects(value: Iterable[Mapping[str, JSONValue]], field: Field = _UNNAMED) -> tuple[FrozenDict, ...]:
+    """Take a sequence of JSON objects."""
+    return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(value))
+
+
+def text_mapping(value: Mapping[str, str], field: Field = _UNNAMED) -> FrozenDict:
+    """Take a mapping of strings to strings."""
+    frozen = json_object(value, field)
+    for key, item in frozen.items():
+        if not isinstance(item, str):
+            raise InvalidRecordError(
+                field.name, [f"{field.name}.{key}: str expected, {type(item).__name__} found: {item!r}"]
+            )
+    return frozen
+
+
+def texts(value: Iterable[str], field: Field = _UNNAMED) -> tuple[str, ...]:
+    """Take a sequence of strings; a lone string is refused, for its letters are never meant."""
+    if isinstance(value, str):
+        raise InvalidRecordError(field.name, [f"{field.name}: a list of str expected, str found: {value!r}"])
+    return tuple(value)
+
+
+def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
+    """Take any iterable of records; a lone string is refused."""
+    if isinstance(value, str | Mapping):
+        raise TypeError(f"a list expected, {type(value).__name__} found: {value!r}")
+    return tuple(value)
+
+
+def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
+    """Take any iterable of records, or nothing."""
+    return None if value is None else sequence(value)
+
+
+def non_empty(record: object, field: Field, value: object) -> None:
+    """Check that a field holds a non-empty string."""
+    if type(value) is not str or not value:
+        found = "an empty string" if value == "" else f"{type(value).__name__}: {value!r}"
+        raise InvalidRecordError(type(record).__name__, [f"{field.name}: a non-empty str expected, found {found}"])
+
+
+def finite(record: object, field: Field, value: object) -> None:
+    """Check that a field holds a finite number, or nothing where it may hold nothing."""
+    if value is None and field.default is None:
+        return
+    if type(value) is float and math.isfinite(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidRecordError(type(record).__name__, [f"{field.name}: a finite number expected, found {value!r}"])
+
+
+_NAMED: frozenset[object] = frozenset({json_value, json_object, optional_object, json_objects, text_mapping, texts})
+
+
+def named_fields(_: type, fields: list[Field]) -> list[Field]:
+    """Let the converters of this module know the field that they convert for (an attrs field transformer)."""
+    return [
+        f.evolve(converter=attrs.Converter(cast(Any, f.converter), takes_field=True)) if f.converter in _NAMED else f
+        for f in fields
+    ]

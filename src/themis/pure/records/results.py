@@ -1,0 +1,256 @@
+"""What a run comes to: its status, and the records that projections and estimates return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
+
+import attrs
+
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, json_objects, named_fields, sequence
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
+from themis.pure.records.scoring import Score, ScoreError
+
+T = TypeVar("T", covariant=True)
+
+Outcome = Literal["correct", "incorrect", "error"]
+ErrorCategory = Literal[
+    "generation_failure",
+    "reduction_failure",
+    "parse_failure",
+    "parse_null",
+    "parse_invalid",
+    "evaluation_failure",
+    "evaluation_partial_failure",
+    "score_failure",
+]
+
+
+class RunStatus(StrEnum):
+    """Where a run stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    PARTIAL_FAILURE = "partial_failure"
+
+
+@attrs.frozen(kw_only=True)
+class ProgressSnapshot(HashableModel):
+    """How far a run is: cases planned, cases through without an error, cases with one."""
+
+    total_cases: int
+    completed_cases: int = 0
+    failed_cases: int = 0
+
+
+@attrs.frozen(kw_only=True)
+class GenerationWorkItem(HashableModel):
+    """One candidate to generate."""
+
+    run_id: str
+    dataset_id: str
+    case: Case
+    case_id: str
+    case_key: str
+    candidate_index: int
+    candidate_id: str
+    seed: int | None = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerationFailure(HashableModel):
+    """A candidate that could not be generated."""
+
+    candidate_id: str
+    candidate_index: int
+    error_message: str
+    error_type: str = ""
+    component_id: str = ""
+    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class StageError(HashableModel):
+    """A stage of a case that failed."""
+
+    error_message: str
+    error_type: str = ""
+    component_id: str = ""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvaluationFailure(HashableModel):
+    """A metric's workflow that came to nothing."""
+
+    metric_id: str
+    error_message: str
+    error_type: str = ""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class CaseResult(HashableModel):
+    """Everything that became of one case."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+    generated_candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
+    generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)
+    selected_candidate_ids: tuple[str, ...] | None = None
+    reduced_candidate: ReducedCandidate | None = None
+    reduction_error: StageError | None = None
+    parsed_output: ParsedOutput | None = None
+    parser_id: str | None = None
+    parse_error: StageError | None = None
+    evaluation_executions: tuple[EvaluationExecution, ...] = attrs.field(default=(), converter=sequence)
+    evaluation_failures: tuple[EvaluationFailure, ...] = attrs.field(default=(), converter=sequence)
+    scores: tuple[Score | ScoreError, ...] = attrs.field(default=(), converter=sequence)
+    blob_refs: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class BenchmarkScoreRow(HashableModel):
+    """One metric on one case: a value or an error, never both, never neither."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+    metric_id: str
+    value: float | None = None
+    candidate_id: str | None = None
+    outcome: Outcome
+    error_category: ErrorCategory | None = None
+    error_message: str | None = None
+    details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+class Lazy(Sequence[T], Generic[T]):
+    """Items that are computed each time they are read, so that a million of them need not be held."""
+
+    def __init__(self, length: int, items: Iterable[T]) -> None:
+        self._length = length
+        self._items = items
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._items)
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:  # type: ignore[override]  # one body for both
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        position = index if index >= 0 else self._length + index
+        for i, item in enumerate(self):
+            if i == position:
+                return item
+        raise IndexError(index)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence) or isinstance(other, str):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(self._length)
+
+    def __repr__(self) -> str:
+        return f"<{self._length} items, read as needed>"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class BenchmarkResult(HashableModel):
+    """A run's scores as numbers.
+
+    Attributes:
+        metric_means: the mean over scored rows only, by metric; absent where nothing was scored. Never read
+            one without `error_counts` beside it.
+        outcome_counts: `{metric: {"correct": n, "incorrect": n, "error": n}}`; they add up to `total_cases`.
+        error_counts: `{metric: {category: n}}`.
+    """
+
+    run_id: str
+    dataset_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    metric_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    total_cases: int
+    completed_cases: int
+    failed_cases: int
+    score_rows: Sequence[BenchmarkScoreRow] = ()
+    metric_means: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object)
+    outcome_counts: Mapping[str, Mapping[str, int]] = attrs.field(default=EMPTY, converter=json_object)
+    error_counts: Mapping[str, Mapping[str, int]] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunEstimate(HashableModel):
+    """What a run would do; token figures are estimates, and `assumptions` says of what kind."""
+
+    run_id: str
+    total_cases: int
+    candidate_count: int
+    metric_count: int
+    pure_metric_count: int
+    workflow_metric_count: int
+    planned_generation_tasks: int
+    planned_reduction_tasks: int
+    planned_parse_tasks: int
+    planned_score_tasks: int
+    estimated_generation_input_tokens: int
+    estimated_generation_output_tokens: int
+    estimated_judge_prompt_tokens: int
+    estimated_judge_output_tokens: int
+    estimated_total_tokens: int
+    assumptions: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+
+
+@attrs.frozen(kw_only=True)
+class TimelineEntry(HashableModel):
+    """One event, without its content."""
+
+    index: int
+    event_type: str
+    occurred_at: datetime
+    case_id: str | None = None
+    dataset_id: str | None = None
+    case_key: str | None = None
+    candidate_id: str | None = None
+    metric_id: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TimelineView(HashableModel):
+    """What happened, in order."""
+
+    run_id: str
+    entries: Sequence[TimelineEntry] = ()
+
+
+@attrs.frozen(kw_only=True)
+class TracedItem(HashableModel):
+    """A trace with the case and candidate it belongs to."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidate_id: str | None = None
+    metric_id: str | None = None
+    trace: WorkflowTrace | None = None
+    conversation: ConversationTrace | None = None
+
+
+@attrs.frozen(kw_only=True)
+class TraceView(HashableModel):
+    """Every trace of a run: of generations, of conversations, of evaluations."""
+
+    run_id: str
+    generation_traces: tuple[TracedItem, ...] = attrs.field(default=(), converter=sequence)
+    conversation_traces: tuple[TracedItem, ...] = attrs.field(default=(), converter=sequence)
+    evaluation_traces: tuple[TracedItem, ...] = attrs.field(default=(), converter=sequence)

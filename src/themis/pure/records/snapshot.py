@@ -1,0 +1,126 @@
+"""A compiled experiment: what can change a result (identity) apart from what can't (provenance)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.json import EMPTY, JSONValue, content_hash, decode, encode
+from themis.pure.records.base import HashableModel
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.dataset import Dataset
+from themis.pure.records.fields import json_object, named_fields, non_empty, sequence, text_mapping
+from themis.pure.records.prompt import PromptSpec
+
+IDENTITY_ALGORITHM: Final = "themis/1"
+"""The version of the algorithm that makes `run_id`. It changes only if equal experiments must get new ids."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ComponentRef(HashableModel):
+    """Names a component exactly: its id, its stated version, and the hash of its code and configuration."""
+
+    component_id: str = attrs.field(validator=non_empty)
+    version: str = ""
+    fingerprint: str = attrs.field(validator=non_empty)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ComponentRefs(HashableModel):
+    """The components of a run, by the place they take in it."""
+
+    generator: ComponentRef
+    selector: ComponentRef | None = None
+    reducer: ComponentRef | None = None
+    parsers: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    metrics: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    judge_models: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class DatasetRef(HashableModel):
+    """Names a dataset exactly: `fingerprint` is the hash of its metadata and all of its cases, in order."""
+
+    dataset_id: str = attrs.field(validator=non_empty)
+    revision: str | None = None
+    fingerprint: str = attrs.field(validator=non_empty)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunIdentity(HashableModel):
+    """Everything that can change a result, and nothing else."""
+
+    dataset_refs: tuple[DatasetRef, ...] = attrs.field(converter=sequence)
+    generator_ref: ComponentRef
+    selector_ref: ComponentRef | None = None
+    reducer_ref: ComponentRef | None = None
+    parser_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    metric_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    judge_model_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
+    candidate_policy: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    generation_prompt_spec: PromptSpec | None = None
+    evaluation_prompt_spec: PromptSpec | None = None
+    judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
+
+    @property
+    def run_id(self) -> str:
+        """The SHA-256 of the canonical identity together with the version of this algorithm."""
+        return content_hash({"algorithm": IDENTITY_ALGORITHM, "identity": self})
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunProvenance(HashableModel):
+    """Where and how a run was made; no part of its identity."""
+
+    themis_version: str
+    python_version: str
+    platform: str
+    git_commit: str | None = None
+    dependency_versions: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    storage: StorageConfig = attrs.field(factory=StorageConfig)
+    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields, slots=False)
+class RunSnapshot(HashableModel):
+    """A compiled experiment: the contract between planning, running, storing and replaying.
+
+    Attributes:
+        identity: what can change a result; `run_id` is its hash.
+        provenance: where and how the run was made.
+        component_refs: the components by place.
+        datasets: the datasets with their cases.
+        metric_kinds: the family of each metric, by metric id.
+        metric_thresholds: the value from which a metric's score counts as correct, where the metric states one.
+    """
+
+    identity: RunIdentity
+    provenance: RunProvenance
+    component_refs: ComponentRefs
+    datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
+    metric_kinds: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    metric_thresholds: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object)
+
+    @functools.cached_property
+    def run_id(self) -> str:
+        """The run's name: the SHA-256 of its canonical identity, 64 hexadecimal digits."""
+        return self.identity.run_id
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the snapshot as plain data, every dataset's cases included."""
+        data = self.header()
+        data["datasets"] = [dataset.to_dict() for dataset in self.datasets]
+        return data
+
+    def header(self) -> dict[str, Any]:
+        """Return the snapshot as plain data without its cases, which a store keeps apart."""
+        slim = self.evolve(datasets=tuple(dataset.evolve(cases=()) for dataset in self.datasets))
+        data: dict[str, Any] = decode(encode(slim))
+        return data

@@ -1,0 +1,58 @@
+"""What a store keeps: encoded events in a hash chain, and a line about each run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import attrs
+
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
+
+CHAIN_START: Final = "0" * 64
+"""The digest that the first event of a run is chained to."""
+
+
+@attrs.frozen
+class StoredEvent:
+    """An event as it lies in a store.
+
+    Attributes:
+        case_no: the case's position in the plan, from 0; `None` for events of the whole run.
+        event_type: the event's type.
+        cache_key: the name of everything the step read, so that another run can reuse the outcome.
+        payload: the event as JSON text.
+        digest: SHA-256 over the previous event's digest, the cache key and the payload, in hexadecimal.
+        sequence: the event's position within the run, from 1; 0 before it is stored.
+    """
+
+    case_no: int | None
+    event_type: str
+    cache_key: str | None
+    payload: str
+    digest: str
+    sequence: int = 0
+
+
+@attrs.frozen
+class ChainHead:
+    """The end of a run's chain: how many events there are, and the last one's digest."""
+
+    count: int = 0
+    digest: str = CHAIN_START
+
+
+@attrs.frozen(kw_only=True)
+class RunSummary(HashableModel):
+    """One line about a stored run, for listings."""
+
+    run_id: str
+    status: str
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    event_count: int = 0
+    total_cases: int = 0
+    generator_id: str = ""
+    dataset_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    metric_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)

@@ -1,0 +1,92 @@
+"""Secrets: finding literal credentials before they are stored, and blotting them out of text.
+
+Credentials come from the environment at call time and are never part of a record (law 10). The patterns are
+those that the providers document for their keys; a named field (`api_key`, `password`, ...) with a literal value
+counts whatever it looks like. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from themis.pure.errors import LiteralSecretError, listed
+from themis.pure.json import JSONValue
+
+_KEYS: Final = re.compile(
+    r"""(?x)
+      \bsk-(?:ant-|proj-|or-|svcacct-)?[A-Za-z0-9_-]{16,}   # OpenAI, Anthropic, OpenRouter
+    | \bgh[pousr]_[A-Za-z0-9]{30,}                          # GitHub
+    | \bhf_[A-Za-z0-9]{30,}                                 # Hugging Face
+    | \bAKIA[0-9A-Z]{16}\b                                  # AWS access key id
+    | \bAIza[0-9A-Za-z_-]{35}                               # Google
+    | \bxox[abprs]-[A-Za-z0-9-]{10,}                        # Slack
+    | \b(?:gsk|xai|pplx|r8|nvapi)[_-][A-Za-z0-9_-]{20,}     # Groq, xAI, Perplexity, Replicate, NVIDIA
+    | \beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}  # JSON Web Token
+    | -----BEGIN\ [A-Z ]*PRIVATE\ KEY-----
+    | (?i:\bbearer\s+)[A-Za-z0-9._~+/-]{16,}=*
+    """
+)
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.IGNORECASE
+)
+_SECRET_NAME: Final = re.compile(
+    r"(?i)^(?:.*[_-])?(?:api[_-]?key|apikey|secret|password|passwd|authorization|access[_-]?token|auth[_-]?token|bearer|credentials?)$"
+)
+_REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
+
+BLOT: Final = "[secret]"
+
+
+def find_secrets(value: JSONValue, path: str = "$") -> Iterator[str]:
+    """Yield the path of every literal credential in a JSON value.
+
+    >>> list(find_secrets({"api_key": "abc", "note": "fine", "key_name": "${oc.env:OPENAI_API_KEY}"}))
+    ['$.api_key']
+    """
+    if isinstance(value, str):
+        if _has_secret(value):
+            yield path
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            where = f"{path}.{key}"
+            if isinstance(item, str) and item.strip() and _SECRET_NAME.match(key) and not _REFERENCE.match(item):
+                yield where
+            else:
+                yield from find_secrets(item, where)
+    elif isinstance(value, Sequence):
+        for index, item in enumerate(value):
+            yield from find_secrets(item, f"{path}[{index}]")
+
+
+def _has_secret(text: str) -> bool:
+    if _KEYS.search(text):
+        return True
+    password = _URL_PASSWORD.search(text)
+    return password is not None and not _REFERENCE.match(password["secret"])
+
+
+def redact(text: str) -> str:
+    """Return text with every credential in it blotted out.
+
+    >>> redact("postgresql://me:hunter2@localhost/db")
+    'postgresql://me:[secret]@localhost/db'
+    """
+    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{BLOT}", _KEYS.sub(BLOT, text))
+
+
+def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:
+    """Refuse an experiment that holds a literal credential.
+
+    Raises:
+        LiteralSecretError: naming every path, and no value.
+    """
+    paths = [path.replace("$", name, 1) for name, part in parts.items() for path in find_secrets(part)]
+    if paths:
+        raise LiteralSecretError(
+            listed(
+                "a credential stands in the experiment, and would be stored with it",
+                [f"{path}: put it into an environment variable and leave it out here" for path in paths],
+            )
+        )

@@ -1,0 +1,275 @@
+"""Folding: from events to the state of a case, and of a run.
+
+`apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened and
+decides nothing: what comes next stands in `pipeline.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, cast
+
+import attrs
+
+from themis.pure.events import (
+    CaseRunEvent,
+    EvaluationCompletedEvent,
+    EvaluationFailedEvent,
+    GenerationCompletedEvent,
+    GenerationFailedEvent,
+    ParseCompletedEvent,
+    ParseFailedEvent,
+    ReductionCompletedEvent,
+    ReductionFailedEvent,
+    RunCompletedEvent,
+    RunEvent,
+    RunFailedEvent,
+    RunStartedEvent,
+    ScoreCompletedEvent,
+    ScoreFailedEvent,
+    SelectionCompletedEvent,
+    SelectionFailedEvent,
+    StepCompletedEvent,
+)
+from themis.pure.json import EMPTY, decode, encode
+from themis.pure.records.base import HashableModel
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.results import RunStatus
+from themis.pure.records.scoring import Score, ScoreError
+
+_NONE: Final[Mapping[Any, Any]] = EMPTY
+
+
+@attrs.frozen
+class CaseState:
+    """Everything that has happened to a case so far; mappings are by candidate index or metric id."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+    candidates: Mapping[int, GenerationResult] = _NONE
+    generation_failures: Mapping[int, GenerationFailedEvent] = _NONE
+    selection: SelectionCompletedEvent | None = None
+    selection_failure: SelectionFailedEvent | None = None
+    reduced: ReducedCandidate | None = None
+    reduction_failure: ReductionFailedEvent | None = None
+    parsed: ParsedOutput | None = None
+    parser_id: str | None = None
+    parse_failure: ParseFailedEvent | None = None
+    scores: Mapping[str, Score] = _NONE
+    score_failures: Mapping[str, ScoreError] = _NONE
+    executions: Mapping[str, EvaluationExecution] = _NONE
+    evaluation_failures: Mapping[str, EvaluationFailedEvent] = _NONE
+    steps: Mapping[str, StepCompletedEvent] = _NONE
+
+    def without_failures(self) -> CaseState:
+        """Return the state as a new attempt finds it: what failed is to be tried again."""
+        unfinished = {m: e for m, e in self.executions.items() if e.status != "completed"}
+        return attrs.evolve(
+            self,
+            generation_failures=_NONE,
+            selection_failure=None,
+            reduction_failure=None,
+            parse_failure=None,
+            score_failures=_NONE,
+            evaluation_failures=_NONE,
+            executions={m: e for m, e in self.executions.items() if m not in unfinished},
+        )
+
+
+def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
+    """Return the state of a case that nothing has happened to."""
+    return CaseState(case_id, dataset_id, case_key)
+
+
+def apply(state: CaseState, event: RunEvent) -> CaseState:
+    """Return the state after an event. An event that changes no case state leaves it as it is."""
+    change = _CHANGES.get(type(event))
+    return state if change is None else change(state, event)
+
+
+def _put(mapping: Mapping[Any, Any], key: object, value: object) -> Mapping[Any, Any]:
+    return {**mapping, key: value}
+
+
+def _without(mapping: Mapping[Any, Any], key: object) -> Mapping[Any, Any]:
+    return {k: v for k, v in mapping.items() if k != key} if key in mapping else mapping
+
+
+def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
+    index = event.candidate_index
+    if index in state.candidates and state.candidates[index] != event.result:
+        state = _from_candidates(state)
+    return attrs.evolve(
+        state,
+        candidates=_put(state.candidates, index, event.result),
+        generation_failures=_without(state.generation_failures, index),
+    )
+
+
+def _from_candidates(state: CaseState) -> CaseState:
+    """Forget what was made of other candidates: a stage's outcome holds only for what it was made from."""
+    return attrs.evolve(_from_reduction(state), selection=None, reduced=None)
+
+
+def _from_reduction(state: CaseState) -> CaseState:
+    return attrs.evolve(_from_parse(state), parsed=None, parser_id=None)
+
+
+def _from_parse(state: CaseState) -> CaseState:
+    return attrs.evolve(state, scores=_NONE, score_failures=_NONE, executions=_NONE, evaluation_failures=_NONE)
+
+
+def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
+    failures = _put(state.generation_failures, event.candidate_index, event)
+    return attrs.evolve(state, generation_failures=failures)
+
+
+def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
+    if state.selection is not None and state.selection.candidate_ids != event.candidate_ids:
+        state = _from_candidates(state)
+    return attrs.evolve(state, selection=event, selection_failure=None)
+
+
+def _reduced(state: CaseState, event: ReductionCompletedEvent) -> CaseState:
+    if state.reduced is not None and state.reduced != event.result:
+        state = _from_reduction(state)
+    return attrs.evolve(state, reduced=event.result, reduction_failure=None)
+
+
+def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
+    if state.parsed is not None and state.parsed != event.result:
+        state = _from_parse(state)
+    return attrs.evolve(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
+
+
+def _scored(state: CaseState, event: ScoreCompletedEvent) -> CaseState:
+    metric = event.metric_id
+    return attrs.evolve(
+        state,
+        scores=_put(state.scores, metric, event.score),
+        score_failures=_without(state.score_failures, metric),
+    )
+
+
+def _score_failed(state: CaseState, event: ScoreFailedEvent) -> CaseState:
+    metric = event.metric_id
+    return attrs.evolve(
+        state,
+        scores=_without(state.scores, metric),
+        score_failures=_put(state.score_failures, metric, event.error),
+    )
+
+
+def _evaluated(state: CaseState, event: EvaluationCompletedEvent) -> CaseState:
+    metric = event.metric_id
+    return attrs.evolve(
+        state,
+        executions=_put(state.executions, metric, event.execution),
+        evaluation_failures=_without(state.evaluation_failures, metric),
+    )
+
+
+def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseState:
+    metric = event.metric_id
+    return attrs.evolve(
+        state,
+        executions=_without(state.executions, metric),
+        evaluation_failures=_put(state.evaluation_failures, metric, event),
+    )
+
+
+def step_key(workflow_id: str, step_id: str) -> str:
+    """Name a workflow's step within its case."""
+    return f"{workflow_id}/{step_id}"
+
+
+def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
+    return attrs.evolve(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
+
+
+_CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
+    GenerationCompletedEvent: _generated,
+    GenerationFailedEvent: _generation_failed,
+    SelectionCompletedEvent: _selected,
+    SelectionFailedEvent: lambda state, event: attrs.evolve(state, selection_failure=event),
+    ReductionCompletedEvent: _reduced,
+    ReductionFailedEvent: lambda state, event: attrs.evolve(state, reduction_failure=event),
+    ParseCompletedEvent: _parsed,
+    ParseFailedEvent: lambda state, event: attrs.evolve(state, parse_failure=event),
+    ScoreCompletedEvent: _scored,
+    ScoreFailedEvent: _score_failed,
+    EvaluationCompletedEvent: _evaluated,
+    EvaluationFailedEvent: _evaluation_failed,
+    StepCompletedEvent: _stepped,
+}
+
+
+# --- the whole run ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class ExecutionState(HashableModel):
+    """The state of a whole run: for inspection, and for runs that fit into memory."""
+
+    run_id: str
+    status: RunStatus = RunStatus.PENDING
+    completed_through_stage: str | None = None
+    error_message: str | None = None
+    case_states: Mapping[str, CaseState] = _NONE
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state as plain data; candidates are keyed by their index as text, as JSON wants it."""
+        cases = {key: _case_data(case) for key, case in self.case_states.items()}
+        return {**super(ExecutionState, self.evolve(case_states=_NONE)).to_dict(), "case_states": cases}
+
+
+def _case_data(case: CaseState) -> dict[str, Any]:
+    textual = {
+        name: {str(index): item for index, item in getattr(case, name).items()}
+        for name in ("candidates", "generation_failures")
+    }
+    data: dict[str, Any] = decode(encode(attrs.evolve(case, **cast(Any, textual))))
+    return data
+
+
+def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
+    """Fold a run's events, in order, into its state; linear in their number."""
+    status, stage, problem = RunStatus.PENDING, None, None
+    cases: dict[str, CaseState] = {}
+    for event in events:
+        if isinstance(event, CaseRunEvent):
+            key = event.case_key
+            cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
+        elif isinstance(event, RunStartedEvent):
+            status, problem = RunStatus.RUNNING, None
+        elif isinstance(event, RunCompletedEvent):
+            status, stage = RunStatus.COMPLETED, event.completed_through_stage
+        elif isinstance(event, RunFailedEvent):
+            status, problem = RunStatus.FAILED, event.error_message
+    if status is RunStatus.COMPLETED and any(map(has_failures, cases.values())):
+        status = RunStatus.PARTIAL_FAILURE
+    return ExecutionState(
+        run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
+    )
+
+
+def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
+    """Fold one case's events, in order, into its state."""
+    for event in events:
+        state = apply(state, event)
+    return state
+
+
+def has_failures(state: CaseState) -> bool:
+    """Tell whether a step of the case failed and was not made good since."""
+    return bool(
+        state.generation_failures
+        or state.selection_failure
+        or state.reduction_failure
+        or state.parse_failure
+        or state.score_failures
+        or state.evaluation_failures
+        or any(execution.status != "completed" for execution in state.executions.values())
+    )
