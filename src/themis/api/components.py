@@ -1,0 +1,68 @@
+"""Finding components: an object is taken as it is, a name is a builtin, a model string, or an import path."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterable
+from typing import Any, Final
+
+from themis.pure.components.registry import builtins, make_builtin
+from themis.pure.errors import SpecError, UnknownComponentError, nearest
+
+PROVIDERS: Final = ("openai", "anthropic", "vllm")
+_MODEL: Final = re.compile(rf"^({'|'.join(PROVIDERS)})[/:](?P<model>.+)$")
+_IMPORT: Final = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)$")
+
+
+def resolve_component(value: Any, **options: Any) -> Any:
+    """Return the component that a value stands for.
+
+    Args:
+        value: a component; or `builtin/exact_match`, `openai/gpt-4o` (also with `:`), `package.module:name`.
+        options: configuration of a component that is named.
+
+    Raises:
+        UnknownComponentError: nothing has this name; names the nearest.
+    """
+    if not isinstance(value, str):
+        return value
+    if _MODEL.match(value):
+        from themis.adapters import from_model_string
+
+        return from_model_string(value, **options)
+    imported = _IMPORT.match(value)
+    if imported is not None:
+        return _imported(value, imported["module"], imported["name"], options)
+    try:
+        return make_builtin(value, **options)
+    except UnknownComponentError:
+        known = [*builtins(), *(f"{provider}/<model>" for provider in PROVIDERS)]
+        raise UnknownComponentError(
+            f"no component {value!r}; {nearest(value, known)}. A component is a builtin, a model such as "
+            "openai/gpt-4o, an import path such as package.module:name, or an object"
+        ) from None
+
+
+def _imported(path: str, module: str, name: str, options: dict[str, Any]) -> Any:
+    try:
+        value = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise UnknownComponentError(f"{path!r}: {error}; check the module's name and sys.path") from error
+    except AttributeError:
+        names = dir(importlib.import_module(module))
+        raise UnknownComponentError(f"{path!r}: {module} has no {name!r}; {nearest(name, names)}") from None
+    if isinstance(value, type):
+        return value(**options)
+    if options:
+        raise SpecError(f"{path!r} is an object, not a class: it takes no arguments, and {sorted(options)} were given")
+    return value
+
+
+def resolve_all(values: Any) -> tuple[Any, ...]:
+    """Return the components that one value, or each of several, stands for."""
+    if values is None:
+        return ()
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        values = (values,)
+    return tuple(resolve_component(value) for value in values)

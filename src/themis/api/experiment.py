@@ -1,0 +1,180 @@
+"""`Experiment`: what to evaluate and how; it compiles to a snapshot, runs it, and replays it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from themis.api import environment
+from themis.api.authoring import EvaluationConfig, GenerationConfig
+from themis.api.components import resolve_all, resolve_component
+from themis.api.results import RunResult
+from themis.api.running import run_snapshot
+from themis.effects.host import run_async, run_sync
+from themis.effects.sources.source_code import source_of
+from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.plan import UntilStage
+from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.records.base import FrozenModel
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.dataset import Dataset
+from themis.pure.records.fields import json_object, named_fields, text_mapping
+from themis.pure.records.snapshot import RunProvenance, RunSnapshot
+from themis.pure.roster import Roster
+
+
+def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
+    return (value,) if isinstance(value, Dataset) else tuple(value)
+
+
+def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
+    return () if value is None else tuple(value)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Experiment(FrozenModel):
+    """An experiment: components, data, and where and how it runs.
+
+    Attributes:
+        generation: how candidates are made.
+        evaluation: how they are parsed, scored and judged.
+        datasets: what is evaluated.
+        storage: where the run is kept; in memory by default.
+        runtime: how the run is carried out; no part of its identity.
+        seeds: one per candidate, or none: then they derive from the generation's identity.
+        environment_metadata: facts to keep beside the run; no part of its identity.
+        themis_version, python_version, platform, git_commit, dependency_versions, provider_metadata: detected when
+            not given.
+    """
+
+    generation: GenerationConfig
+    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
+    datasets: tuple[Dataset, ...] = attrs.field(converter=_datasets)
+    storage: StorageConfig = attrs.field(factory=StorageConfig)
+    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
+    environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    themis_version: str | None = None
+    python_version: str | None = None
+    platform: str | None = None
+    git_commit: str | None = None
+    dependency_versions: Mapping[str, str] | None = None
+    provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+    def roster(self) -> Roster:
+        """Return the experiment's components as objects; names are resolved."""
+        generation, evaluation = self.generation, self.evaluation
+        return Roster(
+            generator=resolve_component(generation.generator),
+            selector=resolve_component(generation.selector),
+            reducer=resolve_component(generation.reducer),
+            parsers=resolve_all(evaluation.parsers),
+            metrics=resolve_all(evaluation.metrics),
+            judge_models=resolve_all(evaluation.judge_models),
+        )
+
+    def compile(self) -> RunSnapshot:
+        """Return the snapshot: identity, provenance and data.
+
+        Raises:
+            SpecError: the experiment can't be run as written; every fault at once.
+        """
+        return self.compile_with(self.roster())
+
+    def compile_with(self, roster: Roster) -> RunSnapshot:
+        """Compile with components that are resolved already."""
+        generation, evaluation = self.generation, self.evaluation
+        authored = Authored(
+            roster=roster,
+            datasets=self.datasets,
+            candidate_policy=generation.candidate_policy,
+            generation_prompt_spec=generation.prompt_spec,
+            evaluation_prompt_spec=evaluation.prompt_spec,
+            judge_config=evaluation.judge_config,
+            workflow_overrides=evaluation.workflow_overrides,
+            seeds=self.seeds,
+        )
+        return compile_snapshot(authored, self._provenance(), source_of)
+
+    def _provenance(self) -> RunProvenance:
+        from themis import __version__
+
+        versions = self.dependency_versions
+        return RunProvenance(
+            themis_version=self.themis_version or __version__,
+            python_version=self.python_version or environment.python_version(),
+            platform=self.platform or environment.platform_name(),
+            git_commit=self.git_commit or environment.git_commit(),
+            dependency_versions=versions if versions is not None else environment.dependency_versions(),
+            provider_metadata=self.provider_metadata,
+            storage=self.storage,
+            runtime=self.runtime,
+            environment_metadata=self.environment_metadata,
+        )
+
+    def run(
+        self,
+        *,
+        until_stage: UntilStage = "judge",
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Run the experiment, or what is left of it, from sync code.
+
+        Args:
+            until_stage: stop after this stage; a later run goes on from there.
+            runtime: instead of the experiment's own.
+            store: instead of the experiment's own.
+            subscribers: told of everything that happens.
+            tracing_provider: takes spans.
+
+        Raises:
+            RunningLoopError: an event loop runs here; await `run_async` instead.
+        """
+
+        async def main() -> RunResult:
+            return await self.run_async(
+                until_stage=until_stage,
+                runtime=runtime,
+                store=store,
+                subscribers=subscribers,
+                tracing_provider=tracing_provider,
+            )
+
+        return run_sync(main, "Experiment.run")
+
+    async def run_async(
+        self,
+        *,
+        until_stage: UntilStage = "judge",
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
+
+        async def main() -> RunResult:
+            roster = self.roster()
+            return await run_snapshot(
+                self.compile_with(roster),
+                roster,
+                until_stage=until_stage,
+                storage=self.storage,
+                store=store,
+                runtime=runtime or self.runtime,
+                subscribers=subscribers or (),
+                tracing=tracing_provider,
+            )
+
+        return await run_async(main)
+
+
+def as_dataset(rows: Any, dataset_id: str = "data") -> Dataset:
+    """Return plain rows as a dataset; a row without a `case_id` gets its number."""
+    return Dataset(dataset_id=dataset_id, cases=[{"case_id": str(i), **row} for i, row in enumerate(rows, 1)])

@@ -1,0 +1,143 @@
+"""The result of a run: counts and means at hand, cases read from the store as needed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import attrs
+
+from themis.effects.reading import read_cases
+from themis.pure.events import event_from_dict
+from themis.pure.json import decode
+from themis.pure.plan import metric_slots, total_cases
+from themis.pure.projections import Tallies, Threshold, case_result, result_digest, score_rows
+from themis.pure.records.results import (
+    BenchmarkResult,
+    BenchmarkScoreRow,
+    CaseResult,
+    Lazy,
+    ProgressSnapshot,
+    RunStatus,
+)
+
+if TYPE_CHECKING:
+    from themis.pure.protocols import RunStore
+    from themis.pure.records.snapshot import RunSnapshot
+    from themis.pure.state import CaseState
+
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class RunResult:
+    """What a run came to.
+
+    Everything past `run_id` is computed when it is first asked for, from what the store holds, so that a result
+    of a million cases takes no memory.
+
+    Attributes:
+        snapshot: the compiled experiment.
+        store: where the run is kept.
+    """
+
+    snapshot: RunSnapshot = attrs.field(repr=False)
+    store: RunStore = attrs.field(repr=False)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the hash of its identity."""
+        return self.snapshot.run_id
+
+    @functools.cached_property
+    def _ending(self) -> tuple[str, str | None, str | None]:
+        """The last attempt's end: event type, stage, error message."""
+        head = self.store.head(self.run_id)
+        last = None
+        for stored in self.store.events(self.run_id) if head.count else ():
+            if stored.event_type in ("run_completed", "run_failed", "run_started"):
+                last = stored
+        if last is None:
+            return "", None, None
+        event = event_from_dict(decode(last.payload))
+        return (
+            last.event_type,
+            getattr(event, "completed_through_stage", None),
+            getattr(event, "error_message", None),
+        )
+
+    @functools.cached_property
+    def status(self) -> RunStatus:
+        """Where the run stands: `partial_failure` when it went through and some cases have errors."""
+        ending = self._ending[0]
+        if ending == "run_completed":
+            return RunStatus.PARTIAL_FAILURE if self.progress.failed_cases else RunStatus.COMPLETED
+        return {"run_failed": RunStatus.FAILED, "run_started": RunStatus.RUNNING}.get(ending, RunStatus.PENDING)
+
+    @property
+    def completed_through_stage(self) -> str | None:
+        """The last stage that the run went through for all cases."""
+        return self._ending[1]
+
+    @property
+    def error_message(self) -> str | None:
+        """Why the last attempt ended early, if it did."""
+        return self._ending[2]
+
+    @property
+    def progress(self) -> ProgressSnapshot:
+        """How many cases were planned, went through, and have an error."""
+        return self._tallies.progress()
+
+    @property
+    def cases(self) -> Sequence[CaseResult]:
+        """Every case's result, in plan order, read as needed."""
+        return Lazy(total_cases(self.snapshot), _Each(self._case_results))
+
+    @functools.cached_property
+    def benchmark(self) -> BenchmarkResult:
+        """The scores as numbers, with the counts of errors beside every mean."""
+        slots = metric_slots(self.snapshot)
+        dataset_ids = [dataset.dataset_id for dataset in self.snapshot.datasets]
+        rows = Lazy(total_cases(self.snapshot) * len(slots), _Each(self._rows))
+        return self._tallies.result(self.run_id, dataset_ids, rows)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The hash of all results, without times, latencies and transport facts (law 4)."""
+        return result_digest(self._case_results())
+
+    @functools.cached_property
+    def _tallies(self) -> Tallies:
+        tallies = Tallies(metric_slots(self.snapshot), threshold_of(self.snapshot))
+        for _, state in read_cases(self.store, self.snapshot):
+            tallies.add(state)
+        return tallies
+
+    def _states(self) -> Iterator[CaseState]:
+        return (state for _, state in read_cases(self.store, self.snapshot))
+
+    def _case_results(self) -> Iterator[CaseResult]:
+        slots = metric_slots(self.snapshot)
+        return (case_result(slots, state) for state in self._states())
+
+    def _rows(self) -> Iterator[BenchmarkScoreRow]:
+        slots, threshold = metric_slots(self.snapshot), threshold_of(self.snapshot)
+        return (row for state in self._states() for row in score_rows(slots, state, threshold))
+
+
+class _Each(Generic[T]):
+    """An iterable that starts anew each time."""
+
+    def __init__(self, make: Callable[[], Iterator[T]]) -> None:
+        self._make = make
+
+    def __iter__(self) -> Iterator[T]:
+        return self._make()
+
+
+def threshold_of(snapshot: RunSnapshot) -> Threshold:
+    """Return from which value each metric's score counts as correct."""
+    return Threshold(snapshot.metric_thresholds)

@@ -1,0 +1,115 @@
+"""Carrying a snapshot out: checks before paying, the existing run's policy, the engine, and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import trio
+
+from themis.api.results import RunResult
+from themis.api.storage import open_store
+from themis.effects.engine import Engine, EngineOptions, Progress
+from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.errors import RunExistsError, SpecError, listed
+from themis.pure.plan import UntilStage, make_plan
+from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.roster import Roster
+
+
+async def run_snapshot(
+    snapshot: RunSnapshot,
+    roster: Roster,
+    *,
+    until_stage: UntilStage = "judge",
+    storage: StorageConfig,
+    store: RunStore | None = None,
+    runtime: RuntimeConfig,
+    subscribers: Sequence[object] = (),
+    tracing: TracingProvider | None = None,
+    progress: Progress | None = None,
+    offline: bool = False,
+) -> RunResult:
+    """Carry a run out and return its result.
+
+    A run that its budget ends early returns a result of status `failed`, which says so; running again with a
+    larger budget goes on from there.
+
+    Raises:
+        SpecError: a component lacks something it needs; every problem at once, before the first call.
+        RunExistsError: the run is stored, and the policy is `error`.
+        CallFailed: the endpoint refuses every call.
+    """
+    plan = make_plan(snapshot, until_stage)
+    check_components(roster, offline=offline)
+    opened = store if store is not None else open_store(storage)
+    opened.initialize()
+    # Large datasets take a while to store; the event loop must not stand still meanwhile.
+    await trio.to_thread.run_sync(_prepare, opened, snapshot, runtime.existing_run_policy)
+    try:
+        options = EngineOptions(
+            runtime=runtime,
+            subscribers=subscribers,
+            tracing=tracing,
+            progress=progress or Progress(),
+            offline=offline,
+            reuse=runtime.existing_run_policy != "rerun",
+        )
+        await Engine(snapshot, roster, opened, options, plan).run()
+    except CallFailed as error:
+        if error.failure.kind is not FailureKind.BUDGET:
+            raise
+    finally:
+        opened.release(snapshot.run_id)
+        await close_components(roster)
+    return RunResult(snapshot=snapshot, store=opened)
+
+
+def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
+    run_id = snapshot.run_id
+    store.acquire(run_id)
+    try:
+        if store.head(run_id).count > 0:
+            _apply_policy(store, run_id, policy)
+        store.persist_snapshot(snapshot)
+    except BaseException:
+        store.release(run_id)
+        raise
+
+
+def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
+    if policy == "error":
+        raise RunExistsError(
+            f"run {run_id} is stored in {store.location} already, and existing_run_policy is 'error'; "
+            "use 'auto' to resume or reuse it, or 'rerun' to clear it and start over"
+        )
+    if policy == "rerun":
+        store.clear_run(run_id)
+
+
+def check_components(roster: Roster, *, offline: bool = False) -> None:
+    """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
+    faults = [*_problems(roster, offline=offline)]
+    if faults:
+        raise SpecError(listed("the run can't start", faults))
+
+
+def _problems(roster: Roster, *, offline: bool) -> Iterator[str]:
+    callers = {id(roster.generator), *(id(judge) for judge in roster.judge_models)}
+    for component in roster.all():
+        check = getattr(component, "check", None)
+        if check is None or (offline and id(component) in callers):
+            continue
+        for problem in check() or ():
+            yield f"{component.component_id}: {problem}"
+
+
+async def close_components(roster: Roster) -> None:
+    """Close what components hold open, such as HTTP clients."""
+    with trio.CancelScope(shield=True):
+        for component in roster.all():
+            close: Any = getattr(component, "aclose", None)
+            if close is not None:
+                await close()

@@ -1,0 +1,61 @@
+"""Opening stores by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from themis.pure.errors import SpecError, nearest
+from themis.pure.json import thaw
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import StorageConfig
+
+StoreFactory = Callable[..., RunStore]
+
+
+def _memory(**parameters: Any) -> RunStore:
+    from themis.effects.stores.memory import InMemoryRunStore
+
+    return InMemoryRunStore(**parameters)
+
+
+def _sqlite(**parameters: Any) -> RunStore:
+    from themis.effects.stores.sqlite import SqliteRunStore
+
+    return SqliteRunStore(**{"path": "runs/themis.sqlite3", **parameters})
+
+
+_BACKENDS: dict[str, StoreFactory] = {"memory": _memory, "sqlite": _sqlite}
+
+
+def register_store_backend(name: str, factory: StoreFactory) -> None:
+    """Make a store of one's own known by name.
+
+    Args:
+        name: what `StorageConfig(store=...)` will say.
+        factory: called with `StorageConfig.parameters` as keywords; returns a `RunStore`.
+    """
+    _BACKENDS[name] = factory
+
+
+def store_backends() -> Mapping[str, StoreFactory]:
+    """Return the known backends."""
+    return dict(_BACKENDS)
+
+
+def open_store(config: StorageConfig) -> RunStore:
+    """Open the store that a configuration names.
+
+    Raises:
+        SpecError: no backend of that name, or parameters that it does not take.
+        StoreError: the store can't be opened.
+    """
+    factory = _BACKENDS.get(config.store)
+    if factory is None:
+        raise SpecError(f"storage.store: no store {config.store!r}; {nearest(config.store, _BACKENDS)}")
+    try:
+        store = factory(**thaw(config.parameters))
+    except TypeError as error:
+        raise SpecError(f"storage.parameters: {error}") from error
+    store.initialize()
+    return store

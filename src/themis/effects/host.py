@@ -1,0 +1,95 @@
+"""Runs the trio shell from wherever the caller is: plain sync code, trio, or a running asyncio loop.
+
+Under asyncio the shell runs as a guest of the host's loop (trio's guest mode), so that a notebook can await it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import outcome
+import sniffio
+import trio
+
+from themis.pure.errors import RunningLoopError
+
+T = TypeVar("T")
+
+
+def running_loop() -> str | None:
+    """Return the name of the event loop that is running here, or `None`."""
+    try:
+        return sniffio.current_async_library()
+    except sniffio.AsyncLibraryNotFoundError:
+        return None
+
+
+def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
+    """Run the shell from sync code.
+
+    Args:
+        main: the async function to run.
+        called: the name of the entry point, for the error.
+
+    Raises:
+        RunningLoopError: an event loop runs here already.
+    """
+    loop = running_loop()
+    if loop is not None:
+        raise RunningLoopError(
+            f"{called}() was called inside a running {loop} event loop, which it would block; "
+            f"write `await {called}_async(...)` instead"
+        )
+    return trio.run(main)
+
+
+async def run_async(main: Callable[[], Awaitable[T]]) -> T:
+    """Run the shell from async code: directly under trio, as a guest under asyncio."""
+    loop = running_loop()
+    if loop == "trio":
+        return await main()
+    if loop == "asyncio":
+        return await _as_guest(main)
+    raise RunningLoopError(
+        f"the running event loop is {loop}; Themis runs under trio and asyncio. From sync code, use the variant "
+        "without _async"
+    )
+
+
+async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
+    host = asyncio.get_running_loop()
+    done: asyncio.Future[T] = host.create_future()
+    scope = trio.CancelScope()
+    cancelled = False
+
+    async def guest() -> T | None:
+        with scope:
+            return await main()
+        return None
+
+    def finish(result: outcome.Outcome[Any]) -> None:
+        if done.done():
+            return
+        if cancelled:
+            done.cancel()
+        elif isinstance(result, outcome.Error):
+            done.set_exception(result.error)
+        else:
+            done.set_result(result.unwrap())
+
+    trio.lowlevel.start_guest_run(
+        guest,
+        run_sync_soon_threadsafe=host.call_soon_threadsafe,
+        done_callback=finish,
+        host_uses_signal_set_wakeup_fd=True,
+    )
+    try:
+        return await asyncio.shield(done)
+    except asyncio.CancelledError:
+        cancelled = True
+        scope.cancel()
+        # The guest must end before its host does; what it finished by then is stored.
+        await asyncio.wait([done])
+        raise

@@ -1,0 +1,146 @@
+"""The journal: the one writer of a run. It batches events by time and size, chains them, and acknowledges.
+
+`append` hands an event over without waiting, `durable` waits until everything handed over so far is in the
+store. Batches are written by one worker thread, so that the event loop never waits for a disk; an event that
+was handed over is stored within `INTERVAL` seconds, or the run fails saying why.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
+
+import trio
+
+from themis.pure.chain import Entry, link_all
+from themis.pure.errors import StoreError
+from themis.pure.protocols import RunStore
+from themis.pure.records.stored import ChainHead, StoredEvent
+
+INTERVAL: Final = 0.05
+"""Seconds of work that a crash may cost at most."""
+LARGEST_BATCH: Final = 4_000
+"""Events in one transaction; past twice as many waiting, appending waits for the disk."""
+
+Acknowledged = Callable[[Sequence[Entry]], Awaitable[None]]
+
+
+class Journal:
+    """Writes one run's events into a store, in order, in batches."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        run_id: str,
+        *,
+        attempts: int = 5,
+        delay: float = 0.1,
+        acknowledged: Acknowledged | None = None,
+    ) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._attempts = attempts
+        self._delay = delay
+        self._acknowledged = acknowledged
+        self._head = store.head(run_id)
+        self._waiting: list[Entry] = []
+        self._written = 0
+        self._appended = 0
+        self._arrived = trio.Event()
+        self._hurry = trio.Event()
+        self._room = trio.Condition()
+        self._closing = False
+        self._failure: StoreError | None = None
+
+    def append(self, entry: Entry) -> None:
+        """Hand an event over; it is stored soon. Raises `StoreError` if the store has failed for good."""
+        if self._failure is not None:
+            raise self._failure
+        self._waiting.append(entry)
+        self._appended += 1
+        if len(self._waiting) == 1:
+            self._arrived.set()
+        elif len(self._waiting) == LARGEST_BATCH:
+            self._hurry.set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is waiting that those who append should wait for the disk."""
+        return len(self._waiting) >= 2 * LARGEST_BATCH
+
+    async def room(self) -> None:
+        """Wait until the journal is no longer crowded."""
+        await self._until(lambda: not self.crowded)
+
+    async def durable(self) -> None:
+        """Wait until everything appended so far is stored and acknowledged."""
+        target = self._appended
+        self._hurry.set()
+        await self._until(lambda: self._written >= target)
+
+    async def _until(self, holds: Callable[[], bool]) -> None:
+        async with self._room:
+            while not holds():
+                if self._failure is not None:
+                    raise self._failure
+                await self._room.wait()
+
+    async def run(self) -> None:
+        """Write batches until closed; the shell starts this once, beside the workers."""
+        while not (self._closing and not self._waiting):
+            await self._arrived.wait()
+            with trio.move_on_after(INTERVAL):
+                await self._hurry.wait()
+            self._arrived, self._hurry = trio.Event(), trio.Event()
+            await self._write_all()
+
+    async def _write_all(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+            events, blobs, head = link_all(self._head, batch)
+            await self._write(events, blobs, head)
+            self._head = head
+            self._written += len(batch)
+            if self._acknowledged is not None:
+                await self._acknowledged(batch)
+            async with self._room:
+                self._room.notify_all()
+
+    async def _write(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes], head: ChainHead) -> None:
+        write = functools.partial(self._store.append, self._run_id, events, blobs)
+        for attempt in range(1, self._attempts + 1):
+            # Cancellation waits for the disk: a batch is written whole or not begun.
+            with trio.CancelScope(shield=True):
+                try:
+                    await trio.to_thread.run_sync(write)
+                    break
+                except Exception as error:
+                    if await self._was_written(head):
+                        break
+                    if attempt == self._attempts:
+                        await self._give_up(error)
+            await trio.sleep(self._delay * attempt)
+
+    async def _was_written(self, head: ChainHead) -> bool:
+        """Tell whether a write that raised came through all the same."""
+        try:
+            return await trio.to_thread.run_sync(self._store.head, self._run_id) == head
+        except Exception:
+            return False
+
+    async def _give_up(self, error: Exception) -> None:
+        self._failure = StoreError(
+            f"{self._store.location}: could not write after {self._attempts} attempts: {error}. What was stored "
+            "before is kept; mend the store (free the disk, check its permissions) and run again to resume"
+        )
+        self._failure.__cause__ = error
+        async with self._room:
+            self._room.notify_all()
+        raise self._failure
+
+    async def close(self) -> None:
+        """Write what is waiting, then let `run` end."""
+        self._closing = True
+        await self.durable()
+        self._arrived.set()

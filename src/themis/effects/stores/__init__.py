@@ -1,0 +1,1 @@
+"""Where runs are kept: one contract (`themis.pure.protocols.RunStore`), several backends."""

@@ -1,0 +1,43 @@
+"""One writer per run, across processes: a lock file that the operating system frees when its holder dies."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import IO
+
+import portalocker
+
+from themis.pure.errors import RunLockedError
+
+
+class RunLock:
+    """Holds a run for writing; the file says who holds it."""
+
+    def __init__(self, path: Path, file: IO[str]) -> None:
+        self._path = path
+        self._file = file
+
+    @classmethod
+    def take(cls, path: Path, run_id: str) -> RunLock:
+        """Take the lock, or raise `RunLockedError` with the holder's name."""
+        file = path.open("a+", encoding="utf-8")
+        try:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.exceptions.LockException:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise RunLockedError(
+                f"run {run_id} is being written by {holder}; wait until it is done, or stop that process"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        return cls(path, file)
+
+    def release(self) -> None:
+        """Give the lock up and remove its file."""
+        self._path.unlink(missing_ok=True)
+        self._file.close()

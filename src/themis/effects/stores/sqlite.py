@@ -1,0 +1,407 @@
+"""The SQLite store, the default: one file, write-ahead log, one writer per run, readable with any SQLite tool.
+
+Commits are synchronous (`synchronous=full`): what was acknowledged survives a crash of the machine too, not
+of the process alone. The journal commits about twenty times a second, so this costs little.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import importlib.resources
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from themis.effects.stores.locks import RunLock
+from themis.effects.stores.summaries import summary_of
+from themis.pure.errors import RunNotFoundError, SchemaVersionError, StoreError
+from themis.pure.json import canonical_bytes, decode, encode
+from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import CHAIN_START, ChainHead, RunSummary, StoredEvent
+
+SCHEMA_VERSION: Final = 1
+_RUN_SHIFT: Final = 40
+_APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
+
+
+class SqliteRunStore:
+    """A store in one SQLite file.
+
+    Args:
+        path: the file; it and its folder are made if they are missing.
+
+    Raises:
+        StoreError: the path can't be written, or is no Themis store; nothing is changed.
+        SchemaVersionError: a newer Themis wrote the file; nothing is changed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._locks: dict[str, RunLock] = {}
+        self._run_numbers: dict[str, int] = {}
+        self._ready = False
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people."""
+        return f"sqlite:{self.path}"
+
+    def __repr__(self) -> str:
+        return f"SqliteRunStore({str(self.path)!r})"
+
+    # --- opening ------------------------------------------------------------------------------------------
+
+    def initialize(self) -> None:
+        """Open the file, creating or migrating it."""
+        if self._ready:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._prepare(self._connect())
+        except (OSError, sqlite3.Error) as error:
+            self.close()
+            raise self._unusable(error) from error
+        self._ready = True
+
+    def _unusable(self, error: Exception) -> StoreError:
+        if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
+            return StoreError(f"{self.path} is not a SQLite file: name another path, or restore it from a copy")
+        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
+            return StoreError(f"{self.path} is damaged ({error}): restore it from a copy; nothing was changed")
+        return StoreError(f"{self.path} can't be used as a store: {error}; check the path and its permissions")
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        connection.execute("pragma synchronous=full")
+        connection.execute("pragma cache_size=-16000")
+        self._connections.append(connection)
+        self._local.connection = connection
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        version = connection.execute("pragma user_version").fetchone()[0]
+        tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"{self.path} has schema version {version}, and this Themis knows up to {SCHEMA_VERSION}: "
+                "upgrade Themis to open it; nothing was changed"
+            )
+        if version == 0 and tables:
+            raise StoreError(f"{self.path} is a SQLite file of something else: name another path for the store")
+        if version == 0:
+            self._create(connection)
+        connection.execute("pragma journal_mode=wal")
+
+    def _create(self, connection: sqlite3.Connection) -> None:
+        schema = importlib.resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
+        with contextlib.suppress(sqlite3.OperationalError):
+            # Another process may be creating the same file: whoever comes second finds it made.
+            connection.executescript(
+                f"begin exclusive;\n{schema}\npragma application_id={_APPLICATION_ID};\n"
+                f"pragma user_version={SCHEMA_VERSION};\ncommit;"
+            )
+        if connection.execute("pragma user_version").fetchone()[0] != SCHEMA_VERSION:
+            raise StoreError(f"{self.path} could not be set up as a store; check its permissions and the disk's space")
+
+    @property
+    def _db(self) -> sqlite3.Connection:
+        """This thread's connection: SQLite runs best with one each."""
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            self.initialize()
+            connection = getattr(self._local, "connection", None) or self._connect()
+        return connection
+
+    def close(self) -> None:
+        """Close all connections and give up all locks."""
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+        self._run_numbers.clear()
+        self._local = threading.local()
+        self._ready = False
+
+    def __enter__(self) -> SqliteRunStore:
+        self.initialize()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        connection = self._db
+        try:
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        try:
+            yield self._db
+        except sqlite3.Error as error:
+            raise self._unusable(error) from error
+
+    # --- snapshots ----------------------------------------------------------------------------------------
+
+    def persist_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Keep a snapshot with its cases; data that another run stored already is shared."""
+        with self._transaction() as db:
+            if db.execute("select 1 from run where run_id = ?", (snapshot.run_id,)).fetchone():
+                return
+            number = db.execute(
+                "insert into run (run_id, header, created_at, head_digest) values (?, ?, ?, ?)",
+                (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
+            ).lastrowid
+            first = 0
+            for ordinal, (dataset, ref) in enumerate(
+                zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True)
+            ):
+                key = hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest()
+                dataset_no = _keep_cases(db, key, dataset)
+                db.execute(
+                    "insert into run_dataset values (?, ?, ?, ?, ?)",
+                    (number, ordinal, dataset.dataset_id, dataset_no, first),
+                )
+                first += len(dataset.cases)
+
+    def load_snapshot(self, run_id: str) -> RunSnapshot:
+        """Return a snapshot whose cases are read from the file as needed."""
+        with self._reading() as db:
+            row = db.execute("select run_no, header from run where run_id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise self._no_run(run_id)
+            datasets = db.execute(
+                "select rd.dataset_no, d.case_count from run_dataset rd join dataset d using (dataset_no) "
+                "where run_no = ? order by ordinal",
+                (row[0],),
+            ).fetchall()
+        snapshot = RunSnapshot.from_dict(decode(row[1]))
+        return snapshot.evolve(
+            datasets=[
+                dataset.evolve(cases=_StoredCases(self, number, count))
+                for dataset, (number, count) in zip(snapshot.datasets, datasets, strict=True)
+            ]
+        )
+
+    def _no_run(self, run_id: str) -> RunNotFoundError:
+        return RunNotFoundError(
+            f"no run {run_id!r} in {self.location}; `themis list --store {self.path}` shows what is"
+        )
+
+    def _number(self, run_id: str) -> int:
+        number = self._run_numbers.get(run_id)
+        if number is None:
+            row = self._db.execute("select run_no from run where run_id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise self._no_run(run_id)
+            number = self._run_numbers[run_id] = int(row[0])
+        return number
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        """Return a line about each run, newest first."""
+        with self._reading() as db:
+            ids = [row[0] for row in db.execute("select run_id from run order by run_no desc")]
+            return tuple(self._summary(run_id) for run_id in ids)
+
+    def _summary(self, run_id: str) -> RunSummary:
+        head = self.head(run_id).count
+        return summary_of(
+            self.load_snapshot(run_id), list(self._slice(run_id, 1, 1)), list(self._slice(run_id, head, head))
+        )
+
+    # --- the one writer -----------------------------------------------------------------------------------
+
+    def acquire(self, run_id: str) -> None:
+        """Become the run's one writer, across processes."""
+        self._locks[run_id] = RunLock.take(self.path.with_name(f"{self.path.name}.{run_id[:16]}.lock"), run_id)
+
+    def release(self, run_id: str) -> None:
+        """Stop being the run's writer."""
+        lock = self._locks.pop(run_id, None)
+        if lock is not None:
+            lock.release()
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        """Keep events and blobs in one transaction."""
+        if not events:
+            return
+        base = self._number(run_id) << _RUN_SHIFT
+        number = self._number(run_id)
+        rows = [
+            (
+                base + e.sequence,
+                number,
+                e.case_no,
+                e.event_type,
+                _binary(e.cache_key),
+                e.payload,
+                bytes.fromhex(e.digest),
+            )
+            for e in events
+        ]
+        with self._transaction() as db:
+            moved = db.execute(
+                "update run set head_count = ?, head_digest = ? where run_no = ? and head_count = ?",
+                (events[-1].sequence, events[-1].digest, number, events[0].sequence - 1),
+            )
+            if moved.rowcount != 1:
+                raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+            db.executemany("insert into event values (?, ?, ?, ?, ?, ?, ?)", rows)
+            if blobs:
+                db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
+
+    def head(self, run_id: str) -> ChainHead:
+        """Return the end of the run's chain."""
+        with self._reading() as db:
+            row = db.execute("select head_count, head_digest from run where run_id = ?", (run_id,)).fetchone()
+        return ChainHead(*row) if row else ChainHead()
+
+    def events(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's events."""
+        return self._slice(run_id, 1, (1 << _RUN_SHIFT) - 1)
+
+    def _slice(self, run_id: str, first: int, last: int) -> Iterator[StoredEvent]:
+        base = self._number(run_id) << _RUN_SHIFT
+        return self._select(base, f"{_EVENT} where id between ? and ? order by id", (base + first, base + last))
+
+    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's case events, case by case."""
+        number = self._number(run_id)
+        where = f"{_EVENT} where run_no = ? and case_no is not null order by case_no, id"
+        return self._select(number << _RUN_SHIFT, where, (number,))
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        """Return one case's events."""
+        number = self._number(run_id)
+        where = f"{_EVENT} where run_no = ? and case_no = ? order by id"
+        return tuple(self._select(number << _RUN_SHIFT, where, (number, case_no)))
+
+    def _select(self, base: int, sql: str, parameters: tuple[Any, ...]) -> Iterator[StoredEvent]:
+        with self._reading() as db:
+            for row in db.execute(sql, parameters):
+                yield _stored(row, base)
+
+    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
+        """Yield cases with as many `score_completed` events as there are metrics, or more."""
+        if not metric_ids:
+            return
+        with self._reading() as db:
+            rows = db.execute(
+                "select case_no from event where run_no = ? and case_no is not null "
+                "group by case_no having sum(event_type = 'score_completed') = ? order by case_no",
+                (self._number(run_id), len(metric_ids)),
+            )
+            for row in rows:
+                yield row[0]
+
+    def blob(self, ref: str) -> bytes:
+        """Return a blob."""
+        with self._reading() as db:
+            row = db.execute("select content from blob where ref = ?", (ref,)).fetchone()
+        if row is None:
+            raise StoreError(f"blob {ref} is missing in {self.location}; restore the store from a copy")
+        return bytes(row[0])
+
+    def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
+        """Return the newest event known under each of these cache keys."""
+        found: dict[str, tuple[str, StoredEvent]] = {}
+        with self._reading() as db:
+            for key in keys:
+                row = db.execute(
+                    f"{_EVENT.replace('select ', 'select run_id, ')} join run using (run_no) "
+                    "where cache_key = ? order by id desc limit 1",
+                    (_binary(key),),
+                ).fetchone()
+                if row is not None:
+                    found[key] = (row[0], _stored(row[1:], row[1] >> _RUN_SHIFT << _RUN_SHIFT))
+        return found
+
+    def clear_run(self, run_id: str) -> None:
+        """Forget a run; cases and blobs that other runs use stay."""
+        with self._transaction() as db:
+            number = self._number(run_id)
+            for table in ("event", "run_dataset", "run"):
+                db.execute(f"delete from {table} where run_no = ?", (number,))  # noqa: S608  # a fixed name
+            db.execute("delete from dataset_case where dataset_no not in (select dataset_no from run_dataset)")
+            db.execute("delete from dataset where dataset_no not in (select dataset_no from run_dataset)")
+        self._run_numbers.pop(run_id, None)
+
+
+_EVENT: Final = "select id, case_no, event_type, cache_key, payload, digest from event"
+
+
+def _stored(row: Any, base: int) -> StoredEvent:
+    key = row[3]
+    return StoredEvent(row[1], row[2], key.hex() if key is not None else None, row[4], row[5].hex(), row[0] - base)
+
+
+def _binary(key: str | None) -> bytes | None:
+    return bytes.fromhex(key) if key is not None else None
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def _keep_cases(db: sqlite3.Connection, fingerprint: str, dataset: Dataset) -> int:
+    row = db.execute("select dataset_no from dataset where fingerprint = ?", (fingerprint,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    number = db.execute("insert into dataset (fingerprint, case_count) values (?, 0)", (fingerprint,)).lastrowid
+    assert number is not None
+    rows = ((number, i, case.case_id, encode(case).decode()) for i, case in enumerate(dataset.cases))
+    db.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)
+    db.execute("update dataset set case_count = ? where dataset_no = ?", (len(dataset.cases), number))
+    return number
+
+
+class _StoredCases(CaseSource):
+    """The cases of a stored dataset, read as needed."""
+
+    def __init__(self, store: SqliteRunStore, dataset_no: int, count: int) -> None:
+        self._store = store
+        self._dataset_no = dataset_no
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Case]:
+        with self._store._reading() as db:
+            rows = db.execute(
+                "select payload from dataset_case where dataset_no = ? order by position", (self._dataset_no,)
+            )
+            for row in rows:
+                yield Case.from_dict(decode(row[0]))
+
+
+def sqlite_store(path: str | Path = "runs/themis.sqlite3") -> SqliteRunStore:
+    """Open the default kind of store.
+
+    Args:
+        path: the SQLite file; made if it is missing.
+    """
+    store = SqliteRunStore(path)
+    store.initialize()
+    return store
