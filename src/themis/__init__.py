@@ -18,10 +18,30 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from themis.api.authoring import EvaluationConfig as EvaluationConfig
     from themis.api.authoring import GenerationConfig as GenerationConfig
+    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles import export_score_bundle as export_score_bundle
+    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles import import_score_bundle as import_score_bundle
     from themis.api.evaluating import evaluate as evaluate
     from themis.api.evaluating import evaluate_async as evaluate_async
     from themis.api.experiment import Experiment as Experiment
+    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
+    from themis.api.inspection import get_execution_state as get_execution_state
+    from themis.api.inspection import get_run_snapshot as get_run_snapshot
+    from themis.api.inspection import quickcheck as quickcheck
+    from themis.api.inspection import snapshot_report as snapshot_report
+    from themis.api.planning import RunExplanation as RunExplanation
+    from themis.api.replaying import verify as verify
+    from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
+    from themis.api.storage import open_store as open_store
+    from themis.api.storage import register_store_backend as register_store_backend
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
     from themis.effects.stores.sqlite import sqlite_store as sqlite_store
@@ -29,15 +49,22 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import metric as metric
     from themis.pure.components.functions import parser as parser
     from themis.pure.components.functions import reducer as reducer
+    from themis.pure.errors import ThemisError as ThemisError
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig
     from themis.pure.records.dataset import Case as Case
     from themis.pure.records.dataset import Dataset as Dataset
+    from themis.pure.records.generation import GenerationResult as GenerationResult
+    from themis.pure.records.generation import ParsedOutput as ParsedOutput
+    from themis.pure.records.generation import ReducedCandidate as ReducedCandidate
     from themis.pure.records.prompt import PromptSpec as PromptSpec
     from themis.pure.records.results import RunEstimate as RunEstimate
     from themis.pure.records.results import RunStatus as RunStatus
+    from themis.pure.records.scoring import Score as Score
+    from themis.pure.records.scoring import ScoreError as ScoreError
     from themis.pure.records.snapshot import RunSnapshot as RunSnapshot
+    from themis.pure.stats import StatsEngine as StatsEngine
 
 _HOMES = {
     "Case": "themis.pure.records.dataset",
@@ -45,23 +72,50 @@ _HOMES = {
     "EvaluationConfig": "themis.api.authoring",
     "Experiment": "themis.api.experiment",
     "GenerationConfig": "themis.api.authoring",
+    "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
+    "ParsedOutput": "themis.pure.records.generation",
     "PromptSpec": "themis.pure.records.prompt",
+    "ReducedCandidate": "themis.pure.records.generation",
+    "Reporter": "themis.api.reporting",
     "RunEstimate": "themis.pure.records.results",
+    "RunExplanation": "themis.api.planning",
     "RunResult": "themis.api.results",
     "RunSnapshot": "themis.pure.records.snapshot",
     "RunStatus": "themis.pure.records.results",
     "RunStore": "themis.pure.protocols",
     "RuntimeConfig": "themis.pure.records.config",
+    "Score": "themis.pure.records.scoring",
+    "ScoreError": "themis.pure.records.scoring",
     "SqliteRunStore": "themis.effects.stores.sqlite",
+    "StatsEngine": "themis.pure.stats",
     "StorageConfig": "themis.pure.records.config",
+    "ThemisError": "themis.pure.errors",
     "evaluate": "themis.api.evaluating",
     "evaluate_async": "themis.api.evaluating",
+    "export_evaluation_bundle": "themis.api.bundles",
+    "export_generation_bundle": "themis.api.bundles",
+    "export_parse_bundle": "themis.api.bundles",
+    "export_reduction_bundle": "themis.api.bundles",
+    "export_score_bundle": "themis.api.bundles",
     "generator": "themis.pure.components.functions",
+    "get_evaluation_execution": "themis.api.inspection",
+    "get_execution_state": "themis.api.inspection",
+    "get_run_snapshot": "themis.api.inspection",
+    "import_evaluation_bundle": "themis.api.bundles",
+    "import_generation_bundle": "themis.api.bundles",
+    "import_parse_bundle": "themis.api.bundles",
+    "import_reduction_bundle": "themis.api.bundles",
+    "import_score_bundle": "themis.api.bundles",
     "metric": "themis.pure.components.functions",
+    "open_store": "themis.api.storage",
     "parser": "themis.pure.components.functions",
+    "quickcheck": "themis.api.inspection",
     "reducer": "themis.pure.components.functions",
+    "register_store_backend": "themis.api.storage",
+    "snapshot_report": "themis.api.inspection",
     "sqlite_store": "themis.effects.stores.sqlite",
+    "verify": "themis.api.replaying",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
@@ -70,7 +124,7 @@ __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll
 def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
-        raise AttributeError(f"module 'themis' has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(home), name)
     globals()[name] = value
     return value

@@ -12,9 +12,12 @@ from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
 from themis.api.results import RunResult
 from themis.api.running import run_snapshot
+from themis.api.storage import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
 from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.estimate import estimate_run
+from themis.pure.explain import RunExplanation
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
@@ -22,7 +25,9 @@ from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, text_mapping
+from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
+from themis.pure.replay import ReplayStage
 from themis.pure.roster import Roster
 
 
@@ -173,6 +178,131 @@ class Experiment(FrozenModel):
             )
 
         return await run_async(main)
+
+    def replay(
+        self,
+        *,
+        stage: ReplayStage,
+        metric_ids: Sequence[str] | None = None,
+        recorded_judging: bool = False,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Do the stages from `stage` on again, from stored upstream artifacts, without a generation.
+
+        Args:
+            stage: `reduce`, `parse`, `score` or `judge`.
+            metric_ids: of the metrics, these alone; all by default.
+            recorded_judging: judge from the recorded answers; without it stage `judge` asks the judges again and
+                keeps the new executions beside the old ones.
+            runtime, store, subscribers, tracing_provider: as for `run`.
+
+        Raises:
+            SpecError: no such stage or metric.
+            NotStoredError: something that the replay rests on is not stored; what is missing is listed.
+        """
+
+        async def main() -> RunResult:
+            return await self.replay_async(
+                stage=stage,
+                metric_ids=metric_ids,
+                recorded_judging=recorded_judging,
+                runtime=runtime,
+                store=store,
+                subscribers=subscribers,
+                tracing_provider=tracing_provider,
+            )
+
+        return run_sync(main, "Experiment.replay")
+
+    async def replay_async(
+        self,
+        *,
+        stage: ReplayStage,
+        metric_ids: Sequence[str] | None = None,
+        recorded_judging: bool = False,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Do the stages from `stage` on again, from async code; arguments as for `replay`."""
+        from themis.api.replaying import replay_snapshot
+
+        async def main() -> RunResult:
+            roster = self.roster()
+            return await replay_snapshot(
+                self.compile_with(roster),
+                roster,
+                stage=stage,
+                metric_ids=metric_ids,
+                recorded_judging=recorded_judging,
+                storage=self.storage,
+                store=store if store is not None else open_store(self.storage),
+                runtime=runtime or self.runtime,
+                subscribers=subscribers or (),
+                tracing=tracing_provider,
+            )
+
+        return await run_async(main)
+
+    def rejudge(
+        self,
+        *,
+        metric_ids: Sequence[str] | None = None,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Ask the judges again about stored answers; arguments as for `replay`."""
+        return self.replay(
+            stage="judge",
+            metric_ids=metric_ids,
+            runtime=runtime,
+            store=store,
+            subscribers=subscribers,
+            tracing_provider=tracing_provider,
+        )
+
+    async def rejudge_async(
+        self,
+        *,
+        metric_ids: Sequence[str] | None = None,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Ask the judges again about stored answers, from async code; arguments as for `replay`."""
+        return await self.replay_async(
+            stage="judge",
+            metric_ids=metric_ids,
+            runtime=runtime,
+            store=store,
+            subscribers=subscribers,
+            tracing_provider=tracing_provider,
+        )
+
+    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | None = None) -> RunExplanation:
+        """Say what `run` would do, what it would reuse, and why, without doing it.
+
+        Args:
+            until_stage: the last stage that would be run.
+            store: instead of the experiment's own.
+        """
+        from themis.api.planning import explain_run
+
+        roster = self.roster()
+        opened = store if store is not None else open_store(self.storage)
+        return explain_run(self.compile_with(roster), roster, opened, until_stage)
+
+    def estimate(self) -> RunEstimate:
+        """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
+        roster = self.roster()
+        return estimate_run(self.compile_with(roster), roster.generator)
 
 
 def as_dataset(rows: Any, dataset_id: str = "data") -> Dataset:

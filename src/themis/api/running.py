@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 from typing import Any
 
 import trio
 
 from themis.api.results import RunResult
 from themis.api.storage import open_store
-from themis.effects.engine import Engine, EngineOptions, Progress
+from themis.effects.engine import Engine, EngineOptions, Progress, Replay
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.plan import UntilStage, make_plan
@@ -31,6 +32,7 @@ async def run_snapshot(
     tracing: TracingProvider | None = None,
     progress: Progress | None = None,
     offline: bool = False,
+    replay: Replay | None = None,
 ) -> RunResult:
     """Carry a run out and return its result.
 
@@ -56,8 +58,13 @@ async def run_snapshot(
             progress=progress or Progress(),
             offline=offline,
             reuse=runtime.existing_run_policy != "rerun",
+            replay=replay,
         )
-        await Engine(snapshot, roster, opened, options, plan).run()
+        async with AsyncExitStack() as sessions:
+            for component in roster.all():
+                if hasattr(component, "session"):
+                    await sessions.enter_async_context(component.session())
+            await Engine(snapshot, roster, opened, options, plan).run()
     except CallFailed as error:
         if error.failure.kind is not FailureKind.BUDGET:
             raise

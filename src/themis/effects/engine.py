@@ -43,6 +43,7 @@ from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.generation import GenerationResult, ParsedOutput
 from themis.pure.records.judging import EvaluationExecution, JudgeCall, JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.replay import ReplayStage, restart_from
 from themis.pure.roster import Roster
 from themis.pure.stages.execute import (
     SANDBOX_STEP,
@@ -104,6 +105,21 @@ class Progress:
 
 
 @attrs.frozen(kw_only=True)
+class Replay:
+    """What a replay does again.
+
+    Attributes:
+        stage: the first stage to do again.
+        metric_ids: of the metrics, these alone; all by default.
+        recorded_judging: judge from the recorded answers; without it the judges are asked again.
+    """
+
+    stage: ReplayStage
+    metric_ids: frozenset[str] | None = None
+    recorded_judging: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class EngineOptions:
     """What a run is carried out with, apart from its snapshot, components and store; nothing of it is identity.
 
@@ -113,9 +129,9 @@ class EngineOptions:
         tracing: takes spans.
         clock: tells the time of events.
         progress: counted up as cases finish.
-        offline: make no model call and run no sandbox; what is not stored fails.
+        offline: take generations from the store alone; one that is not there ends the run.
         reuse: take what earlier runs stored.
-        wrap_call: how a component's async method is run; for components that need another event loop.
+        replay: do stages again that are done already.
     """
 
     runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
@@ -125,6 +141,7 @@ class EngineOptions:
     progress: Progress = attrs.field(factory=Progress)
     offline: bool = False
     reuse: bool = True
+    replay: Replay | None = None
 
 
 class NotStoredError(ThemisError):
@@ -254,6 +271,12 @@ class Engine:
         if not self._is_resumed:
             for item in case_items(self._snapshot):
                 yield item, fresh_state(item)
+            return
+        replay = self._options.replay
+        if replay is not None:
+            for item in case_items(self._snapshot):
+                state = read_case(self._store, self._plan.run_id, item)
+                yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
         settled = self._store.settled_cases(self._plan.run_id, names)
@@ -524,9 +547,15 @@ class Engine:
             return Failure(planned.failure())
         if self._hooks.any:
             await self._hooks.call("before_judge", subject.unwrap(), ctx)
-        recorded = recorded_responses(state, workflow_id)
+        replay = self._options.replay
+        asks_again = replay is not None and replay.stage == "judge" and not replay.recorded_judging
+        recorded = {} if asks_again else recorded_responses(state, workflow_id)
 
         def known(call: JudgeCall, prompt: RenderedJudgePrompt) -> JudgeResponse | None:
+            if asks_again:
+                return None
+            if replay is not None and replay.recorded_judging and call.call_id not in recorded:
+                raise NotStoredError(f"case {item.case_key}: no answer to judge call {call.call_id} is stored")
             return recorded.get(call.call_id) or self._stored_answer(item, workflow_id, call, prompt)
 
         async def answered(call: JudgeCall, prompt: RenderedJudgePrompt, response: JudgeResponse) -> None:

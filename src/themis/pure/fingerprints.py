@@ -3,14 +3,18 @@
 A component that states no `fingerprint()` gets one from its source code, its configuration, the values it closes
 over and the functions and constants of its own package that its code names, followed all the way down. Comments
 and layout don't count. Source text is compared and not bytecode, so that the fingerprint is the same under every
-Python version. Reading source is I/O: the function that does so is handed in.
+Python version. A global that can change at run time (a table, a cache) counts by the source of its assignment, so
+that using a component does not change its name. Libraries count by name, and so do Themis' records and functions:
+of Themis itself only the components are followed. Reading source is I/O: the function that does so is handed in.
 """
 
 from __future__ import annotations
 
+import ast
 import functools
 import io
 import re
+import sys
 import textwrap
 import tokenize
 import types
@@ -146,6 +150,8 @@ class _Walk:
     def _is_ours(self, value: Any) -> bool:
         """Tell whether the code belongs to the component's own package or to a script, and not to a library."""
         package = _package(value)
+        if package == "themis":
+            return str(value.__module__).startswith("themis.pure.components")
         return package in self._packages or package == "__main__"
 
     def _code_of(self, value: Any) -> Any:
@@ -161,12 +167,44 @@ class _Walk:
     def _globals(self, function: types.FunctionType) -> Any:
         space = function.__globals__
         names = sorted(name for name in set(_names(function.__code__)) if name in space)
-        return {name: self.describe(space[name]) for name in names}
+        return {name: self._global(name, space[name], function) for name in names}
+
+    def _global(self, name: str, value: Any, function: types.FunctionType) -> Any:
+        if isinstance(value, _STEADY) or (isinstance(value, tuple) and all(isinstance(v, _SCALARS) for v in value)):
+            return self.describe(value)
+        wrapped = getattr(value, "__wrapped__", None)
+        if isinstance(wrapped, types.FunctionType):  # functools.cache and the like
+            return self.describe(wrapped)
+        return {"assigned": _assignment(self._source_of(sys.modules.get(function.__module__)), name)}
+
+
+_SCALARS: Final = (bool, int, float, str, bytes, types.NoneType)
+_STEADY: Final = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, types.ModuleType, type, HashableModel)
+
+
+@functools.lru_cache(maxsize=256)
+def _assignments(source: str) -> Mapping[str, str]:
+    """Return what a module assigns to its globals, as normalised source, by name."""
+    found: dict[str, str] = {}
+    for node in ast.parse(source).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                found[target.id] = code_text(ast.get_source_segment(source, node) or "")
+    return found
+
+
+def _assignment(source: str | None, name: str) -> str:
+    try:
+        return _assignments(source or "").get(name, name)
+    except SyntaxError:
+        return name
 
 
 _DESCRIBERS: Final[tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...]] = (
     (Enum, _Walk._enum),
     (HashableModel, _Walk._record),
+    (bytes, lambda _, value: {"bytes": value.hex()}),
     (Mapping, _Walk._mapping),
     ((list, tuple), _Walk._sequence),
     ((set, frozenset), _Walk._set),

@@ -54,6 +54,15 @@ class FrozenDict(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse_change
     update = setdefault = pop = popitem = clear = _refuse_change
 
+    def __new__(cls, items: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> FrozenDict:
+        """Return an object of these items, which must be frozen already; `freeze` freezes them."""
+        self = dict.__new__(cls)
+        dict.update(self, items)
+        return self
+
+    def __init__(self, *_: object) -> None:
+        """Do nothing: `dict.__init__`, called again, would change what is there."""
+
     def __hash__(self) -> int:  # type: ignore[override]  # dict is unhashable only because it can change
         return hash(frozenset(self.items()))
 
@@ -166,7 +175,9 @@ def _freeze_items(value: Mapping[Any, object], path: str, depth: int) -> FrozenD
             items[key] = item
         else:
             items[key] = freeze(item, f"{path}.{key}", depth + 1)
-    return FrozenDict(items)
+    frozen = dict.__new__(FrozenDict)
+    dict.update(frozen, items)
+    return frozen
 
 
 def _freeze_subclass(value: object, path: str) -> Any:

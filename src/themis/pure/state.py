@@ -33,10 +33,12 @@ from themis.pure.events import (
 )
 from themis.pure.json import EMPTY, decode, encode
 from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus
 from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.records.snapshot import RunSnapshot
 
 _NONE: Final[Mapping[Any, Any]] = EMPTY
 
@@ -273,3 +275,16 @@ def has_failures(state: CaseState) -> bool:
         or state.evaluation_failures
         or any(execution.status != "completed" for execution in state.executions.values())
     )
+
+
+@attrs.frozen(kw_only=True)
+class StoredRun(HashableModel):
+    """A run as read back from a store: its snapshot and all of its events."""
+
+    snapshot: RunSnapshot
+    events: tuple[RunEvent, ...] = attrs.field(converter=sequence)
+
+    @property
+    def execution_state(self) -> ExecutionState:
+        """The state that the events fold into."""
+        return fold(self.snapshot.run_id, self.events)

@@ -1,0 +1,61 @@
+# What a contributor runs. `make demo` and `make test` need only Python 3.11 or newer, pip and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint types pyright contracts unit docs examples bench bench-peers real-model coverage clean
+
+help:  ## show this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.base: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base pyproject.toml
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.base  ## evaluate a small demo model, from nothing to a table
+	$(BIN)/python -m themis quick-eval file examples/sums.jsonl --model builtin/demo_model --metric builtin/exact_match --store runs/demo.sqlite3
+
+test: lint types contracts unit  ## everything below that is quick: lint, types, contracts, tests, docs and examples
+
+lint: $(VENV)/.dev  ## style and formatting (ruff)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev  ## static types (mypy --strict)
+	$(BIN)/mypy
+
+pyright: $(VENV)/.dev  ## the public surface as pyright sees it
+	$(BIN)/pyright --verifytypes themis --ignoreexternal
+
+contracts: $(VENV)/.dev  ## who may import whom (import-linter)
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
+	$(BIN)/python -m pytest -q
+
+docs: $(VENV)/.dev  ## build the documentation, strictly
+	$(BIN)/python docs/build.py
+
+coverage: $(VENV)/.dev  ## tests with branch coverage
+	$(BIN)/coverage run -m pytest -q -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --sort=cover
+
+bench: $(VENV)/.dev  ## speed and memory, as ratios to a hand-written floor in the same run
+	$(BIN)/python -m benchmarks
+
+bench-peers: $(VENV)/.dev  ## the same trivial evaluation in other libraries, each in its own environment
+	$(BIN)/python -m benchmarks.peers
+
+real-model: $(VENV)/.dev  ## tests against a real language model that serves on REAL_MODEL_URL
+	$(BIN)/python -m pytest -q -m real_model
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,93 @@
+"""Estimates: what a run would do and about how many tokens it would take, from its real prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
+from themis.pure.records.prompt import PromptSpec, text_of
+from themis.pure.records.results import RunEstimate
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.stages.generate import generate_context
+
+CHARACTERS_PER_TOKEN: Final = 4
+"""The rule of thumb for English text of OpenAI's and Google's documentation; other languages take more tokens."""
+OUTPUT_TOKENS: Final = 256
+"""Assumed per answer where the generator states no limit."""
+JUDGE_OVERHEAD_TOKENS: Final = 250
+"""Assumed for a judge's instructions and rubric, besides the question and the answer."""
+JUDGE_OUTPUT_TOKENS: Final = 128
+
+CountTokens = Callable[[str], int]
+
+
+def rough_tokens(text: str) -> int:
+    """Return about how many tokens a text has.
+
+    >>> rough_tokens("four words make tokens")
+    6
+    """
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
+
+
+def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: CountTokens = rough_tokens) -> RunEstimate:
+    """Estimate a whole run, reading every case once.
+
+    Args:
+        snapshot: the compiled experiment.
+        generator: the live generator; its `request` shows the real prompt, its `max_tokens` the longest answer.
+        count_tokens: counts a text's tokens.
+    """
+    plan = make_plan(snapshot)
+    cases = prompt_tokens = 0
+    for item in case_items(snapshot):
+        cases += 1
+        prompt_tokens += count_tokens(_prompt(plan, snapshot.identity.generation_prompt_spec, generator, item))
+    judged = [m for m in plan.metrics if m.family not in ("pure", "execution")]
+    candidates = plan.candidate_count
+    longest = getattr(generator, "max_tokens", None)
+    answer = longest if isinstance(longest, int) else OUTPUT_TOKENS
+    repeats = snapshot.identity.judge_config.get("repeats", 1)
+    repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
+    calls = cases * len(judged) * max(1, len(snapshot.identity.judge_model_refs)) * repeats
+    judge_prompt = calls * (JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
+    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * JUDGE_OUTPUT_TOKENS)
+    return RunEstimate(
+        run_id=plan.run_id,
+        total_cases=cases,
+        candidate_count=candidates,
+        metric_count=len(plan.metrics),
+        pure_metric_count=sum(m.family == "pure" for m in plan.metrics),
+        workflow_metric_count=sum(m.family != "pure" for m in plan.metrics),
+        planned_generation_tasks=cases * candidates,
+        planned_reduction_tasks=cases,
+        planned_parse_tasks=cases,
+        planned_score_tasks=cases * len(plan.metrics),
+        estimated_generation_input_tokens=totals[0],
+        estimated_generation_output_tokens=totals[1],
+        estimated_judge_prompt_tokens=totals[2],
+        estimated_judge_output_tokens=totals[3],
+        estimated_total_tokens=sum(totals),
+        assumptions=_assumptions(longest, bool(judged)),
+    )
+
+
+def _prompt(plan: RunPlan, spec: PromptSpec | None, generator: Any, item: CaseItem) -> str:
+    if hasattr(generator, "request"):
+        return text_of(generator.request(item.case, generate_context(plan, item, 0, None, spec)))
+    return (spec or PromptSpec()).render(item.case.input)
+
+
+def _assumptions(longest: object, judged: bool) -> tuple[str, ...]:
+    lines = [
+        f"a token is taken to be {CHARACTERS_PER_TOKEN} characters of the rendered prompt",
+        f"every answer is as long as max_tokens allows ({longest})"
+        if isinstance(longest, int)
+        else f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit",
+    ]
+    if judged:
+        lines.append(
+            f"a judge call adds {JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {JUDGE_OUTPUT_TOKENS}"
+        )
+    return (*lines, "nothing is taken from the store; `plan` says what would be reused")

@@ -1,0 +1,163 @@
+"""Hypothesis strategies: any JSON, any record, and whole pipelines with components that err as they are told.
+
+`records(kind)` builds a strategy for every record of Themis from its fields' types, so that a new field is tested
+from the day it is added.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final, Literal, TypeVar, cast
+
+import attrs
+from hypothesis import strategies as st
+
+from themis.pure.events import EVENT_TYPES, RunEvent
+from themis.pure.json import FrozenDict
+from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.records.prompt import PromptSpec
+
+R = TypeVar("R")
+
+_TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_NAMES: Final = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
+_FLOATS: Final = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def json_scalars() -> st.SearchStrategy[Any]:
+    """Any JSON scalar, integers past 64 bits included."""
+    return st.none() | st.booleans() | st.integers(-(2**80), 2**80) | _FLOATS | _TEXT
+
+
+def json_values(max_leaves: int = 12) -> st.SearchStrategy[Any]:
+    """Any JSON value as plain `dict`, `list` and scalars."""
+    return st.recursive(
+        json_scalars(),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_TEXT, inner, max_size=4),
+        max_leaves=max_leaves,
+    )
+
+
+def json_objects() -> st.SearchStrategy[dict[str, Any]]:
+    """Any JSON object."""
+    return st.dictionaries(_TEXT, json_values(6), max_size=4)
+
+
+def times() -> st.SearchStrategy[datetime]:
+    """Times in UTC."""
+    return st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))  # noqa: DTZ001
+
+
+def cases() -> st.SearchStrategy[Case]:
+    """Any case."""
+    return records(Case)
+
+
+def datasets(min_size: int = 1, max_size: int = 6) -> st.SearchStrategy[Dataset]:
+    """Any dataset whose cases have different ids."""
+    many = st.lists(cases(), min_size=min_size, max_size=max_size, unique_by=lambda case: case.case_id)
+    return st.builds(Dataset, dataset_id=_NAMES, cases=many, metadata=st.dictionaries(_NAMES, _TEXT, max_size=2))
+
+
+def parsed_outputs() -> st.SearchStrategy[ParsedOutput]:
+    """Any parsed output: usable, null or invalid."""
+    return records(ParsedOutput)
+
+
+def reduced_candidates() -> st.SearchStrategy[ReducedCandidate]:
+    """Any reduced candidate."""
+    return records(ReducedCandidate)
+
+
+def events() -> st.SearchStrategy[RunEvent]:
+    """Any event of the family."""
+    return st.one_of([records(kind) for kind in EVENT_TYPES.values()])
+
+
+# --- any record, from its types ---------------------------------------------------------------------------
+
+_SPECIAL: Mapping[type, Callable[[], st.SearchStrategy[Any]]] = {
+    Dataset: datasets,
+    PromptSpec: lambda: st.builds(
+        PromptSpec,
+        instructions=st.none() | _TEXT,
+        prefix=st.none() | _TEXT,
+        suffix=st.none() | _TEXT,
+        blocks=st.lists(
+            st.builds(lambda t: {"text": t}, _TEXT) | st.builds(lambda t: {"role": "user", "content": t}, _TEXT),
+            max_size=2,
+        ),
+    ),
+    RuntimeConfig: lambda: st.builds(
+        RuntimeConfig,
+        max_concurrent_tasks=st.integers(1, 64),
+        generation_retry_attempts=st.integers(1, 5),
+        provider_rate_limits=st.dictionaries(_NAMES, st.integers(1, 999), max_size=2),
+    ),
+}
+
+_FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("Case", "input"): json_values(6).filter(lambda value: value is not None),
+    ("*", "schema_version"): st.just(1),
+}
+
+
+def records(kind: type[R]) -> st.SearchStrategy[R]:
+    """Any valid record of a kind, built from the types of its fields."""
+    special = _SPECIAL.get(kind)
+    if special is not None:
+        return cast("st.SearchStrategy[R]", special())
+    return st.deferred(lambda: _from_fields(kind))
+
+
+def _from_fields(kind: type[R]) -> st.SearchStrategy[R]:
+    hints = typing.get_type_hints(kind)
+    fields = {}
+    for field in attrs.fields(cast(Any, kind)):
+        own = _FIELDS.get((kind.__name__, field.name), _FIELDS.get(("*", field.name)))
+        if field.name == "event_type" and field.default is not attrs.NOTHING:
+            own = st.just(field.default)
+        fields[field.name] = own if own is not None else _of(hints[field.name])
+    return st.builds(kind, **fields)
+
+
+def _of(hint: Any) -> st.SearchStrategy[Any]:
+    if hint is Any:
+        return json_values(4)
+    simple = _SIMPLE.get(hint) if isinstance(hint, type) else None
+    if simple is not None:
+        return simple
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return st.sampled_from(list(hint))
+    if isinstance(hint, type) and attrs.has(hint):
+        return records(hint)
+    return _of_generic(typing.get_origin(hint), typing.get_args(hint))
+
+
+_SIMPLE: Mapping[type, st.SearchStrategy[Any]] = {
+    type(None): st.none(),
+    str: _NAMES,
+    bool: st.booleans(),
+    int: st.integers(0, 2**40),
+    float: _FLOATS,
+    datetime: times(),
+    FrozenDict: json_objects(),
+}
+
+
+def _of_generic(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    if origin is Literal:
+        return st.sampled_from(arguments)
+    if origin in (typing.Union, types.UnionType):
+        return st.one_of([_of(a) for a in arguments if a is not CaseSource])
+    if origin is tuple or (isinstance(origin, type) and issubclass(origin, Sequence)):
+        return st.lists(_of(arguments[0]), max_size=2).map(tuple)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return st.dictionaries(_of(arguments[0]), _of(arguments[1]), max_size=2)
+    raise TypeError(f"no strategy for {origin}[{arguments}]")
