@@ -1,0 +1,359 @@
+"""The statistics of a run's score table, from one seed.
+
+What lives here: the grouping of rows by metric and the passing of seed, level and power. Every number comes
+from the functions of this package; nothing here knows a formula.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias
+
+import attrs
+
+from themis.pure.errors import DataError
+from themis.pure.stats import agreement as raters
+from themis.pure.stats import equivalence as margins
+from themis.pure.stats import pairs
+from themis.pure.stats.estimates import describe_skewed, estimate_mean, observed_clusters
+from themis.pure.stats.pass_at_k import estimate_pass_at_k
+from themis.pure.stats.power import PairedDesign
+from themis.pure.stats.records import (
+    DEFAULT_LEVEL,
+    DEFAULT_POWER,
+    Agreement,
+    EquivalenceTest,
+    Estimate,
+    Interval,
+    PairedComparison,
+    RunComparison,
+    SkewedEstimate,
+    UnpairedComparison,
+)
+from themis.pure.stats.resampling import DEFAULT_RESAMPLES, percentile_bootstrap
+from themis.pure.stats.samples import Correction
+from themis.pure.stats.unpaired import unpaired_compare
+
+Coefficient: TypeAlias = Literal["raw", "cohen", "fleiss", "krippendorff"]
+
+
+class ScoreRow(Protocol):
+    """What statistics need of a row of a run's score table; `BenchmarkScoreRow` has it."""
+
+    @property
+    def case_key(self) -> str:
+        """Identity of the case within the run."""
+
+    @property
+    def dataset_id(self) -> str:
+        """The dataset the case belongs to."""
+
+    @property
+    def metric_id(self) -> str:
+        """The metric that gave the score."""
+
+    @property
+    def value(self) -> float | None:
+        """The score; `None` if there is none."""
+
+    @property
+    def outcome(self) -> str:
+        """`correct`, `incorrect` or `error`."""
+
+    @property
+    def error_category(self) -> str | None:
+        """Why there is no score."""
+
+
+@attrs.frozen(kw_only=True)
+class StatsEngine:
+    """Statistics of score tables; the same seed and rows give the same result, whatever the rows' order.
+
+    Attributes:
+        seed: of every resampling.
+        level: nominal coverage of intervals; decisions have error rate 1 - level.
+        power: for minimum detectable effects and cases needed.
+        correction: cluster-robust standard errors, `CR1` or `CR2`.
+    """
+
+    seed: int = 0
+    level: float = DEFAULT_LEVEL
+    power: float = DEFAULT_POWER
+    correction: Correction = "CR1"
+
+    def __attrs_post_init__(self) -> None:
+        if not 0.0 < self.level < 1.0 or not 1.0 - self.level < self.power < 1.0:
+            raise DataError(
+                f"level must lie in (0, 1) and power in (1 - level, 1); found level={self.level}, power={self.power}"
+            )
+
+    # --- one run ---------------------------------------------------------------------------------------
+
+    def aggregate(
+        self,
+        rows: Iterable[ScoreRow],
+        *,
+        clusters: Mapping[str, str] | None = None,
+        planned: Mapping[str, int] | None = None,
+        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> dict[str, Estimate]:
+        """Estimate every metric's mean.
+
+        Args:
+            rows: one per case, candidate and metric, errors included. A row without a value, or whose outcome
+                is `error`, is missing.
+            clusters: case key -> cluster; without it, cases that have several rows are the clusters.
+            planned: metric -> rows planned, where the table does not hold all of them yet.
+            score_ranges: metric -> lowest and highest score, for the bounds.
+
+        Returns:
+            metric id -> estimate, in the order of metric ids.
+        """
+        estimates = {}
+        for metric_id, table in sorted(_by_metric(rows).items()):
+            estimates[metric_id] = estimate_mean(
+                [_score(row) for row in table],
+                metric_id=metric_id,
+                clusters=observed_clusters([row.case_key for row in table], clusters),
+                planned=(planned or {}).get(metric_id),
+                categories=[row.error_category for row in table],
+                score_range=(score_ranges or {}).get(metric_id),
+                level=self.level,
+                correction=self.correction,
+            )
+        return estimates
+
+    def describe_skewed(
+        self,
+        values: Sequence[float | None],
+        *,
+        name: str = "value",
+        clusters: Sequence[Hashable] | None = None,
+        planned: int | None = None,
+    ) -> SkewedEstimate:
+        """Describe cost, latency or another skewed quantity by mean, median and high percentiles."""
+        return describe_skewed(values, name=name, clusters=clusters, planned=planned, level=self.level, seed=self.seed)
+
+    def bootstrap(
+        self,
+        rows: Sequence[Any],
+        statistic: Any,
+        *,
+        clusters: Sequence[Hashable] | None = None,
+        resamples: int = DEFAULT_RESAMPLES,
+    ) -> Interval:
+        """Return the percentile bootstrap interval of a statistic that is not a mean, such as corpus BLEU."""
+        return percentile_bootstrap(
+            rows, statistic, clusters=clusters, level=self.level, resamples=resamples, seed=self.seed
+        )
+
+    def pass_at_k(
+        self,
+        rows: Iterable[ScoreRow],
+        k: int,
+        *,
+        metric_id: str | None = None,
+        clusters: Mapping[str, str] | None = None,
+        threshold: float = 1.0,
+    ) -> Estimate:
+        """Estimate pass@k over cases: the chance that at least one of k samples is correct.
+
+        Args:
+            rows: one per sample of a case.
+            k: how many samples are drawn.
+            metric_id: which metric's rows to take; not needed if there is one.
+            clusters: case key -> cluster.
+            threshold: the score from which a sample is correct.
+        """
+        return self._pass(rows, k, metric_id, clusters, threshold, every=False)
+
+    def pass_hat_k(
+        self,
+        rows: Iterable[ScoreRow],
+        k: int,
+        *,
+        metric_id: str | None = None,
+        clusters: Mapping[str, str] | None = None,
+        threshold: float = 1.0,
+    ) -> Estimate:
+        """Estimate pass^k over cases: the chance that all of k samples are correct. Arguments as `pass_at_k`."""
+        return self._pass(rows, k, metric_id, clusters, threshold, every=True)
+
+    def _pass(
+        self,
+        rows: Iterable[ScoreRow],
+        k: int,
+        metric_id: str | None,
+        clusters: Mapping[str, str] | None,
+        threshold: float,
+        *,
+        every: bool,
+    ) -> Estimate:
+        cases: defaultdict[str, list[float | None]] = defaultdict(list)
+        for row in _only_metric(_by_metric(rows), metric_id):
+            cases[row.case_key].append(_score(row))
+        keys = sorted(cases)
+        scored = [[value for value in cases[key] if value is not None] for key in keys]
+        return estimate_pass_at_k(
+            [(len(values), sum(value >= threshold for value in values)) for values in scored],
+            k,
+            every=every,
+            planned=[len(cases[key]) for key in keys],
+            clusters=None if clusters is None else observed_clusters(keys, clusters),
+            level=self.level,
+            correction=self.correction,
+        )
+
+    # --- two runs --------------------------------------------------------------------------------------
+
+    def paired_compare(
+        self,
+        rows_a: Iterable[ScoreRow],
+        rows_b: Iterable[ScoreRow],
+        *,
+        metrics: Sequence[str] | None = None,
+        content_a: Mapping[str, str] | None = None,
+        content_b: Mapping[str, str] | None = None,
+        clusters: Mapping[str, str] | None = None,
+        label_a: str = "a",
+        label_b: str = "b",
+        mid_p: bool = False,
+    ) -> RunComparison:
+        """Compare two runs on every metric they share; differences are `b` minus `a`.
+
+        Args:
+            rows_a: the first run's rows.
+            rows_b: the second's.
+            metrics: which metrics, and so the family that is adjusted over; by default all shared ones.
+            content_a: case key -> content hash of the first run's cases. With both runs' hashes, cases whose
+                content differs are listed and left out.
+            content_b: the same of the second.
+            clusters: case key -> cluster.
+            label_a: the first run's name.
+            label_b: the second's.
+            mid_p: McNemar's mid-p in place of the exact test.
+
+        Raises:
+            DataError: a metric asked for is in neither run.
+        """
+        a, b = _by_metric(rows_a), _by_metric(rows_b)
+        chosen = sorted(a.keys() & b.keys()) if metrics is None else list(metrics)
+        unknown = [metric for metric in chosen if metric not in a and metric not in b]
+        if unknown:
+            raise DataError(f"no rows of metric {unknown} in either run; found {sorted(a.keys() | b.keys())}")
+        cases_a = set(content_a) if content_a is not None else _cases(a)
+        cases_b = set(content_b) if content_b is not None else _cases(b)
+        checked = content_a is not None and content_b is not None
+        changed = _changed(content_a or {}, content_b or {}) if checked else ()
+        compared = [
+            pairs.paired_compare(
+                [(row.case_key, _score(row)) for row in a.get(metric, ())],
+                [(row.case_key, _score(row)) for row in b.get(metric, ())],
+                metric_id=metric,
+                label_a=label_a,
+                label_b=label_b,
+                clusters=clusters,
+                changed=changed,
+                level=self.level,
+                power=self.power,
+                mid_p=mid_p,
+                correction=self.correction,
+                seed=self.seed,
+            )
+            for metric in chosen
+        ]
+        return RunComparison(
+            label_a=label_a,
+            label_b=label_b,
+            comparisons=pairs.adjusted(compared),
+            added=tuple(sorted(cases_b - cases_a)),
+            removed=tuple(sorted(cases_a - cases_b)),
+            changed=changed,
+            content_checked=checked,
+            metrics_only_a=tuple(sorted(a.keys() - b.keys())),
+            metrics_only_b=tuple(sorted(b.keys() - a.keys())),
+        )
+
+    def adjust(self, comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
+        """Adjust a family of comparisons, over metrics or candidates, by Holm and Benjamini-Hochberg."""
+        return pairs.adjusted(comparisons)
+
+    def unpaired_compare(
+        self, values_a: Iterable[float | None], values_b: Iterable[float | None]
+    ) -> UnpairedComparison:
+        """Compare two runs that share no cases (Welch, Newcombe); paired runs lose precision by it."""
+        return unpaired_compare(values_a, values_b, level=self.level)
+
+    def equivalence(self, comparison: PairedComparison, *, margin: float) -> EquivalenceTest:
+        """Test whether the difference lies within a margin declared beforehand (TOST)."""
+        return margins.equivalence(comparison, margin=margin, alpha=round(1.0 - self.level, 12))
+
+    # --- raters and planning ---------------------------------------------------------------------------
+
+    def agreement(
+        self,
+        ratings: Sequence[Sequence[Hashable | None]],
+        *,
+        coefficient: Coefficient = "krippendorff",
+        scale: raters.Scale = "nominal",
+        weights: raters.Weights = "none",
+        categories: Sequence[Hashable] | None = None,
+    ) -> Agreement:
+        """Return the agreement of raters over the same units, `None` where a rater gave no rating.
+
+        Args:
+            ratings: one sequence of units per rater.
+            coefficient: raw agreement, Cohen's kappa (two raters), Fleiss' kappa or Krippendorff's alpha.
+            scale: of Krippendorff's alpha.
+            weights: of Cohen's kappa.
+            categories: all categories in order, for ordinal scales and weights.
+        """
+        if coefficient == "raw":
+            return raters.raw_agreement(ratings, level=self.level)
+        if coefficient == "fleiss":
+            return raters.fleiss_kappa(ratings, level=self.level)
+        if coefficient == "krippendorff":
+            return raters.krippendorff_alpha(ratings, scale=scale, categories=categories, level=self.level)
+        if len(ratings) != 2:
+            raise DataError(f"Cohen's kappa is of two raters; found {len(ratings)}: use 'fleiss' or 'krippendorff'")
+        return raters.cohen_kappa(ratings[0], ratings[1], weights=weights, categories=categories, level=self.level)
+
+    def paired_power(self, design: PairedDesign, effect: float) -> float:
+        """Return the chance that a design finds a true difference of `effect`, in score units."""
+        return design.power(effect, alpha=1.0 - self.level)
+
+    def minimum_detectable_effect(self, design: PairedDesign) -> float | None:
+        """Return the smallest true difference that a design finds with this engine's power."""
+        return design.minimum_detectable_effect(power=self.power, alpha=1.0 - self.level)
+
+    def cases_needed(self, design: PairedDesign, effect: float) -> int | None:
+        """Return how many cases find a true difference of `effect` with this engine's power."""
+        return design.cases_needed(effect, power=self.power, alpha=1.0 - self.level)
+
+
+def _score(row: ScoreRow) -> float | None:
+    return None if row.outcome == "error" else row.value
+
+
+def _by_metric(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:
+    tables: defaultdict[str, list[ScoreRow]] = defaultdict(list)
+    for row in rows:
+        tables[row.metric_id].append(row)
+    return tables
+
+
+def _only_metric(tables: Mapping[str, Sequence[ScoreRow]], metric_id: str | None) -> Sequence[ScoreRow]:
+    if metric_id is not None and metric_id in tables:
+        return tables[metric_id]
+    if metric_id is None and len(tables) <= 1:
+        return next(iter(tables.values()), ())
+    raise DataError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
+
+
+def _cases(tables: Mapping[str, Sequence[ScoreRow]]) -> set[str]:
+    return {row.case_key for table in tables.values() for row in table}
+
+
+def _changed(content_a: Mapping[str, str], content_b: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(sorted(key for key in content_a.keys() & content_b.keys() if content_a[key] != content_b[key]))

@@ -1,0 +1,126 @@
+"""pass@k and pass^k: chances over k samples of a problem, from n samples of which c are correct.
+
+The rule of the room: the problem is the unit. Each gives one unbiased estimate, and intervals are over
+problems, never over samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Sequence
+from functools import lru_cache
+
+from themis.pure.errors import DataError
+from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
+from themis.pure.stats.samples import Correction
+
+
+@lru_cache(maxsize=65536)
+def pass_at_k(samples: int, correct: int, k: int) -> float | None:
+    """Return the chance that at least one of k samples is correct; `None` if k exceeds the samples.
+
+    1 - C(n-c, k) / C(n, k), in whole numbers and rounded once.
+
+    Source: Chen et al. (2021), arXiv 2107.03374, equation 1.
+
+    >>> pass_at_k(10, 3, 1), pass_at_k(4, 2, 2), pass_at_k(3, 1, 5)
+    (0.3, 0.8333333333333334, None)
+    """
+    _check_counts(samples, correct, k)
+    if k > samples:
+        return None
+    ways = math.comb(samples, k)
+    return (ways - math.comb(samples - correct, k)) / ways
+
+
+@lru_cache(maxsize=65536)
+def pass_hat_k(samples: int, correct: int, k: int) -> float | None:
+    """Return the chance that all of k samples are correct; `None` if k exceeds the samples.
+
+    C(c, k) / C(n, k), in whole numbers and rounded once.
+
+    Source: Yao et al. (2024), arXiv 2406.12045, section 3 ("pass^k").
+
+    >>> pass_hat_k(4, 2, 2), pass_hat_k(3, 1, 5)
+    (0.16666666666666666, None)
+    """
+    _check_counts(samples, correct, k)
+    if k > samples:
+        return None
+    return math.comb(correct, k) / math.comb(samples, k)
+
+
+def _check_counts(samples: int, correct: int, k: int) -> None:
+    if k < 1 or not 0 <= correct <= samples:
+        raise DataError(
+            f"pass@k needs k >= 1 and 0 <= correct <= samples; found k={k}, correct={correct}, samples={samples}"
+        )
+
+
+def estimate_pass_at_k(
+    problems: Sequence[tuple[int, int]],
+    k: int,
+    *,
+    every: bool = False,
+    planned: Sequence[int] | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = DEFAULT_LEVEL,
+    correction: Correction = "CR1",
+    metric_id: str | None = None,
+) -> Estimate:
+    """Estimate pass@k, or pass^k, over problems.
+
+    Args:
+        problems: for each problem (scored samples n, correct samples c). A problem with fewer scored samples
+            than k has no estimate: it is missing, and says so.
+        k: how many samples are drawn.
+        every: pass^k, all k correct, in place of pass@k, at least one correct.
+        planned: samples planned per problem, for the bounds; by default the scored ones.
+        clusters: one key per problem.
+        level: nominal coverage.
+        correction: of the cluster-robust standard error.
+        metric_id: name for the record; `pass@k` or `pass^k` with the number by default.
+
+    The bounds count every missing sample as wrong, or as right; they are not defined for a problem that was
+    planned with fewer than k samples.
+
+    Source: Chen et al. (2021); Yao et al. (2024); intervals over problems as for any mean.
+
+    >>> estimate = estimate_pass_at_k([(4, 2), (4, 4), (4, 0)], 2)
+    >>> round(estimate.mean, 4), estimate.unit
+    (0.6111, 'problem')
+    """
+    chance = pass_hat_k if every else pass_at_k
+    name = metric_id or f"pass{'^' if every else '@'}{k}"
+    values = [chance(n, c, k) for n, c in problems]
+    short = [None if value is not None else "fewer_samples_than_k" for value in values]
+    estimate = estimate_mean(
+        values,
+        metric_id=name,
+        unit="problem",
+        clusters=clusters,
+        categories=short,
+        level=level,
+        correction=correction,
+    )
+    undefined = dict(estimate.undefined)
+    if not estimate.scored and problems:
+        most = max(n for n, _ in problems)
+        reason = f"k = {k} exceeds the scored samples of every problem (at most {most})"
+        undefined |= dict.fromkeys(("mean", "standard_error"), reason)
+        estimate = estimate.evolve(interval=estimate.interval.evolve(reason=reason))
+    totals = [n for n, _ in problems] if planned is None else list(planned)
+    wrong = [chance(max(total, n), c, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    right = [chance(max(total, n), c + max(total, n) - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    bounds = {"if_missing_wrong": _mean_of(wrong), "if_missing_right": _mean_of(right)}
+    for field, bound in bounds.items():
+        undefined.pop(field, None)
+        if bound is None:
+            undefined[field] = f"a problem was planned with fewer than k = {k} samples" if problems else "no problem"
+    return estimate.evolve(undefined=undefined, **bounds)
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known and len(known) == len(values) else None

@@ -1,0 +1,330 @@
+"""The results of statistics as immutable records.
+
+The rule of the room: a figure that is not defined is `None`, and its reason stands beside it, in `reason` or
+under the field's name in `undefined`; never 0, never NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import attrs
+
+from themis.pure.json import EMPTY, FrozenDict, freeze_mapping
+from themis.pure.records.base import HashableModel
+
+DEFAULT_LEVEL: Final = 0.95
+DEFAULT_ALPHA: Final = 0.05
+DEFAULT_POWER: Final = 0.8
+
+
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True)
+class Interval(HashableModel):
+    """A confidence interval and how it was made.
+
+    Attributes:
+        low: lower end, in the unit of the estimate; `None` if not defined.
+        high: upper end; `None` if not defined.
+        level: nominal coverage, between 0 and 1.
+        method: the method's name, as a paper would name it.
+        reason: why the ends are not defined; `None` if they are.
+
+    >>> Interval(low=0.2, high=0.6, method="Wilson").contains(0.5)
+    True
+    """
+
+    low: float | None = None
+    high: float | None = None
+    level: float = DEFAULT_LEVEL
+    method: str
+    reason: str | None = None
+
+    @property
+    def defined(self) -> bool:
+        """Whether both ends are known."""
+        return self.low is not None and self.high is not None
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` lies within the ends; `False` if they are not defined."""
+        return self.low is not None and self.high is not None and self.low <= value <= self.high
+
+
+@attrs.frozen(kw_only=True)
+class Estimate(HashableModel):
+    """One metric's mean with its uncertainty and with everything that was left out of it.
+
+    Attributes:
+        metric_id: the metric.
+        unit: what is counted: `row`, or `problem` for pass@k.
+        planned: units that should have been scored.
+        scored: units that have a score: the denominator of `mean`.
+        missing: planned minus scored.
+        missing_by_category: how many are missing for which error category.
+        binary: whether every score is 0 or 1.
+        mean: mean over the scored units.
+        standard_error: of the mean; cluster-robust if `clusters` is set.
+        interval: confidence interval of the mean, with its method named.
+        if_missing_wrong: the mean if every missing unit had the lowest score.
+        if_missing_right: the mean if every missing unit had the highest score.
+        clusters: how many clusters the standard error rests on; `None` if units count as independent.
+        effective_size: the number of independent units that would be as precise.
+        naive_standard_error: the standard error if units were independent.
+        naive_interval: the interval if units were independent.
+        undefined: for each figure that is `None`, the reason, by field name.
+        warnings: what a reader should know before trusting the interval.
+    """
+
+    metric_id: str
+    unit: str = "row"
+    planned: int
+    scored: int
+    missing: int
+    missing_by_category: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
+    binary: bool = False
+    mean: float | None = None
+    standard_error: float | None = None
+    interval: Interval
+    if_missing_wrong: float | None = None
+    if_missing_right: float | None = None
+    clusters: int | None = None
+    effective_size: float | None = None
+    naive_standard_error: float | None = None
+    naive_interval: Interval | None = None
+    undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+
+
+@attrs.frozen(kw_only=True)
+class SkewedEstimate(HashableModel):
+    """Mean and median of a skewed quantity such as cost or latency, in the quantity's own unit.
+
+    Attributes:
+        name: what was measured.
+        planned: values expected.
+        measured: values there.
+        missing: planned minus measured.
+        mean: arithmetic mean.
+        mean_interval: studentised bootstrap, or Hall's skewness-corrected t for many values.
+        median: the middle value (the mean of the two middle ones if their number is even).
+        median_interval: from order statistics, or Woodruff's if values are clustered.
+        percentile_90: the 90th percentile, by linear interpolation.
+        percentile_99: the 99th percentile, by linear interpolation.
+        clusters: how many clusters; `None` if values count as independent.
+        undefined: for each figure that is `None`, the reason.
+        warnings: what a reader should know.
+    """
+
+    name: str
+    planned: int
+    measured: int
+    missing: int
+    mean: float | None = None
+    mean_interval: Interval
+    median: float | None = None
+    median_interval: Interval
+    percentile_90: float | None = None
+    percentile_99: float | None = None
+    clusters: int | None = None
+    undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+
+
+@attrs.frozen(kw_only=True)
+class SignificanceTest(HashableModel):
+    """One two-sided test of "no difference".
+
+    Attributes:
+        method: the test's name, with `exact`, `mid-p` or `sampled` in it where that matters.
+        p_value: in (0, 1]; `None` if not defined.
+        statistic: the test's statistic, in the unit its method defines.
+        resamples: how many random draws stand behind a sampled p-value; `None` if it is exact or analytic.
+        reason: why the p-value is not defined.
+    """
+
+    method: str
+    p_value: float | None = None
+    statistic: float | None = None
+    resamples: int | None = None
+    reason: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class PairedComparison(HashableModel):
+    """Two runs compared on one metric over the cases that both scored. Differences are `b` minus `a`.
+
+    Attributes:
+        metric_id: the metric.
+        label_a: what to call the first run.
+        label_b: what to call the second run.
+        pairs: cases scored in both runs: the denominator of `difference`.
+        rows_a: rows of `a` that went into the pairs; more than `pairs` if cases have several samples.
+        rows_b: the same of `b`.
+        unmatched_a: cases that only `a` has.
+        unmatched_b: cases that only `b` has.
+        unscored: cases both have but at least one has no score for: left out, pairwise.
+        changed: cases left out because their content differs between the runs.
+        mean_a: mean of `a` over the pairs.
+        mean_b: mean of `b` over the pairs.
+        difference: `mean_b - mean_a`.
+        standard_error: of the difference, pairs counting as independent.
+        clustered_standard_error: of the difference, clusters of cases staying whole.
+        clusters: how many clusters; `None` if none were named.
+        interval: confidence interval of the difference.
+        naive_interval: the interval if clusters were ignored; `None` without clusters.
+        wins: pairs in which `b` has the higher score.
+        losses: pairs in which `b` has the lower score.
+        ties: pairs with equal scores.
+        constant_difference: every pair differs by the same amount, which real runs hardly ever do.
+        test: the test that decides.
+        sign_test: exact sign test over wins and losses, pairs counting as independent.
+        wilcoxon: Wilcoxon's signed-rank test, pairs counting as independent.
+        p_holm: `test`'s p-value adjusted over the family for decisions (Holm 1979).
+        p_benjamini_hochberg: adjusted for screening (Benjamini and Hochberg 1995).
+        family_size: how many tests the adjustment is over.
+        alpha: the error rate of the decision.
+        significant: whether `p_holm` is at most `alpha`; `None` if there is no p-value.
+        power: the power that the next two figures are for.
+        minimum_detectable_effect: smallest true difference that this design finds with that power.
+        cases_needed: cases after which a true difference as large as the observed one is found with that power.
+        undefined: for each figure that is `None`, the reason.
+        warnings: what a reader should know.
+    """
+
+    metric_id: str
+    label_a: str = "a"
+    label_b: str = "b"
+    pairs: int
+    rows_a: int
+    rows_b: int
+    unmatched_a: int = 0
+    unmatched_b: int = 0
+    unscored: int = 0
+    changed: int = 0
+    mean_a: float | None = None
+    mean_b: float | None = None
+    difference: float | None = None
+    standard_error: float | None = None
+    clustered_standard_error: float | None = None
+    clusters: int | None = None
+    interval: Interval
+    naive_interval: Interval | None = None
+    wins: int = 0
+    losses: int = 0
+    ties: int = 0
+    constant_difference: bool = False
+    test: SignificanceTest
+    sign_test: SignificanceTest
+    wilcoxon: SignificanceTest
+    p_holm: float | None = None
+    p_benjamini_hochberg: float | None = None
+    family_size: int = 1
+    alpha: float = DEFAULT_ALPHA
+    significant: bool | None = None
+    power: float = DEFAULT_POWER
+    minimum_detectable_effect: float | None = None
+    cases_needed: int | None = None
+    undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+
+
+@attrs.frozen(kw_only=True)
+class RunComparison(HashableModel):
+    """Two runs compared on every metric they share.
+
+    Attributes:
+        label_a: what to call the first run.
+        label_b: what to call the second run.
+        comparisons: one per metric, by metric id, adjusted over all of them.
+        added: case keys that only `b` has.
+        removed: case keys that only `a` has.
+        changed: case keys whose content differs between the runs; left out of every comparison.
+        content_checked: whether content hashes of both runs were at hand for the check.
+        metrics_only_a: metrics that only `a` has.
+        metrics_only_b: metrics that only `b` has.
+    """
+
+    label_a: str = "a"
+    label_b: str = "b"
+    comparisons: tuple[PairedComparison, ...] = ()
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    content_checked: bool = False
+    metrics_only_a: tuple[str, ...] = ()
+    metrics_only_b: tuple[str, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class UnpairedComparison(HashableModel):
+    """Two independent samples compared. Differences are `b` minus `a`; paired designs should not use this.
+
+    Attributes:
+        scored_a: scores of `a`.
+        scored_b: scores of `b`.
+        mean_a: mean of `a`.
+        mean_b: mean of `b`.
+        difference: `mean_b - mean_a`.
+        interval: Newcombe's hybrid score interval for 0/1 scores, Welch's otherwise.
+        test: Welch's t test.
+        undefined: for each figure that is `None`, the reason.
+    """
+
+    scored_a: int
+    scored_b: int
+    mean_a: float | None = None
+    mean_b: float | None = None
+    difference: float | None = None
+    interval: Interval
+    test: SignificanceTest
+    undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
+
+
+@attrs.frozen(kw_only=True)
+class EquivalenceTest(HashableModel):
+    """Two one-sided tests of a difference against a margin declared beforehand (TOST).
+
+    Attributes:
+        margin: the largest difference that counts as none, in the unit of the score.
+        difference: the observed difference.
+        p_value: the larger of the two one-sided p-values; `None` if not defined.
+        equivalent: whether `p_value` is at most `alpha`; `None` if not defined.
+        alpha: the error rate.
+        interval: the `1 - 2 alpha` interval, which lies within the margin exactly when `equivalent`.
+        reason: why the p-value is not defined.
+    """
+
+    margin: float
+    difference: float | None = None
+    p_value: float | None = None
+    equivalent: bool | None = None
+    alpha: float = DEFAULT_ALPHA
+    interval: Interval
+    reason: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Agreement(HashableModel):
+    """How far raters agree on the same units.
+
+    Attributes:
+        method: the coefficient's name.
+        value: 1 is perfect agreement; 0 is what chance gives (for raw agreement: no agreement).
+        units: units rated by at least two raters: the ones counted.
+        dropped_units: units left out because fewer than two raters rated them.
+        raters: the number of raters.
+        interval: confidence interval over units.
+        reason: why the value is not defined.
+    """
+
+    method: str
+    value: float | None = None
+    units: int
+    dropped_units: int = 0
+    raters: int
+    interval: Interval
+    reason: str | None = None

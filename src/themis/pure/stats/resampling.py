@@ -1,0 +1,336 @@
+"""Resampling: bootstrap intervals and sign-flip permutation, from a seed.
+
+The rule of the room: the same seed gives the same bits, with numpy or without. Three things make it so:
+
+- indices are `int(u * n)` of the doubles of a Mersenne Twister, which `random.Random` and numpy draw alike;
+- sums are taken over integers (fixed point), so no order of additions can change them;
+- what is resampled is put in order first, so the order of rows does not matter either.
+
+`int(u * n)` favours no index by more than n / 2^53.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from themis.pure.stats.intervals import hall_interval
+from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
+from themis.pure.stats.samples import ClusteredSample, is_constant
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEFAULT_RESAMPLES: Final = 1999
+"""B + 1 is a multiple of 40, so that the 2.5 % and 97.5 % points are order statistics (Davison and Hinkley 1997)."""
+
+BOOTSTRAP_LIMIT: Final = 1000
+"""Above this many values or clusters the default is Hall's formula: as accurate, and it draws nothing."""
+
+EXACT_FLIPS: Final = 26
+"""Up to this many nonzero differences, all sign flips are counted (two halves of 2^13)."""
+
+_FIXED_POINT_BITS: Final = 40
+_NUMPY_CHUNK: Final = 1 << 20
+
+
+def fixed_point(values: Sequence[float], bits: int = _FIXED_POINT_BITS) -> tuple[list[int], float]:
+    """Return integers q and a unit with `values[i]` close to `q[i] * unit`, to 2^-bits of the largest value."""
+    largest = max(map(abs, values), default=0.0)
+    if largest == 0.0:
+        return [0] * len(values), 1.0
+    exponent = math.frexp(largest)[1] - bits
+    return [round(math.ldexp(value, -exponent)) for value in values], math.ldexp(1.0, exponent)
+
+
+# --- drawing with replacement -----------------------------------------------------------------------------
+
+
+def resampled_sums(
+    columns: Sequence[Sequence[int]], resamples: int, seed: int, *, vectorised: bool | None = None
+) -> list[tuple[int, ...]]:
+    """Draw rows with replacement and sum each column, `resamples` times over.
+
+    Args:
+        columns: integer columns of one length n, each below 2^62 / n in size.
+        resamples: how many times n rows are drawn.
+        seed: of the random stream.
+        vectorised: with numpy or without; by default, with it if it is there. The result is the same.
+    """
+    numpy = _numpy() if vectorised is None or vectorised else None
+    if numpy is not None:
+        return _sums_with_numpy(numpy, columns, resamples, seed)
+    size, draw = len(columns[0]), random.Random(seed).random  # noqa: S311  # statistics, not secrets
+    picks = [column.__getitem__ for column in columns]
+    sums = []
+    for _ in range(resamples):
+        rows = [int(draw() * size) for _ in range(size)]
+        sums.append(tuple(sum(map(pick, rows)) for pick in picks))
+    return sums
+
+
+def resampled_rows(size: int, seed: int) -> Callable[[], list[int]]:
+    """Return a source of resamples: each call draws `size` row numbers from the one stream of `seed`."""
+    draw = random.Random(seed).random  # noqa: S311  # statistics, not secrets
+    return lambda: [int(draw() * size) for _ in range(size)]
+
+
+def _numpy() -> Any:
+    try:
+        import numpy as np
+    except ImportError:
+        return None
+    return np
+
+
+def _numpy_stream(numpy: Any, seed: int) -> np.random.Generator:
+    # numpy's Mersenne Twister makes doubles as CPython does, from the same state.
+    state = random.Random(seed).getstate()[1]  # noqa: S311  # statistics, not secrets
+    bits = numpy.random.MT19937()
+    words = {"key": numpy.array(state[:-1], dtype=numpy.uint32), "pos": state[-1]}
+    bits.state = {"bit_generator": "MT19937", "state": words}
+    generator: np.random.Generator = numpy.random.Generator(bits)
+    return generator
+
+
+def _sums_with_numpy(numpy: Any, columns: Sequence[Sequence[int]], resamples: int, seed: int) -> list[tuple[int, ...]]:
+    size, stream = len(columns[0]), _numpy_stream(numpy, seed)
+    arrays = [numpy.array(column, dtype=numpy.int64) for column in columns]
+    chunk = max(1, _NUMPY_CHUNK // size)
+    sums: list[tuple[int, ...]] = []
+    while len(sums) < resamples:
+        count = min(chunk, resamples - len(sums))
+        rows = (stream.random((count, size)) * size).astype(numpy.int64)
+        parts = [array[rows].sum(axis=1).tolist() for array in arrays]
+        sums.extend(zip(*parts, strict=True))
+    return sums
+
+
+# --- bootstrap intervals ----------------------------------------------------------------------------------
+
+
+def percentile_bootstrap(
+    rows: Sequence[Any],
+    statistic: Callable[[Sequence[Any]], float | None],
+    *,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = DEFAULT_LEVEL,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+) -> Interval:
+    """Return the percentile bootstrap interval of any statistic of rows.
+
+    Args:
+        rows: what the statistic is computed from; a fixed order gives a fixed result.
+        statistic: a function of a list of rows; `None` where it is not defined for a resample.
+        clusters: one key per row; clusters are then drawn whole.
+        level: nominal coverage.
+        resamples: how many resamples; the cost is this many calls of `statistic`.
+        seed: of the random stream.
+
+    Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+
+    >>> interval = percentile_bootstrap([1.0, 2.0, 4.0, 8.0, 9.0], max, seed=1)
+    >>> interval.low, interval.high
+    (4.0, 9.0)
+    """
+    method = f"percentile bootstrap (B={resamples})" + (" over clusters" if clusters is not None else "")
+    groups = _grouped(rows, clusters)
+    if len(groups) < 2:
+        what = "one cluster" if clusters is not None and groups else f"{len(groups)} rows"
+        return Interval(level=level, method=method, reason=f"{what}: nothing to resample; two are needed")
+    draw = resampled_rows(len(groups), seed)
+    outcomes = [statistic([row for index in draw() for row in groups[index]]) for _ in range(resamples)]
+    defined = sorted(value for value in outcomes if value is not None)
+    if len(defined) < 0.95 * resamples:
+        return Interval(
+            level=level,
+            method=method,
+            reason=f"the statistic is not defined for {resamples - len(defined)} of {resamples} resamples",
+        )
+    low, high = _percentiles(defined, level)
+    return Interval(low=low, high=high, level=level, method=method)
+
+
+def _grouped(rows: Sequence[Any], clusters: Sequence[Hashable] | None) -> list[list[Any]]:
+    if clusters is None:
+        return [[row] for row in rows]
+    groups: dict[Hashable, list[Any]] = {}
+    for row, cluster in zip(rows, clusters, strict=True):
+        groups.setdefault(cluster, []).append(row)
+    return list(groups.values())
+
+
+def _percentiles(ordered: Sequence[float], level: float) -> tuple[float, float]:
+    # Order statistics at (B + 1) p: Davison and Hinkley (1997), section 5.2.
+    count, tail = len(ordered) + 1, (1.0 - level) / 2.0
+    low = min(max(round(count * tail), 1), len(ordered))
+    return ordered[low - 1], ordered[len(ordered) - low]
+
+
+def studentised_bootstrap(
+    sample: ClusteredSample,
+    *,
+    level: float = DEFAULT_LEVEL,
+    resamples: int = DEFAULT_RESAMPLES,
+    seed: int = 0,
+    vectorised: bool | None = None,
+) -> Interval:
+    """Return the studentised bootstrap interval of a mean, clusters drawn whole.
+
+    Independent values are clusters of one. Each resample's deviation is divided by its own standard error,
+    which is what makes the interval follow a skewed distribution.
+
+    Source: Efron and Tibshirani (1993), section 12.5; Davison and Hinkley (1997), section 5.2.2.
+    """
+    method = f"studentised bootstrap (B={resamples})"
+    if sample.clusters < 2:
+        return Interval(level=level, method=method, reason="fewer than two independent values")
+    sums, units = list(sample.residual_sums), list(map(float, sample.cluster_sizes))
+    if is_constant(sums, max(abs(sample.mean), *map(abs, sums))):
+        return Interval(level=level, method=method, reason="no variation between the values")
+    single = set(sample.cluster_sizes) == {1}
+    products = [sums, [u * u for u in sums]]
+    if not single:
+        products += [units, [u * n for u, n in zip(sums, units, strict=True)], [n * n for n in units]]
+    columns, scales = zip(*map(fixed_point, products), strict=True)
+    draws = resampled_sums(columns, resamples, seed, vectorised=vectorised)
+    clusters = sample.clusters
+    ratios = sorted(
+        ratio
+        for draw in draws
+        if (ratio := _studentised([q * s for q, s in zip(draw, scales, strict=True)], clusters)) is not None
+    )
+    if len(ratios) < 0.95 * resamples:
+        return Interval(level=level, method=method, reason="too few distinct values: many resamples have no spread")
+    low, high = _percentiles(ratios, level)
+    error = math.sqrt(math.fsum(u * u for u in sums) * clusters / (clusters - 1)) / sample.size
+    return Interval(low=sample.mean - high * error, high=sample.mean - low * error, level=level, method=method)
+
+
+def _studentised(sums: Sequence[float], clusters: int) -> float | None:
+    if len(sums) == 2:
+        total, squares, size, crossed, sizes = sums[0], sums[1], float(clusters), sums[0], float(clusters)
+    else:
+        total, squares, size, crossed, sizes = sums
+    shift = total / size
+    spread = squares - 2.0 * shift * crossed + shift * shift * sizes
+    if spread <= 1e-9 * squares:
+        return None
+    return shift / (math.sqrt(spread * clusters / (clusters - 1)) / size)
+
+
+def skewed_mean_interval(
+    values: Sequence[float],
+    sample: ClusteredSample,
+    *,
+    level: float = DEFAULT_LEVEL,
+    resamples: int | None = None,
+    seed: int = 0,
+) -> Interval:
+    """Return the interval of a skewed mean: studentised bootstrap, or Hall's formula for many values.
+
+    Many clusters enter the formula with their shares of the mean (its linearisation: Sarndal, Swensson and
+    Wretman 1992, Model Assisted Survey Sampling, section 5.5). Naming `resamples` asks for the bootstrap.
+    """
+    if resamples is None and sample.clusters > BOOTSTRAP_LIMIT:
+        if is_constant(sample.residual_sums, max(map(abs, values))):
+            return Interval(level=level, method="Hall skewness-corrected t", reason="no variation")
+        weight = sample.clusters / sample.size
+        return hall_interval([sample.mean + weight * u for u in sample.residual_sums], level=level)
+    return studentised_bootstrap(sample, level=level, resamples=resamples or DEFAULT_RESAMPLES, seed=seed)
+
+
+# --- sign flips -------------------------------------------------------------------------------------------
+
+
+def sign_flip_test(differences: Sequence[float], *, resamples: int | None = None, seed: int = 0) -> SignificanceTest:
+    """Test whether paired differences are symmetric about zero, by flipping their signs.
+
+    Args:
+        differences: one per pair, or one sum per cluster, so that clusters flip whole.
+        resamples: draws where not all flips are counted; by default 9,999, and 1,999 past 10,000 differences.
+        seed: of the random stream.
+
+    Returns:
+        The two-sided p-value: a share of all flips if at most `EXACT_FLIPS` differences are nonzero, else
+        (hits + 1) / (draws + 1), which is never 0.
+
+    Source: Fisher (1935), The Design of Experiments, section 21; Phipson and Smyth (2010), Statistical
+    Applications in Genetics and Molecular Biology 9, 39, for the +1.
+
+    >>> sign_flip_test([1.0, 1.0, 1.0, 1.0, 2.0]).p_value
+    0.0625
+    """
+    nonzero = [value for value in differences if value]
+    if not nonzero:
+        return SignificanceTest(method="sign-flip permutation", reason="no pair differs")
+    # Of many differences fewer bits do: rounding stays below a thousandth of the null's spread.
+    bits = _FIXED_POINT_BITS if len(nonzero) <= 1000 else 24 if len(nonzero) <= 10_000 else 20
+    signed, _ = fixed_point(nonzero, bits)
+    sizes = sorted(map(abs, signed))
+    # Each rounded size may be off by half a unit: sums closer than that are ties.
+    threshold = abs(sum(signed)) - len(signed)
+    observed = math.fsum(nonzero)
+    if len(sizes) <= EXACT_FLIPS and resamples is None:
+        p_value = _exact_flips(sizes, threshold)
+        return SignificanceTest(method="sign-flip permutation (exact)", p_value=p_value, statistic=observed)
+    draws = resamples or (9999 if len(sizes) <= 10_000 else 1999)
+    hits = _sampled_flips(sizes, threshold, draws, seed)
+    return SignificanceTest(
+        method="sign-flip permutation (sampled)",
+        p_value=(hits + 1) / (draws + 1),
+        statistic=observed,
+        resamples=draws,
+    )
+
+
+def _exact_flips(sizes: Sequence[int], threshold: int) -> float:
+    # Meet in the middle: a flip's sum is one of the left half plus one of the right half.
+    left, right = _signed_sums(sizes[::2]), sorted(_signed_sums(sizes[1::2]))
+    left.sort(reverse=True)
+    # The null distribution is symmetric, so the lower tail holds as many flips as the upper one.
+    upper, place = 0, 0
+    for value in left:
+        while place < len(right) and value + right[place] < threshold:
+            place += 1
+        upper += len(right) - place
+        # `value` falls from here on, so fewer of `right` reach the threshold.
+    return min(1.0, (2 * upper if threshold > 0 else len(left) * len(right)) / (len(left) * len(right)))
+
+
+def _signed_sums(sizes: Sequence[int]) -> list[int]:
+    sums = [0]
+    for size in sizes:
+        sums = [total + size for total in sums] + [total - size for total in sums]
+    return sums
+
+
+def _sampled_flips(sizes: Sequence[int], threshold: int, draws: int, seed: int) -> int:
+    # Bit planes: one random integer flips all signs at once, and the sum of the flipped sizes is a popcount
+    # per binary digit. It needs neither numpy nor a loop over the differences.
+    planes = bit_planes(sizes)
+    total, count = sum(sizes), len(sizes)
+    bits = random.Random(seed).getrandbits  # noqa: S311  # statistics, not secrets
+    hits = 0
+    for _ in range(draws):
+        flips = bits(count)
+        flipped = 0
+        for weight, plane in planes:
+            flipped += (flips & plane).bit_count() << weight
+        hits += abs(total - 2 * flipped) >= threshold
+    return hits
+
+
+def bit_planes(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Return, for each binary digit that occurs in `sizes`, its weight and the integer of that digit in each.
+
+    >>> bit_planes([1, 3])
+    [(0, 3), (1, 1)]
+    """
+    width = max(sizes).bit_length()
+    digits = "".join([format(size, f"0{width}b") for size in sizes])
+    planes = [(weight, int(digits[width - 1 - weight :: width], 2)) for weight in range(width)]
+    return [(weight, plane) for weight, plane in planes if plane]

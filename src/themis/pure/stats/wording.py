@@ -1,0 +1,152 @@
+"""Results as sentences that claim no more than the numbers do.
+
+The rule of the room: what is not significant is worded neither as a difference nor as sameness. In its place
+stand the smallest difference the design could have found, and the cases it would take.
+"""
+
+from __future__ import annotations
+
+from themis.pure.stats.records import (
+    EquivalenceTest,
+    Estimate,
+    Interval,
+    PairedComparison,
+    RunComparison,
+)
+
+
+def number(value: float) -> str:
+    """Write a figure with four significant digits.
+
+    >>> number(0.123456), number(1234.5), number(1.0)
+    ('0.1235', '1234', '1')
+    """
+    return f"{value:.4g}" if abs(value) < 1e4 else f"{value:.0f}"
+
+
+def p_text(p_value: float) -> str:
+    """Write a p-value, never as 0 and never with more digits than it is good for.
+
+    >>> p_text(0.0312), p_text(1e-47)
+    ('p = 0.031', 'p < 0.0001')
+    """
+    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
+
+
+def interval_text(interval: Interval) -> str:
+    """Write an interval with its level and method, or why there is none.
+
+    >>> interval_text(Interval(low=0.25, high=0.5, method="Wilson score"))
+    '95 % interval 0.25 to 0.5 (Wilson score)'
+    """
+    if interval.low is None or interval.high is None:
+        return f"no interval: {interval.reason}"
+    level = f"{100 * interval.level:.4g} %"
+    return f"{level} interval {number(interval.low)} to {number(interval.high)} ({interval.method})"
+
+
+def estimate_sentence(estimate: Estimate) -> str:
+    """Say a metric's mean, its uncertainty, and what is missing from it."""
+    units = f"{estimate.unit}s"
+    if estimate.mean is None:
+        reason = estimate.undefined.get("mean", "no scored value")
+        return f"{estimate.metric_id}: not defined: {reason} ({estimate.planned} {units} planned)."
+    parts = [
+        f"{estimate.metric_id}: {number(estimate.mean)} over {estimate.scored} of {estimate.planned} {units}",
+        interval_text(estimate.interval),
+    ]
+    if estimate.clusters is not None:
+        parts.append(f"{estimate.clusters} clusters")
+    if estimate.missing and estimate.if_missing_wrong is not None and estimate.if_missing_right is not None:
+        low, high = number(estimate.if_missing_wrong), number(estimate.if_missing_right)
+        parts.append(f"{estimate.missing} missing: {low} if all were wrong, {high} if all were right")
+    elif estimate.missing:
+        parts.append(f"{estimate.missing} missing")
+    return "; ".join(parts) + "."
+
+
+def comparison_sentence(comparison: PairedComparison) -> str:
+    """Say what a paired comparison shows, and no more.
+
+    >>> from themis.pure.stats.pairs import paired_compare
+    >>> a = [(f"c{i}", float(i % 2)) for i in range(20)]
+    >>> b = [(f"c{i}", float(i % 3 > 0)) for i in range(20)]
+    >>> sentence = comparison_sentence(paired_compare(a, b))
+    >>> "does not tell" in sentence
+    True
+    """
+    head = f"{comparison.metric_id}: "
+    if comparison.difference is None:
+        return f"{head}{comparison.label_a} and {comparison.label_b} share no scored case: nothing to compare."
+    facts = f"over {comparison.pairs} paired cases ({_record(comparison)})"
+    if comparison.significant:
+        return head + _difference(comparison) + f" {facts}; {_evidence(comparison)}."
+    if comparison.significant is None:
+        reason = comparison.test.reason or "no p-value"
+        seen = _observed(comparison)
+        return f"{head}{seen} {facts}; no test decides: {reason}."
+    return (
+        f"{head}this comparison does not tell {comparison.label_a} and {comparison.label_b} apart: "
+        f"{_observed(comparison)} {facts}; {_evidence(comparison)}. {_outlook(comparison)}"
+    )
+
+
+def _record(comparison: PairedComparison) -> str:
+    return f"{comparison.wins} wins, {comparison.losses} losses, {comparison.ties} ties"
+
+
+def _difference(comparison: PairedComparison) -> str:
+    assert comparison.difference is not None
+    direction = "higher" if comparison.difference > 0 else "lower"
+    return f"{comparison.label_b} scores {number(abs(comparison.difference))} {direction} than {comparison.label_a}"
+
+
+def _observed(comparison: PairedComparison) -> str:
+    assert comparison.difference is not None
+    return f"observed {comparison.label_b} - {comparison.label_a} = {comparison.difference:+.4g}"
+
+
+def _evidence(comparison: PairedComparison) -> str:
+    parts = [interval_text(comparison.interval)]
+    if comparison.test.p_value is not None:
+        parts.append(f"{p_text(comparison.test.p_value)} ({comparison.test.method})")
+    if comparison.family_size > 1 and comparison.p_holm is not None:
+        parts.append(f"{p_text(comparison.p_holm)} adjusted over {comparison.family_size} tests (Holm)")
+    return ", ".join(parts)
+
+
+def _outlook(comparison: PairedComparison) -> str:
+    percent = f"{100 * comparison.power:.4g} %"
+    if comparison.minimum_detectable_effect is None:
+        reason = comparison.undefined.get("minimum_detectable_effect", "no spread")
+        return f"What it could have found is not defined: {reason}."
+    found = number(comparison.minimum_detectable_effect)
+    sentence = f"It could find a true difference of {found} or more with {percent} power"
+    if comparison.cases_needed is None:
+        return f"{sentence}."
+    return f"{sentence}; one as large as observed takes about {comparison.cases_needed} cases."
+
+
+def equivalence_sentence(result: EquivalenceTest) -> str:
+    """Say whether a difference was shown to lie within the declared margin."""
+    margin = number(result.margin)
+    if result.p_value is None:
+        return f"Equivalence within {margin} can't be tested: {result.reason}."
+    verdict = "is shown to lie" if result.equivalent else "is not shown to lie"
+    return (
+        f"The true difference {verdict} within {margin} of zero ({interval_text(result.interval)}, "
+        f"{p_text(result.p_value)})."
+    )
+
+
+def run_comparison_sentences(comparison: RunComparison) -> tuple[str, ...]:
+    """Say one sentence per metric, and one about the cases that could not be compared."""
+    sentences = [comparison_sentence(each) for each in comparison.comparisons]
+    if comparison.added or comparison.removed or comparison.changed:
+        sentences.append(
+            f"Left out: {len(comparison.removed)} cases only in {comparison.label_a}, {len(comparison.added)} only "
+            f"in {comparison.label_b}, {len(comparison.changed)} whose content differs."
+        )
+    if not comparison.content_checked:
+        sentences.append("Whether the cases have the same content in both runs was not checked.")
+    return tuple(sentences)
