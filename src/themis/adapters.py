@@ -1,0 +1,139 @@
+"""Model endpoints, agents and asyncio code as components.
+
+    from themis import adapters
+
+    model = adapters.openai("gpt-4o", temperature=0.0, max_tokens=256)
+    local = adapters.vllm("Qwen/Qwen3-8B", base_url="http://gpu1:8000/v1", top_k=20)
+    judge = adapters.anthropic("claude-sonnet-4-5")
+    agent = adapters.langgraph(graph)
+
+Each is a generator, and the models are judge models too. Credentials come from the environment when a call is
+made (`OPENAI_API_KEY`, `VLLM_API_KEY`, `ANTHROPIC_API_KEY`, or what `api_key_env` names); `OPENAI_BASE_URL` is
+honoured. The libraries behind an adapter are imported when it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from themis.pure.errors import UnknownComponentError, nearest
+
+if TYPE_CHECKING:
+    from themis.effects.asyncio_bridge import AsyncioComponent
+    from themis.effects.providers.anthropic import AnthropicModel
+    from themis.effects.providers.langgraph import LangGraphAgent
+    from themis.effects.providers.openai import OpenAIModel
+
+__all__ = ["anthropic", "asyncio_component", "from_model_string", "is_model_string", "langgraph", "openai", "vllm"]
+
+
+def openai(model: str, **options: Any) -> OpenAIModel:
+    """Return a model of OpenAI's, or of any server that speaks one of its protocols.
+
+    Args:
+        model: the model's name, such as `gpt-4o`.
+        **options: of the endpoint: `base_url`, `api` (`responses`, `chat` or `completions`; `responses` at
+            OpenAI and `chat` elsewhere if not given), `api_key_env`, `key_header`, `headers`,
+            `connect_timeout_s`, `read_timeout_s`, `total_timeout_s`, `max_bytes`. Of the sampling:
+            `temperature`, `top_p`, `max_tokens`, `stop`, `seed` (each candidate's own if not given),
+            `logprobs` (alternatives per token; 0 for none), `extra` (more fields of the request). Of the run:
+            `provider_key` (groups calls for limits), `endpoint_name` (stands for the address in the run's
+            identity), `client` (an `httpx.AsyncClient` to use).
+
+    Raises:
+        SpecError: an option that does not exist, or an address that is none.
+        LiteralSecretError: a credential in the address or a header.
+
+    >>> openai("gpt-4o", temperature=0.0).component_id
+    'openai/gpt-4o'
+    """
+    from themis.effects.providers.openai import build_openai
+
+    return build_openai(model, **options)
+
+
+def vllm(model: str, **options: Any) -> OpenAIModel:
+    """Return a model that a vLLM server serves, at `base_url`, `VLLM_BASE_URL` or `http://127.0.0.1:8000/v1`.
+
+    Args:
+        model: the model's name, as the server was started with.
+        **options: those of `openai`, and vLLM's own sampling fields (`top_k`, `min_p`, `min_tokens`,
+            `repetition_penalty`, `chat_template_kwargs`, `structured_outputs`, ...).
+    """
+    from themis.effects.providers.openai import build_vllm
+
+    return build_vllm(model, **options)
+
+
+def anthropic(model: str, **options: Any) -> AnthropicModel:
+    """Return a model of Anthropic's.
+
+    Args:
+        model: the model's name.
+        **options: those of `openai`, apart from `api` and `logprobs`; `max_tokens` is 4096 if not given, for the
+            protocol wants one. It has no seed: the samples of a case differ by chance alone.
+    """
+    from themis.effects.providers.anthropic import build_anthropic
+
+    return build_anthropic(model, **options)
+
+
+def langgraph(graph: Any, **options: Any) -> LangGraphAgent:
+    """Return a compiled LangGraph graph as a generator; its events become the result's trace.
+
+    Args:
+        graph: what `StateGraph(...).compile()` returned, or anything with `invoke` or `ainvoke`.
+        **options: `component_id`, `version`, `input_key` (where the case's input goes in the graph's state;
+            the whole state if the input is an object), `output_key` (what of the final state is the answer),
+            `config` (passed to the graph), `trace` (whether events are recorded).
+    """
+    from themis.effects.providers.langgraph import build_langgraph
+
+    return build_langgraph(graph, **options)
+
+
+def asyncio_component(component: Any) -> AsyncioComponent:
+    """Return a component whose async methods run on an asyncio loop: for SDKs and agents that need one."""
+    from themis.effects.asyncio_bridge import AsyncioComponent
+
+    return AsyncioComponent(component)
+
+
+_PROVIDERS: Final[Mapping[str, Callable[..., Any]]] = {"openai": openai, "vllm": vllm, "anthropic": anthropic}
+
+
+def is_model_string(name: str) -> bool:
+    """Tell whether a component id names a model: `provider/model` or `provider:model`.
+
+    >>> is_model_string("openai/gpt-4o"), is_model_string("builtin/exact_match")
+    (True, False)
+    """
+    return _split(name) is not None
+
+
+def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel:
+    """Return the model that a string such as `openai/gpt-4o` or `vllm:Qwen/Qwen3-8B` names.
+
+    Raises:
+        UnknownComponentError: the provider is not known, or no model is named.
+
+    >>> from_model_string("vllm:Qwen/Qwen3-8B").model
+    'Qwen/Qwen3-8B'
+    """
+    parts = _split(name)
+    if parts is None:
+        raise UnknownComponentError(
+            f"{name!r} names no model: 'provider/model' expected; {nearest(name.split('/')[0], _PROVIDERS)}"
+        )
+    provider, model = parts
+    built: OpenAIModel | AnthropicModel = _PROVIDERS[provider](model, **options)
+    return built
+
+
+def _split(name: str) -> tuple[str, str] | None:
+    for mark in "/:":
+        provider, _, model = name.partition(mark)
+        if provider in _PROVIDERS and model:
+            return provider, model
+    return None

@@ -1,0 +1,149 @@
+"""Runs asyncio coroutines from trio: on the host's loop when Themis is its guest, else on a loop in a thread.
+
+The loop in the thread is started by the first call and serves every later one of the process, so that clients
+which belong to a loop (SDKs keep connection pools) stay usable from run to run; it is closed at exit, or by
+`close_loop`. Cancellation passes through, and the trio side waits until the coroutine has really ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextvars
+import functools
+import inspect
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import attrs
+import outcome
+import trio
+
+from themis.effects.sources.source_code import source_of
+from themis.pure.fingerprints import fingerprint
+
+T = TypeVar("T")
+
+
+async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run `start()` on an asyncio loop and return what it returns.
+
+    Raises:
+        trio.Cancelled: this task was cancelled; the coroutine was cancelled too, and has ended.
+        BaseException: whatever the coroutine raised.
+    """
+    await trio.lowlevel.checkpoint_if_cancelled()
+    crossing = _Crossing(start, _loop())
+    result: T = await crossing.made()
+    return result
+
+
+class _Crossing:
+    """One coroutine on its way over and back."""
+
+    def __init__(self, start: Callable[[], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop) -> None:
+        self._start = start
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+        self._raise_cancel: Callable[[], Any] | None = None
+
+    async def made(self) -> Any:
+        self._token = trio.lowlevel.current_trio_token()
+        self._waiter = trio.lowlevel.current_task()
+        self._loop.call_soon_threadsafe(self._begin, context=contextvars.copy_context())
+        return await trio.lowlevel.wait_task_rescheduled(self._abort)
+
+    def _begin(self) -> None:
+        if self._raise_cancel is not None:
+            self._wake(outcome.capture(self._raise_cancel))
+            return
+        self._task = self._loop.create_task(self._start())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled() and self._raise_cancel is not None:
+            self._wake(outcome.capture(self._raise_cancel))
+        else:
+            self._wake(outcome.capture(task.result))
+
+    def _wake(self, result: outcome.Outcome[Any]) -> None:
+        self._token.run_sync_soon(trio.lowlevel.reschedule, self._waiter, result)
+
+    def _abort(self, raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
+        self._raise_cancel = raise_cancel
+        self._loop.call_soon_threadsafe(self._cancel)
+        return trio.lowlevel.Abort.FAILED  # not before the coroutine has ended
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+# --- the loop ---------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_own: tuple[asyncio.AbstractEventLoop, threading.Thread] | None = None
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    global _own  # one loop per process, or clients that belong to a loop would break
+    try:
+        return asyncio.get_running_loop()  # Themis is this loop's guest
+    except RuntimeError:
+        pass
+    with _lock:
+        if _own is None:
+            loop = asyncio.new_event_loop()
+            thread = threading.Thread(target=loop.run_forever, name="themis-asyncio", daemon=True)
+            thread.start()
+            _own = loop, thread
+            atexit.register(close_loop)
+        return _own[0]
+
+
+def close_loop() -> None:
+    """Stop the loop in the thread, if one runs; the next call starts another."""
+    global _own  # see above
+    with _lock:
+        own, _own = _own, None
+    if own is None:
+        return
+    loop, thread = own
+    atexit.unregister(close_loop)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+# --- components -------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class AsyncioComponent:
+    """A component whose async methods run on an asyncio loop; all else is the component's own.
+
+    Attributes:
+        component: a generator, judge model, or any other component.
+    """
+
+    component: Any
+
+    def fingerprint(self) -> str:
+        """Return the component's own fingerprint: the wrapper changes nothing in what it does."""
+        return fingerprint(self.component, source_of)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "component":
+            raise AttributeError(name)
+        found = getattr(self.component, name)
+        return _bridged(found) if inspect.iscoroutinefunction(found) else found
+
+
+def _bridged(method: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    @functools.wraps(method)
+    async def bridged(*args: Any, **kwargs: Any) -> Any:
+        return await run_in_asyncio(functools.partial(method, *args, **kwargs))
+
+    return bridged

@@ -1,0 +1,274 @@
+"""Model calls: every call of a run goes through one `CallRuntime`, which makes it wait, tries it again, and counts.
+
+    runtime = CallRuntime.from_config(config)
+    outcome = await runtime.call(
+        func,                                    # () -> awaitable: one attempt
+        stage="generate",                        # or "judge", or any other stage
+        provider_key=generator.provider_key,     # None: no endpoint, no rates, no adaptive concurrency
+        model=generator.component_id,            # for accounting and prices
+        estimate=TokenEstimate(prompt=120, completion=256),
+    )
+    outcome.value, outcome.retry_history
+
+It raises `CallFailed` when the call failed for good; `error.fatal` means that the run has to stop, and that every
+later call to this endpoint raises the same error at once, unsent. `error.__cause__` is what the component
+raised. Cancellation passes straight through. Without limits, retries and timeout to look after, a call costs a
+few microseconds: no task is spawned, no timer set, and no checkpoint executed besides those of `func`.
+
+What waits, waits here; what is decided, is decided in `themis.pure.calls` and `themis.pure.limits`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from random import Random
+from typing import Final, Generic, TypeVar
+
+import attrs
+import trio
+
+from themis.effects.failures import failure_of
+from themis.effects.limits import Gate
+from themis.pure.calls import (
+    NO_RETRIES,
+    CallFailed,
+    Failure,
+    FailureKind,
+    ProviderError,
+    RetryEntry,
+    RetryPolicy,
+    classify,
+    delay_before_retry,
+)
+from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
+from themis.pure.json import EMPTY
+from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
+from themis.pure.records.config import RuntimeConfig
+
+T = TypeVar("T")
+
+GENERATE: Final = "generate"
+JUDGE: Final = "judge"
+
+_LOST_ANSWER: Final = frozenset({FailureKind.TIMEOUT, FailureKind.MALFORMED, FailureKind.TOO_LARGE})
+"""Failures after which the provider may well have made, and charged for, the answer that did not arrive."""
+
+_BUDGET_MESSAGE: Final = (
+    "the budget has no room for this call; what is finished is stored: raise max_cost or max_tokens and run again"
+)
+
+_pause_endpoint: ContextVar[Callable[[float], None] | None] = ContextVar("themis_pause_endpoint", default=None)
+
+
+def report_quota(wait_s: float) -> None:
+    """Tell the runtime, from inside a call, that the endpoint's quota is used up for the next `wait_s` seconds."""
+    pause = _pause_endpoint.get()
+    if pause is not None:
+        pause(wait_s)
+
+
+@attrs.frozen
+class CallOutcome(Generic[T]):
+    """What a call came to: its value, and the attempts that failed before it."""
+
+    value: T
+    retry_history: tuple[RetryEntry, ...] = ()
+
+
+class CallRuntime:
+    """Makes the calls of one run. One runtime belongs to one trio run.
+
+    Args:
+        limits: concurrency and rates.
+        budget: cap on tokens and cost; what an earlier process of the run spent is counted into it beforehand.
+        retry: the policy per stage; a stage without one is tried once.
+        timeouts: seconds that one attempt may take, per stage; waiting for its turn is not counted.
+        price: what a model's tokens cost.
+        seed: of the jitter.
+    """
+
+    def __init__(
+        self,
+        limits: CallLimits | None = None,
+        *,
+        budget: Budget | None = None,
+        retry: Mapping[str, RetryPolicy] = EMPTY,
+        timeouts: Mapping[str, float | None] = EMPTY,
+        price: Price | None = None,
+        seed: int = 0,
+    ) -> None:
+        limits = limits or CallLimits()
+        self._budget = budget or Budget()
+        self._gate = Gate(Admission(limits, self._budget))
+        self._retry = retry
+        self._timeouts = timeouts
+        self._price = price
+        self._dice = Random(seed)  # noqa: S311  # jitter is no secret
+        self._ledger = Ledger()
+        self._dead: dict[str, _AttemptFailed] = {}
+
+    @classmethod
+    def from_config(
+        cls, config: RuntimeConfig, *, price: Price | None = None, spent: tuple[UsageRow, ...] = (), seed: int = 0
+    ) -> CallRuntime:
+        """Build the runtime of a run.
+
+        Args:
+            config: the run's runtime configuration.
+            price: what a model's tokens cost; needed for `max_cost`.
+            spent: what earlier processes of this run used, read from its stored results.
+            seed: of the jitter.
+        """
+        budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost)
+        for row in spent:
+            budget.spend(row.stage, row.total_tokens, row.cost or 0.0)
+        return cls(
+            CallLimits(
+                max_concurrent=config.max_concurrent_tasks,
+                stage_concurrency=config.stage_concurrency,
+                provider_concurrency=config.provider_concurrency,
+                requests_per_minute=config.provider_rate_limits,
+                tokens_per_minute=config.provider_token_limits,
+            ),
+            budget=budget,
+            retry={
+                GENERATE: RetryPolicy(
+                    attempts=int(config.generation_retry_attempts),
+                    delay_s=config.generation_retry_delay,
+                    backoff=config.generation_retry_backoff,
+                ),
+                JUDGE: RetryPolicy(
+                    attempts=int(config.judge_retry_attempts),
+                    delay_s=config.judge_retry_delay,
+                    backoff=config.judge_retry_backoff,
+                ),
+            },
+            timeouts={GENERATE: config.generation_timeout, JUDGE: config.judge_timeout},
+            price=price,
+            seed=seed,
+        )
+
+    def usage(self) -> tuple[UsageRow, ...]:
+        """Return what this process's calls used and cost so far, by stage and model."""
+        return self._ledger.rows()
+
+    def concurrency(self, provider_key: str) -> int:
+        """Return how many calls at a time an endpoint gets at present."""
+        return self._gate.admission.endpoint(provider_key).concurrency.limit
+
+    async def call(
+        self,
+        func: Callable[[], Awaitable[T]],
+        *,
+        stage: str = GENERATE,
+        provider_key: str | None = None,
+        model: str = "",
+        estimate: TokenEstimate | None = None,
+    ) -> CallOutcome[T]:
+        """Make a call: wait for its turn, make it, try again as the policy says.
+
+        Raises:
+            CallFailed: it failed for good, or its endpoint had failed fatally before.
+        """
+        reserved = NOTHING if estimate is None else self._reservation(model, estimate)
+        history: tuple[RetryEntry, ...] = ()
+        while True:
+            ticket = Ticket(provider_key, stage, reserved)
+            try:
+                return CallOutcome(await self._attempt(func, ticket, model), history)
+            except _AttemptFailed as attempt:
+                history = (*history, self._entry(attempt, stage, len(history) + 1))
+                delay_s = history[-1].delay_s
+                if delay_s is None:
+                    raise CallFailed(attempt.failure, attempt.verdict, history) from attempt.__cause__
+            await trio.sleep(delay_s)
+
+    async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
+        self._refuse_dead(ticket)
+        await self._gate.pass_through(ticket)
+        if ticket.refused:
+            raise _AttemptFailed(Failure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
+        tokens, cost = 0, 0.0
+        try:
+            self._refuse_dead(ticket)
+            value = await self._within_time(func, ticket)
+            tokens, cost = self._note_answer(ticket, model, getattr(value, "token_usage", None))
+        except CallFailed:
+            raise
+        except Exception as error:
+            failure = failure_of(error)
+            if failure.kind in _LOST_ANSWER:
+                tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
+            raise self._note_failure(ticket, model, failure) from error
+        finally:
+            if self._budget.is_limited:
+                self._budget.settle(ticket.stage, ticket.estimate, tokens, cost)
+            self._gate.leave(ticket)
+        return value
+
+    async def _within_time(self, func: Callable[[], Awaitable[T]], ticket: Ticket) -> T:
+        timeout = self._timeouts.get(ticket.stage)
+        if ticket.provider_key is not None:
+            _pause_endpoint.set(functools.partial(self._pause, ticket.provider_key))
+        if timeout is None:
+            return await func()
+        with trio.move_on_after(timeout):
+            return await func()
+        raise ProviderError(Failure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
+
+    def _pause(self, provider_key: str, wait_s: float) -> None:
+        self._gate.admission.endpoint(provider_key).hold(trio.current_time() + wait_s)
+
+    def _note_answer(self, ticket: Ticket, model: str, usage: Mapping[str, int] | None) -> tuple[int, float]:
+        if ticket.provider_key is not None:
+            endpoint = self._gate.admission.endpoint(ticket.provider_key)
+            endpoint.concurrency.succeeded(ticket.epoch, endpoint.in_flight)
+            if endpoint.tokens is not None and usage is not None:
+                endpoint.tokens.correct(total_tokens(usage) - ticket.estimate.tokens)
+        if usage is None:
+            return ticket.estimate.tokens, ticket.estimate.cost
+        cost = self._price(model, usage) if self._price and model else None
+        self._ledger.record(ticket.stage, model, usage, cost)
+        return total_tokens(usage), cost or 0.0
+
+    def _note_failure(self, ticket: Ticket, model: str, failure: Failure) -> _AttemptFailed:
+        attempt = _AttemptFailed(failure)
+        self._ledger.record_failure(ticket.stage, model)
+        if ticket.provider_key is None:
+            return attempt
+        if attempt.verdict.overload:
+            self._gate.admission.endpoint(ticket.provider_key).concurrency.overloaded(ticket.epoch)
+            if failure.retry_after_s is not None:
+                self._pause(ticket.provider_key, failure.retry_after_s)
+        if attempt.verdict.fatal:
+            self._dead[ticket.provider_key] = attempt
+        return attempt
+
+    def _refuse_dead(self, ticket: Ticket) -> None:
+        dead = self._dead.get(ticket.provider_key) if ticket.provider_key is not None else None
+        if dead is not None:
+            raise CallFailed(dead.failure, dead.verdict, ())
+
+    def _entry(self, attempt: _AttemptFailed, stage: str, number: int) -> RetryEntry:
+        return RetryEntry(
+            attempt=number,
+            reason=attempt.verdict.reason,
+            kind=attempt.failure.kind,
+            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._dice),
+            status=attempt.failure.status,
+        )
+
+    def _reservation(self, model: str, estimate: TokenEstimate) -> Estimate:
+        cost = None
+        if self._price is not None and model:
+            cost = self._price(model, {PROMPT_TOKENS: estimate.prompt, COMPLETION_TOKENS: estimate.completion})
+        return Estimate(tokens=estimate.prompt + estimate.completion, cost=cost or 0.0)
+
+
+class _AttemptFailed(Exception):  # noqa: N818  # never leaves this module
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        self.verdict = classify(failure)
+        super().__init__(failure.message)

@@ -1,0 +1,97 @@
+"""Foreign exceptions become `Failure` records here, by one table; `themis.pure.calls` decides what they mean.
+
+SDKs are recognised by the names of their exception classes, so that none has to be imported.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import trio
+
+from themis.pure.calls import Failure, FailureKind, ProviderError, retry_after
+
+_BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
+    ((trio.TooSlowError, TimeoutError), FailureKind.TIMEOUT),
+    (
+        (ConnectionError, socket.gaierror, trio.BrokenResourceError, trio.ClosedResourceError),
+        FailureKind.CONNECTION,
+    ),
+)
+# (top-level package, class) to kind; subclasses included. A timeout is a transport error in httpx and a
+# connection error in the SDKs, so timeouts stand first.
+_BY_NAME: Final = (
+    ("httpx", "TimeoutException", FailureKind.TIMEOUT),
+    ("httpx", "TransportError", FailureKind.CONNECTION),
+    ("openai", "APITimeoutError", FailureKind.TIMEOUT),
+    ("openai", "APIConnectionError", FailureKind.CONNECTION),
+    ("anthropic", "APITimeoutError", FailureKind.TIMEOUT),
+    ("anthropic", "APIConnectionError", FailureKind.CONNECTION),
+    ("aiohttp", "ServerTimeoutError", FailureKind.TIMEOUT),
+    ("aiohttp", "ClientConnectionError", FailureKind.CONNECTION),
+    ("requests", "Timeout", FailureKind.TIMEOUT),
+    ("requests", "ConnectionError", FailureKind.CONNECTION),
+)
+_NO_LOOP: Final = ("no running event loop", "no current event loop", "unknown async library, or not in async context")
+_WRAP_HINT: Final = (
+    "the component needs asyncio, and Themis runs on trio: wrap it, as in "
+    "themis.adapters.asyncio_component(component); for a LangGraph graph use themis.adapters.langgraph(graph)"
+)
+
+
+def failure_of(error: Exception) -> Failure:
+    """Describe what a component or an adapter raised."""
+    if isinstance(error, ProviderError):
+        return error.failure
+    retryable = getattr(error, "retryable", None)
+    status = _status(error)
+    return Failure(
+        kind=FailureKind.STATUS if status else _kind(error),
+        message=_message(error),
+        status=status,
+        code=_text(getattr(error, "code", None)),
+        retry_after_s=retry_after(_headers(error), datetime.now(UTC)),
+        retryable=retryable if isinstance(retryable, bool) else None,
+        request_id=_text(getattr(error, "request_id", None)),
+    )
+
+
+def _kind(error: Exception) -> FailureKind:
+    for types, kind in _BY_TYPE:
+        if isinstance(error, types):
+            return kind
+    names = {(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__}
+    for package, name, kind in _BY_NAME:
+        if (package, name) in names:
+            return kind
+    return FailureKind.COMPONENT
+
+
+def _message(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    needs_asyncio = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_LOOP)
+    return f"{text} ({_WRAP_HINT})" if needs_asyncio or type(error).__name__ == "AsyncLibraryNotFoundError" else text
+
+
+def _status(error: Exception) -> int | None:
+    """Return the HTTP status that an SDK's exception carries."""
+    for holder in (error, getattr(error, "response", None)):
+        for name in ("status_code", "status"):
+            status = getattr(holder, name, None)
+            if isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600:
+                return status
+    return None
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
+    if not isinstance(headers, Mapping):
+        return {}
+    return {str(name).lower(): str(value) for name, value in headers.items()}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

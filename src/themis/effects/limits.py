@@ -1,0 +1,67 @@
+"""Waiting for one's turn: parks the tasks that `themis.pure.limits.Admission` does not let start yet.
+
+No decision is made here. The first waiting call of each queue watches the clock for those behind it, so a queue
+of any length costs one timer.
+"""
+
+from __future__ import annotations
+
+import trio
+
+from themis.pure.limits import FOREVER, Admission, Ticket
+
+
+class Gate:
+    """Lets calls through as an `Admission` allows. One gate belongs to one trio run."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+        self._parked: dict[Ticket, trio.Event] = {}
+
+    async def pass_through(self, ticket: Ticket) -> None:
+        """Return when the call may start or is refused for good (`ticket.refused`).
+
+        An admitted ticket is handed to `leave` when its call has ended.
+        """
+        if self.admission.enter(ticket, trio.current_time()):
+            return
+        try:
+            await self._wait(ticket)
+        except BaseException:
+            if ticket.admitted:
+                self.admission.leave(ticket)
+            elif not ticket.refused:
+                self.admission.abandon(ticket)
+            raise
+        finally:
+            del self._parked[ticket]
+            self.start_ready()
+            self._wake_heads()
+
+    async def _wait(self, ticket: Ticket) -> None:
+        while True:
+            event = self._parked[ticket] = trio.Event()
+            first = self.admission.is_head(ticket)
+            deadline = self.admission.wake_at(ticket, trio.current_time()) if first else FOREVER
+            with trio.CancelScope(deadline=deadline):
+                await event.wait()
+            self.start_ready()
+            if ticket.admitted or ticket.refused:
+                return
+
+    def leave(self, ticket: Ticket) -> None:
+        """Free what an ended call held, and start who waited for it."""
+        self.admission.leave(ticket)
+        self.start_ready()
+        self._wake_heads()
+
+    def start_ready(self) -> None:
+        """Wake every task whose call may start by now."""
+        started = self.admission.start_ready(trio.current_time())
+        for ticket in started:
+            self._parked[ticket].set()
+
+    def _wake_heads(self) -> None:
+        # Who is first in a queue by now, or was waiting for a call to end, has to set the timer anew.
+        for ticket in self.admission.heads():
+            self._parked[ticket].set()

@@ -1,0 +1,77 @@
+"""What models' tokens cost, from the price table of the library `genai-prices` (the extra `prices`).
+
+The table is the one that the installed version brings along: nothing is fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from themis.pure.costs import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
+from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.json import EMPTY
+
+
+def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+    """Return the function that prices a model's usage.
+
+    Args:
+        own: prices that come before the table's, in US dollars per million tokens:
+            `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
+        at: the moment whose prices are meant; now if not given.
+
+    Raises:
+        MissingExtraError: `genai-prices` is not installed.
+        SpecError: an own price that is not of that form.
+    """
+    for model, rates in own.items():
+        if set(rates) != {"prompt", "completion"}:
+            raise SpecError(
+                f"prices.{model}: 'prompt' and 'completion' expected, in US dollars per million tokens; "
+                f"found {', '.join(map(repr, sorted(rates))) or 'nothing'}"
+            )
+    try:
+        import genai_prices
+    except ImportError:
+        raise MissingExtraError(
+            "prices need the library genai-prices: pip install 'themis[prices]', or give max_tokens instead of max_cost"
+        ) from None
+    moment = at or datetime.now(UTC)
+
+    def price(model: str, usage: Mapping[str, int]) -> float | None:
+        if model in own:
+            return _own_price(own[model], usage)
+        return _table_price(genai_prices, model, usage, moment)
+
+    return price
+
+
+def _own_price(rates: Mapping[str, float], usage: Mapping[str, int]) -> float:
+    prompt, completion = usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
+    return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
+
+
+def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetime) -> float | None:
+    provider, _, name = model.partition("/")
+    counts = library.Usage(
+        input_tokens=usage.get(PROMPT_TOKENS, 0),
+        cache_read_tokens=usage.get(CACHED_TOKENS) or None,
+        output_tokens=usage.get(COMPLETION_TOKENS, 0),
+    )
+    try:
+        found = library.calc_price(counts, name, provider_id=provider, genai_request_timestamp=at)
+    except (LookupError, ValueError):
+        return None  # the table does not know this provider or model
+    return float(found.total_price)
+
+
+def needs_prices(price: Price, models: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what stands in the way of a cost budget, one sentence per model whose price is not known."""
+    probe = {PROMPT_TOKENS: 1, COMPLETION_TOKENS: 1}
+    return tuple(
+        f"max_cost: the price of {model} is not known; state it in prices, or give max_tokens instead"
+        for model in models
+        if price(model, probe) is None
+    )

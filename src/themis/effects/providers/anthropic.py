@@ -1,0 +1,67 @@
+"""Anthropic's models, through the Messages protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+
+from themis.effects.providers.http import Endpoint
+from themis.effects.providers.model import HttpModel
+from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.pure.calls import Failure
+from themis.pure.errors import SpecError
+from themis.pure.wire import anthropic_wire
+from themis.pure.wire.exchange import Prompt, Reply, Sampling
+
+ANTHROPIC_URL: Final = "https://api.anthropic.com/v1"
+_PROTOCOL_VERSION: Final = "2023-06-01"
+
+
+@attrs.frozen(kw_only=True)
+class AnthropicModel(HttpModel):
+    """A model that is asked through the Messages protocol."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.sampling.logprobs is not None:
+            raise SpecError("anthropic(): this protocol has no log-probabilities; leave logprobs out")
+
+    def _protocol(self) -> tuple[str, ...]:
+        return ("messages", _PROTOCOL_VERSION)
+
+    @property
+    def path(self) -> str:
+        """The operation's path."""
+        return "/messages"
+
+    def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
+        return anthropic_wire.message_body(self.model, prompt, self.sampling)
+
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+        return anthropic_wire.read_message(payload, is_structured=is_structured)
+
+
+def build_anthropic(
+    model: str,
+    *,
+    base_url: str | None = None,
+    api_key_env: str = "ANTHROPIC_API_KEY",
+    headers: Mapping[str, str] | None = None,
+    **options: Any,
+) -> AnthropicModel:
+    """Build an adapter; `themis.adapters` documents the options."""
+    url, came_from = address(base_url, "ANTHROPIC_BASE_URL", ANTHROPIC_URL)
+    of_endpoint, of_sampling, of_model = split_options("anthropic", options)
+    key = {"key_header": "x-api-key", "key_prefix": "", "key_needed": url == ANTHROPIC_URL}
+    of_model.setdefault("provider_key", provider_key_of("anthropic", url, ANTHROPIC_URL))
+    endpoint = Endpoint(
+        base_url=url,
+        key_env=api_key_env,
+        url_env=came_from,
+        headers={"anthropic-version": _PROTOCOL_VERSION, **(headers or {})},
+        **{**key, **of_endpoint},
+    )
+    return AnthropicModel(
+        provider="anthropic", model=model, endpoint=endpoint, sampling=Sampling(**of_sampling), **of_model
+    )

@@ -1,0 +1,449 @@
+"""The one seam to model endpoints: a JSON body out, a bounded answer in, every failure a `Failure` record.
+
+Rules of this room:
+
+- Credentials are read from the environment at call time, go into one header of one request, and are in no
+  record, repr, message or exception of this module. Exceptions of the HTTP client, which hold the request, are
+  described and dropped, never chained.
+- Nothing that a server sends is read without a bound: size is counted while it streams and again while it is
+  unpacked, headers are bounded by the HTTP client (100 KB), time by the total timeout.
+- A redirect is followed to the same origin only, so no credential travels to another host.
+- One attempt per call: retries are the `CallRuntime`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import os
+import ssl
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+
+import attrs
+import httpx
+import trio
+
+from themis.effects.calls import report_quota
+from themis.pure.calls import Failure, FailureKind, ProviderError, quota_wait, retry_after
+from themis.pure.errors import LiteralSecretError, SpecError
+from themis.pure.json import EMPTY, freeze_mapping
+from themis.pure.wire.exchange import error_in, shortened
+
+_MEGABYTE: Final = 1 << 20
+_REDIRECTS: Final = 3
+_SECRET_FIELDS: Final = frozenset(
+    {"api_key", "apikey", "api-key", "key", "token", "access_token", "secret", "password", "sig", "signature"}
+)
+_SECRET_HEADERS: Final = frozenset(
+    {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-goog-api-key"}
+)
+_LARGEST_ERROR: Final = 1 << 16
+_HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
+# zlib's names for the containers (its manual, "inflateInit2").
+_WINDOW_BITS: Final = {"identity": None, "": None, "gzip": 31, "x-gzip": 31, "deflate": 15}
+REDACTED: Final = "[redacted]"
+
+
+def plain_url(url: str) -> str:
+    """Return a URL without user, password and secret query fields, and without a slash at its end.
+
+    >>> plain_url("https://me:pw@host/v1/?api_key=abc&v=2")
+    'https://host/v1?v=2'
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not _is_secret(name)])
+    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, ""))
+
+
+def _is_secret(name: str) -> bool:
+    return name.lower() in _SECRET_FIELDS
+
+
+def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
+    parts = urlsplit(url)
+    if "@" in parts.netloc or any(_is_secret(name) for name, _ in parse_qsl(parts.query)):
+        raise LiteralSecretError(
+            f"{field.name}: a credential stands in the address {plain_url(url)!r}; put it into the environment "
+            "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
+        )
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise SpecError(f"{field.name}: an address like 'https://host/v1' expected, found {url!r}")
+
+
+def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
+    for name in headers:
+        if name.lower() in _SECRET_HEADERS:
+            raise LiteralSecretError(
+                f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
+                f"(api_key_env=..., key_header={name!r})"
+            )
+
+
+@attrs.frozen(kw_only=True, cache_hash=True)
+class Endpoint:
+    """An address, and how to talk to it.
+
+    Attributes:
+        base_url: the address without the operation's path, and without credentials.
+        key_env: the environment variable that holds the key.
+        url_env: the environment variable that the address came from; credentials in it are used at call time.
+        key_header, key_prefix: how the key is sent.
+        key_needed: whether a call without a key is refused before it is sent.
+        headers: sent with every request; none of them a credential.
+        connect_timeout_s: to open a connection.
+        read_timeout_s: between two pieces of an answer, the first included.
+        total_timeout_s: for the whole exchange.
+        max_bytes: the largest answer that is read, unpacked.
+    """
+
+    base_url: str = attrs.field(validator=_web_address)
+    key_env: str
+    url_env: str | None = None
+    key_header: str = "authorization"
+    key_prefix: str = "Bearer "
+    key_needed: bool = True
+    headers: Mapping[str, str] = attrs.field(default=EMPTY, converter=freeze_mapping, validator=_no_credentials)
+    connect_timeout_s: float = 10.0
+    read_timeout_s: float = 300.0
+    total_timeout_s: float = 600.0
+    max_bytes: int = 64 * _MEGABYTE
+
+    def timeout(self) -> httpx.Timeout:
+        """Return connect and read timeouts, as the HTTP client takes them."""
+        return httpx.Timeout(self.read_timeout_s, connect=self.connect_timeout_s, pool=None)
+
+    @property
+    def host(self) -> str:
+        """Host and port."""
+        return urlsplit(self.base_url).netloc
+
+    def url(self, path: str) -> str:
+        """Return the address of an operation."""
+        parts = urlsplit(self.base_url)
+        query = "&".join(filter(None, (parts.query, self._env_query())))
+        return urlunsplit((parts.scheme, parts.netloc, parts.path + path, query, ""))
+
+    def missing_key(self) -> str | None:
+        """Say what is missing from the environment, if anything is."""
+        if self.key_needed and not self._key() and self._basic() is None:
+            return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
+        return None
+
+    def credentials(self) -> dict[str, str]:
+        """Return the header that carries the credential, read from the environment now.
+
+        Raises:
+            ProviderError: the key is missing, or can't stand in a header.
+        """
+        problem, key, basic = self.missing_key(), self._key(), self._basic()
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            problem = f"{self.key_env} holds characters that no key has (a line break, a blank?); set it anew"
+        if problem is not None:
+            raise ProviderError(Failure(kind=FailureKind.CREDENTIALS, message=problem))
+        if key:
+            return {self.key_header: f"{self.key_prefix}{key}"}
+        return {} if basic is None else {"authorization": basic}
+
+    def redact(self, text: str) -> str:
+        """Return a text without any of this endpoint's credentials."""
+        user = urlsplit(self._env_url())
+        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if _is_secret(n))]
+        for secret in secrets:
+            if secret:
+                text = text.replace(secret, REDACTED)
+        return text
+
+    def _key(self) -> str:
+        return os.environ.get(self.key_env, "").strip()
+
+    def _env_url(self) -> str:
+        url = os.environ.get(self.url_env, "") if self.url_env else ""
+        return url if url and plain_url(url) == self.base_url else ""
+
+    def _basic(self) -> str | None:
+        parts = urlsplit(self._env_url())
+        if parts.username is None and parts.password is None:
+            return None
+        pair = f"{parts.username or ''}:{parts.password or ''}".encode()
+        return "Basic " + base64.b64encode(pair).decode()
+
+    def _env_query(self) -> str:
+        fields = parse_qsl(urlsplit(self._env_url()).query)
+        return urlencode([(name, value) for name, value in fields if _is_secret(name)])
+
+
+@attrs.frozen(kw_only=True)
+class Answer:
+    """A successful answer: its headers with lower-case names, its unpacked body, and how long it took.
+
+    `latency_ms` is `None` for an answer that came in a batch.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+    latency_ms: float | None
+
+
+# --- clients ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _tls_settings() -> ssl.SSLContext:
+    # Reading the certificate authorities takes 20 ms; once per process is enough.
+    return httpx.create_ssl_context()
+
+
+class _Clients:
+    """The clients of a run: a stack of single-connection clients per endpoint.
+
+    One client with many connections would look at each of them several times per request (httpcore's pool does),
+    which at 32 concurrent calls costs more than the rest of the exchange.
+    """
+
+    def __init__(self) -> None:
+        self._idle: dict[Endpoint, list[httpx.AsyncClient]] = {}
+        self._all: list[httpx.AsyncClient] = []
+
+    def take(self, endpoint: Endpoint) -> httpx.AsyncClient:
+        idle = self._idle.setdefault(endpoint, [])
+        # The one used last: its connection is the likeliest to be open still.
+        return idle.pop() if idle else self._new(endpoint)
+
+    def give_back(self, endpoint: Endpoint, client: httpx.AsyncClient) -> None:
+        self._idle[endpoint].append(client)
+
+    def _new(self, endpoint: Endpoint) -> httpx.AsyncClient:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
+        client = httpx.AsyncClient(timeout=endpoint.timeout(), limits=limits, verify=_tls_settings())
+        self._all.append(client)
+        return client
+
+    async def aclose(self) -> None:
+        for client in self._all:
+            await client.aclose()
+
+
+_open_clients: ContextVar[_Clients | None] = ContextVar("themis_clients", default=None)
+
+
+@asynccontextmanager
+async def pooled_clients() -> AsyncIterator[None]:
+    """Keep connections open for the calls made inside, and close them all at the end.
+
+    Calls outside of it open and close a connection each. Inside of another one, this one does nothing.
+    """
+    if _open_clients.get() is not None:
+        yield
+        return
+    clients = _Clients()
+    token = _open_clients.set(clients)
+    try:
+        yield
+    finally:
+        _open_clients.reset(token)
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
+            await clients.aclose()
+
+
+# --- exchange ---------------------------------------------------------------------------------------------
+
+
+async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.AsyncClient | None = None) -> Answer:
+    """Post a JSON body and return the JSON answer.
+
+    Args:
+        endpoint: whom to ask.
+        path: the operation, such as `/chat/completions`.
+        body: the JSON.
+        client: used instead of the endpoint's own; it stays open.
+
+    Raises:
+        ProviderError: anything but a success with a JSON body.
+    """
+    headers = {"content-type": "application/json", "accept": "application/json"}
+    answer = await call(endpoint, "POST", path, body, headers, client)
+    kind = answer.headers.get("content-type", "application/json").lower()
+    if "json" not in kind:
+        text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
+        problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
+        raise ProviderError(Failure(kind=FailureKind.MALFORMED, message=problem))
+    return answer
+
+
+async def call(
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    client: httpx.AsyncClient | None = None,
+) -> Answer:
+    """Make one request and return its answer; see `post_json`."""
+    sent = _Sent(
+        endpoint=endpoint,
+        method=method,
+        url=endpoint.url(path),
+        headers={**_HEADERS, **endpoint.headers, **headers, **endpoint.credentials()},
+        body=body,
+        is_injected=client is not None,
+    )
+    outcome: Answer | Failure = Failure(
+        kind=FailureKind.TIMEOUT,
+        message=f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s",
+    )
+    with trio.move_on_after(endpoint.total_timeout_s):
+        if client is not None:
+            outcome = await _outcome(client, sent)
+        elif (clients := _open_clients.get()) is not None:
+            own = clients.take(endpoint)
+            try:
+                outcome = await _outcome(own, sent)
+            finally:
+                clients.give_back(endpoint, own)
+        else:
+            async with httpx.AsyncClient(timeout=endpoint.timeout(), verify=_tls_settings()) as once:
+                outcome = await _outcome(once, sent)
+    # Raised out here, so that no exception of the client, which knows the headers, is its context.
+    if isinstance(outcome, Failure):
+        raise ProviderError(outcome.evolve(message=endpoint.redact(outcome.message)))
+    return outcome
+
+
+@attrs.frozen(kw_only=True)
+class _Sent:
+    endpoint: Endpoint
+    method: str
+    url: str = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+
+    is_injected: bool
+
+    def request(self, client: httpx.AsyncClient) -> httpx.Request:
+        # An injected client adds headers and cookies of its own; ours has none, and skips the merging.
+        if self.is_injected:
+            return client.build_request(self.method, self.url, headers=self.headers, content=self.body)
+        timeout = self.endpoint.timeout().as_dict()
+        return httpx.Request(
+            self.method, self.url, headers=self.headers, content=self.body, extensions={"timeout": timeout}
+        )
+
+
+async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+    host = sent.endpoint.host
+    try:
+        return await _exchange(client, sent)
+    except httpx.TimeoutException as error:
+        return Failure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
+    except httpx.TransportError as error:
+        return Failure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+
+
+async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+    began = trio.current_time()
+    for _ in range(_REDIRECTS + 1):
+        response = await client.send(sent.request(client), stream=True, follow_redirects=False)
+        try:
+            if not response.has_redirect_location:
+                return await _read(response, sent, began)
+            target = _target(sent.url, response.headers["location"])
+        finally:
+            await response.aclose()
+        if response.status_code not in {307, 308} or _origin(target) != _origin(sent.url):
+            message = (
+                f"{sent.endpoint.host} answers {response.status_code} and names another address, "
+                f"{_origin(target)}; if that is right, make it the base_url"
+            )
+            return Failure(kind=FailureKind.REDIRECT, status=response.status_code, message=message)
+        sent = attrs.evolve(sent, url=target)
+    return Failure(kind=FailureKind.REDIRECT, message=f"{sent.endpoint.host} redirects in a circle")
+
+
+def _target(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return "unreadable:"
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | Failure:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+    now = datetime.now(UTC)
+    pause_s = quota_wait(headers, now)
+    if pause_s is not None:
+        report_quota(pause_s)
+    if response.status_code // 100 == 2:
+        body = await _body(response, headers, sent.endpoint.max_bytes)
+        if isinstance(body, Failure):
+            return body
+        return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
+    error_body = await _body(response, headers, _LARGEST_ERROR)
+    message, code = ("", None) if isinstance(error_body, Failure) else error_in(error_body)
+    return Failure(
+        kind=FailureKind.STATUS,
+        status=response.status_code,
+        code=code,
+        message=f"{sent.endpoint.host} answers {response.status_code}: {message or code or 'no reason given'}",
+        retry_after_s=retry_after(headers, now),
+        request_id=headers.get("x-request-id") or headers.get("request-id"),
+    )
+
+
+# --- bounded bodies ---------------------------------------------------------------------------------------
+
+
+async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | Failure:
+    """Read a body and unpack it, never holding more than `most` bytes and one piece from the network."""
+    too_large = Failure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
+    promised = headers.get("content-length", "")
+    if promised.isdecimal() and int(promised) > most:
+        return too_large
+    if response.is_stream_consumed:
+        # An injected transport, such as a mock, has read and unpacked it already.
+        return response.content if len(response.content) <= most else too_large
+    encoding = headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in _WINDOW_BITS:
+        return Failure(
+            kind=FailureKind.MALFORMED, message=f"the body is packed as {encoding!r}, which was not asked for"
+        )
+    bits = _WINDOW_BITS[encoding]
+    unpack = None if bits is None else zlib.decompressobj(bits)
+    pieces: list[bytes] = []
+    room = most
+    stream = response.aiter_raw()
+    try:
+        async for raw in stream:
+            piece = raw if unpack is None else unpack.decompress(raw, room + 1)
+            room -= len(piece)
+            if room < 0:
+                await _hang_up(response, stream)
+                return too_large
+            pieces.append(piece)
+    except zlib.error as error:
+        await _hang_up(response, stream)
+        return Failure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
+    return b"".join(pieces)
+
+
+async def _hang_up(response: httpx.Response, stream: AsyncIterator[bytes]) -> None:
+    """Close a connection in the middle of a body.
+
+    The client's stream is a nest of generators, which end properly only by reading: what is read here is the
+    little that had arrived before the connection was closed.
+    """
+    await response.aclose()
+    with suppress(httpx.HTTPError, httpx.StreamError):
+        async for _ in stream:
+            pass

@@ -1,0 +1,240 @@
+"""LangGraph graphs as generators. The library itself is never imported: a graph brings it along."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+import trio
+
+from themis.effects.asyncio_bridge import run_in_asyncio
+from themis.effects.sources.source_code import source_of
+from themis.pure.errors import SpecError
+from themis.pure.fingerprints import code_text
+from themis.pure.json import EMPTY, JSONValue, content_hash, freeze_mapping, thaw
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, TraceStep
+from themis.pure.records.prompt import PromptSpec, as_messages
+
+_MESSAGES: Final = "messages"
+_NOISE: Final = frozenset({"id", "tool_call_id", "response_metadata", "additional_kwargs", "example"})
+"""Fields of LangChain's messages that differ between identical calls, or repeat what others say."""
+
+
+@attrs.frozen(kw_only=True)
+class LangGraphAgent:
+    """A compiled graph as a generator.
+
+    Attributes:
+        graph: anything with `astream_events`, `ainvoke` or `invoke`.
+        component_id: how the agent is named.
+        version: to be raised when what the nodes call changes in ways their own source does not show.
+        input_key: where a case's input goes in the graph's state, unless the input is an object.
+        output_key: which part of the final state is the answer; if not given, the last message's content, or
+            the whole state.
+        config: passed to the graph with each call.
+        trace: whether the graph's events are recorded.
+    """
+
+    graph: Any = attrs.field(repr=False)
+    component_id: str
+    version: str = "1"
+    input_key: str = _MESSAGES
+    output_key: str | None = None
+    config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=freeze_mapping)
+    trace: bool = True
+
+    def fingerprint(self) -> str:
+        """Return the hash of the nodes' source code, the edges and the configuration."""
+        settings = [self.version, self.input_key, self.output_key, self.config, self.trace]
+        return content_hash({"adapter": "langgraph", "graph": _described(self.graph), "settings": settings})
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        """Run the graph once, on an asyncio loop (or in a thread, if it has no async methods)."""
+        state, config = self._state(case.input, ctx.prompt_spec), self._config(ctx)
+        began = trio.current_time()
+        events: list[Mapping[str, Any]] = []
+        if self.trace and hasattr(self.graph, "astream_events"):
+            final = await run_in_asyncio(lambda: self._streamed(state, config, events))
+        elif hasattr(self.graph, "ainvoke"):
+            final = await run_in_asyncio(lambda: self.graph.ainvoke(state, config))
+        else:
+            final = await trio.to_thread.run_sync(self.graph.invoke, state, config, abandon_on_cancel=True)
+        return GenerationResult(
+            candidate_id=ctx.candidate_id,
+            final_output=self._output(final),
+            trace=trace_of(events) if events else None,
+            token_usage=_usage(events),
+            latency_ms=(trio.current_time() - began) * 1000,
+        )
+
+    async def _streamed(self, state: Any, config: Any, events: list[Mapping[str, Any]]) -> Any:
+        final = None
+        async for event in self.graph.astream_events(state, config=config, version="v2"):
+            if event["event"].endswith(("_start", "_end")):
+                events.append(event)
+            if event["event"] == "on_chain_end" and not event.get("parent_ids"):
+                final = event["data"].get("output")
+        return final
+
+    def _state(self, value: JSONValue, spec: PromptSpec | None) -> dict[str, Any]:
+        if isinstance(value, Mapping) and as_messages(value) is None:
+            return dict(thaw(value))
+        spec = spec or PromptSpec()
+        if self.input_key != _MESSAGES and as_messages(value) is None:
+            return {self.input_key: spec.render(value)}
+        rest = thaw(value) if isinstance(value, Mapping) else {}
+        return {**rest, self.input_key: spec.render_messages(value)}
+
+    def _config(self, ctx: GenerateContext) -> dict[str, Any]:
+        config: dict[str, Any] = thaw(self.config)
+        # A checkpointer keeps threads apart by this id: candidates must not continue each other's conversation.
+        thread = {"thread_id": f"{ctx.case_key}/{ctx.candidate_id}", "seed": ctx.seed}
+        config["configurable"] = {**thread, **config.get("configurable", {})}
+        return config
+
+    def _output(self, final: Any) -> JSONValue:
+        state: JSONValue = plain(final)
+        if not isinstance(state, Mapping):
+            return state
+        if self.output_key is not None:
+            if self.output_key not in state:
+                raise SpecError(
+                    f"{self.component_id}: the graph's final state has no {self.output_key!r}; "
+                    f"it has {', '.join(sorted(state))}"
+                )
+            found: JSONValue = state[self.output_key]
+            return found
+        messages = state.get(_MESSAGES)
+        if isinstance(messages, Sequence) and messages and isinstance(messages[-1], Mapping):
+            content: JSONValue = messages[-1].get("content")
+            return content
+        return state
+
+
+def build_langgraph(graph: Any, *, component_id: str | None = None, **options: Any) -> LangGraphAgent:
+    """Build an agent; `themis.adapters` documents the options."""
+    if not any(hasattr(graph, method) for method in ("astream_events", "ainvoke", "invoke")):
+        raise SpecError(
+            f"langgraph(): {type(graph).__name__} has neither invoke nor ainvoke; pass a compiled graph, "
+            "as in langgraph(builder.compile())"
+        )
+    name = component_id or f"langgraph/{getattr(graph, 'name', None) or type(graph).__name__}"
+    return LangGraphAgent(graph=graph, component_id=name, **options)
+
+
+# --- what a graph is --------------------------------------------------------------------------------------
+
+
+def _described(graph: Any) -> JSONValue:
+    builder = getattr(graph, "builder", None)
+    nodes = getattr(builder, "nodes", None)
+    if not isinstance(nodes, Mapping):
+        return {"source": _source(type(graph))}
+    return {
+        "nodes": {name: _source(_function(node)) for name, node in sorted(nodes.items())},
+        "edges": sorted([str(end) for end in edge] for edge in getattr(builder, "edges", ())),
+        "branches": {
+            name: {label: _source(_function(branch)) for label, branch in sorted(branches.items())}
+            for name, branches in sorted(getattr(builder, "branches", {}).items())
+        },
+    }
+
+
+def _function(node: Any) -> Any:
+    runnable = getattr(node, "runnable", None) or getattr(node, "path", None) or node
+    return getattr(runnable, "func", None) or getattr(runnable, "afunc", None) or type(runnable)
+
+
+def _source(value: Any) -> str:
+    source = source_of(value)
+    return code_text(source) if source else f"{value.__module__}.{getattr(value, '__qualname__', value)}"
+
+
+# --- what it did ------------------------------------------------------------------------------------------
+
+
+def trace_of(events: Sequence[Mapping[str, Any]]) -> tuple[TraceStep, ...]:
+    """Join each step's start and end; steps are numbered, for the library's ids are new with every call."""
+    numbers: dict[str, int] = {}
+    starts: dict[str, Mapping[str, Any]] = {}
+    ends: dict[str, Mapping[str, Any]] = {}
+    for event in events:
+        run = event["run_id"]
+        (starts if event["event"].endswith("_start") else ends).setdefault(run, event)
+        numbers.setdefault(run, len(numbers))
+    return tuple(
+        TraceStep(
+            step_name=str(starts.get(run, ends.get(run, {})).get("name", "")),
+            step_type=_step_type(starts.get(run) or ends[run]),
+            input=_object(starts.get(run, {}).get("data", {}).get("input")),
+            output=_object(ends.get(run, {}).get("data", {}).get("output")),
+            metadata=_metadata(starts.get(run) or ends[run], numbers, finished=run in ends),
+        )
+        for run in numbers
+    )
+
+
+def _step_type(event: Mapping[str, Any]) -> str:
+    return str(event["event"]).removeprefix("on_").rpartition("_")[0]
+
+
+def _metadata(event: Mapping[str, Any], numbers: Mapping[str, int], *, finished: bool) -> dict[str, JSONValue]:
+    parents = event.get("parent_ids") or ()
+    facts: dict[str, JSONValue] = {"step": numbers[event["run_id"]], "finished": finished}
+    if parents and parents[-1] in numbers:
+        facts["parent"] = numbers[parents[-1]]
+    node = (event.get("metadata") or {}).get("langgraph_node")
+    return facts if node is None else {**facts, "node": str(node)}
+
+
+def _usage(events: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
+    totals = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    for event in events:
+        if event["event"] != "on_chat_model_end":
+            continue
+        usage = getattr(event["data"].get("output"), "usage_metadata", None) or {}
+        totals["prompt_tokens"] += usage.get("input_tokens", 0)
+        totals["completion_tokens"] += usage.get("output_tokens", 0)
+        totals["total_tokens"] += usage.get("total_tokens", 0)
+    return totals if any(totals.values()) else None
+
+
+def _object(value: Any) -> Mapping[str, JSONValue]:
+    seen = plain(value)
+    if isinstance(seen, Mapping):
+        return seen
+    return {} if seen is None else {"value": seen}
+
+
+def plain(value: Any) -> Any:
+    """Return any state as JSON: messages without their ids, models and dataclasses as objects, else text.
+
+    >>> plain({"n": 1, "who": ("a", object)})["n"]
+    1
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(map(plain, value), key=repr)
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if hasattr(value, "model_dump"):
+        fields = value.model_dump(mode="json")
+        return plain(_message(fields) if hasattr(value, "content") and hasattr(value, "type") else fields)
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    text = str(value)
+    # An address in memory is new in every process.
+    return text if " at 0x" not in text else f"<{type(value).__qualname__}>"
+
+
+def _message(fields: Mapping[str, Any]) -> dict[str, Any]:
+    told = {name: item for name, item in fields.items() if name not in _NOISE and item not in (None, [], {})}
+    if "tool_calls" in told:
+        told["tool_calls"] = [{"name": call["name"], "args": call["args"]} for call in told["tool_calls"]]
+    return {"role": told.pop("type"), **told}

@@ -1,0 +1,211 @@
+"""What the HTTP adapters share: a model at an endpoint that generates and judges.
+
+A subclass says how its protocol renders and reads; everything that happens is here, once, and makes one attempt.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Final
+
+import attrs
+import httpx
+
+from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
+from themis.pure.calls import Failure, ProviderError
+from themis.pure.json import JSONValue, content_hash, decode, encode
+from themis.pure.limits import TokenEstimate
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
+from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
+from themis.pure.records.prompt import as_messages
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens
+
+_DEFAULT_COMPLETION: Final = 512
+"""What a request without `max_tokens` is taken to use."""
+
+
+@attrs.frozen(kw_only=True)
+class HttpModel(abc.ABC):
+    """A model behind an HTTP endpoint: generator and judge model in one.
+
+    Attributes:
+        provider: the first part of the component id.
+        model: the name that the endpoint knows the model by.
+        endpoint: where it is served.
+        sampling: how it draws answers.
+        provider_key: groups calls for limits; all models of one endpoint share it.
+        endpoint_name: stands for the address in the fingerprint, for servers that move.
+        client: an `httpx.AsyncClient` to use instead of the endpoint's own; it stays open.
+    """
+
+    adapter_version: ClassVar[str] = "1"
+
+    provider: str
+    model: str
+    endpoint: Endpoint
+    sampling: Sampling = attrs.field(factory=Sampling)
+    provider_key: str
+    endpoint_name: str | None = None
+    client: httpx.AsyncClient | None = attrs.field(default=None, eq=False, repr=False)
+
+    @property
+    def component_id(self) -> str:
+        """`provider/model`."""
+        return f"{self.provider}/{self.model}"
+
+    @property
+    def version(self) -> str:
+        """The adapter's version: it changes when the same configuration would send another request."""
+        return self.adapter_version
+
+    def fingerprint(self) -> str:
+        """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter."""
+        return content_hash(
+            {
+                "adapter": [self.provider, self.adapter_version, *self._protocol()],
+                "endpoint": self.endpoint_name or self.endpoint.base_url,
+                "model": self.model,
+                "sampling": self.sampling,
+            }
+        )
+
+    def check(self) -> Sequence[str]:
+        """Return what is missing for calls to succeed, one sentence each, without making one."""
+        problem = self.endpoint.missing_key()
+        return () if problem is None else (problem,)
+
+    def session(self) -> AbstractAsyncContextManager[None]:
+        """Return what a run holds open while it makes calls: the connections to this and other endpoints."""
+        return pooled_clients()
+
+    def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
+        """Return the whole body that would be sent for a case: pure, and what candidates are cached under.
+
+        Without `ctx.seed` it holds the configured seed, or none.
+        """
+        return self._body(prompt_of(case.input, ctx.prompt_spec), ctx.seed)
+
+    def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
+        """Return the tokens that a rendered request is expected to use, from the size of its text."""
+        completion = self.sampling.max_tokens or _DEFAULT_COMPLETION
+        return TokenEstimate(prompt=prompt_tokens(request), completion=completion)
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        """Ask the model once.
+
+        Raises:
+            ProviderError: no usable answer.
+        """
+        prompt = prompt_of(case.input, ctx.prompt_spec)
+        outcome = self.result(case, ctx, prompt, await self._post(prompt, ctx.seed))
+        if isinstance(outcome, Failure):
+            raise ProviderError(outcome)
+        return outcome
+
+    def result(self, case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer) -> GenerationResult | Failure:
+        """Read the result of a case out of the endpoint's answer."""
+        reply = self._reply(prompt, answer)
+        if isinstance(reply, Failure):
+            return reply
+        return GenerationResult(
+            candidate_id=ctx.candidate_id,
+            final_output=reply.output,
+            conversation=_conversation(case.input, prompt, reply),
+            artifacts=_artifacts(reply, answer),
+            token_usage=reply.usage or None,
+            latency_ms=answer.latency_ms,
+        )
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        """Ask the model once for a judgment.
+
+        Raises:
+            ProviderError: no usable answer.
+        """
+        asked = prompt_of(prompt.content)
+        answer = await self._post(asked, seed)
+        reply = self._reply(asked, answer)
+        if isinstance(reply, Failure):
+            raise ProviderError(reply)
+        return JudgeResponse(
+            judge_model_id=self.component_id,
+            judge_model_version=self.version,
+            judge_model_fingerprint=self.fingerprint(),
+            effective_seed=seed if self.sampling.seed is None else self.sampling.seed,
+            raw_response=reply.output if isinstance(reply.output, str) else encode(reply.output).decode(),
+            token_usage=reply.usage or None,
+            latency_ms=answer.latency_ms,
+            provider_request_id=_request_id(answer) or _text(reply.transport.get("response_id")),
+        )
+
+    async def _post(self, prompt: Prompt, seed: int | None) -> Answer:
+        return await post_json(self.endpoint, self.path, encode(self._body(prompt, seed)), self.client)
+
+    def _reply(self, prompt: Prompt, answer: Answer) -> Reply | Failure:
+        reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
+        if isinstance(reply, Failure):
+            return reply.evolve(request_id=_request_id(answer), message=self.endpoint.redact(reply.message))
+        return reply
+
+    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | Failure:
+        try:
+            payload = decode(body)
+        except ValueError:
+            return malformed("the body is no JSON, or not all of it", body[-100:])
+        try:
+            return self._read(payload, is_structured=is_structured)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            # The payload's shape is the server's; whatever it breaks in the reader is its fault.
+            return malformed("the answer does not follow the protocol", payload)
+
+    @abc.abstractmethod
+    def _protocol(self) -> tuple[str, ...]:
+        """Return what tells this protocol apart in the fingerprint."""
+
+    @property
+    @abc.abstractmethod
+    def path(self) -> str:
+        """The operation's path, below the endpoint's address."""
+
+    @abc.abstractmethod
+    def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
+        """Render the request's body."""
+
+    @abc.abstractmethod
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+        """Read the answer."""
+
+
+def _artifacts(reply: Reply, answer: Answer) -> dict[str, JSONValue]:
+    artifacts = {
+        "model": reply.model,
+        "finish_reason": reply.finish_reason,
+        "logprobs": reply.logprobs,
+        "reasoning": reply.reasoning,
+    }
+    transport: dict[str, JSONValue] = {**reply.transport}
+    if (request_id := _request_id(answer)) is not None:
+        transport["request_id"] = request_id
+    if (processing := answer.headers.get("openai-processing-ms")) is not None:
+        transport["processing_ms"] = processing
+    return {**{name: fact for name, fact in artifacts.items() if fact is not None}, TRANSPORT: transport}
+
+
+def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Message, ...] | None:
+    """Return the whole conversation, where the input was one."""
+    if as_messages(value) is None:
+        return None
+    said = [Message(role=message["role"], content=message["content"]) for message in prompt.messages]
+    return (*said, Message(role="assistant", content=reply.output))
+
+
+def _request_id(answer: Answer) -> str | None:
+    return answer.headers.get("x-request-id") or answer.headers.get("request-id")
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

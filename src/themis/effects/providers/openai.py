@@ -1,0 +1,124 @@
+"""OpenAI's models and every server that speaks one of its protocols: vLLM, llama.cpp, proxies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal, TypeAlias, cast
+
+import attrs
+
+from themis.effects.providers.http import Endpoint
+from themis.effects.providers.model import HttpModel
+from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.pure.calls import Failure
+from themis.pure.errors import SpecError, nearest
+from themis.pure.json import JSONValue
+from themis.pure.wire import openai_wire
+from themis.pure.wire.exchange import Prompt, Reply, Sampling
+
+Api: TypeAlias = Literal["responses", "chat", "completions"]
+
+OPENAI_URL: Final = "https://api.openai.com/v1"
+VLLM_URL: Final = "http://127.0.0.1:8000/v1"
+_PATHS: Final[Mapping[str, str]] = {
+    "responses": "/responses",
+    "chat": "/chat/completions",
+    "completions": "/completions",
+}
+_READERS: Final = {
+    "responses": openai_wire.read_response,
+    "chat": openai_wire.read_chat,
+    "completions": openai_wire.read_completion,
+}
+
+
+def _known_api(_: object, __: object, api: str) -> None:
+    if api not in _PATHS:
+        raise SpecError(f"api: {api!r} is no protocol of OpenAI's; {nearest(api, _PATHS)}")
+
+
+@attrs.frozen(kw_only=True)
+class OpenAIModel(HttpModel):
+    """A model that is asked in one of OpenAI's protocols.
+
+    Attributes:
+        api: `responses`, `chat` or `completions`.
+    """
+
+    api: Api = attrs.field(validator=_known_api)
+
+    def _protocol(self) -> tuple[str, ...]:
+        return (self.api,)
+
+    @property
+    def path(self) -> str:
+        """The operation's path."""
+        return _PATHS[self.api]
+
+    def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
+        if self.api == "responses":
+            return openai_wire.response_body(self.model, prompt, self.sampling)
+        if self.api == "completions":
+            return openai_wire.completion_body(self.model, prompt, self.sampling, seed)
+        # OpenAI's newer models refuse the old name, and other servers often know no other.
+        limit_field = "max_completion_tokens" if self.endpoint.base_url == OPENAI_URL else "max_tokens"
+        return openai_wire.chat_body(self.model, prompt, self.sampling, seed, limit_field)
+
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+        return _READERS[self.api](payload, is_structured=is_structured)
+
+
+def build_openai(
+    model: str,
+    *,
+    provider: str = "openai",
+    api: str | None = None,
+    base_url: str | None = None,
+    api_key_env: str = "OPENAI_API_KEY",
+    url_env: str | None = "OPENAI_BASE_URL",
+    default_url: str = OPENAI_URL,
+    **options: Any,
+) -> OpenAIModel:
+    """Build an adapter; `themis.adapters` documents the options."""
+    url, came_from = address(base_url, url_env, default_url)
+    own = url == OPENAI_URL
+    of_endpoint, of_sampling, of_model = split_options(provider, options)
+    of_endpoint.setdefault("key_needed", own)
+    of_model.setdefault("provider_key", provider_key_of(provider, url, default_url))
+    return OpenAIModel(
+        provider=provider,
+        model=model,
+        api=cast("Api", api or ("responses" if own else "chat")),
+        endpoint=Endpoint(base_url=url, key_env=api_key_env, url_env=came_from, **of_endpoint),
+        sampling=Sampling(**of_sampling),
+        **of_model,
+    )
+
+
+_VLLM_OPTIONS: Final = (
+    "top_k",
+    "min_p",
+    "min_tokens",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "ignore_eos",
+    "skip_special_tokens",
+    "chat_template_kwargs",
+    "structured_outputs",
+    "prompt_logprobs",
+)
+"""Fields beyond OpenAI's that vLLM's server reads (docs.vllm.ai, "OpenAI-Compatible Server")."""
+
+
+def build_vllm(model: str, *, extra: Mapping[str, JSONValue] | None = None, **options: Any) -> OpenAIModel:
+    """Build an adapter for a vLLM server; `themis.adapters` documents the options."""
+    own = {name: options.pop(name) for name in _VLLM_OPTIONS if name in options}
+    defaults: dict[str, Any] = {
+        "api_key_env": "VLLM_API_KEY",
+        "url_env": "VLLM_BASE_URL",
+        "default_url": VLLM_URL,
+        "key_needed": False,
+    }
+    options = {"provider": "vllm", **defaults, **options, "extra": {**own, **(extra or {})}}
+    return build_openai(model, **options)

@@ -1,0 +1,141 @@
+"""Anthropic's Messages protocol: bodies out, replies in.
+
+Source: the API reference at docs.anthropic.com ("Messages"). The prompt comes in OpenAI's chat form and is
+translated. A structured answer is asked for as the call of one tool that takes the schema, which every model can do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from themis.pure.calls import Failure
+from themis.pure.json import EMPTY
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused
+
+DEFAULT_MAX_TOKENS: Final = 4096
+"""This protocol wants a limit in every request."""
+
+_ANSWER_TOOL: Final = "answer"
+_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
+_FINISH: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+
+
+def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
+    """Return the body of `POST /messages`; this protocol has no seed and no log-probabilities."""
+    system = "\n\n".join(str(message["content"]) for message in prompt.messages if message["role"] == "system")
+    fields: dict[str, Any] = {
+        "model": model,
+        "max_tokens": sampling.max_tokens or DEFAULT_MAX_TOKENS,
+        "system": system or None,
+        "messages": [_turn(message) for message in prompt.messages if message["role"] != "system"],
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "stop_sequences": None if sampling.stop is None else list(sampling.stop),
+        "tools": [_tool(tool) for tool in prompt.tools] or None,
+        "tool_choice": _tool_choice(prompt.tool_choice),
+    }
+    if prompt.is_structured:
+        fields["tools"] = [*(fields["tools"] or ()), _answer_tool(prompt.response_format or EMPTY)]
+        fields["tool_choice"] = {"type": "tool", "name": _ANSWER_TOOL}
+    return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
+
+
+def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
+    content = message["content"]
+    if message["role"] == "tool":
+        result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}
+        return {"role": "user", "content": [result]}
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        content = [_part(part) for part in content]
+    calls = message.get("tool_calls")
+    if calls:
+        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
+        content = [*said, *(_tool_use(call) for call in calls)]
+    return {"role": message["role"], "content": content}
+
+
+def _tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
+    function = call["function"]
+    arguments = arguments_of(function.get("arguments"))
+    return {"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments}
+
+
+def _part(part: Mapping[str, Any]) -> dict[str, Any]:
+    if part.get("type") != "image_url":
+        return dict(part)
+    url = part["image_url"]["url"]
+    inline = _DATA_URI.fullmatch(url)
+    if inline is None:
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    source = {"type": "base64", "media_type": inline.group(1), "data": inline.group(2)}
+    return {"type": "image", "source": source}
+
+
+def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:
+    function = tool.get("function")
+    if not isinstance(function, Mapping):
+        return dict(tool)
+    described = {"description": function["description"]} if "description" in function else {}
+    return {"name": function["name"], **described, "input_schema": function.get("parameters", {"type": "object"})}
+
+
+def _tool_choice(choice: Any) -> dict[str, Any] | None:
+    if isinstance(choice, Mapping):
+        function = choice.get("function")
+        return {"type": "tool", "name": function["name"]} if isinstance(function, Mapping) else dict(choice)
+    return None if choice is None else {"type": {"required": "any"}.get(choice, choice)}
+
+
+def _answer_tool(form: Mapping[str, Any]) -> dict[str, Any]:
+    schema = (form.get("json_schema") or EMPTY).get("schema") or {"type": "object"}
+    return {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
+
+
+def read_message(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+    """Read the answer of `/messages`."""
+    parts = payload.get("content") if isinstance(payload, Mapping) else None
+    if not isinstance(parts, Sequence) or isinstance(parts, str):
+        return malformed("no content", payload)
+    stop = payload.get("stop_reason")
+    if stop == "refusal":
+        return refused("the model declined to answer")
+    text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
+    thoughts = "".join(str(part.get("thinking", "")) for part in parts if part.get("type") == "thinking")
+    calls = [part for part in parts if part.get("type") == "tool_use"]
+    return Reply(
+        output=_output(text, calls, is_structured=is_structured),
+        text=text,
+        model=payload.get("model"),
+        finish_reason=_FINISH.get(stop, stop),
+        usage=_usage(payload.get("usage") or EMPTY),
+        reasoning=thoughts or None,
+        transport={
+            "response_id": payload.get("id"),
+            **({"tool_call_ids": [call.get("id") for call in calls]} if calls else {}),
+        },
+    )
+
+
+def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
+    answers = [call["input"] for call in calls if call.get("name") == _ANSWER_TOOL]
+    if is_structured and answers:
+        return answers[0]
+    if calls:
+        made = [{"name": call.get("name"), "arguments": call.get("input")} for call in calls]
+        return {"content": text, "tool_calls": made}
+    return text
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
+    # Cached tokens are counted beside input_tokens here, and within prompt_tokens at OpenAI: one meaning is kept.
+    cached = usage.get("cache_read_input_tokens") or 0
+    prompt = (usage.get("input_tokens") or 0) + cached + (usage.get("cache_creation_input_tokens") or 0)
+    completion = usage.get("output_tokens") or 0
+    return counts(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        total_tokens=prompt + completion,
+        cached_tokens=cached or None,
+    )

@@ -1,0 +1,213 @@
+"""What every provider's protocol has in common: the prompt that goes out, the sampling, the reply that comes back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.calls import Failure, FailureKind
+from themis.pure.json import EMPTY, JSONValue, decode, thaw
+from themis.pure.records.base import FrozenModel, HashableModel
+from themis.pure.records.fields import finite, json_object, json_value, named_fields, texts
+from themis.pure.records.prompt import PromptSpec, as_messages
+
+_NO_PROMPT: Final = PromptSpec()
+_PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
+_TEXTS: Final = ("text", "prompt", "question", "input")
+_LONGEST_MESSAGE: Final = 500
+_IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at either provider
+
+
+def _optional_texts(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    return (value,) if isinstance(value, str) else texts(value)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Sampling(HashableModel):
+    """How the model draws its answer; `None` leaves a choice to the server.
+
+    Attributes:
+        temperature, top_p: as the providers define them.
+        max_tokens: the longest answer, in tokens.
+        stop: texts that end the answer.
+        seed: one seed for every call; without it each candidate's own is sent, where the protocol has one.
+        logprobs: log-probabilities of the answer's tokens, with that many alternatives each (0 for none).
+        extra: more fields of the request's body; they overrule the others.
+    """
+
+    temperature: float | None = attrs.field(default=None, validator=finite)
+    top_p: float | None = attrs.field(default=None, validator=finite)
+    max_tokens: int | None = None
+    stop: tuple[str, ...] | None = attrs.field(default=None, converter=_optional_texts)
+    seed: int | None = None
+    logprobs: int | None = None
+    extra: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True)
+class Prompt(FrozenModel):
+    """What a model is asked, in OpenAI's chat form, which the other protocols translate from.
+
+    Attributes:
+        messages: with `role` and `content` each; the content is text or a list of parts.
+        text: the same as one text, for models that complete text.
+        tools: tool definitions.
+        tool_choice: which tool to call, if any.
+        response_format: the structure asked of the answer.
+    """
+
+    messages: Sequence[Mapping[str, Any]]
+    text: str
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: JSONValue = None
+    response_format: Mapping[str, Any] | None = None
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the answer is asked for as JSON."""
+        return (self.response_format or EMPTY).get("type") in {"json_object", "json_schema"}
+
+
+def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
+    """Build the prompt from a case's input and the prompt specification.
+
+    The input is text, a list of messages, or an object with any of `messages`, `tools`, `tool_choice`,
+    `response_format` and `images` (URLs or data URIs), its text under `text`, `prompt`, `question` or `input`.
+    Any other JSON is shown to the model as JSON.
+
+    >>> prompt_of({"text": "What is it?", "images": ["https://example.org/a.png"]}).messages[0]["content"][1]
+    {'type': 'image_url', 'image_url': {'url': 'https://example.org/a.png'}}
+    """
+    spec = spec or _NO_PROMPT
+    if not isinstance(value, Mapping) or not any(part in value for part in _PARTS):
+        return Prompt(messages=spec.render_messages(value), text=spec.render(value))
+    asked = value if as_messages(value) else _text_in(value)
+    messages = spec.render_messages(asked)
+    images: Any = value.get("images")
+    if images:
+        _attach(messages, images)
+    return Prompt(
+        messages=messages,
+        text=spec.render(asked),
+        tools=thaw(value.get("tools") or ()),
+        tool_choice=thaw(value.get("tool_choice")),
+        response_format=thaw(value.get("response_format")),
+    )
+
+
+def _text_in(value: Mapping[str, Any]) -> JSONValue:
+    for name in _TEXTS:
+        if name in value:
+            found: JSONValue = value[name]
+            return found
+    return {name: item for name, item in value.items() if name not in _PARTS}
+
+
+def _attach(messages: list[dict[str, Any]], images: Sequence[Any]) -> None:
+    """Put images behind the text of the user's last message."""
+    last = next(message for message in reversed(messages) if message["role"] == "user")
+    content = last["content"]
+    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+    last["content"] = parts + [
+        {"type": "image_url", "image_url": {"url": image} if isinstance(image, str) else thaw(image)}
+        for image in images
+    ]
+
+
+def prompt_tokens(request: JSONValue) -> int:
+    """Estimate the tokens of a request's text: about four bytes each (OpenAI, "What are tokens?").
+
+    >>> prompt_tokens({"messages": [{"role": "user", "content": "x" * 40}]})
+    12
+    """
+    return _text_bytes(request) // 4 + 1
+
+
+def _text_bytes(value: JSONValue) -> int:
+    if isinstance(value, str):
+        return _IMAGE_BYTES if value.startswith("data:") else len(value.encode())
+    if isinstance(value, Mapping):
+        return sum(map(_text_bytes, value.values()))
+    if isinstance(value, Sequence):
+        return sum(map(_text_bytes, value))
+    return 0
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Reply(FrozenModel):
+    """What came back, whatever the protocol.
+
+    Attributes:
+        output: the answer: text; the value, where structure was asked for; or the tool calls.
+        text: the answer's text alone.
+        model: the model's name as the server states it.
+        finish_reason: why the answer ends: `stop`, `length`, `tool_calls`.
+        usage: token counts.
+        logprobs: as the provider writes them.
+        reasoning: the reasoning text, where a server shows it.
+        transport: what differs between two identical calls.
+    """
+
+    output: JSONValue = attrs.field(converter=json_value)
+    text: str = ""
+    model: str | None = None
+    finish_reason: str | None = None
+    usage: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object)
+    logprobs: JSONValue = attrs.field(default=None, converter=json_value)
+    reasoning: str | None = None
+    transport: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+def malformed(problem: str, payload: object) -> Failure:
+    """Describe an answer that is not what its protocol says."""
+    return Failure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
+
+
+def refused(words: object) -> Failure:
+    """Describe an answer that the model or a filter declined to give."""
+    return Failure(kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer")))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a long text: an error quotes, it does not dump."""
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
+
+
+def error_in(body: bytes) -> tuple[str, str | None]:
+    """Return message and code of an error's body, in any of the providers' forms.
+
+    >>> error_in(b'{"error": {"message": "slow down", "type": "rate_limit_error"}}')
+    ('slow down', 'rate_limit_error')
+    """
+    try:
+        payload = decode(body)
+    except ValueError:
+        return shortened(body[: 4 * _LONGEST_MESSAGE].decode(errors="replace").strip()), None
+    error = payload.get("error", payload) if isinstance(payload, Mapping) else payload
+    if not isinstance(error, Mapping):
+        return shortened(str(error)), None
+    code = next((error[name] for name in ("code", "type") if isinstance(error.get(name), str)), None)
+    return shortened(str(error.get("message", error))), code
+
+
+def counts(**numbers: object) -> dict[str, int]:
+    """Return the token counts that a server did state."""
+    return {name: number for name, number in numbers.items() if isinstance(number, int)}
+
+
+def structured(text: str) -> JSONValue:
+    """Return the value of an answer that was asked for as JSON; the text itself if it is none (cut short, say)."""
+    try:
+        value: JSONValue = decode(text)
+    except ValueError:
+        return text
+    return value
+
+
+def arguments_of(text: object) -> JSONValue:
+    """Return a tool call's arguments, which come as JSON in a string."""
+    return structured(text) if isinstance(text, str) else thaw(text)  # type: ignore[arg-type]  # decoded JSON

@@ -1,0 +1,252 @@
+"""What a fake model says, in the providers' own words: OpenAI's and Anthropic's answers to a request, as bytes.
+
+Deterministic: every id, count and log-probability is a function of the request.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from email.parser import BytesParser
+from typing import Any, Final, TypeAlias
+
+Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
+"""The prompt's last text and the whole request body to the model's text."""
+
+_CREATED: Final = 1_700_000_000
+Reply: TypeAlias = tuple[int, bytes]
+
+
+def echo(prompt: str, body: Mapping[str, Any]) -> str:
+    """Answer with the prompt."""
+    return f"echo: {prompt}"
+
+
+class Protocols:
+    """Answers requests; remembers files and batches, and nothing else."""
+
+    def __init__(self, answer: Answerer, models: Sequence[str], batch_polls: int) -> None:
+        self._answer = answer
+        self._models = tuple(models)
+        self._batch_polls = batch_polls
+        self._files: dict[str, bytes] = {}
+        self.batches: dict[str, dict[str, Any]] = {}
+
+    def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Return status and body of the right answer."""
+        route = path.partition("?")[0].removeprefix("/v1")
+        if route == "/files":
+            return self._store_file(headers, body)
+        if route.startswith("/files/") and route.endswith("/content"):
+            return 200, self._files[route.split("/")[2]]
+        if route.startswith("/batches"):
+            return self._batch(method, route, body)
+        if route == "/models":
+            return _reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+        return self._complete(route, body)
+
+    def _complete(self, route: str, body: bytes) -> Reply:
+        speak = _SPEAKERS.get(route)
+        if speak is None:
+            return _error(404, f"no such address: {route}", "not_found")
+        try:
+            request = json.loads(body)
+        except ValueError:
+            return _error(400, "the body is not JSON", "invalid_json")
+        if self._models and request.get("model") not in self._models:
+            return _error(404, f"no model {request.get('model')!r}", "model_not_found")
+        text = self._answer(_last_text(request), request)
+        return _reply(speak(request, text, hashlib.sha256(body).hexdigest()[:24]))
+
+    def _store_file(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        form = BytesParser().parsebytes(b"content-type: " + headers["content-type"].encode() + b"\r\n\r\n" + body)
+        parts = {
+            str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
+            for part in form.walk()
+            if not part.is_multipart()
+        }
+        content = parts["file"]
+        name = f"file-{hashlib.sha256(content).hexdigest()[:16]}"  # type: ignore[arg-type]  # decoded, so bytes
+        self._files[name] = content  # type: ignore[assignment]  # decoded, so bytes
+        return _reply({"id": name, "object": "file", "purpose": "batch", "bytes": len(content)})
+
+    def _batch(self, method: str, route: str, body: bytes) -> Reply:
+        if method == "POST" and route == "/batches":
+            name = f"batch_{len(self.batches) + 1}"
+            self.batches[name] = {
+                "id": name,
+                "object": "batch",
+                "status": "in_progress",
+                "polls": 0,
+                **json.loads(body),
+            }
+            return _reply(self.batches[name])
+        if route == "/batches":
+            return _reply({"object": "list", "data": list(self.batches.values()), "has_more": False})
+        batch = self.batches.get(route.split("/")[2])
+        if batch is None:
+            return _error(404, f"no batch {route}", "not_found")
+        batch["polls"] += 1
+        if batch["polls"] >= self._batch_polls and batch["status"] == "in_progress":
+            batch.update(status="completed", output_file_id=self._run(batch))
+        return _reply(batch)
+
+    def _run(self, batch: Mapping[str, Any]) -> str:
+        lines = []
+        for line in self._files[batch["input_file_id"]].splitlines():
+            item = json.loads(line)
+            status, body = self._complete(item["url"].removeprefix("/v1"), json.dumps(item["body"]).encode())
+            response = {"status_code": status, "request_id": item["custom_id"], "body": json.loads(body)}
+            lines.append({"id": f"b-{item['custom_id']}", "custom_id": item["custom_id"], "response": response})
+        # A provider promises no order.
+        content = "\n".join(json.dumps(line) for line in reversed(lines)).encode()
+        self._files[f"out-{batch['id']}"] = content
+        return f"out-{batch['id']}"
+
+
+def _reply(payload: Any, status: int = 200) -> Reply:
+    return status, json.dumps(payload).encode()
+
+
+def _error(status: int, message: str, code: str) -> Reply:
+    return _reply({"type": "error", "error": {"message": message, "type": code, "code": code}}, status)
+
+
+def _last_text(request: Mapping[str, Any]) -> str:
+    turns = request.get("messages") or request.get("input") or request.get("prompt") or ""
+    if isinstance(turns, str):
+        return turns
+    content = turns[-1].get("content") if isinstance(turns[-1], dict) else turns[-1]
+    if isinstance(content, list):
+        return " ".join(part.get("text", f"[{part.get('type')}]") for part in content)
+    return str(content)
+
+
+def _count(value: object) -> int:
+    return len(json.dumps(value).split())
+
+
+def _structured(request: Mapping[str, Any], text: str) -> str:
+    form = request.get("response_format") or (request.get("text") or {}).get("format") or {}
+    return json.dumps({"answer": text}) if form.get("type") in {"json_object", "json_schema"} else text
+
+
+def _cut(request: Mapping[str, Any], text: str, limit_name: str) -> tuple[str, bool]:
+    words, limit = text.split(" "), request.get(limit_name) or request.get("max_tokens")
+    return (" ".join(words[:limit]), True) if limit and len(words) > limit else (text, False)
+
+
+def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request, _structured(request, text), "max_completion_tokens")
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    finish = "length" if is_cut else "stop"
+    if "REFUSE" in text:
+        message, finish = {"role": "assistant", "content": None, "refusal": "I can't help with that."}, "content_filter"
+    elif request.get("tools") and request.get("tool_choice") != "none":
+        function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": text})}
+        call = {"id": f"call_{key[:8]}", "type": "function", "function": function}
+        message, finish = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+    logprobs = None
+    if request.get("logprobs"):
+        logprobs = {"content": [{"token": word, "logprob": -len(word) / 10} for word in text.split()]}
+    prompt, completion = _count(request["messages"]), _count(text)
+    return {
+        "id": f"chatcmpl-{key}",
+        "object": "chat.completion",
+        "created": _CREATED,
+        "model": request["model"],
+        "system_fingerprint": f"fp_{key[:8]}",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": logprobs}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": completion,
+            "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": prompt // 2},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+
+
+def _completion(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request, text, "max_tokens")
+    logprobs = None
+    if request.get("logprobs") is not None:
+        logprobs = {"tokens": text.split(), "token_logprobs": [-len(word) / 10 for word in text.split()]}
+    prompt, completion = _count(request["prompt"]), _count(text)
+    return {
+        "id": f"cmpl-{key}",
+        "object": "text_completion",
+        "created": _CREATED,
+        "model": request["model"],
+        "choices": [{"index": 0, "text": text, "finish_reason": "length" if is_cut else "stop", "logprobs": logprobs}],
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
+    }
+
+
+def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request, _structured(request, text), "max_output_tokens")
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": []}
+    if "message.output_text.logprobs" in request.get("include", ()):
+        part["logprobs"] = [{"token": word, "logprob": -len(word) / 10} for word in text.split()]
+    if "REFUSE" in text:
+        part = {"type": "refusal", "refusal": "I can't help with that."}
+    message = {"type": "message", "id": f"msg_{key}", "role": "assistant", "status": "completed", "content": [part]}
+    output: list[dict[str, Any]] = [{"type": "reasoning", "id": f"rs_{key}", "summary": []}, message]
+    if request.get("tools"):
+        arguments = json.dumps({"text": text})
+        name = request["tools"][0]["name"]
+        output[1] = {"type": "function_call", "call_id": f"call_{key[:8]}", "name": name, "arguments": arguments}
+    prompt, completion = _count(request["input"]), _count(text)
+    return {
+        "id": f"resp_{key}",
+        "object": "response",
+        "created_at": _CREATED,
+        "model": request["model"],
+        "status": "incomplete" if is_cut else "completed",
+        "incomplete_details": {"reason": "max_output_tokens"} if is_cut else None,
+        "error": None,
+        "output": output,
+        "usage": {
+            "input_tokens": prompt,
+            "input_tokens_details": {"cached_tokens": prompt // 2},
+            "output_tokens": completion,
+            "output_tokens_details": {"reasoning_tokens": 1},
+            "total_tokens": prompt + completion,
+        },
+    }
+
+
+def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request, text, "max_tokens")
+    content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    stop = "max_tokens" if is_cut else "end_turn"
+    if "REFUSE" in text:
+        content, stop = [], "refusal"
+    elif request.get("tools"):
+        call = {
+            "type": "tool_use",
+            "id": f"toolu_{key[:8]}",
+            "name": request["tools"][0]["name"],
+            "input": {"text": text},
+        }
+        content, stop = [*content, call], "tool_use"
+    prompt = _count(request["messages"])
+    return {
+        "id": f"msg_{key}",
+        "type": "message",
+        "role": "assistant",
+        "model": request["model"],
+        "content": content,
+        "stop_reason": stop,
+        "stop_sequence": None,
+        "usage": {"input_tokens": prompt, "output_tokens": _count(text), "cache_read_input_tokens": prompt // 2},
+    }
+
+
+_SPEAKERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, str], dict[str, Any]]]] = {
+    "/chat/completions": _chat,
+    "/completions": _completion,
+    "/responses": _response,
+    "/messages": _message,
+}
