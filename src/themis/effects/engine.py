@@ -261,6 +261,7 @@ class Engine:
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
         for item, state in cases:
             await self._drive_case(item, state)
+            # One checkpoint a case: a component that never waits must not keep the others from their turn.
             await trio.lowlevel.checkpoint()
             if self._journal.crowded:
                 await self._journal.room()
@@ -349,8 +350,10 @@ class Engine:
 
     async def _generate(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
         plan, identity = self._plan, self._identity
-        unseeded = generate_context(plan, item, step.candidate_index, None, identity.generation_prompt_spec)
-        request = self._render(item.case, unseeded) if self._render is not None else None
+        request = None
+        if self._render is not None:
+            unseeded = generate_context(plan, item, step.candidate_index, None, identity.generation_prompt_spec)
+            request = self._render(item.case, unseeded)
         generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
         seed = seed_of(plan, generation, step.candidate_index)
         ctx = generate_context(plan, item, step.candidate_index, seed, identity.generation_prompt_spec)

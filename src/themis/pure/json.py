@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -250,12 +249,9 @@ _UNPACKERS: dict[type, Callable[[Any], object]] = {FrozenList: list, datetime: d
 def _unpacker(kind: type) -> Callable[[Any], object] | None:
     """Return the function that shows a `kind` as JSON one level deep; made once per record class."""
     if kind not in _UNPACKERS and attrs.has(kind):
-        names = tuple(field.name for field in attrs.fields(kind))
-        if len(names) > 1:
-            values = operator.attrgetter(*names)
-            _UNPACKERS[kind] = lambda record: dict(zip(names, values(record), strict=True))
-        else:
-            _UNPACKERS[kind] = lambda record: {name: getattr(record, name) for name in names}
+        # A dict display, compiled once per record class, is the fastest way to show a record's fields.
+        fields = ",".join(f"{field.name!r}:record.{field.name}" for field in attrs.fields(kind))
+        _UNPACKERS[kind] = eval(f"lambda record: {{{fields}}}", {})  # noqa: S307  # field names are identifiers
     return _UNPACKERS.get(kind)
 
 

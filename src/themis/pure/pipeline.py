@@ -144,13 +144,18 @@ STAGES: Final[tuple[StageRow, ...]] = (
     ),
 )
 
+_PARSE_ROW: Final = STAGE_ORDER.index("parse")
+_SCORE: Final = STAGE_ORDER.index("score")
+
 
 def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
     """Return the steps that can be done now, in any order or at once; none if the case is finished.
 
     A failed step is not offered again: a new attempt starts from `state.without_failures()`.
     """
-    for row in STAGES[: plan.last + 1]:
+    # What was parsed was reduced, and what was reduced was generated: the rows before need no second look.
+    first = _SCORE if state.parsed is not None else _PARSE_ROW if state.reduced is not None else 0
+    for row in STAGES[first : plan.last + 1]:
         blocked = row.blocked(plan, state)
         steps = () if blocked and row.stage != "generate" else row.pending(plan, state)
         if steps:

@@ -1,1 +1,1 @@
-"""(docstring to come)"""
+"""Where data and code come from: dataset files, hubs, and components' source text."""

@@ -1,0 +1,210 @@
+"""Dataset files as lazy case sources: read from the first row each time, one row at a time.
+
+A run reads its cases several times (to name them, to store them, to run them): the file must not change
+meanwhile, and a change is noticed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format, read_rows
+from themis.pure.errors import DataError, ThemisError, nearest
+from themis.pure.json import encode, freeze
+from themis.pure.records.dataset import Case, CaseSource, Dataset
+
+DEFAULT_INPUT: Final = "input"
+DEFAULT_EXPECTED: Final = "expected_output"
+DEFAULT_IDS: Final = ("case_id", "id")
+DEFAULT_METADATA: Final = "metadata"
+
+_MISSING: Final = object()
+
+
+def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+@attrs.frozen(kw_only=True)
+class CaseFields:
+    """Which fields of a row make a case. A dotted name reaches into objects: `doc.question`.
+
+    Attributes:
+        input: what the model is asked; `input` if not given.
+        expected: the reference; `expected_output` if not given, and then a row may lack it.
+        case_id: the case's id; `case_id` or `id` if not given, and the row's number where there is neither.
+        metadata: fields to keep as the case's metadata, beside those of an object named `metadata`.
+    """
+
+    input: str | None = None
+    expected: str | None = None
+    case_id: str | None = None
+    metadata: tuple[str, ...] = attrs.field(default=(), converter=_names)
+
+    def case(self, row: Row, number: int) -> Case:
+        """Return a row as a case.
+
+        Args:
+            row: the fields.
+            number: the row's number, from 1: the id of a case without one.
+
+        Raises:
+            DataError: a field that was asked for is not there; names those that are.
+        """
+        if number == 1 and self.expected is None:
+            _refuse_near_miss(row, DEFAULT_EXPECTED)
+        return Case(
+            case_id=self._id(row, number),
+            input=self._stated(row, self.input or DEFAULT_INPUT, "input"),
+            expected_output=self._expected(row),
+            metadata=self._metadata(row),
+        )
+
+    def _id(self, row: Row, number: int) -> str:
+        if self.case_id is not None:
+            return _as_text(self._stated(row, self.case_id, "case id"))
+        for name in DEFAULT_IDS:
+            if row.get(name) is not None:
+                return _as_text(row[name])
+        return str(number)
+
+    def _expected(self, row: Row) -> Any:
+        if self.expected is not None:
+            return self._stated(row, self.expected, "expected output")
+        return row.get(DEFAULT_EXPECTED)
+
+    def _metadata(self, row: Row) -> dict[str, str]:
+        own = row.get(DEFAULT_METADATA)
+        facts = dict(own) if isinstance(own, Mapping) else {}
+        for name in self.metadata:
+            facts[name] = self._stated(row, name, "metadata")
+        return {str(name): _as_text(value) for name, value in facts.items() if value is not None}
+
+    def _stated(self, row: Row, name: str, what: str) -> Any:
+        value = _lookup(row, name)
+        if value is _MISSING:
+            raise DataError(
+                f"there is no field {name!r} for the {what}; {nearest(name, map(str, row))}"
+                f"{_OPTIONS.get(what, '')} (fields found: {', '.join(map(str, row)) or 'none'})"
+            )
+        return value
+
+
+_OPTIONS: Final = {
+    "input": " Say which field is the input with --input-field (`input_field` in a config)",
+    "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",
+}
+
+
+def _lookup(row: Row, name: str) -> Any:
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _MISSING
+        value = value[part]
+    return value
+
+
+def _as_text(value: Any) -> str:
+    return value if isinstance(value, str) else encode(freeze(value)).decode()
+
+
+def _refuse_near_miss(row: Row, name: str) -> None:
+    """Refuse a row whose reference is there under a misspelt name: unnoticed, every answer would count as wrong."""
+    close = difflib.get_close_matches(name, map(str, row), n=1, cutoff=0.9)
+    if close and close[0] != name:
+        raise DataError(f"{name!r} is missing, and {close[0]!r} is there: is it misspelt?")
+
+
+class FileCases(CaseSource):
+    """The cases of a file.
+
+    Args:
+        path: a JSONL, JSON, CSV, TSV or Parquet file; gzipped, if its name ends in `.gz`.
+        fields: which fields make a case.
+        limit: take only the first cases.
+        kind: the file's format, where its name does not tell.
+
+    Raises:
+        DataError: the file is missing, or its format is not known.
+    """
+
+    def __init__(
+        self, path: str | Path, fields: CaseFields | None = None, limit: int | None = None, kind: str | None = None
+    ) -> None:
+        self.path = Path(path)
+        self.fields = fields or CaseFields()
+        self.limit = limit
+        self.stated_kind = kind
+        self._kind: FileFormat = file_format(self.path, kind)
+        self._length: int | None = None
+        self._seen = self._mark()
+
+    def __repr__(self) -> str:
+        return f"FileCases({str(self.path)!r})"
+
+    def _mark(self) -> tuple[int, int]:
+        """Return what changes when the file is written to."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            next(read_rows(self.path, self._kind), None)  # raises what is wrong, in words
+            raise
+        return found.st_size, found.st_mtime_ns
+
+    def _refuse_change(self) -> None:
+        if self._mark() != self._seen:
+            raise DataError(f"{self.path}: the file was changed after it was first read; start again with it as it is")
+
+    def __iter__(self) -> Iterator[Case]:
+        self._refuse_change()
+        numbered = enumerate(read_rows(self.path, self._kind), 1)
+        for number, (position, row) in itertools.islice(numbered, self.limit):
+            try:
+                case = self.fields.case(row, number)
+            except ThemisError as error:
+                raise DataError(f"{self.path}:{position}: {error}") from None
+            yield case
+        self._refuse_change()
+
+    def __len__(self) -> int:
+        if self._length is None:
+            rows = count_rows(self.path, self._kind)
+            self._length = rows if self.limit is None else min(rows, self.limit)
+        return self._length
+
+
+def file_dataset(
+    path: str | Path,
+    *,
+    dataset_id: str | None = None,
+    fields: CaseFields | None = None,
+    limit: int | None = None,
+    kind: str | None = None,
+    revision: str | None = None,
+    metadata: Mapping[str, str] | None = None,
+) -> Dataset:
+    """Return a file as a dataset that is read as needed.
+
+    Args:
+        path: the file.
+        dataset_id: the dataset's name; the file's, without endings, if not given.
+        fields: which fields make a case.
+        limit: take only the first cases.
+        kind: the file's format, where its name does not tell.
+        revision: the version of the data.
+        metadata: facts about the dataset.
+    """
+    cases = FileCases(path, fields, limit, kind)
+    name = dataset_id or Path(path).name.partition(".")[0] or "data"
+    return Dataset(dataset_id=name, cases=cases, revision=revision, metadata=metadata or {})
