@@ -62,9 +62,12 @@ async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
     host = asyncio.get_running_loop()
     done: asyncio.Future[T] = host.create_future()
     scope = trio.CancelScope()
+    token: trio.lowlevel.TrioToken | None = None
     cancelled = False
 
     async def guest() -> T | None:
+        nonlocal token
+        token = trio.lowlevel.current_trio_token()
         with scope:
             return await main()
         return None
@@ -89,7 +92,10 @@ async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
         return await asyncio.shield(done)
     except asyncio.CancelledError:
         cancelled = True
-        scope.cancel()
+        if token is None:  # the guest has not begun yet
+            scope.cancel()
+        else:  # the token wakes the guest up, which a bare cancel would not
+            token.run_sync_soon(scope.cancel)
         # The guest must end before its host does; what it finished by then is stored.
         await asyncio.wait([done])
         raise

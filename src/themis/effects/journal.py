@@ -87,13 +87,17 @@ class Journal:
                 await self._room.wait()
 
     async def run(self) -> None:
-        """Write batches until closed; the shell starts this once, beside the workers."""
-        while not (self._closing and not self._waiting):
-            await self._arrived.wait()
-            with trio.move_on_after(INTERVAL):
-                await self._hurry.wait()
-            self._arrived, self._hurry = trio.Event(), trio.Event()
-            await self._write_all()
+        """Write batches until closed; the shell starts this once, beside the workers.
+
+        Cancellation does not reach in here: what a cancelled run finished is still to be written.
+        """
+        with trio.CancelScope(shield=True):
+            while not (self._closing and not self._waiting):
+                await self._arrived.wait()
+                with trio.move_on_after(INTERVAL):
+                    await self._hurry.wait()
+                self._arrived, self._hurry = trio.Event(), trio.Event()
+                await self._write_all()
 
     async def _write_all(self) -> None:
         while self._waiting:

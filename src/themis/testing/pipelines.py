@@ -1,0 +1,300 @@
+"""Whole pipelines for property tests: components that answer, err and fail as they are told, and strategies of them.
+
+What a scripted component does for a case is a function of the case and the candidate alone, so that the same
+pipeline must come to the same results however it is scheduled. How long it dawdles is drawn apart from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import trio
+from hypothesis import strategies as st
+
+from themis.api.authoring import EvaluationConfig, GenerationConfig
+from themis.api.experiment import Experiment
+from themis.pure.records.contexts import EvalScoreContext, GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.records.dataset import Case, Dataset
+from themis.pure.records.generation import GenerationResult, Message, ParsedOutput, ReducedCandidate, TraceStep
+from themis.pure.records.judging import (
+    AggregationResult,
+    JudgeCall,
+    JudgeResponse,
+    ParsedJudgment,
+    RenderedJudgePrompt,
+    Subject,
+)
+from themis.pure.records.scoring import Score, ScoreError
+
+BEHAVIOURS = ("right", "wrong", "null", "invalid", "raise", "wrong type", "nan", "error")
+
+
+def pick(script: Sequence[str], *parts: object) -> str:
+    """Choose from a script by what is asked: the same question always gets the same behaviour."""
+    digest = hashlib.sha256("\n".join(map(str, parts)).encode()).digest()
+    return script[int.from_bytes(digest[:4]) % len(script)]
+
+
+class ScriptedError(Exception):
+    """What scripted components raise."""
+
+
+@attrs.define
+class Calls:
+    """Counts the calls that components received, by what was asked."""
+
+    counts: Counter[str] = attrs.field(factory=Counter)
+
+    def note(self, *parts: object) -> None:
+        """Count one call."""
+        self.counts["/".join(map(str, parts))] += 1
+
+
+@attrs.frozen
+class ScriptedGenerator:
+    """A generator that behaves by script; it dawdles for as many checkpoints as `dawdle` says per call."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/generator"
+    version: str = "1"
+    dawdle: tuple[int, ...] = (0,)
+    calls: Calls = attrs.field(factory=Calls, eq=False)
+
+    def fingerprint(self) -> str:
+        """Return the script: how it dawdles changes no result."""
+        return "generator " + ",".join(self.script)
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        """Return what the script says for this case and candidate."""
+        self.calls.note(ctx.case_key, ctx.candidate_index)
+        for _ in range(self.dawdle[sum(self.calls.counts.values()) % len(self.dawdle)]):
+            await trio.lowlevel.checkpoint()
+        behaviour = pick(self.script, case.case_id, ctx.candidate_index)
+        if behaviour == "raise":
+            raise ScriptedError(f"no answer to {case.case_id}")
+        if behaviour == "wrong type":
+            return "not a result"  # type: ignore[return-value]  # that is the point
+        output = case.expected_output if behaviour == "right" else f"{behaviour} {ctx.candidate_index}"
+        return GenerationResult(
+            candidate_id=ctx.candidate_id,
+            final_output=output,
+            trace=[TraceStep(step_name="think", step_type="thought")],
+            conversation=[Message(role="assistant", content=output)],
+            token_usage={"total_tokens": 3},
+            latency_ms=1.0 * sum(self.calls.counts.values()),
+        )
+
+
+@attrs.frozen
+class ScriptedReducer:
+    """A reducer that takes the last candidate, or fails by script."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/reducer"
+    version: str = "1"
+
+    async def reduce(self, candidates: Sequence[GenerationResult], ctx: ReduceContext) -> ReducedCandidate:
+        """Return the last candidate."""
+        await trio.lowlevel.checkpoint()
+        behaviour = pick(self.script, ctx.case_id)
+        if behaviour == "raise":
+            raise ScriptedError("cannot reduce")
+        if behaviour == "wrong type":
+            return None  # type: ignore[return-value]  # that is the point
+        last = candidates[-1]
+        return ReducedCandidate(
+            candidate_id=last.candidate_id,
+            source_candidate_ids=[c.candidate_id for c in candidates],
+            final_output=last.final_output,
+        )
+
+
+@attrs.frozen
+class ScriptedParser:
+    """A parser that returns the answer, nothing, an unusable answer, or fails, by script."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/parser"
+    version: str = "1"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return what the script says."""
+        behaviour = pick(self.script, ctx.case_id)
+        if behaviour == "raise":
+            raise ScriptedError("cannot parse")
+        if behaviour == "wrong type":
+            return 5  # type: ignore[return-value]  # that is the point
+        if behaviour == "null":
+            return ParsedOutput(value=None)
+        return ParsedOutput(value=candidate.final_output, metadata={"invalid": behaviour == "invalid"})
+
+
+@attrs.frozen
+class ScriptedMetric:
+    """A pure metric that scores by script: right is 1, wrong is 0; or it errs."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/metric"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Return what the script says."""
+        behaviour = pick(self.script, case.case_id)
+        if behaviour == "raise":
+            raise ScriptedError("cannot score")
+        if behaviour == "wrong type":
+            return "1.0"  # type: ignore[return-value]  # that is the point
+        if behaviour == "error":
+            return ScoreError(metric_id=self.component_id, reason="by script")
+        value = float("nan") if behaviour == "nan" else float(parsed.value == case.expected_output)
+        return Score(metric_id=self.component_id, value=value)
+
+
+@attrs.frozen
+class ScriptedJudge:
+    """A judge that says yes, no, something unusable, or fails, by script."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/judge"
+    version: str = "1"
+    calls: Calls = attrs.field(factory=Calls, eq=False)
+
+    def fingerprint(self) -> str:
+        """Return the script."""
+        return "judge " + ",".join(self.script)
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        """Return what the script says for this prompt."""
+        self.calls.note(prompt.prompt_id)
+        await trio.lowlevel.checkpoint()
+        behaviour = pick(self.script, prompt.content)
+        if behaviour == "raise":
+            raise ScriptedError("the judge is out")
+        verdict = {"right": "yes", "wrong": "no"}.get(behaviour, "hm")
+        return JudgeResponse(judge_model_id=self.component_id, raw_response=verdict, effective_seed=seed)
+
+
+@attrs.frozen
+class ScriptedJudgeMetric:
+    """A judged metric that asks every judge of the run `repeats` times and averages yes and no."""
+
+    repeats: int = 1
+    metric_family: str = "llm"
+    component_id: str = "scripted/judged"
+    version: str = "1"
+
+    def build_workflow(self, subject: Any, ctx: EvalScoreContext) -> ScriptedWorkflow:
+        """Return the workflow."""
+        return ScriptedWorkflow(self, ctx)
+
+
+@attrs.frozen
+class ScriptedWorkflow:
+    """Asks; reads yes and no; anything else is an error of that judgment."""
+
+    metric: ScriptedJudgeMetric
+    ctx: EvalScoreContext
+
+    def judge_calls(self) -> list[JudgeCall]:
+        """Plan a call for every judge and repeat."""
+        return [
+            JudgeCall(call_id=f"{ref.component_id}-{i}", judge_model_id=ref.component_id, repeat_index=i)
+            for ref in self.ctx.judge_model_refs
+            for i in range(self.metric.repeats)
+        ]
+
+    def render_prompt(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> RenderedJudgePrompt:
+        """Show the case, the repeat, and the answers."""
+        name = f"{ctx.case_key}/{call.call_id}"
+        answers = [candidate.final_output for candidate in getattr(subject, "candidates", ())]
+        return RenderedJudgePrompt(prompt_id=name, content=f"{name} {answers}")
+
+    def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
+        """Read yes or no."""
+        if response.raw_response not in ("yes", "no"):
+            raise ValueError(f"no verdict in {response.raw_response!r}")
+        return ParsedJudgment(label=response.raw_response)
+
+    def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score:
+        """Score yes as 1, no as 0."""
+        return Score(metric_id=self.metric.component_id, value=float(judgment.label == "yes"))
+
+    def aggregate(
+        self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
+    ) -> AggregationResult:
+        """Average."""
+        return AggregationResult(method="mean", value=sum(score.value for score in scores) / len(scores))
+
+
+# --- strategies -------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Pipeline:
+    """A drawn pipeline: what decides results (`experiment`) apart from what must not (`dawdle`)."""
+
+    cases: int
+    samples: int
+    generator: tuple[str, ...]
+    reducer: tuple[str, ...] | None
+    parser: tuple[str, ...] | None
+    metrics: tuple[tuple[str, ...], ...]
+    judge: tuple[str, ...] | None
+    repeats: int = 1
+
+    def experiment(self, dawdle: Sequence[int] = (0,), **fields: Any) -> Experiment:
+        """Return a fresh experiment with its own counting components."""
+        metrics: list[Any] = [
+            ScriptedMetric(script, component_id=f"scripted/metric{i}") for i, script in enumerate(self.metrics)
+        ]
+        if self.judge is not None:
+            metrics.append(ScriptedJudgeMetric(self.repeats))
+        reducer = None if self.reducer is None else ScriptedReducer(self.reducer)
+        return Experiment(
+            generation=GenerationConfig(
+                generator=ScriptedGenerator(self.generator, dawdle=tuple(dawdle)),
+                candidate_policy={"num_samples": self.samples},
+                reducer=reducer,
+            ),
+            evaluation=EvaluationConfig(
+                metrics=metrics,
+                parsers=() if self.parser is None else ScriptedParser(self.parser),
+                judge_models=() if self.judge is None else ScriptedJudge(self.judge),
+            ),
+            datasets=[dataset(self.cases)],
+            **fields,
+        )
+
+
+def dataset(cases: int, dataset_id: str = "made") -> Dataset:
+    """Return a dataset of that many cases."""
+    rows: list[Mapping[str, Any]] = [
+        {"case_id": str(i), "input": {"n": i}, "expected_output": f"answer {i}"} for i in range(cases)
+    ]
+    return Dataset(dataset_id=dataset_id, cases=rows)
+
+
+def scripts(*behaviours: str) -> st.SearchStrategy[tuple[str, ...]]:
+    """Scripts over these behaviours; the first one is the commonest."""
+    return st.lists(st.sampled_from((behaviours[0], *behaviours)), min_size=1, max_size=4).map(tuple)
+
+
+def pipelines(max_cases: int = 6) -> st.SearchStrategy[Pipeline]:
+    """Any pipeline: candidates, failing components of every stage, metric mixes, judges."""
+    return st.integers(1, 4).flatmap(
+        lambda samples: st.builds(
+            Pipeline,
+            cases=st.integers(1, max_cases),
+            samples=st.just(samples),
+            generator=scripts("right", "wrong", "raise", "wrong type"),
+            reducer=scripts("right", "raise", "wrong type") | (st.none() if samples == 1 else st.nothing()),
+            parser=st.none() | scripts("right", "null", "invalid", "raise", "wrong type"),
+            metrics=st.lists(scripts("right", "raise", "nan", "error", "wrong type"), max_size=2).map(tuple),
+            judge=st.none() | scripts("right", "wrong", "unusable", "raise"),
+            repeats=st.integers(1, 3),
+        )
+    )

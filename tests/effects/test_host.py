@@ -1,0 +1,79 @@
+"""The shell runs from sync code, from trio and from a running asyncio loop; a sync call inside a loop is refused."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import trio
+
+from themis import InMemoryRunStore, RunStatus, evaluate, evaluate_async
+from themis.pure.errors import RunningLoopError
+from themis.testing.pipelines import Pipeline, ScriptedGenerator, ScriptedMetric
+
+ROWS = [{"case_id": str(i), "input": i, "expected_output": f"answer {i}"} for i in range(5)]
+
+
+async def ask() -> RunStatus:
+    result = await evaluate_async(model=ScriptedGenerator(), data=ROWS, metric=ScriptedMetric())
+    return result.status
+
+
+def test_under_trio() -> None:
+    assert trio.run(ask) is RunStatus.COMPLETED
+
+
+def test_under_a_running_asyncio_loop() -> None:
+    assert asyncio.run(ask()) is RunStatus.COMPLETED
+
+
+def test_twice_and_side_by_side_under_one_asyncio_loop() -> None:
+    async def both() -> list[RunStatus]:
+        first = await ask()
+        return [first, await ask()]
+
+    assert asyncio.run(both()) == [RunStatus.COMPLETED, RunStatus.COMPLETED]
+
+
+@pytest.mark.parametrize("loop", ["trio", "asyncio"])
+def test_a_sync_call_inside_a_loop_is_refused_by_name(loop: str) -> None:
+    async def main() -> None:
+        evaluate(model=ScriptedGenerator(), data=ROWS, metric=ScriptedMetric())
+
+    with pytest.raises(RunningLoopError, match=rf"running {loop} event loop.*await evaluate_async"):
+        trio.run(main) if loop == "trio" else asyncio.run(main())
+
+
+def test_asyncio_cancellation_reaches_the_run_and_keeps_what_finished() -> None:
+    pipeline = Pipeline(
+        cases=50, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    store = InMemoryRunStore()
+    experiment = pipeline.experiment()
+    finished = asyncio.Event()
+
+    class Hold:
+        """Lets the first cases through, then waits for ever."""
+
+        seen = 0
+
+        async def before_generate(self, case: object, ctx: object) -> None:
+            self.seen += 1
+            if self.seen > 10:
+                finished.set()
+                await trio.sleep_forever()
+
+    async def main() -> None:
+        run = asyncio.ensure_future(experiment.run_async(store=store, subscribers=[Hold()]))
+        await finished.wait()
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(main())
+    run_id = experiment.compile().run_id
+    kinds = [event.event_type for event in store.events(run_id)]
+    assert kinds.count("score_completed") >= 1
+    assert kinds[-1] == "run_failed"
+    assert experiment.run(store=store).status is RunStatus.COMPLETED
+    assert max(experiment.generation.generator.calls.counts.values()) == 1
