@@ -1,0 +1,89 @@
+"""Law 5: SIGKILL at any moment; nothing acknowledged is lost, nothing paid is paid twice, the digest is the same."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+CHILD = Path(__file__).parent / "crash" / "child.py"
+CASES, SAMPLES = 120, 2
+
+
+def attempt(folder: Path, number: int, kill: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(CHILD), str(folder / "s.sqlite3"), str(folder), str(number), kill],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def lines(path: Path) -> list[tuple[int, str]]:
+    if not path.exists():
+        return []
+    pairs = (line.split() for line in path.read_text(encoding="utf-8").splitlines())
+    return [(int(number), name) for number, name in pairs]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
+    done = attempt(tmp_path_factory.mktemp("whole"), 0, "never")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
+    seed: int, tmp_path: Path, uninterrupted: str
+) -> None:
+    dice = random.Random(seed)
+    killed = in_commit = number = 0
+    output = ""
+    while not output:
+        number += 1
+        kill = f"commit:{dice.randint(1, 5)}" if number % 3 == 0 else f"after:{dice.uniform(0.0, 0.25):.3f}"
+        done = attempt(tmp_path, number, kill if killed < 10 else "never")
+        if done.returncode == -signal.SIGKILL:
+            killed += 1
+            in_commit += kill.startswith("commit")
+        else:
+            assert done.returncode == 0, done.stderr
+            output = done.stdout
+    assert output == uninterrupted
+    assert_nothing_acknowledged_was_asked_again(tmp_path)
+    assert_the_store_is_whole(tmp_path / "s.sqlite3")
+    # A late kill can find the run already done; nearly all must have hit it.
+    assert killed >= 8
+    assert in_commit >= 2
+
+
+def assert_nothing_acknowledged_was_asked_again(folder: Path) -> None:
+    acknowledged_in = {name: number for number, name in reversed(lines(folder / "acknowledged"))}
+    calls: dict[str, list[int]] = defaultdict(list)
+    for number, name in lines(folder / "calls"):
+        calls[name].append(number)
+    assert len(calls) == CASES * SAMPLES
+    for name, attempts in calls.items():
+        assert len(attempts) == len(set(attempts)), f"{name} was asked twice within one attempt"
+        assert all(number <= acknowledged_in[name] for number in attempts), (
+            f"{name} was asked again after it was stored"
+        )
+
+
+def assert_the_store_is_whole(path: Path) -> None:
+    database = sqlite3.connect(path)
+    try:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        generated = "select count(*), count(distinct payload ->> 'candidate_id') from event where event_type = ?"
+        assert database.execute(generated, ("generation_completed",)).fetchone() == (CASES * SAMPLES,) * 2
+    finally:
+        database.close()
