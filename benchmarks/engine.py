@@ -1,4 +1,4 @@
-"""One measurement of the engine, in a process of its own so that peak memory is its own: `python -m benchmarks.engine STORE CASES`.
+"""The engine, in a process of its own so that peak memory is its own: `python -m benchmarks.engine STORE CASES`.
 
 A trivial case: a model that answers at once, no parser, one deterministic metric. What is timed is the whole of
 `evaluate`: naming every case, storing the data, running, and everything durable.

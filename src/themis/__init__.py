@@ -18,24 +18,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from themis.api.authoring import EvaluationConfig as EvaluationConfig
     from themis.api.authoring import GenerationConfig as GenerationConfig
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
     from themis.api.evaluating import evaluate as evaluate
     from themis.api.evaluating import evaluate_async as evaluate_async
     from themis.api.experiment import Experiment as Experiment
-    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
-    from themis.api.inspection import get_execution_state as get_execution_state
-    from themis.api.inspection import get_run_snapshot as get_run_snapshot
-    from themis.api.inspection import quickcheck as quickcheck
-    from themis.api.inspection import snapshot_report as snapshot_report
     from themis.api.planning import RunExplanation as RunExplanation
     from themis.api.replaying import verify as verify
     from themis.api.reporting import Reporter as Reporter
@@ -93,27 +78,12 @@ _HOMES = {
     "ThemisError": "themis.pure.errors",
     "evaluate": "themis.api.evaluating",
     "evaluate_async": "themis.api.evaluating",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
     "generator": "themis.pure.components.functions",
-    "get_evaluation_execution": "themis.api.inspection",
-    "get_execution_state": "themis.api.inspection",
-    "get_run_snapshot": "themis.api.inspection",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
     "metric": "themis.pure.components.functions",
     "open_store": "themis.api.storage",
     "parser": "themis.pure.components.functions",
-    "quickcheck": "themis.api.inspection",
     "reducer": "themis.pure.components.functions",
     "register_store_backend": "themis.api.storage",
-    "snapshot_report": "themis.api.inspection",
     "sqlite_store": "themis.effects.stores.sqlite",
     "verify": "themis.api.replaying",
 }

@@ -8,22 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from themis.api.authoring import EvaluationConfig as EvaluationConfig
     from themis.api.authoring import GenerationConfig as GenerationConfig
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
     from themis.api.evaluating import evaluate_async as evaluate_async
     from themis.api.experiment import Experiment as Experiment
-    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
-    from themis.api.inspection import get_execution_state as get_execution_state
-    from themis.api.inspection import get_run_snapshot as get_run_snapshot
-    from themis.api.inspection import snapshot_report as snapshot_report
     from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
     from themis.effects.judging import DefaultWorkflowRunner as DefaultWorkflowRunner
@@ -95,16 +81,6 @@ if TYPE_CHECKING:
     from themis.pure.protocols import WorkflowRunner as WorkflowRunner
     from themis.pure.records.base import FrozenModel as FrozenModel
     from themis.pure.records.base import HashableModel as HashableModel
-    from themis.pure.records.bundles import EvaluationBundle as EvaluationBundle
-    from themis.pure.records.bundles import EvaluationBundleRecord as EvaluationBundleRecord
-    from themis.pure.records.bundles import GenerationBundle as GenerationBundle
-    from themis.pure.records.bundles import GenerationBundleRecord as GenerationBundleRecord
-    from themis.pure.records.bundles import ParseBundle as ParseBundle
-    from themis.pure.records.bundles import ParseBundleRecord as ParseBundleRecord
-    from themis.pure.records.bundles import ReductionBundle as ReductionBundle
-    from themis.pure.records.bundles import ReductionBundleRecord as ReductionBundleRecord
-    from themis.pure.records.bundles import ScoreBundle as ScoreBundle
-    from themis.pure.records.bundles import ScoreBundleRecord as ScoreBundleRecord
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig
     from themis.pure.records.contexts import EvalScoreContext as EvalScoreContext
@@ -190,8 +166,6 @@ _HOMES = {
     "DatasetRef": "themis.pure.records.snapshot",
     "DefaultWorkflowRunner": "themis.effects.judging",
     "EvalScoreContext": "themis.pure.records.contexts",
-    "EvaluationBundle": "themis.pure.records.bundles",
-    "EvaluationBundleRecord": "themis.pure.records.bundles",
     "EvaluationCompletedEvent": "themis.pure.events",
     "EvaluationConfig": "themis.api.authoring",
     "EvaluationExecution": "themis.pure.records.judging",
@@ -202,8 +176,6 @@ _HOMES = {
     "Experiment": "themis.api.experiment",
     "FrozenModel": "themis.pure.records.base",
     "GenerateContext": "themis.pure.records.contexts",
-    "GenerationBundle": "themis.pure.records.bundles",
-    "GenerationBundleRecord": "themis.pure.records.bundles",
     "GenerationCompletedEvent": "themis.pure.events",
     "GenerationConfig": "themis.api.authoring",
     "GenerationFailedEvent": "themis.pure.events",
@@ -223,8 +195,6 @@ _HOMES = {
     "Message": "themis.pure.records.generation",
     "MissingExtraError": "themis.pure.errors",
     "OnEvent": "themis.pure.protocols",
-    "ParseBundle": "themis.pure.records.bundles",
-    "ParseBundleRecord": "themis.pure.records.bundles",
     "ParseCompletedEvent": "themis.pure.events",
     "ParseContext": "themis.pure.records.contexts",
     "ParseFailedEvent": "themis.pure.events",
@@ -236,8 +206,6 @@ _HOMES = {
     "PureMetric": "themis.pure.protocols",
     "ReduceContext": "themis.pure.records.contexts",
     "ReducedCandidate": "themis.pure.records.generation",
-    "ReductionBundle": "themis.pure.records.bundles",
-    "ReductionBundleRecord": "themis.pure.records.bundles",
     "ReductionCompletedEvent": "themis.pure.events",
     "ReductionFailedEvent": "themis.pure.events",
     "RenderedJudgePrompt": "themis.pure.records.judging",
@@ -263,8 +231,6 @@ _HOMES = {
     "SandboxResult": "themis.pure.records.sandbox",
     "SchemaVersionError": "themis.pure.errors",
     "Score": "themis.pure.records.scoring",
-    "ScoreBundle": "themis.pure.records.bundles",
-    "ScoreBundleRecord": "themis.pure.records.bundles",
     "ScoreCompletedEvent": "themis.pure.events",
     "ScoreContext": "themis.pure.records.contexts",
     "ScoreError": "themis.pure.records.scoring",
@@ -296,21 +262,7 @@ _HOMES = {
     "WorkflowTrace": "themis.pure.records.judging",
     "evaluate_async": "themis.api.evaluating",
     "event_from_dict": "themis.pure.events",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
     "freeze": "themis.pure.json",
-    "get_evaluation_execution": "themis.api.inspection",
-    "get_execution_state": "themis.api.inspection",
-    "get_run_snapshot": "themis.api.inspection",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
-    "snapshot_report": "themis.api.inspection",
     "thaw": "themis.pure.json",
 }
 

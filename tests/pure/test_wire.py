@@ -12,11 +12,11 @@ from themis.pure.records.prompt import PromptSpec
 from themis.pure.wire import anthropic_wire, openai_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, error_in, prompt_of, prompt_tokens
 
-SCHEMA = {
+SCHEMA: Any = {
     "type": "json_schema",
     "json_schema": {"name": "verdict", "schema": {"type": "object", "properties": {"ok": {"type": "boolean"}}}},
 }
-TOOL = {
+TOOL: Any = {
     "type": "function",
     "function": {"name": "look_up", "description": "Looks up.", "parameters": {"type": "object"}},
 }
@@ -40,7 +40,7 @@ def test_the_prompt_specification_is_applied() -> None:
 
 
 def test_a_conversation_stays_one_and_keeps_every_field() -> None:
-    turns = [
+    turns: Any = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "c", "content": "42"},
@@ -118,7 +118,7 @@ def test_response_body_translates_parts_tools_and_structure() -> None:
             "content": [{"type": "input_text", "text": "What?"}, {"type": "input_image", "image_url": PIXEL}],
         }
     ]
-    assert body["tools"] == [{"type": "function", **TOOL["function"]}]  # type: ignore[dict-item]  # test data
+    assert body["tools"] == [{"type": "function", **TOOL["function"]}]
     assert body["text"]["format"]["name"] == "verdict"
     assert body["max_output_tokens"] == 7
     assert body["include"] == ["message.output_text.logprobs"]
@@ -127,7 +127,7 @@ def test_response_body_translates_parts_tools_and_structure() -> None:
 
 
 def test_message_body_translates_system_images_tools_and_structure() -> None:
-    value = {"text": "What?", "tools": [TOOL], "response_format": SCHEMA, "images": [PIXEL, "https://h/a.png"]}
+    value: Any = {"text": "What?", "tools": [TOOL], "response_format": SCHEMA, "images": [PIXEL, "https://h/a.png"]}
     body = anthropic_wire.message_body("m", prompt_of(value, PromptSpec(instructions="Be kind.")), SAMPLING)
     assert body["system"] == "Be kind."
     assert body["messages"][0]["content"][1:] == [
@@ -141,7 +141,7 @@ def test_message_body_translates_system_images_tools_and_structure() -> None:
 
 
 def test_anthropic_tool_turns() -> None:
-    turns = [
+    turns: Any = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "c", "content": "42"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from themis.effects.reading import fresh_state, read_cases
 from themis.pure.errors import RunNotFoundError
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons

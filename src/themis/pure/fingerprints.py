@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import io
 import re
 import sys
 import textwrap
@@ -267,7 +266,7 @@ def code_text(source: str) -> str:
     """
     text = textwrap.dedent(source)
     try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+        tokens = list(tokenize.generate_tokens(iter(text.splitlines(keepends=True)).__next__))
     except (tokenize.TokenError, SyntaxError):  # a lambda cut out of the middle of an expression
         return text.strip()
     lines = text.splitlines()

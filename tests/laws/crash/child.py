@@ -10,7 +10,6 @@ import signal
 import sqlite3
 import sys
 import threading
-import time
 from pathlib import Path
 
 import trio
@@ -113,7 +112,9 @@ def main(store_path: str, logs: str, attempt: str, kill: str) -> None:
     if how == "commit":
         store.commits_left = int(when)
     if how == "after":
-        threading.Thread(target=lambda: (time.sleep(float(when)), die()), daemon=True).start()
+        timer = threading.Timer(float(when), die)
+        timer.daemon = True
+        timer.start()
     result = experiment.run(store=store, subscribers=[Acknowledgements(Log(Path(logs) / "acknowledged"), attempt)])
     sys.stdout.write(f"{result.status} {result.digest} {result.progress.total_cases}\n")
 

@@ -9,7 +9,7 @@ from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.report.summary import HEADER, SummaryRow
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|&~])")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~])")
 
 
 def escape(text: str) -> str:

@@ -40,12 +40,11 @@ LARGEST_RESULT: Final = 32 * 1024 * 1024
 
 def accept_generation(component_id: str, value: object, ctx: GenerateContext) -> Result[GenerationResult, StepFailure]:
     """Check what a generator returned, and give it the candidate's id if it named it otherwise."""
-    if type(value) is not GenerationResult:
-        wrong = checked(component_id, value, GenerationResult, "generate")
-        if not isinstance(wrong, Success):
-            return wrong
-        value = wrong.unwrap()
-    if (size := _size(value)) > LARGEST_RESULT:
+    found = checked(component_id, value, GenerationResult, "generate")
+    if not isinstance(found, Success):
+        return found
+    result = found.unwrap()
+    if (size := _size(result)) > LARGEST_RESULT:
         return Failure(
             StepFailure(
                 component_id=component_id,
@@ -54,7 +53,7 @@ def accept_generation(component_id: str, value: object, ctx: GenerateContext) ->
                 f"may hold {LARGEST_RESULT:,}: return less, or keep what is large elsewhere and return its address",
             )
         )
-    return Success(value if value.candidate_id == ctx.candidate_id else value.evolve(candidate_id=ctx.candidate_id))
+    return found if result.candidate_id == ctx.candidate_id else Success(result.evolve(candidate_id=ctx.candidate_id))
 
 
 def _size(result: GenerationResult) -> int:

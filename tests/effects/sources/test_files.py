@@ -1,0 +1,227 @@
+"""Dataset files: rows become cases lazily, and every fault names file and line."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import importlib
+import itertools
+import json
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from themis.effects.sources.files import CaseFields, FileCases, file_dataset
+from themis.pure.errors import DataError, MissingExtraError
+from themis.pure.records.dataset import Case
+
+ROWS: list[dict[str, Any]] = [
+    {"case_id": "a", "input": "1+1", "expected_output": "2", "metadata": {"level": "easy"}},
+    {"id": 7, "input": ["x", {"y": 2**70}], "expected_output": None},
+    {"input": "no id"},
+]
+
+
+def write_lines(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_rows_become_cases(tmp_path: Path) -> None:
+    cases = FileCases(write_lines(tmp_path / "qa.jsonl", ROWS))
+    assert list(cases) == [
+        Case(case_id="a", input="1+1", expected_output="2", metadata={"level": "easy"}),
+        Case(case_id="7", input=["x", {"y": 2**70}]),
+        Case(case_id="3", input="no id"),
+    ]
+    assert len(cases) == 3
+    assert list(cases) == list(cases)
+
+
+def test_blank_lines_and_a_byte_order_mark_are_no_cases(tmp_path: Path) -> None:
+    path = tmp_path / "qa.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"input": 1}\n\n   \n{"input": 2}')
+    cases = FileCases(path)
+    assert [case.input for case in cases] == [1, 2]
+    assert len(cases) == 2
+
+
+def test_fields_can_be_chosen_also_inside_objects(tmp_path: Path) -> None:
+    row = {"doc": {"q": "Why?"}, "gold": "so", "uid": 5, "subject": "math", "n": 3, "a.b": "dotted"}
+    fields = CaseFields(input="doc.q", expected="gold", case_id="uid", metadata=("subject", "n", "a.b"))
+    [case] = FileCases(write_lines(tmp_path / "x.jsonl", [row]), fields)
+    metadata = {"subject": "math", "n": "3", "a.b": "dotted"}
+    assert case == Case(case_id="5", input="Why?", expected_output="so", metadata=metadata)
+
+
+def test_a_limit_takes_the_first(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "x.jsonl", [{"input": i} for i in range(10)])
+    cases = FileCases(path, limit=4)
+    assert [case.input for case in cases] == [0, 1, 2, 3]
+    assert len(cases) == 4
+    assert len(FileCases(path, limit=99)) == 10
+
+
+def test_a_limit_does_not_read_on(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text('{"input": 1}\nnot json\n')
+    assert len(list(FileCases(path, limit=1))) == 1
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "tsv", "parquet", "jsonl.gz", "csv.gz"])
+def test_every_format_gives_the_same_cases(tmp_path: Path, kind: str) -> None:
+    rows = [
+        {"id": "1", "input": 'say "hi",\nplease\t!', "expected_output": "hi ä"},
+        {"id": "2", "input": "b", "expected_output": ""},
+    ]
+    path = tmp_path / f"data.{kind}"
+    _write(path, kind, rows)
+    wanted = [Case(case_id=r["id"], input=r["input"], expected_output=r["expected_output"]) for r in rows]
+    assert list(FileCases(path)) == wanted
+    assert len(FileCases(path)) == 2
+
+
+def _write(path: Path, kind: str, rows: list[dict[str, Any]]) -> None:
+    if kind == "parquet":
+        arrow = pytest.importorskip("pyarrow", reason="needs pyarrow")
+        importlib.import_module("pyarrow.parquet").write_table(arrow.Table.from_pylist(rows), path)
+        return
+    plain = path.with_name("plain")
+    base = kind.removesuffix(".gz")
+    if base == "jsonl":
+        write_lines(plain, rows)
+    elif base == "json":
+        plain.write_text(json.dumps(rows))
+    else:
+        with plain.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]), delimiter="\t" if base == "tsv" else ",")
+            writer.writeheader()
+            writer.writerows(rows)
+    path.write_bytes(gzip.compress(plain.read_bytes()) if kind.endswith(".gz") else plain.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("x.jsonl", '{"input": 1}\n{"input": oops}\n', "x.jsonl:2: this line is not JSON"),
+        ("x.jsonl", '{"input": 1}\n{"input": NaN}\n', "x.jsonl:2: this line is not JSON"),
+        ("x.jsonl", '{"input": 1, "n": 1234567890123456789012}\n{"input": 1234567890123456789012, "b": NaN}\n',
+         "x.jsonl:2: this line is not JSON"),
+        ("x.jsonl", '{"input": 1}\n[1]\n', "x.jsonl:2: an object with the case's fields expected, found list"),
+        ("x.jsonl", '{"question": "?", "answer": "!"}\n', "(fields found: question, answer)"),
+        ("x.jsonl", '{"question": "?", "answer": "!"}\n', "--input-field"),
+        ("x.jsonl", '{"input": null}\n', "x.jsonl:1: case '1' has no input"),
+        ("x.jsonl", '{"input": 1, "expected_ouput": 2}\n', "'expected_ouput' is there: is it misspelt?"),
+        ("x.json", '{"input": 1}', "a list of objects expected, found dict"),
+        ("x.json", '{"input": 1}\n{"input": 2}', "name the file .jsonl"),
+        ("x.csv", "input,expected_output\na\n", "x.csv:2: this row has not as many fields as the header"),
+        ("x.csv", "input,expected_output\na,b,c\n", "x.csv:2: this row has not as many fields"),
+        ("x.csv", 'input\n"never closed\n', "unexpected end of data"),
+    ],
+)  # fmt: skip
+def test_faults_name_file_and_line(tmp_path: Path, name: str, content: str, says: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(DataError) as caught:
+        list(FileCases(tmp_path / name))
+    assert says in str(caught.value)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.csv"])
+def test_text_that_is_not_utf8_names_its_line(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b'input\n"\xff"\n' if name == "x.csv" else b'{"input": 1}\n{"input": "\xff"}\n')
+    with pytest.raises(DataError, match=rf"{name}:2: "):
+        list(FileCases(tmp_path / name))
+
+
+def test_a_missing_file_suggests_its_neighbour(tmp_path: Path) -> None:
+    write_lines(tmp_path / "questions.jsonl", ROWS)
+    with pytest.raises(DataError, match=r"no such file; did you mean .*questions\.jsonl"):
+        FileCases(tmp_path / "question.jsonl")
+
+
+def test_a_folder_and_an_unknown_ending_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="this is a folder"):
+        list(FileCases(tmp_path, kind="jsonl"))
+    with pytest.raises(DataError, match="can't be told from its name"):
+        FileCases(tmp_path / "x.txt")
+    with pytest.raises(DataError, match="did you mean jsonl"):
+        FileCases(tmp_path / "x.txt", kind="json_l")
+
+
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"input": 1}\n' * 100)[:-12])
+    with pytest.raises(DataError, match=r"x\.jsonl\.gz: can't be read"):
+        list(FileCases(path))
+
+
+def test_a_change_of_the_file_is_noticed(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "x.jsonl", ROWS)
+    cases = FileCases(path)
+    list(cases)
+    with path.open("a") as file:
+        file.write('{"input": "more"}\n')
+    with pytest.raises(DataError, match="was changed after it was first read"):
+        list(cases)
+
+
+def test_parquet_without_its_extra_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(MissingExtraError, match=r"themis\[parquet\]"):
+        list(FileCases(tmp_path / "x.parquet"))
+
+
+def test_a_broken_parquet_file_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    (tmp_path / "x.parquet").write_bytes(b"nothing of the kind")
+    with pytest.raises(DataError, match="not a Parquet file"):
+        list(FileCases(tmp_path / "x.parquet"))
+
+
+def test_a_dataset_is_named_after_its_file(tmp_path: Path) -> None:
+    dataset = file_dataset(write_lines(tmp_path / "my-questions.v2.jsonl", ROWS), revision="r1")
+    assert (dataset.dataset_id, dataset.revision, len(dataset.cases)) == ("my-questions", "r1", 3)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(inputs=st.lists(st.tuples(json_values.filter(lambda v: v is not None), json_values), min_size=1, max_size=5))
+def test_any_json_comes_through_unchanged(tmp_path: Path, inputs: list[tuple[Any, Any]]) -> None:
+    rows = [{"input": given, "expected_output": wanted} for given, wanted in inputs]
+    cases = list(FileCases(write_lines(tmp_path / "any.jsonl", rows)))
+    assert [(case.input, case.expected_output) for case in cases] == inputs
+
+
+PEAK = """
+import itertools, resource, sys
+from themis.effects.sources.files import FileCases
+cases = FileCases(sys.argv[1])
+assert len(cases) == int(sys.argv[2])
+base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert sum(1 for _ in cases) == int(sys.argv[2])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)
+"""
+
+
+def test_reading_takes_no_more_memory_for_more_lines(tmp_path: Path) -> None:
+    path = tmp_path / "big.jsonl"
+    line = json.dumps({"input": "x" * 200, "expected_output": "y" * 50}) + "\n"
+    with path.open("w") as file:
+        file.writelines(itertools.repeat(line, 100_000))
+    script = [sys.executable, "-c", textwrap.dedent(PEAK), str(path), "100000"]
+    done = subprocess.run(script, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 4_000  # kilobytes; the file has 27,000

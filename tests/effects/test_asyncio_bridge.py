@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sniffio
+import trio
+
+from themis.adapters import asyncio_component
+from themis.effects.asyncio_bridge import close_loop, run_in_asyncio
+from themis.effects.host import run_async
+
+
+@pytest.fixture(autouse=True)
+def closed_loop() -> Iterator[None]:
+    yield
+    close_loop()
+
+
+class Asker:
+    component_id = "tests/asker"
+    version = "1"
+
+    async def generate(self, case: Any, ctx: Any) -> str:
+        await asyncio.sleep(0.001)
+        return f"{sniffio.current_async_library()} answers {case}"
+
+    def name(self) -> str:
+        return "sync methods stay as they are"
+
+
+async def ask() -> str:
+    answer: str = await asyncio_component(Asker()).generate("case", None)
+    return answer
+
+
+def test_from_trio_on_a_loop_of_its_own() -> None:
+    assert trio.run(ask) == "asyncio answers case"
+    assert trio.run(ask) == "asyncio answers case"
+
+
+def test_as_a_guest_on_the_hosts_loop() -> None:
+    loops = []
+
+    async def which() -> None:
+        loops.append(asyncio.get_running_loop())
+
+    async def main() -> str:
+        loops.append(asyncio.get_running_loop())
+        await run_async(lambda: run_in_asyncio(which))
+        return await run_async(ask)
+
+    assert asyncio.run(main()) == "asyncio answers case"
+    assert loops[0] is loops[1]
+
+
+def test_calls_run_side_by_side() -> None:
+    arrived: list[asyncio.Future[None]] = []
+
+    async def meet() -> None:
+        arrived.append(asyncio.get_running_loop().create_future())
+        if len(arrived) == 5:
+            for waiting in arrived:
+                waiting.set_result(None)
+        await asyncio.wait(arrived)
+
+    async def main() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(5):
+                nursery.start_soon(run_in_asyncio, meet)
+
+    trio.run(main)
+    assert len(arrived) == 5
+
+
+def test_exceptions_come_back_as_they_are() -> None:
+    error = KeyError("what")
+
+    async def fails() -> None:
+        raise error
+
+    async def main() -> None:
+        with pytest.raises(KeyError) as caught:
+            await run_in_asyncio(fails)
+        assert caught.value is error
+
+    trio.run(main)
+
+
+def test_an_asyncio_cancellation_of_its_own_making_is_an_error_like_any_other() -> None:
+    async def cancels_itself() -> None:
+        raise asyncio.CancelledError
+
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await run_in_asyncio(cancels_itself)
+
+    trio.run(main)
+
+
+@pytest.mark.parametrize("as_guest", [False, True])
+def test_cancelling_waits_until_the_coroutine_has_cleaned_up(as_guest: bool) -> None:
+    log: list[str] = []
+    started = trio.Event()
+    token: trio.lowlevel.TrioToken
+
+    async def works() -> None:
+        try:
+            log.append("started")
+            token.run_sync_soon(started.set)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            log.append("cleaned up")
+
+    async def main() -> None:
+        nonlocal token
+        token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(run_in_asyncio, works)
+            await started.wait()
+            nursery.cancel_scope.cancel()
+        log.append("came back")
+
+    if as_guest:
+        asyncio.run(run_async(main))
+    else:
+        trio.run(main)
+    assert log == ["started", "cleaned up", "came back"]
+
+
+def test_cancelled_before_it_began() -> None:
+    began: list[int] = []
+
+    async def works() -> None:
+        began.append(1)
+
+    async def main() -> None:
+        with trio.CancelScope() as scope:
+            scope.cancel()
+            await run_in_asyncio(works)
+
+    trio.run(main)
+    assert not began
+
+
+def test_the_wrapper_is_the_component_to_everyone_else() -> None:
+    wrapped = asyncio_component(Asker())
+    assert (wrapped.component_id, wrapped.version) == ("tests/asker", "1")
+    assert wrapped.name() == "sync methods stay as they are"
+    assert not hasattr(wrapped, "judge")
+    assert wrapped.fingerprint() == asyncio_component(Asker()).fingerprint()
