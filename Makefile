@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types pyright contracts unit docs examples bench bench-peers real-model coverage clean
+.PHONY: help demo test lint types pyright contracts unit bench real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,9 +40,6 @@ contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 	$(BIN)/python -m pytest -q
 
-docs: $(VENV)/.dev  ## build the documentation, strictly
-	$(BIN)/python docs/build.py
-
 coverage: $(VENV)/.dev  ## tests with branch coverage
 	$(BIN)/coverage run -m pytest -q -m "not slow"
 	$(BIN)/coverage combine --quiet
@@ -50,9 +47,6 @@ coverage: $(VENV)/.dev  ## tests with branch coverage
 
 bench: $(VENV)/.dev  ## speed and memory, as ratios to a hand-written floor in the same run
 	$(BIN)/python -m benchmarks
-
-bench-peers: $(VENV)/.dev  ## the same trivial evaluation in other libraries, each in its own environment
-	$(BIN)/python -m benchmarks.peers
 
 real-model: $(VENV)/.dev  ## tests against a real language model that serves on REAL_MODEL_URL
 	$(BIN)/python -m pytest -q -m real_model
