@@ -38,10 +38,10 @@ contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not real_model"
 
 coverage: $(VENV)/.dev  ## tests with branch coverage
-	$(BIN)/coverage run -m pytest -q -m "not slow"
+	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
 

@@ -1,0 +1,177 @@
+"""What fails, fails alone: a generator's error is its case's, a store's error ends the run cleanly and resumably."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from themis import Case, InMemoryRunStore, RunStatus, RuntimeConfig, SqliteRunStore, evaluate
+from themis.core import GenerateContext, GenerationResult, StoredEvent
+from themis.pure.errors import StoreError
+from themis.testing.pipelines import Pipeline, ScriptedMetric
+
+ROWS = [{"case_id": name, "input": name, "expected_output": "fine"} for name in ("good", "bad", "also good")]
+PIPELINE = Pipeline(
+    cases=60, samples=1, generator=("right", "wrong"), reducer=None, parser=None, metrics=(("right",),), judge=None
+)
+QUICK = RuntimeConfig(store_retry_delay=0.0)
+
+
+class Model:
+    """Answers, but for the case `bad`."""
+
+    component_id = "test/model"
+    version = "1"
+
+    def __init__(self, bad: Any) -> None:
+        self._bad = bad
+
+    def fingerprint(self) -> str:
+        return "test"
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> Any:
+        if case.case_id == "bad":
+            return await self._bad(ctx)
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output="fine")
+
+
+class SyncModel(Model):
+    """The same, as a plain function in a thread."""
+
+    def generate(self, case: Case, ctx: GenerateContext) -> Any:  # type: ignore[override]  # sync on purpose
+        if case.case_id == "bad":
+            time.sleep(2)
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output="fine")
+
+
+async def raises(ctx: GenerateContext) -> None:
+    raise ZeroDivisionError("no luck")
+
+
+async def hangs(ctx: GenerateContext) -> None:
+    await trio.sleep_forever()
+
+
+async def returns_text(ctx: GenerateContext) -> str:
+    return "text"
+
+
+async def returns_far_too_much(ctx: GenerateContext) -> GenerationResult:
+    return GenerationResult(candidate_id=ctx.candidate_id, final_output="x" * 50_000_000)
+
+
+async def returns_nan(ctx: GenerateContext) -> GenerationResult:
+    return GenerationResult(candidate_id=ctx.candidate_id, final_output={"p": float("nan")})
+
+
+BAD: Mapping[str, tuple[Any, list[str]]] = {
+    "raises": (Model(raises), ["no luck"]),
+    "hangs": (Model(hangs), ["no answer within 0.2 s"]),
+    "hangs in a thread": (SyncModel(None), ["no answer within 0.2 s"]),
+    "returns the wrong type": (Model(returns_text), ["test/model.generate()", "returned str", "GenerationResult"]),
+    "returns 50 MB": (Model(returns_far_too_much), ["test/model.generate()", "50,000,000 bytes", "'bad'"]),
+    "returns NaN": (Model(returns_nan), ["final_output.p: nan is not JSON"]),
+}
+
+
+@pytest.mark.parametrize("how", BAD)
+def test_a_bad_generator_fails_its_own_case_only(how: str) -> None:
+    model, words = BAD[how]
+    runtime = RuntimeConfig(generation_timeout=0.2, generation_retry_attempts=1)
+    result = evaluate(model=model, data=ROWS, metric=ScriptedMetric(), runtime=runtime)
+    assert result.status is RunStatus.PARTIAL_FAILURE
+    good, bad, also = result.cases
+    assert good.scores
+    assert also.scores
+    (failure,) = bad.generation_failures
+    assert bad.case_id == "bad"
+    assert failure.component_id == "test/model"
+    for word in words:
+        assert word in failure.error_message
+    assert result.benchmark.error_counts["scripted/metric"] == {"generation_failure": 1}
+
+
+class UnreliableStore(InMemoryRunStore):
+    """Raises in one write out of ten; sometimes after it wrote."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self._every = every
+        self._dice = random.Random(7)
+        self.raised = 0
+
+    def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        fails = self._dice.randrange(self._every) == 0
+        wrote = self._dice.random() < 0.5
+        if fails:
+            self.raised += 1
+        if not fails or wrote:
+            super().append(run_id, events, blobs)
+        if fails:
+            raise OSError("the disk hiccups")
+
+
+def test_a_store_that_raises_now_and_then_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("themis.effects.journal.LARGEST_BATCH", 3)
+    store = UnreliableStore(every=10)
+    experiment = PIPELINE.experiment(runtime=QUICK)
+    result = experiment.run(store=store)
+    assert store.raised > 2
+    assert result.digest == PIPELINE.experiment().run().digest
+    sequences = [event.sequence for event in store.events(result.run_id)]
+    assert sequences == list(range(1, len(sequences) + 1))
+
+
+def test_a_store_that_fails_for_good_ends_the_run_with_one_clear_error() -> None:
+    store = UnreliableStore(every=1)
+    store._dice = random.Random(0)
+    store._dice.random = lambda: 1.0  # type: ignore[method-assign]  # never writes
+    with pytest.raises(StoreError, match=r"after 5 attempts: the disk hiccups.*run again to resume"):
+        PIPELINE.experiment(runtime=QUICK).run(store=store)
+
+
+class SmallStore(SqliteRunStore):
+    """A store on a disk with room for `pages` pages of 4 KB."""
+
+    pages = 0
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = super()._connect()
+        if self.pages:
+            connection.execute(f"pragma max_page_count={self.pages}")
+        return connection
+
+
+def test_a_full_disk_ends_the_run_cleanly_and_resuming_works(tmp_path: Path) -> None:
+    path = tmp_path / "s.sqlite3"
+    SqliteRunStore(path).initialize()
+    store = SmallStore(path)
+    store.pages = 40
+    pipeline = Pipeline(
+        cases=600, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    with pytest.raises(StoreError, match=r"s\.sqlite3.*full.*free the disk.*run again to resume"):
+        pipeline.experiment(runtime=QUICK).run(store=store)
+    store.close()
+    with SqliteRunStore(path) as roomy:
+        experiment = pipeline.experiment()
+        result = experiment.run(store=roomy)
+        assert result.digest == pipeline.experiment().run().digest
+
+
+def test_two_writers_of_one_run_are_refused_by_name(tmp_path: Path) -> None:
+    experiment = PIPELINE.experiment()
+    run_id = experiment.compile().run_id
+    with SqliteRunStore(tmp_path / "s.sqlite3") as store, SqliteRunStore(tmp_path / "s.sqlite3") as other:
+        other.acquire(run_id)
+        with pytest.raises(StoreError, match=r"being written by process \d+"):
+            experiment.run(store=store)
+        other.release(run_id)
+        assert experiment.run(store=store).status is RunStatus.COMPLETED

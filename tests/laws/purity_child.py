@@ -1,0 +1,104 @@
+"""Recomputes and reports a whole run under an audit hook that allows nothing that is not pure computation."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import Any
+
+from themis import InMemoryRunStore
+from themis.effects.reading import read_cases, read_events
+from themis.pure.chain import broken_links
+from themis.pure.plan import make_plan, metric_slots
+from themis.pure.projections import Threshold, benchmark_result, case_result, result_digest, timeline, trace_view
+from themis.pure.replay import differences, recompute
+from themis.pure.report.markdown import run_markdown
+from themis.pure.report.summary import HEADER, plain_table, summary_rows
+from themis.pure.state import fold
+from themis.testing.pipelines import Pipeline
+
+FORBIDDEN = (
+    "open",
+    "os.",
+    "socket.",
+    "subprocess.",
+    "sqlite3.",
+    "shutil.",
+    "tempfile.",
+    "ctypes.",
+    "urllib.",
+    "import",
+)
+watching = False
+seen: Counter[str] = Counter()
+
+
+def watch(event: str, arguments: Any) -> None:
+    if watching and event.startswith(FORBIDDEN):
+        seen[f"{event} {str(arguments)[:80]}"] += 1
+        raise RuntimeError(f"{event} {str(arguments)[:200]}")
+
+
+def no_clock(*_: object) -> float:
+    if watching:
+        raise RuntimeError("the clock was read")
+    return 0.0
+
+
+def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
+    snapshot, roster = store.load_snapshot(run_id), experiment.roster()
+    plan, slots = make_plan(snapshot), metric_slots(snapshot)
+    assert not list(broken_links(store.events(run_id), store.head(run_id)))
+    cases = list(read_cases(store, snapshot))
+    counts: Counter[str] = Counter()
+    for item, state in cases:
+        checks = recompute(plan, snapshot.identity, roster, item, state)
+        assert not list(differences(item.case_key, checks, lambda stage: counts.update([stage])))
+    assert {"reduce", "parse", "score", "judge"} <= set(counts), counts
+    states = [state for _, state in cases]
+    benchmark = benchmark_result(run_id, slots, ["made"], states, Threshold())
+    rows = summary_rows(benchmark, benchmark.score_rows)
+    events = list(read_events(store, run_id))
+    assert len(timeline(run_id, events).entries) == len(events)
+    assert trace_view(run_id, states).generation_traces
+    assert fold(run_id, events).case_states
+    assert run_markdown(snapshot, "completed", rows, benchmark, [])
+    assert plain_table(HEADER, [row.cells() for row in rows])
+    return result_digest(case_result(slots, state) for state in states)
+
+
+def main() -> None:
+    global watching
+    pipeline = Pipeline(
+        cases=40,
+        samples=2,
+        generator=("right", "wrong", "raise", "right"),
+        reducer=("right",),
+        parser=("right", "right", "null"),
+        metrics=(("right",), ("right", "error", "nan")),
+        judge=("right", "wrong", "unusable", "right"),
+        repeats=2,
+    )
+    # The reducer of a pipeline is async, and what is awaited is not replayed purely: this one has none to await.
+    experiment = pipeline.experiment()
+    experiment = experiment.evolve(generation=experiment.generation.evolve(reducer="builtin/majority_vote"))
+    store = InMemoryRunStore()
+    result = experiment.run(store=store)
+    once = everything(experiment, store, result.run_id)  # what is imported late is imported now
+    for name in ("time", "monotonic", "perf_counter", "process_time", "sleep", "time_ns"):
+        setattr(time, name, no_clock)
+    sys.addaudithook(watch)
+    watching = True
+    again = everything(experiment, store, result.run_id)
+    watching = False
+    assert once == again == result.digest
+    assert not seen
+    if "--provoke" in sys.argv:
+        watching = True
+        open("/dev/null").close()
+    sys.stdout.write("pure\n")
+
+
+if __name__ == "__main__":
+    main()
