@@ -58,3 +58,9 @@ def test_code_blocks_run_and_print_what_they_show(page: Path, tmp_path: Path, mo
 def test_links_lead_somewhere(page: Path) -> None:
     for link in LINK.finditer(page.read_text(encoding="utf-8")):
         assert (page.parent / link["target"]).exists(), link["target"]
+
+
+def test_the_picture_of_the_pipeline_is_the_stage_table() -> None:
+    from themis.pure.pipeline import stage_table
+
+    assert stage_table() in (ROOT / "docs" / "how-to" / "embed-the-core.md").read_text(encoding="utf-8")

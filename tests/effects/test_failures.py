@@ -45,7 +45,7 @@ class Model:
 class SyncModel(Model):
     """The same, as a plain function in a thread."""
 
-    def generate(self, case: Case, ctx: GenerateContext) -> Any:  # type: ignore[override]  # sync on purpose
+    def generate(self, case: Case, ctx: GenerateContext) -> Any:
         if case.case_id == "bad":
             time.sleep(2)
         return GenerationResult(candidate_id=ctx.candidate_id, final_output="fine")
