@@ -19,6 +19,7 @@ DONE, GATE_FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 app = App(
     name="themis",
     version=__version__,
+    suppress_keyboard_interrupt=False,  # what was interrupted can be resumed, and `run` says so
     help="Evaluate language models, reproducibly.",
     help_epilogue="Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or with errors, "
     "130 interrupted.",

@@ -26,6 +26,8 @@ def evaluate_file(
     store: Path = Path("runs/themis.sqlite3"),
     concurrency: Annotated[int, Parameter(name=["--concurrency", "--max-connections"])] = 32,
     seed: int | None = None,
+    temperature: float | None = None,
+    max_tokens: int | None = None,
     input_field: str | None = None,
     expected_field: str | None = None,
     id_field: str | None = None,
@@ -57,6 +59,10 @@ def evaluate_file(
         Cases under way at once.
     seed
         The seed of the first candidate; the others count on from it.
+    temperature
+        The model's sampling temperature.
+    max_tokens
+        The longest answer, in tokens.
     input_field
         The field with the question, if it is not `input`.
     expected_field
@@ -67,6 +73,7 @@ def evaluate_file(
         Print the result as JSON.
     """
     from themis.api.cli.live import shown
+    from themis.api.components import resolve_component
     from themis.api.evaluating import make_experiment
     from themis.api.running import run_snapshot
     from themis.effects.engine import Progress
@@ -74,9 +81,10 @@ def evaluate_file(
     from themis.effects.sources.files import CaseFields, file_dataset
     from themis.pure.records.config import RuntimeConfig, StorageConfig
 
+    sampling = {"temperature": temperature, "max_tokens": max_tokens}
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
     experiment = make_experiment(
-        model=model,
+        model=resolve_component(model, **{name: value for name, value in sampling.items() if value is not None}),
         data=file_dataset(data, fields=fields, limit=limit),
         metric=metric,
         parser=parser,
