@@ -31,7 +31,9 @@ def test_score_rows_and_run_summary_agree_with_the_projections(
     ).fetchall()
     summary: Mapping[str, tuple[object, ...]] = {
         row[0]: row[1:]
-        for row in database.execute("select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary")
+        for row in database.execute(
+            "select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary"
+        )
     }
     database.close()
     assert sorted(map(repr, rows)) == sorted(map(repr, expected))

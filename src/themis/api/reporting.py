@@ -11,7 +11,7 @@ from themis.api.results import RunResult
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.report.markdown import run_markdown
-from themis.pure.report.summary import HEADER, SummaryRow, plain_table, summary_rows
+from themis.pure.report.summary import SummaryRow, summary_rows, terminal_summary
 
 FAILED_SHOWN = 20
 
@@ -23,7 +23,7 @@ def result_rows(result: RunResult) -> list[SummaryRow]:
 
 def result_table(result: RunResult) -> str:
     """Return a run's result table for a terminal."""
-    return plain_table(HEADER, (row.cells() for row in result_rows(result)))
+    return terminal_summary(result_rows(result))
 
 
 def result_data(result: RunResult) -> dict[str, Any]:

@@ -16,6 +16,9 @@ _TABLES: Final = (
     ("reducer", "themis.pure.components.basic", "REDUCERS"),
     ("parser", "themis.pure.components.parsers", "PARSERS"),
     ("metric", "themis.pure.components.metrics", "METRICS"),
+    ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
+    ("selector", "themis.pure.components.judges", "SELECTORS"),
+    ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )
 
 

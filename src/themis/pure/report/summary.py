@@ -9,7 +9,8 @@ import attrs
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.stats import Estimate, StatsEngine
 
-HEADER = ("metric", "value ± stderr", "95% interval", "n", "planned", "scored", "unparsed", "errored")
+HEADER = ("metric", "value ± stderr", "n", "planned", "scored", "unparsed", "errored", "95% interval")
+NARROW = ("metric", "value ± stderr", "n", "planned", "unparsed", "errored")
 UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
 
 
@@ -29,12 +30,12 @@ class SummaryRow:
         return (
             self.metric_id,
             _value(self.estimate),
-            _interval(self.estimate),
             str(self.scored),
             str(self.planned),
             str(self.scored),
             str(self.unparsed),
             str(self.errored),
+            interval_text(self.estimate),
         )
 
 
@@ -59,6 +60,15 @@ def summary_rows(benchmark: BenchmarkResult, score_rows: Iterable[BenchmarkScore
     return rows
 
 
+def terminal_summary(rows: Sequence[SummaryRow]) -> str:
+    """Return the result table for a terminal of 80 columns; `n` is the number of scored cases."""
+    places = [HEADER.index(name) for name in NARROW]
+    table = plain_table(NARROW, ([row.cells()[place] for place in places] for row in rows))
+    intervals = [f"{row.metric_id}: 95% interval {interval_text(row.estimate)}" for row in rows]
+    warnings = [f"{row.metric_id}: {text}" for row in rows for text in row.estimate.warnings]
+    return "\n".join([table, "", "n counts scored cases; means are over them only.", *intervals, *warnings])
+
+
 def _value(estimate: Estimate) -> str:
     if estimate.mean is None:
         return "-"
@@ -66,7 +76,8 @@ def _value(estimate: Estimate) -> str:
     return f"{estimate.mean:.4f} ± {error}"
 
 
-def _interval(estimate: Estimate) -> str:
+def interval_text(estimate: Estimate) -> str:
+    """Return an estimate's interval with its method, or a dash."""
     interval = estimate.interval
     if interval.low is None or interval.high is None:
         return "-"

@@ -1,0 +1,305 @@
+"""The builtin judged metrics, selectors, and the demo judge."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from themis.pure.components.judging.workflows import (
+    PairwiseWorkflow,
+    PointsWorkflow,
+    ScaleWorkflow,
+    VoteWorkflow,
+    candidate_count,
+    option,
+    pair_questions,
+    plan_judge_calls,
+    win_shares,
+)
+from themis.pure.errors import WorkflowBuildError
+from themis.pure.records.contexts import EvalScoreContext
+from themis.pure.records.generation import GenerationResult
+from themis.pure.records.judging import EvaluationExecution, JudgeResponse, RenderedJudgePrompt, Subject
+
+RUBRIC = "The answer is correct, complete, and to the point."
+_TASK = "You are a careful and impartial judge. Judge the answer to the question."
+
+
+def _scale(ctx: EvalScoreContext, own: tuple[float, float]) -> tuple[float, float]:
+    low, high = option(ctx, "scale", own)
+    if not low < high:
+        raise WorkflowBuildError(
+            f"workflow_overrides.scale: the low end must be below the high one, found {low}, {high}"
+        )
+    return float(low), float(high)
+
+
+def _scale_workflow(
+    metric_id: str, ctx: EvalScoreContext, rubric: str, scale: tuple[float, float], method: str, judges: int | None
+) -> ScaleWorkflow:
+    dimensions = option(ctx, "dimensions", None) or {"overall": option(ctx, "rubric", rubric)}
+    low, high = _scale(ctx, scale)
+    return ScaleWorkflow(
+        metric_id=metric_id,
+        calls=tuple(plan_judge_calls(ctx, [(name, (0,)) for name in dimensions], judges)),
+        task=_TASK,
+        ask=f"Explain briefly, then end with one line: `Score: N`, N a number from {low:g} (worst) to {high:g} (best).",
+        low=low,
+        high=high,
+        dimensions=dimensions,
+        method=method,
+    )
+
+
+@attrs.frozen
+class LlmRubric:
+    """A judge scores the answer against a rubric; the mean over dimensions and repeats, 0 to 1.
+
+    Options, here or in `workflow_overrides`: `rubric` (text), `dimensions` (`{name: rubric}`, instead of one), `scale`
+    (low and high end). The first judge of the run is asked.
+    """
+
+    rubric: str = RUBRIC
+    scale: tuple[float, float] = (1.0, 5.0)
+    component_id: str = "builtin/llm_rubric"
+    version: str = "1"
+    metric_family: ClassVar[str] = "llm"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
+        """Return the workflow."""
+        return _scale_workflow(self.component_id, ctx, self.rubric, self.scale, "mean", 1)
+
+
+@attrs.frozen
+class PanelOfJudges:
+    """All judges of the run score the answer against a rubric; their mean or median, with their agreement."""
+
+    rubric: str = RUBRIC
+    scale: tuple[float, float] = (1.0, 5.0)
+    method: str = "mean"
+    component_id: str = "builtin/panel_of_judges"
+    version: str = "1"
+    metric_family: ClassVar[str] = "llm"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
+        """Return the workflow."""
+        return _scale_workflow(
+            self.component_id, ctx, self.rubric, self.scale, option(ctx, "method", self.method), None
+        )
+
+
+@attrs.frozen
+class TraceRubric:
+    """A judge scores an agent's steps, or a conversation, against a rubric."""
+
+    rubric: str = "The steps are sound, none is superfluous, and they lead to the result."
+    scale: tuple[float, float] = (1.0, 5.0)
+    component_id: str = "builtin/trace_rubric"
+    version: str = "1"
+    metric_family: ClassVar[str] = "trace"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
+        """Return the workflow."""
+        return _scale_workflow(self.component_id, ctx, self.rubric, self.scale, "mean", 1)
+
+
+@attrs.frozen
+class MajorityVoteJudge:
+    """All judges vote correct or incorrect; the majority decides, and a tie counts one half."""
+
+    component_id: str = "builtin/majority_vote_judge"
+    version: str = "1"
+    metric_family: ClassVar[str] = "llm"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> VoteWorkflow:
+        """Return the workflow."""
+        return VoteWorkflow(
+            metric_id=self.component_id,
+            calls=tuple(plan_judge_calls(ctx, [("verdict", (0,))])),
+            task=f"{_TASK} {option(ctx, 'rubric', RUBRIC)}",
+            ask="Explain briefly, then end with one line: `Verdict: correct` or `Verdict: incorrect`.",
+            labels={"correct": 1.0, "incorrect": 0.0},
+        )
+
+
+@attrs.frozen
+class ReferenceGrader:
+    """A judge grades the answer against the reference: correct, incorrect, or not attempted (SimpleQA's three grades).
+
+    Source: Wei et al. 2024, arXiv 2411.04368. Correct is 1, the others are 0; the grade is in the details.
+    """
+
+    component_id: str = "builtin/reference_grader"
+    version: str = "1"
+    metric_family: ClassVar[str] = "llm"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> VoteWorkflow:
+        """Return the workflow; a case without a reference can't be graded."""
+        if ctx.case.expected_output is None:
+            raise WorkflowBuildError(f"case {ctx.case.case_id!r} has no expected_output to grade against")
+        return VoteWorkflow(
+            metric_id=self.component_id,
+            calls=tuple(plan_judge_calls(ctx, [("grade", (0,))])),
+            task=f"{_TASK} Compare it with the reference answer; wording does not matter, facts do.",
+            ask="End with one line: `Grade: correct`, `Grade: incorrect` or `Grade: not attempted`.",
+            labels={"correct": 1.0, "incorrect": 0.0, "not attempted": 0.0},
+        )
+
+
+@attrs.frozen
+class RubricPoints:
+    """A judge decides each item of the case's point-weighted rubric; earned over possible points, clipped to 0 to 1.
+
+    The case's expected output is a list of `{"criterion": text, "points": number}`, or has one under `rubrics`.
+    """
+
+    component_id: str = "builtin/rubric_points"
+    version: str = "1"
+    metric_family: ClassVar[str] = "llm"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PointsWorkflow:
+        """Return the workflow: one call an item."""
+        items = rubric_items(ctx.case.expected_output)
+        return PointsWorkflow(
+            metric_id=self.component_id,
+            calls=tuple(plan_judge_calls(ctx, [(str(number), (0,)) for number in range(len(items))], 1)),
+            task="You are a careful and impartial judge. Decide whether the answer meets the criterion.",
+            ask="Explain briefly, then end with one line: `Verdict: met` or `Verdict: not met`.",
+            items=items,
+        )
+
+
+def rubric_items(value: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return a case's rubric items.
+
+    Raises:
+        WorkflowBuildError: there are none, an item lacks a criterion or points, or no item has positive points.
+    """
+    items = value.get("rubrics") if isinstance(value, Mapping) else value
+    if not isinstance(items, Sequence) or isinstance(items, str) or not items:
+        raise WorkflowBuildError("expected_output holds no rubric: a list of {criterion, points} is needed")
+    for number, item in enumerate(items):
+        points = item.get("points") if isinstance(item, Mapping) else None
+        if (
+            not isinstance(points, int | float)
+            or isinstance(points, bool)
+            or not isinstance(item.get("criterion"), str)
+        ):
+            raise WorkflowBuildError(f"rubrics[{number}]: {{criterion: text, points: number}} expected, found {item!r}")
+    if not any(item["points"] > 0 for item in items):
+        raise WorkflowBuildError("no item of the rubric has positive points, so that there is nothing to earn")
+    return tuple(items)
+
+
+def _pairwise(metric_id: str, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
+    count = candidate_count(subject)
+    return PairwiseWorkflow(
+        metric_id=metric_id,
+        calls=tuple(plan_judge_calls(ctx, pair_questions(count))),
+        task=f"You are a careful and impartial judge. Which answer is better? {option(ctx, 'rubric', RUBRIC)} "
+        "Their order means nothing.",
+        ask="Explain briefly, then end with one line: `Verdict: A`, `Verdict: B` or `Verdict: tie`.",
+        candidates=count,
+    )
+
+
+@attrs.frozen
+class PairwiseJudge:
+    """Judges compare every pair of a case's candidates in both orders; the value is the first candidate's win share.
+
+    A tie is half a win. How often the answer shown first won is in the details: 0.5 means no position bias.
+    """
+
+    component_id: str = "builtin/pairwise_judge"
+    version: str = "1"
+    metric_family: ClassVar[str] = "selection"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
+        """Return the workflow."""
+        return _pairwise(self.component_id, subject, ctx)
+
+
+@attrs.frozen
+class BestOfN:
+    """Selects by judged comparison: candidates in the order of their win shares, of equal ones the earlier first."""
+
+    component_id: str = "builtin/best_of_n"
+    version: str = "1"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
+        """Return the workflow."""
+        return _pairwise(self.component_id, subject, ctx)
+
+    def choose(
+        self, candidates: Sequence[GenerationResult], execution: EvaluationExecution
+    ) -> Sequence[GenerationResult]:
+        """Return the candidates, best first.
+
+        Raises:
+            ValueError: a comparison failed, so that the best can't be told.
+        """
+        if execution.status != "completed":
+            raise ValueError(
+                f"{len(execution.failures)} comparison(s) failed; first: {execution.failures[0].error_message}"
+            )
+        shares = win_shares(len(candidates), execution.parsed_judgments)
+        order = sorted(range(len(candidates)), key=lambda index: (-shares[index], index))
+        return [candidates[index] for index in order]
+
+
+@attrs.frozen
+class DemoJudge:
+    """A judge without a model: it compares the words of answer and reference, and answers in the form asked for.
+
+    For demos and tests. It is deterministic, and it can be wrong like any judge.
+    """
+
+    component_id: str = "builtin/demo_judge"
+    version: str = "1"
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        """Return a verdict in the form that the prompt asks for."""
+        text = str(prompt.content)
+        parts = dict(_PART.findall(text))
+        return JudgeResponse(judge_model_id=self.component_id, raw_response=_verdict(text, parts), effective_seed=seed)
+
+
+_PART = re.compile(
+    r"^([a-zA-Z ]+):\n===== (?:[0-9a-f]{24}) =====\n(.*?)\n===== [0-9a-f]{24} =====$", re.DOTALL | re.MULTILINE
+)
+
+
+def _verdict(text: str, parts: Mapping[str, str]) -> str:
+    reference = parts.get("reference answer", parts.get("question", ""))
+    if "answer A" in parts:
+        first, second = _overlap(parts["answer A"], reference), _overlap(parts.get("answer B", ""), reference)
+        return f"Verdict: {'tie' if first == second else 'A' if first > second else 'B'}"
+    likeness = _overlap(next((parts[name] for name in ("answer", "conversation") if name in parts), ""), reference)
+    if "`Score: N`" in text:
+        low, high = (float(end) for end in re.findall(r"from (-?[\d.]+) \(worst\) to (-?[\d.]+)", text)[-1])
+        return f"Score: {low + likeness * (high - low):g}"
+    if "`Verdict: met`" in text:
+        return f"Verdict: {'met' if likeness >= 0.5 else 'not met'}"
+    word = "Grade" if "`Grade: correct`" in text else "Verdict"
+    return f"{word}: {'correct' if likeness >= 0.5 else 'incorrect'}"
+
+
+def _overlap(answer: str, reference: str) -> float:
+    words, wanted = set(re.findall(r"\w+", answer.lower())), set(re.findall(r"\w+", reference.lower()))
+    return len(words & wanted) / len(wanted) if wanted else 0.0
+
+
+JUDGE_METRICS = {
+    "builtin/llm_rubric": LlmRubric,
+    "builtin/majority_vote_judge": MajorityVoteJudge,
+    "builtin/pairwise_judge": PairwiseJudge,
+    "builtin/panel_of_judges": PanelOfJudges,
+    "builtin/reference_grader": ReferenceGrader,
+    "builtin/rubric_points": RubricPoints,
+    "builtin/trace_rubric": TraceRubric,
+}
+SELECTORS = {"builtin/best_of_n": BestOfN}
+JUDGE_MODELS = {"builtin/demo_judge": DemoJudge}
