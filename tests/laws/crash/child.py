@@ -1,4 +1,4 @@
-"""A run that kills itself: `python child.py STORE LOGS ATTEMPT KILL`; KILL is `after:SECONDS`, `commit:N` or `never`.
+"""A run that kills itself: `python child.py STORE LOGS ATTEMPT KILL`; KILL is `call:N:SECONDS`, `commit:N` or `never`.
 
 It logs every call that it makes, and every generation that was acknowledged as durable, a line each.
 """
@@ -61,15 +61,22 @@ class Answer:
     component_id = "crash/generator"
     version = "1"
 
-    def __init__(self, log: Log, attempt: str) -> None:
+    def __init__(self, log: Log, attempt: str, die_at: int, die_later: float) -> None:
         self._log = log
         self._attempt = attempt
+        self._calls_left = die_at
+        self._die_later = die_later
 
     def fingerprint(self) -> str:
         return "the same in every attempt"
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         self._log.line(self._attempt, ctx.candidate_id)
+        self._calls_left -= 1
+        if self._calls_left == 0:
+            timer = threading.Timer(self._die_later, die)
+            timer.daemon = True
+            timer.start()
         await trio.sleep(0.002 * (1 + (ctx.seed or 0) % 3))
         return GenerationResult(candidate_id=ctx.candidate_id, final_output=f"{case.case_id}: {ctx.seed}")
 
@@ -92,13 +99,16 @@ class CrashingStore(SqliteRunStore):
 
 
 def main(store_path: str, logs: str, attempt: str, kill: str) -> None:
+    how, *numbers = kill.split(":")
+    die_at, die_later = (int(numbers[0]), float(numbers[1])) if how == "call" else (-1, 0.0)
+
     @metric(component_id="crash/metric")
     def score(parsed: ParsedOutput) -> float:
         return len(str(parsed.value)) / 100
 
     experiment = Experiment(
         generation=GenerationConfig(
-            generator=Answer(Log(Path(logs) / "calls"), attempt),
+            generator=Answer(Log(Path(logs) / "calls"), attempt, die_at, die_later),
             candidate_policy={"num_samples": 2},
             reducer="builtin/majority_vote",
         ),
@@ -108,13 +118,7 @@ def main(store_path: str, logs: str, attempt: str, kill: str) -> None:
     )
     store = CrashingStore(store_path)
     store.initialize()
-    how, _, when = kill.partition(":")
-    if how == "commit":
-        store.commits_left = int(when)
-    if how == "after":
-        timer = threading.Timer(float(when), die)
-        timer.daemon = True
-        timer.start()
+    store.commits_left = int(numbers[0]) if how == "commit" else -1
     result = experiment.run(store=store, subscribers=[Acknowledgements(Log(Path(logs) / "acknowledged"), attempt)])
     sys.stdout.write(f"{result.status} {result.digest} {result.progress.total_cases}\n")
 

@@ -255,7 +255,8 @@ class SqliteRunStore:
             )
             if moved.rowcount != 1:
                 raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
-            db.execute(_INSERT, ((number << _RUN_SHIFT) + events[0].sequence, number, *batch))
+            first = (number << _RUN_SHIFT) + events[0].sequence
+            db.execute(_INSERT, {"first": first, "run_no": number, **batch})
             if blobs:
                 db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
 
@@ -343,13 +344,13 @@ _EVENT: Final = "select id, case_no, event_type, cache_key, payload, digest from
 # on beside the event loop. A statement a row would wait for the lock each time, for 5 ms where the loop is busy.
 _INSERT: Final = """
     insert into event
-    select ?1 + key, ?2, value ->> 0, value ->> 1, iif(value ->> 2, substr(?3, value ->> 2, 32), null),
-        cast(substr(?4, value ->> 3, value ->> 4) as text), substr(?5, key * 32 + 1, 32)
-    from json_each(?6)
+    select :first + key, :run_no, value ->> 0, value ->> 1, iif(value ->> 2, substr(:keys, value ->> 2, 32), null),
+        cast(substr(:texts, value ->> 3, value ->> 4) as text), substr(:digests, key * 32 + 1, 32)
+    from json_each(:places)
 """
 
 
-def _packed(events: Sequence[StoredEvent]) -> tuple[bytes, bytes, bytes, str]:
+def _packed(events: Sequence[StoredEvent]) -> dict[str, bytes | str | int]:
     """Return a batch as four values: keys, texts and digests end to end, and where each event's parts stand in them."""
     keys, texts, places = bytearray(), bytearray(), []
     for event in events:
@@ -359,7 +360,7 @@ def _packed(events: Sequence[StoredEvent]) -> tuple[bytes, bytes, bytes, str]:
             keys += bytes.fromhex(key)
         texts += text
     digests = bytes.fromhex("".join(event.digest for event in events))
-    return bytes(keys), bytes(texts), digests, encode(places).decode()
+    return {"keys": bytes(keys), "texts": bytes(texts), "digests": digests, "places": encode(places).decode()}
 
 
 def _stored(row: Any, base: int) -> StoredEvent:
