@@ -1,0 +1,145 @@
+"""Subscribers are told everything and can change nothing; spans nest rightly, whatever runs side by side."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+import trio
+
+from themis import InMemoryRunStore, RuntimeConfig
+from themis.core import RunEvent, StoredEvent
+from themis.effects.hooks import HookWarning
+from themis.pure.errors import StoreError
+from themis.testing.pipelines import Pipeline
+
+PIPELINE = Pipeline(
+    cases=4,
+    samples=2,
+    generator=("right",),
+    reducer=("right",),
+    parser=("right",),
+    metrics=(("right",),),
+    judge=("right",),
+)
+HOOKS = [
+    f"{when}_{stage}" for stage in ("generate", "reduce", "parse", "score", "judge") for when in ("before", "after")
+]
+
+
+class Everything:
+    """Implements every hook by counting."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in HOOKS and name != "on_event":
+            raise AttributeError(name)
+        return lambda *args: self.counts.update([name])
+
+
+def test_every_hook_is_called_for_every_step() -> None:
+    told = Everything()
+    store = InMemoryRunStore()
+    result = PIPELINE.experiment().run(store=store, subscribers=[told])
+    assert told.counts.pop("on_event") == store.head(result.run_id).count
+    assert told.counts == {hook: 8 if hook.endswith("generate") else 4 for hook in HOOKS}
+
+
+class OnlyParse:
+    """Implements a subset, async."""
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+
+    async def after_parse(self, parsed: Any, ctx: Any) -> None:
+        await trio.lowlevel.checkpoint()
+        self.values.append(parsed.value)
+
+
+def test_a_subset_of_hooks_may_be_async() -> None:
+    told = OnlyParse()
+    PIPELINE.experiment().run(subscribers=[told])
+    assert sorted(told.values) == [f"answer {i}" for i in range(4)]
+
+
+class Raising:
+    """Raises from every hook it has."""
+
+    def before_generate(self, *_: object) -> None:
+        raise RuntimeError("not today")
+
+    async def on_event(self, event: RunEvent) -> None:
+        raise RuntimeError("nor tomorrow")
+
+
+def test_what_a_subscriber_raises_is_reported_and_changes_nothing() -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = PIPELINE.experiment().run(subscribers=[Raising()])
+    assert all(warning.category is HookWarning for warning in caught)
+    told = {str(warning.message) for warning in caught}
+    assert told == {
+        "Raising.before_generate raised RuntimeError: not today; the run goes on",
+        "Raising.on_event raised RuntimeError: nor tomorrow; the run goes on",
+    }
+    plain = PIPELINE.experiment().run()
+    assert (result.digest, result.run_id) == (plain.digest, plain.run_id)
+
+
+class FailingStore(InMemoryRunStore):
+    """Never writes."""
+
+    def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        raise OSError("full")
+
+
+def test_no_event_is_told_before_it_is_durable() -> None:
+    told = Everything()
+    experiment = PIPELINE.experiment(runtime=RuntimeConfig(store_retry_attempts=1))
+    with pytest.raises(StoreError):
+        experiment.run(store=FailingStore(), subscribers=[told])
+    assert "on_event" not in told.counts
+    assert told.counts["before_generate"] > 0
+
+
+def test_spans_nest_under_the_run_and_close_with_their_status() -> None:
+    pytest.importorskip("opentelemetry.sdk", reason="the extra `otel` is not installed")
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    from themis.effects.tracing_otel import OpenTelemetryProvider
+
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    pipeline = Pipeline(
+        cases=5,
+        samples=2,
+        generator=("right", "raise"),
+        reducer=("right",),
+        parser=None,
+        metrics=(("right",),),
+        judge=("right",),
+    )
+    result = pipeline.experiment([3, 0, 5]).run(tracing_provider=OpenTelemetryProvider(provider))
+    spans = exporter.get_finished_spans()
+    (run,) = [span for span in spans if span.name == "run"]
+    names = Counter(span.name for span in spans)
+    generated = sum(len(case.generated_candidates) for case in result.cases)
+    assert names["generation"] == 10
+    assert names["run"] == 1
+    assert names["score"] == names["judge"] == names["reduction"]
+    for span in spans:
+        if span is not run:
+            assert span.parent is not None
+            assert span.parent.span_id == run.context.span_id
+            assert set(span.attributes or {}) <= {"themis.run_id", "themis.case_key", "themis.metric_id"}
+    errors = [span for span in spans if span.status.status_code.name == "ERROR"]
+    assert len(errors) == 10 - generated
+    provider.shutdown()
