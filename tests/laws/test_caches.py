@@ -8,6 +8,7 @@ import pytest
 
 from themis import InMemoryRunStore, PromptSpec, RunResult
 from themis.api.experiment import Experiment
+from themis.pure.errors import ThemisError
 from themis.testing.pipelines import Pipeline, ScriptedMetric, dataset
 
 CASES = 12
@@ -94,3 +95,28 @@ def test_rerun_reuses_nothing(store: InMemoryRunStore) -> None:
     experiment = PIPELINE.experiment()
     experiment.run(store=store, runtime=experiment.runtime.evolve(existing_run_policy="rerun"))
     assert asked(experiment) == CASES
+
+
+def test_another_rubric_makes_no_generation_and_asks_the_judges_again(store: InMemoryRunStore) -> None:
+    rubric = {"metrics": "builtin/majority_vote_judge"}
+    first, _ = rerun(store, evaluation=rubric)
+    again, _ = rerun(store, evaluation=rubric)
+    other, _ = rerun(store, evaluation={**rubric, "workflow_overrides": {"rubric": "Be strict."}})
+    assert [asked(experiment) for experiment in (first, again, other)] == [0, 0, 0]
+    assert [judged(experiment) for experiment in (first, again, other)] == [CASES, 0, CASES]
+
+
+def test_a_replay_lists_what_it_misses_before_anything_runs() -> None:
+    experiment = PIPELINE.experiment()
+    with pytest.raises(ThemisError, match=r"12 are not stored(.|\n)*case 4:made:0, candidate 0(.|\n)*and 2 more"):
+        experiment.replay(stage="score", store=InMemoryRunStore())
+    assert asked(experiment) == judged(experiment) == 0
+
+
+def test_a_replay_with_another_metric_needs_no_call(store: InMemoryRunStore) -> None:
+    experiment = PIPELINE.experiment()
+    evaluation = experiment.evaluation.evolve(metrics=ScriptedMetric(component_id="scripted/other"))
+    result = experiment.evolve(evaluation=evaluation).replay(stage="score", store=store)
+    assert asked(experiment) == 0
+    assert result.benchmark.metric_ids == ("scripted/other",)
+    assert result.benchmark.error_counts["scripted/other"] == {}

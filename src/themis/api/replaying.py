@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from themis.api.components import resolve_component
 from themis.api.results import RunResult
@@ -13,7 +13,7 @@ from themis.effects.engine import NotStoredError, Progress, Replay
 from themis.effects.reading import read_cases
 from themis.effects.sources.source_code import source_of
 from themis.pure.chain import broken_links
-from themis.pure.errors import ThemisError, listed
+from themis.pure.errors import ThemisError
 from themis.pure.fingerprints import component_ref
 from themis.pure.identity import candidate_key, generation_key
 from themis.pure.plan import case_items, make_plan, metric_slots, request_bytes, seed_of
@@ -23,6 +23,9 @@ from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.replay import Difference, ReplayStage, Verification, check_replay, differences, recompute
 from themis.pure.roster import Roster
 from themis.pure.stages.generate import generate_context
+
+SHOWN: Final = 10
+"""How many missing generations an error names."""
 
 
 async def replay_snapshot(
@@ -48,8 +51,11 @@ async def replay_snapshot(
     check_replay(stage, metric_ids, metric_slots(snapshot))
     missing = missing_generations(snapshot, roster, store)
     if missing:
-        shown = [*missing[:10], *([f"and {len(missing) - 10} more"] if len(missing) > 10 else [])]
-        raise NotStoredError(listed("a replay makes no generations, and these are not stored; run first", shown))
+        more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
+        lines = "\n  - ".join([*missing[:SHOWN], *more])
+        raise NotStoredError(
+            f"a replay makes no generations, and {len(missing)} are not stored; run the experiment first:\n  - {lines}"
+        )
     again = Replay(
         stage=stage,
         metric_ids=frozenset(metric_ids) if metric_ids is not None else None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
-from themis.effects.reading import read_cases
+from themis.effects.reading import read_cases, read_events
 from themis.pure.events import event_from_dict
 from themis.pure.json import decode
 from themis.pure.plan import metric_slots, total_cases
@@ -21,6 +21,7 @@ from themis.pure.records.results import (
     ProgressSnapshot,
     RunStatus,
 )
+from themis.pure.usage import RunUsage, run_usage
 
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
@@ -108,6 +109,11 @@ class RunResult:
     def digest(self) -> str:
         """The hash of all results, without times, latencies and transport facts (law 4)."""
         return result_digest(self._case_results())
+
+    @functools.cached_property
+    def usage(self) -> RunUsage:
+        """Calls, tokens and time of the run, over all of its attempts."""
+        return run_usage(self.run_id, read_events(self.store, self.run_id))
 
     @functools.cached_property
     def _tallies(self) -> Tallies:

@@ -41,7 +41,13 @@ from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.generation import GenerationResult, ParsedOutput
-from themis.pure.records.judging import EvaluationExecution, JudgeCall, JudgeResponse, RenderedJudgePrompt
+from themis.pure.records.judging import (
+    EvaluationExecution,
+    JudgeCall,
+    JudgeResponse,
+    RenderedJudgePrompt,
+    WorkflowFailure,
+)
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.replay import ReplayStage, restart_from
 from themis.pure.roster import Roster
@@ -56,6 +62,7 @@ from themis.pure.stages.generate import accept_generation, generate_context, gen
 from themis.pure.stages.judge import (
     eval_context,
     evaluation_event,
+    failed_step_event,
     judge_key,
     plan_workflow,
     recorded_responses,
@@ -565,7 +572,13 @@ class Engine:
             key = self._judge_key(call, prompt)
             self._keep_step(item, workflow_id, call.call_id, "judge_call", response.to_dict(), key)
 
-        execution = await self._judging.carry_out(workflow_id, planned.unwrap(), ctx, known=known, answered=answered)
+        def failed(call: JudgeCall, failure: WorkflowFailure) -> None:
+            event = failed_step_event(self._plan, item, workflow_id, call.call_id, failure, self._now())
+            self._log(item.case_no, event)
+
+        execution = await self._judging.carry_out(
+            workflow_id, planned.unwrap(), ctx, known=known, answered=answered, failed=failed
+        )
         if self._hooks.any:
             await self._hooks.call("after_judge", execution, ctx)
         return Success(execution)

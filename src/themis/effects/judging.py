@@ -29,6 +29,7 @@ from themis.pure.stages.outcome import StepFailure, checked, failure_of
 Answer = Result[JudgeResponse, StepFailure]
 Known = Callable[[JudgeCall, RenderedJudgePrompt], JudgeResponse | None]
 Answered = Callable[[JudgeCall, RenderedJudgePrompt, JudgeResponse], Awaitable[None]]
+Failed = Callable[[JudgeCall, WorkflowFailure], None]
 
 
 async def invoke(method: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
@@ -73,6 +74,7 @@ class DefaultWorkflowRunner:
         *,
         known: Known | None = None,
         answered: Answered | None = None,
+        failed: Failed | None = None,
     ) -> EvaluationExecution:
         """Make the calls of a plan that are not answered yet, and conclude.
 
@@ -82,6 +84,7 @@ class DefaultWorkflowRunner:
             ctx: what the workflow is told.
             known: returns the answer to a call that is stored already.
             answered: called with each new answer as it comes, to store it.
+            failed: called with each call that failed for good.
         """
         responses: dict[str, JudgeResponse] = {}
         failures: list[WorkflowFailure] = []
@@ -94,6 +97,8 @@ class DefaultWorkflowRunner:
                     await answered(call, prompt, answer.unwrap())
             else:
                 failures.append(step_failure(call.call_id, "judge_call", answer.failure()))
+                if failed is not None:
+                    failed(call, failures[-1])
 
         async with trio.open_nursery() as nursery:
             for call in plan.calls:

@@ -108,6 +108,9 @@ def stage_reasons(changed: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     return reasons
 
 
+_RECOMPUTED = ("computed again from what is stored: cheaper than looking it up",)
+
+
 @attrs.define
 class StageCounter:
     """Counts the steps of a run, stage by stage, as cases go by; one pass, constant memory."""
@@ -156,7 +159,7 @@ class StageCounter:
                 planned=self.planned[stage],
                 reused=self.done[stage],
                 to_do=self.planned[stage] - self.done[stage],
-                reasons=reasons.get(stage, ()) if self.planned[stage] > self.done[stage] else (),
+                reasons=(reasons.get(stage) or _RECOMPUTED) if self.planned[stage] > self.done[stage] else (),
             )
             for stage in STAGE_ORDER[: self.plan.last + 1]
             if self.planned[stage]

@@ -18,7 +18,13 @@ import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.errors import WorkflowBuildError
-from themis.pure.events import CaseRunEvent, EvaluationCompletedEvent, EvaluationFailedEvent, StepCompletedEvent
+from themis.pure.events import (
+    CaseRunEvent,
+    EvaluationCompletedEvent,
+    EvaluationFailedEvent,
+    StepCompletedEvent,
+    StepFailedEvent,
+)
 from themis.pure.identity import content_hash, derive_seed, stage_key
 from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, RunPlan
@@ -297,6 +303,20 @@ def step_event(
         output=output,
         cache_hit=source_run_id is not None,
         source_run_id=source_run_id,
+    )
+
+
+def failed_step_event(
+    plan: RunPlan, item: CaseItem, workflow_id: str, step_id: str, failure: WorkflowFailure, now: datetime
+) -> StepFailedEvent:
+    """Record a call that failed for good in this attempt; the next one tries it again."""
+    return StepFailedEvent(
+        **case_fields(plan, item, now),
+        workflow_id=workflow_id,
+        step_id=step_id,
+        step_type=failure.step_type,
+        error_message=failure.error_message,
+        retry_history=failure.retry_history,
     )
 
 

@@ -1,0 +1,48 @@
+"""What a run used covers all of its attempts; what it took from another run is not counted as used."""
+
+from __future__ import annotations
+
+from themis import InMemoryRunStore
+from themis.testing.pipelines import Pipeline
+
+PIPELINE = Pipeline(
+    cases=6, samples=2, generator=("right",), reducer=("right",), parser=None, metrics=(("right",),), judge=("right",)
+)
+
+
+def test_a_resumed_run_counts_all_its_attempts() -> None:
+    store = InMemoryRunStore()
+    experiment = PIPELINE.experiment()
+    experiment.run(store=store, until_stage="generate")
+    result = experiment.run(store=store)
+    usage = result.usage
+    assert len(usage.attempts) == 2
+    assert all(attempt.seconds >= 0 for attempt in usage.attempts)
+    assert usage.seconds == sum(attempt.seconds for attempt in usage.attempts)
+    generate, judge = usage.stages
+    assert (generate.calls, generate.reused, generate.failed_attempts) == (12, 0, 0)
+    assert dict(generate.tokens) == {"total_tokens": 36}
+    assert usage.total_tokens == 36
+    assert judge.calls == 6
+
+
+def test_what_another_run_made_is_reused_and_not_used() -> None:
+    store = InMemoryRunStore()
+    PIPELINE.experiment().run(store=store)
+    more = PIPELINE.experiment()
+    more = more.evolve(generation=more.generation.evolve(candidate_policy={"num_samples": 3}))
+    generate = more.run(store=store).usage.stages[0]
+    assert (generate.calls, generate.reused) == (6, 12)
+
+
+def test_failures_are_counted() -> None:
+    failing = Pipeline(
+        cases=6, samples=1, generator=("right", "raise"), reducer=None, parser=None, metrics=(), judge=("raise",)
+    )
+    result = failing.experiment().run()
+    failed = sum(len(case.generation_failures) for case in result.cases)
+    generate, judge = result.usage.stages
+    assert generate.failed_attempts == failed > 0
+    assert generate.calls == 6 - failed
+    assert judge.failed_attempts == 6 - failed
+    assert judge.calls == 0
