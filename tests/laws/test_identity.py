@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import subprocess
 import sys
 import textwrap
+import types
 from pathlib import Path
 from typing import Any
 
+import attr._make as attrs_make
 import attrs
 import pytest
 from hypothesis import given
@@ -197,6 +200,21 @@ def test_using_a_component_does_not_change_its_fingerprint() -> None:
     before = one.compile().run_id
     one.run()
     assert one.compile().run_id == before
+
+
+def test_what_a_library_adds_to_a_class_does_not_count() -> None:
+    class Plain:
+        component_id = "tests/plain"
+
+        def score(self) -> float:
+            return 1.0
+
+    before = fingerprint(Plain(), source_of)
+    # As attrs adds `__replace__` to every class from Python 3.13 on: its own function, the class's module name.
+    added = types.FunctionType(inspect.unwrap(attrs.evolve).__code__, vars(attrs_make), "__replace__")
+    added.__module__ = Plain.__module__
+    Plain.__replace__ = added  # type: ignore[attr-defined]
+    assert fingerprint(Plain(), source_of) == before
 
 
 def test_configuration_counts() -> None:

@@ -239,13 +239,20 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _own_functions(kind: type) -> Iterator[types.FunctionType]:
+    """Yield the methods written in a class; those that a library adds to it differ between versions, not in meaning."""
     for value in vars(kind).values():
         if isinstance(value, staticmethod | classmethod):
             value = value.__func__
         if isinstance(value, property):
             value = value.fget
-        if isinstance(value, types.FunctionType) and not value.__code__.co_filename.startswith(_GENERATED):
+        if isinstance(value, types.FunctionType) and _was_written_in(value, kind):
             yield value
+
+
+def _was_written_in(function: types.FunctionType, kind: type) -> bool:
+    # attrs gives what it adds the module's name, so the module is read off the function's globals.
+    home = str(function.__globals__.get("__name__", "")).partition(".")[0]
+    return home == _package(kind) and not function.__code__.co_filename.startswith(_GENERATED)
 
 
 def _state(value: Any) -> Any:
