@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any, TypedDict
+
+import pytest
+import trio
+
+from themis import adapters
+from themis.effects.asyncio_bridge import close_loop
+from themis.pure.errors import SpecError
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # LangChain's own deprecations, at import
+    graphs = pytest.importorskip("langgraph.graph", reason="the extra 'langgraph' is not installed")
+    messages = pytest.importorskip("langchain_core.messages")
+
+
+@pytest.fixture(autouse=True)
+def closed_loop() -> Iterator[None]:
+    yield
+    close_loop()
+
+
+class State(TypedDict, total=False):
+    question: str
+    answer: str
+
+
+async def think(state: State) -> State:
+    return {"answer": state["question"].upper()}
+
+
+def check(state: State) -> State:
+    return {"answer": state["answer"] + "!"}
+
+
+def thinker(node: Any = think) -> Any:
+    builder = graphs.StateGraph(State)
+    builder.add_node("think", node)
+    builder.add_node("check", check)
+    builder.add_edge(graphs.START, "think")
+    builder.add_edge("think", "check")
+    builder.add_edge("check", graphs.END)
+    return builder.compile()
+
+
+CONTEXT = GenerateContext(run_id="r", case_id="a", dataset_id="d", case_key="d/a", candidate_id="a:0", seed=1)
+
+
+def ask(agent: Any, value: Any) -> GenerationResult:
+    result: GenerationResult = trio.run(agent.generate, Case(case_id="a", input=value), CONTEXT)
+    return result
+
+
+def test_an_object_is_the_state_and_events_become_the_trace() -> None:
+    result = ask(adapters.langgraph(thinker(), output_key="answer"), {"question": "why"})
+    assert result.final_output == "WHY!"
+    assert result.trace is not None
+    assert [(step.step_name, step.step_type) for step in result.trace] == [
+        ("LangGraph", "chain"),
+        ("think", "chain"),
+        ("check", "chain"),
+    ]
+    assert result.trace[2].input == {"question": "why", "answer": "WHY"}
+    assert result.trace[2].output == {"answer": "WHY!"}
+    assert result.trace[2].metadata == {"step": 2, "finished": True, "parent": 0, "node": "check"}
+
+
+def test_text_goes_where_it_is_told() -> None:
+    agent = adapters.langgraph(thinker(), input_key="question", trace=False)
+    result = ask(agent, "why")
+    assert result.final_output == {"question": "why", "answer": "WHY!"}
+    assert result.trace is None
+
+
+def chatty(state: Any) -> Any:
+    return {"messages": [messages.AIMessage(content=f"heard {state['messages'][-1].content}", id="random")]}
+
+
+def test_text_is_a_message_to_a_graph_of_messages_and_two_calls_give_the_same() -> None:
+    builder = graphs.StateGraph(graphs.MessagesState)
+    builder.add_node("chat", chatty)
+    builder.add_edge(graphs.START, "chat")
+    builder.add_edge("chat", graphs.END)
+    agent = adapters.langgraph(builder.compile())
+    first, second = ask(agent, "hello"), ask(agent, "hello")
+    assert first.final_output == "heard hello"
+    assert first.evolve(latency_ms=None) == second.evolve(latency_ms=None)
+
+
+class Plain:
+    def invoke(self, state: Any, config: Any) -> Any:
+        return {"messages": [{"role": "assistant", "content": config["configurable"]["thread_id"]}]}
+
+
+def test_a_graph_that_is_only_sync_runs_in_a_thread_with_a_thread_id_of_its_own() -> None:
+    assert ask(adapters.langgraph(Plain()), "hi").final_output == "d/a/a:0"
+
+
+def test_the_fingerprint_follows_the_nodes_code_and_the_options() -> None:
+    async def think(state: State) -> State:
+        return {"answer": state["question"].lower()}
+
+    same = adapters.langgraph(thinker()).fingerprint()
+    assert same == adapters.langgraph(thinker()).fingerprint()
+    assert same != adapters.langgraph(thinker(think)).fingerprint()
+    assert same != adapters.langgraph(thinker(), output_key="answer").fingerprint()
+
+
+def test_a_missing_output_key_and_a_wrong_object_are_told() -> None:
+    with pytest.raises(SpecError, match="has no 'result'; it has answer, question"):
+        ask(adapters.langgraph(thinker(), output_key="result"), {"question": "why"})
+    with pytest.raises(SpecError, match=r"compile\(\)"):
+        adapters.langgraph(object())
