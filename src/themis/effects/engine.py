@@ -20,7 +20,7 @@ from themis.effects.calls import GENERATE, CallRuntime
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.judging import DefaultWorkflowRunner, invoke
-from themis.effects.reading import fresh_state, read_case
+from themis.effects.reading import fresh_state, read_case, read_cases
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.calls import CallFailed
 from themis.pure.chain import read_event
@@ -283,8 +283,7 @@ class Engine:
             return
         replay = self._options.replay
         if replay is not None:
-            for item in case_items(self._snapshot):
-                state = read_case(self._store, self._plan.run_id, item)
+            for item, state in read_cases(self._store, self._snapshot):
                 yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
