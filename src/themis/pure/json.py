@@ -273,8 +273,9 @@ def encode(value: object) -> bytes:
     Equal values give equal bytes, and `decode(encode(value)) == value` to the last digit: integers of any
     size keep all of their digits.
     """
+    unpack = _UNPACKERS.get(type(value))
     try:
-        return orjson.dumps(value, _unpack, _OPTIONS)
+        return orjson.dumps(unpack(value) if unpack is not None else value, _unpack, _OPTIONS)
     except orjson.JSONEncodeError as error:
         if "64-bit" not in str(error):
             raise
