@@ -82,7 +82,7 @@ def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = Fa
     True
     """
     text = _readable(text)
-    for rule, find in _RULES:
+    for rule, find in _rules():
         finals = [final for final in find(text, letters, multiple) if not NEGATED.match(text, final.end)]
         if finals:
             return _decide(text, finals, rule, letters, multiple)
@@ -231,13 +231,15 @@ def _listed(text: str, letters: str) -> frozenset[int]:
     return frozenset(places + (run if len(run) >= 3 else []))
 
 
-_RULES: Final[tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], ...]] = (
-    ("boxed", _boxed),
-    ("final answer", _after(FINAL_CUE)),
-    ("answer", _after(CUE)),
-    ("verdict", _verdict),
-    ("alone", _alone),
-    ("line", _line),
-    ("emphasis", _marked(EMPHASIS)),
-    ("emphasis", _marked(PARENTHESISED)),
-)
+def _rules() -> tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], ...]:
+    # A function, and not a constant: a fingerprint follows the functions that a function names.
+    return (
+        ("boxed", _boxed),
+        ("final answer", _after(FINAL_CUE)),
+        ("answer", _after(CUE)),
+        ("verdict", _verdict),
+        ("alone", _alone),
+        ("line", _line),
+        ("emphasis", _marked(EMPHASIS)),
+        ("emphasis", _marked(PARENTHESISED)),
+    )

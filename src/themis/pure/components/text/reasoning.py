@@ -73,3 +73,15 @@ def strip_reasoning(text: str) -> Answer:
     if not inside:
         kept.append(text[at:])
     return Answer(_LEFTOVERS.sub("", "".join(kept)).strip("\n\r\t "), True, inside)
+
+
+def begins_with_reasoning(text: str) -> bool:
+    """Tell whether reasoning is marked where a model marks it: at the beginning of a line, or by a lone closing mark.
+
+    >>> begins_with_reasoning("<think>hm</think>C"), begins_with_reasoning("Write `<think>` before `</think>`.")
+    (True, False)
+    """
+    mark = _MARK.search(text)
+    if mark is None or mark["end"]:
+        return False
+    return mark["close"] is not None or not text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip()

@@ -1,4 +1,4 @@
-"""Answer normalisation, exact match and token overlap as in the official SQuAD 2.0 evaluation.
+"""Answer normalisation and token overlap as in the official SQuAD 2.0 evaluation.
 
 Source: Rajpurkar et al. 2016 (arXiv 1606.05250), section 6.1: lower case, no punctuation, no articles, single
 blanks; F1 is taken over the bags of the tokens that are left. Rajpurkar et al. 2018 (arXiv 1806.03822) added the
@@ -23,15 +23,6 @@ def normalize_answer(text: str) -> str:
     'eiffeltower'
     """
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_NO_PUNCTUATION)).split())
-
-
-def exact(prediction: str, reference: str) -> bool:
-    """Tell whether two answers are the same once normalised.
-
-    >>> exact("the Eiffel Tower.", "Eiffel tower")
-    True
-    """
-    return normalize_answer(prediction) == normalize_answer(reference)
 
 
 def token_f1(prediction: str, reference: str) -> float:
