@@ -162,10 +162,42 @@ def test_a_pattern_of_polynomial_time_reads_only_the_end() -> None:
 
 
 UNITS = [
-    "Answer: ", "(A) ", "A) x\n", "A ", "**A** ", "\\boxed{", "{", "}", "[", "\"", "\\", "```python\n", "```\n", "    x = 1\n",
-    "<think>", "</think>", "The answer is ", "1,", "1 ", "$", "####", "option A is not ", "[PYTHON]", "<code>", "def f():\n",
-    "wait ", " ", "\n", "'''", "for a in b ", "and ", "A, ", "x, ", "aa ", "Word word, ",
-]  # fmt: skip
+    "Answer: ",
+    "(A) ",
+    "A) x\n",
+    "A ",
+    "**A** ",
+    "\\boxed{",
+    "{",
+    "}",
+    "[",
+    '"',
+    "\\",
+    "```python\n",
+    "```\n",
+    "    x = 1\n",
+    "<think>",
+    "</think>",
+    "The answer is ",
+    "1,",
+    "1 ",
+    "$",
+    "####",
+    "option A is not ",
+    "[PYTHON]",
+    "<code>",
+    "def f():\n",
+    "wait ",
+    " ",
+    "\n",
+    "'''",
+    "for a in b ",
+    "and ",
+    "A, ",
+    "x, ",
+    "aa ",
+    "Word word, ",
+]
 
 TEXT_PARSERS = [parser for parser in EVERY if parser.component_id != "builtin/regex"]
 
