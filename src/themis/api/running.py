@@ -14,6 +14,7 @@ from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine, EngineOptions, Progress, Replay
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
+from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
@@ -76,6 +77,8 @@ async def run_snapshot(
     except CallFailed as error:
         if error.failure.kind is not FailureKind.BUDGET:
             raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, opened)) from None
     finally:
         opened.release(snapshot.run_id)
         await close_components(roster)
@@ -98,6 +101,15 @@ def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple
         return ()
     generator = snapshot.identity.generator_ref.component_id
     return run_costs(recorded_calls(read_events(store, snapshot.run_id), generator), price).rows
+
+
+def _how_to_resume(run_id: str, store: RunStore) -> str:
+    if isinstance(store, InMemoryRunStore):
+        return f"run {run_id[:12]} interrupted; it was kept in memory: give a storage that lasts to be able to resume"
+    return (
+        f"run {run_id[:12]} interrupted; what finished is stored in {store.location}: run the same experiment again "
+        "to go on from there"
+    )
 
 
 def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
