@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+import attrs
 import trio
 
 from themis.api.results import RunResult
@@ -18,7 +19,7 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
-from themis.pure.plan import UntilStage, make_plan
+from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
@@ -52,6 +53,7 @@ async def run_snapshot(
     """
     plan = make_plan(snapshot, until_stage)
     check_components(roster, offline=offline)
+    check_batching(roster, runtime)
     price = budget_prices(runtime, _paid_models(roster))
     opened = store if store is not None else open_store(storage)
     opened.initialize()
@@ -71,6 +73,8 @@ async def run_snapshot(
             for component in roster.all():
                 if hasattr(component, "session"):
                     await sessions.enter_async_context(component.session())
+            if runtime.generation_mode == "batch" and not offline:
+                roster = await _batched(snapshot, roster, plan, opened, runtime)
             spent = await trio.to_thread.run_sync(_spent, opened, snapshot, price) if _has_budget(runtime) else ()
             calls = CallRuntime.from_config(runtime, price=price, spent=spent)
             await Engine(snapshot, roster, opened, options, plan, calls).run()
@@ -83,6 +87,15 @@ async def run_snapshot(
         opened.release(snapshot.run_id)
         await close_components(roster)
     return RunResult(snapshot=snapshot, store=opened)
+
+
+async def _batched(
+    snapshot: RunSnapshot, roster: Roster, plan: RunPlan, store: RunStore, runtime: RuntimeConfig
+) -> Roster:
+    from themis.effects.batching import generate_in_batches
+
+    answered: Any = await generate_in_batches(snapshot, plan, roster.generator, store, runtime)
+    return attrs.evolve(roster, generator=answered)
 
 
 def _paid_models(roster: Roster) -> tuple[str, ...]:
@@ -138,6 +151,16 @@ def check_components(roster: Roster, *, offline: bool = False) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
     faults = [*_problems(roster, offline=offline)]
     if faults:
+        raise SpecError(listed("the run can't start", faults))
+
+
+def check_batching(roster: Roster, runtime: RuntimeConfig) -> None:
+    """Refuse a run that is to generate in batches and can't."""
+    if runtime.generation_mode != "batch":
+        return
+    from themis.effects.batching import batch_faults
+
+    if faults := batch_faults(runtime, roster.generator):
         raise SpecError(listed("the run can't start", faults))
 
 
