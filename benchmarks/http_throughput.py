@@ -45,7 +45,9 @@ async def bare(url: str, cases: int) -> None:
             response.raise_for_status()
             assert response.json()["choices"][0]["message"]["content"] == f"echo: question {i}"
 
-    async with httpx.AsyncClient(timeout=60) as client, trio.open_nursery() as nursery:
+    # As many connections kept as there are callers: with httpx's default of 20 it would open some anew all the time.
+    limits = httpx.Limits(max_connections=CONCURRENT, max_keepalive_connections=CONCURRENT)
+    async with httpx.AsyncClient(timeout=60, limits=limits) as client, trio.open_nursery() as nursery:
         for _ in range(CONCURRENT):
             nursery.start_soon(worker, client)
 
