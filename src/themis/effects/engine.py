@@ -20,15 +20,16 @@ from themis.effects.calls import GENERATE, CallRuntime, expected_tokens
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.judging import DefaultWorkflowRunner, invoke
-from themis.effects.reading import fresh_state, read_case
+from themis.effects.reading import fresh_state, read_case, read_cases
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.calls import CallFailed
-from themis.pure.chain import Entry, read_event
+from themis.pure.chain import read_event
 from themis.pure.errors import StoreError, ThemisError
 from themis.pure.events import (
     CaseRunEvent,
     GenerationCompletedEvent,
     RunCompletedEvent,
+    RunEvent,
     RunFailedEvent,
     RunStartedEvent,
     StepCompletedEvent,
@@ -87,6 +88,9 @@ from themis.pure.stages.score import score, score_context, score_event
 from themis.pure.state import CaseState, apply, has_failures
 
 Clock = Callable[[], datetime]
+
+TURN: Final = 0.001
+"""Seconds after which a worker that never had to wait lets the other tasks take their turn."""
 
 EFFECTFUL: Final = frozenset({"generate", "judge"})
 """Stages whose steps wait for someone else, so that several of a case are done side by side."""
@@ -179,6 +183,7 @@ class Engine:
         self._hooks = Hooks(options.subscribers, options.tracing)
         self._now = options.clock
         self._progress = options.progress
+        self._next_turn = 0.0
         self._metrics = roster.metrics_by_id()
         self._slots: Mapping[str, MetricSlot] = {slot.metric_id: slot for slot in self._plan.metrics}
         self._fingerprints = {ref.component_id: ref.fingerprint for ref in snapshot.identity.judge_model_refs}
@@ -229,11 +234,11 @@ class Engine:
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                self._log(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
+                self._journal.append(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
                 try:
                     await self._work_through(workers)
                     through = self._plan.until_stage
-                    self._log(
+                    self._journal.append(
                         None,
                         RunCompletedEvent(
                             run_id=self._plan.run_id, occurred_at=self._now(), completed_through_stage=through
@@ -257,7 +262,7 @@ class Engine:
         event = RunFailedEvent(
             run_id=self._plan.run_id, occurred_at=self._now(), error_message=message or type(causes).__name__
         )
-        self._log(None, event)
+        self._journal.append(None, event)
 
     async def _work_through(self, workers: int) -> None:
         cases = self._unfinished()
@@ -268,8 +273,10 @@ class Engine:
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
         for item, state in cases:
             await self._drive_case(item, state)
-            # One checkpoint a case: a component that never waits must not keep the others from their turn.
-            await trio.lowlevel.checkpoint()
+            # A component that never waits must not keep the others, or a cancellation, from their turn.
+            if trio.current_time() >= self._next_turn:
+                await trio.lowlevel.checkpoint()
+                self._next_turn = trio.current_time() + TURN
             if self._journal.crowded:
                 await self._journal.room()
 
@@ -282,8 +289,7 @@ class Engine:
             return
         replay = self._options.replay
         if replay is not None:
-            for item in case_items(self._snapshot):
-                state = read_case(self._store, self._plan.run_id, item)
+            for item, state in read_cases(self._store, self._snapshot):
                 yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
@@ -302,12 +308,9 @@ class Engine:
                 self._progress.done += 1
                 self._progress.reused += 1
 
-    def _log(self, case_no: int | None, event: Any, cache_key: str | None = None) -> None:
-        self._journal.append(Entry(case_no, event, cache_key))
-
-    async def _acknowledged(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            await self._hooks.call("on_event", entry.event)
+    async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
+        for event in events:
+            await self._hooks.call("on_event", event)
 
     # --- one case -----------------------------------------------------------------------------------------
 
@@ -318,7 +321,8 @@ class Engine:
             else:
                 events = []
                 for step in steps:
-                    events.append(await self._do(step, item, state))
+                    do = self._do if self._hooks.traces else self._handlers[step.stage]
+                    events.append(await do(step, item, state))
             for event in events:
                 state = apply(state, event)
         self._progress.done += 1
@@ -369,7 +373,7 @@ class Engine:
             event = reused
         else:
             event = await self._new_generation(item, ctx, request)
-        self._log(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
+        self._journal.append(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
         if isinstance(event, GenerationCompletedEvent) and event.result is not None:
             self._count(event.result)
         return event
@@ -450,7 +454,7 @@ class Engine:
         except Exception as error:
             outcome = Failure(failure_of(selector.component_id, error))
         event = selection_event(self._plan, item, outcome, self._now(), execution)
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _judged_selection(self, selector: Any, item: CaseItem, state: CaseState) -> EvaluationExecution:
@@ -481,7 +485,7 @@ class Engine:
             if self._hooks.any and isinstance(outcome, Success):
                 await self._hooks.call("after_reduce", outcome.unwrap(), ctx)
         event = reduction_event(self._plan, item, outcome, self._now())
-        self._log(item.case_no, event, key if isinstance(outcome, Success) else None)
+        self._journal.append(item.case_no, event, key if isinstance(outcome, Success) else None)
         return event
 
     # --- parse and score ----------------------------------------------------------------------------------
@@ -496,7 +500,7 @@ class Engine:
         if self._hooks.any and isinstance(outcome, Success):
             await self._hooks.call("after_parse", outcome.unwrap().output, ctx)
         event = parse_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _score(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
@@ -513,7 +517,7 @@ class Engine:
         if self._hooks.any:
             await self._hooks.call("after_score", outcome, ctx)
         event = score_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _execute(self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput) -> CaseRunEvent:
@@ -578,7 +582,7 @@ class Engine:
 
         def failed(call: JudgeCall, failure: WorkflowFailure) -> None:
             event = failed_step_event(self._plan, item, workflow_id, call.call_id, failure, self._now())
-            self._log(item.case_no, event)
+            self._journal.append(item.case_no, event)
 
         execution = await self._judging.carry_out(
             workflow_id, planned.unwrap(), ctx, known=known, answered=answered, failed=failed
@@ -617,14 +621,14 @@ class Engine:
         source: str | None = None,
     ) -> None:
         event = step_event(self._plan, item, workflow_id, step_id, step_type, output, self._now(), source)
-        self._log(item.case_no, event, key)
+        self._journal.append(item.case_no, event, key)
 
     def _evaluated(
         self, item: CaseItem, state: CaseState, metric_id: str, outcome: Result[EvaluationExecution, StepFailure]
     ) -> CaseRunEvent:
         assert state.reduced is not None  # the stage table says so
         event = evaluation_event(self._plan, item, state.reduced.candidate_id, metric_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
 
