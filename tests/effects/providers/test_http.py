@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +13,7 @@ import httpx
 import pytest
 import trio
 
-from themis import adapters
+from themis import adapters, evaluate
 from themis.effects.calls import CallRuntime
 from themis.effects.providers.http import plain_url, pooled_clients
 from themis.pure.calls import FailureKind, ProviderError
@@ -85,8 +87,13 @@ def test_every_protocol_generates_and_judges(build: Any, options: Any, path: str
     assert result.token_usage["total_tokens"] > 0
     assert (response.raw_response, response.judge_model_id) == ("echo: good?", model.component_id)
     assert response.provider_request_id
+    assert response.artifacts is not None
+    assert (response.artifacts["model"], response.artifacts["finish_reason"]) == ("tiny", "stop")
     assert {served.request.path for served in endpoint.log} == {path}
     sent = endpoint.log[0].request.json()
+    # The request is on record as it was sent, for generations and judgments alike.
+    assert sent == result.to_dict()["artifacts"]["request"]
+    assert endpoint.log[1].request.json() == response.to_dict()["artifacts"]["request"]
     assert sent == json.loads(json.dumps(model.request(Case(case_id="a", input="hello world"), CONTEXT)))
 
 
@@ -114,6 +121,22 @@ def test_log_probabilities_tools_and_structure_come_back() -> None:
     assert shaped.final_output == {"answer": "echo: x"}
     assert shaped.conversation is not None
     assert [message.role for message in shaped.conversation] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("build", [adapters.openai, adapters.anthropic])
+def test_images_are_sent_whole_and_recorded_as_their_hash(build: Any) -> None:
+    pixels = "iVBORw0KGgo" * 500
+    case_input = {"text": "what?", "images": [f"data:image/png;base64,{pixels}", "https://example.org/a.png"]}
+    with FakeEndpoint() as endpoint:
+        model = build("tiny", base_url=endpoint.base_url)
+        result = ask(model, case_input)
+    recorded = json.dumps(result.to_dict()["artifacts"]["request"])
+    assert pixels.encode() in endpoint.log[0].request.body
+    assert pixels not in recorded
+    assert "https://example.org/a.png" in recorded
+    assert hashlib.sha256(pixels.encode()).hexdigest() in recorded
+    tokens = model.estimate(model.request(Case(case_id="a", input=case_input), CONTEXT)).prompt
+    assert 900 < tokens < 1200  # an image costs about a thousand, whatever its size
 
 
 def test_an_answer_cut_by_its_length_is_an_answer() -> None:
@@ -159,6 +182,20 @@ def test_an_unknown_model_says_so() -> None:
 def test_each_misbehaviour_is_one_failed_attempt(play: Play, kind: FailureKind) -> None:
     limits = {"max_bytes": 1 << 20, "total_timeout_s": 0.5 if isinstance(play, Drip) else 30.0}
     assert failure_of(play, **limits).failure.kind is kind
+
+
+def test_each_timeout_is_its_own() -> None:
+    late = Answer(delay_s=5.0)
+    read = failure_of(late, read_timeout_s=0.1).failure
+    total = failure_of(late, total_timeout_s=0.1).failure
+    assert (read.kind, total.kind) == (FailureKind.TIMEOUT, FailureKind.TIMEOUT)
+    assert read.message.startswith("ReadTimeout")
+    assert "within 0.1 s" in total.message
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never shakes hands
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with pytest.raises(ProviderError) as caught:
+            ask(adapters.openai("tiny", base_url=address, connect_timeout_s=0.1))
+    assert caught.value.failure.message.startswith("ConnectTimeout")
 
 
 def test_an_answer_packed_as_asked_for_is_read() -> None:
@@ -226,6 +263,36 @@ def test_a_run_keeps_one_pool_per_endpoint() -> None:
     assert (len(endpoint.log), endpoint.connections) == (6, 1)
 
 
+def test_cancelled_calls_leave_no_connection_behind() -> None:
+    async def main(endpoint: FakeEndpoint) -> list[int]:
+        model, open_connections = adapters.openai("tiny", base_url=endpoint.base_url), list[int]()
+        case = Case(case_id="a", input="x")
+
+        async def settled(most: int) -> None:
+            with trio.fail_after(10):
+                while endpoint.open_connections > most:  # noqa: ASYNC110  # it lives in another thread
+                    await trio.sleep(0.01)
+            open_connections.append(endpoint.open_connections)
+
+        async with pooled_clients():
+            for _ in range(3):
+                with trio.move_on_after(0.05):
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(20):
+                            nursery.start_soon(model.generate, case, CONTEXT)
+            await settled(0)  # a connection in the middle of an answer is of no further use
+            await model.generate(Case(case_id="b", input="quick"), CONTEXT)
+            await settled(1)
+        await settled(0)
+        return open_connections
+
+    def script(request: Any) -> Play:
+        return Answer(delay_s=0.0 if b"quick" in request.body else 0.3)
+
+    with FakeEndpoint(script=script) as endpoint:
+        assert trio.run(main, endpoint) == [0, 1, 0]
+
+
 def test_an_injected_client_is_used_and_stays_open() -> None:
     seen: list[httpx.Request] = []
 
@@ -287,6 +354,30 @@ def test_the_fingerprint_ignores_tuning_keys_and_the_environment(monkeypatch: py
 def test_model_strings(text: str, component_id: str, kind: str) -> None:
     model = adapters.from_model_string(text)
     assert (model.component_id, type(model).__name__) == (component_id, kind)
+
+
+@pytest.mark.parametrize("mark", ["/", ":"])
+@pytest.mark.parametrize(
+    ("provider", "path"), [("openai", "chat/completions"), ("vllm", "chat/completions"), ("anthropic", "messages")]
+)
+def test_model_strings_work_wherever_a_component_id_does(
+    mark: str, provider: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeEndpoint() as endpoint:
+        monkeypatch.setenv(f"{provider.upper()}_BASE_URL", endpoint.base_url)
+        result = evaluate(
+            model=f"{provider}{mark}tiny",
+            data=[{"input": "x", "expected_output": "echo: x"}],
+            metric=["builtin/exact_match", "builtin/llm_rubric"],
+            judge=f"{provider}{mark}judge",
+            workflow_overrides={"rubric": "good"},
+        )
+    identity = result.snapshot.identity
+    assert identity.generator_ref.component_id == f"{provider}/tiny"
+    assert [ref.component_id for ref in identity.judge_model_refs] == [f"{provider}/judge"]
+    assert {served.request.path for served in endpoint.log} == {f"/v1/{path}"}
+    assert {served.request.json()["model"] for served in endpoint.log} == {"tiny", "judge"}
+    assert result.benchmark.outcome_counts["builtin/exact_match"]["correct"] == 1
 
 
 def test_wrong_strings_and_options_are_told() -> None:

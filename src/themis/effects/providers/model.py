@@ -8,13 +8,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
 from themis.pure.calls import Failure, ProviderError
+from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
@@ -22,10 +23,7 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens
-
-_DEFAULT_COMPLETION: Final = 512
-"""What a request without `max_tokens` is taken to use."""
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +60,11 @@ class HttpModel(abc.ABC):
         """The adapter's version: it changes when the same configuration would send another request."""
         return self.adapter_version
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The longest answer, in tokens, if there is a limit."""
+        return self.sampling.max_tokens
+
     def fingerprint(self) -> str:
         """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter."""
         return content_hash(
@@ -91,8 +94,7 @@ class HttpModel(abc.ABC):
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
         """Return the tokens that a rendered request is expected to use, from the size of its text."""
-        completion = self.sampling.max_tokens or _DEFAULT_COMPLETION
-        return TokenEstimate(prompt=prompt_tokens(request), completion=completion)
+        return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Ask the model once.
@@ -115,7 +117,7 @@ class HttpModel(abc.ABC):
             candidate_id=ctx.candidate_id,
             final_output=reply.output,
             conversation=_conversation(case.input, prompt, reply),
-            artifacts=_artifacts(reply, answer),
+            artifacts=_artifacts(reply, answer, self._body(prompt, ctx.seed)),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
         )
@@ -139,6 +141,7 @@ class HttpModel(abc.ABC):
             raw_response=reply.output if isinstance(reply.output, str) else encode(reply.output).decode(),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
+            artifacts=_artifacts(reply, answer, self._body(asked, seed)),
             provider_request_id=_request_id(answer) or _text(reply.transport.get("response_id")),
         )
 
@@ -180,8 +183,9 @@ class HttpModel(abc.ABC):
         """Read the answer."""
 
 
-def _artifacts(reply: Reply, answer: Answer) -> dict[str, JSONValue]:
+def _artifacts(reply: Reply, answer: Answer, request: Mapping[str, Any]) -> dict[str, JSONValue]:
     artifacts = {
+        "request": without_files(request),
         "model": reply.model,
         "finish_reason": reply.finish_reason,
         "logprobs": reply.logprobs,
