@@ -32,9 +32,12 @@ from themis.api.bundles import (
     import_reduction_bundle,
     import_score_bundle,
 )
+from themis.api.inspection import get_execution_state
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, LiteralSecretError, RunLockedError, SchemaVersionError
 from themis.pure.plan import UntilStage
+from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.stages.reduce import reduce_one
 from themis.testing.pipelines import Pipeline, pipelines
 
 EXPORTS: dict[BundleKind, Callable[[RunStore, str], Bundle]] = {
@@ -175,6 +178,44 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
     assert seen(store, run_id, PLAIN) == seen(here, run_id, PLAIN)
     import_bundle(store, export_generation_bundle(here, run_id))
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "judge"
+
+
+class Flaky:
+    """A parser and a reducer that fail as long as they are told to; that is no part of what they are."""
+
+    component_id = "flaky/both"
+    version = "1"
+    fails = False
+
+    def fingerprint(self) -> str:
+        return "flaky"
+
+    def parse(self, candidate: Any, ctx: Any) -> ParsedOutput:
+        if self.fails:
+            raise ValueError("not today")
+        return ParsedOutput(value=candidate.final_output)
+
+    def reduce(self, candidates: Any, ctx: Any) -> ReducedCandidate:
+        if self.fails:
+            raise ValueError("not today")
+        return reduce_one(candidates)
+
+
+@pytest.mark.parametrize("stage", ["reduce", "parse"])
+def test_a_result_and_the_failure_after_it_are_both_taken(store: RunStore, stage: Any) -> None:
+    flaky, experiment, here = Flaky(), PLAIN.experiment(), InMemoryRunStore()
+    experiment = experiment.evolve(
+        generation=experiment.generation.evolve(reducer=flaky), evaluation=experiment.evaluation.evolve(parsers=flaky)
+    )
+    experiment.run(store=here)
+    flaky.fails = True
+    result = experiment.replay(stage=stage, store=here)
+    assert result.status == "partial_failure"
+    bundle = export_score_bundle(here, result.run_id)
+    import_bundle(store, bundle)
+    import_bundle(store, bundle)
+    assert get_execution_state(store, result.run_id).case_states == get_execution_state(here, result.run_id).case_states
+    assert RunResult(snapshot=result.snapshot, store=store).digest == result.digest
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -394,6 +435,32 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     two = write_bundle(here, run_id, "score", tmp_path / "two.json.gz").read_bytes()
     assert one == two
     assert gzip.decompress(one).startswith(b'{"completed_through_stage":"judge"')
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+PEAK = """
+import resource, sys
+from themis import SqliteRunStore
+from themis.api.bundle_files import import_bundle_file, write_bundle
+with SqliteRunStore(sys.argv[1]) as here, SqliteRunStore(sys.argv[2]) as there:
+    run_id = here.list_runs()[0].run_id
+    import_bundle_file(there, write_bundle(here, run_id, "score", sys.argv[3]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_twenty_times_the_records_need_hardly_more_memory(tmp_path: Path) -> None:
+    peaks = []
+    for cases in (500, 10_000):
+        with SqliteRunStore(tmp_path / f"{cases}.sqlite3") as here:
+            attrs.evolve(PLAIN, cases=cases).experiment().run(store=here)
+        arguments = [tmp_path / f"{cases}.sqlite3", tmp_path / f"{cases}.copy", tmp_path / f"{cases}.json.gz"]
+        done = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) * (1 if sys.platform == "darwin" else 1024))
+    # 40,000 records take some 60 MB when they are held; a batch of them and SQLite's caches take a third of that.
+    assert peaks[1] - peaks[0] < 30_000_000
 
 
 # --- SIGKILL ----------------------------------------------------------------------------------------------

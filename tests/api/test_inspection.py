@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,13 @@ from themis.api.inspection import (
 )
 from themis.effects.reading import read_state
 from themis.pure.case_view import visible
+from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
+from themis.pure.events import ParseFailedEvent, ScoreCompletedEvent
 from themis.pure.json import JSONValueError, decode, encode
+from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.results import RunStatus
+from themis.pure.records.scoring import Score
 from themis.testing.pipelines import Pipeline, ScriptedGenerator, dataset, pipelines
 
 PIPELINE = Pipeline(
@@ -38,6 +43,22 @@ PIPELINE = Pipeline(
     metrics=(("right",),),
     judge=("right", "wrong", "raise"),
 )
+
+
+class Flaky:
+    """A parser that fails as long as it is told to; that is no part of what it is."""
+
+    component_id = "flaky/parser"
+    version = "1"
+    fails = False
+
+    def fingerprint(self) -> str:
+        return "flaky"
+
+    def parse(self, candidate: Any, ctx: Any) -> Any:
+        if self.fails:
+            raise ValueError("not today")
+        return ParsedOutput(value=candidate.final_output)
 
 
 @pytest.fixture
@@ -92,6 +113,7 @@ def test_scores_that_later_events_superseded_are_not_counted(tmp_path: Path) -> 
     with SqliteRunStore(tmp_path / "s.sqlite3") as store:
         first = experiment.run(store=store)
         assert quickcheck(store, first.run_id).metrics[0].scored == 4
+        same_as_the_report(quickcheck(store, first.run_id), experiment.replay(stage="score", store=store))
         flaky.fails = True
         again = experiment.replay(stage="parse", store=store)
         same_as_the_report(quickcheck(store, first.run_id), again)
@@ -102,22 +124,26 @@ def test_scores_that_later_events_superseded_are_not_counted(tmp_path: Path) -> 
         assert quickcheck(store, first.run_id).metrics[0].scored == 4
 
 
-class Flaky:
-    """A parser that fails as long as it is told to; that is no part of what it is."""
-
-    component_id = "flaky/parser"
-    version = "1"
-    fails = False
-
-    def fingerprint(self) -> str:
-        return "flaky"
-
-    def parse(self, candidate: Any, ctx: Any) -> Any:
-        from themis.pure.records.generation import ParsedOutput
-
-        if self.fails:
-            raise ValueError("not today")
-        return ParsedOutput(value=candidate.final_output)
+def test_a_score_that_a_later_failure_superseded_is_not_counted_however_few_events_there_are(tmp_path: Path) -> None:
+    pipeline = attrs.evolve(PIPELINE, samples=1, judge=None, metrics=(("right",), ("right",)))
+    with SqliteRunStore(tmp_path / "s.sqlite3") as store:
+        result = pipeline.experiment().run(store=store, until_stage="parse")
+        what: dict[str, Any] = {
+            "run_id": result.run_id,
+            "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "case_id": "0",
+            "dataset_id": "made",
+            "case_key": "4:made:0",
+            "candidate_id": "0-candidate-0",
+        }
+        name = "scripted/metric0"
+        scored = ScoreCompletedEvent(**what, metric_id=name, score=Score(metric_id=name, value=1.0))
+        events, _, head = link_all(store.head(result.run_id), [Entry(0, scored)])
+        store.append(result.run_id, events, {})
+        assert quickcheck(store, result.run_id).metrics[0].scored == 1
+        events, _, _ = link_all(head, [Entry(0, ParseFailedEvent(**what, error_message="not today"))])
+        store.append(result.run_id, events, {})
+        assert quickcheck(store, result.run_id).metrics[0].scored == 0
 
 
 def test_a_run_that_was_never_begun_is_pending(store: RunStore) -> None:
