@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, Reporter, RunResult, RunStore, SqliteRunStore, verify
+from themis.api import bundles
 from themis.api.bundle_files import import_bundle_file, read_bundle, write_bundle
 from themis.api.bundles import (
     export_evaluation_bundle,
@@ -103,6 +106,7 @@ def seen(store: RunStore, run_id: str, pipeline: Pipeline) -> tuple[object, ...]
 
 @pytest.mark.parametrize("name", STORES)
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15)  # of each kind and store
 @given(pipeline=pipelines(max_cases=4))
 def test_what_is_imported_is_the_run(
     kind: BundleKind, name: str, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
@@ -439,28 +443,32 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
 
 # --- memory -----------------------------------------------------------------------------------------------
 
-PEAK = """
-import resource, sys
-from themis import SqliteRunStore
-from themis.api.bundle_files import import_bundle_file, write_bundle
-with SqliteRunStore(sys.argv[1]) as here, SqliteRunStore(sys.argv[2]) as there:
-    run_id = here.list_runs()[0].run_id
-    import_bundle_file(there, write_bundle(here, run_id, "score", sys.argv[3]))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-"""
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Return how many bytes of Python objects a call held at most."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.slow
-def test_twenty_times_the_records_need_hardly_more_memory(tmp_path: Path) -> None:
-    peaks = []
-    for cases in (500, 10_000):
-        with SqliteRunStore(tmp_path / f"{cases}.sqlite3") as here:
-            attrs.evolve(PLAIN, cases=cases).experiment().run(store=here)
-        arguments = [tmp_path / f"{cases}.sqlite3", tmp_path / f"{cases}.copy", tmp_path / f"{cases}.json.gz"]
-        done = subprocess.run([sys.executable, "-c", PEAK, *arguments], capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout) * (1 if sys.platform == "darwin" else 1024))
-    # 40,000 records take some 60 MB when they are held; a batch of them and SQLite's caches take a third of that.
-    assert peaks[1] - peaks[0] < 30_000_000
+def test_eight_times_the_records_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "BATCH", 50)
+    peaks: dict[str, list[int]] = {"export": [], "import": [], "held": []}
+    for cases in (20, 150, 1200):  # the first compiles what reads records
+        file = tmp_path / f"{cases}.json.gz"
+        with SqliteRunStore(tmp_path / f"{cases}.here") as here, SqliteRunStore(tmp_path / f"{cases}.there") as there:
+            run_id = attrs.evolve(PLAIN, cases=cases).experiment().run(store=here).run_id
+            peaks["export"].append(peak_of(lambda: write_bundle(here, run_id, "score", file)))  # noqa: B023  # called at once
+            peaks["import"].append(peak_of(lambda: import_bundle_file(there, file)))  # noqa: B023  # called at once
+            peaks["held"].append(peak_of(lambda: read_bundle(file)))  # noqa: B023  # called at once
+    assert peaks["held"][2] > 2 * peaks["held"][1]  # or the measurement means nothing
+    assert peaks["export"][2] < 1.3 * peaks["export"][1]
+    assert peaks["import"][2] < 1.3 * peaks["import"][1]
 
 
 # --- SIGKILL ----------------------------------------------------------------------------------------------
