@@ -1,8 +1,9 @@
 """The command line of bubblewrap (bwrap(1)) for one program: what it may see, and as whom it runs.
 
 Two ways, the same walls. An ordinary user's program gets a user namespace, in which `RLIMIT_NPROC` counts its
-processes alone (Linux 5.14 and newer). To root that limit does not apply, in a user namespace neither, so root's program runs as a user of
-its own instead, a number that no other program or account has; then the limit holds again, and the program owns nothing.
+processes alone (Linux 5.14 and newer). The kernel exempts root from that limit, in a user namespace too, so root's
+program runs as a user of its own instead, a number that no other program or account has: then the limit holds, and
+the program owns no file.
 """
 
 from __future__ import annotations
