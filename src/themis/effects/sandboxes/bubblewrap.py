@@ -24,6 +24,7 @@ FOLDER: Final = "/box"
 """The working folder inside: private, in memory, gone with the program."""
 
 MIB: Final = 1024 * 1024
+BWRAP: Final = "bwrap"
 _SYSTEM: Final = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 _SETTINGS: Final = ("/etc/alternatives", "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/localtime")
 _NOBODY: Final = 65534
@@ -38,13 +39,13 @@ def search_path() -> str:
 
 
 def find(program: str) -> str | None:
-    """Return where a program lies that the sandbox can start; `None` if there is none."""
-    return shutil.which(program, path=search_path())
+    """Return where a program lies: bubblewrap itself on this process's PATH, others where the inside has them."""
+    return shutil.which(program) if program == BWRAP else shutil.which(program, path=search_path())
 
 
 def needed() -> tuple[str, ...]:
     """Return the programs that the sandbox itself is made of."""
-    return ("bwrap", "prlimit", "setpriv") if os.geteuid() == 0 else ("bwrap", "prlimit")
+    return (BWRAP, "sh", "prlimit", "setpriv") if os.geteuid() == 0 else (BWRAP, "sh", "prlimit")
 
 
 def command_line(
@@ -67,7 +68,7 @@ def command_line(
         executable: the name of the file that may be executed, if any.
     """
     space = str(4 * request.file_size_mb * MIB)
-    line = ["bwrap", "--json-status-fd", str(status_fd), "--seccomp", str(filter_fd)]
+    line = [find(BWRAP) or BWRAP, "--json-status-fd", str(status_fd), "--seccomp", str(filter_fd)]
     line += ["--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     line += ["--die-with-parent", "--new-session", "--hostname", "sandbox", "--cap-drop", "ALL", "--clearenv"]
     if os.geteuid() == 0:

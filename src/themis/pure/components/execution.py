@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -65,8 +65,8 @@ class HumanEvalPassRate:
     memory_limit_mb: int = 1024
     component_id: str = "builtin/humaneval_pass_rate"
     version: str = "1"
-    metric_family = "execution"
-    sandbox_languages = ("python",)
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return one run: the test script against the function."""
@@ -245,8 +245,8 @@ class CodeforcesPassRate:
     memory_limit_mb: int = 512
     component_id: str = "builtin/codeforces_pass_rate"
     version: str = "1"
-    metric_family = "execution"
-    sandbox_languages = ("python", "cpp")
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python", "cpp")
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return the first tests' runs."""
@@ -279,7 +279,7 @@ class AetherCodePassRate(CodeforcesPassRate):
 
     memory_limit_mb: int = 1024
     component_id: str = "builtin/aethercode_pass_rate"
-    sandbox_languages = ("cpp",)
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("cpp",)
 
 
 def _stdio(case: Case) -> StdioTests:
@@ -311,8 +311,8 @@ class LiveCodeBenchPassRate:
     memory_limit_mb: int = 1024
     component_id: str = "builtin/livecodebench_pass_rate"
     version: str = "1"
-    metric_family = "execution"
-    sandbox_languages = ("python",)
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return the calls as one run, or the first tests' runs."""

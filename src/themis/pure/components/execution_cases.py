@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -115,7 +115,11 @@ def _stdio(expected: Mapping[str, Any]) -> StdioTests:
     )
 
 
-_READERS: Final = {"function": _function, "call": _call, "stdio": _stdio}
+_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], AnyTests]]] = {
+    "function": _function,
+    "call": _call,
+    "stdio": _stdio,
+}
 
 
 def _text(expected: Mapping[str, Any], key: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from returns.result import Failure, Result, Success
 
@@ -19,10 +20,11 @@ from themis.pure.stages.score import accept_score, error_score
 from themis.pure.state import CaseState
 
 SANDBOX_STEP = "sandbox_run"
+_NONE: Final[Mapping[int, SandboxResult]] = MappingProxyType({})
 
 
 def plan_sandbox(
-    metric: Any, parsed: ParsedOutput, ctx: ScoreContext, results: Mapping[int, SandboxResult] = EMPTY
+    metric: Any, parsed: ParsedOutput, ctx: ScoreContext, results: Mapping[int, SandboxResult] = _NONE
 ) -> Result[tuple[SandboxRequest, ...], StepFailure]:
     """Return what a metric wants to have run, as far as that can be known from what is there.
 
