@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from tests.effects.sandboxes.test_metrics import ADD, CPP_SUM, PY_SUM, SUM, judged, verdict
 
 from themis.effects.sandboxes import Sandbox
 from themis.effects.sandboxes.local import LocalSandbox
@@ -20,6 +19,8 @@ from themis.effects.sandboxes.piston import PistonSandbox
 from themis.effects.sandboxes.sandbox_fusion import FusionSandbox
 from themis.pure.components.registry import make_builtin
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+from .test_metrics import ADD, CPP_SUM, PY_SUM, SUM, judged, verdict
 
 pytestmark = pytest.mark.sandbox
 
@@ -221,7 +222,7 @@ def test_functions(box: LocalSandbox, answer: str, expected: str) -> None:
 
 @pytest.mark.parametrize("language", ["cpp", "python"])
 def test_checkers(remote: tuple[Sandbox, Any], language: str) -> None:
-    from tests.effects.sandboxes.test_metrics import CPP_CHECKER, PY_CHECKER
+    from .test_metrics import CPP_CHECKER, PY_CHECKER
 
     checker = CPP_CHECKER if language == "cpp" else PY_CHECKER
     case = SUM | {"tests": SUM["tests"][:1], "checker": checker}

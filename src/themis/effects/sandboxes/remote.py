@@ -117,9 +117,7 @@ def has_no_program(request: SandboxRequest) -> SandboxResult | None:
     """Return the failure of a request that a service can't take: none of its files is the program."""
     if request.main_file in (request.build or request.command):
         return None
-    return failed(
-        request, f"a sandbox behind HTTP needs a program among the files; {request.command} names none of them"
-    )
+    return failed(request, f"this sandbox needs a program among the files; {request.command} names none")
 
 
 def arguments(request: SandboxRequest) -> Iterator[str]:
