@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,24 @@ def test_cancelling_ends_the_whole_tree(box: LocalSandbox) -> None:
     assert not processes_with(mark)
 
 
+def test_killing_themis_ends_the_whole_tree(box: LocalSandbox) -> None:
+    mark = "16180339.8"
+    script = (
+        "import trio\n"
+        "from themis.effects.sandboxes.local import LocalSandbox\n"
+        "from themis.pure.records.sandbox import SandboxRequest\n"
+        f"trio.run(LocalSandbox().run, SandboxRequest(command=('sleep', '{mark}'), time_s=600))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as themis:
+        while not processes_with(mark):
+            assert themis.poll() is None
+        themis.kill()
+    deadline = time.monotonic() + 30
+    while processes_with(mark):
+        assert time.monotonic() < deadline, "the program lives on"
+
+
 def processes_with(mark: str) -> list[str]:
     found = []
     for line in Path("/proc").glob("[0-9]*/cmdline"):
@@ -144,7 +163,7 @@ def processes_with(mark: str) -> list[str]:
             text = line.read_bytes()
         except OSError:
             continue
-        if mark.encode() in text.split(b"\0"):
+        if text.split(b"\0")[:2] == [b"sleep", mark.encode()]:  # the program itself, and not what starts it
             found.append(line.parent.name)
     return found
 
