@@ -130,6 +130,7 @@ def _problems() -> Iterator[str]:
 
 def _last_words(spawned: _Spawned) -> str:
     """Wait for a sandbox that writes little and ends soon; return what it complained of."""
+    spawned.let_go()
     try:
         _, told = spawned.process.communicate(timeout=_TRIAL_S)
     except subprocess.TimeoutExpired:
@@ -155,6 +156,12 @@ class _Spawned:
     status: int
     stdout: int
     stderr: int
+    start: int
+
+    def let_go(self) -> None:
+        """Let the program start."""
+        with suppress(BrokenPipeError):
+            os.write(self.start, b"go\n")
 
 
 @contextmanager
@@ -165,8 +172,11 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
         fds = {name: inherited.enter_context(_in_memory(data)) for name, data in files.items()}
         filter_fd = inherited.enter_context(_in_memory(seccomp.program()))
         status, stdout, stderr = (write for _, write in pipes)
+        go, start = os.pipe()
+        inherited.callback(os.close, go)
+        ours.callback(os.close, start)
         line = command_line(
-            request, fds, (stdout, stderr), status_fd=status, filter_fd=filter_fd, executable=executable
+            request, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd, executable=executable
         )
         # Not trio's open_process: it starts processes from a worker thread, and --die-with-parent ends bubblewrap
         # when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), which idle worker threads do.
@@ -175,12 +185,12 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            pass_fds=[status, stdout, stderr, filter_fd, *fds.values()],
+            pass_fds=[status, stdout, stderr, go, filter_fd, *fds.values()],
             env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         )
         inherited.close()
         try:
-            yield _Spawned(process, *(read for read, _ in pipes))
+            yield _Spawned(process, *(read for read, _ in pipes), start)
         finally:
             process.wait()
             for stream in (process.stdin, process.stderr):
@@ -319,6 +329,7 @@ class _Watch:
             fd = os.pidfd_open(pid)
             if parent_of(pid) == self._process.pid:
                 self._inner_pid, self._inner_fd = pid, fd
+                self._spawned.let_go()
             else:
                 os.close(fd)
 
