@@ -89,8 +89,9 @@ def command_line(
 def _writing_to(stdout: int, stderr: int, go: int) -> Sequence[str]:
     # bwrap's own first process inside is the program's equal, and its descriptors lie open in /proc/1/fd. They must
     # not be those of the program, or else what one program starts could write into its output.
-    # Nothing starts before Themis says so, which it does once bubblewrap is bound to its life: were Themis killed just
-    # before that, the program would outlive it.
+    # Nothing starts before Themis says so, which it does once it holds the first process inside: were Themis killed
+    # before that, the program would outlive it. A window of a few milliseconds stays, until bubblewrap has bound
+    # itself to Themis' life.
     start = f'read -r go </proc/self/fd/{go} || exit 125; exec "$@" >/proc/self/fd/{stdout} 2>/proc/self/fd/{stderr}'
     return ("sh", "-c", start, "sh")
 

@@ -190,7 +190,7 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
         )
         inherited.close()
         try:
-            yield _Spawned(process, *(read for read, _ in pipes), start)
+            yield _Spawned(process, status=pipes[0][0], stdout=pipes[1][0], stderr=pipes[2][0], start=start)
         finally:
             process.wait()
             for stream in (process.stdin, process.stderr):
