@@ -15,6 +15,7 @@ from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine, EngineOptions, Progress, Replay
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
+from themis.effects.sandboxes import open_sandbox
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.costs import Price, UsageRow
@@ -23,7 +24,7 @@ from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.roster import Roster
+from themis.pure.roster import Roster, metric_family
 from themis.pure.usage import recorded_calls, run_costs
 
 
@@ -52,7 +53,9 @@ async def run_snapshot(
         CallFailed: the endpoint refuses every call.
     """
     plan = make_plan(snapshot, until_stage)
-    check_components(roster, offline=offline)
+    # A replay may have all its results stored; what is not there comes out as an error of its case.
+    executes = not offline and until_stage in ("score", "judge")
+    check_components(roster, offline=offline, executes=executes)
     check_batching(roster, runtime)
     price = budget_prices(runtime, _paid_models(roster))
     opened = store if store is not None else open_store(storage)
@@ -152,9 +155,9 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def check_components(roster: Roster, *, offline: bool = False) -> None:
+def check_components(roster: Roster, *, offline: bool = False, executes: bool = False) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
-    faults = [*_problems(roster, offline=offline)]
+    faults = [*_problems(roster, offline=offline), *(_sandbox_problems(roster) if executes else ())]
     if faults:
         raise SpecError(listed("the run can't start", faults))
 
@@ -177,6 +180,21 @@ def _problems(roster: Roster, *, offline: bool) -> Iterator[str]:
             continue
         for problem in check() or ():
             yield f"{component.component_id}: {problem}"
+
+
+def _sandbox_problems(roster: Roster) -> Iterator[str]:
+    """Yield what keeps programs from being run, where a metric runs any."""
+    executing = [metric for metric in roster.metrics if metric_family(metric) == "execution"]
+    if not executing:
+        return
+    languages = dict.fromkeys(name for metric in executing for name in getattr(metric, "sandbox_languages", ()))
+    names = ", ".join(metric.component_id for metric in executing)
+    try:
+        problems = open_sandbox().check(tuple(languages))
+    except SpecError as error:
+        problems = (str(error),)
+    for problem in problems:
+        yield f"{names}: {problem}"
 
 
 async def close_components(roster: Roster) -> None:

@@ -22,6 +22,7 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
     ("metric", "themis.pure.components.rubric", "RUBRIC_METRICS"),
+    ("metric", "themis.pure.components.execution", "EXECUTION_METRICS"),
     ("selector", "themis.pure.components.judges", "SELECTORS"),
     ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )
