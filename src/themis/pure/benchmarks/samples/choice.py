@@ -96,8 +96,10 @@ _GPQA_TEXT: Final = (
     "a) its wavelength is twice as long\nb) its wavelength is half as long\n"
     "c) both are equal\nd) that depends on the medium alone\n\nA. c\nB. d\nC. b\nD. a"
 )
-_GPQA_SECOND: Final = "Which particle has no electric charge?\n\na) electron\nb) proton\nc) neutron\nd) positron\n\n"
+_GPQA_SECOND: Final = (
+    "Which particle has no electric charge?\n\na) electron\nb) proton\nc) neutron\nd) positron\n\n"
     "A. a\nB. b\nC. d\nD. c"
+)
 
 CHOICE_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
     "babe": (
