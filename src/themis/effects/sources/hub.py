@@ -136,7 +136,7 @@ def _in_words(library: Any, dataset_id: str, error: Exception) -> str:
     errors = importlib.import_module("huggingface_hub.errors")
     page = f"https://huggingface.co/datasets/{dataset_id}"
     if isinstance(error, errors.GatedRepoError):
-        return f"the dataset is gated: accept its terms at {page}, then set HF_TOKEN to your token (or run `hf auth login`)"
+        return f"the dataset is gated: accept its terms at {page}, then set HF_TOKEN (or run `hf auth login`)"
     if isinstance(error, errors.RevisionNotFoundError):
         return f"the dataset has no such revision; see {page}/commits/main"
     if isinstance(error, errors.RepositoryNotFoundError):

@@ -82,7 +82,7 @@ def _procedure(number: str, task: str, prompt: str, final: Any, wrong: str, vari
 
 def _role(role: str, desc: str | None, question: str, reference: str, variant: str = "") -> Sample:
     row = {"role": role, "desc": desc, "question": question, "generated": [reference, "Another answer."]}
-    return Sample(row=row, right=reference, wrong="No.", variant=variant)
+    return Sample(row=row, right=reference, wrong="Banana.", variant=variant)
 
 
 def _fact(number: int, problem: str, answer: str, right: str, wrong: str) -> Sample:
