@@ -68,6 +68,8 @@ def aethercode_content(fields: Fields, variant: str) -> Content:
 
 def codeforces_content(fields: Fields, variant: str) -> Content:
     """Ask the row's own prompt; time limits are in seconds, memory in MB."""
+    if fields["input_mode"] != "stdio":
+        raise RowMisfitError("input_mode", f"stdio or file expected, found {fields['input_mode']!r}")
     language = _NAMES.get(fields["language"].strip().lower())
     if language is None:
         raise RowMisfitError("language", f"python or cpp expected, found {fields['language']!r}")
@@ -78,7 +80,7 @@ def codeforces_content(fields: Fields, variant: str) -> Content:
 def not_verifiable(row: Row, variant: str) -> str | None:
     """Leave out problems that tests through standard input and output don't decide."""
     mode, interaction = value_of(row, "input_mode"), value_of(row, "interaction_format")
-    if isinstance(mode, str) and mode != "stdio":
+    if mode == "file":
         return "reads a file, not standard input"
     if isinstance(interaction, str) and interaction.strip():
         return "is interactive"
@@ -239,7 +241,7 @@ _CODEFORCES: Final = BenchmarkCatalogEntry(
         Column(name="memory_limit", role="memory_limit", kind="number", nullable=True),
         Column(name="interaction_format", role="rule", kind="any text", nullable=True),
         Column(name="official_tests_complete", role="rule", kind="boolean"),
-        Column(name="input_mode", role="rule", kind="text"),
+        Column(name="input_mode", role="input_mode", kind="text"),
         *_labels("contest_id", "language", "rating", "input_mode"),
     ),
     parsers=("builtin/code_text",),

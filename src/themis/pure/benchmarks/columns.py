@@ -39,6 +39,7 @@ Role: TypeAlias = Literal[
     "judge_system",
     "role",
     "description",
+    "input_mode",
     "rule",
     "metadata",
 ]
