@@ -172,7 +172,7 @@ def test_humaneval_comes_with_its_package() -> None:
     cases = list(dataset.cases)
     assert len(cases) == 164
     assert cases[0].case_id == "HumanEval/0"
-    assert all(case.expected_output["mode"] == "function" for case in cases)  # type: ignore[index, call-overload]  # an object
+    assert all(case.expected_output["mode"] == "function" for case in cases)
 
 
 def test_humaneval_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -232,7 +232,7 @@ def test_three_grades_are_told_apart() -> None:
 
     rows = [{**QUESTIONS[0], "original_index": n} for n in range(3)]
     result = catalog.run("simpleqa_verified", model=Model(), judge=Judge(), source=rows)
-    scored = {row.case_id: (row.value, dict(row.details["votes"])) for row in result.benchmark.score_rows}  # type: ignore[call-overload]  # an object
+    scored = {row.case_id: (row.value, row.details["votes"]) for row in result.benchmark.score_rows}
     assert scored == {"0": (1.0, {"correct": 1}), "1": (0.0, {"incorrect": 1}), "2": (0.0, {"not attempted": 1})}
 
 
