@@ -14,7 +14,7 @@ from themis.effects.host import run_sync
 from themis.effects.sources.source_code import source_of
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
 from themis.pure.benchmarks.registry import find_recipe, recipes
-from themis.pure.components.registry import builtins, make_builtin
+from themis.pure.components.registry import builtins, component_ids, make_builtin
 from themis.pure.errors import SpecError, UnknownComponentError, nearest
 from themis.pure.fingerprints import component_ref
 from themis.pure.protocols import RunStore
@@ -60,10 +60,7 @@ def list_component_ids(*, kind: str | None = None) -> list[str]:
     >>> "builtin/exact_match" in list_component_ids(kind="metric")
     True
     """
-    kinds = {entry.kind for entry in builtins().values()}
-    if kind is not None and kind not in kinds:
-        raise SpecError(f"no kind of component {kind!r}; {nearest(kind, kinds)}")
-    return sorted(name for name, entry in builtins().items() if kind in (None, entry.kind))
+    return component_ids(kind)
 
 
 def builtin_component_refs() -> dict[str, ComponentRef]:
@@ -77,7 +74,6 @@ def builtin_component_refs() -> dict[str, ComponentRef]:
 
 EXAMPLE_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     "builtin/regex": {"pattern": "(?m)^Answer: (.+)$"},
-    "builtin/json_schema": {"schema": {"type": "object"}},
 }
 """Options of the components that can't be made without any."""
 
@@ -110,8 +106,6 @@ def load(name: str, **options: Any) -> Any:
         return Benchmark.named(name)
     try:
         return make_builtin(name, **options)
-    except TypeError as error:
-        raise SpecError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from None
     except UnknownComponentError:
         known = [*recipes(), *builtins()]
         raise UnknownComponentError(f"no component or benchmark {name!r}; {nearest(name, known)}") from None
