@@ -81,7 +81,7 @@ def test_load_returns_components_and_benchmarks() -> None:
 
 def test_load_takes_a_components_options() -> None:
     assert catalog.load("builtin/regex", pattern="a+").pattern == "a+"
-    with pytest.raises(SpecError, match="builtin/regex: .*missing 1 required positional argument: 'pattern'"):
+    with pytest.raises(SpecError, match=r"builtin/regex: .*missing 1 required positional argument: 'pattern'"):
         catalog.load("builtin/regex")
     with pytest.raises(SpecError, match="builtin/exact_match: unknown argument 'mode'"):
         catalog.load("builtin/exact_match", mode="loose")
