@@ -68,7 +68,7 @@ class Chrf:
 
 
 def _bleu(metric: Bleu, *, sentence: bool) -> Any:
-    from sacrebleu.metrics import BLEU
+    from sacrebleu.metrics.bleu import BLEU
 
     return BLEU(
         tokenize=metric.tokenize,
@@ -80,7 +80,7 @@ def _bleu(metric: Bleu, *, sentence: bool) -> Any:
 
 
 def _chrf(metric: Chrf) -> Any:
-    from sacrebleu.metrics import CHRF
+    from sacrebleu.metrics.chrf import CHRF
 
     return CHRF(word_order=metric.word_order, lowercase=metric.lowercase)
 
