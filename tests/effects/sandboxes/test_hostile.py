@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.effects.sandboxes.conftest import Run
-from tests.effects.sandboxes.test_local import processes_with
+
+from .conftest import Run
+from .test_local import processes_with
 
 pytestmark = pytest.mark.sandbox
 

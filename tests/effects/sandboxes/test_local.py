@@ -13,13 +13,14 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.effects.sandboxes.conftest import Run
 
 from themis.effects.sandboxes import open_sandbox, register_sandbox
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.errors import SpecError
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+from .conftest import Run
 
 pytestmark = pytest.mark.sandbox
 

@@ -1,4 +1,4 @@
-"""Piston and SandboxFusion, against services on loopback that keep their contract and run programs in our own sandbox."""
+"""Piston and SandboxFusion, against services on loopback that keep their contract and really run the programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 import pytest
 import trio
-from tests.effects.sandboxes.test_metrics import ADD, CPP_SUM, PY_SUM, SUM, judged, verdict
 
 from themis.effects.sandboxes import Sandbox
 from themis.effects.sandboxes.local import LocalSandbox
@@ -20,6 +19,8 @@ from themis.effects.sandboxes.piston import PistonSandbox
 from themis.effects.sandboxes.sandbox_fusion import FusionSandbox
 from themis.pure.components.registry import make_builtin
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+from .test_metrics import ADD, CPP_SUM, PY_SUM, SUM, judged, verdict
 
 pytestmark = pytest.mark.sandbox
 
@@ -61,20 +62,20 @@ def serving(handle: Handler) -> Iterator[str]:
 # --- the services -----------------------------------------------------------------------------------------
 
 
-def carried_out(box: LocalSandbox, language: str, name: str, text: str, **limits: Any) -> SandboxResult:
+def carried_out(language: str, name: str, text: str, **limits: Any) -> SandboxResult:
     if language in ("c++", "cpp"):
         make = ("g++", "-o", "a.out", "main.cpp")
         request = SandboxRequest(command=("./a.out",), files={"main.cpp": text}, build=make, artifact="a.out", **limits)
     else:
         request = SandboxRequest(command=("python3", name), files={name: text}, **limits)
-    return trio.run(box.run, request)
+    # A sandbox of its own for each call: one serves one event loop, and each call has its own.
+    return trio.run(LocalSandbox().run, request)
 
 
 @attrs.define
 class Piston:
     """What `docs/api-v2.md` of engineer-man/piston says, with a state in `run.status` or, as older ones, without."""
 
-    box: LocalSandbox
     states: bool = True
     most_ms: int = 30_000
     seen: list[Any] = attrs.field(factory=list)
@@ -95,7 +96,6 @@ class Piston:
             return 400, {"message": f"run_timeout cannot exceed the configured limit of {self.most_ms}"}
         main = body["files"][0]
         result = carried_out(
-            self.box,
             body["language"],
             main["name"],
             main["content"],
@@ -125,7 +125,6 @@ class Piston:
 class Fusion:
     """What `sandbox_api.py` of bytedance/SandboxFusion does."""
 
-    box: LocalSandbox
     seen: list[Any] = attrs.field(factory=list)
 
     def __call__(self, method: str, path: str, body: Any) -> Answer:
@@ -135,7 +134,6 @@ class Fusion:
             return 422, {"detail": [{"loc": ["body"], "msg": "field required"}]}
         self.seen.append(body)
         result = carried_out(
-            self.box,
             body["language"],
             "main.py",
             body["code"],
@@ -163,7 +161,7 @@ class Fusion:
 
 @pytest.fixture(params=["piston", "old piston", "sandbox_fusion"])
 def remote(request: pytest.FixtureRequest, box: LocalSandbox) -> Iterator[tuple[Sandbox, Piston | Fusion]]:
-    service = Fusion(box) if request.param == "sandbox_fusion" else Piston(box, states=request.param == "piston")
+    service = Fusion() if request.param == "sandbox_fusion" else Piston(states=request.param == "piston")
     with serving(service) as url:
         yield (FusionSandbox if isinstance(service, Fusion) else PistonSandbox)(url), service
 
@@ -216,7 +214,7 @@ def test_cpp(remote: tuple[Sandbox, Any], answer: str, expected: str) -> None:
     ],
 )
 def test_functions(box: LocalSandbox, answer: str, expected: str) -> None:
-    for service, sandbox in ((Piston(box), PistonSandbox), (Fusion(box), FusionSandbox)):
+    for service, sandbox in ((Piston(), PistonSandbox), (Fusion(), FusionSandbox)):
         with serving(service) as url:
             metric = make_builtin("humaneval_pass_rate")
             assert verdict(judged(sandbox(url), metric, ADD, answer)) == expected
@@ -224,7 +222,7 @@ def test_functions(box: LocalSandbox, answer: str, expected: str) -> None:
 
 @pytest.mark.parametrize("language", ["cpp", "python"])
 def test_checkers(remote: tuple[Sandbox, Any], language: str) -> None:
-    from tests.effects.sandboxes.test_metrics import CPP_CHECKER, PY_CHECKER
+    from .test_metrics import CPP_CHECKER, PY_CHECKER
 
     checker = CPP_CHECKER if language == "cpp" else PY_CHECKER
     case = SUM | {"tests": SUM["tests"][:1], "checker": checker}
@@ -234,7 +232,7 @@ def test_checkers(remote: tuple[Sandbox, Any], language: str) -> None:
 
 
 def test_memory_and_output_with_a_piston_that_says_so(box: LocalSandbox) -> None:
-    with serving(Piston(box)) as url:
+    with serving(Piston()) as url:
         hog = (
             "import os, time\nfor _ in range(9):\n    if os.fork() == 0:\n        x = bytearray(2**26); time.sleep(9)\n"
         )
@@ -255,8 +253,11 @@ def test_checks_name_what_is_missing(box: LocalSandbox, monkeypatch: pytest.Monk
     monkeypatch.delenv("THEMIS_CODE_SANDBOX_FUSION_URL", raising=False)
     assert "set THEMIS_CODE_PISTON_URL" in PistonSandbox().check()[0]
     assert "set THEMIS_CODE_SANDBOX_FUSION_URL" in FusionSandbox().check()[0]
-    assert trio.run(PistonSandbox().run, SandboxRequest(command=("python3",))).status == "sandbox_error"
-    with serving(Piston(box)) as url:
+    assert "set THEMIS_CODE_PISTON_URL" in once(PistonSandbox()).stderr
+    for sandbox in (PistonSandbox("http://127.0.0.1:1"), FusionSandbox("http://127.0.0.1:1")):
+        result = trio.run(sandbox.run, SandboxRequest(command=("uname", "-a")))
+        assert "needs a program among the files" in result.stderr
+    with serving(Piston()) as url:
         monkeypatch.setenv("THEMIS_CODE_PISTON_URL", url + "/")
         assert list(PistonSandbox().check(["python"])) == []
         assert "has no cobol; install it" in PistonSandbox().check(["cobol"])[0]
@@ -272,7 +273,7 @@ def once(sandbox: Sandbox, **limits: Any) -> SandboxResult:
 
 
 def test_a_refusal_is_told_in_the_services_words(box: LocalSandbox) -> None:
-    with serving(Piston(box, most_ms=3000)) as url:
+    with serving(Piston(most_ms=3000)) as url:
         result = once(PistonSandbox(url), time_s=10)
     assert result.status == "sandbox_error"
     assert "run_timeout cannot exceed the configured limit of 3000" in result.stderr
@@ -287,7 +288,7 @@ def test_answers_in_another_form_are_the_sandboxs_failure(answer: str) -> None:
 
 def test_a_busy_service_is_asked_again(box: LocalSandbox) -> None:
     calls: list[str] = []
-    piston = Piston(box)
+    piston = Piston()
 
     def busy_at_first(method: str, path: str, body: Any) -> Answer:
         calls.append(path)

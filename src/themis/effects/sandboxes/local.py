@@ -51,7 +51,7 @@ class _Ended:
 
 
 class LocalSandbox:
-    """Runs programs under bubblewrap on this machine."""
+    """Runs programs under bubblewrap on this machine; any number at once, all from one event loop."""
 
     def __init__(self) -> None:
         self._problems: tuple[str, ...] | None = None
