@@ -90,7 +90,9 @@ def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
     ("body", "expected"), [(None, {(1.0, "passed"): 164}), ("    pass\n", {(0.0, "wrong_answer"): 164})]
 )
 def test_all_problems(body: str | None, expected: dict[Any, int], tmp_path: Path) -> None:
-    assert verdicts(experiment(body, tmp_path / "store.sqlite3").run()) == expected
+    result = experiment(body, tmp_path / "store.sqlite3").run()
+    assert verdicts(result) == expected
+    result.store.close()
 
 
 @pytest.mark.sandbox
@@ -107,15 +109,15 @@ def test_a_run_is_replayed_and_verified_where_there_is_no_sandbox(
     verification = verify(again.store, again.run_id)  # without the experiment: the metric is found by its name
     assert verification.ok, verification
     assert verification.recomputed["judge"] == 4
+    first.store.close()
+    again.store.close()
     with pytest.raises(SpecError, match="humaneval_pass_rate: bwrap is not installed; apt-get install bubblewrap"):
         experiment(None, tmp_path / "other.sqlite3", limit=4).run()
     assert not (tmp_path / "other.sqlite3").exists()
 
 
 @pytest.mark.sandbox
-def test_another_run_takes_results_of_the_same_programs_from_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_run_takes_results_of_the_same_programs_from_the_store(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite3"
     first = experiment(None, store, limit=3).run()
     second = experiment(None, store, limit=2).run()
@@ -127,6 +129,8 @@ def test_another_run_takes_results_of_the_same_programs_from_the_store(
         step for case in first.cases for execution in case.evaluation_executions for step in execution.trace.steps
     ]
     assert steps == before[:2]  # down to their durations: nothing was run
+    first.store.close()
+    second.store.close()
 
 
 @pytest.mark.sandbox

@@ -224,3 +224,13 @@ def test_the_same_answer_makes_the_same_request() -> None:
     [one], [two] = (HumanEvalPassRate().sandbox_requests(parsed, case, ctx) for _ in range(2))
     assert one.compute_hash() == two.compute_hash()
     assert json.loads(one.stdin)["nonce"] not in json.dumps(dict(one.files))
+
+
+def test_testlib_is_asked_for_before_anything_runs_and_put_where_it_is_included() -> None:
+    case = stdio(1, '#include <iostream>\n#include "testlib.h"\nint main() {}')
+    with pytest.raises(ValueError, match=r"includes testlib.h.*codeforces_pass_rate', testlib=Path"):
+        planned(CodeforcesPassRate(), case, [])
+    metric = CodeforcesPassRate(testlib="// all of \\1 testlib")
+    [run] = planned(metric, case, [])
+    [check] = planned(metric, case, [ran(run)])
+    assert "#include <iostream>\n// all of \\1 testlib\nint main() {}" in check.files["checker.cpp"]

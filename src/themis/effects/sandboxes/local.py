@@ -33,6 +33,7 @@ _INSTALL: Final = {
 }
 _PROGRAMS: Final = {"python": "python3", "cpp": "g++"}
 _KEPT_BUILDS: Final = 32
+_TRIAL_S: Final = 30
 _FIRST_LOOKS: Final = 20
 _SIGNAL_BASE: Final = 128
 # A signal's exit status, as a shell has it: SIGXCPU says that the CPU limit of the kernel came first.
@@ -118,13 +119,26 @@ def _problems() -> Iterator[str]:
     if missing:
         return
     with _spawned(SandboxRequest(command=("true",)), {}) as spawned:
-        _, told = spawned.process.communicate()
+        told = _last_words(spawned)
     if spawned.process.returncode != 0:
         yield (
-            f"bubblewrap is installed but does not work here: {told.decode(errors='replace').strip()}; user namespaces "
+            f"bubblewrap is installed but does not work here: {told}; user namespaces "
             "may be forbidden: see the sysctls kernel.unprivileged_userns_clone, user.max_user_namespaces and "
             "kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container"
         )
+
+
+def _last_words(spawned: _Spawned) -> str:
+    """Wait for a sandbox that writes little and ends soon; return what it complained of."""
+    try:
+        _, told = spawned.process.communicate(timeout=_TRIAL_S)
+    except subprocess.TimeoutExpired:
+        spawned.process.kill()
+        return f"no answer within {_TRIAL_S} seconds"
+    os.set_blocking(spawned.stderr, False)
+    with suppress(BlockingIOError):
+        told += os.read(spawned.stderr, 4096)
+    return told.decode(errors="replace").strip() or f"exit status {spawned.process.returncode}"
 
 
 def _faults(request: SandboxRequest) -> Iterator[str]:
