@@ -21,8 +21,9 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
-    ("metric", "themis.pure.components.rubric", "RUBRIC_METRICS"),
+    ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
     ("metric", "themis.pure.components.execution", "EXECUTION_METRICS"),
+    ("metric", "themis.pure.components.rubric", "RUBRIC_METRICS"),
     ("selector", "themis.pure.components.judges", "SELECTORS"),
     ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )
