@@ -1,4 +1,4 @@
-"""A process of its own that uses a store: `python child.py COMMAND STORE_JSON RUN_FILE [ARGUMENTS]`."""
+"""A process of its own that uses a store: `python store_process.py COMMAND STORE_JSON RUN_FILE [ARGUMENTS]`."""
 
 from __future__ import annotations
 
