@@ -180,3 +180,14 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 def test_no_run_id_leads_out_of_the_folder(folder: Path, run_id: str) -> None:
     with JsonlRunStore(folder) as store, pytest.raises(StoreError, match="no run"):
         store.load_snapshot(run_id)
+
+
+def test_what_a_model_wrote_ends_no_batch(folder: Path, run: MadeRun) -> None:
+    payload = '{"event_type":"parse_completed","result":{"ends_batch":true,"x":1}}'
+    events = [StoredEvent(0, "parse_completed", None, payload, f"{number:064}", number) for number in (13, 14)]
+    with JsonlRunStore(folder) as store:
+        store.append(run.run_id, events, {})
+    file = events_file(folder, run)
+    file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
+    with JsonlRunStore(folder) as store:
+        assert store.head(run.run_id).count == 12
