@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from themis.pure.chain import read_event
 from themis.pure.events import RunEvent
@@ -35,11 +35,16 @@ def fresh_state(item: CaseItem) -> CaseState:
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
     """Yield every case of a run with its state, in plan order, holding one case at a time."""
+    return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
+
+
+def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
+    """Yield every case of a run with what happened to it, in plan order, holding one case at a time."""
     groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
     number, events = next(groups, (None, iter(())))
     for item in case_items(snapshot):
-        state = fresh_state(item)
         if number == item.case_no:
-            state = fold_case(state, (read_event(stored, store.blob) for stored in events))
+            yield item, [read_event(stored, store.blob) for stored in events]
             number, events = next(groups, (None, iter(())))
-        yield item, state
+        else:
+            yield item, ()
