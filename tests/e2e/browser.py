@@ -15,8 +15,6 @@ from typing import Any, BinaryIO
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 BINARY = next((found for name in NAMES if (found := shutil.which(name))), None)
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -36,7 +34,6 @@ LAUNCH = (
     "os.dup2(read, 3), os.dup2(write, 4)\n"
     "os.execv(sys.argv[3], sys.argv[3:])"
 )
-
 
 
 class Page:
