@@ -18,35 +18,14 @@ from themis.api.reporting import Reporter, result_table
 from themis.pure.report import html, latex, markdown
 from themis.pure.report.plain import one_line, printable
 from themis.pure.report.table import csv_cell
+from themis.testing.hostile import HOSTILE, hostile_rows
 
-HOSTILE = [
-    "<script>alert(1)</script>",
-    "</script><script>alert(2)</script>",
-    "<!--<script>",
-    "<img src=x onerror=alert(3)>",
-    "[click](javascript:alert(4))",
-    '" onmouseover="alert(5)',
-    r"\input{/etc/passwd} \write18{touch pwned} \def\x{} $x^2$ 100% a_b #1 ~",
-    "=cmd|'/C calc'!A0",
-    "+1+1",
-    "-2+3",
-    "@SUM(A1)",
-    "\t=1+1",
-    "\r=1+1",
-    "| a | b |\n| --- | --- |",
-    "\x1b[2J\x1b]0;title\x07",
-    "\u202edrow\u202c",
-    "line\u2028separator",
-    "![](http://127.0.0.1:9/pixel.png) www.example.org https://example.org",
-    "中文 naïve é",
-]
 STEERING = ("\x1b", "\x07", "\u202e", "\u2028", "\r")
 
 
 def hostile_run() -> tuple[InMemoryRunStore, str]:
     store = InMemoryRunStore()
-    rows = [{"case_id": text, "input": text, "expected_output": text, "metadata": {"note": text}} for text in HOSTILE]
-    result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match", store=store)
+    result = evaluate(model="builtin/demo_model", data=hostile_rows(), metric="builtin/exact_match", store=store)
     return store, result.run_id
 
 
