@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from themis.api.results import RunResult, run_ending, threshold_of
-from themis.effects.reading import read_case_events, read_cases
+from themis.effects.reading import fresh_state, read_case_events, stored_cases
+from themis.pure.chain import read_event
 from themis.pure.errors import MissingExtraError
 from themis.pure.plan import metric_slots, total_cases
 from themis.pure.projections import score_rows
@@ -25,9 +26,10 @@ from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Overview, RunOverview
 from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
+from themis.pure.report.straight import straight_rows
 from themis.pure.report.summary import SummaryRow, terminal_summary
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
-from themis.pure.state import fold_case, new_state
+from themis.pure.state import fold_case
 from themis.pure.stats import StatsEngine
 
 FAILED_SHOWN = 20
@@ -70,7 +72,7 @@ def read_overview(
     slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
     overview = Overview(slots, threshold, engine=engine, cluster_by=cluster_by)
     for item, events in read_case_events(store, snapshot):
-        state = fold_case(new_state(item.case.case_id, item.dataset_id, item.case_key), events)
+        state = fold_case(fresh_state(item), events)
         rows = tuple(score_rows(slots, state, threshold))
         overview.add(item, state, rows)
         if sample is not None:
@@ -223,8 +225,13 @@ class Reporter:
 
     def _score_rows(self, snapshot: RunSnapshot) -> Iterator[BenchmarkScoreRow]:
         slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
-        for _, state in read_cases(self._store, snapshot):
-            yield from score_rows(slots, state, threshold)
+        for item, stored in stored_cases(self._store, snapshot):
+            rows = straight_rows(item, stored, slots, threshold)
+            if rows is None:
+                state = fold_case(fresh_state(item), (read_event(event, self._store.blob) for event in stored))
+                yield from score_rows(slots, state, threshold)
+            else:
+                yield from rows
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
         snapshot = self._store.load_snapshot(run_id)

@@ -10,6 +10,7 @@ from themis.pure.events import RunEvent
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, ExecutionState, fold, fold_case, new_state
 
 
@@ -40,11 +41,18 @@ def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseIte
 
 def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
     """Yield every case of a run with what happened to it, in plan order, holding one case at a time."""
+    return (
+        (item, [read_event(stored, store.blob) for stored in events]) for item, events in stored_cases(store, snapshot)
+    )
+
+
+def stored_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
+    """Yield every case of a run with its events as they are stored, in plan order, holding one case at a time."""
     groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
     number, events = next(groups, (None, iter(())))
     for item in case_items(snapshot):
         if number == item.case_no:
-            yield item, [read_event(stored, store.blob) for stored in events]
+            yield item, list(events)
             number, events = next(groups, (None, iter(())))
         else:
             yield item, ()

@@ -17,7 +17,7 @@ import attrs
 
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.report import plots
-from themis.pure.report.overview import Quantity, RunOverview
+from themis.pure.report.overview import Bin, Quantity, RunOverview
 from themis.pure.report.plain import printable
 from themis.pure.report.sample import joined
 from themis.pure.report.summary import SummaryRow
@@ -195,7 +195,7 @@ def _scores(row: SummaryRow, overview: RunOverview) -> str:
     return plots.histogram_bars(bins, f"Distribution of {row.metric_id}: {_spoken(bins)}")
 
 
-def _spoken(bins: Iterable[plots.Bin]) -> str:
+def _spoken(bins: Iterable[Bin]) -> str:
     return ", ".join(
         f"{each.count} at {plots.short(each.low)}"
         if each.low == each.high
