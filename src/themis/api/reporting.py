@@ -237,10 +237,11 @@ class Reporter:
         snapshot = self._store.load_snapshot(run_id)
         chosen = CaseSample(total_cases(snapshot), sample)
         overview = self._overview(snapshot, chosen)
+        ending = run_ending(self._store, run_id)
         report = HtmlReport(
             snapshot=snapshot,
-            status=self._status(snapshot, overview).value,
-            error_message=run_ending(self._store, run_id).error_message,
+            status=ending.status(lambda: overview.benchmark.failed_cases).value,
+            error_message=ending.error_message,
             overview=overview,
             sampling=chosen.sentence(),
             style=_page_file("page.css"),
