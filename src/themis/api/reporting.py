@@ -67,10 +67,11 @@ def read_overview(
         snapshot: the run.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
-        sample: collects the cases that a report shows in full.
+        sample: collects the cases that a report shows in full; if these are not all, no digest is made.
     """
     slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
-    overview = Overview(slots, threshold, engine=engine, cluster_by=cluster_by)
+    whole = sample is None or sample.whole
+    overview = Overview(slots, threshold, engine=engine, cluster_by=cluster_by, with_digest=whole)
     for item, events in read_case_events(store, snapshot):
         state = fold_case(fresh_state(item), events)
         rows = tuple(score_rows(slots, state, threshold))

@@ -265,7 +265,7 @@ def _provenance(snapshot: RunSnapshot, overview: RunOverview) -> str:
     refs += [("Judge", ref) for ref in identity.judge_model_refs]
     facts: list[tuple[str, object]] = [
         ("Run id", snapshot.run_id),
-        ("Result digest", overview.digest),
+        ("Result digest", overview.digest or "not made for a page that lists a sample; `themis verify` makes it"),
         *((kind, f"{ref.component_id} {ref.version}, code {ref.fingerprint[:12]}") for kind, ref in refs),
         *(
             ("Dataset", f"{ref.dataset_id} {ref.revision or ''}, content {ref.fingerprint[:12]}")

@@ -60,7 +60,7 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         candidates: how many candidates were generated.
-        digest: the hash of all results, without times and transport facts.
+        digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         cluster_by: the metadata key that names clusters, if one was asked for.
     """
 
@@ -69,7 +69,7 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
-    digest: str = ""
+    digest: str | None = None
     cluster_by: str | None = None
 
 
@@ -96,6 +96,7 @@ class Overview:
         threshold: from which value a score counts as correct.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
+        with_digest: whether to hash all results, which takes a fifth of the time of a pass.
     """
 
     def __init__(
@@ -105,12 +106,13 @@ class Overview:
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
+        with_digest: bool = True,
     ) -> None:
         self._metrics = metrics
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
         self._tallies = Tallies(metrics, threshold)
-        self._digest = Digest()
+        self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
         self._clusters: list[str | None] = []
         self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *TOKENS)}
@@ -121,7 +123,8 @@ class Overview:
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
         self._tallies.add_rows(state, rows)
-        self._digest.add(case_result(self._metrics, state))
+        if self._digest is not None:
+            self._digest.add(case_result(self._metrics, state))
         for row in rows:
             self._columns[row.metric_id].add(row)
         if self._cluster_by is not None:
@@ -152,7 +155,7 @@ class Overview:
                 if (quantity := self._quantity(name, unit)) is not None
             ],
             candidates=self._candidates,
-            digest=self._digest.hexdigest(),
+            digest=None if self._digest is None else self._digest.hexdigest(),
             cluster_by=self._cluster_by,
         )
 

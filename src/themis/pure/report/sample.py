@@ -44,6 +44,11 @@ class CaseSample:
         self._others: list[_Kept] = []
         self._error_count = 0
 
+    @property
+    def whole(self) -> bool:
+        """Whether all cases are kept."""
+        return self._all
+
     def add(
         self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow], events: Sequence[RunEvent]
     ) -> None:
