@@ -27,7 +27,7 @@ def run(
       themis run experiment.yaml
       themis run experiment.yaml --limit 20 --store runs/try.sqlite3
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
-      themis run experiment.yaml --require "builtin/exact_match>=0.8" --junit gate.xml
+      themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
 
     Parameters
     ----------
