@@ -79,7 +79,7 @@ def build_experiment(tree: Mapping[str, Any], folder: Path, where: _Where | None
     faults = [*resolver.faults, *checker.faults]
     if resolver.secret_faults or secrets:
         raise LiteralSecretError(where.listed([*resolver.secret_faults, *secrets, *faults]))
-    _make_importable(folder)
+    make_importable(folder, Path.cwd())
     builder = _Builder(folder, faults)
     experiment = builder.experiment(checked)
     if builder.faults or experiment is None:
@@ -167,9 +167,10 @@ def _without_cases(dataset: Any) -> Any:
 # --- building ---------------------------------------------------------------------------------------------
 
 
-def _make_importable(folder: Path) -> None:
-    """Let modules beside the config, and in the current folder, be imported by name."""
-    for place in (str(folder.resolve()), str(Path.cwd())):
+def make_importable(*folders: Path) -> None:
+    """Let modules in folders be imported by name: those beside the config, and in the current folder."""
+    for folder in folders:
+        place = str(folder.resolve())
         if place not in sys.path:
             sys.path.append(place)
 

@@ -103,8 +103,8 @@ def run(arguments: Sequence[str]) -> int:
         code = make_app(words)(words, exit_on_error=False, print_error=True)
     except CycloptsError:
         return USAGE
-    except KeyboardInterrupt:
-        _say("interrupted: what finished is stored; run the same command again to go on from there")
+    except KeyboardInterrupt as error:
+        _say(str(error) or "interrupted: what finished is stored; run the same command again to go on from there")
         return INTERRUPTED
     except BrokenPipeError:
         _close_stdout()

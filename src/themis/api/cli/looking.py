@@ -44,9 +44,7 @@ def _listing(runs: Any) -> str:
     return plain_table(("run", "status", "started (UTC)", "cases", "model"), rows) if rows else "no runs"
 
 
-def search(
-    text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False
-) -> None:
+def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False) -> None:
     """Find text in a store's cases and answers.
 
     Examples:
@@ -86,8 +84,8 @@ def report(
     run: RunName,
     /,
     *,
-    format: Annotated[Literal["markdown", "json", "csv", "latex", "html"], Parameter(name=["--format", "-f"])]  # noqa: A002  # the word that people type
-    = "markdown",
+    format: Annotated[Literal["markdown", "json", "csv", "latex", "html"], Parameter(name=["--format", "-f"])] =  # noqa: A002  # the word that people type
+    "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:

@@ -35,16 +35,12 @@ Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, 
 class Changes:
     """Options that change an experiment without touching its file."""
 
-    store: Annotated[
-        str | None, Parameter(name="--store", help="Keep the run here: a SQLite file, or kind:place.")
-    ] = None
+    store: Annotated[str | None, Parameter(name="--store", help="Keep the run here: a SQLite file, or kind:place.")] = (
+        None
+    )
     limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
-    seed: Annotated[
-        int | None, Parameter(help="The seed of the first candidate; the others count on from it.")
-    ] = None
-    samples: Annotated[
-        int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")
-    ] = None
+    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")] = None
     temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
     max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
     concurrency: Annotated[
@@ -98,7 +94,9 @@ def storage_of(text: str) -> StorageConfig:
     if kind == "postgresql":
         kind, place = "postgres", text
     if kind not in _PLACE_KEY:
-        raise SpecError(f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3")
+        raise SpecError(
+            f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3"
+        )
     return StorageConfig(store=kind, parameters={_PLACE_KEY[kind]: place})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +77,3 @@ def exit_code(result: RunResult, gates: Sequence[GateOutcome] = ()) -> int:
     if result.status != RunStatus.COMPLETED:
         return INCOMPLETE
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED
-
-
-def progress_shown(progress: Any) -> AbstractContextManager[None]:
-    """Show a run's progress while the block runs, if stderr is a terminal."""
-    from themis.api.cli.live import shown
-
-    return shown(progress)

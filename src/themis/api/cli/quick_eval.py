@@ -16,6 +16,7 @@ Model = Annotated[
     str, Parameter(help="A builtin (builtin/demo_model), a model (openai/gpt-4o), or package.module:name.")
 ]
 Metrics = Annotated[list[str], Parameter(consume_multiple=True, negative="", help="One or several metrics.")]
+Parsers = Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")]
 Field = Annotated[str | None, Parameter()]
 
 
@@ -24,7 +25,6 @@ Field = Annotated[str | None, Parameter()]
 class Quick:
     """How to evaluate, whatever the data."""
 
-    parser: Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")] = None
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
     samples: Annotated[
         int,
@@ -41,15 +41,13 @@ class Quick:
     max_cost: Annotated[
         float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
     ] = None
-    seed: Annotated[
-        int | None, Parameter(help="The seed of the first candidate; the others count on from it.")
-    ] = None
+    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
     temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
     max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
-    def evaluate(self, model: str, metrics: list[str], data: Any, *, as_json: bool) -> int:
+    def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
         """Evaluate a model on data."""
         from themis.api.config_options import limited
         from themis.api.evaluating import as_datasets, make_experiment
@@ -59,7 +57,7 @@ class Quick:
             model=self.model(model),
             data=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             metric=metrics,
-            parser=self.parser,
+            parser=parser,
             judge=self.judge,
             samples=self.samples,
             seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
@@ -98,6 +96,7 @@ def inline(
     *,
     model: Model,
     metric: Metrics,
+    parser: Parsers = None,
     expected: Words = None,
     quick: Quick = NO_CHOICE,
     json_output: Json = False,
@@ -117,7 +116,7 @@ def inline(
     """
     from themis.api.evaluating import inline_rows
 
-    return quick.evaluate(model, metric, inline_rows(questions, expected), as_json=json_output)
+    return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
 
 
 @app.command(name="file")
@@ -127,6 +126,7 @@ def evaluate_file(
     *,
     model: Model,
     metric: Metrics,
+    parser: Parsers = None,
     quick: Quick = NO_CHOICE,
     input_field: Field = None,
     expected_field: Field = None,
@@ -152,7 +152,7 @@ def evaluate_file(
     from themis.effects.sources.files import CaseFields, file_dataset
 
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
-    return quick.evaluate(model, metric, file_dataset(data, fields=fields), as_json=json_output)
+    return quick.evaluate(model, metric, parser, file_dataset(data, fields=fields), as_json=json_output)
 
 
 @app.command
@@ -162,6 +162,7 @@ def huggingface(
     *,
     model: Model,
     metric: Metrics,
+    parser: Parsers = None,
     split: str = "test",
     config: str | None = None,
     revision: str | None = None,
@@ -199,7 +200,7 @@ def huggingface(
 
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
     data = hub_dataset(dataset, split=split, config=config, revision=revision, fields=fields, limit=quick.limit)
-    return quick.evaluate(model, metric, data, as_json=json_output)
+    return quick.evaluate(model, metric, parser, data, as_json=json_output)
 
 
 @app.command

@@ -77,7 +77,8 @@ def rejudge(
 def _again(
     experiment: Any, stage: Any, metric_ids: list[str] | None, as_json: bool, *, recorded_judging: bool = False
 ) -> int:
-    from themis.api.cli.output import progress_shown, show_result
+    from themis.api.cli.live import shown
+    from themis.api.cli.output import show_result
     from themis.api.finding import open_existing
     from themis.api.replaying import replay_snapshot
     from themis.effects.engine import Progress
@@ -86,7 +87,7 @@ def _again(
     store = open_existing(experiment.storage)
     roster, progress = experiment.roster(), Progress()
     snapshot = experiment.compile_with(roster)
-    with progress_shown(progress):
+    with shown(progress):
         result = run_sync(
             lambda: replay_snapshot(
                 snapshot,

@@ -82,18 +82,26 @@ def carry_out(
     as_json: bool = False,
 ) -> int:
     """Run an experiment with its progress shown, print the result, and return the exit code."""
-    from themis.api.cli.output import progress_shown, show_result
+    from themis.api.cli.output import show_result
     from themis.api.gating import check_gates, read_gates
+
+    metrics = [metric.component_id for metric in experiment.roster().metrics]
+    gates = read_gates(require or (), on, metrics)
+    result = run_with_progress(experiment, until=until)
+    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
+
+
+def run_with_progress(experiment: Any, until: StageName = "judge") -> Any:
+    """Run an experiment, with its progress shown, and return the result."""
+    from themis.api.cli.live import shown
     from themis.api.running import run_snapshot
     from themis.effects.engine import Progress
     from themis.effects.host import run_sync
 
-    roster = experiment.roster()
+    roster, progress = experiment.roster(), Progress()
     snapshot = experiment.compile_with(roster)
-    gates = read_gates(require or (), on, [ref.component_id for ref in snapshot.component_refs.metrics])
-    progress = Progress()
-    with progress_shown(progress):
-        result = run_sync(
+    with shown(progress):
+        return run_sync(
             lambda: run_snapshot(
                 snapshot,
                 roster,
@@ -104,4 +112,3 @@ def carry_out(
             ),
             "run",
         )
-    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
