@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
@@ -151,7 +153,8 @@ class SmallStore(SqliteRunStore):
 
 def test_a_full_disk_ends_the_run_cleanly_and_resuming_works(tmp_path: Path) -> None:
     path = tmp_path / "s.sqlite3"
-    SqliteRunStore(path).initialize()
+    with SqliteRunStore(path):
+        pass
     store = SmallStore(path)
     store.pages = 40
     pipeline = Pipeline(
@@ -164,6 +167,34 @@ def test_a_full_disk_ends_the_run_cleanly_and_resuming_works(tmp_path: Path) -> 
         experiment = pipeline.experiment()
         result = experiment.run(store=roomy)
         assert result.digest == pipeline.experiment().run().digest
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"a small disk can't be mounted here: {mounted.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_disk_that_fills_up_ends_the_run_cleanly_and_room_lets_it_go_on(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("themis.effects.journal.LARGEST_BATCH", 200)
+    pipeline = attrs.evolve(PIPELINE, cases=2_000)
+    path = small_disk / "s.sqlite3"
+    with SqliteRunStore(path) as store, pytest.raises(StoreError, match=r"s\.sqlite3.*full.*run again to resume"):
+        pipeline.experiment(runtime=QUICK).run(store=store)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    with SqliteRunStore(path) as store:
+        experiment = pipeline.experiment()
+        assert experiment.run(store=store).digest == pipeline.experiment().run().digest
+        assert 0 < sum(experiment.generation.generator.calls.counts.values()) < 2_000
 
 
 def test_two_writers_of_one_run_are_refused_by_name(tmp_path: Path) -> None:

@@ -23,12 +23,13 @@ from themis.effects.judging import DefaultWorkflowRunner, invoke
 from themis.effects.reading import fresh_state, read_case
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.calls import CallFailed
-from themis.pure.chain import Entry, read_event
+from themis.pure.chain import read_event
 from themis.pure.errors import StoreError, ThemisError
 from themis.pure.events import (
     CaseRunEvent,
     GenerationCompletedEvent,
     RunCompletedEvent,
+    RunEvent,
     RunFailedEvent,
     RunStartedEvent,
     StepCompletedEvent,
@@ -229,11 +230,11 @@ class Engine:
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                self._log(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
+                self._journal.append(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
                 try:
                     await self._work_through(workers)
                     through = self._plan.until_stage
-                    self._log(
+                    self._journal.append(
                         None,
                         RunCompletedEvent(
                             run_id=self._plan.run_id, occurred_at=self._now(), completed_through_stage=through
@@ -257,7 +258,7 @@ class Engine:
         event = RunFailedEvent(
             run_id=self._plan.run_id, occurred_at=self._now(), error_message=message or type(causes).__name__
         )
-        self._log(None, event)
+        self._journal.append(None, event)
 
     async def _work_through(self, workers: int) -> None:
         cases = self._unfinished()
@@ -302,12 +303,9 @@ class Engine:
                 self._progress.done += 1
                 self._progress.reused += 1
 
-    def _log(self, case_no: int | None, event: Any, cache_key: str | None = None) -> None:
-        self._journal.append(Entry(case_no, event, cache_key))
-
-    async def _acknowledged(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            await self._hooks.call("on_event", entry.event)
+    async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
+        for event in events:
+            await self._hooks.call("on_event", event)
 
     # --- one case -----------------------------------------------------------------------------------------
 
@@ -369,7 +367,7 @@ class Engine:
             event = reused
         else:
             event = await self._new_generation(item, ctx)
-        self._log(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
+        self._journal.append(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
         if isinstance(event, GenerationCompletedEvent) and event.result is not None:
             self._count(event.result)
         return event
@@ -446,7 +444,7 @@ class Engine:
         except Exception as error:
             outcome = Failure(failure_of(selector.component_id, error))
         event = selection_event(self._plan, item, outcome, self._now(), execution)
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _judged_selection(self, selector: Any, item: CaseItem, state: CaseState) -> EvaluationExecution:
@@ -477,7 +475,7 @@ class Engine:
             if self._hooks.any and isinstance(outcome, Success):
                 await self._hooks.call("after_reduce", outcome.unwrap(), ctx)
         event = reduction_event(self._plan, item, outcome, self._now())
-        self._log(item.case_no, event, key if isinstance(outcome, Success) else None)
+        self._journal.append(item.case_no, event, key if isinstance(outcome, Success) else None)
         return event
 
     # --- parse and score ----------------------------------------------------------------------------------
@@ -492,7 +490,7 @@ class Engine:
         if self._hooks.any and isinstance(outcome, Success):
             await self._hooks.call("after_parse", outcome.unwrap().output, ctx)
         event = parse_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _score(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
@@ -509,7 +507,7 @@ class Engine:
         if self._hooks.any:
             await self._hooks.call("after_score", outcome, ctx)
         event = score_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
     async def _execute(self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput) -> CaseRunEvent:
@@ -574,7 +572,7 @@ class Engine:
 
         def failed(call: JudgeCall, failure: WorkflowFailure) -> None:
             event = failed_step_event(self._plan, item, workflow_id, call.call_id, failure, self._now())
-            self._log(item.case_no, event)
+            self._journal.append(item.case_no, event)
 
         execution = await self._judging.carry_out(
             workflow_id, planned.unwrap(), ctx, known=known, answered=answered, failed=failed
@@ -613,14 +611,14 @@ class Engine:
         source: str | None = None,
     ) -> None:
         event = step_event(self._plan, item, workflow_id, step_id, step_type, output, self._now(), source)
-        self._log(item.case_no, event, key)
+        self._journal.append(item.case_no, event, key)
 
     def _evaluated(
         self, item: CaseItem, state: CaseState, metric_id: str, outcome: Result[EvaluationExecution, StepFailure]
     ) -> CaseRunEvent:
         assert state.reduced is not None  # the stage table says so
         event = evaluation_event(self._plan, item, state.reduced.candidate_id, metric_id, outcome, self._now())
-        self._log(item.case_no, event)
+        self._journal.append(item.case_no, event)
         return event
 
 

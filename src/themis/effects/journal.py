@@ -1,6 +1,7 @@
-"""The journal: the one writer of a run. It batches events by time and size, chains them, and acknowledges.
+"""The journal: the one writer of a run. It chains events, batches them by time and size, and acknowledges.
 
-`append` hands an event over without waiting, `durable` waits until everything handed over so far is in the
+`append` encodes an event and hands it over without waiting, so that the records behind it need not live until
+the disk has been heard of; `durable` waits until everything handed over so far is in the
 store. Batches are written by one worker thread, so that the event loop never waits for a disk; an event that
 was handed over is stored within `INTERVAL` seconds, or the run fails saying why.
 """
@@ -8,13 +9,15 @@ was handed over is stored within `INTERVAL` seconds, or the run fails saying why
 from __future__ import annotations
 
 import functools
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import trio
 
-from themis.pure.chain import Entry, link_all
+from themis.pure.chain import link
 from themis.pure.errors import StoreError
+from themis.pure.events import RunEvent
 from themis.pure.protocols import RunStore
 from themis.pure.records.stored import ChainHead, StoredEvent
 
@@ -23,7 +26,7 @@ INTERVAL: Final = 0.05
 LARGEST_BATCH: Final = 4_000
 """Events in one transaction; past twice as many waiting, appending waits for the disk."""
 
-Acknowledged = Callable[[Sequence[Entry]], Awaitable[None]]
+Acknowledged = Callable[[Sequence[RunEvent]], Awaitable[None]]
 
 
 class Journal:
@@ -43,22 +46,30 @@ class Journal:
         self._attempts = attempts
         self._delay = delay
         self._acknowledged = acknowledged
-        self._head = store.head(run_id)
-        self._waiting: list[Entry] = []
-        self._written = 0
-        self._appended = 0
+        head = store.head(run_id)
+        self._written = self._appended = head.count
+        self._digest = head.digest
+        self._waiting: list[StoredEvent] = []
+        self._blobs: dict[str, bytes] = {}
+        self._unheard: deque[RunEvent] = deque()
         self._arrived = trio.Event()
         self._hurry = trio.Event()
         self._room = trio.Condition()
         self._closing = False
         self._failure: StoreError | None = None
 
-    def append(self, entry: Entry) -> None:
+    def append(self, case_no: int | None, event: RunEvent, cache_key: str | None = None) -> None:
         """Hand an event over; it is stored soon. Raises `StoreError` if the store has failed for good."""
         if self._failure is not None:
             raise self._failure
-        self._waiting.append(entry)
-        self._appended += 1
+        sequence = self._appended + 1
+        stored, blobs = link(self._digest, sequence, case_no, event, cache_key)
+        self._appended, self._digest = sequence, stored.digest
+        self._waiting.append(stored)
+        if blobs:
+            self._blobs.update(blobs)
+        if self._acknowledged is not None:
+            self._unheard.append(event)
         if len(self._waiting) == 1:
             self._arrived.set()
         elif len(self._waiting) == LARGEST_BATCH:
@@ -101,17 +112,18 @@ class Journal:
 
     async def _write_all(self) -> None:
         while self._waiting:
-            batch, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
-            events, blobs, head = link_all(self._head, batch)
-            await self._write(events, blobs, head)
-            self._head = head
-            self._written += len(batch)
+            events, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+            # A blob may go in with an earlier batch than its event, never with a later one.
+            blobs, self._blobs = self._blobs, {}
+            await self._write(events, blobs)
+            self._written = events[-1].sequence
             if self._acknowledged is not None:
-                await self._acknowledged(batch)
+                await self._acknowledged([self._unheard.popleft() for _ in events])
             async with self._room:
                 self._room.notify_all()
 
-    async def _write(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes], head: ChainHead) -> None:
+    async def _write(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        head = ChainHead(events[-1].sequence, events[-1].digest)
         write = functools.partial(self._store.append, self._run_id, events, blobs)
         for attempt in range(1, self._attempts + 1):
             # Cancellation waits for the disk: a batch is written whole or not begun.

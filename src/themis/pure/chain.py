@@ -52,18 +52,28 @@ class Entry:
     cache_key: str | None = None
 
 
-def link(head: ChainHead, entry: Entry) -> tuple[StoredEvent, dict[str, bytes]]:
-    """Encode an event and chain it to the one before; return it with the blobs it gave up."""
-    event = entry.event
+def link(
+    previous: str, sequence: int, case_no: int | None, event: RunEvent, cache_key: str | None
+) -> tuple[StoredEvent, dict[str, bytes]]:
+    """Encode an event and chain it to the one before; return it with the blobs it gave up.
+
+    Args:
+        previous: the digest of the event before.
+        sequence: the event's position within the run, from 1.
+        case_no: the case's number.
+        event: the event.
+        cache_key: what the event can be found under by other runs.
+    """
     body = encode(event)
-    blobs: dict[str, bytes] = {}
+    blobs = _NO_BLOBS
     if len(body) >= BLOB_FROM and type(event) in _ARTIFACTS:
         event, blobs = _without_artifact(event)
         body = encode(event)
-    payload = body.decode()
-    digest = chain_digest(head.digest, entry.cache_key, body)
-    stored = StoredEvent(entry.case_no, event.event_type, entry.cache_key, payload, digest, head.count + 1)
-    return stored, blobs
+    digest = chain_digest(previous, cache_key, body)
+    return StoredEvent(case_no, event.event_type, cache_key, body.decode(), digest, sequence), blobs
+
+
+_NO_BLOBS: Final[dict[str, bytes]] = {}
 
 
 def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
@@ -76,7 +86,7 @@ def link_all(head: ChainHead, entries: Iterable[Entry]) -> tuple[list[StoredEven
     events: list[StoredEvent] = []
     blobs: dict[str, bytes] = {}
     for entry in entries:
-        stored, more = link(head, entry)
+        stored, more = link(head.digest, head.count + 1, entry.case_no, entry.event, entry.cache_key)
         head = ChainHead(stored.sequence, stored.digest)
         events.append(stored)
         blobs.update(more)

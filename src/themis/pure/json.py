@@ -256,7 +256,8 @@ def _unpacker(kind: type) -> Callable[[Any], object] | None:
 
 
 def _unpack(value: object) -> object:
-    unpack = _unpacker(type(value))
+    kind = type(value)
+    unpack = _UNPACKERS.get(kind) or _unpacker(kind)
     if unpack is None:
         raise TypeError(f"{type(value).__name__} is not JSON")
     return unpack(value)
@@ -308,10 +309,18 @@ def canonical_bytes(value: object) -> bytes:
     >>> canonical_bytes({"b": 1.0, "a": 2**60})
     b'{"a":1152921504606846976,"b":1}'
     """
-    if _is_plain(value):
-        # Without floats, unusual keys and long integers, orjson's sorted output is the canonical one.
-        return orjson.dumps(value, _unpack, _OPTIONS)
+    try:
+        # Where there are neither floats nor unusual keys, orjson's sorted output is the canonical one.
+        text = orjson.dumps(value, _unpack, _OPTIONS)
+    except orjson.JSONEncodeError:
+        return _canonical_text(value).encode()
+    if (text.isascii() and not _MAY_BE_FLOAT.search(text)) or _is_plain(value):
+        return text
     return _canonical_text(value).encode()
+
+
+_MAY_BE_FLOAT: Final = re.compile(rb"\d[.eE]|null")
+"""Matches wherever orjson may have written a float, or null for one that JSON can't hold."""
 
 
 def content_hash(value: object) -> str:

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-from themis.pure.plan import SCORED_PURELY, STAGE_ORDER, RunPlan, Stage
+from themis.pure.plan import STAGE_ORDER, RunPlan, Stage
 from themis.pure.state import CaseState
 
 
@@ -48,6 +48,7 @@ class StageRow:
     blocked: Callable[[RunPlan, CaseState], bool]
 
 
+_GENERATE: Final = (Step("generate"),)
 _SELECT: Final = (Step("select"),)
 _REDUCE: Final = (Step("reduce"),)
 _PARSE: Final = (Step("parse"),)
@@ -57,25 +58,23 @@ def _generate_pending(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
     done, failed = state.candidates, state.generation_failures
     if len(done) == plan.candidate_count:
         return ()
-    return tuple(Step("generate", i) for i in range(plan.candidate_count) if i not in done and i not in failed)
+    if plan.candidate_count == 1:
+        return () if failed else _GENERATE
+    return tuple([Step("generate", i) for i in range(plan.candidate_count) if i not in done and i not in failed])
 
 
 def _score_pending(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
-    return _metrics_pending(plan, state, "score")
+    return _metrics_pending(plan.scored_ids, state, "score")
 
 
 def _judge_pending(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
-    return _metrics_pending(plan, state, "judge")
+    return _metrics_pending(plan.judged_ids, state, "judge")
 
 
-def _metrics_pending(plan: RunPlan, state: CaseState, stage: Stage) -> tuple[Step, ...]:
-    if state.parsed is None or not state.parsed.usable:
+def _metrics_pending(metric_ids: tuple[str, ...], state: CaseState, stage: Stage) -> tuple[Step, ...]:
+    if not metric_ids or state.parsed is None or not state.parsed.usable:
         return ()
-    return tuple(
-        Step(stage, 0, metric.metric_id)
-        for metric in plan.metrics
-        if (metric.family in SCORED_PURELY) == (stage == "score") and not _settled(state, metric.metric_id)
-    )
+    return tuple([Step(stage, 0, metric_id) for metric_id in metric_ids if not _settled(state, metric_id)])
 
 
 def _settled(state: CaseState, metric_id: str) -> bool:
@@ -156,12 +155,11 @@ def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
     # What was parsed was reduced, and what was reduced was generated: the rows before need no second look.
     first = _SCORE if state.parsed is not None else _PARSE_ROW if state.reduced is not None else 0
     for row in STAGES[first : plan.last + 1]:
-        blocked = row.blocked(plan, state)
-        steps = () if blocked and row.stage != "generate" else row.pending(plan, state)
-        if steps:
+        if row.blocked(plan, state):
+            # A candidate that failed leaves the others to be made; nothing else is made of a stage that failed.
+            return row.pending(plan, state) if row.stage == "generate" else ()
+        if steps := row.pending(plan, state):
             return steps
-        if blocked:
-            return ()
     return ()
 
 

@@ -74,6 +74,16 @@ class RunPlan:
         """The position of the last stage to do, in `STAGE_ORDER`."""
         return STAGE_ORDER.index(self.until_stage)
 
+    @functools.cached_property
+    def scored_ids(self) -> tuple[str, ...]:
+        """The metrics of stage `score`."""
+        return tuple(metric.metric_id for metric in self.metrics if metric.family in SCORED_PURELY)
+
+    @functools.cached_property
+    def judged_ids(self) -> tuple[str, ...]:
+        """The metrics of stage `judge`."""
+        return tuple(metric.metric_id for metric in self.metrics if metric.family not in SCORED_PURELY)
+
 
 def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPlan:
     """Return the shape of a run.
