@@ -169,7 +169,8 @@ def _error_row(
 def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     """Return the error that keeps every metric of the case from scoring, if there is one."""
     if state.generation_failures:
-        return "generation_failure", next(iter(state.generation_failures.values())).error_message
+        # The first candidate's, not the first in time: a report must not depend on the order of completion.
+        return "generation_failure", state.generation_failures[min(state.generation_failures)].error_message
     failure = state.selection_failure or state.reduction_failure
     if failure is not None:
         return "reduction_failure", failure.error_message

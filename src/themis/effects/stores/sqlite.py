@@ -12,7 +12,7 @@ import hashlib
 import importlib.resources
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -165,23 +165,7 @@ class SqliteRunStore:
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         """Keep a snapshot with its cases; data that another run stored already is shared."""
         with self._transaction() as db:
-            if db.execute("select 1 from run where run_id = ?", (snapshot.run_id,)).fetchone():
-                return
-            number = db.execute(
-                "insert into run (run_id, header, created_at, head_digest) values (?, ?, ?, ?)",
-                (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
-            ).lastrowid
-            first = 0
-            for ordinal, (dataset, ref) in enumerate(
-                zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True)
-            ):
-                key = hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest()
-                dataset_no = _keep_cases(db, key, dataset)
-                db.execute(
-                    "insert into run_dataset values (?, ?, ?, ?, ?)",
-                    (number, ordinal, dataset.dataset_id, dataset_no, first),
-                )
-                first += len(dataset.cases)
+            _keep_snapshot(db, snapshot)
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot whose cases are read from the file as needed."""
@@ -249,16 +233,31 @@ class SqliteRunStore:
         number = self._number(run_id)
         batch = _packed(events)
         with self._transaction() as db:
-            moved = db.execute(
-                "update run set head_count = ?, head_digest = ? where run_no = ? and head_count = ?",
-                (events[-1].sequence, events[-1].digest, number, events[0].sequence - 1),
-            )
-            if moved.rowcount != 1:
-                raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
-            first = (number << _RUN_SHIFT) + events[0].sequence
-            db.execute(_INSERT, {"first": first, "run_no": number, **batch})
-            if blobs:
-                db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
+            _keep_events(db, run_id, number, events, batch, blobs)
+
+    def append_all(
+        self, snapshot: RunSnapshot, batches: Iterable[tuple[Sequence[StoredEvent], Mapping[str, bytes]]]
+    ) -> None:
+        """Keep a snapshot, if it is new, and batches of events and blobs in one transaction, holding one batch.
+
+        What the iterable raises undoes everything. It may read the store: it sees what was there before, and in
+        part what it yielded.
+        """
+        run_id = snapshot.run_id
+        try:
+            with self._transaction() as db:
+                _keep_snapshot(db, snapshot)
+                for events, blobs in batches:
+                    _keep_events(db, run_id, self._number(run_id), events, _packed(events), blobs)
+        except BaseException:
+            self._run_numbers.pop(run_id, None)
+            raise
+
+    def run_events(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's events that are no case's; an index finds them."""
+        number = self._number(run_id)
+        where = f"{_EVENT} where run_no = ? and case_no is null order by id"
+        return self._select(number << _RUN_SHIFT, where, (number,))
 
     def head(self, run_id: str) -> ChainHead:
         """Return the end of the run's chain."""
@@ -374,6 +373,43 @@ def _binary(key: str | None) -> bytes | None:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+def _keep_snapshot(db: sqlite3.Connection, snapshot: RunSnapshot) -> None:
+    if db.execute("select 1 from run where run_id = ?", (snapshot.run_id,)).fetchone():
+        return
+    number = db.execute(
+        "insert into run (run_id, header, created_at, head_digest) values (?, ?, ?, ?)",
+        (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
+    ).lastrowid
+    first = 0
+    for ordinal, (dataset, ref) in enumerate(zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True)):
+        key = hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest()
+        dataset_no = _keep_cases(db, key, dataset)
+        db.execute(
+            "insert into run_dataset values (?, ?, ?, ?, ?)", (number, ordinal, dataset.dataset_id, dataset_no, first)
+        )
+        first += len(dataset.cases)
+
+
+def _keep_events(
+    db: sqlite3.Connection,
+    run_id: str,
+    number: int,
+    events: Sequence[StoredEvent],
+    batch: Mapping[str, bytes | str | int],
+    blobs: Mapping[str, bytes],
+) -> None:
+    moved = db.execute(
+        "update run set head_count = ?, head_digest = ? where run_no = ? and head_count = ?",
+        (events[-1].sequence, events[-1].digest, number, events[0].sequence - 1),
+    )
+    if moved.rowcount != 1:
+        raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+    first = (number << _RUN_SHIFT) + events[0].sequence
+    db.execute(_INSERT, {"first": first, "run_no": number, **batch})
+    if blobs:
+        db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
 
 
 def _keep_cases(db: sqlite3.Connection, fingerprint: str, dataset: Dataset) -> int:

@@ -1,0 +1,83 @@
+"""Compressed files: gzip and Zstandard, chosen by the ending of a file's name, read and written as a stream."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import importlib
+import io
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any, Final, cast
+
+from themis.pure.errors import DataError, MissingExtraError, ThemisError
+
+_GZIP_LEVEL: Final = 4
+_BUFFER: Final = 1 << 20
+
+
+@contextlib.contextmanager
+def compressed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
+    """Compress what is written, as the ending of the file's name asks for it."""
+    if suffix == ".gz":
+        # No name and no time in the header: the same run gives the same bytes.
+        with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as file:
+            yield cast("IO[bytes]", file)
+    elif suffix == ".zst":
+        with _zstd_writer(raw) as writer, io.BufferedWriter(writer, _BUFFER) as file:
+            yield cast("IO[bytes]", file)
+    else:
+        yield raw
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked as its name asks for it.
+
+    Raises:
+        DataError: what is wrong with the file, by its name.
+    """
+    try:
+        with contextlib.ExitStack() as stack:
+            raw: Any = stack.enter_context(path.open("rb"))
+            if path.suffix == ".gz":
+                raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
+            elif path.suffix == ".zst":
+                raw = stack.enter_context(io.BufferedReader(_zstd_reader(raw), _BUFFER))
+            yield raw
+    except ThemisError:
+        raise
+    except (OSError, EOFError, zlib.error, _zstd_error()) as error:
+        problem = "there is no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error}"
+        raise DataError(f"{path}: {problem}") from error
+
+
+def _zstd_writer(raw: IO[bytes]) -> Any:
+    library = _zstandard()
+    if hasattr(library, "ZstdFile"):
+        return library.ZstdFile(raw, "wb")
+    return library.ZstdCompressor().stream_writer(raw, closefd=False)
+
+
+def _zstd_reader(raw: IO[bytes]) -> Any:
+    library = _zstandard()
+    if hasattr(library, "ZstdFile"):
+        return library.ZstdFile(raw)
+    return library.ZstdDecompressor().stream_reader(raw)
+
+
+def _zstandard() -> Any:
+    """Return the standard library's Zstandard (Python 3.14 and newer), or the extra's."""
+    for name in ("compression.zstd", "zstandard"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise MissingExtraError(".zst files need an extra: pip install 'themis[zstd]'")
+
+
+def _zstd_error() -> type[Exception]:
+    try:
+        error: type[Exception] = _zstandard().ZstdError
+    except MissingExtraError:
+        return EOFError
+    return error
