@@ -17,6 +17,7 @@ _TABLES: Final = (
     ("parser", "themis.pure.components.parsers", "PARSERS"),
     ("metric", "themis.pure.components.metrics", "METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
+    ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
     ("selector", "themis.pure.components.judges", "SELECTORS"),
     ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )

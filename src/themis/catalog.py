@@ -1,0 +1,62 @@
+"""The catalog: benchmarks and builtin components by name.
+
+    from themis import catalog
+
+    catalog.list_benchmark_ids()
+    result = catalog.run("humaneval", model="openai/gpt-4o", limit=20)
+
+A variant is named behind a colon (`superchem:zh`). Everything here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from themis.api.benchmark_validation import validate_benchmark as validate_benchmark
+    from themis.api.benchmarks import Benchmark as Benchmark
+    from themis.api.catalog import builtin_component_refs as builtin_component_refs
+    from themis.api.catalog import get_benchmark as get_benchmark
+    from themis.api.catalog import list_benchmark_ids as list_benchmark_ids
+    from themis.api.catalog import list_benchmarks as list_benchmarks
+    from themis.api.catalog import list_component_ids as list_component_ids
+    from themis.api.catalog import load as load
+    from themis.api.catalog import run as run
+    from themis.api.catalog import run_async as run_async
+    from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry as BenchmarkCatalogEntry
+    from themis.pure.benchmarks.recipe import BenchmarkRecipe as BenchmarkRecipe
+    from themis.pure.benchmarks.validation import BenchmarkValidationResult as BenchmarkValidationResult
+    from themis.pure.benchmarks.validation import ValidationCheck as ValidationCheck
+
+_HOMES = {
+    "Benchmark": "themis.api.benchmarks",
+    "BenchmarkCatalogEntry": "themis.pure.benchmarks.recipe",
+    "BenchmarkRecipe": "themis.pure.benchmarks.recipe",
+    "BenchmarkValidationResult": "themis.pure.benchmarks.validation",
+    "ValidationCheck": "themis.pure.benchmarks.validation",
+    "builtin_component_refs": "themis.api.catalog",
+    "get_benchmark": "themis.api.catalog",
+    "list_benchmark_ids": "themis.api.catalog",
+    "list_benchmarks": "themis.api.catalog",
+    "list_component_ids": "themis.api.catalog",
+    "load": "themis.api.catalog",
+    "run": "themis.api.catalog",
+    "run_async": "themis.api.catalog",
+    "validate_benchmark": "themis.api.benchmark_validation",
+}
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

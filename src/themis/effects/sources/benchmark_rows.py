@@ -1,0 +1,207 @@
+"""A benchmark's rows, from files or from memory, and the cases they come to.
+
+All rows that are wanted are checked before the first case is handed out; what does not fit is reported at once. Cases
+are then read as needed, for some datasets don't fit into memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from themis.effects.sources.rows import FileFormat, file_format, read_rows
+from themis.pure.benchmarks.columns import Column, Fault, Row, typed_cell
+from themis.pure.benchmarks.recipe import BenchmarkRecipe, LeftOut, read_case
+from themis.pure.benchmarks.subsets import Subset, shuffled
+from themis.pure.errors import DataError, listed
+from themis.pure.records.dataset import Case, CaseSource
+
+_SHOWN_FAULTS: Final = 20
+_SHOWN_ROWS: Final = 5
+
+
+class Rows(Iterable[tuple[str, Row]]):
+    """Rows that can be read again, each with its place in words."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = tuple(rows)
+
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        return ((f"row {number}", row) for number, row in enumerate(self._rows, 1))
+
+
+class FileRows(Rows):
+    """The rows of files, one after the other; the files must not change meanwhile.
+
+    Args:
+        paths: the files.
+        columns: what the columns hold: tables of text are read by it.
+    """
+
+    def __init__(self, paths: Sequence[Path], columns: Sequence[Column]) -> None:
+        self._files = [(path, file_format(path)) for path in paths]
+        self._kinds = {column.name: column.kind for column in columns}
+        self._seen: list[tuple[int, int]] | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, Row]]:
+        for path, kind in self._files:
+            for position, row in read_rows(path, kind):
+                yield f"{path.name}:{position}", self._typed(row, kind)
+        self._refuse_change()
+
+    def _typed(self, row: Row, kind: FileFormat) -> Row:
+        if kind not in ("csv", "tsv"):
+            return row
+        return {name: typed_cell(cell, self._kinds.get(name, "text")) for name, cell in row.items()}
+
+    def _refuse_change(self) -> None:
+        marks = [(path.stat().st_size, path.stat().st_mtime_ns) for path, _ in self._files]
+        if self._seen is None:
+            self._seen = marks
+        elif marks != self._seen:
+            raise DataError(
+                f"{', '.join(str(path) for path, _ in self._files)}: changed after it was first read; start again"
+            )
+
+
+@attrs.frozen
+class Loaded:
+    """Cases, and what became of the rows that have none.
+
+    Attributes:
+        cases: the cases.
+        left_out: how many rows are no part of the benchmark, by reason.
+        skipped: how many rows did not fit.
+        problems: what is wrong with those, a line for each kind of problem.
+    """
+
+    cases: CaseSource | tuple[Case, ...]
+    left_out: Mapping[str, int]
+    skipped: int
+    problems: tuple[str, ...] = ()
+
+
+def load_cases(
+    recipe: BenchmarkRecipe, variant: str, rows: Rows, subset: Subset, *, skip_misfits: bool = False
+) -> Loaded:
+    """Return the cases of rows.
+
+    Args:
+        recipe: the benchmark.
+        variant: its variant.
+        rows: its rows; no more of them are read than the subset needs.
+        subset: which cases to take.
+        skip_misfits: whether rows that don't fit are skipped and counted; else they fail the load.
+
+    Raises:
+        DataError: rows don't fit, all of them named with their column; or no case is left.
+        SpecError: the subset filters by a field that the benchmark's cases don't have.
+    """
+    subset.check_fields([column.name for column in recipe.entry.columns_of(variant) if column.role == "metadata"])
+    reading = _Reading(recipe, variant, rows)
+    wanted = (case for case in reading if subset.holds(case))
+    if subset.shuffle is None:
+        number = sum(1 for _ in itertools.islice(wanted, subset.limit))
+        cases: CaseSource | tuple[Case, ...] = _LazyCases(recipe, variant, rows, subset, number)
+    else:
+        held = tuple(wanted)
+        order = shuffled([case.case_id for case in held], subset.shuffle)
+        cases = tuple(held[place] for place in order[: subset.limit])
+        number = len(cases)
+    problems = reading.problems()
+    if problems and not skip_misfits:
+        raise DataError(listed(f"{_name(recipe, variant)}: rows don't fit the benchmark's columns", problems))
+    if number == 0:
+        raise DataError(f"{_name(recipe, variant)}: {_why_empty(reading, subset)}")
+    return Loaded(cases, dict(reading.left_out), len(reading.misfits), tuple(problems))
+
+
+def _name(recipe: BenchmarkRecipe, variant: str) -> str:
+    entry = recipe.entry
+    return f"{entry.benchmark_id}:{variant}" if variant else entry.benchmark_id
+
+
+def _why_empty(reading: _Reading, subset: Subset) -> str:
+    if reading.read == 0:
+        return "there are no rows"
+    reasons = [f"{count} left out ({reason})" for reason, count in reading.left_out.items()]
+    if reading.misfits:
+        reasons.append(f"{len(reading.misfits)} don't fit: {reading.problems()[0]}")
+    if subset.filter:
+        reasons.append(f"filter {dict(subset.filter)} takes none of the others")
+    return f"no case is left of {reading.read} rows: {'; '.join(reasons)}"
+
+
+class _Reading:
+    """One pass over rows: yields cases, and keeps count of the others.
+
+    An id that comes again is told from the first by its row's number, for ids must differ within a dataset.
+    """
+
+    def __init__(self, recipe: BenchmarkRecipe, variant: str, rows: Rows) -> None:
+        self._recipe = recipe
+        self._variant = variant
+        self._rows = rows
+        self.read = 0
+        self.left_out: Counter[str] = Counter()
+        self.misfits: dict[str, list[Fault]] = {}
+
+    def __iter__(self) -> Iterator[Case]:
+        seen: set[str] = set()
+        for number, (place, row) in enumerate(self._rows, 1):
+            self.read = number
+            found = read_case(self._recipe, self._variant, row, number)
+            if isinstance(found, LeftOut):
+                self.left_out[found.reason] += 1
+            elif isinstance(found, list):
+                self.misfits[place] = found
+            else:
+                case = found if found.case_id not in seen else found.evolve(case_id=f"{found.case_id}#{number}")
+                seen.add(case.case_id)
+                yield case
+
+    def problems(self) -> list[str]:
+        """Return a line for each kind of problem, with the first rows that have it."""
+        places: dict[tuple[str, str], list[str]] = {}
+        examples: dict[tuple[str, str], str] = {}
+        for place, faults in self.misfits.items():
+            for fault in faults:
+                kind = (fault.column, fault.problem.partition(", found")[0])
+                places.setdefault(kind, []).append(place)
+                examples.setdefault(kind, fault.problem)
+        lines = [
+            f"column {column!r} {problem}, in {_some(places[column, start])}"
+            for (column, start), problem in examples.items()
+        ]
+        return lines if len(lines) <= _SHOWN_FAULTS else [*lines[:_SHOWN_FAULTS], f"{len(lines) - _SHOWN_FAULTS} more"]
+
+
+def _some(places: Sequence[str]) -> str:
+    more = len(places) - _SHOWN_ROWS
+    return ", ".join(places[:_SHOWN_ROWS]) + (f" and {more} more" if more > 0 else "")
+
+
+class _LazyCases(CaseSource):
+    """Cases that are made of their rows each time they are read."""
+
+    def __init__(self, recipe: BenchmarkRecipe, variant: str, rows: Rows, subset: Subset, number: int) -> None:
+        self._recipe = recipe
+        self._variant = variant
+        self._rows = rows
+        self._subset = subset
+        self._number = number
+
+    def __repr__(self) -> str:
+        return f"<{self._number} cases of {_name(self._recipe, self._variant)}>"
+
+    def __iter__(self) -> Iterator[Case]:
+        reading = _Reading(self._recipe, self._variant, self._rows)
+        return itertools.islice((case for case in reading if self._subset.holds(case)), self._number)
+
+    def __len__(self) -> int:
+        return self._number

@@ -1,0 +1,231 @@
+"""Multiple choice: options with letters, and the letter read out of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from themis.pure.benchmarks.columns import Column, Fields, RowMisfitError
+from themis.pure.benchmarks.images import with_images
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, Content
+from themis.pure.records.prompt import PromptSpec
+
+LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+ONE_LETTER: Final = PromptSpec(
+    suffix="\n\nExactly one option is right. Reason as far as you need to, then end with one line of the form "
+    "`Answer: X`, where X is the letter of your option."
+)
+SEVERAL_LETTERS: Final = PromptSpec(
+    suffix="\n\nOne or several options are right. Reason as far as you need to, then end with one line of the form "
+    "`Answer: X`, where X is the letter of every right option, such as `Answer: B` or `Answer: A, C`."
+)
+_BABE_OPTIONS: Final = ("The sentence is entirely factual.", "The sentence is opinionated.")
+
+
+def lettered(options: Sequence[str]) -> str:
+    """Return options as lines, each with its letter.
+
+    >>> print(lettered(["Paris", "Rome"]))
+    A. Paris
+    B. Rome
+    """
+    return "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False))
+
+
+def _letter(value: Any, letters: Sequence[str]) -> str:
+    """Return the reference as a letter; refuse one that no option has."""
+    letter = str(value).strip().upper()
+    if letter not in letters:
+        raise RowMisfitError("answer", f"the letter of an option expected ({', '.join(letters)}), found {value!r}")
+    return letter
+
+
+def choice_content(fields: Fields, variant: str) -> Content:
+    """Ask the question with its options below; the reference is the letter."""
+    options = fields["options"]
+    if len(options) > len(LETTERS):
+        raise RowMisfitError("options", f"at most {len(LETTERS)} options expected, found {len(options)}")
+    text = f"{fields['question'].strip()}\n\n{lettered(options)}"
+    return Content(text, _letter(fields["answer"], LETTERS[: len(options)]))
+
+
+def stated_options_content(fields: Fields, variant: str) -> Content:
+    """Ask the question as it stands: the options, A to D, are in its text."""
+    return Content(fields["question"], _letter(fields["answer"], LETTERS[:4]))
+
+
+def babe_content(fields: Fields, variant: str) -> Content:
+    """Ask whether a sentence is factual (A, label 0) or opinionated (B, label 1)."""
+    label = fields["answer"]
+    if label not in (0, 1):
+        raise RowMisfitError("answer", f"0 (factual) or 1 (opinionated) expected, found {label!r}")
+    question = f"How is this sentence from a news article written?\n\n{fields['question'].strip()}"
+    return Content(f"{question}\n\n{lettered(_BABE_OPTIONS)}", LETTERS[label])
+
+
+def superchem_content(fields: Fields, variant: str) -> Content:
+    """Ask the question with its options and images; several letters in the reference mean all of them."""
+    options: Mapping[str, Any] = {k: v for k, v in sorted(fields["options"].items()) if v is not None}
+    letters = sorted({_letter(letter, tuple(options)) for letter in fields["answer"]})
+    lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
+    return Content(with_images(f"{fields['question'].strip()}\n\n{lines}", fields.get("images")), "".join(letters))
+
+
+def _columns(question: str, options: str | None, answer: str, case_id: str, *labels: str) -> tuple[Column, ...]:
+    given = [] if options is None else [Column(name=options, role="options", kind="texts")]
+    return (
+        Column(name=case_id, role="id", kind="name"),
+        Column(name=question, role="question", kind="text"),
+        *given,
+        Column(name=answer, role="answer", kind="text"),
+        *(Column(name=label, role="metadata", kind="label", nullable=True) for label in labels),
+    )
+
+
+def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
+    defaults: dict[str, Any] = {
+        "kind": "choice",
+        "split": "test",
+        "prompt_spec": ONE_LETTER,
+        "parsers": ("builtin/choice_letter",),
+        "metrics": ("builtin/choice_accuracy",),
+        "source": f"https://huggingface.co/datasets/{dataset_id}",
+    }
+    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, **{**defaults, **facts})
+
+
+_BABE: Final = _entry(
+    "babe",
+    "mediabiasgroup/BABE",
+    title="BABE (Bias Annotations By Experts)",
+    measures="Whether a model tells factual from opinionated sentences of news articles, as experts labelled them.",
+    columns=(
+        Column(name="uuid", role="id", kind="name"),
+        Column(name="text", role="question", kind="text"),
+        Column(name="label", role="answer", kind="integer"),
+        *(
+            Column(name=label, role="metadata", kind="label", nullable=True)
+            for label in ("outlet", "topic", "type", "label_opinion")
+        ),
+    ),
+    license="as stated on the dataset's page",
+    pitfalls=(
+        "The label is the experts' majority; on close calls a careful reader may differ.",
+        "Guessing scores one half: compare with 0.5, and with the share of the commoner label.",
+    ),
+)
+
+_ENCYCLO_K: Final = _entry(
+    "encyclo_k",
+    "m-a-p/Encyclo-K",
+    title="Encyclo-K",
+    measures="Knowledge across disciplines, by questions that combine several statements from reference books.",
+    columns=_columns("question", "options", "answer_letter", "item_id"),
+    license="as stated on the dataset's page",
+    pitfalls=("A question combines several statements, so that one gap in knowledge fails the whole question.",),
+)
+
+_GPQA: Final = _entry(
+    "gpqa_diamond",
+    "fingertap/GPQA-Diamond",
+    title="GPQA Diamond",
+    measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
+    columns=_columns("question", None, "answer", "item_id"),
+    license="CC BY 4.0",
+    pitfalls=(
+        "The options stand in the question's text, in one fixed order; a lower-case list is mapped to the letters "
+        "A to D below it, and the letter is what counts.",
+        "The dataset is a copy by a third party of what the authors published.",
+        "With 198 questions the 95% interval is some 14 points wide.",
+    ),
+)
+
+_MMLU_PRO: Final = _entry(
+    "mmlu_pro",
+    "TIGER-Lab/MMLU-Pro",
+    title="MMLU-Pro",
+    measures="Knowledge and reasoning in 14 subjects, with up to ten options a question.",
+    columns=_columns("question", "options", "answer", "question_id", "category", "src"),
+    license="MIT",
+    pitfalls=(
+        "The authors prompt with five worked examples a subject; here there are none.",
+        "Questions have between three and ten options, so that guessing scores more than a tenth.",
+    ),
+)
+
+_MMMLU: Final = _entry(
+    "mmmlu",
+    "openai/MMMLU",
+    title="MMMLU (multilingual MMLU)",
+    measures="MMLU's questions in 14 languages, translated by professionals.",
+    config="<variant>",
+    default_variant="default",
+    open_variants="a language of the dataset, such as ZH_CN, DE_DE or SW_KE; without one, all of them",
+    columns=(
+        Column(name="Unnamed: 0", role="id", kind="name"),
+        Column(name="Question", role="question", kind="text"),
+        *(Column(name=letter, role="options", kind="result") for letter in "ABCD"),
+        Column(name="Answer", role="answer", kind="text"),
+        Column(name="Subject", role="metadata", kind="label", nullable=True),
+    ),
+    license="MIT",
+    pitfalls=(
+        "Without a variant all languages are mixed, and an id that comes again ends in its row's number.",
+        "The prompt around the question is English in all languages.",
+        "MMLU's own errors (some percent of its references are wrong) are translated too.",
+    ),
+)
+
+_SUPERCHEM: Final = _entry(
+    "superchem",
+    "ZehuaZhao/SUPERChem",
+    title="SUPERChem",
+    measures="Five hundred chemistry problems of expert level, many with figures, some with several right options.",
+    split="train",
+    files=("SUPERChem-500.parquet",),
+    variants=("en", "zh"),
+    default_variant="en",
+    columns=(
+        Column(name="uuid", role="id", kind="name"),
+        Column(name="question_<variant>", role="question", kind="text"),
+        Column(name="options_<variant>", role="options", kind="options"),
+        Column(name="answer_<variant>", role="answer", kind="letters"),
+        Column(name="question_images", role="images", kind="images", nullable=True),
+        Column(name="field", role="metadata", kind="label", nullable=True),
+        Column(name="question_type", role="metadata", kind="label", nullable=True),
+    ),
+    prompt_spec=SEVERAL_LETTERS,
+    parsers=(ComponentChoice(component_id="builtin/choice_letter", options={"multiple": True}),),
+    license="as stated on the dataset's page",
+    pitfalls=(
+        "Where several options are right, all of them must be named and no other; part of them scores 0.",
+        "Questions have figures: a model that takes no images can't answer them.",
+    ),
+)
+
+_SUPERGPQA: Final = _entry(
+    "supergpqa",
+    "m-a-p/SuperGPQA",
+    title="SuperGPQA",
+    measures="Graduate-level knowledge in 285 disciplines, with up to ten options a question.",
+    split="train",
+    columns=_columns("question", "options", "answer_letter", "uuid", "discipline", "field", "subfield", "difficulty"),
+    license="ODC-BY 1.0",
+    pitfalls=("The only split is named train: training sets made of everything on the hub may hold it.",),
+)
+
+
+def _mmmlu_content(fields: Fields, variant: str) -> Content:
+    return choice_content({**fields, "options": [str(option) for option in fields["options"]]}, variant)
+
+
+CHOICE: Final = (
+    BenchmarkRecipe(entry=_BABE, content=babe_content),
+    BenchmarkRecipe(entry=_ENCYCLO_K, content=choice_content),
+    BenchmarkRecipe(entry=_GPQA, content=stated_options_content),
+    BenchmarkRecipe(entry=_MMLU_PRO, content=choice_content),
+    BenchmarkRecipe(entry=_MMMLU, content=_mmmlu_content),
+    BenchmarkRecipe(entry=_SUPERCHEM, content=superchem_content),
+    BenchmarkRecipe(entry=_SUPERGPQA, content=choice_content),
+)

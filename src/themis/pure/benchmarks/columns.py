@@ -1,0 +1,319 @@
+"""What a column of a dataset holds and means, and reading a row by that: every misfit is named, none is guessed at."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any, Final, Literal, TypeAlias
+
+import attrs
+
+from themis.pure.errors import DataError, nearest
+from themis.pure.records.base import HashableModel
+
+Row: TypeAlias = Mapping[str, Any]
+"""One row of a dataset, as its file holds it."""
+
+Fields: TypeAlias = Mapping[str, Any]
+"""A row's values by role; a role that several columns have holds their values in a list."""
+
+Role: TypeAlias = Literal[
+    "id",
+    "question",
+    "answer",
+    "options",
+    "images",
+    "tests",
+    "checker",
+    "time_limit",
+    "memory_limit",
+    "language",
+    "script",
+    "entry_point",
+    "solution",
+    "starter",
+    "rubrics",
+    "judge_template",
+    "judge_system",
+    "role",
+    "description",
+    "input_mode",
+    "rule",
+    "metadata",
+]
+
+_LONGEST_SHOWN: Final = 60
+_MISSING: Final = object()
+
+
+class RowMisfitError(DataError):
+    """A row that has all its columns can't become a case.
+
+    Attributes:
+        role: the role of the column at fault.
+        problem: what is wrong with its value.
+    """
+
+    def __init__(self, role: Role, problem: str) -> None:
+        super().__init__(f"{role}: {problem}")
+        self.role = role
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type[RowMisfitError], tuple[Role, str]]:
+        return type(self), (self.role, self.problem)
+
+
+@attrs.frozen(kw_only=True)
+class Column(HashableModel):
+    """A column that a recipe reads.
+
+    Attributes:
+        name: its name; a dotted name reaches into an object, and `<variant>` stands for the variant's name.
+        role: what it means to the recipe.
+        kind: what it holds: a key of `KINDS`.
+        required: whether the dataset must have it.
+        nullable: whether a row may hold nothing there.
+    """
+
+    name: str
+    role: Role
+    kind: str
+    required: bool = True
+    nullable: bool = False
+
+    def named(self, variant: str) -> Column:
+        """Return the column under its name in a variant of the dataset."""
+        return self.evolve(name=self.name.replace("<variant>", variant))
+
+
+@attrs.frozen
+class Fault:
+    """What is wrong with one row: the column and the problem."""
+
+    column: str
+    problem: str
+
+
+# --- kinds of values --------------------------------------------------------------------------------------
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_list(value: Any, item: Callable[[Any], bool]) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and bool(value) and all(map(item, value))
+
+
+def _has(value: Any, **kinds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, Mapping) and all(name in value and is_kind(value[name]) for name, is_kind in kinds.items())
+
+
+def _is_label(value: Any) -> bool:
+    """Tell whether a value is a fact about a case: a scalar, or a list of scalars (which may be empty)."""
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(_is_scalar(item) for item in value)
+    return _is_scalar(value)
+
+
+def _is_scalar(value: Any) -> bool:
+    return isinstance(value, str | bool | int | date) or _is_number(value)
+
+
+def _is_options(value: Any) -> bool:
+    # Parquet unites the letters of all rows, so that a row with fewer options has nothing at the last ones.
+    if not isinstance(value, Mapping):
+        return False
+    given = {letter: text for letter, text in value.items() if text is not None}
+    return bool(given) and all(isinstance(k, str) and len(k) == 1 and _is_text(v) for k, v in given.items())
+
+
+def _is_image(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return isinstance(value.get("bytes"), bytes) or _is_text(value.get("path"))
+    return isinstance(value, str | bytes)
+
+
+def _is_images(value: Any) -> bool:
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return all(map(_is_image, value))
+    return _is_image(value)
+
+
+def _is_test(value: Any) -> bool:
+    return _has(value, input=lambda v: isinstance(v, str), output=lambda v: isinstance(v, str))
+
+
+def _is_message(value: Any) -> bool:
+    return _has(value, role=_is_text, content=lambda v: isinstance(v, str))
+
+
+def _is_rubric(value: Any) -> bool:
+    return _has(value, criterion=_is_text, points=_is_number)
+
+
+def _is_json_text(value: Any) -> bool:
+    try:
+        return _is_list(json.loads(value), _is_test) if isinstance(value, str) else False
+    except ValueError:
+        return False
+
+
+@attrs.frozen
+class Kind:
+    """What values of a kind are, in words and as a test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "text": Kind("text", _is_text),
+    "any text": Kind("text, which may be empty", lambda value: isinstance(value, str)),
+    "integer": Kind("a whole number", _is_integer),
+    "number": Kind("a number", _is_number),
+    "boolean": Kind("true or false", lambda value: isinstance(value, bool)),
+    "name": Kind("text or a whole number", lambda value: _is_text(value) or _is_integer(value)),
+    "result": Kind("text or a number", lambda value: _is_text(value) or _is_number(value)),
+    "texts": Kind("a list of texts", lambda value: _is_list(value, lambda item: isinstance(item, str))),
+    "options": Kind("an object from letters to texts", _is_options),
+    "letters": Kind("a list of letters", lambda value: _is_list(value, _is_text)),
+    "tests": Kind("a list of {input, output} texts", lambda value: _is_list(value, _is_test)),
+    "tests as JSON text": Kind("JSON text of a list of {input, output} texts", _is_json_text),
+    "messages": Kind("a list of {role, content} texts", lambda value: _is_list(value, _is_message)),
+    "rubrics": Kind("a list of {criterion, points}", lambda value: _is_list(value, _is_rubric)),
+    "images": Kind("an image, or a list of them: data URI, URL, or bytes", _is_images),
+    "json": Kind("JSON", lambda value: value is not None),
+    "label": Kind("text, a number, true or false, or a list of them", _is_label),
+}
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def lookup(row: Row, name: str) -> Any:
+    """Return a row's value by its column's name, dotted or not; `_MISSING` if it has no such column."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return _MISSING
+        value = value[part]
+    return value
+
+
+def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault]]:
+    """Return a row's values by role, and what is wrong with it.
+
+    Args:
+        columns: what to read.
+        row: the row.
+
+    >>> question = Column(name="problem", role="question", kind="text")
+    >>> read_fields([question], {"problem": "1 + 1?"})
+    ({'question': '1 + 1?'}, [])
+    >>> read_fields([question], {"Problem": "1 + 1?"})[1][0].problem
+    'is missing; did you mean Problem?'
+    """
+    fields: dict[str, Any] = {}
+    faults: list[Fault] = []
+    several = [column.role for column in columns]
+    for column in columns:
+        value = lookup(row, column.name)
+        fault = _fault(column, value, row)
+        if fault is not None:
+            faults.append(fault)
+        elif value is not _MISSING and column.role != "metadata":
+            if several.count(column.role) > 1:
+                fields.setdefault(column.role, []).append(value)
+            else:
+                fields[column.role] = value
+    return fields, faults
+
+
+def _fault(column: Column, value: Any, row: Row) -> Fault | None:
+    if value is _MISSING:
+        if not column.required:
+            return None
+        return Fault(column.name, f"is missing; {nearest(column.name, map(str, row)) if row else 'the row is empty'}")
+    if value is None:
+        return None if column.nullable else Fault(column.name, f"{KINDS[column.kind].words} expected, found nothing")
+    if not KINDS[column.kind].holds(value):
+        return Fault(column.name, f"{KINDS[column.kind].words} expected, found {shown(value)}")
+    return None
+
+
+def shown(value: Any) -> str:
+    """Return a value with its type, shortened, for an error."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= _LONGEST_SHOWN else f'{text[: _LONGEST_SHOWN - 3]}...'}"
+
+
+def metadata_of(columns: Sequence[Column], row: Row) -> dict[str, str]:
+    """Return a row's metadata columns as texts; what holds nothing is left out."""
+    return {column.name: label_text(value) for column, value in _labels(columns, row)}
+
+
+def _labels(columns: Sequence[Column], row: Row) -> Iterator[tuple[Column, Any]]:
+    for column in columns:
+        value = lookup(row, column.name)
+        if column.role == "metadata" and value is not _MISSING and value is not None:
+            yield column, value
+
+
+def label_text(value: Any) -> str:
+    """Return a fact about a case as text; a list's items are joined by commas.
+
+    >>> label_text(["Algebra", "Geometry"]), label_text(True), label_text(2025)
+    ('Algebra, Geometry', 'true', '2025')
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Sequence):
+        return ", ".join(map(label_text, value))
+    return str(value)
+
+
+# --- tables whose cells are all text ----------------------------------------------------------------------
+
+_WORDS: Final = {"true": True, "false": False}
+
+
+def typed_cell(value: Any, kind: str) -> Any:
+    """Return what a cell of a CSV file stands for, by its column's kind; as it is where it stands for nothing else.
+
+    >>> typed_cell("1", "integer"), typed_cell("1", "text"), typed_cell("", "integer")
+    (1, '1', None)
+    """
+    if not isinstance(value, str):
+        return value
+    if value == "" and kind != "any text":
+        return None
+    if kind in ("integer", "number"):
+        return _number(value)
+    if kind == "boolean":
+        return _WORDS.get(value.strip().lower(), value)
+    return value
+
+
+def _number(text: str) -> Any:
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text

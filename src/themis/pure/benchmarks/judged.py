@@ -1,0 +1,301 @@
+"""Free answers: graded by a judge model against a reference or a rubric, or compared with an exact value."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError
+from themis.pure.benchmarks.images import image_addresses, with_images
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, VariantFacts, value_of
+from themis.pure.json import thaw
+from themis.pure.records.prompt import PromptSpec
+
+SHORT: Final = PromptSpec(
+    suffix="\n\nAnswer as briefly as you can. If you don't know the answer, say so instead of guessing."
+)
+EXPLAINED: Final = PromptSpec(
+    suffix="\n\nReason as far as you need to, then state your final answer in one last line: `Answer: ...`."
+)
+FINAL_VALUE: Final = PromptSpec(
+    suffix="\n\nFollow the procedure step by step. End with the final result alone, as one JSON object in a ```json "
+    'block: {"final": <result>}, where the result is a number, a string or a list.'
+)
+_SCIENCE_RUBRIC: Final = (
+    "The reference answer is either the correct result or a marking scheme with points. If it is a result: 10 if the "
+    "answer comes to the same result, else 0. If it is a marking scheme: the points that the answer earns by it, as a "
+    "share of all points, times 10. Give points for what the answer shows, not for what it announces."
+)
+_ROLE_RUBRIC: Final = (
+    "The question states the role that is to be played. The best answer says in substance what the reference answer "
+    "says, and says it as this character would: with the character's knowledge, manner and style of speech, never "
+    "stepping out of the role. The worst answer contradicts the reference or the role."
+)
+
+
+def reference_content(fields: Fields, variant: str) -> Content:
+    """Ask the question as it stands; the reference is what a judge grades against."""
+    return Content(fields["question"], fields["answer"])
+
+
+def hle_content(fields: Fields, variant: str) -> Content:
+    """Ask the question with its image, if it has one."""
+    return Content(with_images(fields["question"], fields.get("images")), fields["answer"])
+
+
+def hle_left_out(row: Row, variant: str) -> str | None:
+    """Leave out what a variant names: `text_only` rows with an image, a category all rows of other categories."""
+    flags = [flag.strip() for flag in variant.split(",") if flag.strip()]
+    if "text_only" in flags and _has_image(row):
+        return "has an image"
+    wanted = {_plain(flag) for flag in flags} - {"text only"}
+    facts = {_plain(value_of(row, name)) for name in ("category", "answer_type")}
+    return None if wanted <= facts else f"is not of {', '.join(sorted(wanted - facts))}"
+
+
+def _plain(value: Any) -> str:
+    return str(value).replace("_", " ").strip().lower()
+
+
+def _has_image(row: Row) -> bool:
+    try:
+        return bool(image_addresses(row.get("image")))
+    except RowMisfitError:
+        return False  # what is wrong with it is said when the row is read
+
+
+def healthbench_content(fields: Fields, variant: str) -> Content:
+    """Continue the conversation; the reference is its rubric, whose points may be negative."""
+    rubrics = [
+        {
+            "criterion": item["criterion"],
+            "points": item["points"],
+            "tags": [str(tag) for tag in item.get("tags") or ()],
+        }
+        for item in fields["rubrics"]
+    ]
+    if not any(item["points"] > 0 for item in rubrics):
+        raise RowMisfitError("rubrics", "an item with positive points expected, and there is none to earn")
+    messages = [{"role": message["role"], "content": message["content"]} for message in fields["question"]]
+    return Content(messages, {"rubrics": rubrics})
+
+
+def lpfqa_content(fields: Fields, variant: str) -> Content:
+    """Ask the question; the judge goes by the row's own instructions, which the reference answer completes."""
+    return Content(fields["question"], {"reference": fields["answer"], "judging_instructions": fields["judge_system"]})
+
+
+def procbench_content(fields: Fields, variant: str) -> Content:
+    """Give the procedure; the reference is the value that it ends in."""
+    return Content(fields["question"], thaw(fields["answer"]))
+
+
+def other_task(row: Row, variant: str) -> str | None:
+    """Leave out the rows of other tasks than the variant's."""
+    task = value_of(row, "task_name")
+    return "is of another task" if variant and isinstance(task, str) and task != variant else None
+
+
+def rolebench_content(fields: Fields, variant: str) -> Content:
+    """Put the model into the role, then ask; the first of the generated answers is the reference."""
+    role, description = fields["role"], (fields.get("description") or "").strip()
+    setting = f"You are {role}. Stay in this role: answer with {role}'s knowledge, manner and way of speaking."
+    system = f"{setting}\n\n{description}" if description else setting
+    messages = [{"role": "system", "content": system}, {"role": "user", "content": fields["question"]}]
+    return Content(messages, fields["answer"][0])
+
+
+def _labels(*names: str) -> tuple[Column, ...]:
+    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
+
+
+def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
+    defaults: dict[str, Any] = {
+        "kind": "judged",
+        "split": "test",
+        "parsers": ("builtin/text",),
+        "requires_judge": True,
+        "source": f"https://huggingface.co/datasets/{dataset_id}",
+    }
+    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, **{**defaults, **facts})
+
+
+_FRONTIERSCIENCE: Final = _entry(
+    "frontierscience",
+    "openai/frontierscience",
+    title="FrontierScience",
+    measures="Olympiad and research problems in physics, chemistry and biology, marked by a scheme.",
+    columns=(
+        Column(name="problem", role="question", kind="text"),
+        Column(name="answer", role="answer", kind="text"),
+        *_labels("subject", "task_group_id"),
+    ),
+    prompt_spec=EXPLAINED,
+    metrics=("builtin/llm_rubric",),
+    workflow_overrides={"rubric": _SCIENCE_RUBRIC, "scale": [0, 10]},
+    license="as stated on the dataset's page",
+    pitfalls=(
+        "The reference is a marking scheme that the judge must apply: use a strong judge, and look at its agreement.",
+        "An answer counts as correct with all points only; the mean is the share of points.",
+    ),
+)
+
+_HEALTHBENCH: Final = _entry(
+    "healthbench",
+    "openai/healthbench",
+    title="HealthBench",
+    measures="Answers in conversations about health, marked item by item with rubrics that physicians wrote.",
+    files=("2025-05-07-06-14-12_oss_eval.jsonl",),
+    columns=(
+        Column(name="prompt_id", role="id", kind="name"),
+        Column(name="prompt", role="question", kind="messages"),
+        Column(name="rubrics", role="rubrics", kind="rubrics"),
+        *_labels("example_tags"),
+    ),
+    metrics=("builtin/rubric_points",),
+    license="MIT",
+    pitfalls=(
+        "One judge call for each rubric item, some eleven a case: the judging costs more than the answers.",
+        "Points may be negative; a case's score is earned over possible points, clipped to 0 to 1, while the authors "
+        "clip the mean alone.",
+        "An answer counts as correct with every possible point only: read the mean.",
+    ),
+)
+
+_HLE: Final = _entry(
+    "hle",
+    "cais/hle",
+    title="Humanity's Last Exam",
+    measures="Expert questions at the edge of knowledge in a hundred subjects, with short or lettered answers.",
+    open_variants="a comma list of `text_only` (leaves out questions with an image) and of categories or answer "
+    "types, such as `text_only,math`",
+    columns=(
+        Column(name="id", role="id", kind="name"),
+        Column(name="question", role="question", kind="text"),
+        Column(name="answer", role="answer", kind="text"),
+        Column(name="image", role="images", kind="images", nullable=True),
+        *_labels("category", "answer_type"),
+    ),
+    prompt_spec=EXPLAINED,
+    metrics=("builtin/reference_grader",),
+    license="MIT",
+    pitfalls=(
+        "The dataset is gated: accept its terms on its page, and give the hub your token.",
+        "A model that takes no images wants the variant text_only.",
+        "Reviews found wrong references, in chemistry and biology above all: small differences mean little.",
+        "The dataset carries a canary; keep its questions out of training data.",
+    ),
+)
+
+_LPFQA: Final = _entry(
+    "lpfqa",
+    "m-a-p/LPFQA",
+    title="LPFQA",
+    measures="Long-tail professional knowledge, by questions from professionals' forums.",
+    split="train",
+    columns=(
+        Column(name="prompt_id", role="id", kind="name"),
+        Column(name="prompt", role="question", kind="text"),
+        Column(name="response_reference", role="answer", kind="text"),
+        Column(name="judge_prompt_template", role="judge_template", kind="text"),
+        Column(name="judge_system_prompt", role="judge_system", kind="text"),
+        *_labels("primary_domain"),
+    ),
+    metrics=("builtin/case_instructions",),
+    license="CC BY-NC 4.0",
+    pitfalls=(
+        "Each row brings instructions for its judge, many in Chinese; the judge must read them.",
+        "The row's template only places reference and answer; here both are shown between fences instead, so that an "
+        "answer can't speak as the judge.",
+    ),
+)
+
+_PROCBENCH: Final = _entry(
+    "procbench",
+    "ifujisawa/procbench",
+    title="ProcBench",
+    measures="Whether a model follows a procedure of many explicit steps to its end, in 23 tasks.",
+    kind="exact",
+    files=("combined_dataset.jsonl",),
+    split="train",
+    open_variants="a task's name, such as task07; without one, all 23",
+    columns=(
+        Column(name="problem_name", role="id", kind="name"),
+        Column(name="prompt", role="question", kind="text"),
+        Column(name="label.final", role="answer", kind="json"),
+        *_labels("task_name", "example_name"),
+    ),
+    prompt_spec=FINAL_VALUE,
+    parsers=("builtin/json", "builtin/text"),
+    metrics=("builtin/procbench_final_accuracy",),
+    requires_judge=False,
+    license="CC BY 4.0",
+    pitfalls=(
+        "Only the final value counts; the authors also score how many steps are right in a row.",
+        "5,520 questions in 23 tasks of different difficulty: compare by task_name.",
+    ),
+)
+
+
+def _rolebench_files(generalization: str) -> VariantFacts:
+    return VariantFacts(
+        variant=f"{generalization}_generalization_eng",
+        files=tuple(
+            f"rolebench-eng/{generalization}-generalization/{part}/test.jsonl" for part in ("general", "role_specific")
+        ),
+    )
+
+
+_ROLEBENCH: Final = _entry(
+    "rolebench",
+    "ZenMoore/RoleBench",
+    title="RoleBench (English)",
+    measures="Whether a model answers in a character's voice, on new instructions or in new roles.",
+    variants=("instruction_generalization_eng", "role_generalization_eng"),
+    variant_facts=(_rolebench_files("instruction"), _rolebench_files("role")),
+    default_variant="instruction_generalization_eng",
+    columns=(
+        Column(name="question", role="question", kind="text"),
+        Column(name="generated", role="answer", kind="texts"),
+        Column(name="role", role="role", kind="text"),
+        Column(name="desc", role="description", kind="any text", nullable=True),
+        *_labels("role", "desc"),
+    ),
+    metrics=("builtin/llm_rubric",),
+    workflow_overrides={"rubric": _ROLE_RUBRIC},
+    license="Apache 2.0",
+    pitfalls=(
+        "References were written by GPT-4: the score is likeness to it as much as quality.",
+        "The judge's taste weighs heavily here; compare with one judge, and look at its agreement with itself.",
+    ),
+)
+
+_SIMPLEQA: Final = _entry(
+    "simpleqa_verified",
+    "google/simpleqa-verified",
+    title="SimpleQA Verified",
+    measures="A thousand short factual questions, graded correct, incorrect or not attempted.",
+    split="eval",
+    columns=(
+        Column(name="original_index", role="id", kind="name"),
+        Column(name="problem", role="question", kind="text"),
+        Column(name="answer", role="answer", kind="text"),
+        *_labels("topic", "answer_type", "multi_step", "requires_reasoning"),
+    ),
+    prompt_spec=SHORT,
+    metrics=("builtin/reference_grader",),
+    license="MIT",
+    pitfalls=(
+        "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
+        "Without tools it measures memory; with a search tool it measures the tool.",
+    ),
+)
+
+JUDGED: Final = (
+    BenchmarkRecipe(entry=_FRONTIERSCIENCE, content=reference_content),
+    BenchmarkRecipe(entry=_HEALTHBENCH, content=healthbench_content),
+    BenchmarkRecipe(entry=_HLE, content=hle_content, leaves_out=hle_left_out),
+    BenchmarkRecipe(entry=_LPFQA, content=lpfqa_content),
+    BenchmarkRecipe(entry=_PROCBENCH, content=procbench_content, leaves_out=other_task),
+    BenchmarkRecipe(entry=_ROLEBENCH, content=rolebench_content),
+    BenchmarkRecipe(entry=_SIMPLEQA, content=reference_content),
+)

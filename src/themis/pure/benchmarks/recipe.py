@@ -1,0 +1,215 @@
+"""A recipe: what a benchmark is, as data, and the one function that makes a case's content of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import attrs
+
+from themis.pure.benchmarks.columns import (
+    Column,
+    Fault,
+    Fields,
+    Row,
+    RowMisfitError,
+    lookup,
+    metadata_of,
+    read_fields,
+)
+from themis.pure.errors import SpecError, nearest
+from themis.pure.json import EMPTY, JSONValue, JSONValueError
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, named_fields, sequence, texts
+from themis.pure.records.prompt import PromptSpec
+
+BenchmarkKind: TypeAlias = Literal["math", "choice", "exact", "code", "judged"]
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ComponentChoice(HashableModel):
+    """A builtin component of a recipe, with its options."""
+
+    component_id: str
+    options: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True)
+class VariantFacts(HashableModel):
+    """What differs in one variant: the prompt, the files."""
+
+    variant: str
+    prompt_spec: PromptSpec | None = None
+    files: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+
+
+def _choices(value: Sequence[str | ComponentChoice]) -> tuple[ComponentChoice, ...]:
+    return tuple(item if isinstance(item, ComponentChoice) else ComponentChoice(component_id=item) for item in value)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class BenchmarkCatalogEntry(HashableModel):
+    """What the catalog knows of a benchmark.
+
+    Attributes:
+        benchmark_id: its name, such as `mmlu_pro`.
+        title: its name as its authors write it.
+        measures: what it measures, in a sentence.
+        kind: `math` (a short answer), `choice`, `exact` (a value), `code` (executed), or `judged` (graded by a model).
+        dataset_id: the dataset on the Hugging Face hub.
+        config: the dataset's configuration, if not its default; `<variant>` stands for the variant.
+        files: patterns of the data files, where the dataset's configuration does not name them.
+        split: the split that is evaluated.
+        columns: the columns that are read.
+        variants: the variants there are; the first is the default.
+        default_variant: the variant of the name alone; empty if it has none.
+        open_variants: what a variant may be besides, in words; empty if there are no others.
+        prompt_spec: what stands around each question.
+        variant_facts: what differs in some variants.
+        parsers: how answers are read; the first that finds something wins.
+        metrics: how they are scored.
+        workflow_overrides: what the judge goes by, such as the rubric.
+        requires_judge: whether a judge model must be given.
+        requires_sandbox: whether generated code is executed.
+        package: the Python package that ships the data, if one does, and the file in it.
+        extra: the extra that reading the data needs.
+        license: the license of the data, as its authors state it.
+        source: where the data, or the paper about it, is described.
+        pitfalls: what to know before trusting a number.
+    """
+
+    benchmark_id: str
+    title: str
+    measures: str
+    kind: BenchmarkKind
+    dataset_id: str
+    config: str | None = None
+    files: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    split: str
+    columns: tuple[Column, ...] = attrs.field(converter=sequence)
+    variants: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    default_variant: str = ""
+    open_variants: str = ""
+    prompt_spec: PromptSpec | None = None
+    variant_facts: tuple[VariantFacts, ...] = attrs.field(default=(), converter=sequence)
+    parsers: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
+    metrics: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
+    workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    requires_judge: bool = False
+    requires_sandbox: bool = False
+    package: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    extra: str = "datasets"
+    license: str
+    source: str
+    pitfalls: tuple[str, ...] = attrs.field(default=(), converter=texts)
+
+    def columns_of(self, variant: str) -> tuple[Column, ...]:
+        """Return the columns under their names in a variant."""
+        return tuple(column.named(variant) for column in self.columns)
+
+    def prompt_of(self, variant: str) -> PromptSpec | None:
+        """Return the prompt of a variant."""
+        own = self._facts_of(variant).prompt_spec
+        return self.prompt_spec if own is None else own
+
+    def files_of(self, variant: str) -> tuple[str, ...]:
+        """Return the patterns of a variant's files; none if the dataset's configuration names them."""
+        return self._facts_of(variant).files or self.files
+
+    def config_of(self, variant: str) -> str | None:
+        """Return the dataset's configuration for a variant."""
+        return None if self.config is None else self.config.replace("<variant>", variant)
+
+    def _facts_of(self, variant: str) -> VariantFacts:
+        return next((f for f in self.variant_facts if f.variant == variant), VariantFacts(variant=variant))
+
+    def checked_variant(self, variant: str) -> str:
+        """Return a variant's name, or the default for none.
+
+        Raises:
+            SpecError: there is no such variant; names those there are.
+        """
+        if not variant:
+            return self.default_variant
+        if variant in self.variants or self.open_variants:
+            return variant
+        if not self.variants:
+            raise SpecError(f"{self.benchmark_id}:{variant}: {self.benchmark_id} has no variants; leave it out")
+        raise SpecError(f"{self.benchmark_id}:{variant}: no such variant; {nearest(variant, self.variants)}")
+
+
+@attrs.frozen
+class Content:
+    """What a row comes to: what the model is asked, and what is held against its answer."""
+
+    input: Any
+    expected: Any
+
+
+ContentOf: TypeAlias = Callable[[Fields, str], Content]
+"""Makes a case's content of a row's fields and the variant; raises `RowMisfitError` where it can't."""
+
+LeavesOut: TypeAlias = Callable[[Row, str], str | None]
+"""Returns why a row is no part of a variant, or `None` if it is one; reads rows before they are checked."""
+
+
+def nothing_left_out(row: Row, variant: str) -> str | None:
+    """Leave no row out."""
+    return None
+
+
+@attrs.frozen(kw_only=True)
+class BenchmarkRecipe:
+    """A benchmark's entry with the functions from its rows to cases."""
+
+    entry: BenchmarkCatalogEntry
+    content: ContentOf
+    leaves_out: LeavesOut = nothing_left_out
+
+
+@attrs.frozen
+class LeftOut:
+    """A row that is no part of the benchmark, and why."""
+
+    reason: str
+
+
+def read_case(recipe: BenchmarkRecipe, variant: str, row: Row, number: int) -> Case | LeftOut | list[Fault]:
+    """Return the case of a row, why it has none, or what is wrong with it.
+
+    Args:
+        recipe: the benchmark.
+        variant: its variant.
+        row: the row.
+        number: the row's number in the split, from 1: the case's id where the dataset has none.
+    """
+    reason = recipe.leaves_out(row, variant)
+    if reason is not None:
+        return LeftOut(reason)
+    columns = recipe.entry.columns_of(variant)
+    fields, faults = read_fields(columns, row)
+    if faults:
+        return faults
+    try:
+        content = recipe.content(fields, variant)
+        return Case(
+            case_id=str(fields["id"]) if fields.get("id") is not None else f"{recipe.entry.split}-{number}",
+            input=content.input,
+            expected_output=content.expected,
+            metadata=metadata_of(columns, row),
+        )
+    except RowMisfitError as error:
+        return [Fault(_column_of(columns, error.role), error.problem)]
+    except JSONValueError as error:
+        return [Fault("(row)", str(error))]
+
+
+def _column_of(columns: Sequence[Column], role: str) -> str:
+    return ", ".join(column.name for column in columns if column.role == role) or role
+
+
+def value_of(row: Row, name: str) -> Any:
+    """Return a row's value, or `None` if the row has no such column: for rules about rows not checked yet."""
+    value = lookup(row, name)
+    return value if isinstance(value, str | bool | int | float | Mapping | Sequence) else None

@@ -1,0 +1,37 @@
+"""All recipes by name; `name:variant` names a variant of one."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+
+from themis.pure.benchmarks.choice import CHOICE
+from themis.pure.benchmarks.code import CODE
+from themis.pure.benchmarks.judged import JUDGED
+from themis.pure.benchmarks.math import MATH
+from themis.pure.benchmarks.recipe import BenchmarkRecipe
+from themis.pure.errors import SpecError, nearest
+
+
+@functools.cache
+def recipes() -> Mapping[str, BenchmarkRecipe]:
+    """Return all recipes by name, in the order of their names."""
+    found = {recipe.entry.benchmark_id: recipe for recipe in (*MATH, *CHOICE, *CODE, *JUDGED)}
+    return dict(sorted(found.items()))
+
+
+def find_recipe(name: str) -> tuple[BenchmarkRecipe, str]:
+    """Return a benchmark's recipe and the variant that its name names, or the default one.
+
+    Raises:
+        SpecError: no benchmark, or no variant, of that name; names the nearest.
+
+    >>> recipe, variant = find_recipe("superchem:zh")
+    >>> recipe.entry.title, variant
+    ('SUPERChem', 'zh')
+    """
+    benchmark_id, _, variant = name.partition(":")
+    recipe = recipes().get(benchmark_id)
+    if recipe is None:
+        raise SpecError(f"no benchmark {benchmark_id!r}; {nearest(benchmark_id, recipes())}")
+    return recipe, recipe.entry.checked_variant(variant)

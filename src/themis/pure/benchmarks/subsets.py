@@ -1,0 +1,84 @@
+"""Parts of a benchmark: which cases, in which order, how many; as data, so that a run's record says it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from themis.pure.errors import SpecError, nearest
+from themis.pure.json import EMPTY
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, named_fields
+
+
+def _wanted(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    return json_object(
+        {
+            name: [item] if isinstance(item, str) or not isinstance(item, Sequence) else list(item)
+            for name, item in (value or EMPTY).items()
+        }
+    )
+
+
+def _count(record: Subset, field: Any, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+        raise SpecError(f"{field.name}: a whole number from 1 up expected, found {value!r}")
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Subset(HashableModel):
+    """A part of a benchmark.
+
+    Attributes:
+        limit: take only the first cases.
+        shuffle: a seed: take the cases in an order that depends on it and their ids alone, so that a larger limit
+            keeps the cases of a smaller one, and new cases in the data don't re-order the others.
+        filter: metadata fields with the values wanted: `{"category": ["math", "physics"]}`.
+    """
+
+    limit: int | None = attrs.field(default=None, validator=_count)
+    shuffle: int | None = None
+    filter: Mapping[str, Any] = attrs.field(default=EMPTY, converter=_wanted)
+
+    def check_fields(self, fields: Sequence[str]) -> None:
+        """Refuse a filter by a field that no case can have.
+
+        Raises:
+            SpecError: names the fields there are.
+        """
+        for name in self.filter:
+            if name not in fields:
+                known = nearest(name, fields) if fields else "this benchmark's cases have no metadata"
+                raise SpecError(f"filter: cases have no field {name!r}; {known}")
+
+    def holds(self, case: Case) -> bool:
+        """Tell whether a case passes the filter; a case without the field does not."""
+        return all(case.metadata.get(name) in map(str, wanted) for name, wanted in self.filter.items())
+
+    def facts(self) -> dict[str, str]:
+        """Return what makes the part a part, as a dataset's metadata."""
+        facts: dict[str, str] = {}
+        if self.limit is not None:
+            facts["limit"] = str(self.limit)
+        if self.shuffle is not None:
+            facts["shuffle"] = str(self.shuffle)
+        for name, wanted in sorted(self.filter.items()):
+            facts[f"filter.{name}"] = ", ".join(map(str, wanted))
+        return facts
+
+
+def shuffled(case_ids: Sequence[str], seed: int) -> list[int]:
+    """Return the places of cases in the order that a seed gives them.
+
+    >>> [place for place in shuffled(["a", "b", "c", "d"], seed=1) if place < 3] == shuffled(["a", "b", "c"], seed=1)
+    True
+    """
+
+    def place(index: int) -> bytes:
+        return hashlib.sha256(f"themis/1\nshuffle\n{seed}\n{case_ids[index]}".encode()).digest()
+
+    return sorted(range(len(case_ids)), key=place)
