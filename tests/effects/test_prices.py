@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-import builtins
+import sys
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
-from themis.effects.prices import needs_prices, price_table
+from themis.effects.prices import known_prices, needs_prices, price_table
 from themis.pure.errors import MissingExtraError, SpecError
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -42,13 +41,9 @@ def test_own_prices_come_first() -> None:
 
 
 def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def missing(name: str, *args: Any, **kwargs: Any) -> Any:
-        if name == "genai_prices":
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", missing)
+    monkeypatch.setitem(sys.modules, "genai_prices", None)
     with pytest.raises(MissingExtraError, match=r"themis\[prices\]"):
         price_table()
+    price = known_prices({"vllm/m": {"prompt": 1.0, "completion": 10.0}})
+    assert price("vllm/m", USAGE) == pytest.approx(2.0)
+    assert price("openai/gpt-4o", USAGE) is None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import attrs
 
 from themis.effects.reading import read_cases, read_events
+from themis.pure.costs import RunCosts
 from themis.pure.events import event_from_dict
-from themis.pure.json import decode
+from themis.pure.json import EMPTY, decode
 from themis.pure.plan import metric_slots, total_cases
 from themis.pure.projections import Tallies, Threshold, case_result, result_digest, score_rows
 from themis.pure.records.results import (
@@ -21,7 +22,7 @@ from themis.pure.records.results import (
     ProgressSnapshot,
     RunStatus,
 )
-from themis.pure.usage import RunUsage, run_usage
+from themis.pure.usage import RunUsage, recorded_calls, run_costs, run_usage
 
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
@@ -114,6 +115,21 @@ class RunResult:
     def usage(self) -> RunUsage:
         """Calls, tokens and time of the run, over all of its attempts."""
         return run_usage(self.run_id, read_events(self.store, self.run_id))
+
+    def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
+        """Return tokens and US dollars by stage and model, over all of the run's attempts.
+
+        Models whose price is not known count their tokens, and `notice` names them.
+
+        Args:
+            prices: prices that come before the table's, in US dollars per million tokens:
+                `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
+        """
+        from themis.effects.prices import known_prices
+
+        generator = self.snapshot.identity.generator_ref.component_id
+        calls = recorded_calls(read_events(self.store, self.run_id), generator)
+        return run_costs(calls, known_prices(prices))
 
     @functools.cached_property
     def _tallies(self) -> Tallies:

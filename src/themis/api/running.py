@@ -6,18 +6,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
+import attrs
 import trio
 
 from themis.api.results import RunResult
 from themis.api.storage import open_store
+from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine, EngineOptions, Progress, Replay
+from themis.effects.prices import budget_prices
+from themis.effects.reading import read_events
+from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
-from themis.pure.plan import UntilStage, make_plan
+from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.roster import Roster
+from themis.pure.usage import recorded_calls, run_costs
 
 
 async def run_snapshot(
@@ -46,6 +53,8 @@ async def run_snapshot(
     """
     plan = make_plan(snapshot, until_stage)
     check_components(roster, offline=offline)
+    check_batching(roster, runtime)
+    price = budget_prices(runtime, _paid_models(roster))
     opened = store if store is not None else open_store(storage)
     opened.initialize()
     # Large datasets take a while to store; the event loop must not stand still meanwhile.
@@ -64,14 +73,56 @@ async def run_snapshot(
             for component in roster.all():
                 if hasattr(component, "session"):
                     await sessions.enter_async_context(component.session())
-            await Engine(snapshot, roster, opened, options, plan).run()
+            if runtime.generation_mode == "batch" and not offline:
+                roster = await _batched(snapshot, roster, plan, opened, runtime)
+            spent = await trio.to_thread.run_sync(_spent, opened, snapshot, price) if _has_budget(runtime) else ()
+            calls = CallRuntime.from_config(runtime, price=price, spent=spent)
+            await Engine(snapshot, roster, opened, options, plan, calls).run()
     except CallFailed as error:
         if error.failure.kind is not FailureKind.BUDGET:
             raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, opened)) from None
     finally:
         opened.release(snapshot.run_id)
         await close_components(roster)
     return RunResult(snapshot=snapshot, store=opened)
+
+
+async def _batched(
+    snapshot: RunSnapshot, roster: Roster, plan: RunPlan, store: RunStore, runtime: RuntimeConfig
+) -> Roster:
+    from themis.effects.batching import generate_in_batches
+
+    answered: Any = await generate_in_batches(snapshot, plan, roster.generator, store, runtime)
+    return attrs.evolve(roster, generator=answered)
+
+
+def _paid_models(roster: Roster) -> tuple[str, ...]:
+    """Return the models behind endpoints; what runs in this process costs nothing."""
+    callers = (roster.generator, *roster.judge_models)
+    return tuple(caller.component_id for caller in callers if getattr(caller, "provider_key", None) is not None)
+
+
+def _has_budget(runtime: RuntimeConfig) -> bool:
+    return runtime.max_cost is not None or runtime.max_tokens is not None
+
+
+def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple[UsageRow, ...]:
+    """Return what earlier attempts at the run used: a budget is the run's, not the process's."""
+    if store.head(snapshot.run_id).count == 0:
+        return ()
+    generator = snapshot.identity.generator_ref.component_id
+    return run_costs(recorded_calls(read_events(store, snapshot.run_id), generator), price).rows
+
+
+def _how_to_resume(run_id: str, store: RunStore) -> str:
+    if isinstance(store, InMemoryRunStore):
+        return f"run {run_id[:12]} interrupted; it was kept in memory: give a storage that lasts to be able to resume"
+    return (
+        f"run {run_id[:12]} interrupted; what finished is stored in {store.location}: run the same experiment again "
+        "to go on from there"
+    )
 
 
 def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
@@ -100,6 +151,16 @@ def check_components(roster: Roster, *, offline: bool = False) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
     faults = [*_problems(roster, offline=offline)]
     if faults:
+        raise SpecError(listed("the run can't start", faults))
+
+
+def check_batching(roster: Roster, runtime: RuntimeConfig) -> None:
+    """Refuse a run that is to generate in batches and can't."""
+    if runtime.generation_mode != "batch":
+        return
+    from themis.effects.batching import batch_faults
+
+    if faults := batch_faults(runtime, roster.generator):
         raise SpecError(listed("the run can't start", faults))
 
 

@@ -24,7 +24,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from random import Random
-from typing import Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import attrs
 import trio
@@ -43,7 +43,7 @@ from themis.pure.calls import (
     delay_before_retry,
 )
 from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
-from themis.pure.json import EMPTY
+from themis.pure.json import EMPTY, JSONValue
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
 
@@ -69,6 +69,15 @@ def report_quota(wait_s: float) -> None:
         pause(wait_s)
 
 
+def expected_tokens(component: Any, request: JSONValue) -> TokenEstimate | None:
+    """Return the tokens that a component expects a request to use at most; `None` if it does not say."""
+    estimate = getattr(component, "estimate", None)
+    if estimate is None or request is None:
+        return None
+    expected: TokenEstimate = estimate(request)
+    return expected
+
+
 @attrs.frozen
 class CallOutcome(Generic[T]):
     """What a call came to: its value, and the attempts that failed before it."""
@@ -87,6 +96,9 @@ class CallRuntime:
         timeouts: seconds that one attempt may take, per stage; waiting for its turn is not counted.
         price: what a model's tokens cost.
         seed: of the jitter.
+
+    Attributes:
+        reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
     """
 
     def __init__(
@@ -101,6 +113,7 @@ class CallRuntime:
     ) -> None:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
+        self.reserves = self._budget.is_limited or bool(limits.tokens_per_minute)
         self._gate = Gate(Admission(limits, self._budget))
         self._retry = retry
         self._timeouts = timeouts
@@ -121,7 +134,7 @@ class CallRuntime:
             spent: what earlier processes of this run used, read from its stored results.
             seed: of the jitter.
         """
-        budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost)
+        budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost, shares=config.budget_shares)
         for row in spent:
             budget.spend(row.stage, row.total_tokens, row.cost or 0.0)
         return cls(
@@ -189,6 +202,8 @@ class CallRuntime:
         self._refuse_dead(ticket)
         await self._gate.pass_through(ticket)
         if ticket.refused:
+            # The run ends with this refusal: what is under way has been paid for, and is waited for.
+            await self._gate.quiet()
             raise _AttemptFailed(Failure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
         tokens, cost = 0, 0.0
         try:

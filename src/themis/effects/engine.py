@@ -16,7 +16,7 @@ import attrs
 import trio
 from returns.result import Failure, Result, Success
 
-from themis.effects.calls import GENERATE, CallRuntime
+from themis.effects.calls import GENERATE, CallRuntime, expected_tokens
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.judging import DefaultWorkflowRunner, invoke
@@ -366,7 +366,7 @@ class Engine:
         if self._may_reuse and (reused := self._stored_generation(item, ctx, key)) is not None:
             event = reused
         else:
-            event = await self._new_generation(item, ctx)
+            event = await self._new_generation(item, ctx, request)
         self._journal.append(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
         if isinstance(event, GenerationCompletedEvent) and event.result is not None:
             self._count(event.result)
@@ -391,7 +391,7 @@ class Engine:
             self._plan, item, ctx, outcome, self._now(), provider_key=event.provider_key, source_run_id=source
         )
 
-    async def _new_generation(self, item: CaseItem, ctx: GenerateContext) -> CaseRunEvent:
+    async def _new_generation(self, item: CaseItem, ctx: GenerateContext, request: Any) -> CaseRunEvent:
         name = self._plan.generator.component_id
         if self._options.offline:
             raise NotStoredError(
@@ -404,7 +404,11 @@ class Engine:
         outcome: Result[GenerationResult, StepFailure]
         try:
             call = await self._calls.call(
-                lambda: self._ask(item, ctx), stage=GENERATE, provider_key=self._provider_key, model=name
+                lambda: self._ask(item, ctx),
+                stage=GENERATE,
+                provider_key=self._provider_key,
+                model=name,
+                estimate=expected_tokens(self._roster.generator, request) if self._calls.reserves else None,
             )
             outcome = accept_generation(name, call.value, ctx)
             history = tuple(entry.to_dict() for entry in call.retry_history)

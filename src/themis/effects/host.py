@@ -13,6 +13,7 @@ import outcome
 import sniffio
 import trio
 
+from themis.effects.interrupts import second_interrupt_exits
 from themis.pure.errors import RunningLoopError
 
 T = TypeVar("T")
@@ -42,7 +43,14 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
             f"{called}() was called inside a running {loop} event loop, which it would block; "
             f"write `await {called}_async(...)` instead"
         )
-    return trio.run(main)
+
+    async def interruptible() -> T:
+        # In here, so that trio's own handler is the one that gets the first Ctrl-C.
+        with second_interrupt_exits():
+            return await main()
+
+    # At checkpoints of the main task alone: raised inside the journal, it would leave a run that never ends.
+    return trio.run(interruptible, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
 async def run_async(main: Callable[[], Awaitable[T]]) -> T:

@@ -97,6 +97,7 @@ class Journal:
                     raise self._failure
                 await self._room.wait()
 
+    @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
         """Write batches until closed; the shell starts this once, beside the workers.
 

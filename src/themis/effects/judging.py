@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from returns.result import Failure, Result, Success
 
-from themis.effects.calls import JUDGE, CallRuntime
+from themis.effects.calls import JUDGE, CallRuntime, expected_tokens
 from themis.pure.calls import CallFailed
 from themis.pure.errors import UnknownComponentError, WorkflowBuildError, nearest
 from themis.pure.protocols import EvaluationWorkflow
@@ -124,6 +124,7 @@ class DefaultWorkflowRunner:
                 stage=JUDGE,
                 provider_key=getattr(judge, "provider_key", None),
                 model=name,
+                estimate=expected_tokens(judge, {"prompt": prompt.content}) if self._calls.reserves else None,
             )
         except CallFailed as error:
             if error.fatal:

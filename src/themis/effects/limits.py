@@ -17,6 +17,7 @@ class Gate:
     def __init__(self, admission: Admission) -> None:
         self.admission = admission
         self._parked: dict[Ticket, trio.Event] = {}
+        self._quiet = trio.Event()
 
     async def pass_through(self, ticket: Ticket) -> None:
         """Return when the call may start or is refused for good (`ticket.refused`).
@@ -49,10 +50,18 @@ class Gate:
             if ticket.admitted or ticket.refused:
                 return
 
+    async def quiet(self) -> None:
+        """Return when no call is under way."""
+        while self.admission.under_way:
+            self._quiet = trio.Event() if self._quiet.is_set() else self._quiet
+            await self._quiet.wait()
+
     def leave(self, ticket: Ticket) -> None:
         """Free what an ended call held, and start who waited for it."""
         self.admission.leave(ticket)
         self.start_ready()
+        if not self.admission.under_way:
+            self._quiet.set()
         self._wake_heads()
 
     def start_ready(self) -> None:

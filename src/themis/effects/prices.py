@@ -5,13 +5,16 @@ The table is the one that the installed version brings along: nothing is fetched
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from themis.pure.costs import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError, SpecError, listed
 from themis.pure.json import EMPTY
+from themis.pure.records.config import RuntimeConfig
 
 
 def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
@@ -26,24 +29,49 @@ def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | N
         MissingExtraError: `genai-prices` is not installed.
         SpecError: an own price that is not of that form.
     """
+    price = known_prices(own, at)
+    if not _has_table():
+        raise MissingExtraError(
+            "prices need the library genai-prices: pip install 'themis[prices]', or give max_tokens instead of max_cost"
+        )
+    return price
+
+
+def _has_table() -> bool:
+    return importlib.util.find_spec("genai_prices") is not None
+
+
+def budget_prices(runtime: RuntimeConfig, models: tuple[str, ...]) -> Price | None:
+    """Return the prices that a run's budget counts with; `None` if it has no `max_cost`.
+
+    Raises:
+        SpecError: the price of a model that would be paid for is not known.
+        MissingExtraError: the price table is needed and not installed.
+    """
+    if runtime.max_cost is None:
+        return None
+    stated = set(models) <= set(runtime.prices)
+    price = known_prices(runtime.prices) if stated else price_table(runtime.prices)
+    if faults := needs_prices(price, models):
+        raise SpecError(listed("the run can't start", faults))
+    return price
+
+
+def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+    """Return the same; without the library it knows the `own` prices alone."""
     for model, rates in own.items():
         if set(rates) != {"prompt", "completion"}:
             raise SpecError(
                 f"prices.{model}: 'prompt' and 'completion' expected, in US dollars per million tokens; "
                 f"found {', '.join(map(repr, sorted(rates))) or 'nothing'}"
             )
-    try:
-        import genai_prices
-    except ImportError:
-        raise MissingExtraError(
-            "prices need the library genai-prices: pip install 'themis[prices]', or give max_tokens instead of max_cost"
-        ) from None
+    library: Any = importlib.import_module("genai_prices") if _has_table() else None
     moment = at or datetime.now(UTC)
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
         if model in own:
             return _own_price(own[model], usage)
-        return _table_price(genai_prices, model, usage, moment)
+        return None if library is None else _table_price(library, model, usage, moment)
 
     return price
 

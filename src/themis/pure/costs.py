@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import attrs
 
 from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
 
 Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
 """Model (`provider/name`) and token usage to US dollars; `None` for a model whose price is not known."""
@@ -99,6 +100,33 @@ class Ledger:
             counts = dict.fromkeys(("calls", "failed_attempts", "unpriced_calls", *_COUNTED), 0)
             row = self._rows[stage, model] = {**counts, "cost": None}
         return row
+
+
+@attrs.frozen(kw_only=True)
+class RunCosts(HashableModel):
+    """What a run used and cost, over all of its attempts.
+
+    Attributes:
+        rows: by stage and model.
+    """
+
+    rows: tuple[UsageRow, ...] = attrs.field(default=(), converter=sequence)
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens of all models."""
+        return sum(row.total_tokens for row in self.rows)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars over all calls whose price is known; `None` if none is."""
+        known = [row.cost for row in self.rows if row.cost is not None]
+        return sum(known) if known else None
+
+    @property
+    def notice(self) -> str | None:
+        """Which models' prices are not known, in one sentence; `None` if all are."""
+        return unpriced_notice(self.rows)
 
 
 def unpriced_notice(rows: tuple[UsageRow, ...]) -> str | None:

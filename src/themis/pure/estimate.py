@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from themis.pure.limits import TokenEstimate
 from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import RunEstimate
@@ -36,18 +37,19 @@ def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: Cou
 
     Args:
         snapshot: the compiled experiment.
-        generator: the live generator; its `request` shows the real prompt, its `max_tokens` the longest answer.
-        count_tokens: counts a text's tokens.
+        generator: the live generator; its `request` shows the real prompt, its `max_tokens` the longest answer, and
+            its `estimate` counts both.
+        count_tokens: counts a text's tokens, where the generator does not.
     """
     plan = make_plan(snapshot)
+    longest = _longest(generator)
+    answer = OUTPUT_TOKENS if longest is None else longest
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
-        prompt_tokens += count_tokens(_prompt(plan, snapshot.identity.generation_prompt_spec, generator, item))
+        prompt_tokens += _prompt_tokens(plan, snapshot.identity.generation_prompt_spec, generator, item, count_tokens)
     judged = [m for m in plan.metrics if m.family not in ("pure", "execution")]
     candidates = plan.candidate_count
-    longest = getattr(generator, "max_tokens", None)
-    answer = longest if isinstance(longest, int) else OUTPUT_TOKENS
     repeats = snapshot.identity.judge_config.get("repeats", 1)
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
     calls = cases * len(judged) * max(1, len(snapshot.identity.judge_model_refs)) * repeats
@@ -73,17 +75,28 @@ def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: Cou
     )
 
 
-def _prompt(plan: RunPlan, spec: PromptSpec | None, generator: Any, item: CaseItem) -> str:
-    if hasattr(generator, "request"):
-        return text_of(generator.request(item.case, generate_context(plan, item, 0, None, spec)))
-    return (spec or PromptSpec()).render(item.case.input)
+def _prompt_tokens(
+    plan: RunPlan, spec: PromptSpec | None, generator: Any, item: CaseItem, count_tokens: CountTokens
+) -> int:
+    if not hasattr(generator, "request"):
+        return count_tokens((spec or PromptSpec()).render(item.case.input))
+    request = generator.request(item.case, generate_context(plan, item, 0, None, spec))
+    if not hasattr(generator, "estimate"):
+        return count_tokens(text_of(request))
+    expected: TokenEstimate = generator.estimate(request)
+    return expected.prompt
 
 
-def _assumptions(longest: object, judged: bool) -> tuple[str, ...]:
+def _longest(generator: Any) -> int | None:
+    longest = getattr(generator, "max_tokens", None)
+    return longest if isinstance(longest, int) else None
+
+
+def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
     lines = [
         f"a token is taken to be {CHARACTERS_PER_TOKEN} characters of the rendered prompt",
         f"every answer is as long as max_tokens allows ({longest})"
-        if isinstance(longest, int)
+        if longest is not None
         else f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit",
     ]
     if judged:

@@ -292,6 +292,11 @@ class Admission:
             state = self._endpoints[provider_key] = EndpointState(provider_key, self._limits)
         return state
 
+    @property
+    def under_way(self) -> int:
+        """How many calls have started and not ended."""
+        return self._total
+
     def enter(self, ticket: Ticket, now: float) -> bool:
         """Start a call at once if it may; else queue it. Returns whether it started or was refused."""
         if not self._queues.get((ticket.provider_key, ticket.stage)) and self._try_start(ticket, now):

@@ -317,6 +317,7 @@ class FakeEndpoint:
         log: what was played to which request, in the order of its ends.
         most_in_flight: the most requests at once.
         connections: how many were opened.
+        open_connections: how many are open now.
     """
 
     def __init__(
@@ -342,6 +343,7 @@ class FakeEndpoint:
         self.log: list[Served] = []
         self.most_in_flight = 0
         self.connections = 0
+        self.open_connections = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -369,6 +371,7 @@ class FakeEndpoint:
 
     async def _connection(self, stream: trio.SocketStream) -> None:
         self.connections += 1
+        self.open_connections += 1
         reader = _Reader(stream)
         try:
             while (received := await reader.request()) is not None:
@@ -376,6 +379,7 @@ class FakeEndpoint:
         except (_HangUp, trio.BrokenResourceError):
             pass
         finally:
+            self.open_connections -= 1
             await trio.aclose_forcefully(stream)
 
     async def _exchange(

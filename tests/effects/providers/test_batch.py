@@ -1,111 +1,207 @@
+"""The Batch protocol as runs use it, against a loopback server that keeps its batches while clients are killed."""
+
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
-import trio.testing
 
-from themis import adapters
-from themis.effects.providers.batch import BatchItem, generate_batch
-from themis.pure.calls import Failure, FailureKind, ProviderError
+from themis import RuntimeConfig, StorageConfig, adapters, evaluate
+from themis.effects.batching import BatchLog
+from themis.pure.calls import CallFailed
 from themis.pure.errors import SpecError
-from themis.pure.records.contexts import GenerateContext
-from themis.pure.records.dataset import Case
-from themis.pure.records.generation import GenerationResult
-from themis.testing.endpoint import FakeEndpoint
+from themis.testing.endpoint import Answer, Drop, FakeEndpoint, Play, Reject, Request
+
+CHILD = Path(__file__).parent / "batch_child.py"
+CASES = 12
 
 
-def item(number: int) -> BatchItem:
-    ctx = GenerateContext(
-        run_id="r", case_id=str(number), dataset_id="d", case_key=f"d/{number}", candidate_id=f"{number}:0", seed=number
+def rows(count: int = CASES) -> list[dict[str, object]]:
+    return [{"case_id": f"c{i}", "input": f"q {i}", "expected_output": f"echo: q {i}"} for i in range(count)]
+
+
+def run(endpoint: FakeEndpoint, folder: Path, data: list[dict[str, object]] | None = None, **options: Any) -> Any:
+    return evaluate(
+        model=adapters.openai("tiny", base_url=endpoint.base_url),
+        data=data or rows(),
+        metric="builtin/exact_match",
+        storage=StorageConfig(store="sqlite", parameters={"path": str(folder / "runs.sqlite3")}),
+        runtime=RuntimeConfig(
+            generation_mode="batch", batch_root=str(folder / "batches"), **{"batch_poll_s": 0.001, **options}
+        ),
     )
-    text = f"question {number}" if number != 3 else "REFUSE"
-    return BatchItem(key=f"key-{number}", case=Case(case_id=str(number), input=text), ctx=ctx)
-
-
-ITEMS = [item(number) for number in range(5)]
-
-
-class Killed(BaseException):
-    pass
-
-
-def run(endpoint: FakeEndpoint, items: list[BatchItem], stored: list[str], **options: Any) -> Any:
-    async def store(batch_id: str) -> None:
-        await trio.lowlevel.checkpoint()
-        stored.append(batch_id)
-
-    async def main() -> Any:
-        model = adapters.openai("tiny", base_url=endpoint.base_url)
-        options.setdefault("store_id", store)
-        return await generate_batch(model, items, poll_s=0.0, **options)
-
-    return trio.run(main)
 
 
 def submissions(endpoint: FakeEndpoint) -> int:
-    return sum(served.request.method == "POST" and served.request.path == "/v1/batches" for served in endpoint.log)
+    return len(endpoint.protocols.batches)
 
 
-def test_every_item_gets_its_own_answer() -> None:
-    stored: list[str] = []
+def asked(endpoint: FakeEndpoint, kind: str) -> int:
+    return sum(served.request.path.startswith(f"/v1/{kind}") for served in endpoint.log)
+
+
+def only_log(folder: Path) -> BatchLog:
+    (path,) = (folder / "batches").iterdir()
+    return BatchLog(path)
+
+
+def counts(result: Any) -> dict[str, int]:
+    found: dict[str, int] = result.benchmark.outcome_counts["builtin/exact_match"]
+    return found
+
+
+def test_a_run_in_batches_is_the_same_run(tmp_path: Path) -> None:
     with FakeEndpoint(batch_polls=3) as endpoint:
-        outcomes = run(endpoint, ITEMS, stored)
-    answers = [outcome.final_output if isinstance(outcome, GenerationResult) else outcome.kind for outcome in outcomes]
-    assert answers == [f"echo: question {n}" if n != 3 else FailureKind.REFUSAL for n in range(5)]
-    assert outcomes[0].artifacts["transport"]["request_id"] == "key-0"
-    assert stored == ["batch_1"]
+        result = run(endpoint, tmp_path / "batch")
+        assert (submissions(endpoint), asked(endpoint, "chat")) == (1, 0)
+        case: Any = result.cases[0]
+        assert case.generated_candidates[0].artifacts["transport"]["request_id"]
+        plain = evaluate(
+            model=adapters.openai("tiny", base_url=endpoint.base_url), data=rows(), metric="builtin/exact_match"
+        )
+    assert counts(result) == {"correct": CASES, "incorrect": 0, "error": 0}
+    assert (result.run_id, result.digest) == (plain.run_id, plain.digest)
 
 
-def test_the_id_is_stored_before_the_first_poll_and_a_killed_process_never_submits_again() -> None:
+def test_what_is_stored_is_not_asked_again_and_more_cases_are_another_batch(tmp_path: Path) -> None:
     with FakeEndpoint() as endpoint:
-
-        async def killed_while_storing(batch_id: str) -> None:
-            raise Killed
-
-        with pytest.raises(Killed):
-            run(endpoint, ITEMS, [], store_id=killed_while_storing)
-        assert not any(served.request.path == "/v1/batches/batch_1" for served in endpoint.log)
-        stored: list[str] = []
-        run(endpoint, ITEMS, stored)
-        assert (submissions(endpoint), stored) == (1, ["batch_1"])
-        run(endpoint, ITEMS, [], stored_id="batch_1")
+        run(endpoint, tmp_path)
+        assert counts(run(endpoint, tmp_path))["correct"] == CASES
         assert submissions(endpoint) == 1
+        run(endpoint, tmp_path, rows(CASES + 3))
+        content = endpoint.protocols._files[endpoint.protocols.batches["batch_2"]["input_file_id"]]
+    assert len(content.splitlines()) == 3
 
 
-def test_other_items_are_another_batch() -> None:
+def test_equal_prompts_of_one_seed_are_asked_once(tmp_path: Path) -> None:
+    data: list[dict[str, object]] = [{**row, "input": "same", "expected_output": "echo: same"} for row in rows(4)]
     with FakeEndpoint() as endpoint:
-        stored: list[str] = []
-        run(endpoint, ITEMS, stored)
-        run(endpoint, ITEMS[:2], stored)
-    assert stored == ["batch_1", "batch_2"]
+        assert counts(run(endpoint, tmp_path, data))["correct"] == 4
+        (batch,) = endpoint.protocols.batches.values()
+        assert len(endpoint.protocols._files[batch["input_file_id"]].splitlines()) == 1
 
 
-def test_a_batch_that_expired_says_which_items_have_no_answer() -> None:
-    with FakeEndpoint() as endpoint:
-        stored: list[str] = []
-        run(endpoint, ITEMS[:2], stored)
-        endpoint.protocols.batches["batch_1"]["status"] = "expired"
-        outcomes = run(endpoint, ITEMS, [], stored_id="batch_1")
-    assert [type(outcome).__name__ for outcome in outcomes[:2]] == ["GenerationResult"] * 2
-    assert isinstance(outcomes[4], Failure)
-    assert "the batch is expired" in outcomes[4].message
+def test_a_failed_request_is_a_failed_case_and_a_later_run_asks_for_it_alone(tmp_path: Path) -> None:
+    class StumbleError(Exception):
+        pass
+
+    fails = True
+
+    def answer(prompt: str, body: Any) -> str:
+        if fails and prompt == "q 3":
+            raise StumbleError
+        return "REFUSE" if prompt == "q 4" else f"echo: {prompt}"
+
+    with FakeEndpoint(answer=answer) as endpoint:
+        complete = endpoint.protocols._complete
+
+        def stumbling(route: str, body: bytes) -> tuple[int, bytes]:
+            try:
+                return complete(route, body)
+            except StumbleError:
+                return 500, b'{"error": {"message": "stumbled"}}'
+
+        endpoint.protocols._complete = stumbling  # type: ignore[method-assign]  # one request of a batch fails
+        assert counts(run(endpoint, tmp_path)) == {"correct": CASES - 2, "incorrect": 0, "error": 2}
+        fails = False
+        # The refusal was paid for and stays what it is.
+        assert counts(run(endpoint, tmp_path)) == {"correct": CASES - 1, "incorrect": 0, "error": 1}
+        second = endpoint.protocols.batches["batch_2"]
+        assert len(endpoint.protocols._files[second["input_file_id"]].splitlines()) == 1
 
 
-def test_a_batch_that_failed_as_a_whole_is_an_error_with_its_reason() -> None:
-    with FakeEndpoint() as endpoint:
-        run(endpoint, ITEMS, [])
-        batch = endpoint.protocols.batches["batch_1"]
-        del batch["output_file_id"]
-        batch |= {"status": "failed", "errors": {"data": [{"code": "token_limit_exceeded", "message": "too much"}]}}
-        with pytest.raises(ProviderError, match="the batch is failed: too much"):
-            run(endpoint, ITEMS, [], stored_id="batch_1")
-        # What failed may be tried again, as a new batch.
-        run(endpoint, ITEMS, [])
+def test_a_batch_that_failed_as_a_whole_is_one_error_and_may_be_tried_again(tmp_path: Path) -> None:
+    fail = True
+
+    def script(request: Request) -> Play:
+        if fail and request.method == "GET" and request.path == "/v1/batches/batch_1":
+            failed = {"data": [{"code": "token_limit_exceeded", "message": "too much"}]}
+            endpoint.protocols.batches["batch_1"].update(status="failed", errors=failed)
+        return Answer()
+
+    with FakeEndpoint(script=script) as endpoint:
+        with pytest.raises(CallFailed, match="the batch is failed: too much"):
+            run(endpoint, tmp_path)
+        fail = False
+        assert counts(run(endpoint, tmp_path))["correct"] == CASES
         assert submissions(endpoint) == 2
 
 
-def test_keys_must_differ() -> None:
-    with FakeEndpoint() as endpoint, pytest.raises(SpecError, match="a key of its own"):
-        run(endpoint, [item(1), item(1)], [])
+def test_a_lost_answer_to_the_submission_is_not_a_second_submission(tmp_path: Path) -> None:
+    class Swallow(Drop):
+        """Does the work, and hangs up before it says so."""
+
+    def script(request: Request) -> Play:
+        first = request.method == "POST" and request.path == "/v1/batches" and request.attempt == 1
+        return Swallow() if first else Reject(status=503) if request.attempt == 2 else Answer()
+
+    with FakeEndpoint(script=script) as endpoint:
+        assert counts(run(endpoint, tmp_path))["correct"] == CASES
+    assert submissions(endpoint) == 1
+
+
+@pytest.mark.parametrize("moment", ["submitted", "polling", "answered"])
+def test_a_process_killed_at_any_moment_asks_again_and_never_submits_twice(tmp_path: Path, moment: str) -> None:
+    """When the provider has the batch and the client has no id yet; at the second poll; when it reads the answers."""
+    children = list[subprocess.Popen[bytes]]()
+
+    def script(request: Request) -> Play:
+        if (
+            len(children) == 1
+            and {
+                "submitted": request.method == "POST" and request.path == "/v1/batches",
+                "polling": request.path == "/v1/batches/batch_1" and request.attempt == 2,
+                "answered": request.path.startswith("/v1/files/out"),
+            }[moment]
+        ):
+            children[0].send_signal(signal.SIGKILL)
+            children[0].wait()
+        return Answer()
+
+    with FakeEndpoint(script=script, batch_polls=3) as endpoint:
+        command = [sys.executable, str(CHILD), endpoint.base_url, str(tmp_path)]
+        children.append(subprocess.Popen(command))
+        assert children[0].wait(timeout=60) == -signal.SIGKILL
+        logged = only_log(tmp_path).read()
+        assert list(logged.values()) == ([None] if moment == "submitted" else ["batch_1"])
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert done.stdout.strip() == str(CASES)
+        assert submissions(endpoint) == 1
+        assert list(only_log(tmp_path).read().values()) == ["batch_1"]
+    assert asked(endpoint, "chat") == 0
+
+
+def test_rerun_submits_anew(tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint:
+        run(endpoint, tmp_path)
+        run(endpoint, tmp_path, existing_run_policy="rerun")
+        assert submissions(endpoint) == 2
+
+
+def test_a_line_cut_short_is_not_there(tmp_path: Path) -> None:
+    log = BatchLog(tmp_path / "deep" / "r.jsonl")
+    log.add("aa")
+    log.add("aa", "batch_1")
+    log.add("bb")
+    with log.path.open("ab") as file:
+        file.write(b'{"requests":"bb","batch_')
+    assert log.read() == {"aa": "batch_1", "bb": None}
+
+
+def test_what_can_not_be_done_in_batches_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        evaluate(
+            model="builtin/demo_generator",
+            data=rows(),
+            metric="builtin/exact_match",
+            runtime=RuntimeConfig(generation_mode="batch", max_tokens=5),
+        )
+    message = str(caught.value)
+    assert "3 problems" in message
+    assert "builtin/demo_generator has no batch endpoint" in message
+    assert "runtime.batch_root" in message
+    assert "stopped by a budget" in message

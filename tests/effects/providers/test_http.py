@@ -226,6 +226,36 @@ def test_a_run_keeps_one_pool_per_endpoint() -> None:
     assert (len(endpoint.log), endpoint.connections) == (6, 1)
 
 
+def test_cancelled_calls_leave_no_connection_behind() -> None:
+    async def main(endpoint: FakeEndpoint) -> list[int]:
+        model, open_connections = adapters.openai("tiny", base_url=endpoint.base_url), list[int]()
+        case = Case(case_id="a", input="x")
+
+        async def settled(most: int) -> None:
+            with trio.fail_after(10):
+                while endpoint.open_connections > most:  # noqa: ASYNC110  # it lives in another thread
+                    await trio.sleep(0.01)
+            open_connections.append(endpoint.open_connections)
+
+        async with pooled_clients():
+            for _ in range(3):
+                with trio.move_on_after(0.05):
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(20):
+                            nursery.start_soon(model.generate, case, CONTEXT)
+            await settled(0)  # a connection in the middle of an answer is of no further use
+            await model.generate(Case(case_id="b", input="quick"), CONTEXT)
+            await settled(1)
+        await settled(0)
+        return open_connections
+
+    def script(request: Any) -> Play:
+        return Answer(delay_s=0.0 if b"quick" in request.body else 0.3)
+
+    with FakeEndpoint(script=script) as endpoint:
+        assert trio.run(main, endpoint) == [0, 1, 0]
+
+
 def test_an_injected_client_is_used_and_stays_open() -> None:
     seen: list[httpx.Request] = []
 

@@ -1,1 +1,1 @@
-"""(docstring to come)"""
+"""Clients of model endpoints and agents: each makes one attempt at a call, and knows no limit and no retry."""

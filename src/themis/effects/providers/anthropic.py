@@ -27,6 +27,11 @@ class AnthropicModel(HttpModel):
         if self.sampling.logprobs is not None:
             raise SpecError("anthropic(): this protocol has no log-probabilities; leave logprobs out")
 
+    @property
+    def max_tokens(self) -> int:
+        """The longest answer, in tokens; this protocol always has a limit."""
+        return self.sampling.max_tokens or anthropic_wire.DEFAULT_MAX_TOKENS
+
     def _protocol(self) -> tuple[str, ...]:
         return ("messages", _PROTOCOL_VERSION)
 

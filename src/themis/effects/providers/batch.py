@@ -1,8 +1,8 @@
 """OpenAI's Batch protocol as a way to make many calls: half the price, and an answer within a day.
 
-A batch is submitted once, whatever happens to this process. Its id is stored before the first poll; and because
-the process can die between the provider's answer and the store, the batch carries the hash of its requests as
-metadata, and a batch of that hash that the provider knows already is taken up instead of submitted again.
+A batch carries the hash of its requests as metadata: because a process can die between the provider's answer and the
+moment when the batch's id is stored, a batch of that hash that the provider knows already is taken up instead of
+submitted again. `themis.effects.batching` carries whole runs out this way.
 
 Source: the API reference at platform.openai.com/docs/api-reference/batch.
 """
@@ -10,11 +10,10 @@ Source: the API reference at platform.openai.com/docs/api-reference/batch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import attrs
-import trio
 
 from themis.effects.providers.http import Answer, call
 from themis.effects.providers.openai import OpenAIModel
@@ -29,7 +28,7 @@ from themis.pure.wire.exchange import error_in, prompt_of
 _HASH: Final = "themis_requests"
 _BOUNDARY: Final = "themis-batch-7d1f4c"
 _UNFINISHED: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
-_MOST_REQUESTS: Final = 50_000
+MOST_REQUESTS: Final = 50_000
 _MOST_PAGES: Final = 20
 _MOST_BYTES: Final = 1 << 29
 
@@ -48,58 +47,51 @@ class BatchItem:
     ctx: GenerateContext
 
 
-StoreId = Callable[[str], Awaitable[None]]
-"""Stores a batch's id; when it returns, the id is durable."""
+@attrs.frozen(kw_only=True)
+class BatchRequests:
+    """The requests of one batch, rendered; `digest` names them, also to the provider."""
+
+    digest: str
+    content: bytes = attrs.field(repr=False)
 
 
-async def generate_batch(
-    model: OpenAIModel,
-    items: Sequence[BatchItem],
-    *,
-    store_id: StoreId,
-    stored_id: str | None = None,
-    poll_s: float = 30.0,
-) -> list[GenerationResult | Failure]:
-    """Make the generations of a batch; returns a result or failure for each item, in the order of the items.
-
-    Args:
-        model: whom to ask.
-        items: what to ask, at most 50,000.
-        store_id: called with the batch's id before it is first asked about.
-        stored_id: the id that an earlier process stored for these very items.
-        poll_s: seconds between two questions whether it is done.
+def render_batch(model: OpenAIModel, items: Sequence[BatchItem]) -> BatchRequests:
+    """Render items as the file that a batch is made from.
 
     Raises:
-        ProviderError: the batch as a whole failed, or the provider can't be reached.
         SpecError: too many items, or two of one key.
     """
-    if len(items) > _MOST_REQUESTS:
-        raise SpecError(f"a batch takes at most {_MOST_REQUESTS:,} requests; {len(items):,} were given: split them")
+    if len(items) > MOST_REQUESTS:
+        raise SpecError(f"a batch takes at most {MOST_REQUESTS:,} requests; {len(items):,} were given: split them")
     if len({item.key for item in items}) != len(items):
         raise SpecError("items: each needs a key of its own")
-    batch_id = stored_id
-    if batch_id is None:
-        batch_id = await _submitted(model, items)
-        await store_id(batch_id)
-    batch = await _finished(model, batch_id, poll_s)
-    answers = await _answers(model, batch)
-    return [_outcome(model, item, answers.get(item.key), str(batch.get("status"))) for item in items]
-
-
-async def _submitted(model: OpenAIModel, items: Sequence[BatchItem]) -> str:
     content = b"\n".join(encode(_line(model, item)) for item in items)
-    digest = hashlib.sha256(model.fingerprint().encode() + content).hexdigest()
-    known = await _known(model, digest)
-    if known is not None:
+    return BatchRequests(digest=hashlib.sha256(model.fingerprint().encode() + content).hexdigest(), content=content)
+
+
+async def submit_batch(model: OpenAIModel, requests: BatchRequests, *, take_up: bool = True) -> str:
+    """Submit a batch and return its id; with `take_up`, one of the same requests that is there already is taken.
+
+    Raises:
+        ProviderError: the provider refuses it, or can't be reached.
+    """
+    if take_up and (known := await known_batch(model, requests.digest)) is not None:
         return known
-    file = await _json(model, "POST", "/files", _form(content), f"multipart/form-data; boundary={_BOUNDARY}")
+    kind = f"multipart/form-data; boundary={_BOUNDARY}"
+    file = await _json(model, "POST", "/files", _form(requests.content), kind)
     body = {
         "input_file_id": file["id"],
         "endpoint": "/v1" + model.path,
         "completion_window": "24h",
-        "metadata": {_HASH: digest},
+        "metadata": {_HASH: requests.digest},
     }
     return str((await _json(model, "POST", "/batches", encode(body)))["id"])
+
+
+async def batch_state(model: OpenAIModel, batch_id: str) -> Mapping[str, Any] | None:
+    """Return what the provider says of a batch that has ended; `None` while it has not."""
+    batch = await _json(model, "GET", f"/batches/{batch_id}")
+    return None if batch.get("status") in _UNFINISHED else batch
 
 
 def _line(model: OpenAIModel, item: BatchItem) -> dict[str, Any]:
@@ -107,7 +99,7 @@ def _line(model: OpenAIModel, item: BatchItem) -> dict[str, Any]:
     return {"custom_id": item.key, "method": "POST", "url": "/v1" + model.path, "body": body}
 
 
-async def _known(model: OpenAIModel, digest: str) -> str | None:
+async def known_batch(model: OpenAIModel, digest: str) -> str | None:
     """Return the id of a batch of these requests that was submitted before and did not fail."""
     after = ""
     for _ in range(_MOST_PAGES):
@@ -122,17 +114,18 @@ async def _known(model: OpenAIModel, digest: str) -> str | None:
     return None
 
 
-async def _finished(model: OpenAIModel, batch_id: str, poll_s: float) -> Mapping[str, Any]:
-    while True:
-        batch = await _json(model, "GET", f"/batches/{batch_id}")
-        if batch.get("status") not in _UNFINISHED:
-            return batch
-        await trio.sleep(poll_s)
+def answer_files(batch: Mapping[str, Any]) -> list[str]:
+    """Return the files that a batch's answers are in; none for a batch that failed as a whole."""
+    return [batch[name] for name in ("output_file_id", "error_file_id") if batch.get(name)]
 
 
-async def _answers(model: OpenAIModel, batch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the batch's lines by key: those that were answered, and those that failed."""
-    files = [batch[name] for name in ("output_file_id", "error_file_id") if batch.get(name)]
+async def batch_answers(model: OpenAIModel, batch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lines of a batch that has ended, by key: those that were answered, and those that failed.
+
+    Raises:
+        ProviderError: the batch failed as a whole.
+    """
+    files = answer_files(batch)
     if not files:
         faults = (batch.get("errors") or {}).get("data") or ({"message": "no reason given"},)
         message = f"the batch is {batch.get('status')}: {faults[0].get('message')}"
@@ -148,9 +141,10 @@ async def _answers(model: OpenAIModel, batch: Mapping[str, Any]) -> dict[str, An
     return answers
 
 
-def _outcome(model: OpenAIModel, item: BatchItem, line: Any, status: str) -> GenerationResult | Failure:
+def batch_outcome(model: OpenAIModel, item: BatchItem, line: Any) -> GenerationResult | Failure:
+    """Read one line of a batch's answers; `None` is a request that the batch has no answer to."""
     if line is None:
-        return Failure(kind=FailureKind.TIMEOUT, message=f"the batch is {status}, without an answer to this request")
+        return Failure(kind=FailureKind.TIMEOUT, message="the batch has ended without an answer to this request")
     response = line.get("response")
     if not response:
         error = line.get("error") or {}

@@ -8,13 +8,14 @@ from __future__ import annotations
 import abc
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
 from themis.pure.calls import Failure, ProviderError
+from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
@@ -23,9 +24,6 @@ from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens
-
-_DEFAULT_COMPLETION: Final = 512
-"""What a request without `max_tokens` is taken to use."""
 
 
 @attrs.frozen(kw_only=True)
@@ -62,6 +60,11 @@ class HttpModel(abc.ABC):
         """The adapter's version: it changes when the same configuration would send another request."""
         return self.adapter_version
 
+    @property
+    def max_tokens(self) -> int | None:
+        """The longest answer, in tokens, if there is a limit."""
+        return self.sampling.max_tokens
+
     def fingerprint(self) -> str:
         """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter."""
         return content_hash(
@@ -91,8 +94,7 @@ class HttpModel(abc.ABC):
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
         """Return the tokens that a rendered request is expected to use, from the size of its text."""
-        completion = self.sampling.max_tokens or _DEFAULT_COMPLETION
-        return TokenEstimate(prompt=prompt_tokens(request), completion=completion)
+        return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Ask the model once.

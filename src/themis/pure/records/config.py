@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -41,6 +41,37 @@ def _not_negative(record: object, field: attrs.Attribute[Any], value: object) ->
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
 
 
+_STAGES_THAT_PAY: Final = ("generate", "judge")
+
+
+def _shares(record: object, field: attrs.Attribute[Any], value: Mapping[str, object]) -> None:
+    faults = [
+        f"{field.name}.{stage}: no stage that costs; {' and '.join(_STAGES_THAT_PAY)} do"
+        for stage in value
+        if stage not in _STAGES_THAT_PAY
+    ]
+    faults += [
+        f"{field.name}.{stage}: a part from 0 to 1 expected, found {part!r}"
+        for stage, part in value.items()
+        if isinstance(part, bool) or not isinstance(part, int | float) or not 0 <= part <= 1
+    ]
+    if faults:
+        raise InvalidRecordError(type(record).__name__, faults)
+
+
+def _prices(record: object, field: attrs.Attribute[Any], value: Mapping[str, object]) -> None:
+    faults = [
+        f"{field.name}.{model}: {{'prompt': .., 'completion': ..}} in US dollars per million tokens expected, "
+        f"found {rates!r}"
+        for model, rates in value.items()
+        if not isinstance(rates, Mapping)
+        or set(rates) != {"prompt", "completion"}
+        or not all(isinstance(rate, int | float) and rate >= 0 for rate in rates.values())
+    ]
+    if faults:
+        raise InvalidRecordError(type(record).__name__, faults)
+
+
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class RuntimeConfig(HashableModel):
     """How a run is carried out; nothing here can change a result, and so nothing here is in the identity.
@@ -61,7 +92,15 @@ class RuntimeConfig(HashableModel):
             the rest, `error` refuses, `rerun` clears it and starts over.
         max_cost: US dollars that the run may spend; it stops, resumably, before it would spend more.
         max_tokens: tokens that the run may use; the same.
-        queue_root, batch_root: folders of deferred execution.
+        budget_shares: the part of both that a stage may use, such as `{"generate": 0.7, "judge": 0.3}`; by default
+            each may use what the other leaves.
+        prices: of models, in US dollars per million tokens, such as `{"vllm/m": {"prompt": 0.1, "completion": 0.4}}`;
+            they come before those of the price table.
+        generation_mode: `calls` asks the generator case by case; `batch` hands all prompts to the provider's batch
+            endpoint, which takes up to a day and costs less.
+        batch_poll_s: seconds between two questions whether a batch is done.
+        queue_root: folder of deferred execution.
+        batch_root: folder where the ids of submitted batches are kept; needed for `generation_mode="batch"`.
     """
 
     max_concurrent_tasks: int = attrs.field(default=32, validator=_positive)
@@ -84,5 +123,11 @@ class RuntimeConfig(HashableModel):
     )
     max_cost: float | None = attrs.field(default=None, validator=_positive)
     max_tokens: int | None = attrs.field(default=None, validator=_positive)
+    budget_shares: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object, validator=_shares)
+    prices: Mapping[str, Mapping[str, float]] = attrs.field(default=EMPTY, converter=json_object, validator=_prices)
+    generation_mode: Literal["calls", "batch"] = attrs.field(
+        default="calls", validator=attrs.validators.in_(("calls", "batch"))
+    )
+    batch_poll_s: float = attrs.field(default=30.0, validator=_positive)
     queue_root: str | None = None
     batch_root: str | None = None

@@ -1,0 +1,243 @@
+"""Generating in batches: what a run lacks answers to goes to the provider's batch endpoint, then the run goes on.
+
+A batch is submitted once, whatever happens to this process. That it is about to be submitted is written down, then
+it is submitted, then its id is written down, and only then is it asked about; each line is on disk before the next
+step. A process that comes later asks about the batches that are written down, takes up the one whose id it does not
+know from its hash, and submits only what none of them answers.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import attrs
+import trio
+
+from themis.effects.calls import CallRuntime
+from themis.effects.providers.batch import (
+    MOST_REQUESTS,
+    BatchItem,
+    BatchRequests,
+    answer_files,
+    batch_answers,
+    batch_outcome,
+    batch_state,
+    known_batch,
+    render_batch,
+    submit_batch,
+)
+from themis.effects.providers.openai import OpenAIModel
+from themis.effects.reading import fresh_state, read_case
+from themis.pure.calls import Failure, ProviderError, RetryPolicy
+from themis.pure.identity import candidate_key, generation_key
+from themis.pure.json import decode, encode
+from themis.pure.pipeline import next_steps
+from themis.pure.plan import RunPlan, case_items, request_bytes, seed_of
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.stages.generate import generate_context
+
+T = TypeVar("T")
+
+_LARGEST_FILE: Final = 100 << 20
+"""Bytes of one batch's requests; OpenAI takes twice as many."""
+_PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
+
+
+def batch_faults(runtime: RuntimeConfig, generator: Any) -> tuple[str, ...]:
+    """Return what stands in the way of generating in batches, one sentence each."""
+    faults = []
+    if not isinstance(generator, OpenAIModel):
+        name = getattr(generator, "component_id", type(generator).__name__)
+        faults.append(f"runtime.generation_mode: {name} has no batch endpoint; a model of adapters.openai() has one")
+    if runtime.batch_root is None:
+        faults.append("runtime.batch_root: a folder is needed to keep the ids of submitted batches in")
+    if runtime.max_cost is not None or runtime.max_tokens is not None:
+        faults.append("runtime.generation_mode: a batch can't be stopped by a budget; see `estimate`, and leave it out")
+    return tuple(faults)
+
+
+@attrs.frozen
+class BatchLog:
+    """The batches of one run, as lines on disk: `{"requests": hash}` before submission, with `"batch_id"` after it."""
+
+    path: Path
+
+    def read(self) -> dict[str, str | None]:
+        """Return batch ids by the hash of their requests; `None` where submission may or may not have come through."""
+        if not self.path.exists():
+            return {}
+        known: dict[str, str | None] = {}
+        for line in self.path.read_bytes().splitlines(keepends=True):
+            if line.endswith(b"\n"):  # what is cut short was not on disk when the process died
+                entry = decode(line)
+                known[entry["requests"]] = entry.get("batch_id")
+        return known
+
+    def add(self, requests: str, batch_id: str | None = None) -> None:
+        """Write a line; when this returns, it is on disk."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        entry = {"requests": requests} if batch_id is None else {"requests": requests, "batch_id": batch_id}
+        with self.path.open("ab") as file:
+            file.write(encode(entry) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def clear(self) -> None:
+        """Forget all batches."""
+        self.path.unlink(missing_ok=True)
+
+
+class BatchedGenerator:
+    """The model of a run whose answers came in batches; all else is the model's own."""
+
+    provider_key = None  # nothing is sent any more: limits would only slow it down
+
+    def __init__(self, model: OpenAIModel, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
+        self.component_id, self.version = model.component_id, model.version
+        self._model = model
+        self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
+        self._answers = answers
+
+    def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
+        """Return the model's request: what candidates are cached under."""
+        return self._model.request(case, ctx)
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        """Return the answer that came.
+
+        Raises:
+            ProviderError: none came, or a failure.
+        """
+        item = self._items[ctx.case_key, ctx.candidate_id]
+        outcome = batch_outcome(self._model, item, self._answers.get(item.key))
+        if isinstance(outcome, Failure):
+            raise ProviderError(outcome.evolve(retryable=False))  # asking the file again changes nothing
+        return outcome
+
+
+async def generate_in_batches(
+    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, runtime: RuntimeConfig
+) -> BatchedGenerator:
+    """Get all answers that a run lacks, and return the generator that gives them.
+
+    Raises:
+        CallFailed: the provider refuses a batch as a whole, or can't be reached.
+    """
+    reuse = runtime.existing_run_policy != "rerun"
+    log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
+    if not reuse:
+        await trio.to_thread.run_sync(log.clear)
+    batches = _Batches(model, log, runtime.batch_poll_s, reuse)
+    items = await trio.to_thread.run_sync(lambda: list(missing_generations(snapshot, plan, model, store, reuse)))
+    answers = await batches.recorded() if items else {}
+    # Equal prompts with equal seeds have one key: they are asked once.
+    open_items = {item.key: item for item in items if not _is_answered(answers.get(item.key))}
+    submitted = [await batches.submitted(requests) for requests in _in_batches(model, list(open_items.values()))]
+    for batch_id in submitted:
+        answers.update(await batches.answers(batch_id))
+    return BatchedGenerator(model, items, answers)
+
+
+def missing_generations(
+    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, reuse: bool
+) -> Iterator[BatchItem]:
+    """Yield the generations of a run that are not stored, in its own events or in the stage cache."""
+    is_resumed, identity = store.head(plan.run_id).count > 0, snapshot.identity
+    spec = identity.generation_prompt_spec
+    for item in case_items(snapshot):
+        state = read_case(store, plan.run_id, item).without_failures() if is_resumed else fresh_state(item)
+        for step in next_steps(plan, state):
+            if step.stage != "generate":
+                continue
+            request = model.request(item.case, generate_context(plan, item, step.candidate_index, None, spec))
+            generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
+            seed = seed_of(plan, generation, step.candidate_index)
+            key = candidate_key(generation, step.candidate_index, seed)
+            if not (reuse and store.cached([key])):
+                ctx = generate_context(plan, item, step.candidate_index, seed, spec)
+                yield BatchItem(key=key, case=item.case, ctx=ctx)
+
+
+def _in_batches(model: OpenAIModel, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
+    start = size = 0
+    for end, item in enumerate(items):
+        length = len(encode(model.request(item.case, item.ctx)))
+        if end > start and (end - start >= MOST_REQUESTS or size + length > _LARGEST_FILE):
+            yield render_batch(model, items[start:end])
+            start, size = end, 0
+        size += length
+    if start < len(items):
+        yield render_batch(model, items[start:])
+
+
+def _is_answered(line: Any) -> bool:
+    # A refusal is an answer, too: it was paid for.
+    response = line.get("response") if isinstance(line, Mapping) else None
+    return isinstance(response, Mapping) and response.get("status_code") == 200
+
+
+class _Batches:
+    """The batches of one run at the provider."""
+
+    def __init__(self, model: OpenAIModel, log: BatchLog, poll_s: float, reuse: bool) -> None:
+        self._model = model
+        self._log = log
+        self._poll_s = poll_s
+        self._reuse = reuse
+        self._recorded: set[str] = set()
+        self._calls = CallRuntime(retry=_PATIENCE)
+
+    async def recorded(self) -> dict[str, Any]:
+        """Return the answers of the batches that earlier processes submitted."""
+        answers: dict[str, Any] = {}
+        for digest, stored_id in (await trio.to_thread.run_sync(self._log.read)).items():
+            batch_id = stored_id or await self._taken_up(digest)
+            if batch_id is None:
+                continue  # the process died before it was submitted
+            self._recorded.add(digest)
+            batch = await self._ended(batch_id)
+            if answer_files(batch):
+                answers.update(await self._patiently(functools.partial(batch_answers, self._model, batch)))
+        return answers
+
+    async def _taken_up(self, digest: str) -> str | None:
+        batch_id = await self._patiently(lambda: known_batch(self._model, digest))
+        if batch_id is not None:
+            await trio.to_thread.run_sync(self._log.add, digest, batch_id)
+        return batch_id
+
+    async def submitted(self, requests: BatchRequests) -> str:
+        """Submit a batch; when this returns, its id is on disk."""
+        # What is asked again although its batch is on record failed there: taking that one up would fail again.
+        take_up = self._reuse and requests.digest not in self._recorded
+        await trio.to_thread.run_sync(self._log.add, requests.digest)
+        batch_id = await self._patiently(lambda: submit_batch(self._model, requests, take_up=take_up))
+        await trio.to_thread.run_sync(self._log.add, requests.digest, batch_id)
+        return batch_id
+
+    async def answers(self, batch_id: str) -> dict[str, Any]:
+        """Wait for a batch's end and return its lines by key."""
+        batch = await self._ended(batch_id)
+        return await self._patiently(lambda: batch_answers(self._model, batch))
+
+    async def _ended(self, batch_id: str) -> Mapping[str, Any]:
+        while (batch := await self._patiently(lambda: batch_state(self._model, batch_id))) is None:  # noqa: ASYNC110  # the provider has no other way
+            await trio.sleep(self._poll_s)
+        return batch
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        return (await self._calls.call(call, stage="batch", model=self._model.component_id)).value
