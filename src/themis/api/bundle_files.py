@@ -266,6 +266,8 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             elif part == "record" and text == _UPSTREAM:
                 part = "upstream"
             elif part == "upstream" and text == _END:
+                if file.read().strip():  # to the end: a compressed file's checksum stands there
+                    raise DataError(f"{path}:{number + 1}: something stands behind the bundle's end")
                 return
             else:
                 yield part, number, body

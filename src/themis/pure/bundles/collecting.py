@@ -6,7 +6,7 @@ the very state that the stored events fold into.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -38,6 +38,7 @@ from themis.pure.events import (
     ScoreCompletedEvent,
     ScoreFailedEvent,
     StepCompletedEvent,
+    StepEvent,
 )
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.records.stored import StoredEvent
@@ -51,6 +52,7 @@ _FIRST_KIND: Final[Mapping[str, BundleKind]] = {
     "reduction_completed": "reduction",
     "reduction_failed": "reduction",
     "step_completed": "reduction",
+    "step_failed": "reduction",
     "parse_completed": "parse",
     "parse_failed": "parse",
     "score_completed": "score",
@@ -113,8 +115,8 @@ def _name(event: Any) -> tuple[Any, ...]:
     kind = type(event)
     if kind is GenerationCompletedEvent:
         return kind, event.candidate_index
-    if kind is StepCompletedEvent:
-        return kind, event.workflow_id, event.step_id
+    if isinstance(event, StepEvent):
+        return StepEvent, event.workflow_id, event.step_id, isinstance(event, StepCompletedEvent)
     return kind, getattr(event, "metric_id", None)
 
 
@@ -194,7 +196,7 @@ class _Collector:
 
     def _selection(self) -> BundledSelection | None:
         state = self.state
-        steps = [step for step in state.steps.values() if step.workflow_id not in self.metric_ids]
+        steps: list[Any] = [*self._steps(lambda workflow_id: workflow_id not in self.metric_ids)]
         if state.selection is None and state.selection_failure is None and not steps:
             return None
         made = state.selection
@@ -203,8 +205,8 @@ class _Collector:
             metadata=made.metadata if made else {},
             execution=made.execution if made else None,
             failure=_failure(state.selection_failure),
-            steps=tuple(map(self._step, steps)),
-            workflow_id=steps[0].workflow_id if steps else "",
+            steps=tuple(self._step(kept) for kept in steps),
+            workflow_id=steps[0].event.workflow_id if steps else "",
             occurred_at=made.occurred_at if made else None,
         )
 
@@ -233,7 +235,7 @@ class _Collector:
 
     def _evaluations(self, name: str) -> Iterator[EvaluationBundleRecord]:
         state = self.state
-        steps = tuple(self._step(step) for step in state.steps.values() if step.workflow_id == name)
+        steps = tuple(self._step(kept) for kept in self._steps(lambda workflow_id: workflow_id == name))
         failure = state.evaluation_failures.get(name)
         if name in state.executions:
             event, fields = self._kept(EvaluationCompletedEvent, name)
@@ -250,16 +252,33 @@ class _Collector:
                 steps=steps,
             )
 
-    def _step(self, step: StepCompletedEvent) -> BundledStep:
+    def _steps(self, wanted: Callable[[str], bool]) -> Iterator[KeptEvent]:
+        """Yield a workflow's steps: the answer, and a failure only where there is none."""
+        for kept in self.latest.values():
+            event: Any = kept.event
+            if isinstance(event, StepEvent) and wanted(event.workflow_id):
+                answered = (StepEvent, event.workflow_id, event.step_id, True)
+                if isinstance(event, StepCompletedEvent) or answered not in self.latest:
+                    yield kept
+
+    def _step(self, kept: KeptEvent) -> BundledStep:
+        step: Any = kept.event
+        if isinstance(step, StepCompletedEvent):
+            made: dict[str, Any] = {
+                "output": step.output,
+                "cache_hit": step.cache_hit,
+                "source_run_id": step.source_run_id,
+            }
+        else:
+            failure = BundledFailure(error_message=step.error_message, retry_history=step.retry_history)
+            made = {"failure": failure}
         return BundledStep(
             step_id=step.step_id,
             step_type=step.step_type,
-            output=step.output,
             metadata=step.metadata,
             occurred_at=step.occurred_at,
-            cache_key=self.latest[StepCompletedEvent, step.workflow_id, step.step_id].cache_key,
-            cache_hit=step.cache_hit,
-            source_run_id=step.source_run_id,
+            cache_key=kept.cache_key,
+            **made,
         )
 
 

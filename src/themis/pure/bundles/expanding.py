@@ -33,6 +33,7 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
 )
 from themis.pure.records.scoring import Score
 
@@ -190,14 +191,20 @@ class _Writer:
 
     def _steps(self, name: str, workflow_id: str, steps: tuple[BundledStep, ...]) -> Iterator[RecordEvent]:
         for step in steps:
-            made = StepCompletedEvent(
+            fields = {
                 **self._fields(step.occurred_at),
-                workflow_id=workflow_id,
-                step_id=step.step_id,
-                step_type=step.step_type,
-                metadata=step.metadata,
-                output=step.output,
-                cache_hit=step.cache_hit,
-                source_run_id=step.source_run_id,
-            )
+                "workflow_id": workflow_id,
+                "step_id": step.step_id,
+                "step_type": step.step_type,
+                "metadata": step.metadata,
+            }
+            made: CaseRunEvent
+            if step.failure is None:
+                made = StepCompletedEvent(
+                    **fields, output=step.output, cache_hit=step.cache_hit, source_run_id=step.source_run_id
+                )
+            else:
+                made = StepFailedEvent(
+                    **fields, error_message=step.failure.error_message, retry_history=step.failure.retry_history
+                )
             yield RecordEvent(f"{name}, step {step.step_id}", made, step.cache_key)

@@ -31,6 +31,7 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
 )
 from themis.pure.identity import candidate_id
 from themis.pure.json import encode
@@ -49,12 +50,7 @@ class CaseMerge:
         self._plan = plan
         self._before = before
         self._after = before
-        # An execution that is taken over brings its own answers: it would not follow from others.
-        self._taken = {
-            record.metric_id
-            for record in records.evaluation
-            if record.execution is not None and _newer(before.executions.get(record.metric_id), record.execution)
-        }
+        self._taken = {*_taken_workflows(before, records)}
         for made in record_events(plan.run_id, records, now):
             if not self.faults:  # what comes after a fault rests on it
                 self._take(item, made)
@@ -73,6 +69,8 @@ class CaseMerge:
 
     def _known(self, event: Any) -> bool | None:
         """Tell whether the run has this already; `None` if it has something else in its place."""
+        if isinstance(event, StepFailedEvent):
+            return event.workflow_id not in self._taken
         if isinstance(event, StepCompletedEvent):
             has = self._before.steps.get(step_key(event.workflow_id, event.step_id))
             return has is not None and (event.workflow_id not in self._taken or has.output == event.output)
@@ -106,8 +104,15 @@ def _execution_known(has: EvaluationExecution | None, new: EvaluationExecution |
     return False if has.status != "completed" else None
 
 
-def _newer(has: EvaluationExecution | None, new: EvaluationExecution) -> bool:
-    return _execution_known(has, new) is False
+def _taken_workflows(before: CaseState, records: CaseRecords) -> Iterator[str]:
+    """Yield the workflows that are taken over, with their own answers: they would not follow from others."""
+    for record in records.evaluation:
+        has = before.executions.get(record.metric_id)
+        if record.execution is not None and _execution_known(has, record.execution) is False:
+            yield record.metric_id
+    for reduction in records.reduction:
+        if reduction.selection is not None and before.selection is None and before.selection_failure is None:
+            yield reduction.selection.workflow_id
 
 
 _ARTIFACTS: Final[Mapping[type, Callable[[CaseState, Any], tuple[Any, Any]]]] = {
@@ -199,6 +204,7 @@ _MISSING: Final[Mapping[type, Callable[[RunPlan, CaseState, Any], str | None]]] 
     EvaluationCompletedEvent: _metric,
     EvaluationFailedEvent: _metric,
     StepCompletedEvent: lambda plan, state, event: None,
+    StepFailedEvent: lambda plan, state, event: None,
 }
 
 

@@ -45,11 +45,12 @@ class BundledFailure(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class BundledStep(HashableModel):
-    """One answered judge call or sandbox run of a workflow: what judging replays from."""
+    """One judge call or sandbox run of a workflow: the answer, from which judging replays, or why there is none."""
 
     step_id: str
     step_type: str
     output: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    failure: BundledFailure | None = None
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     occurred_at: datetime | None = None
     cache_key: str | None = None
