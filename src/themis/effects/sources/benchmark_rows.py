@@ -46,9 +46,10 @@ class FileRows(Rows):
     def __init__(self, paths: Sequence[Path], columns: Sequence[Column]) -> None:
         self._files = [(path, file_format(path)) for path in paths]
         self._kinds = {column.name: column.kind for column in columns}
-        self._seen: list[tuple[int, int]] | None = None
+        self._seen: list[tuple[int, int] | None] | None = None
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
+        self._refuse_change()
         for path, kind in self._files:
             for position, row in read_rows(path, kind):
                 yield f"{path.name}:{position}", self._typed(row, kind)
@@ -60,13 +61,22 @@ class FileRows(Rows):
         return {name: typed_cell(cell, self._kinds.get(name, "text")) for name, cell in row.items()}
 
     def _refuse_change(self) -> None:
-        marks = [(path.stat().st_size, path.stat().st_mtime_ns) for path, _ in self._files]
+        marks = [_mark(path) for path, _ in self._files]
         if self._seen is None:
             self._seen = marks
         elif marks != self._seen:
             raise DataError(
                 f"{', '.join(str(path) for path, _ in self._files)}: changed after it was first read; start again"
             )
+
+
+def _mark(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is written to; nothing for one that is missing, which reading it says."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 @attrs.frozen

@@ -72,6 +72,11 @@ def superchem_content(fields: Fields, variant: str) -> Content:
     return Content(with_images(f"{fields['question'].strip()}\n\n{lines}", fields.get("images")), "".join(letters))
 
 
+def _letter_parser(count: int) -> tuple[ComponentChoice, ...]:
+    """Return the parser for questions that all have so many options: a letter beyond them is then no answer."""
+    return (ComponentChoice(component_id="builtin/choice_letter", options={"options": count}),)
+
+
 def _columns(question: str, options: str | None, answer: str, case_id: str, *labels: str) -> tuple[Column, ...]:
     given = [] if options is None else [Column(name=options, role="options", kind="texts")]
     return (
@@ -98,6 +103,7 @@ def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalog
 _BABE: Final = _entry(
     "babe",
     "mediabiasgroup/BABE",
+    parsers=_letter_parser(2),
     title="BABE (Bias Annotations By Experts)",
     measures="Whether a model tells factual from opinionated sentences of news articles, as experts labelled them.",
     columns=(
@@ -129,6 +135,7 @@ _ENCYCLO_K: Final = _entry(
 _GPQA: Final = _entry(
     "gpqa_diamond",
     "fingertap/GPQA-Diamond",
+    parsers=_letter_parser(4),
     title="GPQA Diamond",
     measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
     columns=_columns("question", None, "answer", "item_id"),
@@ -157,6 +164,7 @@ _MMLU_PRO: Final = _entry(
 _MMMLU: Final = _entry(
     "mmmlu",
     "openai/MMMLU",
+    parsers=_letter_parser(4),
     title="MMMLU (multilingual MMLU)",
     measures="MMLU's questions in 14 languages, translated by professionals.",
     config="<variant>",

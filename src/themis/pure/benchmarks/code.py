@@ -12,7 +12,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, VariantFacts, value_of
+from themis.pure.benchmarks.recipe import (
+    BenchmarkCatalogEntry,
+    BenchmarkRecipe,
+    ComponentChoice,
+    Content,
+    VariantFacts,
+    value_of,
+)
 from themis.pure.records.prompt import PromptSpec
 
 FUNCTION: Final = PromptSpec(
@@ -275,7 +282,7 @@ _AETHERCODE: Final = BenchmarkCatalogEntry(
         *_labels("difficulty", "contest_category", "contest_name", "date", "year"),
     ),
     prompt_spec=_program("cpp"),
-    parsers=("builtin/code_text",),
+    parsers=(ComponentChoice(component_id="builtin/code_text", options={"language": "cpp"}),),
     metrics=("builtin/aethercode_pass_rate",),
     requires_sandbox=True,
     license="as stated on the dataset's page, with a disclaimer of its authors",

@@ -57,7 +57,7 @@ class Subset(HashableModel):
 
     def holds(self, case: Case) -> bool:
         """Tell whether a case passes the filter; a case without the field does not."""
-        return all(case.metadata.get(name) in map(str, wanted) for name, wanted in self.filter.items())
+        return all(case.metadata.get(name) in [str(value) for value in wanted] for name, wanted in self.filter.items())
 
     def facts(self) -> dict[str, str]:
         """Return what makes the part a part, as a dataset's metadata."""

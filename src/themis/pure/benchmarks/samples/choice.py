@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 from themis.pure.benchmarks.samples import Sample
 
@@ -32,8 +32,8 @@ def _chosen(letter: str) -> str:
     return f"I compared the options one by one; the others contradict the question.\n\nAnswer: {letter}"
 
 
-def _both(letter: str, wrong: str) -> Mapping[str, str]:
-    return {"right": _chosen(letter), "wrong": _chosen(wrong)}
+def _sample(row: Mapping[str, Any], right: str, wrong: str, variant: str = "") -> Sample:
+    return Sample(row=row, right=_chosen(right), wrong=_chosen(wrong), variant=variant)
 
 
 def _babe(uuid: str, text: str, label: int, opinion: str) -> Sample:
@@ -46,7 +46,7 @@ def _babe(uuid: str, text: str, label: int, opinion: str) -> Sample:
         "type": "center",
         "label_opinion": opinion,
     }
-    return Sample(row=row, **_both("AB"[label], "BA"[label]))
+    return _sample(row, "AB"[label], "BA"[label])
 
 
 def _mmmlu(number: int, question: str, options: list[str], answer: str, wrong: str, variant: str) -> Sample:
@@ -57,7 +57,7 @@ def _mmmlu(number: int, question: str, options: list[str], answer: str, wrong: s
         "Answer": answer,
         "Subject": "global_facts",
     }
-    return Sample(row=row, variant=variant, **_both(answer, wrong))
+    return _sample(row, answer, wrong, variant)
 
 
 def _superchem(uuid: str, answers: list[str], wrong: str, images: list[str], variant: str = "en") -> Sample:
@@ -74,7 +74,7 @@ def _superchem(uuid: str, answers: list[str], wrong: str, images: list[str], var
         **{f"options_{language}": options for language, (_, options) in texts.items()},
         **{f"answer_{language}": answers for language in texts},
     }
-    return Sample(row=row, variant=variant, **_both(", ".join(answers), wrong))
+    return _sample(row, ", ".join(answers), wrong, variant)
 
 
 def _supergpqa(uuid: str, question: str, options: list[str], letter: str, wrong: str) -> Sample:
@@ -88,7 +88,7 @@ def _supergpqa(uuid: str, question: str, options: list[str], letter: str, wrong:
         "subfield": "Cities",
         "difficulty": "easy",
     }
-    return Sample(row=row, **_both(letter, wrong))
+    return _sample(row, letter, wrong)
 
 
 _GPQA_TEXT: Final = (
@@ -107,18 +107,16 @@ CHOICE_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
         _babe("b-2", "The council's shameless grab punishes every honest family.", 1, "Expresses writer's opinion"),
     ),
     "encyclo_k": (
-        Sample(
-            row={"item_id": "e-1", "question": _CAPITAL, "options": _CITIES, "answer_letter": "B"}, **_both("B", "A")
-        ),
-        Sample(row={"item_id": "e-2", "question": _GAS, "options": _GASES, "answer_letter": "E"}, **_both("E", "A")),
+        _sample({"item_id": "e-1", "question": _CAPITAL, "options": _CITIES, "answer_letter": "B"}, "B", "A"),
+        _sample({"item_id": "e-2", "question": _GAS, "options": _GASES, "answer_letter": "E"}, "E", "A"),
     ),
     "gpqa_diamond": (
-        Sample(row={"item_id": "g-1", "question": _GPQA_TEXT, "answer": "C"}, **_both("C", "B")),
-        Sample(row={"item_id": "g-2", "question": _GPQA_SECOND, "answer": "D"}, **_both("D", "C")),
+        _sample({"item_id": "g-1", "question": _GPQA_TEXT, "answer": "C"}, "C", "B"),
+        _sample({"item_id": "g-2", "question": _GPQA_SECOND, "answer": "D"}, "D", "C"),
     ),
     "mmlu_pro": (
-        Sample(
-            row={
+        _sample(
+            {
                 "question_id": 70,
                 "question": _GAS,
                 "options": _GASES,
@@ -126,10 +124,11 @@ CHOICE_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
                 "category": "chemistry",
                 "src": "made",
             },
-            **_both("E", "J"),
+            "E",
+            "J",
         ),
-        Sample(
-            row={
+        _sample(
+            {
                 "question_id": 71,
                 "question": _CAPITAL,
                 "options": _CITIES[:3],
@@ -137,7 +136,8 @@ CHOICE_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
                 "category": "other",
                 "src": "made",
             },
-            **_both("B", "C"),
+            "B",
+            "C",
         ),
     ),
     "mmmlu": (
