@@ -7,7 +7,7 @@
     judge = adapters.anthropic("claude-sonnet-4-5")
     agent = adapters.langgraph(graph)
 
-Each is a generator, and the models are judge models too. Credentials come from the environment when a call is
+Each is a generator and a judge model in one. Credentials come from the environment when a call is
 made (`OPENAI_API_KEY`, `VLLM_API_KEY`, `ANTHROPIC_API_KEY`, or what `api_key_env` names); `OPENAI_BASE_URL` is
 honoured. The libraries behind an adapter are imported when it is built.
 """
@@ -80,7 +80,7 @@ def anthropic(model: str, **options: Any) -> AnthropicModel:
 
 
 def langgraph(graph: Any, **options: Any) -> LangGraphAgent:
-    """Return a compiled LangGraph graph as a generator; its events become the result's trace.
+    """Return a compiled LangGraph graph as a generator or judge model; its events become a generation's trace.
 
     Args:
         graph: what `StateGraph(...).compile()` returned, or anything with `invoke` or `ainvoke`.

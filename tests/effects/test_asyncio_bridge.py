@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,9 +9,14 @@ import pytest
 import sniffio
 import trio
 
+from themis import evaluate_async
 from themis.adapters import asyncio_component
 from themis.effects.asyncio_bridge import close_loop, run_in_asyncio
-from themis.effects.host import run_async
+from themis.effects.host import run_async, run_sync
+from themis.pure.calls import CallFailed
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +60,42 @@ def test_as_a_guest_on_the_hosts_loop() -> None:
 
     assert asyncio.run(main()) == "asyncio answers case"
     assert loops[0] is loops[1]
+
+
+class Bare:
+    """A generator that needs asyncio and was not wrapped."""
+
+    component_id = "tests/bare"
+    version = "1"
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        await asyncio.sleep(0)
+        loop = asyncio.get_running_loop()
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output=f"{case.input} {loop.is_running()}")
+
+
+async def whole_run(model: Any) -> Any:
+    rows = [{"case_id": str(i), "input": str(i), "expected_output": f"{i} True"} for i in range(5)]
+    return await evaluate_async(model=model, data=rows, metric="builtin/exact_match")
+
+
+@pytest.mark.parametrize("start", ["sync", "trio", "asyncio"])
+def test_a_wrapped_component_works_from_wherever_the_run_was_started(start: str) -> None:
+    main = functools.partial(whole_run, asyncio_component(Bare()))
+    if start == "sync":
+        result = run_sync(main, "whole_run")
+    elif start == "trio":
+        result = trio.run(main)
+    else:
+        result = asyncio.run(main())
+    assert result.benchmark.outcome_counts["builtin/exact_match"]["correct"] == 5
+
+
+@pytest.mark.parametrize("start", ["trio", "asyncio"])
+def test_one_that_was_not_wrapped_stops_the_run_with_the_wrappers_name(start: str) -> None:
+    main = functools.partial(whole_run, Bare())
+    with pytest.raises(CallFailed, match=r"themis\.adapters\.asyncio_component\(component\)"):
+        trio.run(main) if start == "trio" else asyncio.run(main())
 
 
 def test_calls_run_side_by_side() -> None:

@@ -35,7 +35,13 @@ _BY_NAME: Final = (
     ("requests", "Timeout", FailureKind.TIMEOUT),
     ("requests", "ConnectionError", FailureKind.CONNECTION),
 )
-_NO_LOOP: Final = ("no running event loop", "no current event loop", "unknown async library, or not in async context")
+# What asyncio, sniffio and trio say of a coroutine that expects asyncio and does not find it.
+_NO_LOOP: Final = (
+    "no running event loop",
+    "no current event loop",
+    "unknown async library, or not in async context",
+    "trio.run received unrecognized yield message",
+)
 _WRAP_HINT: Final = (
     "the component needs asyncio, and Themis runs on trio: wrap it, as in "
     "themis.adapters.asyncio_component(component); for a LangGraph graph use themis.adapters.langgraph(graph)"
@@ -63,6 +69,8 @@ def _kind(error: Exception) -> FailureKind:
     for types, kind in _BY_TYPE:
         if isinstance(error, types):
             return kind
+    if _needs_asyncio(error):
+        return FailureKind.WRONG_LOOP
     names = {(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__}
     for package, name, kind in _BY_NAME:
         if (package, name) in names:
@@ -72,8 +80,11 @@ def _kind(error: Exception) -> FailureKind:
 
 def _message(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    needs_asyncio = isinstance(error, RuntimeError) and any(sign in str(error) for sign in _NO_LOOP)
-    return f"{text} ({_WRAP_HINT})" if needs_asyncio or type(error).__name__ == "AsyncLibraryNotFoundError" else text
+    return f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text
+
+
+def _needs_asyncio(error: Exception) -> bool:
+    return isinstance(error, RuntimeError | TypeError) and any(sign in str(error) for sign in _NO_LOOP)
 
 
 def _status(error: Exception) -> int | None:

@@ -40,6 +40,8 @@ class FailureKind(StrEnum):
     """The model or a content filter declines to answer."""
     CREDENTIALS = "credentials"
     """The credential that the endpoint needs is not in the environment."""
+    WRONG_LOOP = "wrong_loop"
+    """The component needs asyncio, and was called from trio."""
     BUDGET = "budget"
     """The budget has no room for this call."""
     COMPONENT = "component"
@@ -113,6 +115,7 @@ _BY_KIND: Final = {
     FailureKind.REDIRECT: Verdict(retryable=False, reason="redirected elsewhere"),
     FailureKind.REFUSAL: Verdict(retryable=False, reason="refused"),
     FailureKind.CREDENTIALS: Verdict(retryable=False, reason="no credentials", fatal=True),
+    FailureKind.WRONG_LOOP: Verdict(retryable=False, reason="needs asyncio", fatal=True),
     FailureKind.BUDGET: Verdict(retryable=False, reason="budget exhausted", fatal=True),
     FailureKind.COMPONENT: Verdict(retryable=False, reason="component failed"),
 }

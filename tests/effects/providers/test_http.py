@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tracemalloc
 from collections.abc import Callable
@@ -85,8 +86,13 @@ def test_every_protocol_generates_and_judges(build: Any, options: Any, path: str
     assert result.token_usage["total_tokens"] > 0
     assert (response.raw_response, response.judge_model_id) == ("echo: good?", model.component_id)
     assert response.provider_request_id
+    assert response.artifacts is not None
+    assert (response.artifacts["model"], response.artifacts["finish_reason"]) == ("tiny", "stop")
     assert {served.request.path for served in endpoint.log} == {path}
     sent = endpoint.log[0].request.json()
+    # The request is on record as it was sent, for generations and judgments alike.
+    assert sent == result.to_dict()["artifacts"]["request"]
+    assert endpoint.log[1].request.json() == response.to_dict()["artifacts"]["request"]
     assert sent == json.loads(json.dumps(model.request(Case(case_id="a", input="hello world"), CONTEXT)))
 
 
@@ -114,6 +120,22 @@ def test_log_probabilities_tools_and_structure_come_back() -> None:
     assert shaped.final_output == {"answer": "echo: x"}
     assert shaped.conversation is not None
     assert [message.role for message in shaped.conversation] == ["user", "assistant"]
+
+
+@pytest.mark.parametrize("build", [adapters.openai, adapters.anthropic])
+def test_images_are_sent_whole_and_recorded_as_their_hash(build: Any) -> None:
+    pixels = "iVBORw0KGgo" * 500
+    case_input = {"text": "what?", "images": [f"data:image/png;base64,{pixels}", "https://example.org/a.png"]}
+    with FakeEndpoint() as endpoint:
+        model = build("tiny", base_url=endpoint.base_url)
+        result = ask(model, case_input)
+    recorded = json.dumps(result.to_dict()["artifacts"]["request"])
+    assert pixels.encode() in endpoint.log[0].request.body
+    assert pixels not in recorded
+    assert "https://example.org/a.png" in recorded
+    assert hashlib.sha256(pixels.encode()).hexdigest() in recorded
+    tokens = model.estimate(model.request(Case(case_id="a", input=case_input), CONTEXT)).prompt
+    assert 900 < tokens < 1200  # an image costs about a thousand, whatever its size
 
 
 def test_an_answer_cut_by_its_length_is_an_answer() -> None:

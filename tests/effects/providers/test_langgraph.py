@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections.abc import Iterator
 from typing import Any, TypedDict
@@ -7,8 +8,9 @@ from typing import Any, TypedDict
 import pytest
 import trio
 
-from themis import adapters
+from themis import adapters, evaluate_async
 from themis.effects.asyncio_bridge import close_loop
+from themis.effects.host import run_sync
 from themis.pure.errors import SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
@@ -99,7 +101,46 @@ class Plain:
 
 
 def test_a_graph_that_is_only_sync_runs_in_a_thread_with_a_thread_id_of_its_own() -> None:
-    assert ask(adapters.langgraph(Plain()), "hi").final_output == "d/a/a:0"
+    first, second = (ask(adapters.langgraph(Plain()), "hi").final_output for _ in range(2))
+    assert str(first).startswith("d/a/a:0/")
+    assert first != second  # a retry does not go on with the attempt that failed
+
+
+def verdict(state: Any) -> Any:
+    text = state["messages"][-1].content
+    return {"messages": [messages.AIMessage(content=f'{{"score": {1 if "Paris" in text else 0}}}')]}
+
+
+def judge_graph() -> Any:
+    builder = graphs.StateGraph(graphs.MessagesState)
+    builder.add_node("judge", verdict)
+    builder.add_edge(graphs.START, "judge")
+    builder.add_edge("judge", graphs.END)
+    return builder.compile()
+
+
+async def whole_run() -> Any:
+    return await evaluate_async(
+        model=adapters.langgraph(thinker(), input_key="question", output_key="answer"),
+        data=[{"case_id": "a", "input": "paris", "expected_output": "PARIS!"}],
+        metric=["builtin/exact_match", "builtin/llm_rubric"],
+        judge=adapters.langgraph(judge_graph(), component_id="agents/judge"),
+        workflow_overrides={"rubric": "names Paris"},
+    )
+
+
+@pytest.mark.parametrize("start", ["sync", "trio", "asyncio"])
+def test_a_graph_generates_and_judges_from_wherever_the_run_was_started(start: str) -> None:
+    if start == "sync":
+        result = run_sync(whole_run, "whole_run")
+    elif start == "trio":
+        result = trio.run(whole_run)
+    else:
+        result = asyncio.run(whole_run())
+    assert result.benchmark.outcome_counts["builtin/exact_match"]["correct"] == 1
+    execution = result.cases[0].evaluation_executions[0]
+    assert execution.status == "completed"
+    assert execution.judge_responses[0].judge_model_id == "agents/judge"
 
 
 def test_the_fingerprint_follows_the_nodes_code_and_the_options() -> None:

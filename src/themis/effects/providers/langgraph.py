@@ -1,7 +1,8 @@
-"""LangGraph graphs as generators. The library itself is never imported: a graph brings it along."""
+"""LangGraph graphs as generators and judge models. The library itself is never imported: a graph brings it along."""
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,10 +13,11 @@ from themis.effects.asyncio_bridge import run_in_asyncio
 from themis.effects.sources.source_code import source_of
 from themis.pure.errors import SpecError
 from themis.pure.fingerprints import code_text
-from themis.pure.json import EMPTY, JSONValue, content_hash, freeze_mapping, thaw
+from themis.pure.json import EMPTY, JSONValue, content_hash, encode, freeze_mapping, thaw
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, TraceStep
+from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import PromptSpec, as_messages
 
 _MESSAGES: Final = "messages"
@@ -25,7 +27,7 @@ _NOISE: Final = frozenset({"id", "tool_call_id", "response_metadata", "additiona
 
 @attrs.frozen(kw_only=True)
 class LangGraphAgent:
-    """A compiled graph as a generator.
+    """A compiled graph as a generator or judge model.
 
     Attributes:
         graph: anything with `astream_events`, `ainvoke` or `invoke`.
@@ -53,7 +55,31 @@ class LangGraphAgent:
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Run the graph once, on an asyncio loop (or in a thread, if it has no async methods)."""
-        state, config = self._state(case.input, ctx.prompt_spec), self._config(ctx)
+        config = self._config(f"{ctx.case_key}/{ctx.candidate_id}", ctx.seed)
+        ran = await self._ran(self._state(case.input, ctx.prompt_spec), config)
+        return GenerationResult(
+            candidate_id=ctx.candidate_id,
+            final_output=self._output(ran.final),
+            trace=trace_of(ran.events) if ran.events else None,
+            token_usage=_usage(ran.events),
+            latency_ms=ran.latency_ms,
+        )
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        """Run the graph once for a judgment."""
+        ran = await self._ran(self._state(prompt.content, None), self._config(f"judge/{prompt.prompt_id}", seed))
+        output = self._output(ran.final)
+        return JudgeResponse(
+            judge_model_id=self.component_id,
+            judge_model_version=self.version,
+            judge_model_fingerprint=self.fingerprint(),
+            effective_seed=seed,
+            raw_response=output if isinstance(output, str) else encode(output).decode(),
+            token_usage=_usage(ran.events),
+            latency_ms=ran.latency_ms,
+        )
+
+    async def _ran(self, state: dict[str, Any], config: dict[str, Any]) -> _Ran:
         began = trio.current_time()
         events: list[Mapping[str, Any]] = []
         if self.trace and hasattr(self.graph, "astream_events"):
@@ -62,13 +88,7 @@ class LangGraphAgent:
             final = await run_in_asyncio(lambda: self.graph.ainvoke(state, config))
         else:
             final = await trio.to_thread.run_sync(self.graph.invoke, state, config, abandon_on_cancel=True)
-        return GenerationResult(
-            candidate_id=ctx.candidate_id,
-            final_output=self._output(final),
-            trace=trace_of(events) if events else None,
-            token_usage=_usage(events),
-            latency_ms=(trio.current_time() - began) * 1000,
-        )
+        return _Ran(final=final, events=events, latency_ms=(trio.current_time() - began) * 1000)
 
     async def _streamed(self, state: Any, config: Any, events: list[Mapping[str, Any]]) -> Any:
         final = None
@@ -88,10 +108,11 @@ class LangGraphAgent:
         rest = thaw(value) if isinstance(value, Mapping) else {}
         return {**rest, self.input_key: spec.render_messages(value)}
 
-    def _config(self, ctx: GenerateContext) -> dict[str, Any]:
+    def _config(self, name: str, seed: int | None) -> dict[str, Any]:
         config: dict[str, Any] = thaw(self.config)
-        # A checkpointer keeps threads apart by this id: candidates must not continue each other's conversation.
-        thread = {"thread_id": f"{ctx.case_key}/{ctx.candidate_id}", "seed": ctx.seed}
+        # A checkpointer keeps threads apart by this id: neither another candidate nor another attempt at this one
+        # may go on with its conversation.
+        thread = {"thread_id": f"{name}/{uuid.uuid4().hex}", "seed": seed}
         config["configurable"] = {**thread, **config.get("configurable", {})}
         return config
 
@@ -112,6 +133,13 @@ class LangGraphAgent:
             content: JSONValue = messages[-1].get("content")
             return content
         return state
+
+
+@attrs.frozen(kw_only=True)
+class _Ran:
+    final: Any
+    events: Sequence[Mapping[str, Any]]
+    latency_ms: float
 
 
 def build_langgraph(graph: Any, *, component_id: str | None = None, **options: Any) -> LangGraphAgent:

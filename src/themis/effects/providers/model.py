@@ -23,7 +23,7 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
 
 @attrs.frozen(kw_only=True)
@@ -117,7 +117,7 @@ class HttpModel(abc.ABC):
             candidate_id=ctx.candidate_id,
             final_output=reply.output,
             conversation=_conversation(case.input, prompt, reply),
-            artifacts=_artifacts(reply, answer),
+            artifacts=_artifacts(reply, answer, self._body(prompt, ctx.seed)),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
         )
@@ -141,6 +141,7 @@ class HttpModel(abc.ABC):
             raw_response=reply.output if isinstance(reply.output, str) else encode(reply.output).decode(),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
+            artifacts=_artifacts(reply, answer, self._body(asked, seed)),
             provider_request_id=_request_id(answer) or _text(reply.transport.get("response_id")),
         )
 
@@ -182,8 +183,9 @@ class HttpModel(abc.ABC):
         """Read the answer."""
 
 
-def _artifacts(reply: Reply, answer: Answer) -> dict[str, JSONValue]:
+def _artifacts(reply: Reply, answer: Answer, request: Mapping[str, Any]) -> dict[str, JSONValue]:
     artifacts = {
+        "request": without_files(request),
         "model": reply.model,
         "finish_reason": reply.finish_reason,
         "logprobs": reply.logprobs,

@@ -96,7 +96,12 @@ class RenderedJudgePrompt(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class JudgeResponse(HashableModel):
-    """What a judge answered, before anything is read out of it."""
+    """What a judge answered, before anything is read out of it.
+
+    Attributes:
+        artifacts: facts about the exchange, as a generation has them: the model that answered by its own name, why the
+            answer ends, the request.
+    """
 
     judge_model_id: str = attrs.field(validator=non_empty)
     judge_model_version: str = ""
@@ -108,6 +113,7 @@ class JudgeResponse(HashableModel):
     provider_request_id: str | None = None
     retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     conversation_trace: ConversationTrace | None = None
+    artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -14,6 +14,7 @@ from returns.result import Failure, Result, Success
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, RunPlan
+from themis.pure.security import redact
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ def failure_of(component_id: str, error: BaseException) -> StepFailure:
     return StepFailure(
         component_id=component_id,
         error_type=type(error).__name__,
-        error_message=_unicode(message),
+        error_message=_unicode(redact(message)),
         traceback_digest=_traceback_digest(error),
     )
 
@@ -67,7 +68,7 @@ def _failed_call(component_id: str, error: CallFailed) -> StepFailure:
     return StepFailure(
         component_id=component_id,
         error_type=described.error_type if described else error.failure.kind.value,
-        error_message=described.error_message if described else _unicode(str(error)[:LONGEST_MESSAGE]),
+        error_message=described.error_message if described else _unicode(redact(str(error)[:LONGEST_MESSAGE])),
         traceback_digest=described.traceback_digest if described else "",
         retryable=error.verdict.retryable,
         retry_history=tuple(entry.to_dict() for entry in error.retry_history),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -127,10 +128,33 @@ def prompt_tokens(request: JSONValue) -> int:
     return _text_bytes(request) // 4 + 1
 
 
+def without_files(request: Any) -> Any:
+    """Return a request to be recorded: a file that it holds as a data URI stands as its type and hash.
+
+    >>> without_files({"url": "data:image/png;base64,AAAA"})
+    {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
+    """
+    if isinstance(request, str):
+        return _as_hash(request) if request.startswith("data:") else request
+    if isinstance(request, Mapping):
+        # Anthropic's form of the same: the data alone, beside its type.
+        if request.get("type") == "base64" and isinstance(request.get("data"), str):
+            return {**request, "data": hashlib.sha256(request["data"].encode()).hexdigest()}
+        return {name: without_files(item) for name, item in request.items()}
+    return [without_files(item) for item in request] if isinstance(request, Sequence) else request
+
+
+def _as_hash(uri: str) -> str:
+    head, _, data = uri.partition(",")
+    return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
+
+
 def _text_bytes(value: JSONValue) -> int:
     if isinstance(value, str):
         return _IMAGE_BYTES if value.startswith("data:") else len(value.encode())
     if isinstance(value, Mapping):
+        if value.get("type") == "base64":  # Anthropic's images
+            return _IMAGE_BYTES
         return sum(map(_text_bytes, value.values()))
     if isinstance(value, Sequence):
         return sum(map(_text_bytes, value))
