@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
-from themis.api.gating import GateOutcome, junit_xml
+from themis.api.gating import write_junit
 from themis.api.reporting import result_data, result_table
 from themis.api.results import RunResult
 from themis.pure.records.results import RunStatus
+from themis.pure.stats.gates import GateResult
 
 
 def write(text: str) -> None:
@@ -39,7 +40,7 @@ def show(value: Any, text: Callable[[], str] | str, *, as_json: bool) -> None:
 
 
 def show_result(
-    result: RunResult, *, as_json: bool, gates: Sequence[GateOutcome] = (), junit: Path | None = None
+    result: RunResult, *, as_json: bool, gates: Sequence[GateResult] = (), junit: Path | None = None
 ) -> int:
     """Print a run's result and its gates, and return the exit code."""
     if as_json:
@@ -48,10 +49,9 @@ def show_result(
     else:
         write(_result_text(result))
         for gate in gates:
-            write(str(gate))
+            write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
-        junit.parent.mkdir(parents=True, exist_ok=True)
-        junit.write_text(junit_xml(f"themis {result.run_id[:12]}", gates, result), encoding="utf-8")
+        write_junit(junit, f"themis run {result.run_id[:12]}", gates, result)
     if result.store.location == "memory":
         say("themis: the run was kept in memory and ends with this command; --store runs/themis.sqlite3 keeps it")
     return exit_code(result, gates)
@@ -72,7 +72,7 @@ def place(result: RunResult) -> str:
     return result.store.location.removeprefix("sqlite:")
 
 
-def exit_code(result: RunResult, gates: Sequence[GateOutcome] = ()) -> int:
+def exit_code(result: RunResult, gates: Sequence[GateResult] = ()) -> int:
     """Return what a run comes to: incomplete counts before a failed gate, as its numbers may still change."""
     if result.status != RunStatus.COMPLETED:
         return INCOMPLETE
