@@ -140,7 +140,12 @@ def work_off(
         most: stop after so many.
         watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
         submitted: only the manifest of this run.
+
+    Raises:
+        SpecError: there is no such folder, and nothing to wait for.
     """
+    if watch_s is None and not Path(root).is_dir():
+        raise SpecError(f"{root}: there is no queue; `themis submit` makes one, and --queue names another")
     queue, done = FolderQueue(Path(root)), 0
     while most is None or done < most:
         passed_over: set[str] = set()

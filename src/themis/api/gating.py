@@ -132,7 +132,9 @@ def junit_xml(name: str, gates: Sequence[GateResult], incomplete: str | None = N
     """
     tests = [] if incomplete is None else [_test(name, "the run is complete", "error", incomplete)]
     tests += [_test(name, gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
-    counts = f'tests="{len(tests)}" failures="{sum(not gate.passed for gate in gates)}" errors="{int(bool(incomplete))}"'
+    counts = (
+        f'tests="{len(tests)}" failures="{sum(not gate.passed for gate in gates)}" errors="{int(bool(incomplete))}"'
+    )
     head = f"<testsuites {counts}>\n  <testsuite name={_attribute(name)} {counts}>"
     body = "".join(f"\n{test}" for test in tests)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{body}\n  </testsuite>\n</testsuites>\n'

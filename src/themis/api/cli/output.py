@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
+from themis.api.first_failures import first_failures
 from themis.api.gating import write_junit
 from themis.api.reporting import result_data, result_table
 from themis.api.results import RunResult
@@ -63,7 +64,9 @@ def _result_text(result: RunResult) -> str:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:
         failed, total = result.progress.failed_cases, result.progress.total_cases
-        lines.append(f"{result.status.value}: {result.progress.completed_cases} of {total} cases done, {failed} failed")
+        done = result.progress.completed_cases
+        lines.append(f"{result.status.value}: {done} of {total} cases done, {failed} with errors")
+        lines += [f"  {text}" for text in first_failures(result)]
     return "\n".join(lines)
 
 
