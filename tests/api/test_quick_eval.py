@@ -86,4 +86,4 @@ def test_what_is_wrong_is_said_in_one_message(arguments: list[object], words: li
 
 def test_help_shows_an_example(tmp_path: Path) -> None:
     done = themis("quick-eval", "file", "--help", cwd=tmp_path)
-    assert "Example: themis quick-eval file" in done.stdout
+    assert "For example:\n  themis quick-eval file" in done.stdout

@@ -38,7 +38,7 @@ def resolve_component(value: Any, **options: Any) -> Any:
     try:
         return make_builtin(value, **options)
     except UnknownComponentError:
-        model = value.partition("/")[2] or "<model>"
+        model = "<model>" if value.startswith("builtin/") else value.partition("/")[2] or "<model>"
         known = [*builtins(), *(f"{provider}/{model}" for provider in PROVIDERS)]
         raise UnknownComponentError(
             f"no component {value!r}; {nearest(value, known)}. A component is a builtin, a model such as "

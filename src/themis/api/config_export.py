@@ -153,7 +153,7 @@ class _Writer:
         source = dataset.cases
         facts = {"dataset_id": dataset.dataset_id, "revision": dataset.revision, "metadata": thaw(dataset.metadata)}
         if isinstance(source, FileCases):
-            return _escaped(_without_nothing({**facts, **self._file(source)}))
+            return {name: _escaped(part) for name, part in _without_nothing({**facts, **self._file(source)}).items()}
         return {**_escaped(_without_nothing(facts)), "cases": [_case(case) for case in source]}
 
     def _file(self, source: FileCases) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
 from themis.pure.json import decode, thaw
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import json_object
+from themis.pure.records.fields import json_object, sequence
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Manifest(HashableModel):
     run_id: str
     config: Mapping[str, Any] = attrs.field(converter=json_object)
     folder: str
-    modules: tuple[str, ...] = attrs.field(default=(), converter=tuple)
+    modules: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     mode: Mode = "worker-pool"
     submitted_at: datetime
 

@@ -1,4 +1,4 @@
-"""Gates of a run: read and checked before anything is paid for, decided when it is done, written as JUnit XML for CI."""
+"""Gates: read and checked before anything is paid for, decided when a run is done, written as JUnit XML for CI."""
 
 from __future__ import annotations
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
-from tests.api.cli.conftest import Done, Themis
 
 from themis.effects.stores.sqlite import SqliteRunStore
+
+Themis = Callable[..., Any]
+"""Runs a command: `code`, `out`, `err`, `data` (see `conftest`)."""
 
 
 @attrs.frozen
@@ -123,7 +127,7 @@ def mistaken(project: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return project
 
 
-def check(done: Done, mistake: Mistake) -> None:
+def check(done: Any, mistake: Mistake) -> None:
     printed = done.out + done.err
     assert done.code == mistake.code, printed
     assert "Traceback" not in printed

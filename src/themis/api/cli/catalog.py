@@ -22,7 +22,7 @@ def list_catalog(
 ) -> None:
     """List benchmarks, or builtin components.
 
-    Examples:
+    For example:
       themis catalog list
       themis catalog list components --kind metric
 
@@ -61,7 +61,7 @@ def _line(entry: Any, width: int) -> str:
 def show(name: str, /, *, json_output: Json = False) -> None:
     """Show what the catalog knows of a benchmark.
 
-    Examples:
+    For example:
       themis catalog show mmlu_pro
 
     Parameters
@@ -97,7 +97,7 @@ def _entry(entry: Any) -> str:
 def validate(name: str, /, *, source: str | None = None, json_output: Json = False) -> int:
     """Check that a benchmark loads and scores right and wrong answers as it should; nothing is downloaded.
 
-    Examples:
+    For example:
       themis catalog validate mmlu_pro
       themis catalog validate mmlu_pro --source rows.parquet
 

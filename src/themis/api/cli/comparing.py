@@ -28,7 +28,7 @@ def compare(
 
     Differences are RUN_B minus RUN_A, over the cases that both have, with 95% intervals.
 
-    Examples:
+    For example:
       themis compare 4f1c latest
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
 

@@ -29,7 +29,7 @@ def submit(
 ) -> None:
     """Queue an experiment for a worker or as a batch.
 
-    Examples:
+    For example:
       themis submit experiment.yaml --queue queue
       themis submit experiment.yaml --mode batch --queue batches
 
@@ -60,7 +60,7 @@ def worker_run(
 
     Start as many as you like: each experiment is run by one worker, and one whose worker died is taken over.
 
-    Examples:
+    For example:
       themis worker run --queue queue
       themis worker run --queue queue --watch
 
@@ -82,7 +82,7 @@ def worker_run(
 def worker_status(*, queue: Path = Path("queue"), json_output: Json = False) -> None:
     """Show what waits, runs, is done and failed in a queue.
 
-    Examples:
+    For example:
       themis worker status --queue queue
     """
     from themis.api.cli.output import show
@@ -104,7 +104,7 @@ def batch_run(
 
     Stop it whenever you like: run again, it asks for the batch that was handed in, and hands none in twice.
 
-    Examples:
+    For example:
       themis batch run --queue batches
 
     Parameters

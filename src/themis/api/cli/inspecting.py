@@ -18,7 +18,7 @@ DatasetId = Annotated[str | None, Parameter(help="The case's dataset, where seve
 def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
     """Show what a run is made of: identity and provenance.
 
-    Examples:
+    For example:
       themis inspect snapshot latest
     """
     from themis.api.cli.output import show
@@ -34,7 +34,7 @@ def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json
 def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
     """Show how far a run is, and what failed.
 
-    Examples:
+    For example:
       themis inspect state latest
     """
     from themis.api.cli.output import show
@@ -59,7 +59,7 @@ def evaluation(
 ) -> None:
     """Show what the judges were asked about a case, what they answered, and what came of it.
 
-    Examples:
+    For example:
       themis inspect evaluation latest case-7 builtin/llm_rubric
 
     Parameters
@@ -89,7 +89,7 @@ def case(
 ) -> None:
     """Show one case from the question to the score.
 
-    Examples:
+    For example:
       themis inspect case latest case-7
     """
     from themis.api.cli.output import show

@@ -13,7 +13,7 @@ from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
 def list_runs(*, store: Store = DEFAULT_STORE, limit: int | None = None, json_output: Json = False) -> None:
     """List the runs of a store.
 
-    Examples:
+    For example:
       themis list
       themis list --store runs/mine.sqlite3 --json
 
@@ -47,7 +47,7 @@ def _listing(runs: Any) -> str:
 def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False) -> None:
     """Find text in a store's cases and answers.
 
-    Examples:
+    For example:
       themis search "prime number"
       themis search refused --store runs/mine.sqlite3 --json
 
@@ -68,7 +68,7 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
 def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
     """Show a run in a few lines.
 
-    Examples:
+    For example:
       themis quickcheck latest
     """
     from themis.api.cli.output import show
@@ -91,7 +91,7 @@ def report(
 ) -> None:
     """Write a run's report.
 
-    Examples:
+    For example:
       themis report latest
       themis report latest --format html --output report.html
 

@@ -19,7 +19,7 @@ def export(
 ) -> None:
     """Write one stage of a run as a portable bundle.
 
-    Examples:
+    For example:
       themis export generation latest answers.json.gz
       themis export evaluation 4f1c judgements.json --store runs/mine.sqlite3
 
@@ -45,7 +45,7 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
 
     The bundle is taken whole or not at all; what the store has already is passed over.
 
-    Examples:
+    For example:
       themis import answers.json.gz
       themis import answers.json.gz --store runs/mine.sqlite3
 

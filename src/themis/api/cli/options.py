@@ -66,7 +66,7 @@ class Changes:
         from themis.api.config_options import with_options
         from themis.api.experiment import Experiment
 
-        experiment = Experiment.from_config(config, overrides=[*self.overrides(), *overrides])
+        experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
         storage = None if self.store is None else storage_of(self.store)
         return with_options(experiment, limit=self.limit, seed=self.seed, storage=storage)
 

@@ -15,7 +15,7 @@ def plan(
 ) -> None:
     """Say what a run would do, reuse and cost, without doing it.
 
-    Examples:
+    For example:
       themis plan experiment.yaml
       themis plan experiment.yaml evaluation.metrics=builtin/f1
 
@@ -38,7 +38,7 @@ def estimate(
 ) -> None:
     """Count a whole run's steps and tokens before it runs.
 
-    Examples:
+    For example:
       themis estimate experiment.yaml
       themis estimate experiment.yaml --samples 8 --json
     """

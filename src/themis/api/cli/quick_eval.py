@@ -103,7 +103,7 @@ def inline(
 ) -> int:
     """Evaluate a model on questions that are typed in.
 
-    Examples:
+    For example:
       themis quick-eval inline "What is 1 + 1?" --expected 2 --model openai/gpt-4o \\
           --metric builtin/exact_match
 
@@ -135,8 +135,9 @@ def evaluate_file(
 ) -> int:
     """Evaluate a model on the rows of a file.
 
-    Example: themis quick-eval file questions.jsonl --model openai/gpt-4o \\
-        --metric builtin/exact_match --limit 20
+    For example:
+      themis quick-eval file questions.jsonl --model openai/gpt-4o \\
+          --metric builtin/exact_match --limit 20
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ def huggingface(
 ) -> int:
     """Evaluate a model on a dataset of the Hugging Face hub.
 
-    Examples:
+    For example:
       themis quick-eval huggingface openai/gsm8k --config main --input-field question \\
           --expected-field answer --model openai/gpt-4o --metric builtin/exact_match
 
@@ -217,7 +218,7 @@ def benchmark(
 ) -> int:
     """Evaluate a model on a benchmark of the catalog, with its own prompt, parser and metric.
 
-    Examples:
+    For example:
       themis quick-eval benchmark mmlu_pro --model openai/gpt-4o --limit 50 --shuffle 1
 
     Parameters

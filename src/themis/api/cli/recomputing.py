@@ -36,7 +36,7 @@ def replay(
 
     No answer is generated anew: change a parser or a metric in the config, and score last month's answers with it.
 
-    Examples:
+    For example:
       themis replay experiment.yaml --stage score
       themis replay experiment.yaml evaluation.metrics=builtin/f1 --stage score
 
@@ -62,7 +62,7 @@ def rejudge(
 ) -> int:
     """Ask the judges again about stored answers.
 
-    Examples:
+    For example:
       themis rejudge experiment.yaml
       themis rejudge experiment.yaml --metric builtin/llm_rubric
 
@@ -118,7 +118,7 @@ def verify(
 
     No model is called and nothing is written. Exits with 1 if a record differs or the event chain is broken.
 
-    Examples:
+    For example:
       themis verify latest
       themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
 

@@ -23,7 +23,7 @@ def run(
 
     What is stored already is not done again: run the same command after an interruption, and it goes on.
 
-    Examples:
+    For example:
       themis run experiment.yaml
       themis run experiment.yaml --limit 20 --store runs/try.sqlite3
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
@@ -56,7 +56,7 @@ def resume(
 
     Like run, but refuses to start anew: the run must be in the store.
 
-    Examples:
+    For example:
       themis resume experiment.yaml
       themis resume experiment.yaml --max-cost 10
 

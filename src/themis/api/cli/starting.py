@@ -11,7 +11,7 @@ from themis.api.cli.options import Json
 def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = False) -> None:
     """Write a working starter project into a folder.
 
-    Examples:
+    For example:
       themis init my-evaluation
       cd my-evaluation && themis run experiment.yaml
 
@@ -38,7 +38,7 @@ def schema() -> None:
     Editors complete and check a config by it: put this on the first line of a YAML file:
       # yaml-language-server: $schema=./config.schema.json
 
-    Examples:
+    For example:
       themis schema > config.schema.json
     """
     from themis.api.cli.output import write_json
@@ -50,7 +50,7 @@ def schema() -> None:
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
     """Print the completion script of a shell.
 
-    Examples:
+    For example:
       themis completion bash > ~/.local/share/bash-completion/completions/themis
       themis completion zsh > ~/.zfunc/_themis
       themis completion fish > ~/.config/fish/completions/themis.fish
