@@ -10,7 +10,7 @@ from themis.api.components import resolve_component
 from themis.api.results import RunResult
 from themis.api.running import run_snapshot
 from themis.effects.engine import NotStoredError, Progress, Replay
-from themis.effects.reading import read_cases
+from themis.effects.reading import read_cases, read_generated
 from themis.effects.sources.source_code import source_of
 from themis.pure.chain import broken_links
 from themis.pure.errors import ThemisError
@@ -24,6 +24,7 @@ from themis.pure.replay import Difference, ReplayStage, Verification, check_repl
 from themis.pure.roster import Roster
 from themis.pure.stages.generate import generate_context
 
+_NONE: Final[frozenset[int]] = frozenset()
 SHOWN: Final = 10
 """How many missing generations an error names."""
 
@@ -80,11 +81,11 @@ def missing_generations(snapshot: RunSnapshot, roster: Roster, store: RunStore) 
     plan, identity = make_plan(snapshot), snapshot.identity
     render = getattr(roster.generator, "request", None)
     is_stored = store.head(snapshot.run_id).count > 0
-    states = read_cases(store, snapshot) if is_stored else ((item, None) for item in case_items(snapshot))
+    cases = read_generated(store, snapshot) if is_stored else ((item, _NONE) for item in case_items(snapshot))
     missing = []
-    for item, state in states:
+    for item, generated in cases:
         for index in range(plan.candidate_count):
-            if state is not None and index in state.candidates:
+            if index in generated:
                 continue
             ctx = generate_context(plan, item, index, None, identity.generation_prompt_spec)
             request = render(item.case, ctx) if render is not None else None

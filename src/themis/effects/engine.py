@@ -20,7 +20,7 @@ from themis.effects.calls import GENERATE, CallRuntime, expected_tokens
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.judging import DefaultWorkflowRunner, invoke
-from themis.effects.reading import fresh_state, read_case
+from themis.effects.reading import fresh_state, read_case, read_cases
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.calls import CallFailed
 from themis.pure.chain import read_event
@@ -88,6 +88,9 @@ from themis.pure.stages.score import score, score_context, score_event
 from themis.pure.state import CaseState, apply, has_failures
 
 Clock = Callable[[], datetime]
+
+TURN: Final = 0.001
+"""Seconds after which a worker that never had to wait lets the other tasks take their turn."""
 
 EFFECTFUL: Final = frozenset({"generate", "judge"})
 """Stages whose steps wait for someone else, so that several of a case are done side by side."""
@@ -180,6 +183,7 @@ class Engine:
         self._hooks = Hooks(options.subscribers, options.tracing)
         self._now = options.clock
         self._progress = options.progress
+        self._next_turn = 0.0
         self._metrics = roster.metrics_by_id()
         self._slots: Mapping[str, MetricSlot] = {slot.metric_id: slot for slot in self._plan.metrics}
         self._fingerprints = {ref.component_id: ref.fingerprint for ref in snapshot.identity.judge_model_refs}
@@ -269,8 +273,10 @@ class Engine:
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
         for item, state in cases:
             await self._drive_case(item, state)
-            # One checkpoint a case: a component that never waits must not keep the others from their turn.
-            await trio.lowlevel.checkpoint()
+            # A component that never waits must not keep the others, or a cancellation, from their turn.
+            if trio.current_time() >= self._next_turn:
+                await trio.lowlevel.checkpoint()
+                self._next_turn = trio.current_time() + TURN
             if self._journal.crowded:
                 await self._journal.room()
 
@@ -283,8 +289,7 @@ class Engine:
             return
         replay = self._options.replay
         if replay is not None:
-            for item in case_items(self._snapshot):
-                state = read_case(self._store, self._plan.run_id, item)
+            for item, state in read_cases(self._store, self._snapshot):
                 yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
@@ -316,7 +321,8 @@ class Engine:
             else:
                 events = []
                 for step in steps:
-                    events.append(await self._do(step, item, state))
+                    do = self._do if self._hooks.traces else self._handlers[step.stage]
+                    events.append(await do(step, item, state))
             for event in events:
                 state = apply(state, event)
         self._progress.done += 1

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from typing import Final
 
 from themis.pure.chain import read_event
 from themis.pure.events import RunEvent
+from themis.pure.json import decode
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, ExecutionState, fold, fold_case, new_state
 
 
@@ -35,11 +38,26 @@ def fresh_state(item: CaseItem) -> CaseState:
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
     """Yield every case of a run with its state, in plan order, holding one case at a time."""
+    for item, events in _events_of_cases(store, snapshot):
+        yield item, fold_case(fresh_state(item), (read_event(stored, store.blob) for stored in events))
+
+
+def read_generated(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, frozenset[int]]]:
+    """Yield every case of a run with the indices of the candidates that it has, without reading the rest of it."""
+    for item, events in _events_of_cases(store, snapshot):
+        generated = (stored for stored in events if stored.event_type == "generation_completed")
+        yield item, frozenset(decode(stored.payload)["candidate_index"] for stored in generated)
+
+
+def _events_of_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Iterator[StoredEvent]]]:
     groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
-    number, events = next(groups, (None, iter(())))
+    number, events = next(groups, _NO_MORE)
     for item in case_items(snapshot):
-        state = fresh_state(item)
         if number == item.case_no:
-            state = fold_case(state, (read_event(stored, store.blob) for stored in events))
-            number, events = next(groups, (None, iter(())))
-        yield item, state
+            yield item, events
+            number, events = next(groups, _NO_MORE)
+        else:
+            yield item, iter(())
+
+
+_NO_MORE: Final[tuple[None, Iterator[StoredEvent]]] = (None, iter(()))

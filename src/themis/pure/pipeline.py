@@ -7,6 +7,7 @@ module knows nothing of components, stores or time.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -74,7 +75,12 @@ def _judge_pending(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
 def _metrics_pending(metric_ids: tuple[str, ...], state: CaseState, stage: Stage) -> tuple[Step, ...]:
     if not metric_ids or state.parsed is None or not state.parsed.usable:
         return ()
-    return tuple([Step(stage, 0, metric_id) for metric_id in metric_ids if not _settled(state, metric_id)])
+    return tuple([_metric_step(stage, metric_id) for metric_id in metric_ids if not _settled(state, metric_id)])
+
+
+@functools.lru_cache(maxsize=1024)
+def _metric_step(stage: Stage, metric_id: str) -> Step:
+    return Step(stage, 0, metric_id)
 
 
 def _settled(state: CaseState, metric_id: str) -> bool:

@@ -283,7 +283,7 @@ def has_failures(state: CaseState) -> bool:
         or state.parse_failure
         or state.score_failures
         or state.evaluation_failures
-        or any(execution.status != "completed" for execution in state.executions.values())
+        or (state.executions and any(e.status != "completed" for e in state.executions.values()))
     )
 
 

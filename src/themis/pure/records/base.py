@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, cast
 
 import attrs
 import cattrs
@@ -22,6 +22,7 @@ from themis.pure.json import (
     freeze,
     freeze_mapping,
 )
+from themis.pure.records.reading import Reader, compile_reader
 
 R = TypeVar("R")
 
@@ -84,6 +85,17 @@ def _converter() -> cattrs.Converter:
     return converter
 
 
+@functools.cache
+def reader_of(kind: type) -> Reader:
+    """Return the function that builds a `kind` from complete plain data, fast."""
+    return compile_reader(kind, reader_of, _general)
+
+
+def _general(kind: Any) -> Reader:
+    hook = _converter().get_structure_hook(kind)
+    return lambda value: hook(value, kind)
+
+
 def _exactly(kind: type, value: object, _: object = None) -> Any:
     # JSON has one number type: a whole number may stand where a float is meant, never the reverse.
     if type(value) is kind or (kind is float and type(value) is int):
@@ -106,6 +118,11 @@ def _object_only(kind: type, inner: Any) -> Any:
 
 def structure(data: object, kind: type[R]) -> R:
     """Build a `kind` from plain data; every fault at once, each with its path."""
+    if type(data) is dict and attrs.has(kind):
+        try:
+            return cast(R, reader_of(kind)(data))
+        except Exception:  # noqa: S110  # whatever it is, the converter says it better
+            pass
     try:
         return _converter().structure(data, kind)
     except Exception as error:

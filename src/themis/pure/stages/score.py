@@ -55,10 +55,10 @@ def error_score(metric_id: str, error: Exception) -> ScoreError:
 
 def accept_score(metric_id: str, value: object) -> Score | ScoreError:
     """Check what a metric returned, and that it speaks for itself alone."""
-    if isinstance(value, Result):
-        value = value.unwrap() if isinstance(value, Success) else value.failure()
     if isinstance(value, Score | ScoreError):
         return value if value.metric_id == metric_id else value.evolve(metric_id=metric_id)
+    if isinstance(value, Result):
+        return accept_score(metric_id, value.unwrap() if isinstance(value, Success) else value.failure())
     return ScoreError(
         metric_id=metric_id,
         reason=f"{metric_id}.score() returned {type(value).__name__}, and Score or ScoreError is needed",
