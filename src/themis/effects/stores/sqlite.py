@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from themis.effects.stores.counting import count_scores
 from themis.effects.stores.locks import RunLock
 from themis.effects.stores.summaries import summary_of
 from themis.pure.errors import RunNotFoundError, SchemaVersionError, StoreError
@@ -289,6 +290,25 @@ class SqliteRunStore:
         with self._reading() as db:
             for row in db.execute(sql, parameters):
                 yield _stored(row, base)
+
+    def count_scores(
+        self, run_id: str, thresholds: Mapping[str, float], events_a_case: int
+    ) -> tuple[int, Sequence[int], Mapping[str, tuple[int, int, float]]]:
+        """Count the scores of pure metrics in one pass, without reading the events out.
+
+        Args:
+            run_id: the run.
+            thresholds: of each metric, from which value a score counts as correct.
+            events_a_case: how many events a case has that went through at once.
+
+        Returns:
+            How many cases have events; the cases that are left out, since later events may have superseded their
+            scores; and by metric, over the other cases, the number of scores, of correct ones, and the sum.
+        """
+        number = self._number(run_id)
+        base = number << _RUN_SHIFT
+        with self._reading() as db:
+            return count_scores(db, (number, base, base + (1 << _RUN_SHIFT) - 1), thresholds, events_a_case)
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
         """Yield cases with as many `score_completed` events as there are metrics, or more."""
