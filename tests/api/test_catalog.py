@@ -79,6 +79,16 @@ def test_load_returns_components_and_benchmarks() -> None:
     assert catalog.load("superchem:en").name == "superchem"
 
 
+def test_load_takes_a_components_options() -> None:
+    assert catalog.load("builtin/regex", pattern="a+").pattern == "a+"
+    with pytest.raises(SpecError, match="builtin/regex: missing 1 required positional argument: 'pattern'"):
+        catalog.load("builtin/regex")
+    with pytest.raises(SpecError, match="builtin/exact_match: got an unexpected keyword argument 'mode'"):
+        catalog.load("builtin/exact_match", mode="loose")
+    with pytest.raises(SpecError, match="humaneval is a benchmark and takes no options here"):
+        catalog.load("humaneval", limit=5)
+
+
 def test_unknown_names_get_the_nearest() -> None:
     with pytest.raises(UnknownComponentError, match="did you mean humaneval"):
         catalog.load("humanevall")
@@ -172,6 +182,7 @@ def test_humaneval_comes_with_its_package() -> None:
     cases = list(dataset.cases)
     assert len(cases) == 164
     assert cases[0].case_id == "HumanEval/0"
+    assert all(case.metadata.keys() == {"canonical_solution"} for case in cases)
     assert all(case.expected_output["mode"] == "function" for case in cases)
 
 

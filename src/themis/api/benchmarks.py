@@ -61,8 +61,7 @@ class Benchmark:
     @property
     def name(self) -> str:
         """Its name, with the variant where that is not the default one."""
-        entry = self.entry
-        return entry.benchmark_id if self.variant == entry.default_variant else f"{entry.benchmark_id}:{self.variant}"
+        return self.entry.name_of(self.variant)
 
     def dataset(
         self,

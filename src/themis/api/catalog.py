@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import trio
 
@@ -69,31 +69,49 @@ def list_component_ids(*, kind: str | None = None) -> list[str]:
 def builtin_component_refs() -> dict[str, ComponentRef]:
     """Return the builtin components' references, as they stand in a run's identity: id, version and fingerprint.
 
-    Fingerprints are computed from the components' code, each with its default options.
+    Fingerprints are computed from the components' code and options: the default ones, or, where a component has none
+    for what it needs, those of `example_component`.
     """
-    return {name: component_ref(entry.make(), source_of) for name, entry in sorted(builtins().items())}
+    return {name: component_ref(example_component(name), source_of) for name in list_component_ids()}
 
 
-def load(name: str) -> Any:
+EXAMPLE_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "builtin/regex": {"pattern": "(?m)^Answer: (.+)$"},
+    "builtin/json_schema": {"schema": {"type": "object"}},
+}
+"""Options of the components that can't be made without any."""
+
+
+def example_component(component_id: str) -> Any:
+    """Return a builtin component, with example options where it needs some."""
+    return make_builtin(component_id, **EXAMPLE_OPTIONS.get(component_id, {}))
+
+
+def load(name: str, **options: Any) -> Any:
     """Return a builtin component or a benchmark.
 
-    A component comes made with its default options. A benchmark comes as a `Benchmark`, which reads no data until its
-    `dataset(...)` or `experiment(...)` is asked for.
+    A component comes made with the options given, or its default ones. A benchmark comes as a `Benchmark`, which reads
+    no data until its `dataset(...)` or `experiment(...)` is asked for.
 
     Args:
         name: a component's id (`builtin/exact_match`, or `exact_match`), or a benchmark's name (`mmlu_pro`,
             `superchem:zh`).
+        **options: of a component: its fields.
 
     Raises:
-        SpecError: nothing has this name; names the nearest.
+        SpecError: nothing has this name, and the nearest is named; or the component takes other options.
 
     >>> load("builtin/exact_match").component_id, load("superchem:zh").name
     ('builtin/exact_match', 'superchem:zh')
     """
     if name.partition(":")[0] in recipes():
+        if options:
+            raise SpecError(f"{name} is a benchmark and takes no options here; its dataset() and experiment() do")
         return Benchmark.named(name)
     try:
-        return make_builtin(name)
+        return make_builtin(name, **options)
+    except TypeError as error:
+        raise SpecError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from None
     except UnknownComponentError:
         known = [*recipes(), *builtins()]
         raise UnknownComponentError(f"no component or benchmark {name!r}; {nearest(name, known)}") from None

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from themis.api.catalog import EXAMPLE_OPTIONS, example_component
 from themis.pure.benchmarks.cards import benchmark_card, component_card, index_card
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.benchmarks.samples.every import samples_of
@@ -17,7 +18,7 @@ def catalog_cards() -> Mapping[str, str]:
     pages = {f"benchmarks/{name}.md": benchmark_card(recipe, samples_of(name)) for name, recipe in recipes().items()}
     for name, entry in builtins().items():
         page = f"components/{name.removeprefix('builtin/')}.md"
-        pages[page] = component_card(name, entry.kind, entry.make())
+        pages[page] = component_card(name, entry.kind, example_component(name), EXAMPLE_OPTIONS.get(name, {}))
     entries = [recipe.entry for recipe in recipes().values()]
     pages["index.md"] = index_card(entries, {name: entry.kind for name, entry in builtins().items()})
     return pages

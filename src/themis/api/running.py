@@ -15,6 +15,7 @@ from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine, EngineOptions, Progress, Replay
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
+from themis.effects.sandboxes import open_sandbox
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.costs import Price, UsageRow
@@ -23,7 +24,7 @@ from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.roster import Roster
+from themis.pure.roster import Roster, metric_family
 from themis.pure.usage import recorded_calls, run_costs
 
 
@@ -172,6 +173,23 @@ def _problems(roster: Roster, *, offline: bool) -> Iterator[str]:
             continue
         for problem in check() or ():
             yield f"{component.component_id}: {problem}"
+    if not offline:
+        yield from _sandbox_problems(roster)
+
+
+def _sandbox_problems(roster: Roster) -> Iterator[str]:
+    """Yield what keeps programs from being run, where a metric runs any; a replay may have all results stored."""
+    executing = [metric for metric in roster.metrics if metric_family(metric) == "execution"]
+    if not executing:
+        return
+    languages = dict.fromkeys(name for metric in executing for name in getattr(metric, "sandbox_languages", ()))
+    names = ", ".join(metric.component_id for metric in executing)
+    try:
+        problems = open_sandbox().check(tuple(languages))
+    except SpecError as error:
+        problems = (str(error),)
+    for problem in problems:
+        yield f"{names}: {problem}"
 
 
 async def close_components(roster: Roster) -> None:

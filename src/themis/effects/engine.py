@@ -49,6 +49,7 @@ from themis.pure.records.judging import (
     RenderedJudgePrompt,
     WorkflowFailure,
 )
+from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.replay import ReplayStage, restart_from
 from themis.pure.roster import Roster
@@ -522,21 +523,36 @@ class Engine:
 
     async def _execute(self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput) -> CaseRunEvent:
         name, ctx = metric.component_id, score_context(self._plan, item, parsed)
-        planned = plan_sandbox(metric, parsed, ctx)
-        outcome: Result[EvaluationExecution, StepFailure]
-        if not isinstance(planned, Success):
-            outcome = Failure(planned.failure())
-        else:
+        results, failures = recorded_results(state, name), list[WorkflowFailure]()
+        while True:
+            planned = plan_sandbox(metric, parsed, ctx, results)
+            if not isinstance(planned, Success):
+                return self._evaluated(item, state, name, Failure(planned.failure()))
             requests = planned.unwrap()
-            results, failures = await self._sandboxes.run_all(
-                requests,
-                known=recorded_results(state, name),
-                finished=lambda number, result: self._keep_step(
-                    item, name, str(number), SANDBOX_STEP, result.to_dict(), sandbox_key(requests[number])
-                ),
-            )
-            outcome = conclude_sandbox(metric, parsed, requests, results, failures, ctx)
-        return self._evaluated(item, state, name, outcome)
+            if failures or all(number in results for number in range(len(requests))):
+                outcome = conclude_sandbox(metric, parsed, requests, results, failures, ctx)
+                return self._evaluated(item, state, name, outcome)
+            results, failures = await self._run_sandboxes(item, name, requests, results)
+
+    async def _run_sandboxes(
+        self, item: CaseItem, metric_id: str, requests: Sequence[SandboxRequest], known: Mapping[int, SandboxResult]
+    ) -> tuple[dict[int, SandboxResult], list[WorkflowFailure]]:
+        keys = [sandbox_key(request) for request in requests]
+        stored = self._store.cached(keys) if self._may_reuse else {}
+        found = dict(known)
+        for number, key in enumerate(keys):
+            if number not in found and key in stored:
+                source, event = stored[key][0], read_event(stored[key][1], self._store.blob)
+                assert isinstance(event, StepCompletedEvent)  # only these are stored under such a key
+                self._keep_step(item, metric_id, str(number), SANDBOX_STEP, event.output, key, source)
+                found[number] = SandboxResult.from_dict(event.output)
+        return await self._sandboxes.run_all(
+            requests,
+            known=found,
+            finished=lambda number, result: self._keep_step(
+                item, metric_id, str(number), SANDBOX_STEP, result.to_dict(), keys[number]
+            ),
+        )
 
     # --- judge --------------------------------------------------------------------------------------------
 

@@ -100,7 +100,11 @@ class PureMetric(Component, Protocol):
 
 
 class ExecutionMetric(Component, Protocol):
-    """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely."""
+    """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely.
+
+    May offer `next_requests(parsed, case, results, ctx)`: asked once all requests so far have their results, it
+    returns what is to be run next, or nothing. May state `sandbox_languages`, which the sandbox is checked for.
+    """
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return what is to be run."""

@@ -201,7 +201,7 @@ def _sandboxed(
     ctx = score_context(plan, item, parsed)
     results, failures = recorded_results(state, slot.metric_id), state.executions[slot.metric_id].failures
     runs = [failure for failure in failures if failure.step_type == "sandbox_run"]
-    return plan_sandbox(metric, parsed, ctx).bind(
+    return plan_sandbox(metric, parsed, ctx, results).bind(
         lambda requests: conclude_sandbox(metric, parsed, requests, results, runs, ctx)
     )
 

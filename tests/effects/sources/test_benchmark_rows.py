@@ -94,6 +94,26 @@ def test_rows_that_do_not_fit_may_be_skipped_and_are_counted() -> None:
     assert "text or a number expected, found dict" in loaded.problems[0]
 
 
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (7, "a list of objects"),
+        ({"a": 1}, "a list of objects"),
+        ([{}, "x"], "row 2: an object"),
+        ("x", "row 1: an object"),
+    ],
+)
+def test_what_are_no_rows_is_refused(rows: Any, reason: str) -> None:
+    with pytest.raises(DataError, match=reason):
+        Rows(rows)
+
+
+def test_a_column_of_two_meanings_is_named_once() -> None:
+    row = {**samples_of("humaneval")[0].row, "canonical_solution": 7}
+    with pytest.raises(DataError, match=r"^humaneval: rows don't fit.*in row 1$"):
+        load("humaneval", [row])
+
+
 def test_rows_left_out_are_counted_by_reason() -> None:
     rows = [dict(sample.row) for sample in samples_of("codeforces")]
     assert load("codeforces", rows).left_out == {

@@ -50,6 +50,18 @@ def test_a_limit_is_a_whole_number_from_one_up(limit: object) -> None:
         Subset(limit=limit)  # type: ignore[arg-type]  # wrong on purpose
 
 
+@pytest.mark.parametrize("seed", [True, "1", 1.0])
+def test_a_shuffle_is_a_seed(seed: object) -> None:
+    with pytest.raises(SpecError, match=r"shuffle: a seed \(a whole number\) expected"):
+        Subset(shuffle=seed)  # type: ignore[arg-type]  # wrong on purpose
+
+
+@pytest.mark.parametrize("wanted", [["category"], "category", len])
+def test_a_filter_is_fields_with_values(wanted: object) -> None:
+    with pytest.raises(SpecError, match="filter: metadata fields with the values wanted expected"):
+        Subset(filter=wanted)  # type: ignore[arg-type]  # wrong on purpose
+
+
 def test_what_makes_a_part_is_recorded() -> None:
     subset = Subset(limit=5, shuffle=1, filter={"b": "x", "a": ["y", "z"]})
     assert subset.facts() == {"limit": "5", "shuffle": "1", "filter.a": "y, z", "filter.b": "x"}

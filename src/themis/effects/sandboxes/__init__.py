@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+import os
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
-from themis.pure.errors import SpecError
+from themis.pure.errors import SpecError, nearest
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+VARIABLE: Final = "THEMIS_CODE_SANDBOX"
+"""The environment variable that names the sandbox to use; `local` without it."""
 
 
 class Sandbox(Protocol):
@@ -15,14 +19,58 @@ class Sandbox(Protocol):
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """Run one program within its limits; what the program does wrong is in the result, not raised."""
 
-    def check(self) -> Sequence[str]:
-        """Return what is missing on this machine, with what to do about it; nothing if all is there."""
+    def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
+        """Return what is missing to run programs in these languages, with what to do about it."""
 
 
-def open_sandbox(name: str = "local") -> Sandbox:
-    """Return a sandbox by name.
+def _local() -> Sandbox:
+    from themis.effects.sandboxes.local import LocalSandbox
+
+    return LocalSandbox()
+
+
+def _piston() -> Sandbox:
+    from themis.effects.sandboxes.piston import PistonSandbox
+
+    return PistonSandbox()
+
+
+def _sandbox_fusion() -> Sandbox:
+    from themis.effects.sandboxes.sandbox_fusion import FusionSandbox
+
+    return FusionSandbox()
+
+
+_BACKENDS: Final[dict[str, Callable[[], Sandbox]]] = {
+    "local": _local,
+    "piston": _piston,
+    "sandbox_fusion": _sandbox_fusion,
+}
+
+
+def register_sandbox(name: str, make: Callable[[], Sandbox]) -> None:
+    """Let a sandbox be opened by a name of its own.
+
+    Args:
+        name: what `THEMIS_CODE_SANDBOX` and `open_sandbox` call it.
+        make: makes it, without arguments; called once for each run that executes code.
+
+    Raises:
+        SpecError: the name is taken; results under one name must come from one sandbox.
+    """
+    if name in _BACKENDS:
+        raise SpecError(f"sandbox {name!r} exists already; register yours under another name")
+    _BACKENDS[name] = make
+
+
+def open_sandbox(name: str | None = None) -> Sandbox:
+    """Return a sandbox by name: by default the one that `THEMIS_CODE_SANDBOX` names, or else `local`.
 
     Raises:
         SpecError: there is none of that name.
     """
-    raise SpecError(f"sandbox {name!r}: this version of Themis has no sandbox backend; pass one of your own")
+    chosen = name or os.environ.get(VARIABLE) or "local"
+    make = _BACKENDS.get(chosen)
+    if make is None:
+        raise SpecError(f"sandbox {chosen!r} (from {VARIABLE} or by name) is unknown; {nearest(chosen, _BACKENDS)}")
+    return make()

@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 
 from themis.effects.sources.rows import FileFormat, file_format, read_rows
-from themis.pure.benchmarks.columns import Column, Fault, Row, typed_cell
+from themis.pure.benchmarks.columns import Column, Fault, Row, shown, typed_cell
 from themis.pure.benchmarks.recipe import BenchmarkRecipe, LeftOut, read_case
 from themis.pure.benchmarks.subsets import Subset, shuffled
 from themis.pure.errors import DataError, listed
@@ -26,10 +26,19 @@ _SHOWN_ROWS: Final = 5
 
 
 class Rows(Iterable[tuple[str, Row]]):
-    """Rows that can be read again, each with its place in words."""
+    """Rows that can be read again, each with its place in words.
 
-    def __init__(self, rows: Sequence[Row]) -> None:
+    Raises:
+        DataError: what is given are no rows.
+    """
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
+            raise DataError(f"rows expected (a list of objects), found {type(rows).__name__}")
         self._rows = tuple(rows)
+        for number, row in enumerate(self._rows, 1):
+            if not isinstance(row, Mapping):
+                raise DataError(f"row {number}: an object with the row's columns expected, found {shown(row)}")
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         return ((f"row {number}", row) for number, row in enumerate(self._rows, 1))
@@ -125,15 +134,10 @@ def load_cases(
         number = len(cases)
     problems = reading.problems()
     if problems and not skip_misfits:
-        raise DataError(listed(f"{_name(recipe, variant)}: rows don't fit the benchmark's columns", problems))
+        raise DataError(listed(f"{recipe.entry.name_of(variant)}: rows don't fit the benchmark's columns", problems))
     if number == 0:
-        raise DataError(f"{_name(recipe, variant)}: {_why_empty(reading, subset)}")
+        raise DataError(f"{recipe.entry.name_of(variant)}: {_why_empty(reading, subset)}")
     return Loaded(cases, dict(reading.left_out), len(reading.misfits), tuple(problems))
-
-
-def _name(recipe: BenchmarkRecipe, variant: str) -> str:
-    entry = recipe.entry
-    return f"{entry.benchmark_id}:{variant}" if variant else entry.benchmark_id
 
 
 def _why_empty(reading: _Reading, subset: Subset) -> str:
@@ -180,7 +184,7 @@ class _Reading:
         places: dict[tuple[str, str], list[str]] = {}
         examples: dict[tuple[str, str], str] = {}
         for place, faults in self.misfits.items():
-            for fault in faults:
+            for fault in dict.fromkeys(faults):
                 kind = (fault.column, fault.problem.partition(", found")[0])
                 places.setdefault(kind, []).append(place)
                 examples.setdefault(kind, fault.problem)
@@ -207,7 +211,7 @@ class _LazyCases(CaseSource):
         self._number = number
 
     def __repr__(self) -> str:
-        return f"<{self._number} cases of {_name(self._recipe, self._variant)}>"
+        return f"<{self._number} cases of {self._recipe.entry.name_of(self._variant)}>"
 
     def __iter__(self) -> Iterator[Case]:
         reading = _Reading(self._recipe, self._variant, self._rows)

@@ -122,34 +122,37 @@ def _asked(entry: BenchmarkCatalogEntry, case: Case) -> str:
     return f"{text}\n\n[{len(images)} image]" if isinstance(images, Sequence) else text
 
 
-def component_card(component_id: str, kind: str, component: Any) -> str:
-    """Return a component's page: what it says of itself, and its options with their defaults."""
+def component_card(component_id: str, kind: str, component: Any, stated: Mapping[str, Any]) -> str:
+    """Return a component's page: what it says of itself, and its options with their defaults.
+
+    Args:
+        component_id: its id.
+        kind: its kind.
+        component: the component, made with default options as far as it has them.
+        stated: the options that it has no default for.
+    """
     parts = [
         f"# {component_id}",
         f"A builtin {kind.replace('_', ' ')}.",
-        inspect.cleandoc(_docstring(component)),
-        _options(component),
+        inspect.cleandoc(str(type(component).__doc__ or "")),
+        _options(component, stated),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _docstring(component: Any) -> str:
-    return str(type(component).__doc__ or "").strip()
-
-
-def _options(component: Any) -> str:
+def _options(component: Any, stated: Mapping[str, Any]) -> str:
     if not attrs.has(type(component)):
         return ""
     rows = [
-        (f"`{field.name}`", f"`{_text_of(getattr(component, field.name))}`")
+        (f"`{field.name}`", "must be given" if field.name in stated else _code(getattr(component, field.name)))
         for field in attrs.fields(type(component))
         if field.init and field.name not in ("component_id", "version") and not field.name.startswith("_")
     ]
     return f"## Options\n\n{_table(('option', 'default'), rows)}" if rows else ""
 
 
-def _text_of(value: Any) -> str:
-    return repr(value).replace("|", "\\|")
+def _code(value: Any) -> str:
+    return f"`{repr(value).replace('|', chr(92) + '|')}`"
 
 
 def index_card(entries: Iterable[BenchmarkCatalogEntry], components: Mapping[str, str]) -> str:

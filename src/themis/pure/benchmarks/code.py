@@ -152,6 +152,7 @@ _HUMANEVAL_COLUMNS: Final = (
     Column(name="test", role="script", kind="text"),
     Column(name="canonical_solution", role="solution", kind="text"),
     Column(name="entry_point", role="entry_point", kind="text"),
+    *_labels("canonical_solution"),
 )
 
 
@@ -289,7 +290,7 @@ _AETHERCODE: Final = BenchmarkCatalogEntry(
     source="https://arxiv.org/abs/2508.16402",
     pitfalls=(
         "The data are over 12 GB: `limit` reads only as far as it needs to, but whole files are downloaded.",
-        "Checkers are C++ and use testlib.h, and a C++ compiler must be in the sandbox.",
+        "Checkers are C++ and use testlib.h: a compiler that finds that header must be in the sandbox.",
         "Time limits are in milliseconds and were set for a fast machine.",
     ),
 )

@@ -291,6 +291,8 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
+_NESTED: Final = frozenset({"texts", "options", "letters", "tests", "messages", "rubrics", "json"})
+"""Kinds that a cell can only hold as JSON text."""
 
 
 def typed_cell(value: Any, kind: str) -> Any:
@@ -307,7 +309,14 @@ def typed_cell(value: Any, kind: str) -> Any:
         return _number(value)
     if kind == "boolean":
         return _WORDS.get(value.strip().lower(), value)
-    return value
+    return _nested(value) if kind in _NESTED else value
+
+
+def _nested(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _number(text: str) -> Any:

@@ -132,9 +132,10 @@ _FRONTIERSCIENCE: Final = _entry(
     prompt_spec=EXPLAINED,
     metrics=("builtin/llm_rubric",),
     workflow_overrides={"rubric": _SCIENCE_RUBRIC, "scale": [0, 10]},
-    license="as stated on the dataset's page",
+    license="Apache 2.0",
     pitfalls=(
         "The reference is a marking scheme that the judge must apply: use a strong judge, and look at its agreement.",
+        "The dataset carries a canary; keep its problems out of training data.",
         "An answer counts as correct with all points only; the mean is the share of points.",
     ),
 )

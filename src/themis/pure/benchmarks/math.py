@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from themis.pure.benchmarks.columns import Column, Fields, label_text
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content
+from themis.pure.benchmarks.columns import Column, Fields, Row, label_text
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, LeavesOut, nothing_left_out
 from themis.pure.records.prompt import PromptSpec
 
 BOXED: Final = PromptSpec(
@@ -21,6 +21,11 @@ _ARENA_PITFALLS: Final = (
 def math_content(fields: Fields, variant: str) -> Content:
     """Ask the problem as it stands; the reference is the short answer as text."""
     return Content(fields["question"], label_text(fields["answer"]).strip())
+
+
+def unanswered(row: Row, variant: str) -> str | None:
+    """Leave out problems whose answer is not published: those are there with an empty text."""
+    return "has no published answer" if row.get("answer") == "" else None
 
 
 def _columns(
@@ -45,6 +50,8 @@ def _recipe(
     license: str,  # noqa: A002  # the field's name
     pitfalls: tuple[str, ...],
     split: str = "train",
+    files: tuple[str, ...] = (),
+    leaves_out: LeavesOut = nothing_left_out,
 ) -> BenchmarkRecipe:
     entry = BenchmarkCatalogEntry(
         benchmark_id=benchmark_id,
@@ -52,6 +59,7 @@ def _recipe(
         measures=measures,
         kind="math",
         dataset_id=dataset_id,
+        files=files,
         split=split,
         columns=columns,
         prompt_spec=BOXED,
@@ -61,7 +69,7 @@ def _recipe(
         source=f"https://huggingface.co/datasets/{dataset_id}",
         pitfalls=pitfalls,
     )
-    return BenchmarkRecipe(entry=entry, content=math_content)
+    return BenchmarkRecipe(entry=entry, content=math_content, leaves_out=leaves_out)
 
 
 def _arena(benchmark_id: str, title: str, measures: str, labels: tuple[str, ...] = ()) -> BenchmarkRecipe:
@@ -120,9 +128,12 @@ MATH: Final = (
         _columns("content", "answer", "id", ("tag",)),
         "MIT",
         (
+            "Of the 500 problems, 100 have published answers; the repository's other files repeat them without.",
             "The authors grade with the edit distance of expression trees, which gives part marks; here an answer is "
             "right or wrong, so that scores are lower than theirs.",
             "Symbols must be the problem's own: a renamed variable counts as another formula.",
         ),
+        files=("PHYBench-fullques*.json",),
+        leaves_out=unanswered,
     ),
 )

@@ -124,6 +124,10 @@ class BenchmarkCatalogEntry(HashableModel):
     def _facts_of(self, variant: str) -> VariantFacts:
         return next((f for f in self.variant_facts if f.variant == variant), VariantFacts(variant=variant))
 
+    def name_of(self, variant: str) -> str:
+        """Return the benchmark's name in a variant: with the variant, where that is not the default one."""
+        return self.benchmark_id if variant == self.default_variant else f"{self.benchmark_id}:{variant}"
+
     def checked_variant(self, variant: str) -> str:
         """Return a variant's name, or the default for none.
 

@@ -16,10 +16,17 @@ from themis.pure.records.fields import json_object, named_fields
 
 
 def _wanted(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if value is None:
+        return EMPTY
+    if not isinstance(value, Mapping):
+        raise SpecError(
+            "filter: metadata fields with the values wanted expected, such as {'category': ['math']}; found "
+            f"{type(value).__name__} {value!r}"
+        )
     return json_object(
         {
             name: [item] if isinstance(item, str) or not isinstance(item, Sequence) else list(item)
-            for name, item in (value or EMPTY).items()
+            for name, item in value.items()
         }
     )
 
@@ -27,6 +34,11 @@ def _wanted(value: Mapping[str, Any] | None) -> Mapping[str, Any]:
 def _count(record: Subset, field: Any, value: object) -> None:
     if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
         raise SpecError(f"{field.name}: a whole number from 1 up expected, found {value!r}")
+
+
+def _seed(record: Subset, field: Any, value: object) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise SpecError(f"{field.name}: a seed (a whole number) expected, found {value!r}")
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -41,7 +53,7 @@ class Subset(HashableModel):
     """
 
     limit: int | None = attrs.field(default=None, validator=_count)
-    shuffle: int | None = None
+    shuffle: int | None = attrs.field(default=None, validator=_seed)
     filter: Mapping[str, Any] = attrs.field(default=EMPTY, converter=_wanted)
 
     def check_fields(self, fields: Sequence[str]) -> None:

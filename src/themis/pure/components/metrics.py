@@ -1,13 +1,23 @@
-"""The builtin pure metrics. Each says where its rule comes from; a missing reference is an error, never a 0."""
+"""The builtin pure metrics. Each says its range, and where its rule comes from.
+
+Rules that hold for all of them: a case without a reference, or with one that can't be used, is a score error and never
+a 0; several references are a list, and the best one counts; what the rule found stands in the details. They score what
+a parser found: an answer in which it found nothing counts as unparsed before any metric sees it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import attrs
 
-from themis.pure.components.text.squad import token_f1
+from themis.pure.components.text.json_text import json_value
+from themis.pure.components.text.normal import canonical_text, unicode_text
+from themis.pure.components.text.numbers import Number, numeric_match, read_number
+from themis.pure.components.text.rouge import rouge_l
+from themis.pure.components.text.squad import normalize_answer, token_f1
+from themis.pure.errors import SpecError, nearest
 from themis.pure.json import canonical_bytes, encode
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -20,6 +30,15 @@ def no_reference(metric_id: str, case: Case) -> ScoreError:
     return ScoreError(metric_id=metric_id, reason=f"case {case.case_id!r} has no expected_output to compare with")
 
 
+def unusable_reference(metric_id: str, case: Case, needed: str) -> ScoreError:
+    """Return the error of a case whose reference is not what the metric can compare with."""
+    found = as_text(case.expected_output)
+    short = found if len(found) <= 80 else f"{found[:77]}..."
+    return ScoreError(
+        metric_id=metric_id, reason=f"case {case.case_id!r}: expected_output must be {needed}, found {short!r}"
+    )
+
+
 def as_text(value: Any) -> str:
     """Return text as it is, other JSON as its compact encoding."""
     return value if isinstance(value, str) else encode(value).decode()
@@ -27,14 +46,28 @@ def as_text(value: Any) -> str:
 
 def references(expected: Any) -> list[str]:
     """Return the references of a case: one, or each of a list."""
+    if expected is None:
+        return []
     if isinstance(expected, Sequence) and not isinstance(expected, str):
         return [as_text(item) for item in expected]
     return [as_text(expected)]
 
 
+def best(metric_id: str, parsed: ParsedOutput, case: Case, compare: Callable[[str, str], float]) -> Score | ScoreError:
+    """Return the best of a comparison with each reference, and which reference that was."""
+    known = references(case.expected_output)
+    if not known:
+        return no_reference(metric_id, case)
+    answer = as_text(parsed.value)
+    values = [compare(answer, reference) for reference in known]
+    value = max(values)
+    details = {"reference": values.index(value)} if len(known) > 1 else {}
+    return Score(metric_id=metric_id, value=value, details=details)
+
+
 @attrs.frozen
 class ExactMatch:
-    """1 if the parsed answer is the expected output, as JSON (`1` equals `1.0`), else 0."""
+    """1 if the parsed answer is the expected output, as JSON (`1` equals `1.0`), else 0; a list is one reference."""
 
     component_id: str = "builtin/exact_match"
     version: str = "1"
@@ -47,20 +80,222 @@ class ExactMatch:
         return Score(metric_id=self.component_id, value=float(same))
 
 
+NORMALIZATIONS = ("squad", "casefold", "unicode")
+
+
+def _normalization(instance: Any, attribute: Any, value: Any) -> None:
+    if value not in NORMALIZATIONS:
+        raise SpecError(
+            f"{instance.component_id}: normalization must be one of {', '.join(NORMALIZATIONS)}, found {value!r}; "
+            f"{nearest(str(value), NORMALIZATIONS)}"
+        )
+
+
+@attrs.frozen
+class ExactMatchNormalized:
+    """1 if the normalised answer is one of the normalised references, else 0.
+
+    Option `normalization`: `squad` (case, punctuation, articles and blanks don't count: Rajpurkar et al. 2016, arXiv
+    1606.05250), `casefold` (Unicode NFKC, case, blanks and a full stop at the end don't count), `unicode` (NFKC and
+    blanks alone don't count).
+    """
+
+    normalization: str = attrs.field(default="squad", validator=_normalization)
+    component_id: str = "builtin/exact_match_normalized"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Compare what is left after the normalisation."""
+        normal = {"squad": normalize_answer, "casefold": canonical_text, "unicode": unicode_text}[self.normalization]
+        return best(self.component_id, parsed, case, lambda answer, known: float(normal(answer) == normal(known)))
+
+
+@attrs.frozen
+class Contains:
+    """1 if a reference stands in the answer, as whole words, else 0.
+
+    Options: `ignore_case` (on unless stated); `whole_words`, whether the reference may not be a part of a longer word.
+    """
+
+    ignore_case: bool = True
+    whole_words: bool = True
+    component_id: str = "builtin/contains"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Look for each reference; an empty one can't be looked for."""
+        if not all(reference.strip() for reference in references(case.expected_output)):
+            return unusable_reference(self.component_id, case, "text that is not empty")
+        return best(self.component_id, parsed, case, self._found)
+
+    def _found(self, answer: str, reference: str) -> float:
+        normal = canonical_text if self.ignore_case else unicode_text
+        text, part = normal(answer), normal(reference)
+        return float(any(not self.whole_words or _whole(text, at, part) for at in _places(text, part)))
+
+
+def _places(text: str, part: str) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
+
+
+def _whole(text: str, at: int, part: str) -> bool:
+    before, after = text[at - 1 : at], text[at + len(part) : at + len(part) + 1]
+    return not (before.isalnum() and part[0].isalnum()) and not (after.isalnum() and part[-1].isalnum())
+
+
 @attrs.frozen
 class F1:
-    """Token F1 of the normalised texts, 0 to 1, best over the references (SQuAD; see `text.squad`)."""
+    """Token F1 of the normalised texts, 0 to 1, best over the references (SQuAD 2.0; see `text.squad`)."""
 
     component_id: str = "builtin/f1"
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Return the best overlap."""
-        known = [] if case.expected_output is None else references(case.expected_output)
-        if not known:
+        return best(self.component_id, parsed, case, token_f1)
+
+
+@attrs.frozen
+class RougeL:
+    """ROUGE-L F-measure, 0 to 1, best over the references (Lin 2004, aclanthology.org/W04-1013; see `text.rouge`)."""
+
+    component_id: str = "builtin/rouge_l"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Return the best overlap."""
+        return best(self.component_id, parsed, case, rouge_l)
+
+
+def _tolerance(instance: Any, attribute: Any, value: object) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 <= value < float("inf"):  # type: ignore[operator]  # a number by now
+        raise SpecError(f"{instance.component_id}: {attribute.name} must be a number from 0 up, found {value!r}")
+
+
+@attrs.frozen
+class NumericMatch:
+    """1 if the answer is the reference's number within a tolerance, else 0.
+
+    Numbers may have separators, an exponent, a currency sign, a percent sign or a unit, or be fractions; where one side
+    alone has a percent sign, `50%` matches `50` and `0.5`. An answer that is no number is a 0; a reference that is
+    none is an error.
+
+    Options: `rel_tol` (share of the reference) and `abs_tol`, of which the wider counts, as in `math.isclose` with the
+    reference as the measure. Arithmetic is exact.
+    """
+
+    rel_tol: float = attrs.field(default=1e-6, validator=_tolerance)
+    abs_tol: float = attrs.field(default=0.0, validator=_tolerance)
+    component_id: str = "builtin/numeric_match"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Compare the numbers."""
+        if case.expected_output is None:
             return no_reference(self.component_id, case)
-        answer = as_text(parsed.value)
-        return Score(metric_id=self.component_id, value=max(token_f1(answer, reference) for reference in known))
+        known = [read_number(reference) for reference in references(case.expected_output)]
+        numbers = [number for number in known if number is not None]
+        if not numbers or len(numbers) < len(known):
+            return unusable_reference(self.component_id, case, "a number, or a list of numbers")
+        answer = read_number(as_text(parsed.value))
+        if answer is None:
+            return Score(metric_id=self.component_id, value=0.0, details={"answer": "no number"})
+        return Score(metric_id=self.component_id, value=float(self._any(answer, numbers)))
+
+    def _any(self, answer: Number, numbers: Iterable[Number]) -> bool:
+        return any(numeric_match(answer, number, self.rel_tol, self.abs_tol) for number in numbers)
 
 
-METRICS = {"builtin/exact_match": ExactMatch, "builtin/f1": F1}
+@attrs.frozen
+class ChoiceAccuracy:
+    """1 if the chosen option is the right one, else 0; of several right ones, exactly these must be chosen.
+
+    The reference is a letter (`C`), several (`AC`, or a list), or the index of an option from 0 on, as whole number.
+    """
+
+    component_id: str = "builtin/choice_accuracy"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Compare the sets of letters."""
+        if case.expected_output is None:
+            return no_reference(self.component_id, case)
+        expected = choice_letters(case.expected_output)
+        if expected is None:
+            return unusable_reference(self.component_id, case, "an option's letter, letters, or an index from 0 on")
+        return Score(metric_id=self.component_id, value=float(choice_letters(parsed.value) == expected))
+
+
+def choice_letters(value: Any) -> frozenset[str] | None:
+    """Return the letters that a value names, or `None` if it names none.
+
+    >>> sorted(choice_letters("b, A") or ()), sorted(choice_letters(2) or ())
+    (['A', 'B'], ['C'])
+    """
+    if isinstance(value, bool) or value is None:
+        return None
+    if isinstance(value, int):
+        return frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[value]) if 0 <= value < 26 else None
+    if isinstance(value, str):
+        letters = value.upper().translate(_BETWEEN)
+        known = letters.isascii() and letters.isalpha() and len(set(letters)) == len(letters)
+        return frozenset(letters) if known else None
+    if isinstance(value, Sequence):
+        found = [choice_letters(item) for item in value]
+        return frozenset().union(*(item for item in found if item)) if found and all(found) else None
+    return None
+
+
+_BETWEEN = str.maketrans("", "", " ,;()[].")
+
+
+@attrs.frozen
+class ProcBenchFinalAccuracy:
+    """1 if the answer is the procedure's final value, type and all, else 0 (ProcBench's final accuracy).
+
+    The reference is the final value, or an object that holds it under `final`; an answer that is an object with `final`
+    counts by it. Text that spells a number or a list is read as such, so that `[1, 2]` in prose equals the list.
+
+    Source: Fujisawa et al. 2024, "ProcBench" (arXiv 2410.03117), section 4: the last state must be the expected one.
+    """
+
+    component_id: str = "builtin/procbench_final_accuracy"
+    version: str = "1"
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Compare the final values."""
+        expected = _final_value(case.expected_output)
+        if expected is None:
+            return no_reference(self.component_id, case)
+        same = canonical_bytes(_spelled(expected)) == canonical_bytes(_spelled(_final_value(parsed.value)))
+        return Score(metric_id=self.component_id, value=float(same))
+
+
+def _final_value(value: Any) -> Any:
+    return value["final"] if isinstance(value, dict) and "final" in value else value
+
+
+def _spelled(value: Any) -> Any:
+    """Return what a text spells as JSON, a number as itself; other text without blanks and quotes around it."""
+    if not isinstance(value, str):
+        return value
+    found = json_value(value)
+    if found.rule == "whole" and not isinstance(found.value, str):
+        return found.value
+    return value.strip().strip("\"'`").strip()
+
+
+METRICS = {
+    "builtin/choice_accuracy": ChoiceAccuracy,
+    "builtin/contains": Contains,
+    "builtin/exact_match": ExactMatch,
+    "builtin/exact_match_normalized": ExactMatchNormalized,
+    "builtin/f1": F1,
+    "builtin/numeric_match": NumericMatch,
+    "builtin/procbench_final_accuracy": ProcBenchFinalAccuracy,
+    "builtin/rouge_l": RougeL,
+}

@@ -1,12 +1,72 @@
-"""The builtin parsers: from an answer to the value that metrics score."""
+"""The builtin parsers: from an answer to the value that metrics score.
+
+Rules that hold for all of them: what is not found is `value=None` with a reason in the metadata; what is found and
+can't be used (it contradicts itself, say) is marked `invalid` besides. Neither is scored. No parser raises,
+whatever the answer is. Parsers of text read an answer that is no text as its compact JSON, and first take out the
+model's reasoning as `strip_reasoning` says (see `TextParser`).
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from typing import Any, Final, Literal
+
 import attrs
 
+from themis.pure.components.text.choice import choice_letter
+from themis.pure.components.text.code import code_text
+from themis.pure.components.text.extraction import Extraction
+from themis.pure.components.text.json_text import json_value
+from themis.pure.components.text.math_answer import math_answer
+from themis.pure.components.text.patterns import compiled, longest_text
+from themis.pure.components.text.reasoning import Answer, begins_with_reasoning, strip_reasoning
+from themis.pure.errors import SpecError
 from themis.pure.json import encode
 from themis.pure.records.contexts import ParseContext
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+
+Stripping = bool | Literal["auto"]
+
+MOST_OPTIONS: Final = "ABCDEFGHIJ"
+"""The options of a multiple-choice question, where nothing says how many there are."""
+
+
+def _stripping(instance: Any, attribute: Any, value: object) -> None:
+    if value not in (True, False, "auto"):
+        raise SpecError(f"{instance.component_id}: strip_reasoning must be True, False or 'auto', found {value!r}")
+
+
+@attrs.frozen
+class TextParser:
+    """What the parsers of text share: `strip_reasoning` says whether a model's reasoning is taken out first.
+
+    `True` takes out every reasoning block; `"auto"`, unless stated, does so only where a line begins with one or the
+    prompt had begun one, so that an answer that speaks of such marks stays whole; `False` takes out nothing.
+    """
+
+    strip_reasoning: Stripping = attrs.field(default="auto", validator=_stripping, kw_only=True)
+
+
+def read(candidate: ReducedCandidate, stripping: Stripping) -> Answer:
+    """Return the text of an answer, without the model's reasoning; what is no text is read as its compact JSON."""
+    output = candidate.final_output
+    text = output if isinstance(output, str) else encode(output).decode()
+    if stripping is True or (stripping == "auto" and begins_with_reasoning(text)):
+        return strip_reasoning(text)
+    return Answer(text)
+
+
+def parsed(answer: Answer, found: Extraction[Any], format: str) -> ParsedOutput:  # noqa: A002  # the record's name
+    """Return what an extraction came to as the record that the stage needs."""
+    metadata: dict[str, Any] = {"rule": found.rule} if found.rule else {}
+    if answer.stripped:
+        metadata["reasoning_stripped"] = True
+    if found.value is None:
+        cut = answer.unclosed and not answer.text
+        metadata["reason"] = "the reasoning never ends: the answer was cut off before it began" if cut else found.reason
+    if found.invalid:
+        metadata["invalid"] = True
+    return ParsedOutput(value=found.value, format=format, metadata=metadata)
 
 
 @attrs.frozen
@@ -18,23 +78,168 @@ class JsonIdentity:
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the answer unchanged."""
+        if candidate.final_output is None:
+            return ParsedOutput(value=None, format="json", metadata={"reason": "the answer is null"})
         return ParsedOutput(value=candidate.final_output, format="json")
 
 
 @attrs.frozen
-class Text:
+class Json(TextParser):
+    """Finds the JSON in an answer: all of it, the last fenced block, or the last object or array in the prose.
+
+    An answer that is JSON and no text already is taken as it is. Nothing is repaired: an object that is opened and
+    is no valid JSON is invalid.
+    """
+
+    component_id: str = "builtin/json"
+    version: str = "1"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return the value; `null` counts as nothing."""
+        if not isinstance(candidate.final_output, str) and candidate.final_output is not None:
+            return ParsedOutput(value=candidate.final_output, format="json")
+        answer = read(candidate, self.strip_reasoning)
+        found = json_value(answer.text)
+        if found.value is None and not found.reason:
+            found = Extraction(None, found.rule, reason="the answer is null")
+        return parsed(answer, found, "json")
+
+
+@attrs.frozen
+class Text(TextParser):
     """Takes the answer as text without blanks around it; other JSON becomes its compact encoding."""
 
     component_id: str = "builtin/text"
     version: str = "1"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        """Return the text; an empty one is nothing."""
-        output = candidate.final_output
-        text = (output if isinstance(output, str) else encode(output).decode()).strip()
-        if not text:
-            return ParsedOutput(value=None, format="text", metadata={"reason": "the answer is empty"})
-        return ParsedOutput(value=text, format="text")
+        """Return the text; an empty one, or `null`, is nothing."""
+        answer = read(candidate, self.strip_reasoning)
+        text = answer.text.strip() if candidate.final_output is not None else ""
+        return parsed(answer, Extraction(text or None, reason="" if text else "the answer is empty"), "text")
 
 
-PARSERS = {"builtin/json_identity": JsonIdentity, "builtin/text": Text}
+def _options(instance: Any, attribute: Any, value: object) -> None:
+    capitals = isinstance(value, str) and len(value) > 1 and value == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(value)]
+    number = isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= 26
+    if not (value is None or capitals or number):
+        raise SpecError(
+            f"{instance.component_id}: options is how many there are (2 to 26), or their letters from A on (such as "
+            f"'ABCD'), found {value!r}"
+        )
+
+
+@attrs.frozen
+class ChoiceLetter(TextParser):
+    """Reads which option a multiple-choice answer chooses, as a capital letter (the rules: `text.choice`).
+
+    Options: `options`, how many there are or their letters (else the context's metadata `options`, else A to J);
+    `multiple`, several may be chosen together, and the value is all their letters in order, such as `AC`.
+    """
+
+    options: int | str | None = attrs.field(default=None, validator=_options)
+    multiple: bool = False
+    component_id: str = "builtin/choice_letter"
+    version: str = "1"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return the letter; several different finals, or a letter beyond the options, are invalid."""
+        answer = read(candidate, self.strip_reasoning)
+        letters = _letters(self.options if self.options is not None else ctx.metadata.get("options"))
+        return parsed(answer, choice_letter(answer.text, letters, multiple=self.multiple), "choice")
+
+
+def _letters(options: object) -> str:
+    if isinstance(options, str) and options:
+        return options
+    if isinstance(options, int) and 2 <= options <= 26:
+        return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:options]
+    return MOST_OPTIONS
+
+
+@attrs.frozen
+class MathAnswer(TextParser):
+    r"""Reads the final answer of a worked problem as it is written: `\boxed{}`, "answer is", the last number."""
+
+    component_id: str = "builtin/math_answer"
+    version: str = "1"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return the answer's LaTeX or text; an unclosed or empty box, or finals that differ, are invalid."""
+        answer = read(candidate, self.strip_reasoning)
+        return parsed(answer, math_answer(answer.text), "math")
+
+
+@attrs.frozen
+class CodeText(TextParser):
+    """Reads the program out of an answer: the right fence of several, code without a fence, or code in prose.
+
+    Option: `language`, which of several programs is wanted (`python`, `cpp`, `java`, `javascript`, `go`, `rust`, ...).
+    """
+
+    language: str = "python"
+    component_id: str = "builtin/code_text"
+    version: str = "1"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return the program, which ends with one line break."""
+        answer = read(candidate, self.strip_reasoning)
+        return parsed(answer, code_text(answer.text, self.language), "code")
+
+
+def _pattern(instance: Any, attribute: Any, value: object) -> None:
+    try:
+        compiled(str(value))
+    except ValueError as error:
+        raise SpecError(f"{instance.component_id}: pattern {value!r}: {error}") from error
+
+
+@attrs.frozen
+class Regex(TextParser):
+    """Reads what the last match of a pattern holds.
+
+    Options: `pattern` (Python's `re`, flags inside as `(?im)`), `group` (number or name; 0 is the whole match; unless
+    stated, the first group if there is one). The engine can't be interrupted: a pattern that could take exponential
+    time is refused, and one of polynomial time reads only the end of a long answer (see `text.patterns`), as
+    `read_from` in the metadata then says.
+    """
+
+    pattern: str = attrs.field(validator=_pattern)
+    group: int | str | None = None
+    component_id: str = "builtin/regex"
+    version: str = "1"
+
+    def __attrs_post_init__(self) -> None:
+        known = compiled(self.pattern)
+        names = [*range(known.groups + 1), *known.groupindex]
+        if self.group is not None and (isinstance(self.group, bool) or self.group not in names):
+            raise SpecError(
+                f"{self.component_id}: pattern {self.pattern!r} has no group {self.group!r}; it has {names}"
+            )
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        """Return the group's text; a group that took no part in the match is nothing."""
+        answer = read(candidate, self.strip_reasoning)
+        start = max(0, len(answer.text) - longest_text(self.pattern))
+        output = parsed(answer, self._found(answer.text, start), "text")
+        return output.evolve(metadata={**output.metadata, "read_from": start}) if start else output
+
+    def _found(self, text: str, start: int) -> Extraction[str]:
+        known = compiled(self.pattern)
+        matches = deque(known.finditer(text, start), maxlen=1)
+        if not matches:
+            return Extraction(None, reason=f"the answer has no match of {self.pattern!r}")
+        (last,) = matches
+        value = last[self.group if self.group is not None else min(known.groups, 1)]
+        return Extraction(value, reason="the group took no part in the match" if value is None else "")
+
+
+PARSERS = {
+    "builtin/choice_letter": ChoiceLetter,
+    "builtin/code_text": CodeText,
+    "builtin/json": Json,
+    "builtin/json_identity": JsonIdentity,
+    "builtin/math_answer": MathAnswer,
+    "builtin/regex": Regex,
+    "builtin/text": Text,
+}

@@ -18,6 +18,7 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.metrics", "METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
     ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
+    ("metric", "themis.pure.components.execution", "EXECUTION_METRICS"),
     ("selector", "themis.pure.components.judges", "SELECTORS"),
     ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )

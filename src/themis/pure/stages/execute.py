@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from returns.result import Failure, Result, Success
 
 from themis.pure.identity import stage_key
+from themis.pure.json import EMPTY
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.generation import ParsedOutput, TraceStep
 from themis.pure.records.judging import EvaluationExecution, WorkflowFailure, WorkflowTrace
@@ -18,14 +20,36 @@ from themis.pure.stages.score import accept_score, error_score
 from themis.pure.state import CaseState
 
 SANDBOX_STEP = "sandbox_run"
+_NONE: Final[Mapping[int, SandboxResult]] = MappingProxyType({})
 
 
 def plan_sandbox(
-    metric: Any, parsed: ParsedOutput, ctx: ScoreContext
+    metric: Any, parsed: ParsedOutput, ctx: ScoreContext, results: Mapping[int, SandboxResult] = _NONE
 ) -> Result[tuple[SandboxRequest, ...], StepFailure]:
-    """Return what a metric wants to have run."""
-    outcome = attempt(metric.component_id, metric.sandbox_requests, parsed, ctx.case, ctx)
-    return Success(tuple(outcome.unwrap())) if isinstance(outcome, Success) else Failure(outcome.failure())
+    """Return what a metric wants to have run, as far as that can be known from what is there.
+
+    Args:
+        metric: an execution metric.
+        parsed: the answer.
+        ctx: the metric's context.
+        results: what came of requests so far, by number. Once every request has its result, the metric is asked
+            for the ones that follow (`next_requests`), until it wants no more.
+    """
+    return attempt(metric.component_id, _planned, metric, parsed, ctx, results)
+
+
+def _planned(
+    metric: Any, parsed: ParsedOutput, ctx: ScoreContext, results: Mapping[int, SandboxResult]
+) -> tuple[SandboxRequest, ...]:
+    requests = tuple(metric.sandbox_requests(parsed, ctx.case, ctx))
+    follow = getattr(metric, "next_requests", None)
+    while follow is not None and all(number in results for number in range(len(requests))):
+        so_far = [results[number] for number in range(len(requests))]
+        more = tuple(follow(parsed, ctx.case, so_far, ctx))
+        if not more:
+            break
+        requests += more
+    return requests
 
 
 def sandbox_key(request: SandboxRequest) -> str:
@@ -44,7 +68,7 @@ def conclude_sandbox(
     """Score what came of the runs. A run that the sandbox itself could not do leaves the case unscored."""
     name = metric.component_id
     steps = tuple(
-        TraceStep(step_name=str(i), step_type=SANDBOX_STEP, input=requests[i].to_dict(), output=results[i].to_dict())
+        TraceStep(step_name=str(i), step_type=SANDBOX_STEP, input=_in_short(requests[i]), output=results[i].to_dict())
         for i in sorted(results)
     )
     problems = list(failures)
@@ -70,6 +94,11 @@ def conclude_sandbox(
             trace=WorkflowTrace(trace_id=f"{ctx.case_key}/{name}", steps=steps),
         )
     )
+
+
+def _in_short(request: SandboxRequest) -> Mapping[str, Any]:
+    """Return a request without its files and input: they follow from the case and the answer, and can be large."""
+    return {"request": request.compute_hash(), **request.evolve(files=EMPTY, stdin="").to_dict()}
 
 
 def _scored(

@@ -68,5 +68,8 @@ MATH_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
         "Problem ID",
         {"Category": "Geometry", "Subcategory": "Circles", "Source": "made for this page"},
     ),
-    "phybench": _samples(_PHYSICS, "content", "answer", "id", {"tag": "MECHANICS"}),
+    "phybench": (
+        *_samples(_PHYSICS, "content", "answer", "id", {"tag": "MECHANICS"}),
+        Sample(row={"id": 3, "content": "A problem of the closed part.", "answer": "", "tag": "OPTICS"}, left_out=True),
+    ),
 }

@@ -1,7 +1,8 @@
-"""Answer normalisation and token overlap as in the official SQuAD 1.1 evaluation.
+"""Answer normalisation and token overlap as in the official SQuAD 2.0 evaluation.
 
 Source: Rajpurkar et al. 2016 (arXiv 1606.05250), section 6.1: lower case, no punctuation, no articles, single
-blanks; F1 is taken over the bags of the tokens that are left.
+blanks; F1 is taken over the bags of the tokens that are left. Rajpurkar et al. 2018 (arXiv 1806.03822) added the
+rule for answers without tokens: two of them are equal, one of them shares nothing.
 """
 
 from __future__ import annotations

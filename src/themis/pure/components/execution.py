@@ -1,0 +1,382 @@
+"""The builtin execution metrics: programs are run in a sandbox, and what came of them is scored, both purely.
+
+Every test ends in a verdict: `passed`, `wrong_answer`, `timeout`, `memory_limit`, `output_limit`, `runtime_error`,
+`compile_error`, `missing_function` or `no_verdict`. What the benchmark itself or the sandbox does wrong (a checker
+that crashes, an argument that can't be sent) is an error of the case, never a wrong answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
+
+import attrs
+
+from themis.pure.components.execution_cases import (
+    CallTests,
+    FunctionTest,
+    StdioTests,
+    behind,
+    completed,
+    program_of,
+    tests_of,
+)
+from themis.pure.components.execution_verdicts import (
+    Verdict,
+    check_verdict,
+    driver_report,
+    lines_match,
+    run_verdict,
+    same_value,
+    scored,
+    tokens_match,
+)
+from themis.pure.components.programs_cpp import CHECKER_FILES
+from themis.pure.components.programs_python import CHECKER, CONTEST_PRELUDE, DRIVER
+from themis.pure.json import content_hash
+from themis.pure.records.contexts import ScoreContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+from themis.pure.records.scoring import Score, ScoreError
+
+_DRIVER_OUTPUT: Final = 64 * 1024 * 1024
+_LEAST_OUTPUT: Final = 64 * 1024
+_BATCH: Final = 8
+_CPP: Final = ("g++", "-O2", "-std=gnu++17", "-o")
+
+
+# --- functions --------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class HumanEvalPassRate:
+    """1 if the function passes its test script, else 0 (Chen et al. 2021, arXiv 2107.03374).
+
+    The answer may be the rest of the prompt's function, or a program that defines it.
+
+    Args:
+        time_limit_s: CPU seconds for all of the script.
+        memory_limit_mb: memory in MiB.
+    """
+
+    time_limit_s: float = 10.0
+    memory_limit_mb: int = 1024
+    component_id: str = "builtin/humaneval_pass_rate"
+    version: str = "1"
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return one run: the test script against the function."""
+        tests = tests_of(case)
+        if not isinstance(tests, FunctionTest):
+            raise TypeError(f"case {case.case_id!r}: mode 'function' expected")
+        job = {
+            "program": completed(tests.prompt, program_of(parsed), tests.entry_point),
+            "prelude": "",
+            "prompt": tests.prompt,
+            "test": tests.test,
+            "entry_point": tests.entry_point,
+            "method": False,
+            "calls": None,
+            "call_s": None,
+        }
+        return [_driven(job, time_s=self.time_limit_s, memory_mb=self.memory_limit_mb)]
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Score | ScoreError:
+        """Return 1 if the script went through."""
+        [request] = self.sandbox_requests(parsed, case, ctx)
+        report = driver_report(results[0], _nonce(request))
+        if report.status == "unsupported":
+            return ScoreError(metric_id=self.component_id, reason=report.message)
+        return scored(self.component_id, [report], planned=1, partial=False)
+
+
+def _driven(job: dict[str, Any], *, time_s: float, memory_mb: int) -> SandboxRequest:
+    nonce = content_hash(job)
+    return SandboxRequest(
+        command=("python3", "driver.py"),
+        files={"driver.py": DRIVER},
+        stdin=json.dumps({**job, "nonce": nonce}),
+        time_s=time_s,
+        memory_mb=memory_mb,
+        output_bytes=_DRIVER_OUTPUT,
+        label="driver",
+    )
+
+
+def _nonce(request: SandboxRequest) -> str:
+    return str(json.loads(request.stdin)["nonce"])
+
+
+# --- whole programs ---------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class _Contest:
+    """Runs a program on a contest's tests, some at a time, and goes on as long as it is worth it."""
+
+    metric_id: str
+    partial: bool
+    time_limit_s: float
+    memory_limit_mb: int
+    prelude: str = ""
+    by_line: bool = False
+
+    def next_requests(
+        self, program: str, tests: StdioTests, results: Sequence[SandboxResult]
+    ) -> Sequence[SandboxRequest]:
+        """Return the checks of what ran, or else the next tests; nothing when all is known that counts."""
+        runs, checks = _by_number(results, "run"), _by_number(results, "check")
+        if tests.checker is not None:
+            unchecked = [n for n, run in runs.items() if run.status == "ok" and n not in checks]
+            if unchecked:
+                return [_check(tests, tests.checker, n, runs[n].stdout) for n in unchecked]
+        verdicts = self.verdicts(tests, results)
+        if not self.partial and any(verdict.status != "passed" for verdict in verdicts):
+            return []
+        if any(verdict.status == "compile_error" for verdict in verdicts):
+            return []
+        waiting = range(len(runs), min(len(runs) + _BATCH, len(tests.inputs)))
+        return [self._run(program, tests, number) for number in waiting]
+
+    def verdicts(self, tests: StdioTests, results: Sequence[SandboxResult]) -> list[Verdict]:
+        """Return the verdict of every test that was run and, where there is a checker, checked."""
+        runs, checks = _by_number(results, "run"), _by_number(results, "check")
+        found = []
+        for number, run in sorted(runs.items()):
+            verdict = run_verdict(run)
+            if verdict.status == "passed":
+                if tests.checker is not None:
+                    if number not in checks:
+                        continue
+                    verdict = check_verdict(checks[number], is_cpp=_is_cpp(tests.checker))
+                elif not (lines_match if self.by_line else tokens_match)(tests.outputs[number], run.stdout):
+                    verdict = Verdict("wrong_answer", _difference(tests.outputs[number], run.stdout))
+            found.append(verdict)
+        return found
+
+    def score(self, tests: StdioTests, results: Sequence[SandboxResult]) -> Score | ScoreError:
+        """Score what came of the tests."""
+        verdicts = self.verdicts(tests, results)
+        for verdict in verdicts:
+            if verdict.status == "checker_failed":
+                return ScoreError(metric_id=self.metric_id, reason=f"the checker failed: {verdict.message}")
+        return scored(self.metric_id, verdicts, planned=len(tests.inputs), partial=self.partial)
+
+    def _run(self, program: str, tests: StdioTests, number: int) -> SandboxRequest:
+        limits: dict[str, Any] = {
+            "stdin": tests.inputs[number],
+            "time_s": float(tests.time_limit_s or self.time_limit_s),
+            "memory_mb": int(tests.memory_limit_mb or self.memory_limit_mb),
+            "output_bytes": max(_LEAST_OUTPUT, 4 * len(tests.outputs[number].encode())),
+            "label": f"run:{number}",
+        }
+        if tests.language == "cpp":
+            return _cpp(program, "program", **limits)
+        text = behind(self.prelude, program) if self.prelude else program
+        return SandboxRequest(command=("python3", "main.py"), files={"main.py": text}, **limits)
+
+
+def _by_number(results: Sequence[SandboxResult], kind: str) -> dict[int, SandboxResult]:
+    pairs = [(result.label.partition(":"), result) for result in results]
+    return {int(number): result for (name, _, number), result in pairs if name == kind}
+
+
+def _cpp(source: str, name: str, **limits: Any) -> SandboxRequest:
+    file = f"{name}.cpp"
+    return SandboxRequest(
+        command=(f"./{name}",),
+        files={file: source},
+        language="cpp",
+        build=(*_CPP, name, file),
+        artifact=name,
+        **limits,
+    )
+
+
+def _is_cpp(checker: str) -> bool:
+    return "#include" in checker
+
+
+def _check(tests: StdioTests, checker: str, number: int, output: str) -> SandboxRequest:
+    """Return the run of a checker: in C++ as testlib has it, in Python as the Codeforces data set of open-r1 has it."""
+    given, answer = tests.inputs[number], tests.outputs[number]
+    size_mb = 16 + 4 * (len(given) + len(answer) + len(output)) // (1024 * 1024)
+    limits: dict[str, Any] = {
+        "time_s": 30.0,
+        "memory_mb": 1024,
+        "file_size_mb": size_mb,
+        "label": f"check:{number}",
+    }
+    if _is_cpp(checker):
+        blocks = "".join(f"{len(text.encode())}\n{text}" for text in (given, output, answer))
+        return _cpp(CHECKER_FILES + checker, "checker", stdin=blocks, **limits)
+    job = {
+        "checker": checker,
+        "files": {"input.txt": given, "correct_output.txt": answer, "solution_output.txt": output},
+        "arguments": ["input.txt", "correct_output.txt", "solution_output.txt"],
+    }
+    return SandboxRequest(command=("python3", "main.py"), files={"main.py": CHECKER}, stdin=json.dumps(job), **limits)
+
+
+def _difference(expected: str, actual: str) -> str:
+    return f"expected {expected.strip()[:200]!r}, found {actual.strip()[:200]!r}"
+
+
+@attrs.frozen(kw_only=True)
+class CodeforcesPassRate:
+    """1 if the program passes every test of a Codeforces problem, else 0; or the fraction that it passes.
+
+    Outputs are compared token by token, or by the problem's checker where it has one. The problem's limits hold.
+
+    Args:
+        partial: score the fraction of tests passed; without it, testing ends soon after the first failure.
+        time_limit_s: CPU seconds for each test of a problem that states no limit.
+        memory_limit_mb: memory in MiB where the problem states no limit.
+    """
+
+    partial: bool = False
+    time_limit_s: float = 5.0
+    memory_limit_mb: int = 512
+    component_id: str = "builtin/codeforces_pass_rate"
+    version: str = "1"
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python", "cpp")
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return the first tests' runs."""
+        return self.next_requests(parsed, case, (), ctx)
+
+    def next_requests(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Sequence[SandboxRequest]:
+        """Return what is to be run after `results`."""
+        return self._contest().next_requests(program_of(parsed), _stdio(case), results)
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Score | ScoreError:
+        """Score what came of the tests."""
+        return self._contest().score(_stdio(case), results)
+
+    def _contest(self) -> _Contest:
+        return _Contest(
+            metric_id=self.component_id,
+            partial=self.partial,
+            time_limit_s=self.time_limit_s,
+            memory_limit_mb=self.memory_limit_mb,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class AetherCodePassRate(CodeforcesPassRate):
+    """The same for AetherCode's problems (Wang et al. 2025, arXiv 2508.16402), whose programs are in C++."""
+
+    memory_limit_mb: int = 1024
+    component_id: str = "builtin/aethercode_pass_rate"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("cpp",)
+
+
+def _stdio(case: Case) -> StdioTests:
+    tests = tests_of(case)
+    if not isinstance(tests, StdioTests):
+        raise TypeError(f"case {case.case_id!r}: mode 'stdio' expected")
+    return tests
+
+
+# --- LiveCodeBench ----------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class LiveCodeBenchPassRate:
+    """1 if the program passes every test of a LiveCodeBench problem, else 0; or the fraction that it passes.
+
+    Problems are of two kinds: functions called with JSON values, and programs that read and write text, which is
+    compared line by line, numbers by value (Jain et al. 2024, arXiv 2403.07974). What contest sites import for a
+    solution is imported beforehand.
+
+    Args:
+        partial: score the fraction of tests passed; without it, testing ends soon after the first failure.
+        time_limit_s: seconds for each test where the problem states no limit.
+        memory_limit_mb: memory in MiB where the problem states no limit.
+    """
+
+    partial: bool = False
+    time_limit_s: float = 6.0
+    memory_limit_mb: int = 1024
+    component_id: str = "builtin/livecodebench_pass_rate"
+    version: str = "1"
+    metric_family: ClassVar[str] = "execution"
+    sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return the calls as one run, or the first tests' runs."""
+        tests = tests_of(case)
+        if isinstance(tests, StdioTests):
+            return self._contest().next_requests(program_of(parsed), tests, ())
+        if not isinstance(tests, CallTests):
+            raise TypeError(f"case {case.case_id!r}: mode 'stdio' or 'call' expected")
+        return [self._calls(program_of(parsed), tests)]
+
+    def next_requests(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Sequence[SandboxRequest]:
+        """Return what is to be run after `results`."""
+        tests = tests_of(case)
+        if isinstance(tests, StdioTests):
+            return self._contest().next_requests(program_of(parsed), tests, results)
+        return []
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Score | ScoreError:
+        """Score what came of the tests."""
+        tests = tests_of(case)
+        if isinstance(tests, StdioTests):
+            return self._contest().score(tests, results)
+        assert isinstance(tests, CallTests)  # others were refused before anything was run
+        report = driver_report(results[0], _nonce(self._calls(program_of(parsed), tests)))
+        verdicts = [
+            answer if answer.status != "returned" else same_value(expected, answer.value)
+            for answer, expected in zip(report.answers, tests.expected, strict=False)
+        ]
+        if report.status != "called":
+            verdicts = [Verdict(report.status, report.message)]
+        return scored(self.component_id, verdicts, planned=len(tests.expected), partial=self.partial)
+
+    def _calls(self, program: str, tests: CallTests) -> SandboxRequest:
+        limit = float(tests.time_limit_s or self.time_limit_s)
+        job = {
+            "program": program,
+            "prelude": CONTEST_PRELUDE,
+            "entry_point": tests.entry_point,
+            "method": True,
+            "calls": tests.arguments,
+            "call_s": limit,
+            "stop": not self.partial,
+        }
+        memory = int(tests.memory_limit_mb or self.memory_limit_mb)
+        return _driven(job, time_s=limit * len(tests.arguments) + 5, memory_mb=memory)
+
+    def _contest(self) -> _Contest:
+        return _Contest(
+            metric_id=self.component_id,
+            partial=self.partial,
+            time_limit_s=self.time_limit_s,
+            memory_limit_mb=self.memory_limit_mb,
+            prelude=CONTEST_PRELUDE,
+            by_line=True,
+        )
+
+
+EXECUTION_METRICS: Final = {
+    "builtin/humaneval_pass_rate": HumanEvalPassRate,
+    "builtin/livecodebench_pass_rate": LiveCodeBenchPassRate,
+    "builtin/codeforces_pass_rate": CodeforcesPassRate,
+    "builtin/aethercode_pass_rate": AetherCodePassRate,
+}

@@ -1,0 +1,245 @@
+r"""Which option a multiple-choice answer chooses.
+
+Rules from the surest to the least sure; the first that finds an option decides:
+
+1. `boxed`: `\boxed{C}`, `\boxed{\text{(C)}}`, `<answer>C</answer>`.
+2. `final answer`: an option right behind "final answer (is)".
+3. `answer`: an option right behind "answer is", "Answer:", "option", "I choose", and the like in other languages.
+4. `verdict`: an option before "is correct", "is the right answer".
+5. `alone`: a line that is nothing but an option's letter, or the whole answer.
+6. `line`: the one line that starts like an option (`C) Paris`).
+7. `emphasis`: the one option in bold or in parentheses.
+
+Within a rule the last option stands if a correction ("wait", "actually") leads to it; several different ones
+without a correction contradict each other, and the answer is unusable. A restated list of options counts for
+nothing. "A" and "I" are options only where a word can't be meant.
+"""
+
+# ruff: noqa: RUF001  # the letters and punctuation of other scripts are meant
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import attrs
+
+from themis.pure.components.text.choice_marks import (
+    BOXED,
+    CORRECTION,
+    CUE,
+    EMPHASIS,
+    FINAL_CUE,
+    IMPERATIVE,
+    LINE,
+    LIST_ITEM,
+    LOCAL_LETTERS,
+    NEGATED,
+    OPENING,
+    OPTION,
+    PARENTHESISED,
+    TENTATIVE,
+    VERDICT,
+)
+from themis.pure.components.text.extraction import Extraction, found, nothing, unusable
+
+_CONTINUES: Final = re.compile(
+    r"\s+(?:because|since|as|for|due|based|which|and|or|but|given|in|with|from|on|not|that|by|so|is|\()", re.IGNORECASE
+)
+_JOINED: Final = re.compile(
+    r"[\s*_)\]}]{0,6}(?:,\s{0,3}(?:and|or|und|et|y)?|&|\band\b|\bor\b|\+|/|、|，|和|و)[\s*_(\[{]{0,6}"
+)
+_DELIMITED: Final = re.compile(
+    r"[\s*_`\"'”’」』》】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
+)  # punctuation and letters of other scripts, in which no word is "A"
+
+_AROUND: Final = " \t\r\n*_`\"'()[]{}<>$#.:-–—。．"
+
+
+@attrs.frozen
+class _Final:
+    """One option that the answer names as its choice: the letters, and where they stand."""
+
+    letters: str
+    start: int
+    end: int
+
+
+def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = False) -> Extraction[str]:
+    r"""Return the letter that an answer chooses.
+
+    Args:
+        text: the answer, without its reasoning block.
+        letters: the options that there are, in order.
+        multiple: several options may be chosen together; the value is then all of them in alphabetical order,
+            such as `AC`. Else an answer that chooses several is unusable.
+
+    >>> choice_letter("A good question. I think the answer is **(C)**.").value
+    'C'
+    >>> choice_letter("Answer: B ... Answer: D").invalid
+    True
+    """
+    text = _readable(text)
+    for rule, find in _rules():
+        finals = [final for final in find(text, letters, multiple) if not NEGATED.match(text, final.end)]
+        if finals:
+            return _decide(text, finals, rule, letters, multiple)
+    return nothing("the answer names no option")
+
+
+def _readable(text: str) -> str:
+    """Turn full-width letters and the letters of localised option lists into A, B, C, ..."""
+    if text.isascii():
+        return text
+    text = "".join(unicodedata.normalize("NFKC", c) if "\uff01" <= c <= "\uff5e" else c for c in text)
+    return LOCAL_LETTERS.sub(lambda match: _LOCAL[match[1]], text)
+
+
+_LOCAL: Final = dict(zip("أابجدهঅআবডঢকখগঘঙ", "AABCDEAABCDABCDE", strict=True))
+# The letters of the option lists in MMMLU (openai/MMMLU): Arabic alif, ba, jim, dal; Bengali a, ba, da, dha or ka, ...
+
+
+def _decide(text: str, finals: Sequence[_Final], rule: str, letters: str, multiple: bool) -> Extraction[str]:
+    last = finals[-1]
+    others = [final for final in finals if final.letters != last.letters]
+    if others and not CORRECTION.search(text, others[-1].end, last.start):
+        named = sorted({final.letters for final in finals})
+        return unusable(f"the answer contradicts itself: it gives {', '.join(named)}", rule)
+    beyond = sorted(set(last.letters) - set(letters))
+    if beyond:
+        return unusable(f"the answer gives {', '.join(beyond)}, and the options are {letters}", rule)
+    if len(last.letters) > 1 and not multiple:
+        return unusable(f"the answer gives several options: {', '.join(last.letters)}", rule)
+    return found(last.letters, rule)
+
+
+# --- reading letters at a place ---------------------------------------------------------------------------
+
+
+def _final_at(text: str, at: int, letters: str, multiple: bool) -> _Final | None:
+    """Read the option, or the options joined by "and" or a comma, that stand right behind a cue."""
+    opening = OPENING.match(text, at)
+    at = opening.end() if opening else at
+    first = _letters_at(text, at, letters, multiple)
+    if first is None:
+        return None
+    chosen, start, end = first.letters, first.start, first.end
+    while (joint := _JOINED.match(text, end)) is not None:
+        more = _letters_at(text, joint.end(), letters, multiple, joined=True)
+        if more is None:
+            break
+        chosen, end = chosen + more.letters, more.end
+    return _Final("".join(sorted(set(chosen))), start, end)
+
+
+def _letters_at(text: str, at: int, letters: str, multiple: bool, *, joined: bool = False) -> _Final | None:
+    match = OPTION.match(text, at)
+    if match is None:
+        return None
+    run = match[1]
+    if len(run) > 1:
+        # Letters without anything between: `AC` is two options if it can't be a word.
+        is_options = run.isupper() and list(run) == sorted(set(run)) and set(run) <= set(letters)
+        ends = _DELIMITED.match(text, match.end()) is not None
+        return _Final(run, match.start(1), match.end()) if is_options and ends and (multiple or len(run) < 4) else None
+    delimited = _DELIMITED.match(text, match.end()) is not None
+    continued = _CONTINUES.match(text, match.end()) is not None
+    may_be_word = run in "AI" or run.islower()
+    if (may_be_word or joined) and not delimited and not (continued and run != "I"):
+        return None
+    if run.islower() and run.upper() not in letters:
+        return None
+    return _Final(run.upper(), match.start(1), match.end())
+
+
+# --- the rules --------------------------------------------------------------------------------------------
+
+
+def _boxed(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
+    for match in BOXED.finditer(text):
+        content = next(group for group in match.groups() if group is not None)
+        final = _final_at(content, 0, letters, multiple)
+        if final is not None:
+            yield _Final(final.letters, match.start(), match.end())
+
+
+def _after(cues: re.Pattern[str]) -> Callable[[str, str, bool], Iterator[_Final]]:
+    def find(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
+        listed = _listed(text, letters)
+        for cue in cues.finditer(text):
+            final = _final_at(text, cue.end(), letters, multiple)
+            if final is None or TENTATIVE.search(text, max(0, cue.start() - 40), cue.start()):
+                continue
+            is_question = IMPERATIVE.search(text, max(0, cue.start() - 60), final.start) is not None
+            if not (is_question and final.start in listed):
+                yield final
+
+    return find
+
+
+def _verdict(text: str, letters: str, _: bool) -> Iterator[_Final]:
+    for match in VERDICT.finditer(text):
+        if match[1] in letters:
+            yield _Final(match[1], match.start(1), match.end())
+
+
+def _alone(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
+    whole = text.strip()
+    at = 0
+    for line in text.splitlines(keepends=True):
+        bare = line.strip(_AROUND)
+        if len(bare) == 1 and bare.isascii() and bare.isalpha() and (bare.isupper() or line.strip() == whole):
+            yield _Final(bare.upper(), at, at + len(line))
+        elif line.strip() == whole and len(bare) < 60:
+            final = _final_at(bare, 0, letters, multiple)
+            if final is not None and len(final.letters) > 1 and final.end == len(bare):
+                yield _Final(final.letters, at, at + len(line))
+        at += len(line)
+
+
+def _line(text: str, letters: str, _: bool) -> Iterator[_Final]:
+    listed = _listed(text, letters)
+    for match in LINE.finditer(text):
+        letter = match["letter"]
+        if letter.upper() in letters and match.start("letter") not in listed:
+            yield _Final(letter.upper(), match.start("letter"), match.end())
+
+
+def _marked(pattern: re.Pattern[str]) -> Callable[[str, str, bool], Iterator[_Final]]:
+    def find(text: str, letters: str, _: bool) -> Iterator[_Final]:
+        listed = _listed(text, letters)
+        for match in pattern.finditer(text):
+            if match[1] in letters and match.start(1) not in listed:
+                yield _Final(match[1], match.start(1), match.end())
+
+    return find
+
+
+def _listed(text: str, letters: str) -> frozenset[int]:
+    """Return where the letters of restated option lists stand: three or more in order from A, as items."""
+    places: list[int] = []
+    run: list[int] = []
+    for match in LIST_ITEM.finditer(text):
+        letter = match[1].upper()
+        if run and len(run) < len(letters) and letter == letters[len(run)]:
+            run.append(match.start(1))
+            continue
+        places += run if len(run) >= 3 else []
+        run = [match.start(1)] if letter == letters[0] else []
+    return frozenset(places + (run if len(run) >= 3 else []))
+
+
+def _rules() -> tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], ...]:
+    # A function, and not a constant: a fingerprint follows the functions that a function names.
+    return (
+        ("boxed", _boxed),
+        ("final answer", _after(FINAL_CUE)),
+        ("answer", _after(CUE)),
+        ("verdict", _verdict),
+        ("alone", _alone),
+        ("line", _line),
+        ("emphasis", _marked(EMPHASIS)),
+        ("emphasis", _marked(PARENTHESISED)),
+    )

@@ -1,0 +1,218 @@
+"""Which option an answer chooses: answers as models write them, each read by hand."""
+
+# ruff: noqa: RUF001  # answers in other scripts
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from themis.pure.components.text.choice import choice_letter
+
+INVALID = "invalid"
+
+ANSWERS: list[tuple[str, str | None]] = [
+    # bare
+    ("C", "C"),
+    ("c", "C"),
+    ("(C)", "C"),
+    ("**C**", "C"),
+    ("C.", "C"),
+    ("C)", "C"),
+    ("$C$", "C"),
+    ("  B\n", "B"),
+    ("A", "A"),
+    ("I", "I"),
+    ("C) Paris", "C"),
+    ("C. Paris is the capital of France.", "C"),
+    ("**D. Mitochondria**", "D"),
+    ("B, because the current lags the voltage in an inductor.", "B"),
+    ("D - the enzyme is denatured", "D"),
+    # cues
+    ("Answer: C", "C"),
+    ("answer: c", "C"),
+    ("Answer:C", "C"),
+    ("Answer: **C**", "C"),
+    ("**Answer: C**", "C"),
+    ("**Answer:** C", "C"),
+    ("**Answer**: (C) 42 m/s", "C"),
+    ("Answer: $\\boxed{C}$", "C"),
+    ("### Answer\n\nB) Newton's third law", "B"),
+    ("The answer is C.", "C"),
+    ("The answer is (D).", "D"),
+    ("The answer is **B**.", "B"),
+    ("The answer is A because acceleration is constant.", "A"),
+    ("The answer is option B.", "B"),
+    ("The correct answer is: **E) none of the above**", "E"),
+    ("The correct option is `D`.", "D"),
+    ("I would choose B here.", "B"),
+    ("I'd go with C, although D is tempting.", "C"),
+    ("I think it's B", "B"),
+    ("My answer is: \\textbf{(A)}", "A"),
+    ("The correct answer would be J, since only ten options remain.", "J"),
+    ("Final Answer: The final answer is $\\boxed{\\text{D}}$. I hope it is correct.", "D"),
+    ("<answer>B</answer>", "B"),
+    ("Therefore the answer is \\(\\boxed{\\mathrm{C}}\\).", "C"),
+    ("\\boxed{(B)}", "B"),
+    ("\\boxed{\\textbf{B. } 3.2 \\times 10^5}", "B"),
+    # chains of thought
+    (
+        "Let's think step by step. A train covers 60 km in 1.5 h, so v = 40 km/h. That matches choice B. "
+        "The answer is (B).",
+        "B",
+    ),
+    (
+        "Option A is wrong since tungsten is a metal. Option B is incorrect. Option D doesn't apply. "
+        "So option C is correct.",
+        "C",
+    ),
+    (
+        "Step 1: A is the mass number.\nStep 2: I use conservation of energy.\nStep 3: E = mc^2.\n\nSo the correct "
+        "answer is **G**.",
+        "G",
+    ),
+    (
+        "First, I'll restate the options:\nA) 2\nB) 4\nC) 8\nD) 16\n\nDoubling three times gives 8.\n\nAnswer: C",
+        "C",
+    ),
+    (
+        "Options: (A) red (B) green (C) blue (D) yellow. Chlorophyll reflects green light, so the correct choice "
+        "is (B) green.",
+        "B",
+    ),
+    (
+        "Choose the correct answer: A) 3 B) 5 C) 7 D) 9\n\nThe fourth prime is 7.\n\n**C) 7**",
+        "C",
+    ),
+    ("A) is wrong because the lens is concave.\nB) is wrong as well.\n\nCorrect answer: D", "D"),
+    ("The answer is not A. The answer is not B either. By elimination, the answer is D.", "D"),
+    ("(B) is the correct answer.", "B"),
+    ("Statement C is the most accurate.", "C"),
+    ("**A** is incorrect, so I choose **E**.", "E"),
+    ("At first I thought the answer was A, but momentum is conserved. The answer is C.", "C"),
+    ("One might think the answer is B. But friction does no work here, so the answer is D.", "D"),
+    ("A common mistake is to ignore the sign. Using it properly leads to choice F. Answer: F", "F"),
+    ("I believe that a careful reading supports the second claim.\n\nB", "B"),
+    ("Vitamin C prevents scurvy; hepatitis B is viral. The answer is D.", "D"),
+    ("As a large lens gathers light, I is proportional to the area.\n\nAnswer: I.", "I"),
+    # corrections
+    ("The answer is A. Wait, I misread the question: it asks for the exception. The answer is D.", "D"),
+    ("Answer: B\n\nActually, let me re-check the units... they are kJ. Answer: C", "C"),
+    ("\\boxed{A}\n\nHold on, the mass is in grams. So it is \\boxed{B}.", "B"),
+    # other languages
+    ("Die richtige Antwort ist B.", "B"),
+    ("Antwort: C) Berlin", "C"),
+    ("La réponse correcte est (D).", "D"),
+    ("La respuesta correcta es la opción A.", "A"),
+    ("A resposta correta é C.", "C"),
+    ("La risposta corretta è: **B**", "B"),
+    ("正确答案是C。", "C"),
+    ("根据以上分析，故选D。", "D"),
+    ("答案：Ｂ", "B"),
+    ("正解は A です。", "A"),
+    ("정답은 C입니다.", "C"),
+    ("Правильный ответ: B", "B"),
+    ("الإجابة الصحيحة هي ج", "C"),
+    ("সঠিক উত্তর: খ", "B"),
+    ("Jawaban yang benar adalah D.", "D"),
+    ("सही उत्तर: B", "B"),
+    # nothing chosen
+    ("I'm sorry, but I can't help with that.", None),
+    ("I cannot determine the answer from the information given.", None),
+    ("A bird in the hand is worth two in the bush.", None),
+    ("The answer is a monad.", None),
+    ("The answer is A monad with two laws.", None),
+    ("Answer: I don't know.", None),
+    ("", None),
+    ("As an AI model, I have no opinion on this.", None),
+    ("A) 2\nB) 4\nC) 8\nD) 16", None),
+    ("Answer: DNA polymerase", None),
+    ("The answer is C++.", None),
+    # unusable
+    ("Answer: B\n\nAnswer: D", INVALID),
+    ("The answer is A. The answer is C.", INVALID),
+    ("The answer is A or B.", INVALID),
+    ("\\boxed{A} and \\boxed{C}", INVALID),
+    ("Answer: K", INVALID),
+    ("The correct answer is Z.", INVALID),
+    ("Final answer: A, B and D", INVALID),
+    ("\\boxed{BD}", INVALID),
+    ("B\n\nD", INVALID),
+]
+
+
+@pytest.mark.parametrize(("answer", "expected"), ANSWERS)
+def test_reads_what_a_person_reads(answer: str, expected: str | None) -> None:
+    result = choice_letter(answer)
+    assert (INVALID if result.invalid else result.value) == expected, result
+    assert (result.value is None) == bool(result.reason)
+
+
+def test_has_enough_answers() -> None:
+    assert len({answer for answer, _ in ANSWERS}) >= 60
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("Answer: A, C", "AC"),
+        ("The correct answers are B and D.", "BD"),
+        ("Answer: ACD", "ACD"),
+        ("\\boxed{B, A}", "AB"),
+        ("Answer: **C**", "C"),
+        ("答案：ABD", "ABD"),
+        ("Answer: A; wait, actually. Answer: A and B", "AB"),
+    ],
+)
+def test_several_options_may_be_chosen_where_the_question_allows_it(answer: str, expected: str) -> None:
+    assert choice_letter(answer, multiple=True).value == expected
+
+
+def test_the_options_decide_what_is_a_letter() -> None:
+    assert choice_letter("Answer: K", letters="ABCDEFGHIJKL").value == "K"
+    assert choice_letter("Answer: E", letters="ABCD").invalid
+    assert choice_letter("Answer: e", letters="ABCD").value is None
+
+
+@given(st.text())
+def test_reads_any_text(text: str) -> None:
+    choice_letter(text)
+    choice_letter(text, multiple=True)
+
+
+FRAGMENTS = st.sampled_from(
+    [
+        "Answer",
+        ":",
+        " ",
+        "\n",
+        "**",
+        "(",
+        ")",
+        "A",
+        "B",
+        "I",
+        "a",
+        "the answer is",
+        "\\boxed{",
+        "}",
+        "wait",
+        "not",
+        "K",
+        "选",
+        "$",
+    ]
+)
+
+
+@given(st.lists(FRAGMENTS).map("".join))
+def test_reads_any_answer_like_text(text: str) -> None:
+    result = choice_letter(text)
+    assert result.value is None or result.value in "ABCDEFGHIJ"
+    assert not (result.invalid and result.value)
+
+
+@given(st.sampled_from("ABCDEFGHIJ"), st.sampled_from(["{}", "({})", "**{}**", "Answer: {}", "\\boxed{{{}}}", "{}."]))
+def test_every_letter_in_every_form(letter: str, form: str) -> None:
+    assert choice_letter(form.format(letter)).value == letter
