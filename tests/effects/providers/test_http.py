@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trio
 
-from themis import adapters
+from themis import adapters, evaluate
 from themis.effects.calls import CallRuntime
 from themis.effects.providers.http import plain_url, pooled_clients
 from themis.pure.calls import FailureKind, ProviderError
@@ -339,6 +339,30 @@ def test_the_fingerprint_ignores_tuning_keys_and_the_environment(monkeypatch: py
 def test_model_strings(text: str, component_id: str, kind: str) -> None:
     model = adapters.from_model_string(text)
     assert (model.component_id, type(model).__name__) == (component_id, kind)
+
+
+@pytest.mark.parametrize("mark", ["/", ":"])
+@pytest.mark.parametrize(
+    ("provider", "path"), [("openai", "chat/completions"), ("vllm", "chat/completions"), ("anthropic", "messages")]
+)
+def test_model_strings_work_wherever_a_component_id_does(
+    mark: str, provider: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeEndpoint() as endpoint:
+        monkeypatch.setenv(f"{provider.upper()}_BASE_URL", endpoint.base_url)
+        result = evaluate(
+            model=f"{provider}{mark}tiny",
+            data=[{"input": "x", "expected_output": "echo: x"}],
+            metric=["builtin/exact_match", "builtin/llm_rubric"],
+            judge=f"{provider}{mark}judge",
+            workflow_overrides={"rubric": "good"},
+        )
+    identity = result.snapshot.identity
+    assert identity.generator_ref.component_id == f"{provider}/tiny"
+    assert [ref.component_id for ref in identity.judge_model_refs] == [f"{provider}/judge"]
+    assert {served.request.path for served in endpoint.log} == {f"/v1/{path}"}
+    assert {served.request.json()["model"] for served in endpoint.log} == {"tiny", "judge"}
+    assert result.benchmark.outcome_counts["builtin/exact_match"]["correct"] == 1
 
 
 def test_wrong_strings_and_options_are_told() -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import logging
 import os
 import ssl
 import zlib
@@ -23,7 +24,7 @@ from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 import attrs
 import httpx
@@ -155,9 +156,9 @@ class Endpoint:
         """Return a text without any of this endpoint's credentials."""
         user = urlsplit(self._env_url())
         secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if _is_secret(n))]
-        for secret in secrets:
-            if secret:
-                text = text.replace(secret, REDACTED)
+        for secret in filter(None, secrets):
+            for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
+                text = text.replace(form, REDACTED)
         return text
 
     def _key(self) -> str:
@@ -171,7 +172,7 @@ class Endpoint:
         parts = urlsplit(self._env_url())
         if parts.username is None and parts.password is None:
             return None
-        pair = f"{parts.username or ''}:{parts.password or ''}".encode()
+        pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
         return "Basic " + base64.b64encode(pair).decode()
 
     def _env_query(self) -> str:
@@ -252,6 +253,25 @@ async def pooled_clients() -> AsyncIterator[None]:
             await clients.aclose()
 
 
+# --- logs -------------------------------------------------------------------------------------------------
+
+_asked: ContextVar[Endpoint | None] = ContextVar("themis_asked_endpoint", default=None)
+
+
+class _Redaction(logging.Filter):
+    """Takes credentials out of the HTTP client's logs: it writes addresses with their query, and answers' headers."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        endpoint = _asked.get()
+        if endpoint is not None:
+            record.msg, record.args = endpoint.redact(record.getMessage()), None
+        return True
+
+
+for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks"):
+    logging.getLogger(_name).addFilter(_Redaction())
+
+
 # --- exchange ---------------------------------------------------------------------------------------------
 
 
@@ -294,26 +314,32 @@ async def call(
         body=body,
         is_injected=client is not None,
     )
-    outcome: Answer | Failure = Failure(
-        kind=FailureKind.TIMEOUT,
-        message=f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s",
-    )
-    with trio.move_on_after(endpoint.total_timeout_s):
-        if client is not None:
-            outcome = await _outcome(client, sent)
-        elif (clients := _open_clients.get()) is not None:
-            own = clients.take(endpoint)
-            try:
-                outcome = await _outcome(own, sent)
-            finally:
-                clients.give_back(endpoint, own)
-        else:
-            async with httpx.AsyncClient(timeout=endpoint.timeout(), verify=_tls_settings()) as once:
-                outcome = await _outcome(once, sent)
+    token = _asked.set(endpoint)
+    try:
+        outcome = await _within_time(sent, client)
+    finally:
+        _asked.reset(token)
     # Raised out here, so that no exception of the client, which knows the headers, is its context.
     if isinstance(outcome, Failure):
         raise ProviderError(outcome.evolve(message=endpoint.redact(outcome.message)))
     return outcome
+
+
+async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | Failure:
+    endpoint, clients = sent.endpoint, _open_clients.get()
+    with trio.move_on_after(endpoint.total_timeout_s):
+        if client is not None:
+            return await _outcome(client, sent)
+        if clients is None:
+            async with httpx.AsyncClient(timeout=endpoint.timeout(), verify=_tls_settings()) as once:
+                return await _outcome(once, sent)
+        own = clients.take(endpoint)
+        try:
+            return await _outcome(own, sent)
+        finally:
+            clients.give_back(endpoint, own)
+    message = f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s"
+    return Failure(kind=FailureKind.TIMEOUT, message=message)
 
 
 @attrs.frozen(kw_only=True)
