@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from themis.api.cli import COMMANDS
+from themis.pure.benchmarks.samples.every import samples_of
 from themis.testing.endpoint import FakeEndpoint
 
 Themis = Callable[..., Any]
@@ -172,12 +173,12 @@ def test_inline_questions(project: Path, themis: Themis) -> None:
 
 
 def test_a_benchmark_by_name(project: Path, themis: Themis) -> None:
-    rows = [{"problem_idx": i, "problem": f"{i} + 1?", "answer": str(i + 1)} for i in range(1, 5)]
-    (project / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    words = ["quick-eval", "benchmark", "aime_2026", "--model", "builtin/demo_generator", "--source", "rows.jsonl"]
-    done = themis(*words, "--limit", "3", "--json")
+    rows = "".join(f"{json.dumps(dict(sample.row))}\n" for sample in samples_of("mmlu_pro"))
+    (project / "rows.jsonl").write_text(rows, encoding="utf-8")
+    words = ["quick-eval", "benchmark", "mmlu_pro", "--model", "builtin/demo_generator", "--source", "rows.jsonl"]
+    done = themis(*words, "--limit", "1", "--json")
     assert done.code == 0, done.err
-    assert done.data["progress"]["total_cases"] == 3
+    assert (done.data["progress"]["total_cases"], set(done.data["metrics"])) == (1, {"builtin/choice_accuracy"})
 
 
 # --- gates ------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from themis.api.first_failures import first_failures
 from themis.api.gating import write_junit
 from themis.api.reporting import result_data, result_table
 from themis.api.results import RunResult
+from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.records.results import RunStatus
 from themis.pure.stats.gates import GateResult
 
@@ -53,7 +54,7 @@ def show_result(
             write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
         write_junit(junit, f"themis run {result.run_id[:12]}", gates, result)
-    if result.store.location == "memory":
+    if isinstance(result.store, InMemoryRunStore):
         say("themis: the run was kept in memory and ends with this command; --store runs/themis.sqlite3 keeps it")
     return exit_code(result, gates)
 
