@@ -1,0 +1,212 @@
+"""Outputs that were produced elsewhere: plain rows become a generation bundle, and can be scored without the model."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from themis.api.experiment import Experiment
+from themis.effects.sources.rows import file_format, read_rows
+from themis.pure.bundles.records import GenerationBundle, GenerationBundleRecord
+from themis.pure.errors import DataError, ThemisError, nearest
+from themis.pure.identity import candidate_id, candidate_key, generation_key
+from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan, request_bytes, seed_of
+from themis.pure.records.generation import GenerationResult
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.stages.generate import generate_context
+
+SHOWN: Final = 10
+"""How many faults of one kind an error lists."""
+MOST_NAMES: Final = 2000
+"""Case ids that are searched for one that an unknown one may mean."""
+
+
+def generation_bundle_from_outputs(
+    experiment: Experiment | RunSnapshot,
+    outputs: str | Path | Iterable[Mapping[str, Any]],
+    *,
+    allow_missing: bool = False,
+) -> GenerationBundle:
+    """Return outputs that were produced elsewhere as a bundle of a run, to import and score.
+
+    A row has `case_id` and `output`; where the run has several datasets, `dataset_id`; where it has several
+    candidates a case, one row each, in order or with their `candidate_index`, from 0. Other fields are passed over.
+
+    Args:
+        experiment: what the outputs are scored by; its generator names who produced them, and is not called.
+        outputs: a JSONL or CSV file (or one of the other formats of datasets), or rows in memory.
+        allow_missing: take outputs of some cases only; a run from there asks the generator for the others.
+
+    Raises:
+        DataError: unknown, duplicate and missing cases and malformed rows, all at once, each with file and line.
+    """
+    reading = _Reading.of(experiment, outputs)
+    reading.read()
+    if not allow_missing:
+        reading.note_missing()
+    reading.refuse_faults()
+    records = tuple(reading.records())
+    is_whole = len(records) == len(reading.items) * reading.plan.candidate_count
+    return GenerationBundle(
+        run_id=reading.snapshot.run_id,
+        snapshot=_held(reading.snapshot),
+        records=records,
+        completed_through_stage="generate" if is_whole else None,
+    )
+
+
+def _held(snapshot: RunSnapshot) -> RunSnapshot:
+    return snapshot.evolve(datasets=[dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets])
+
+
+@attrs.define
+class _Reading:
+    snapshot: RunSnapshot
+    generator: Any
+    rows: Iterator[tuple[str, Mapping[str, Any]]]
+    plan: RunPlan
+    source: str
+    items: dict[str, CaseItem] = attrs.field(factory=dict)
+    by_id: dict[str, list[str]] = attrs.field(factory=lambda: defaultdict(list))
+    outputs: dict[tuple[str, int], tuple[str, Any]] = attrs.field(factory=dict)
+    faults: dict[str, list[str]] = attrs.field(factory=lambda: defaultdict(list))
+
+    @classmethod
+    def of(cls, experiment: Experiment | RunSnapshot, outputs: str | Path | Iterable[Mapping[str, Any]]) -> _Reading:
+        if isinstance(experiment, RunSnapshot):
+            snapshot, generator = experiment, None
+        else:
+            roster = experiment.roster()
+            snapshot, generator = experiment.compile_with(roster), roster.generator
+        source = str(outputs) if isinstance(outputs, str | Path) else "rows"
+        reading = cls(snapshot, generator, _rows(outputs), make_plan(snapshot), source)
+        for item in case_items(snapshot):
+            reading.items[item.case_key] = item
+            reading.by_id[item.case.case_id].append(item.case_key)
+        return reading
+
+    def read(self) -> None:
+        """Take every row in; what is wrong with one becomes a fault."""
+        try:
+            for where, row in self.rows:
+                self._take(where, row)
+        except ThemisError as error:  # a row that is no row; what comes after it can't be read
+            self.faults["malformed"].append(str(error))
+
+    def _take(self, where: str, row: Mapping[str, Any]) -> None:
+        absent = [name for name in ("case_id", "output") if row.get(name) is None]
+        if absent:
+            found = ", ".join(map(str, row)) or "none"
+            self.faults["malformed"].append(f"{where}: no {' and no '.join(absent)} (fields found: {found})")
+            return
+        key = self._case_key(where, str(row["case_id"]), row.get("dataset_id"))
+        if key is None:
+            return
+        index = self._index(where, key, row.get("candidate_index"))
+        if index is None:
+            return
+        if (key, index) in self.outputs:
+            first = self.outputs[key, index][0]
+            self.faults["duplicate"].append(f"{where}: case {key}, candidate {index} is at {first} already")
+            return
+        self.outputs[key, index] = (where, row["output"])
+
+    def _case_key(self, where: str, case_id: str, dataset_id: Any) -> str | None:
+        keys = [key for key in self.by_id.get(case_id, ()) if dataset_id in (None, "", self.items[key].dataset_id)]
+        if len(keys) == 1:
+            return keys[0]
+        if keys:
+            datasets = ", ".join(self.items[key].dataset_id for key in keys)
+            self.faults["ambiguous"].append(f"{where}: case {case_id!r} is in datasets {datasets}: add dataset_id")
+            return None
+        hint = f"; {nearest(case_id, self.by_id)}" if len(self.by_id) <= MOST_NAMES else ""
+        of = f" of dataset {dataset_id!r}" if dataset_id else ""
+        self.faults["unknown"].append(f"{where}: the run has no case {case_id!r}{of}{hint}")
+        return None
+
+    def _index(self, where: str, key: str, stated: Any) -> int | None:
+        count = self.plan.candidate_count
+        if stated is None or stated == "":
+            # One row too many is a duplicate of the last.
+            return next((i for i in range(count) if (key, i) not in self.outputs), count - 1)
+        text = str(stated)
+        if not (text.isascii() and text.isdigit() and int(text) < count):
+            self.faults["malformed"].append(
+                f"{where}: candidate_index {stated!r}: a whole number from 0 to {count - 1} expected"
+            )
+            return None
+        return int(text)
+
+    def note_missing(self) -> None:
+        """Note every candidate that no row has."""
+        for key in self.items:
+            for index in range(self.plan.candidate_count):
+                if (key, index) not in self.outputs:
+                    self.faults["missing"].append(f"case {key}, candidate {index}")
+
+    def refuse_faults(self) -> None:
+        """Raise all faults at once."""
+        if not self.faults:
+            return
+        lines = [f"{self.source}: these are not the outputs of run {self.snapshot.run_id}"]
+        for kind, found in self.faults.items():
+            lines.append(f"{len(found)} {kind}:")
+            lines += [f"  - {fault}" for fault in found[:SHOWN]]
+            if len(found) > SHOWN:
+                lines.append(f"  - and {len(found) - SHOWN} more")
+        if "missing" in self.faults:
+            lines.append("To score the others all the same, pass allow_missing=True.")
+        raise DataError("\n".join(lines))
+
+    def records(self) -> Iterator[GenerationBundleRecord]:
+        """Yield the outputs as records, in the order of the run."""
+        for key, item in self.items.items():
+            for index in range(self.plan.candidate_count):
+                if (key, index) in self.outputs:
+                    yield self._record(item, index, *self.outputs[key, index])
+
+    def _record(self, item: CaseItem, index: int, where: str, output: Any) -> GenerationBundleRecord:
+        name = candidate_id(item.case.case_id, index)
+        seed, cache_key = self._seed_and_key(item, index)
+        try:
+            result = GenerationResult(candidate_id=name, final_output=output)
+        except ThemisError as error:
+            raise DataError(f"{where}: {error}") from None
+        return GenerationBundleRecord(
+            case_id=item.case.case_id,
+            dataset_id=item.dataset_id,
+            case_key=item.case_key,
+            candidate_id=name,
+            candidate_index=index,
+            seed=seed,
+            cache_key=cache_key,
+            result=result,
+        )
+
+    def _seed_and_key(self, item: CaseItem, index: int) -> tuple[int | None, str | None]:
+        """Return what the generator itself would have had; without it, only a stated seed is known."""
+        plan, identity = self.plan, self.snapshot.identity
+        if self.generator is None:
+            return (plan.seeds[index] if plan.seeds else None), None
+        render = getattr(self.generator, "request", None)
+        ctx = generate_context(plan, item, index, None, identity.generation_prompt_spec)
+        request = render(item.case, ctx) if render is not None else None
+        generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
+        seed = seed_of(plan, generation, index)
+        return seed, candidate_key(generation, index, seed)
+
+
+def _rows(outputs: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if isinstance(outputs, str | Path):
+        path = Path(outputs)
+        for line, row in read_rows(path, file_format(path)):
+            yield f"{path}:{line}", row
+        return
+    for number, row in enumerate(outputs):
+        if not isinstance(row, Mapping):
+            raise DataError(f"rows[{number}]: an object with case_id and output expected, found {type(row).__name__}")
+        yield f"rows[{number}]", row

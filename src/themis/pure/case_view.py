@@ -1,0 +1,196 @@
+"""One case of a run, whole: what was asked, what came back, what was made of it, and every try that failed.
+
+For people who look into a single result; a pure function of the case and its events. Model output is untrusted:
+the text form shows control characters by their names, so that none reaches a terminal.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepEvent, StepFailedEvent
+from themis.pure.json import JSONValue
+from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.projections import Threshold, case_result, score_rows
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
+from themis.pure.records.prompt import PromptSpec, text_of
+from themis.pure.records.results import BenchmarkScoreRow, CaseResult
+from themis.pure.state import fold_case, new_state
+
+LONGEST_TEXT = 4000
+"""Characters of one value that the text form shows."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class FailedTry(HashableModel):
+    """One try that failed, whether or not a later one made it good."""
+
+    step: str
+    occurred_at: datetime
+    error_message: str
+    error_type: str = ""
+    component_id: str = ""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class CaseView(HashableModel):
+    """One case of a run.
+
+    Attributes:
+        prompt: the messages that the run's prompt makes of the input.
+        result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
+        score_rows: one row per metric, with its outcome.
+        history: every try that failed, in order.
+    """
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+    input: JSONValue = attrs.field(converter=json_value)
+    expected_output: JSONValue = attrs.field(default=None, converter=json_value)
+    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    prompt: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+    result: CaseResult
+    score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    history: tuple[FailedTry, ...] = attrs.field(default=(), converter=sequence)
+
+    def __str__(self) -> str:
+        return case_text(self)
+
+
+def case_view(
+    item: CaseItem,
+    events: Sequence[RunEvent],
+    metrics: Sequence[MetricSlot],
+    threshold: Threshold,
+    prompt_spec: PromptSpec | None = None,
+) -> CaseView:
+    """Return one case, whole.
+
+    Args:
+        item: the case.
+        events: its events, in order.
+        metrics: the run's metrics.
+        threshold: from which value a score counts as correct.
+        prompt_spec: the run's prompt.
+    """
+    case = item.case
+    state = fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
+    return CaseView(
+        case_id=case.case_id,
+        dataset_id=item.dataset_id,
+        case_key=item.case_key,
+        input=case.input,
+        expected_output=case.expected_output,
+        metadata=case.metadata,
+        prompt=(prompt_spec or PromptSpec()).render_messages(case.input),
+        result=case_result(metrics, state),
+        score_rows=tuple(score_rows(metrics, state, threshold)),
+        history=tuple(_failed_tries(events)),
+    )
+
+
+def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
+    for event in events:
+        if not isinstance(event, CaseRunEvent):
+            continue
+        step = _step(event)
+        has_failed = isinstance(event, FailedEvent | StepFailedEvent)
+        history: Sequence[Mapping[str, Any]] = getattr(event, "retry_history", ())
+        for entry in history[:-1] if has_failed else history:  # the last try is the failure itself
+            yield FailedTry(
+                step=step,
+                occurred_at=event.occurred_at,
+                error_message=str(entry.get("reason", "")),
+                error_type=str(entry.get("kind", "")),
+            )
+        if has_failed:
+            yield FailedTry(
+                step=step,
+                occurred_at=event.occurred_at,
+                error_message=getattr(event, "error_message", ""),
+                error_type=getattr(event, "error_type", ""),
+                component_id=getattr(event, "component_id", ""),
+            )
+
+
+def _step(event: CaseRunEvent) -> str:
+    stage = event.event_type.rpartition("_")[0]
+    if isinstance(event, StepEvent):
+        return f"{stage} {event.workflow_id}/{event.step_id}"
+    names = [str(getattr(event, name)) for name in ("candidate_index", "metric_id") if hasattr(event, name)]
+    return " ".join([stage, *names])
+
+
+# --- text -------------------------------------------------------------------------------------------------
+
+
+def case_text(view: CaseView) -> str:
+    """Return a case as text for a terminal; control characters are shown, never sent."""
+    result = view.result
+    lines = [
+        f"case {visible(view.case_id)} of dataset {visible(view.dataset_id)}",
+        f"case key {visible(view.case_key)}",
+    ]
+    lines += [line for message in view.prompt for line in _block(f"prompt ({message['role']})", message["content"])]
+    lines += _block("expected", view.expected_output)
+    for candidate in result.generated_candidates:
+        lines += _block(f"candidate {candidate.candidate_id}", candidate.final_output)
+    for failure in result.generation_failures:
+        lines += _block(f"candidate {failure.candidate_id} failed", f"{failure.error_type}: {failure.error_message}")
+    if result.reduced_candidate is not None and len(result.generated_candidates) > 1:
+        reduced = result.reduced_candidate
+        lines += _block(f"reduced to {reduced.candidate_id}", reduced.final_output)
+    for title, error in (("reduction failed", result.reduction_error), ("parsing failed", result.parse_error)):
+        if error is not None:
+            lines += _block(title, f"{error.error_type}: {error.error_message}")
+    if result.parsed_output is not None:
+        unusable = "" if result.parsed_output.usable else ", unusable"
+        by = f" by {result.parser_id}" if result.parser_id else ""
+        lines += _block(f"parsed{by}{unusable}", result.parsed_output.value)
+    for row in view.score_rows:
+        value = f"{row.value:g}" if row.value is not None else f"{row.error_category}: {row.error_message}"
+        lines += _block(f"{row.metric_id} ({row.outcome})", value)
+    for execution in result.evaluation_executions:
+        lines += _judgments(execution)
+    for tried in view.history:
+        what = f"{tried.error_type}: {tried.error_message}" if tried.error_type else tried.error_message
+        lines += _block(f"failed try, {tried.step}, {tried.occurred_at.isoformat(timespec='seconds')}", what)
+    return "\n".join(lines)
+
+
+def _judgments(execution: Any) -> Iterator[str]:
+    for step, response in zip(execution.trace.steps, execution.judge_responses, strict=False):
+        yield from _block(f"judge {response.judge_model_id}, call {step.step_name}", response.raw_response)
+    for failure in execution.failures:
+        yield from _block(f"{failure.step_id} failed", failure.error_message)
+
+
+def _block(title: str, value: JSONValue) -> list[str]:
+    text = text_of(value)
+    cut = f"... ({len(text)} characters)" if len(text) > LONGEST_TEXT else ""
+    return [f"{visible(title)}:", *(f"  {line}" for line in visible(text[:LONGEST_TEXT] + cut).split("\n"))]
+
+
+def visible(text: str) -> str:
+    r"""Return text with its control and invisible format characters shown as escapes; line breaks and tabs stay.
+
+    >>> print(visible("red: \x1b[31m"))
+    red: \x1b[31m
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") else _escaped(char)
+        for char in text
+    )
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
