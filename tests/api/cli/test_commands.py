@@ -243,6 +243,28 @@ def test_a_bundle_of_every_kind_moves_a_run(kind: str, project: Path, themis: Th
     assert done.data["digest"] == themis("run", "experiment.yaml", "--json").data["digest"]
 
 
+def test_inspect_shows_a_run_piece_by_piece(project: Path, themis: Themis) -> None:
+    judged = ["evaluation.metrics=builtin/llm_rubric", "evaluation.judge_models=builtin/demo_judge", "--limit", "2"]
+    themis("run", "experiment.yaml", *judged, "evaluation.workflow_overrides.rubric=Is it right?")
+    snapshot = themis("inspect", "snapshot", "latest", "--json").data
+    assert snapshot["identity"]["workflow_overrides"] == {"rubric": "Is it right?"}
+    assert "rubric: Is it right?" in themis("inspect", "snapshot", "latest").out
+    assert themis("inspect", "state", "latest", "--json").data["completed_through_stage"] == "judge"
+    execution = themis("inspect", "evaluation", "latest", "1+2", "builtin/llm_rubric", "--json").data
+    assert execution["judge_responses"]
+    assert "judge_responses:" in themis("inspect", "evaluation", "latest", "1+2", "builtin/llm_rubric").out
+    assert "What is 1 + 2?" in themis("inspect", "case", "latest", "1+2").out
+    assert themis("inspect", "case", "latest", "1+2", "--json").data["case_id"] == "1+2"
+    done = themis("inspect", "case", "latest", "1+")
+    assert (done.code, "1+" in done.err) == (2, True)
+
+
+def test_quickcheck_sums_a_run_up(project: Path, themis: Themis) -> None:
+    themis("run", "experiment.yaml")
+    assert themis("quickcheck", "latest", "--json").data["status"] == "completed"
+    assert "builtin/exact_match" in themis("quickcheck", "latest").out
+
+
 def test_catalog(themis: Themis) -> None:
     assert any(entry["benchmark_id"] == "mmlu_pro" for entry in themis("catalog", "list", "--json").data)
     assert max(map(len, themis("catalog", "list").out.splitlines())) <= 80

@@ -94,11 +94,11 @@ def case(
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import get_case
+    from themis.api.inspection import get_case_view
 
     opened = stored(store)
-    found = get_case(opened, find_run(opened, run), case_id, dataset_id=dataset)
-    show(found.to_dict(), lambda: _yaml(found.to_dict()), as_json=json_output)
+    found = get_case_view(opened, find_run(opened, run), case_id, dataset_id=dataset)
+    show(found.to_dict(), lambda: str(found), as_json=json_output)
 
 
 def _yaml(value: Any) -> str:
