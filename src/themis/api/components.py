@@ -41,8 +41,8 @@ def resolve_component(value: Any, **options: Any) -> Any:
         model = "<model>" if value.startswith("builtin/") else value.partition("/")[2] or "<model>"
         known = [*builtins(), *(f"{provider}/{model}" for provider in PROVIDERS)]
         raise UnknownComponentError(
-            f"no component {value!r}; {nearest(value, known)}. A component is a builtin, a model such as "
-            "openai/gpt-4o, an import path such as package.module:name, or an object"
+            f"no component {value!r}; {nearest(value, known)} (a component is a builtin, a model such as "
+            "openai/gpt-4o, an import path such as package.module:name, or an object)"
         ) from None
 
 

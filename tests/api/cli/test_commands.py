@@ -189,7 +189,7 @@ def test_a_requirement_on_the_interval_or_the_mean(project: Path, themis: Themis
     done = themis(*run, "--junit", "out/gate.xml")
     assert done.code == 1
     assert "FAILED: builtin/exact_match>=0.7: lower end of the 95 % interval" in done.out
-    suite = ET.parse(project / "out" / "gate.xml").getroot()  # noqa: S314  # our own
+    suite = ET.parse(project / "out" / "gate.xml").getroot()  # our own
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     done = themis(*run, "--require-on", "mean", "--json")
     assert (done.code, done.data["gates"][0]["passed"]) == (0, True)
@@ -202,7 +202,7 @@ def test_an_incomplete_run_counts_before_its_gates(project: Path, themis: Themis
     done = themis("run", "experiment.yaml", *words)
     assert done.code == 3
     assert "ZeroDivisionError" in done.out
-    assert ET.parse(project / "gate.xml").getroot().get("errors") == "1"  # noqa: S314  # our own
+    assert ET.parse(project / "gate.xml").getroot().get("errors") == "1"  # our own
 
 
 def test_compare_gates_on_the_paired_interval(project: Path, themis: Themis) -> None:
@@ -213,7 +213,7 @@ def test_compare_gates_on_the_paired_interval(project: Path, themis: Themis) -> 
     assert themis("compare", a[:12], b[:12], *gate).code == 0
     done = themis("compare", b, a, *gate, "--junit", "gate.xml", "--json")
     assert (done.code, done.data["gates"][0]["passed"]) == (1, False)
-    assert ET.parse(project / "gate.xml").getroot().get("failures") == "1"  # noqa: S314  # our own
+    assert ET.parse(project / "gate.xml").getroot().get("failures") == "1"  # our own
     assert themis("compare", b, a, "--fail-on-regression", "exact_match:0.9").code == 0
     assert themis("compare", b, a, "--fail-on-regression", "exact_mach").code == 2
 
