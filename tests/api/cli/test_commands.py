@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from themis.api.cli import COMMANDS
+from themis.api.cli.options import storage_of
 from themis.pure.benchmarks.samples.every import samples_of
 from themis.testing.endpoint import FakeEndpoint
 
@@ -128,6 +129,13 @@ def test_options_come_from_variables_too(project: Path, themis: Themis, monkeypa
     assert themis("run", "experiment.yaml", "--limit", "2", "--json").data["progress"]["total_cases"] == 2
     assert (project / "runs" / "other.sqlite3").exists()
     assert len(themis("list", "--json").data) == 2
+
+
+def test_an_address_with_a_password_is_kept_by_the_variable_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://me:hunter2@localhost/runs"
+    assert storage_of(address).parameters == {"dsn": address}  # refused when the store is opened
+    monkeypatch.setenv("THEMIS_STORE", address)
+    assert storage_of(address).parameters == {"dsn": "${oc.env:THEMIS_STORE}"}
 
 
 def test_the_field_s_spellings_are_aliases(project: Path, themis: Themis) -> None:

@@ -13,8 +13,8 @@ import pytest
 import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.effects.sandboxes.conftest import Run
 
+from tests.effects.sandboxes.conftest import Run
 from themis.effects.sandboxes import open_sandbox, register_sandbox
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.effects.sandboxing import SandboxPool
@@ -75,7 +75,9 @@ def test_what_is_no_text_is_still_read(run: Run) -> None:
 
 def test_files_arguments_and_threads(box: LocalSandbox) -> None:
     program = "import sys, threading; t = threading.Thread(target=lambda: print(open(sys.argv[1]).read())); t.start()"
-    request = SandboxRequest(command=("python3", "main.py", "data.txt"), files={"main.py": program, "data.txt": "ünï"})
+    request = SandboxRequest(
+        command=("python3", "main.py", "data.txt"), files={"main.py": program, "data.txt": "ünï"}
+    )
     assert trio.run(box.run, request).stdout == "ünï\n"
 
 

@@ -15,9 +15,7 @@ def score(metric: Any, answer: Any, reference: Any) -> Score | ScoreError:
     """Score a parsed answer as a run does."""
     parsed = ParsedOutput(value=answer)
     case = Case(case_id="1", input="?", expected_output=reference)
-    return scored(
-        metric, parsed, ScoreContext(run_id="r", case=case, parsed_output=parsed, dataset_id="d", case_key="1:d:1")
-    )
+    return scored(metric, parsed, ScoreContext(run_id="r", case=case, parsed_output=parsed, dataset_id="d", case_key="1:d:1"))
 
 
 def value_of(metric: Any, answer: Any, reference: Any) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.pure.components.scoring import error_of, value_of
 
+from tests.pure.components.scoring import error_of, value_of
 from themis.pure.components.math_metric import MathEquivalence
 from themis.pure.components.steps import StepLimitReached, limited
 from themis.pure.components.text.math_text import too_much
@@ -237,7 +237,7 @@ def _for_ever() -> None:
     while True:
         try:
             number += 1
-        except Exception:  # as libraries do
+        except Exception:  # noqa: BLE001, S110  # as libraries do
             pass
 
 

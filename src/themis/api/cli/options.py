@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
@@ -11,6 +12,7 @@ from cyclopts import Parameter
 from themis.pure.errors import SpecError, nearest
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
+from themis.pure.security import find_secrets
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -75,6 +77,7 @@ NO_CHANGES: Final = Changes()
 
 StageName: TypeAlias = Literal["generate", "reduce", "parse", "score", "judge"]
 
+_STORE_VARIABLE: Final = "THEMIS_STORE"
 _PLACE_KEY: Final = {"sqlite": "path", "jsonl": "path", "postgres": "dsn"}
 
 
@@ -93,6 +96,9 @@ def storage_of(text: str) -> StorageConfig:
         return StorageConfig(store="sqlite", parameters={"path": text})
     if kind == "postgresql":
         kind, place = "postgres", text
+        if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
+            # Where a run is kept is kept with the run: the variable's name, and not the password that it holds.
+            place = f"${{oc.env:{_STORE_VARIABLE}}}"
     if kind not in _PLACE_KEY:
         raise SpecError(
             f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3"
