@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
 import attrs
 from cyclopts import Parameter
 
-from themis.pure.errors import SpecError, nearest
-from themis.pure.protocols import RunStore
-from themis.pure.records.config import StorageConfig
-from themis.pure.security import find_secrets
+if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
+    from themis.pure.protocols import RunStore
+    from themis.pure.records.config import StorageConfig
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -89,6 +88,10 @@ def storage_of(text: str) -> StorageConfig:
     >>> storage_of("jsonl:runs/log").store
     'jsonl'
     """
+    from themis.pure.errors import SpecError, nearest
+    from themis.pure.records.config import StorageConfig
+    from themis.pure.security import find_secrets
+
     if text == "memory":
         return StorageConfig()
     kind, colon, place = text.partition(":")
