@@ -25,7 +25,19 @@ def _sqlite(**parameters: Any) -> RunStore:
     return SqliteRunStore(**{"path": "runs/themis.sqlite3", **parameters})
 
 
-_BACKENDS: dict[str, StoreFactory] = {"memory": _memory, "sqlite": _sqlite}
+def _jsonl(**parameters: Any) -> RunStore:
+    from themis.effects.stores.jsonl import JsonlRunStore
+
+    return JsonlRunStore(**{"path": "runs/themis", **parameters})
+
+
+def _postgres(**parameters: Any) -> RunStore:
+    from themis.effects.stores.postgres import PostgresRunStore
+
+    return PostgresRunStore(**parameters)
+
+
+_BACKENDS: dict[str, StoreFactory] = {"memory": _memory, "sqlite": _sqlite, "jsonl": _jsonl, "postgres": _postgres}
 
 
 def register_store_backend(name: str, factory: StoreFactory) -> None:

@@ -182,6 +182,10 @@ class InMemoryRunStore:
         except KeyError:
             raise StoreError(f"blob {ref} is missing in {self.location}") from None
 
+    def blob_refs(self) -> Sequence[str]:
+        """Return the content hashes of all blobs."""
+        return tuple(self._blobs)
+
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
         """Return the events known under these cache keys."""
         return {key: self._cache[key] for key in keys if key in self._cache}

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from themis.effects.stores.cases import keyed_datasets
 from themis.effects.stores.locks import RunLock
 from themis.effects.stores.sqlite_file import check_file, prepare, unusable
 from themis.effects.stores.summaries import Ends, summary_of
 from themis.pure.errors import RunNotFoundError, StoreError
-from themis.pure.json import canonical_bytes, decode, encode
+from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START, ChainHead, RunSummary, StoredEvent
@@ -146,10 +146,7 @@ class SqliteRunStore:
                 (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
             ).lastrowid
             first = 0
-            for ordinal, (dataset, ref) in enumerate(
-                zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True)
-            ):
-                key = hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest()
+            for ordinal, (key, dataset) in enumerate(keyed_datasets(snapshot)):
                 dataset_no = _keep_cases(db, key, dataset)
                 db.execute(
                     "insert into run_dataset values (?, ?, ?, ?, ?)",
