@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-import attrs
 from returns.result import Result
 
 from themis.pure.events import RunEvent
@@ -41,7 +40,7 @@ from themis.pure.records.judging import (
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
+from themis.pure.records.stored import ChainHead, FoundText, RunSummary, StoredEvent
 
 ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
 
@@ -369,16 +368,6 @@ class RunStore(Protocol):
 
     def clear_run(self, run_id: str) -> None:
         """Forget a run: snapshot, events, and cases and blobs that no other run uses. Raises `RunLockedError`."""
-
-
-@attrs.frozen
-class FoundText:
-    """Where a store found text: a case's number in a run, the candidate if it is an output, and the words around it."""
-
-    run_id: str
-    case_no: int
-    candidate_id: str | None
-    snippet: str
 
 
 @runtime_checkable

@@ -23,7 +23,12 @@ from themis.testing.stores import MadeRun, made_run, made_runs
 
 Fresh = Callable[[str], StorageConfig]
 # The fixtures only name places: every example takes a new one.
-each_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+# A third of the examples that are usual: each is a whole run in a whole store.
+each_store = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
+)
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=3)
 
 
@@ -226,7 +231,7 @@ def test_a_run_has_one_writer_at_a_time(
 
 
 @given(pipeline=pipelines(max_cases=4))
-@settings(each_store, max_examples=10)
+@settings(each_store, max_examples=settings().max_examples // 5)
 def test_an_experiment_comes_to_the_same_in_every_store(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
     config = fresh(kind)
     expected = pipeline.experiment().run(store=InMemoryRunStore())

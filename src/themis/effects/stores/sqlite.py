@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from themis.effects.stores import sqlite_search
 from themis.effects.stores.cases import keyed_datasets
 from themis.effects.stores.locks import RunLock
 from themis.effects.stores.sqlite_file import check_file, prepare, unusable
@@ -22,7 +23,7 @@ from themis.pure.errors import RunNotFoundError, StoreError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import CHAIN_START, ChainHead, RunSummary, StoredEvent
+from themis.pure.records.stored import CHAIN_START, ChainHead, FoundText, RunSummary, StoredEvent
 
 _RUN_SHIFT: Final = 40
 
@@ -323,6 +324,18 @@ class SqliteRunStore:
             number = self._number(run_id)
             for statement in _CLEAR:
                 db.execute(statement, {"run_no": number})
+            sqlite_search.forget(db, number)
+
+    # --- full-text search ---------------------------------------------------------------------------------
+
+    def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
+        """Return the best matches among prompts and outputs; the index is made and brought up to date first."""
+        if sqlite_search.is_behind(self._db):
+            with self._transaction() as db:
+                sqlite_search.catch_up(db)
+        with self._reading() as db:
+            number = self._number(run_id) if run_id is not None else None
+            return sqlite_search.find(db, query, number, limit)
 
 
 _CLEAR: Final = (
