@@ -56,11 +56,9 @@ class RunResult:
     @functools.cached_property
     def _ending(self) -> tuple[str, str | None, str | None]:
         """The last attempt's end: event type, stage, error message."""
-        head = self.store.head(self.run_id)
-        last = None
-        for stored in self.store.events(self.run_id) if head.count else ():
-            if stored.event_type in ("run_completed", "run_failed", "run_started"):
-                last = stored
+        stored = self.store.run_events(self.run_id) if self.store.head(self.run_id).count else ()
+        endings = ("run_completed", "run_failed", "run_started")
+        last = next((event for event in reversed(stored) if event.event_type in endings), None)
         if last is None:
             return "", None, None
         event = event_from_dict(decode(last.payload))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from themis.api.references import resolve_all_references
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
+from themis.pure.security import refuse_secrets
 
 StoreFactory = Callable[..., RunStore]
 
@@ -25,11 +27,23 @@ def _sqlite(**parameters: Any) -> RunStore:
     return SqliteRunStore(**{"path": "runs/themis.sqlite3", **parameters})
 
 
-_BACKENDS: dict[str, StoreFactory] = {"memory": _memory, "sqlite": _sqlite}
+def _jsonl(**parameters: Any) -> RunStore:
+    from themis.effects.stores.jsonl import JsonlRunStore
+
+    return JsonlRunStore(**{"path": "runs/themis", **parameters})
+
+
+def _postgres(**parameters: Any) -> RunStore:
+    from themis.effects.stores.postgres import PostgresRunStore
+
+    return PostgresRunStore(**parameters)
+
+
+_BACKENDS: dict[str, StoreFactory] = {"memory": _memory, "sqlite": _sqlite, "jsonl": _jsonl, "postgres": _postgres}
 
 
 def register_store_backend(name: str, factory: StoreFactory) -> None:
-    """Make a store of one's own known by name.
+    """Make a store of one's own known by name; a name that is known already is given the new meaning.
 
     Args:
         name: what `StorageConfig(store=...)` will say.
@@ -44,17 +58,21 @@ def store_backends() -> Mapping[str, StoreFactory]:
 
 
 def open_store(config: StorageConfig) -> RunStore:
-    """Open the store that a configuration names.
+    """Open the store that a configuration names; references to the environment in its parameters are resolved now.
 
     Raises:
         SpecError: no backend of that name, or parameters that it does not take.
+        LiteralSecretError: a password stands in the parameters, which are kept with every run.
+        MissingExtraError: the backend needs an optional dependency.
         StoreError: the store can't be opened.
     """
     factory = _BACKENDS.get(config.store)
     if factory is None:
         raise SpecError(f"storage.store: no store {config.store!r}; {nearest(config.store, _BACKENDS)}")
+    refuse_secrets({"storage.parameters": config.parameters})
+    parameters = resolve_all_references(thaw(config.parameters))
     try:
-        store = factory(**thaw(config.parameters))
+        store = factory(**parameters)
     except TypeError as error:
         raise SpecError(f"storage.parameters: {error}") from error
     store.initialize()

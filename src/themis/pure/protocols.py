@@ -8,6 +8,7 @@ checkers and readers: components need not inherit from them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from returns.result import Result
@@ -39,7 +40,7 @@ from themis.pure.records.judging import (
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
+from themis.pure.records.stored import ChainHead, FoundText, RunSummary, StoredEvent
 
 ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
 
@@ -300,12 +301,13 @@ Subscriber: TypeAlias = (
 class RunStore(Protocol):
     """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
 
-    A store knows nothing of stages: it keeps snapshots, chained events and blobs, and finds them again.
+    A store knows nothing of stages: it keeps snapshots, chained events and blobs, and finds them again. Many
+    processes may read a store while others write; a run has one writer at a time.
     """
 
     @property
     def location(self) -> str:
-        """Where the store is, for people: `sqlite:runs/themis.sqlite3`."""
+        """Where the store is, for people, without credentials: `sqlite:runs/themis.sqlite3`."""
 
     def initialize(self) -> None:
         """Open the store, creating or migrating it; safe to call again."""
@@ -328,14 +330,30 @@ class RunStore(Protocol):
     def release(self, run_id: str) -> None:
         """Stop being the run's writer."""
 
+    def transaction(self, run_id: str) -> AbstractContextManager[None]:
+        """Keep what is written of this run within the context as a whole; if an exception leaves it, keep nothing.
+
+        The snapshot, events and blobs are visible to others once the context is left, and durable then; a crash
+        within it leaves the store as before. Everything is written by the thread that entered it, which may
+        append any number of batches. It must hold the run: `acquire` comes first.
+        """
+
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
-        """Keep events and blobs, durably and all or nothing."""
+        """Keep events, and all the blobs that they refer to, durably and all or nothing.
+
+        Raises:
+            RunNotFoundError: no snapshot of the run is kept.
+            StoreError: the first event does not come right after the run's last one; nothing is kept.
+        """
 
     def head(self, run_id: str) -> ChainHead:
-        """Return the end of the run's chain."""
+        """Return the end of the run's chain; the start of one if there is no such run."""
 
     def events(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's events in the order they were appended, without holding them all."""
+
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run (started, completed, failed), in order, without reading the others."""
 
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's case events by case number, and within a case in the order they were appended."""
@@ -344,16 +362,24 @@ class RunStore(Protocol):
         """Return one case's events."""
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield, ascending, cases that have a `score_completed` event for every metric named."""
+        """Yield, ascending, cases that have a `score_completed` event for every metric named, and no more."""
 
     def blob(self, ref: str) -> bytes:
         """Return the blob of this content hash. Raises `StoreError` if it is missing."""
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
-        """Return, for the keys that are known, the run that has the event and the event."""
+        """Return, for the keys that are known, the run and the event: of several, the last of the newest run."""
 
     def clear_run(self, run_id: str) -> None:
-        """Forget a run: snapshot, events, and blobs that no other run uses."""
+        """Forget a run: snapshot, events, and cases and blobs that no other run uses. Raises `RunLockedError`."""
+
+
+@runtime_checkable
+class TextIndex(Protocol):
+    """What a store offers beside `RunStore` when it can search text without reading everything."""
+
+    def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
+        """Return the best matches among the prompts and outputs of a run, or of all runs, best first."""
 
 
 AnyComponent: TypeAlias = Any

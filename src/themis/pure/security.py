@@ -34,6 +34,9 @@ _URL_PASSWORD: Final = re.compile(
 _SECRET_NAME: Final = re.compile(
     r"(?i)^(?:.*[_-])?(?:api[_-]?key|apikey|secret|password|passwd|authorization|access[_-]?token|auth[_-]?token|bearer|credentials?)$"
 )
+_DSN_NAME: Final = re.compile(r"(?i)^(?:dsn|conninfo|connection_string)$")
+# As libpq and ODBC write it, and a URL's query; a reference to the environment is no password.
+_DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?\$)[^\s&;]")
 _REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
 
 BLOT: Final = "[secret]"
@@ -51,13 +54,19 @@ def find_secrets(value: JSONValue, path: str = "$") -> Iterator[str]:
     elif isinstance(value, Mapping):
         for key, item in value.items():
             where = f"{path}.{key}"
-            if isinstance(item, str) and item.strip() and _SECRET_NAME.match(key) and not _REFERENCE.match(item):
+            if isinstance(item, str) and _is_secret_field(key, item):
                 yield where
             else:
                 yield from find_secrets(item, where)
     elif isinstance(value, Sequence):
         for index, item in enumerate(value):
             yield from find_secrets(item, f"{path}[{index}]")
+
+
+def _is_secret_field(key: str, text: str) -> bool:
+    if _DSN_NAME.match(key):
+        return _DSN_PASSWORD.search(text) is not None or _has_secret(text)
+    return bool(text.strip() and _SECRET_NAME.match(key) and not _REFERENCE.match(text))
 
 
 def _has_secret(text: str) -> bool:

@@ -12,6 +12,11 @@ import portalocker
 from themis.pure.errors import RunLockedError
 
 
+def this_process() -> str:
+    """Return who we are, for others who find a run locked."""
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
 class RunLock:
     """Holds a run for writing; the file says who holds it."""
 
@@ -22,18 +27,20 @@ class RunLock:
     @classmethod
     def take(cls, path: Path, run_id: str) -> RunLock:
         """Take the lock, or raise `RunLockedError` with the holder's name."""
-        file = path.open("a+", encoding="utf-8")
-        try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.exceptions.LockException:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise RunLockedError(
-                f"run {run_id} is being written by {holder}; wait until it is done, or stop that process"
-            ) from None
+        while True:
+            file = path.open("a+", encoding="utf-8")
+            try:
+                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+            except portalocker.exceptions.LockException:
+                file.seek(0)
+                holder = file.read().strip() or "another process"
+                file.close()
+                raise locked(run_id, holder) from None
+            if _is_at(path, file):
+                break
+            file.close()  # its last holder removed it between our opening and our locking it
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.write(this_process())
         file.flush()
         return cls(path, file)
 
@@ -41,3 +48,15 @@ class RunLock:
         """Give the lock up and remove its file."""
         self._path.unlink(missing_ok=True)
         self._file.close()
+
+
+def locked(run_id: str, holder: str) -> RunLockedError:
+    """Return the error that names who holds a run."""
+    return RunLockedError(f"run {run_id} is being written by {holder}; wait until it is done, or stop that process")
+
+
+def _is_at(path: Path, file: IO[str]) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+    except FileNotFoundError:
+        return False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from themis.effects.stores.summaries import summary_of
+from themis.effects.stores.summaries import Ends, summary_of
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
+from themis.pure.plan import total_cases
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 
@@ -16,8 +19,23 @@ from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 @attrs.define
 class _Run:
     snapshot: RunSnapshot
+    header: Mapping[str, Any]
+    number: int
     events: list[StoredEvent] = attrs.field(factory=list)
-    by_case: dict[int, list[StoredEvent]] = attrs.field(factory=dict)
+    by_case: dict[int | None, list[StoredEvent]] = attrs.field(factory=dict)
+    blobs: set[str] = attrs.field(factory=set)
+
+    def drop_after(self, count: int, blobs: set[str]) -> None:
+        """Forget what came after an event."""
+        self.events, kept = [], self.events[:count]
+        self.by_case, self.blobs = {}, blobs
+        self.add(kept)
+
+    def add(self, events: Sequence[StoredEvent]) -> None:
+        """Take events in."""
+        self.events.extend(events)
+        for event in events:
+            self.by_case.setdefault(event.case_no, []).append(event)
 
 
 class InMemoryRunStore:
@@ -33,6 +51,7 @@ class InMemoryRunStore:
         self._blobs: dict[str, bytes] = {}
         self._cache: dict[str, tuple[str, StoredEvent]] = {}
         self._writing: set[str] = set()
+        self._numbers = 0
         self._lock = threading.Lock()
 
     @property
@@ -48,7 +67,9 @@ class InMemoryRunStore:
 
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         """Keep a snapshot."""
-        self._runs.setdefault(snapshot.run_id, _Run(snapshot))
+        if snapshot.run_id not in self._runs:
+            self._numbers += 1
+            self._runs[snapshot.run_id] = _Run(snapshot, snapshot.header(), self._numbers)
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot."""
@@ -62,8 +83,15 @@ class InMemoryRunStore:
 
     def list_runs(self) -> Sequence[RunSummary]:
         """Return a line about each run, newest first."""
-        lines = [summary_of(run.snapshot, run.events[:1], run.events[-1:]) for run in self._runs.values()]
-        return tuple(reversed(lines))
+        return tuple(
+            summary_of(
+                run_id,
+                run.header,
+                total_cases(run.snapshot),
+                Ends.of(run.events[0], run.events[-1]) if run.events else Ends(),
+            )
+            for run_id, run in reversed(tuple(self._runs.items()))
+        )
 
     def acquire(self, run_id: str) -> None:
         """Become the run's one writer."""
@@ -76,16 +104,40 @@ class InMemoryRunStore:
         """Stop being the run's writer."""
         self._writing.discard(run_id)
 
+    @contextlib.contextmanager
+    def transaction(self, run_id: str) -> Iterator[None]:
+        """Forget what was written of the run within the context, should it be left by an exception."""
+        run = self._runs.get(run_id)
+        count, blobs = (len(run.events), set(run.blobs)) if run is not None else (0, set[str]())
+        try:
+            yield
+        except BaseException:
+            if run is None:
+                self._forget(run_id)
+            else:
+                dropped = run.blobs - blobs
+                run.drop_after(count, blobs)
+                self._sweep(dropped)
+            raise
+
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
         """Keep events and blobs."""
         run = self._run(run_id)
-        run.events.extend(events)
+        if not events:
+            return
+        if events[0].sequence != len(run.events) + 1:
+            raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+        run.add(events)
+        run.blobs.update(blobs)
         self._blobs.update(blobs)
+        self._remember(run_id, run, events)
+
+    def _remember(self, run_id: str, run: _Run, events: Sequence[StoredEvent]) -> None:
         for event in events:
-            if event.case_no is not None:
-                run.by_case.setdefault(event.case_no, []).append(event)
             if event.cache_key is not None:
-                self._cache[event.cache_key] = (run_id, event)
+                known = self._cache.get(event.cache_key)
+                if known is None or self._runs[known[0]].number <= run.number:
+                    self._cache[event.cache_key] = (run_id, event)
 
     def head(self, run_id: str) -> ChainHead:
         """Return the end of the run's chain."""
@@ -98,10 +150,18 @@ class InMemoryRunStore:
         """Yield the run's events."""
         return iter(tuple(self._run(run_id).events))
 
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run."""
+        return tuple(self._run(run_id).by_case.get(None, ()))
+
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's case events, case by case."""
         by_case = self._run(run_id).by_case
-        return (event for number in sorted(by_case) for event in by_case[number])
+        return (event for number in self._numbers_of(by_case) for event in by_case[number])
+
+    @staticmethod
+    def _numbers_of(by_case: Mapping[int | None, object]) -> list[int]:
+        return sorted(number for number in by_case if number is not None)
 
     def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
         """Return one case's events."""
@@ -109,9 +169,9 @@ class InMemoryRunStore:
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
         """Yield cases with as many `score_completed` events as there are metrics."""
-        run = self._run(run_id)
-        for number in sorted(run.by_case):
-            scored = sum(event.event_type == "score_completed" for event in run.by_case[number])
+        by_case = self._run(run_id).by_case
+        for number in self._numbers_of(by_case):
+            scored = sum(event.event_type == "score_completed" for event in by_case[number])
             if metric_ids and scored == len(metric_ids):
                 yield number
 
@@ -122,11 +182,28 @@ class InMemoryRunStore:
         except KeyError:
             raise StoreError(f"blob {ref} is missing in {self.location}") from None
 
+    def blob_refs(self) -> Sequence[str]:
+        """Return the content hashes of all blobs."""
+        return tuple(self._blobs)
+
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
         """Return the events known under these cache keys."""
         return {key: self._cache[key] for key in keys if key in self._cache}
 
     def clear_run(self, run_id: str) -> None:
-        """Forget a run."""
-        if self._runs.pop(run_id, None) is not None:
-            self._cache = {key: found for key, found in self._cache.items() if found[0] != run_id}
+        """Forget a run; blobs that other runs use stay."""
+        self._run(run_id)
+        self._forget(run_id)
+
+    def _forget(self, run_id: str) -> None:
+        run = self._runs.pop(run_id, None)
+        if run is not None:
+            self._sweep(run.blobs)
+
+    def _sweep(self, refs: set[str]) -> None:
+        """Forget those of the blobs that no run uses, and cached events that no run has."""
+        for ref in refs.difference(*(run.blobs for run in self._runs.values())):
+            del self._blobs[ref]
+        self._cache.clear()
+        for run_id, run in self._runs.items():
+            self._remember(run_id, run, run.events)

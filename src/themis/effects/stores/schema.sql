@@ -1,4 +1,5 @@
--- The SQLite store's schema, version 1 (pragma user_version).
+-- The SQLite store's schema, version 2 (pragma user_version). What changes here gets a number, and a file beside
+-- this one, sqlite_N.sql, that makes version N of version N - 1.
 --
 -- event.id = run.run_no * 2^40 + the event's sequence within the run, so that a run's events lie together in
 -- the order they happened. Nothing is stored twice: the event table, indexed by cache_key, is the stage cache.
@@ -52,6 +53,14 @@ create table blob (
     ref     text primary key,           -- SHA-256 of the content
     content blob not null
 ) strict, without rowid;
+
+create table blob_use (
+    run_no integer not null references run,
+    ref    text not null references blob,   -- a run's events refer to this blob
+    primary key (run_no, ref)
+) strict, without rowid;
+
+create index blob_use_by_ref on blob_use (ref);
 
 -- Every planned case of every run.
 create view planned_case as

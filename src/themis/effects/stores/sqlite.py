@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import hashlib
-import importlib.resources
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from themis.effects.stores import sqlite_search
+from themis.effects.stores.cases import keyed_datasets
 from themis.effects.stores.counting import count_scores
 from themis.effects.stores.locks import RunLock
-from themis.effects.stores.summaries import summary_of
-from themis.pure.errors import RunNotFoundError, SchemaVersionError, StoreError
-from themis.pure.json import canonical_bytes, decode, encode
+from themis.effects.stores.sqlite_file import check_file, prepare, unusable
+from themis.effects.stores.summaries import Ends, summary_of
+from themis.pure.errors import RunNotFoundError, StoreError
+from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import CHAIN_START, ChainHead, RunSummary, StoredEvent
+from themis.pure.records.stored import CHAIN_START, ChainHead, FoundText, RunSummary, StoredEvent
 
-SCHEMA_VERSION: Final = 1
 _RUN_SHIFT: Final = 40
-_APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
 
 
 class SqliteRunStore:
@@ -46,7 +45,6 @@ class SqliteRunStore:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._locks: dict[str, RunLock] = {}
-        self._run_numbers: dict[str, int] = {}
         self._ready = False
 
     @property
@@ -64,19 +62,16 @@ class SqliteRunStore:
         if self._ready:
             return
         try:
+            check_file(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._prepare(self._connect())
+            prepare(self._connect(), self.path)
         except (OSError, sqlite3.Error) as error:
             self.close()
-            raise self._unusable(error) from error
+            raise unusable(self.path, error) from error
+        except StoreError:
+            self.close()
+            raise
         self._ready = True
-
-    def _unusable(self, error: Exception) -> StoreError:
-        if isinstance(error, sqlite3.DatabaseError) and "not a database" in str(error):
-            return StoreError(f"{self.path} is not a SQLite file: name another path, or restore it from a copy")
-        if isinstance(error, sqlite3.DatabaseError) and "malformed" in str(error):
-            return StoreError(f"{self.path} is damaged ({error}): restore it from a copy; nothing was changed")
-        return StoreError(f"{self.path} can't be used as a store: {error}; check the path and its permissions")
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
@@ -85,31 +80,6 @@ class SqliteRunStore:
         self._connections.append(connection)
         self._local.connection = connection
         return connection
-
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        version = connection.execute("pragma user_version").fetchone()[0]
-        tables = connection.execute("select count(*) from sqlite_schema").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise SchemaVersionError(
-                f"{self.path} has schema version {version}, and this Themis knows up to {SCHEMA_VERSION}: "
-                "upgrade Themis to open it; nothing was changed"
-            )
-        if version == 0 and tables:
-            raise StoreError(f"{self.path} is a SQLite file of something else: name another path for the store")
-        if version == 0:
-            self._create(connection)
-        connection.execute("pragma journal_mode=wal")
-
-    def _create(self, connection: sqlite3.Connection) -> None:
-        schema = importlib.resources.files(__package__).joinpath("schema.sql").read_text(encoding="utf-8")
-        with contextlib.suppress(sqlite3.OperationalError):
-            # Another process may be creating the same file: whoever comes second finds it made.
-            connection.executescript(
-                f"begin exclusive;\n{schema}\npragma application_id={_APPLICATION_ID};\n"
-                f"pragma user_version={SCHEMA_VERSION};\ncommit;"
-            )
-        if connection.execute("pragma user_version").fetchone()[0] != SCHEMA_VERSION:
-            raise StoreError(f"{self.path} could not be set up as a store; check its permissions and the disk's space")
 
     @property
     def _db(self) -> sqlite3.Connection:
@@ -128,7 +98,6 @@ class SqliteRunStore:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-        self._run_numbers.clear()
         self._local = threading.local()
         self._ready = False
 
@@ -141,11 +110,17 @@ class SqliteRunStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """A write transaction, or the one that is open already."""
         connection = self._db
+        with contextlib.nullcontext() if connection.in_transaction else self._begun(connection):
+            yield connection
+
+    @contextlib.contextmanager
+    def _begun(self, connection: sqlite3.Connection) -> Iterator[None]:
         try:
             connection.execute("begin immediate")
             try:
-                yield connection
+                yield
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
@@ -159,7 +134,7 @@ class SqliteRunStore:
         try:
             yield self._db
         except sqlite3.Error as error:
-            raise self._unusable(error) from error
+            raise unusable(self.path, error) from error
 
     # --- snapshots ----------------------------------------------------------------------------------------
 
@@ -193,25 +168,19 @@ class SqliteRunStore:
         )
 
     def _number(self, run_id: str) -> int:
-        number = self._run_numbers.get(run_id)
-        if number is None:
-            row = self._db.execute("select run_no from run where run_id = ?", (run_id,)).fetchone()
-            if row is None:
-                raise self._no_run(run_id)
-            number = self._run_numbers[run_id] = int(row[0])
-        return number
+        # Asked each time: another process may have cleared the run, and run numbers are used again.
+        row = self._db.execute("select run_no from run where run_id = ?", (run_id,)).fetchone()
+        if row is None:
+            raise self._no_run(run_id)
+        return int(row[0])
 
     def list_runs(self) -> Sequence[RunSummary]:
         """Return a line about each run, newest first."""
         with self._reading() as db:
-            ids = [row[0] for row in db.execute("select run_id from run order by run_no desc")]
-            return tuple(self._summary(run_id) for run_id in ids)
-
-    def _summary(self, run_id: str) -> RunSummary:
-        head = self.head(run_id).count
-        return summary_of(
-            self.load_snapshot(run_id), list(self._slice(run_id, 1, 1)), list(self._slice(run_id, head, head))
-        )
+            return tuple(
+                summary_of(run_id, decode(header), cases, Ends(*ends))
+                for run_id, header, cases, *ends in db.execute(_LIST)
+            )
 
     # --- the one writer -----------------------------------------------------------------------------------
 
@@ -225,16 +194,33 @@ class SqliteRunStore:
         if lock is not None:
             lock.release()
 
+    @contextlib.contextmanager
+    def _held(self, run_id: str) -> Iterator[None]:
+        """Hold the run, unless this store does so already."""
+        if run_id in self._locks:
+            yield
+            return
+        self.acquire(run_id)
+        try:
+            yield
+        finally:
+            self.release(run_id)
+
+    @contextlib.contextmanager
+    def transaction(self, run_id: str) -> Iterator[None]:
+        """Keep what is written of the run within the context in one transaction of SQLite."""
+        with self._held(run_id), self._transaction():
+            yield
+
     # --- events -------------------------------------------------------------------------------------------
 
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
         """Keep events and blobs in one transaction."""
         if not events:
             return
-        number = self._number(run_id)
         batch = _packed(events)
         with self._transaction() as db:
-            _keep_events(db, run_id, number, events, batch, blobs)
+            _keep_events(db, run_id, self._number(run_id), events, batch, blobs)
 
     def append_all(
         self, snapshot: RunSnapshot, batches: Iterable[tuple[Sequence[StoredEvent], Mapping[str, bytes]]]
@@ -245,20 +231,10 @@ class SqliteRunStore:
         part what it yielded.
         """
         run_id = snapshot.run_id
-        try:
-            with self._transaction() as db:
-                _keep_snapshot(db, snapshot)
-                for events, blobs in batches:
-                    _keep_events(db, run_id, self._number(run_id), events, _packed(events), blobs)
-        except BaseException:
-            self._run_numbers.pop(run_id, None)
-            raise
-
-    def run_events(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's events that are no case's; an index finds them."""
-        number = self._number(run_id)
-        where = f"{_EVENT} where run_no = ? and case_no is null order by id"
-        return self._select(number << _RUN_SHIFT, where, (number,))
+        with self._transaction() as db:
+            _keep_snapshot(db, snapshot)
+            for events, blobs in batches:
+                _keep_events(db, run_id, self._number(run_id), events, _packed(events), blobs)
 
     def head(self, run_id: str) -> ChainHead:
         """Return the end of the run's chain."""
@@ -274,6 +250,10 @@ class SqliteRunStore:
         base = self._number(run_id) << _RUN_SHIFT
         return self._select(base, f"{_EVENT} where id between ? and ? order by id", (base + first, base + last))
 
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run."""
+        return self._of_case(run_id, None)
+
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's case events, case by case."""
         number = self._number(run_id)
@@ -282,8 +262,11 @@ class SqliteRunStore:
 
     def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
         """Return one case's events."""
+        return self._of_case(run_id, case_no)
+
+    def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         number = self._number(run_id)
-        where = f"{_EVENT} where run_no = ? and case_no = ? order by id"
+        where = f"{_EVENT} where run_no = ? and case_no is ? order by id"
         return tuple(self._select(number << _RUN_SHIFT, where, (number, case_no)))
 
     def _select(self, base: int, sql: str, parameters: tuple[Any, ...]) -> Iterator[StoredEvent]:
@@ -347,15 +330,46 @@ class SqliteRunStore:
 
     def clear_run(self, run_id: str) -> None:
         """Forget a run; cases and blobs that other runs use stay."""
-        with self._transaction() as db:
+        with self._held(run_id), self._transaction() as db:
             number = self._number(run_id)
-            for table in ("event", "run_dataset", "run"):
-                db.execute(f"delete from {table} where run_no = ?", (number,))  # noqa: S608  # a fixed name
-            db.execute("delete from dataset_case where dataset_no not in (select dataset_no from run_dataset)")
-            db.execute("delete from dataset where dataset_no not in (select dataset_no from run_dataset)")
-        self._run_numbers.pop(run_id, None)
+            for statement in _CLEAR:
+                db.execute(statement, {"run_no": number})
+            sqlite_search.forget(db, number)
+
+    # --- full-text search ---------------------------------------------------------------------------------
+
+    def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
+        """Return the best matches among prompts and outputs; the index is made and brought up to date first."""
+        if sqlite_search.is_behind(self._db):
+            with self._transaction() as db:
+                sqlite_search.catch_up(db)
+        with self._reading() as db:
+            number = self._number(run_id) if run_id is not None else None
+            return sqlite_search.find(db, query, number, limit)
 
 
+_CLEAR: Final = (
+    "delete from event where run_no = :run_no",
+    "delete from blob where ref in (select ref from blob_use where run_no = :run_no) "
+    "and not exists (select 1 from blob_use u where u.ref = blob.ref and u.run_no <> :run_no)",
+    "delete from blob_use where run_no = :run_no",
+    "delete from run_dataset where run_no = :run_no",
+    "delete from run where run_no = :run_no",
+    "delete from dataset_case where dataset_no not in (select dataset_no from run_dataset)",
+    "delete from dataset where dataset_no not in (select dataset_no from run_dataset)",
+)
+
+# The ends of each run's chain are found by their ids, so that a listing reads two events a run.
+_LIST: Final = """
+    select r.run_id, r.header,
+        (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)
+            where rd.run_no = r.run_no),
+        r.head_count, first.payload ->> 'occurred_at', last.payload ->> 'occurred_at', last.event_type
+    from run r
+    left join event first on first.id = (r.run_no << 40) + 1
+    left join event last on last.id = (r.run_no << 40) + r.head_count
+    order by r.run_no desc
+"""
 _EVENT: Final = "select id, case_no, event_type, cache_key, payload, digest from event"
 
 
@@ -403,8 +417,7 @@ def _keep_snapshot(db: sqlite3.Connection, snapshot: RunSnapshot) -> None:
         (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
     ).lastrowid
     first = 0
-    for ordinal, (dataset, ref) in enumerate(zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True)):
-        key = hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest()
+    for ordinal, (key, dataset) in enumerate(keyed_datasets(snapshot)):
         dataset_no = _keep_cases(db, key, dataset)
         db.execute(
             "insert into run_dataset values (?, ?, ?, ?, ?)", (number, ordinal, dataset.dataset_id, dataset_no, first)
@@ -430,6 +443,7 @@ def _keep_events(
     db.execute(_INSERT, {"first": first, "run_no": number, **batch})
     if blobs:
         db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
+        db.executemany("insert or ignore into blob_use values (?, ?)", ((number, ref) for ref in blobs))
 
 
 def _keep_cases(db: sqlite3.Connection, fingerprint: str, dataset: Dataset) -> int:

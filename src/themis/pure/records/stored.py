@@ -56,3 +56,19 @@ class RunSummary(HashableModel):
     generator_id: str = ""
     dataset_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     metric_ids: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+
+
+@attrs.frozen(kw_only=True)
+class FoundText(HashableModel):
+    """Where a search found something: a case of a run, and the words around what was found.
+
+    Attributes:
+        candidate_id: the candidate whose output it is; `None` if it is the case's input.
+        snippet: some words of the text, what was found in brackets.
+    """
+
+    run_id: str
+    dataset_id: str
+    case_id: str
+    candidate_id: str | None = None
+    snippet: str

@@ -1,0 +1,147 @@
+"""Finding runs in a store, and text in their prompts and outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Final
+
+from themis.effects.reading import read_cases
+from themis.pure.errors import SpecError
+from themis.pure.json import JSONValue
+from themis.pure.plan import CaseItem, case_items
+from themis.pure.protocols import RunStore, TextIndex
+from themis.pure.records.stored import FoundText, RunSummary
+
+_TERM: Final = re.compile(r'"([^"]*)"?|(\S+)')
+_WORD: Final = re.compile(r"[^\W_]+")
+_AROUND: Final = 6
+"""Words shown on each side of what was found."""
+
+
+def find_runs(
+    store: RunStore,
+    *,
+    dataset_id: str | None = None,
+    metric_id: str | None = None,
+    generator_id: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[RunSummary]:
+    """Return a line about each run that fits, newest first.
+
+    Args:
+        store: where the runs are.
+        dataset_id: only runs over this dataset.
+        metric_id: only runs with this metric.
+        generator_id: only runs of this model.
+        status: only runs that are `pending`, `running`, `completed` or `failed`; a listing reads no cases, and so
+            calls `completed` what went through, with or without failed cases.
+        since: only runs that began at this time or later; runs that did not begin are left out.
+        until: only runs that began before this time.
+    """
+
+    def fits(line: RunSummary) -> bool:
+        return (
+            dataset_id in (None, *line.dataset_ids)
+            and metric_id in (None, *line.metric_ids)
+            and generator_id in (None, line.generator_id)
+            and status in (None, line.status)
+            and (since is None or (line.started_at is not None and line.started_at >= since))
+            and (until is None or (line.started_at is not None and line.started_at < until))
+        )
+
+    return tuple(line for line in store.list_runs() if fits(line))
+
+
+def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
+    """Find text among the cases' inputs and the models' outputs.
+
+    A text matches if it has all words of the query, whatever their case; words in double quotes must follow each
+    other. The SQLite store answers from an index, best matches first; it makes it at the first search and adds to
+    it at later ones. Other stores are read through from the newest run on, which takes as long as that takes.
+
+    Args:
+        store: where the runs are.
+        query: the words.
+        run_id: the run to look into; all runs without it. An input that several runs share is found once.
+        limit: how many matches to return at most.
+
+    Raises:
+        SpecError: the query has no word in it.
+        RunNotFoundError: the store has no such run.
+    """
+    terms = [_words(quoted or word) for quoted, word in _TERM.findall(query)]
+    if not any(terms):
+        raise SpecError(f"search: no word to look for in {query!r}")
+    if isinstance(store, TextIndex):
+        return store.find_text(query, run_id, limit)
+    run_ids = [run_id] if run_id is not None else [line.run_id for line in store.list_runs()]
+    return tuple(islice(_found(store, run_ids, [term for term in terms if term]), limit))
+
+
+def _found(store: RunStore, run_ids: Sequence[str], terms: Sequence[Sequence[str]]) -> Iterator[FoundText]:
+    seen: set[tuple[str, str]] = set()
+    for run_id in run_ids:
+        snapshot = store.load_snapshot(run_id)
+        names = {ref.dataset_id: (ref.dataset_id, ref.fingerprint) for ref in snapshot.identity.dataset_refs}
+        for item in case_items(snapshot):
+            snippet = _snippet(item.case.input, terms) if names[item.dataset_id] not in seen else None
+            if snippet is not None:
+                yield _at(run_id, item, None, snippet)
+        seen.update(names.values())
+        for item, state in read_cases(store, snapshot):
+            for result in state.candidates.values():
+                snippet = _snippet(result.final_output, terms)
+                if snippet is not None:
+                    yield _at(run_id, item, result.candidate_id, snippet)
+
+
+def _at(run_id: str, item: CaseItem, candidate_id: str | None, snippet: str) -> FoundText:
+    case_id = item.case.case_id
+    return FoundText(
+        run_id=run_id, dataset_id=item.dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]
+
+
+def _snippet(value: JSONValue, terms: Sequence[Sequence[str]]) -> str | None:
+    """Return the words around the first term, if all terms are in the value."""
+    text = "\n".join(_texts(value))
+    places = list(_WORD.finditer(text))
+    words = [place[0].casefold() for place in places]
+    starts = [_position(words, term) for term in terms]
+    if any(start is None for start in starts):
+        return None
+    first = starts[0] or 0
+    last = first + len(terms[0]) - 1
+    left, right = max(0, first - _AROUND), min(len(places) - 1, last + _AROUND)
+    before = text[places[left].start() : places[first].start()]
+    hit = text[places[first].start() : places[last].end()]
+    after = text[places[last].end() : places[right].end()]
+    return f"{'…' if left else ''}{before}[{hit}]{after}{'…' if right < len(places) - 1 else ''}"
+
+
+def _position(words: Sequence[str], term: Sequence[str]) -> int | None:
+    size = len(term)
+    return next((i for i in range(len(words) - size + 1) if list(words[i : i + size]) == list(term)), None)
+
+
+def _texts(value: JSONValue) -> Iterator[str]:
+    """Yield all the text in a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from _texts(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)

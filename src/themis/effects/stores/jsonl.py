@@ -1,0 +1,395 @@
+"""The JSONL store: a folder of text files that can be copied, diffed and grepped.
+
+    themis-store.json            what this folder is, and the version of its format
+    datasets/KEY.jsonl           a case a line; runs over the same data share the file
+    runs/RUN_ID/run.json         the snapshot without its cases
+    runs/RUN_ID/events.jsonl     an event a line (see `themis.effects.stores.jsonl_events`)
+    blobs/RE/REF                 large artifacts, by content hash
+    locks/                       who writes what now
+
+All names are hexadecimal, so that they are safe on any file system. A batch of events is one write and one `fsync`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from themis.effects.stores.cases import keyed_datasets
+from themis.effects.stores.durable import sync_folder, write_whole
+from themis.effects.stores.jsonl_events import EventFile, EventWriter
+from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of
+from themis.effects.stores.jsonl_index import EventIndex
+from themis.effects.stores.locks import RunLock
+from themis.effects.stores.summaries import Ends, summary_of
+from themis.pure.errors import RunNotFoundError, StoreError
+from themis.pure.json import encode
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds after which the stage cache looks for what other processes stored."""
+
+
+class JsonlRunStore:
+    """A store in a folder of text files.
+
+    Args:
+        path: the folder; made if it is missing.
+
+    Raises:
+        StoreError: the folder can't be used, or holds something else; nothing is changed.
+        SchemaVersionError: a newer Themis wrote it; nothing is changed.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._folder = StoreFolder(self.path)
+        self._locks: dict[str, RunLock] = {}
+        self._writers: dict[str, EventWriter] = {}
+        self._transactions: dict[str, _Transaction] = {}
+        self._index: EventIndex | None = None
+        self._written: set[str] = set()  # runs that this process wrote to since they were last indexed
+        self._looked = float("-inf")
+        self._ready = False
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people."""
+        return f"jsonl:{self.path}"
+
+    def __repr__(self) -> str:
+        return f"JsonlRunStore({str(self.path)!r})"
+
+    def initialize(self) -> None:
+        """Open the folder, making it if it is missing."""
+        if not self._ready:
+            self._folder.open()
+            self._ready = True
+
+    def close(self) -> None:
+        """Give up all locks and forget the index."""
+        for run_id in tuple(self._locks):
+            self.release(run_id)
+        if self._index is not None:
+            self._index.close()
+        self._index = None
+        self._ready = False
+
+    def __enter__(self) -> JsonlRunStore:
+        self.initialize()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- snapshots ----------------------------------------------------------------------------------------
+
+    def _place(self, run_id: str) -> Path:
+        """Return a run's folder, which may not be there."""
+        open_one = self._transactions.get(run_id)
+        if open_one is not None and open_one.new is not None:
+            return open_one.new
+        return self._folder.run(run_id)
+
+    def _run(self, run_id: str) -> Path:
+        """Return the folder of a run that is there."""
+        folder = self._place(run_id)
+        with self._folder.files():
+            if not (folder / "run.json").exists():
+                raise RunNotFoundError(
+                    f"no run {run_id!r} in {self.location}; `themis list --store {self.path}` shows what is"
+                )
+        return folder
+
+    def persist_snapshot(self, snapshot: RunSnapshot) -> None:
+        """Keep a snapshot with its cases; data that another run stored already is shared."""
+        self.initialize()
+        with self._folder.shared():
+            if (self._place(snapshot.run_id) / "run.json").exists():
+                return
+            datasets = []
+            for key, dataset in keyed_datasets(snapshot):
+                path = self._folder.cases(key)
+                if not path.exists():
+                    write_whole(path, (encode(case) + b"\n" for case in dataset.cases))
+                datasets.append({"key": key, "cases": len(dataset.cases)})
+            header = {
+                "run_id": snapshot.run_id,
+                "created_at": datetime.datetime.now(datetime.UTC).isoformat(),
+                "datasets": datasets,
+                "snapshot": snapshot.header(),
+            }
+            new = self.path / "runs" / f".new-{snapshot.run_id}"
+            shutil.rmtree(new, ignore_errors=True)
+            write_whole(new / "events.jsonl", [])
+            write_whole(new / "run.json", [encode(header), b"\n"])
+            open_one = self._transactions.get(snapshot.run_id)
+            if open_one is not None:
+                open_one.new = new
+            else:
+                self._publish(new, snapshot.run_id)
+
+    def _publish(self, new: Path, run_id: str) -> None:
+        new.rename(self.path / "runs" / run_id)
+        sync_folder(self.path / "runs")
+
+    def load_snapshot(self, run_id: str) -> RunSnapshot:
+        """Return a snapshot whose cases are read from their files as needed."""
+        header = self._folder.header(self._run(run_id))
+        snapshot = RunSnapshot.from_dict(header["snapshot"])
+        sources = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
+        return snapshot.evolve(
+            datasets=[dataset.evolve(cases=cases) for dataset, cases in zip(snapshot.datasets, sources, strict=True)]
+        )
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        """Return a line about each run, newest first."""
+        self.initialize()
+        headers = sorted(
+            ((self._folder.header(folder), folder) for folder in self._folder.runs()),
+            key=lambda pair: (pair[0]["created_at"], pair[0]["run_id"]),
+            reverse=True,
+        )
+        return tuple(self._summary(header, EventFile(folder / "events.jsonl")) for header, folder in headers)
+
+    def _summary(self, header: Any, file: EventFile) -> RunSummary:
+        with self._folder.files():
+            last = file.tail().last
+            first = file.first() if last is not None else None
+        ends = Ends.of(first, last) if first is not None and last is not None else Ends()
+        cases = sum(entry["cases"] for entry in header["datasets"])
+        return summary_of(header["run_id"], header["snapshot"], cases, ends)
+
+    # --- the one writer -----------------------------------------------------------------------------------
+
+    def acquire(self, run_id: str) -> None:
+        """Become the run's one writer, across processes."""
+        self.initialize()
+        with self._folder.files():
+            locks = self.path / "locks"
+            locks.mkdir(exist_ok=True)
+            self._locks[run_id] = RunLock.take(locks / f"{run_id[:32]}.lock", run_id)
+
+    def release(self, run_id: str) -> None:
+        """Stop being the run's writer."""
+        self._writers.pop(run_id, None)
+        lock = self._locks.pop(run_id, None)
+        if lock is not None:
+            lock.release()
+
+    @contextlib.contextmanager
+    def _held(self, run_id: str) -> Iterator[None]:
+        """Hold the run, unless this store does so already."""
+        if run_id in self._locks:
+            yield
+            return
+        self.acquire(run_id)
+        try:
+            yield
+        finally:
+            self.release(run_id)
+
+    def _writer(self, run_id: str) -> EventWriter:
+        writer = self._writers.get(run_id)
+        if writer is None:
+            writer = self._writers[run_id] = EventWriter.open(EventFile(self._run(run_id) / "events.jsonl"))
+        return writer
+
+    @contextlib.contextmanager
+    def transaction(self, run_id: str) -> Iterator[None]:
+        """Show what is written of the run within the context when it is left, and take it away if it fails.
+
+        A new run's folder gets its name at the end; in one that was there, the last event ends the batch.
+        """
+        if run_id in self._transactions:
+            yield
+            return
+        with self._held(run_id):
+            is_new = not (self._place(run_id) / "run.json").exists()
+            start = None if is_new else self._writer(run_id)
+            open_one = self._transactions[run_id] = _Transaction()
+            before = (start.end, start.head) if start is not None else None
+            try:
+                yield
+                with self._folder.files():
+                    self._commit(run_id, open_one)
+            except BaseException:
+                writer = self._writers.pop(run_id, None)
+                if open_one.new is not None:
+                    shutil.rmtree(open_one.new, ignore_errors=True)
+                    self._written.discard(run_id)
+                elif writer is not None and before is not None:
+                    writer.end, writer.head = before
+                    writer.cut()
+                raise
+            finally:
+                del self._transactions[run_id]
+
+    def _commit(self, run_id: str, open_one: _Transaction) -> None:
+        if open_one.waiting:
+            self._writer(run_id).append(open_one.waiting, ends_batch=True)
+        if open_one.new is not None:
+            self._publish(open_one.new, run_id)
+            self._writers.pop(run_id, None)
+
+    # --- events -------------------------------------------------------------------------------------------
+
+    def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        """Keep events and blobs: blobs first, so that no event refers to one that is not there."""
+        if not events:
+            return
+        with self._held(run_id), self._folder.shared() if blobs else self._folder.files():
+            writer = self._writer(run_id)
+            open_one = self._transactions.get(run_id)
+            waiting = open_one.waiting if open_one is not None else ()
+            before = waiting[-1].sequence if waiting else writer.head.count
+            if events[0].sequence != before + 1:
+                raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+            for ref, content in blobs.items():
+                if not self._folder.blob(ref).exists():
+                    write_whole(self._folder.blob(ref), [content])
+            self._written.add(run_id)
+            if open_one is None:
+                writer.append(events, ends_batch=True)
+            else:
+                # Only the last event of all ends the batch: each is written when the next ones come.
+                if waiting:
+                    writer.append(waiting, ends_batch=False)
+                open_one.waiting = events
+
+    def _file(self, run_id: str) -> EventFile:
+        return EventFile(self._run(run_id) / "events.jsonl")
+
+    def head(self, run_id: str) -> ChainHead:
+        """Return the end of the run's chain."""
+        self.initialize()
+        open_one = self._transactions.get(run_id)
+        if open_one is not None and open_one.waiting:
+            return ChainHead(open_one.waiting[-1].sequence, open_one.waiting[-1].digest)
+        with self._folder.files():
+            return EventFile(self._place(run_id) / "events.jsonl").tail().head
+
+    def events(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's events."""
+        file = self._file(run_id)
+        return self._yielding(file.read())
+
+    def _yielding(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+        with self._folder.files():
+            yield from events
+
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run."""
+        return self._of_case(run_id, None)
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        """Return one case's events."""
+        return self._of_case(run_id, case_no)
+
+    def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
+        file = self._file(run_id)
+        places = self._indexed(run_id).of_case(run_id, case_no)
+        with self._folder.files():
+            return tuple(file.at(places)) if places else ()
+
+    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's case events, case by case."""
+        file = self._file(run_id)
+        index = self._indexed(run_id)
+        return self._yielding(event for places in index.by_case(run_id) for event in file.at(places))
+
+    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
+        """Yield cases with as many `score_completed` events as there are metrics."""
+        return iter(self._indexed(run_id).settled(run_id, len(metric_ids)) if metric_ids else ())
+
+    def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
+        """Return the newest event known under each of these cache keys."""
+        self.initialize()
+        index = self._index_all()
+        found: dict[str, tuple[str, StoredEvent]] = {}
+        for key in keys:
+            at = index.of_key(key)
+            if at is not None:
+                with self._folder.files():
+                    found[key] = (at[0], next(EventFile(self._place(at[0]) / "events.jsonl").at([at[1]])))
+        return found
+
+    def _indexed(self, run_id: str) -> EventIndex:
+        """Return the index, up to date for a run."""
+        if self._index is None:
+            self._index = EventIndex()
+        folder = self._run(run_id)
+        with self._folder.files():
+            facts = (folder / "run.json").stat()
+            stamp = f"{facts.st_ino}:{facts.st_mtime_ns}"
+            if not self._index.knows(run_id, stamp):
+                self._index.add(run_id, stamp, self._folder.header(folder)["created_at"])
+            self._index.catch_up(run_id, EventFile(folder / "events.jsonl"))
+        return self._index
+
+    def _index_all(self) -> EventIndex:
+        """Return the index, up to date for what this process writes, and almost so for the rest."""
+        if self._index is None or time.monotonic() - self._looked > _LOOK_AGAIN:
+            there = {folder.name for folder in self._folder.runs()}
+            for run_id in there:
+                self._indexed(run_id)
+            if self._index is None:
+                self._index = EventIndex()
+            self._index.keep_only(there)
+            self._looked = time.monotonic()
+        while self._written:
+            self._indexed(self._written.pop())
+        return self._index
+
+    # --- blobs --------------------------------------------------------------------------------------------
+
+    def blob(self, ref: str) -> bytes:
+        """Return a blob."""
+        path = self._folder.blob(ref)
+        try:
+            with self._folder.files():
+                return path.read_bytes()
+        except StoreError as error:
+            if isinstance(error.__cause__, FileNotFoundError):
+                raise StoreError(f"blob {ref} is missing: {path}; restore the store from a copy") from error
+            raise
+
+    def clear_run(self, run_id: str) -> None:
+        """Forget a run; cases and blobs that other runs use stay.
+
+        The run is gone once its folder has another name; what a crash leaves behind after that is in nobody's way.
+        """
+        folder = self._run(run_id)
+        with self._held(run_id), self._folder.shared():
+            datasets = {entry["key"] for entry in self._folder.header(folder)["datasets"]}
+            blobs = blobs_of(folder)
+            gone = folder.with_name(f".gone-{run_id}")
+            shutil.rmtree(gone, ignore_errors=True)
+            folder.rename(gone)
+            sync_folder(gone.parent)
+            self._writers.pop(run_id, None)
+            for other in self._folder.runs():
+                datasets -= {entry["key"] for entry in self._folder.header(other)["datasets"]}
+                blobs -= blobs_of(other) if blobs else set()
+            for key in datasets:
+                self._folder.cases(key).unlink(missing_ok=True)
+            for ref in blobs:
+                self._folder.blob(ref).unlink(missing_ok=True)
+            shutil.rmtree(gone, ignore_errors=True)
+        self._written.discard(run_id)
+        if self._index is not None:
+            self._index.forget(run_id)
+
+
+class _Transaction:
+    """What is written of a run and not shown yet."""
+
+    def __init__(self) -> None:
+        self.new: Path | None = None
+        self.waiting: Sequence[StoredEvent] = ()

@@ -1,0 +1,176 @@
+"""A run's events as lines of JSON: `{"sequence":1,"ends_batch":true,...,"digest":"...","event":{...}}`.
+
+A batch is in the file from the moment its last line, which says so, is there with its line feed. What follows
+the last such line was cut off by a crash before it was acknowledged: readers pass over it, and the next writer
+takes it away. A line before it that can't be read is damage, and is never passed over.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import attrs
+import orjson
+
+from themis.pure.errors import StoreError
+from themis.pure.records.stored import ChainHead, StoredEvent
+
+_EVENT: Final = b',"event":'
+_ENDS: Final = b'"ends_batch":true,'
+
+
+def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
+    """Return an event as a line; the event itself stands in it byte for byte.
+
+    Raises:
+        StoreError: the event's text has a line feed in it, which no event that Themis encoded has.
+    """
+    if "\n" in event.payload:
+        raise StoreError(f"event {event.sequence} is more than one line of JSON, and can't be kept in a JSONL store")
+    head = {
+        "sequence": event.sequence,
+        "ends_batch": ends_batch,
+        "case_no": event.case_no,
+        "event_type": event.event_type,
+        "cache_key": event.cache_key,
+        "digest": event.digest,
+    }
+    return orjson.dumps(head)[:-1] + _EVENT + event.payload.encode() + b"}\n"
+
+
+def lines_of(events: Sequence[StoredEvent], *, ends_batch: bool) -> bytes:
+    """Return a batch as lines."""
+    last = len(events) - 1
+    return b"".join(line_of(event, ends_batch=ends_batch and i == last) for i, event in enumerate(events))
+
+
+def read_line(line: bytes) -> StoredEvent:
+    """Return the event of a line. Raises `ValueError`, `KeyError` or `TypeError` if it holds none."""
+    head = orjson.loads(line)
+    payload = line[line.index(_EVENT) + len(_EVENT) : line.rindex(b"}")].decode()
+    return StoredEvent(
+        head["case_no"], head["event_type"], head["cache_key"], payload, head["digest"], head["sequence"]
+    )
+
+
+@attrs.frozen
+class Tail:
+    """The end of what is kept: the offset after it, and the last event, if there is one."""
+
+    end: int = 0
+    last: StoredEvent | None = None
+
+    @property
+    def head(self) -> ChainHead:
+        """The end of the chain."""
+        return ChainHead(self.last.sequence, self.last.digest) if self.last is not None else ChainHead()
+
+
+@attrs.frozen
+class EventFile:
+    """A run's `events.jsonl`."""
+
+    path: Path
+
+    def tail(self) -> Tail:
+        """Find the end of the last batch that is there whole, walking back from the end of the file.
+
+        Raises:
+            StoreError: the last whole line can't be read.
+        """
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return Tail()
+        with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            end = content.rfind(b"\n") + 1
+            while end:
+                start = content.rfind(b"\n", 0, end - 1) + 1
+                # The flag stands among the first fields: what a model wrote can't be mistaken for it.
+                if content.find(_ENDS, start, min(end, start + 64)) != -1:
+                    return Tail(end, self._read(content[start:end], f"byte {start}"))
+                self._read(content[start:end], f"byte {start}")
+                end = start
+        return Tail()
+
+    def _read(self, line: bytes, where: str) -> StoredEvent:
+        try:
+            return read_line(line)
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{self.path}: the line at {where} is no stored event ({error}); restore the file from a copy. "
+                "Nothing was changed"
+            ) from error
+
+    def places(self, start: int, end: int) -> Iterator[tuple[int, int, StoredEvent]]:
+        """Yield the events between two offsets, each with its line's offset and length."""
+        if start >= end:
+            return
+        with self.path.open("rb") as file:
+            file.seek(start)
+            for line in file:
+                if start >= end:
+                    return
+                yield start, len(line), self._read(line, f"byte {start}")
+                start += len(line)
+
+    def read(self) -> Iterator[StoredEvent]:
+        """Yield the events that are there now."""
+        return (event for _, _, event in self.places(0, self.tail().end))
+
+    def first(self) -> StoredEvent | None:
+        """Return the first event."""
+        return next(self.read(), None)
+
+    def at(self, places: Sequence[tuple[int, int]]) -> Iterator[StoredEvent]:
+        """Yield the events at these offsets and of these lengths."""
+        with self.path.open("rb", buffering=0) as file:
+            for offset, length in places:
+                file.seek(offset)
+                yield self._read(file.read(length), f"byte {offset}")
+
+
+@attrs.define
+class EventWriter:
+    """Appends to a run's events; its holder is the run's one writer."""
+
+    file: EventFile
+    end: int
+    head: ChainHead
+
+    @classmethod
+    def open(cls, file: EventFile) -> EventWriter:
+        """Start where the last whole batch ends; what a crash left behind it is taken away."""
+        tail = file.tail()
+        writer = cls(file, tail.end, tail.head)
+        writer.cut()
+        return writer
+
+    def append(self, events: Sequence[StoredEvent], *, ends_batch: bool) -> None:
+        """Write a batch, durably if it ends here; what can't be written whole is taken away again."""
+        lines = lines_of(events, ends_batch=ends_batch)
+        try:
+            with self.file.path.open("r+b") as file:
+                file.seek(self.end)
+                file.write(lines)
+                if ends_batch:
+                    _sync(file)
+        except BaseException:
+            self.cut()
+            raise
+        self.end += len(lines)
+        self.head = ChainHead(events[-1].sequence, events[-1].digest)
+
+    def cut(self) -> None:
+        """Take away what stands after the end."""
+        if self.file.path.stat().st_size > self.end:
+            with self.file.path.open("r+b") as file:
+                file.truncate(self.end)
+                _sync(file)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,148 @@
+"""The JSONL store's folder: its names, its mark, and what its runs share.
+
+All names are hexadecimal, so that they are safe on any file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import portalocker
+
+from themis.effects.stores.durable import write_whole
+from themis.pure.errors import SchemaVersionError, StoreError, ThemisError
+from themis.pure.json import decode, encode
+from themis.pure.records.dataset import Case, CaseSource
+
+FORMAT_VERSION: Final = 1
+_MARK: Final = "themis-store.json"
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+_BLOB_REF: Final = re.compile(rb'_blob_ref":"([0-9a-f]{64})"')
+
+
+@attrs.frozen
+class StoreFolder:
+    """The folder of a JSONL store."""
+
+    path: Path
+
+    def open(self) -> None:
+        """Open the folder, making it if it is missing."""
+        with self.files():
+            mark = self.path / _MARK
+            if mark.exists():
+                self._check(mark)
+            elif self.path.exists() and any(not found.name.startswith(".new-") for found in self.path.iterdir()):
+                raise StoreError(f"{self.path} is a folder of something else: name another path for the store")
+            else:
+                self.path.mkdir(parents=True, exist_ok=True)
+                write_whole(mark, [encode({"format": "themis-jsonl", "version": FORMAT_VERSION}), b"\n"])
+
+    def _check(self, mark: Path) -> None:
+        try:
+            found = decode(mark.read_bytes())
+            is_ours = found["format"] == "themis-jsonl"
+            version = int(found["version"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{mark} can't be read ({error}); restore it from a copy") from error
+        if not is_ours:
+            raise StoreError(f"{mark} is the mark of something else: name another path for the store")
+        if version > FORMAT_VERSION:
+            raise SchemaVersionError(
+                f"{self.path} has format version {version}, and this Themis knows up to {FORMAT_VERSION}: "
+                "upgrade Themis to open it; nothing was changed"
+            )
+
+    @contextlib.contextmanager
+    def files(self) -> Iterator[None]:
+        """Turn what the file system refuses into an error that says what to do."""
+        try:
+            yield
+        except OSError as error:
+            where = error.filename or self.path
+            raise StoreError(
+                f"{where}: {error.strerror or error}; check the path, its permissions and the disk's space"
+            ) from error
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Hold what runs share, the datasets and blobs, while something is added to it or taken away."""
+        with self.files():
+            (self.path / "locks").mkdir(exist_ok=True)
+            with (self.path / "locks" / "shared.lock").open("a") as file:
+                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+                yield
+
+    def run(self, run_id: str) -> Path:
+        """Return a run's folder, which may not be there. A run id is a hash: nothing else may become a path."""
+        return self.path / "runs" / (run_id if _HASH.fullmatch(run_id) else "none")
+
+    def cases(self, key: str) -> Path:
+        """Return the file of a dataset's cases, which may not be there."""
+        return self.path / "datasets" / f"{key}.jsonl"
+
+    def blob(self, ref: str) -> Path:
+        """Return the file of a blob, which may not be there."""
+        name = ref if _HASH.fullmatch(ref) else "none"
+        return self.path / "blobs" / name[:2] / name
+
+    def header(self, folder: Path) -> Any:
+        """Return what a run's `run.json` says."""
+        path = folder / "run.json"
+        with self.files():
+            content = path.read_bytes()
+        try:
+            header = decode(content)
+            _ = header["snapshot"], header["created_at"], header["datasets"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path} can't be read ({error}); restore it from a copy. Nothing was changed") from error
+        return header
+
+    def dataset(self, key: str) -> Path:
+        """Return the file of a dataset's cases, which must be there."""
+        path = self.cases(key)
+        if not path.exists():
+            raise StoreError(f"{path} is missing; restore it from a copy. Nothing was changed")
+        return path
+
+    def runs(self) -> Iterator[Path]:
+        """Yield the folders of all runs."""
+        with self.files():
+            runs = self.path / "runs"
+            if runs.exists():
+                yield from (runs / name for name in os.listdir(runs) if _HASH.fullmatch(name))  # noqa: PTH208  # names
+
+
+class FileCases(CaseSource):
+    """The cases of a stored dataset, read as needed."""
+
+    def __init__(self, path: Path, count: int) -> None:
+        self._path = path
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Case]:
+        number = 0
+        try:
+            with self._path.open("rb") as file:
+                for line in file:
+                    number += 1
+                    yield Case.from_dict(decode(line))
+        except (OSError, ValueError, ThemisError) as error:
+            raise StoreError(f"{self._path}, line {number}: {error}; restore the file from a copy") from error
+        if number != self._count:
+            raise StoreError(f"{self._path} has {number} of {self._count} cases; restore the file from a copy")
+
+
+def blobs_of(folder: Path) -> set[str]:
+    """Return the blobs that a run's events refer to."""
+    with (folder / "events.jsonl").open("rb") as file:
+        return {ref.decode() for line in file for ref in _BLOB_REF.findall(line)}

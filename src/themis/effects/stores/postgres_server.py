@@ -1,0 +1,149 @@
+"""The PostgreSQL store's server: connections, the schema's version, and what the server's errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from themis.effects.stores.sqlite_file import read_schema
+from themis.pure.errors import MissingExtraError, SchemaVersionError, StoreError
+from themis.pure.security import redact
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.Connection[tuple[Any, ...]]
+
+SCHEMA_VERSION: Final = 1
+_READERS_KEPT: Final = 4
+
+
+class Server:
+    """One schema of one database."""
+
+    def __init__(self, dsn: str, schema: str) -> None:
+        try:
+            import psycopg.conninfo
+        except ImportError as error:
+            raise MissingExtraError(
+                "the postgres store needs psycopg 3, which is not installed: pip install 'themis[postgres]'"
+            ) from error
+        self._dsn = dsn
+        self.schema = schema
+        try:
+            place = psycopg.conninfo.conninfo_to_dict(dsn)
+        except psycopg.Error as error:
+            raise StoreError(
+                f"storage.parameters.dsn can't be read as an address of PostgreSQL: {redact(str(error))}"
+            ) from None
+        host, port = place.get("host") or "localhost", place.get("port") or 5432
+        self._password = str(place.get("password") or "")
+        self.name = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
+        self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+
+    def connect(self, name: str = "themis") -> Connection:
+        """Open a connection that commits durably and sees the store's schema."""
+        import psycopg
+        from psycopg import sql
+
+        # A name longer than 63 bytes would be cut by the server: its end, the machine, matters less.
+        connection = psycopg.connect(self._dsn, autocommit=True, application_name=name[:63], connect_timeout=10)
+        connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(self.schema)))
+        connection.execute("set synchronous_commit to on")
+        return connection
+
+    @contextlib.contextmanager
+    def reader(self) -> Iterator[Connection]:
+        """Lend a connection for reading."""
+        try:
+            connection = self._free.get_nowait()
+        except queue.Empty:
+            connection = self.connect()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        if connection.closed or self._free.qsize() >= _READERS_KEPT:
+            connection.close()
+        else:
+            self._free.put(connection)
+
+    def close(self) -> None:
+        """Close the connections that are not lent out."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._free.get_nowait().close()
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Turn what the server says into an error that says what to do, and no password."""
+        import psycopg
+
+        try:
+            yield
+        except psycopg.errors.UndefinedTable as error:
+            raise StoreError(
+                f"postgres:{self.name} is damaged ({self._said(error)}): restore the schema from a dump; "
+                "nothing was changed"
+            ) from None
+        except psycopg.Error as error:
+            raise StoreError(
+                f"postgres:{self.name}: {self._said(error)}; check that the server runs, the dsn and the user's rights"
+            ) from None
+
+    def _said(self, error: Exception) -> str:
+        text = redact(" ".join(str(error).split()))
+        return text.replace(self._password, "[secret]") if self._password else text
+
+    def prepare(self) -> None:
+        """Create the schema, or check its version and bring it up to date, in one transaction."""
+        from psycopg import sql
+
+        with self.reader() as db, db.transaction():
+            # One at a time: two processes may find that there is no schema yet.
+            db.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"themis schema {self.schema}",))
+            if _value(db.execute("show server_encoding")) != "UTF8":
+                raise StoreError(f"postgres:{self.name} is not in UTF-8: create the database with encoding 'UTF8'")
+            version = self._version(db)
+            if version is None:
+                db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self.schema)))
+                db.execute(read_schema("postgres_schema.sql").encode())
+                db.execute("insert into store values (%s)", (SCHEMA_VERSION,))
+            elif version > SCHEMA_VERSION:
+                raise SchemaVersionError(
+                    f"postgres:{self.name} has schema version {version}, and this Themis knows up to "
+                    f"{SCHEMA_VERSION}: upgrade Themis to open it; nothing was changed"
+                )
+
+    def _version(self, db: Connection) -> int | None:
+        tables = {
+            row[0]
+            for row in db.execute(
+                "select table_name::text from information_schema.tables where table_schema = %s", (self.schema,)
+            ).fetchall()
+        }
+        if not tables:
+            return None
+        if "store" not in tables:
+            raise StoreError(f"postgres:{self.name} holds tables of something else: name another schema for the store")
+        missing = _TABLES - tables
+        version = int(_value(db.execute("select version from store")))
+        if missing and version <= SCHEMA_VERSION:
+            raise StoreError(
+                f"postgres:{self.name} is damaged: it has no {', '.join(sorted(missing))}; restore the schema from a "
+                "dump. Nothing was changed"
+            )
+        return version
+
+
+_TABLES: Final = {
+    "run", "dataset", "dataset_case", "run_dataset", "event", "blob", "blob_use",
+    "planned_case", "case_fate", "score_rows", "run_summary",
+}  # fmt: skip
+
+
+def _value(cursor: Any) -> Any:
+    return cursor.fetchone()[0]

@@ -1,0 +1,111 @@
+"""Full-text search in the SQLite store: an FTS5 index that is made when it is first asked for.
+
+A run is not slowed down by it: what came since is indexed at the next search, once. A row's number says what it
+is: the id of a `generation_completed` event, or, negative, a case of a dataset, which runs may share.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+from themis.pure.records.stored import FoundText
+
+_TABLES: Final = (
+    "create virtual table if not exists search_text using fts5(text, tokenize = 'unicode61 remove_diacritics 2')",
+    "create table if not exists search_done (kind text not null, number integer not null, "
+    "upto integer not null, primary key (kind, number)) strict, without rowid",
+)
+_BEHIND: Final = """
+    select exists (select 1 from dataset d where not exists
+            (select 1 from search_done where kind = 'prompts' and number = d.dataset_no))
+        or exists (select 1 from run r where r.head_count > coalesce(
+            (select upto from search_done where kind = 'outputs' and number = r.run_no), 0))
+"""
+# All the text in a JSON value, a line each: a string as it is, and not with the escapes of JSON.
+_PROMPTS: Final = """
+    insert into search_text (rowid, text)
+    select -((dataset_no << 40) + position + 1),
+        (select group_concat(atom, char(10)) from json_tree(payload, '$.input') where atom is not null)
+    from dataset_case
+    where dataset_no not in (select number from search_done where kind = 'prompts')
+"""
+_PROMPTS_DONE: Final = "insert or ignore into search_done select 'prompts', dataset_no, case_count from dataset"
+_OUTPUTS: Final = """
+    insert into search_text (rowid, text)
+    select e.id, (select group_concat(atom, char(10))
+        from json_tree(coalesce(cast(b.content as text), e.payload -> 'result'), '$.final_output')
+        where atom is not null)
+    from run r
+    left join search_done d on d.kind = 'outputs' and d.number = r.run_no
+    cross join event e on e.id > (r.run_no << 40) + coalesce(d.upto, 0) and e.id <= (r.run_no << 40) + r.head_count
+    left join blob b on b.ref = e.payload ->> 'result_blob_ref'
+    where e.event_type = 'generation_completed'
+"""
+_OUTPUTS_DONE: Final = "insert or replace into search_done select 'outputs', run_no, head_count from run"
+_FIND: Final = """
+    select rowid, snippet(search_text, 0, '[', ']', '…', 12) from search_text
+    where search_text match :query and (:run_no is null
+        or rowid between (:run_no << 40) and ((:run_no + 1) << 40)
+        or (rowid < 0 and exists (select 1 from run_dataset
+            where run_no = :run_no and dataset_no = (-rowid - 1) >> 40)))
+    order by rank, rowid limit :limit
+"""
+_OUTPUT: Final = """
+    select c.run_id, c.dataset_id, c.case_id, e.payload ->> 'candidate_id'
+    from event e join planned_case c on c.run_no = e.run_no and c.case_no = e.case_no
+    where e.id = :row
+"""
+# A prompt may belong to many runs: the one that was asked about is named, or else the newest.
+_PROMPT: Final = """
+    select r.run_id, rd.dataset_id, dc.case_id, null
+    from dataset_case dc join run_dataset rd using (dataset_no) join run r using (run_no)
+    where dc.dataset_no = (-:row - 1) >> 40 and dc.position = (-:row - 1) & ((1 << 40) - 1)
+        and (:run_no is null or r.run_no = :run_no)
+    order by r.run_no desc limit 1
+"""
+
+
+def _is_made(db: sqlite3.Connection) -> bool:
+    return db.execute("select 1 from sqlite_schema where name = 'search_done'").fetchone() is not None
+
+
+def is_behind(db: sqlite3.Connection) -> bool:
+    """Tell whether something is stored that is not indexed."""
+    return not _is_made(db) or bool(db.execute(_BEHIND).fetchone()[0])
+
+
+def catch_up(db: sqlite3.Connection) -> None:
+    """Index what was stored since the last time; called within a transaction."""
+    for statement in (*_TABLES, _PROMPTS, _PROMPTS_DONE, _OUTPUTS, _OUTPUTS_DONE):
+        db.execute(statement)
+
+
+def find(db: sqlite3.Connection, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:
+    """Return the best matches: all words of the query, phrases in quotes."""
+    import sqlite_utils
+
+    words = sqlite_utils.Database(db).quote_fts(query)
+    found = db.execute(_FIND, {"query": words, "run_no": run_no, "limit": limit}).fetchall()
+    return [_named(db, row, snippet, run_no) for row, snippet in found]
+
+
+def _named(db: sqlite3.Connection, row: int, snippet: str, run_no: int | None) -> FoundText:
+    where: Any = db.execute(_OUTPUT if row > 0 else _PROMPT, {"row": row, "run_no": run_no}).fetchone()
+    run_id, dataset_id, case_id, candidate_id = where
+    return FoundText(run_id=run_id, dataset_id=dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet)
+
+
+def forget(db: sqlite3.Connection, run_no: int) -> None:
+    """Take a cleared run out of the index, and the cases that no run has any more."""
+    if not _is_made(db):
+        return
+    db.execute("delete from search_text where rowid between ? << 40 and (? + 1) << 40", (run_no, run_no))
+    db.execute("delete from search_done where kind = 'outputs' and number = ?", (run_no,))
+    gone = db.execute(
+        "select number from search_done where kind = 'prompts' and number not in (select dataset_no from dataset)"
+    ).fetchall()
+    for (number,) in gone:
+        db.execute("delete from search_text where rowid between -((? + 1) << 40) and -(? << 40) - 1", (number, number))
+        db.execute("delete from search_done where kind = 'prompts' and number = ?", (number,))

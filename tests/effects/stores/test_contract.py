@@ -1,0 +1,247 @@
+"""What every store does, whatever it is made of: one suite, run against each."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from themis.api.replaying import verify
+from themis.api.storage import open_store
+from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import StorageConfig
+from themis.pure.records.dataset import Case, CaseSource
+from themis.pure.records.stored import ChainHead, StoredEvent
+from themis.testing.pipelines import Pipeline, pipelines
+from themis.testing.stores import MadeRun, made_run, made_runs
+
+Fresh = Callable[[str], StorageConfig]
+# The fixtures only name places: every example takes a new one.
+# A third of the examples that are usual: each is a whole run in a whole store.
+each_store = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
+)
+sizes = st.lists(st.integers(1, 9), min_size=1, max_size=3)
+
+
+def assert_holds(store: RunStore, run: MadeRun) -> None:
+    """A store gives a run back as it was written, whichever way it is asked."""
+    run_id, events = run.run_id, run.events
+    snapshot = store.load_snapshot(run_id)
+    assert snapshot == run.snapshot
+    assert snapshot.to_dict() == run.snapshot.to_dict()
+    assert snapshot.run_id == run_id
+    assert list(store.events(run_id)) == list(events)
+    assert store.head(run_id) == ChainHead(events[-1].sequence, events[-1].digest)
+    assert list(store.run_events(run_id)) == [event for event in events if event.case_no is None]
+    cases = sorted({event.case_no for event in events if event.case_no is not None})
+    by_case = {number: [event for event in events if event.case_no == number] for number in cases}
+    assert list(store.events_by_case(run_id)) == [event for number in cases for event in by_case[number]]
+    assert {number: list(store.case_events(run_id, number)) for number in cases} == by_case
+    assert list(store.case_events(run_id, 10**6)) == []
+    for ref, content in run.blobs.items():
+        assert store.blob(ref) == content
+    metrics = [ref.component_id for ref in run.snapshot.identity.metric_refs]
+    settled = [
+        number
+        for number in cases
+        if metrics and sum(e.event_type == "score_completed" for e in by_case[number]) == len(metrics)
+    ]
+    assert list(store.settled_cases(run_id, metrics)) == settled
+    assert list(store.settled_cases(run_id, [])) == []
+    line = next(line for line in store.list_runs() if line.run_id == run_id)
+    assert (line.event_count, line.status) == (len(events), "completed")
+    assert line.total_cases == sum(len(dataset.cases) for dataset in run.snapshot.datasets)
+    assert list(line.metric_ids) == metrics
+    assert line.started_at is not None
+    assert line.updated_at is not None
+
+
+@given(run=made_runs(), sizes=sizes)
+@each_store
+def test_runs_come_back_as_they_were_written(kind: str, fresh: Fresh, run: MadeRun, sizes: list[int]) -> None:
+    config = fresh(kind)
+    with closing(open_store(config)) as store:
+        assert store.head(run.run_id) == ChainHead()
+        run.write(store, sizes)
+        assert_holds(store, run)
+        store.persist_snapshot(run.snapshot)
+        assert_holds(store, run)
+        if kind != "memory":
+            with closing(open_store(config)) as other:
+                assert_holds(other, run)
+    if kind != "memory":
+        with closing(open_store(config)) as store:
+            assert_holds(store, run)
+
+
+@given(runs=st.lists(made_runs(), min_size=1, max_size=3, unique_by=lambda run: run.run_id), sizes=sizes)
+@each_store
+def test_of_events_under_one_cache_key_the_newest_runs_last_counts(
+    kind: str, fresh: Fresh, runs: list[MadeRun], sizes: list[int]
+) -> None:
+    expected: dict[str, tuple[str, StoredEvent]] = {}
+    with closing(open_store(fresh(kind))) as store:
+        for run in runs:
+            run.write(store, sizes)
+            expected.update({e.cache_key: (run.run_id, e) for e in run.events if e.cache_key is not None})
+            assert dict(store.cached([*expected, "0" * 64])) == expected
+        assert [line.run_id for line in store.list_runs()] == [run.run_id for run in reversed(runs)]
+
+
+@given(runs=st.lists(made_runs(), min_size=2, max_size=3, unique_by=lambda run: run.run_id), data=st.data())
+@each_store
+def test_clearing_a_run_takes_what_no_other_run_uses(
+    kind: str, fresh: Fresh, runs: list[MadeRun], data: st.DataObject
+) -> None:
+    with closing(open_store(fresh(kind))) as store:
+        for run in runs:
+            run.write(store)
+        cleared = data.draw(st.sampled_from(runs))
+        store.clear_run(cleared.run_id)
+        kept = [run for run in runs if run is not cleared]
+        for run in kept:
+            assert_holds(store, run)
+        used = {ref for run in kept for ref in run.blobs}
+        for ref in set(cleared.blobs) - used:
+            with pytest.raises(StoreError, match=ref):
+                store.blob(ref)
+        keys = {e.cache_key for run in kept for e in run.events}
+        gone = [e.cache_key for e in cleared.events if e.cache_key is not None and e.cache_key not in keys]
+        assert not store.cached(gone)
+        for ask in (store.load_snapshot, store.clear_run, store.run_events, lambda i: list(store.events(i))):
+            with pytest.raises(RunNotFoundError, match=cleared.run_id):
+                ask(cleared.run_id)
+        assert store.head(cleared.run_id) == ChainHead()
+        assert [line.run_id for line in store.list_runs()] == [run.run_id for run in reversed(kept)]
+        cleared.write(store)
+        for run in runs:
+            assert_holds(store, run)
+
+
+@pytest.fixture(scope="module")
+def run() -> MadeRun:
+    """A run with a large artifact."""
+    store = InMemoryRunStore()
+    pipeline = Pipeline(
+        cases=5, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    result = pipeline.experiment().run(store=store)
+    made = made_run(store, result.run_id)
+    return MadeRun(made.snapshot, made.events, {"ab" * 32: b"large"})
+
+
+@pytest.mark.parametrize("first", [0, 2], ids=["the same again", "a gap"])
+def test_events_that_do_not_follow_the_last_are_refused(
+    kind: str, fresh: Fresh, opened: Callable[[StorageConfig], RunStore], run: MadeRun, first: int
+) -> None:
+    store = opened(fresh(kind))
+    with pytest.raises(RunNotFoundError, match=run.run_id):
+        store.append(run.run_id, run.events[:1], {})
+    store.persist_snapshot(run.snapshot)
+    store.append(run.run_id, run.events[:1], {})
+    store.append(run.run_id, [], {})
+    with pytest.raises(StoreError, match="another writer"):
+        store.append(run.run_id, run.events[first : first + 2], {"cd" * 32: b"not kept"})
+    assert list(store.events(run.run_id)) == [run.events[0]]
+    with pytest.raises(StoreError, match="cd" * 32):
+        store.blob("cd" * 32)
+    store.append(run.run_id, run.events[1:], {})
+    assert_holds(store, MadeRun(run.snapshot, run.events, {}))
+
+
+class Failing(CaseSource):
+    """Cases that can't be read to their end."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[Case]:
+        yield Case(case_id="0", input="fine")
+        raise OSError("the disk is gone")
+
+
+def test_a_snapshot_is_kept_whole_or_not_at_all(
+    kind: str, fresh: Fresh, opened: Callable[[StorageConfig], RunStore], run: MadeRun
+) -> None:
+    if kind == "memory":
+        pytest.skip("the memory store keeps the snapshot itself, and reads no cases")
+    store = opened(fresh(kind))
+    broken = run.snapshot.evolve(datasets=[run.snapshot.datasets[0].evolve(cases=Failing())])
+    with pytest.raises((OSError, StoreError), match="the disk is gone"):
+        store.persist_snapshot(broken)
+    assert not store.list_runs()
+    with pytest.raises(RunNotFoundError):
+        store.load_snapshot(run.run_id)
+    run.write(store)
+    assert_holds(store, MadeRun(run.snapshot, run.events, {}))
+
+
+@pytest.mark.parametrize("there_before", [0, 3])
+def test_a_transaction_keeps_all_or_nothing(
+    kind: str, fresh: Fresh, opened: Callable[[StorageConfig], RunStore], run: MadeRun, there_before: int
+) -> None:
+    config = fresh(kind)
+    store = opened(config)
+    other = store if kind == "memory" else opened(config)
+    if there_before:
+        store.persist_snapshot(run.snapshot)
+        store.append(run.run_id, run.events[:there_before], {})
+    before = store.head(run.run_id)
+    for fails in (True, False):
+        store.acquire(run.run_id)
+        with contextlib.suppress(KeyboardInterrupt), store.transaction(run.run_id):
+            store.persist_snapshot(run.snapshot)
+            for start in range(there_before, len(run.events), 2):
+                store.append(run.run_id, run.events[start : start + 2], run.blobs)
+            assert store.head(run.run_id).count == len(run.events)
+            if kind != "memory":
+                assert other.head(run.run_id) == before
+            if fails:
+                raise KeyboardInterrupt
+        store.release(run.run_id)
+        if fails:
+            assert store.head(run.run_id) == other.head(run.run_id) == before
+            assert len(store.list_runs()) == bool(there_before)
+    assert_holds(store, run)
+    assert_holds(other, run)
+
+
+def test_a_run_has_one_writer_at_a_time(
+    kind: str, fresh: Fresh, opened: Callable[[StorageConfig], RunStore], run: MadeRun
+) -> None:
+    config = fresh(kind)
+    first = opened(config)
+    second = first if kind == "memory" else opened(config)
+    first.acquire(run.run_id)
+    with pytest.raises(RunLockedError, match="process"):
+        second.acquire(run.run_id)
+    second.acquire("f" * 64)  # another run is free
+    first.release(run.run_id)
+    second.acquire(run.run_id)
+    second.release(run.run_id)
+
+
+@given(pipeline=pipelines(max_cases=4))
+@settings(each_store, max_examples=settings().max_examples // 5)
+def test_an_experiment_comes_to_the_same_in_every_store(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
+    config = fresh(kind)
+    expected = pipeline.experiment().run(store=InMemoryRunStore())
+    with closing(open_store(config)) as store:
+        pipeline.experiment().run(store=store, until_stage="parse")
+        result = pipeline.experiment().run(store=store)
+        assert result.digest == expected.digest
+        assert result.status == expected.status
+        assert result.benchmark.metric_means == expected.benchmark.metric_means
+        checked = verify(store, result.run_id, experiment=pipeline.experiment())
+        assert checked.broken_links == ()
+        assert checked.differences == ()
+        assert checked.cases == pipeline.cases

@@ -1,0 +1,149 @@
+"""The SQLite store's file: older versions are migrated, newer and damaged ones refused and left as they are."""
+
+from __future__ import annotations
+
+import gzip
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from themis.api.replaying import verify
+from themis.effects.stores.sqlite import SqliteRunStore
+from themis.effects.stores.sqlite_file import SCHEMA_VERSION
+from themis.pure.errors import SchemaVersionError, StoreError
+
+FIXTURES = Path(__file__).parent / "fixtures"
+CHILD = Path(__file__).parent / "child.py"
+# What the version that wrote the file said of its runs.
+RUNS = {
+    "efc06ca860d913591a97bdbe04fa070fb55cd36797c78483847a054d83a3c286": 1,
+    "aed238beee3d31fae06f3b8244fc56db5004620fac55443ef23785d65ce0881f": 2,
+}
+
+
+def schema(path: Path) -> tuple[int, set[tuple[str, ...]]]:
+    """The version, and what the schema says, however it is laid out."""
+    with closing(sqlite3.connect(path)) as database:
+        version = database.execute("pragma user_version").fetchone()[0]
+        rows = database.execute("select type, name, sql from sqlite_schema where sql is not null")
+        return version, {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """A store of version 1."""
+    path = tmp_path / "old.sqlite3"
+    path.write_bytes(gzip.decompress((FIXTURES / "sqlite_1.sqlite3.gz").read_bytes()))
+    assert schema(path)[0] == 1
+    return path
+
+
+def test_an_old_store_is_brought_up_to_date(old: Path, tmp_path: Path) -> None:
+    with SqliteRunStore(tmp_path / "new.sqlite3"), SqliteRunStore(old) as store:
+        assert [line.run_id for line in store.list_runs()] == [*reversed(RUNS)]
+        for run_id in RUNS:
+            checked = verify(store, run_id)
+            assert (checked.broken_links, checked.differences, checked.cases) == ((), (), 4)
+    assert schema(old) == schema(tmp_path / "new.sqlite3")
+    assert schema(old)[0] == SCHEMA_VERSION
+
+
+def test_clearing_runs_of_an_old_store_clears_their_blobs(old: Path) -> None:
+    with SqliteRunStore(old) as store:
+        first, second = RUNS
+        store.clear_run(second)
+        assert verify(store, first).broken_links == ()
+        store.clear_run(first)
+    with closing(sqlite3.connect(old)) as database:
+        assert database.execute("select count(*) from blob").fetchone() == (0,)
+        assert database.execute("select count(*) from dataset_case").fetchone() == (0,)
+
+
+@pytest.mark.slow
+def test_a_kill_during_migration_leaves_the_file_as_before_or_as_after(old: Path) -> None:
+    before, after = schema(old), None
+    content = old.read_bytes()
+    seen = set()
+    for statement in range(40):
+        old.write_bytes(content)
+        for log in ("-wal", "-shm", "-journal"):
+            Path(f"{old}{log}").unlink(missing_ok=True)
+        done = subprocess.run(
+            [sys.executable, str(CHILD), "migrate", str(old), str(statement)],
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        found = schema(old)
+        if done.returncode == 0:
+            after = found
+            break
+        assert done.returncode == -9, done.stderr
+        seen.add(found[0])
+        assert found == before or found[0] == SCHEMA_VERSION
+        with SqliteRunStore(old) as store:
+            assert len(store.list_runs()) == len(RUNS)
+    assert after is not None
+    assert after[0] == SCHEMA_VERSION
+    assert seen == {1, SCHEMA_VERSION}
+    assert statement > 8
+
+
+def edited(statement: str) -> Callable[[Path], None]:
+    def edit(path: Path) -> None:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute(statement)
+            database.commit()
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "message"),
+    [
+        (edited(f"pragma user_version = {SCHEMA_VERSION + 1}"), SchemaVersionError, "upgrade Themis"),
+        (edited("pragma application_id = 7"), StoreError, "something else"),
+        (edited("drop table blob"), StoreError, "it has no blob; restore it from a copy"),
+        (edited("drop view score_rows"), StoreError, "it has no score_rows"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9000]), StoreError, "is cut off: .* restore it"),
+        (lambda path: path.write_bytes(path.read_bytes()[:50]), StoreError, "cut off"),
+        (lambda path: path.write_bytes(b"not a database at all"), StoreError, "is not a SQLite file"),
+        (lambda path: path.write_bytes(b"SQLite format 4\0" + path.read_bytes()[16:]), StoreError, "is not a SQLite"),
+    ],
+    ids=["newer", "other program", "no table", "no view", "truncated", "stump", "text", "wrong magic"],
+)
+def test_what_is_no_store_of_ours_is_refused_and_left_as_it_is(
+    old: Path, damage: Callable[[Path], None], kind: type[StoreError], message: str
+) -> None:
+    damage(old)
+    before = old.read_bytes()
+    with pytest.raises(kind, match=message) as caught:
+        SqliteRunStore(old).initialize()
+    assert str(old) in str(caught.value)
+    assert old.read_bytes() == before
+    assert [path.name for path in old.parent.iterdir()] == [old.name]
+
+
+def test_a_damaged_page_is_named_when_it_is_read(old: Path) -> None:
+    content = bytearray(old.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    old.write_bytes(content)
+    with pytest.raises(StoreError, match=r"old\.sqlite3 is damaged .* restore it from a copy"):
+        SqliteRunStore(old).list_runs()
+
+
+def test_a_missing_blob_is_named(old: Path) -> None:
+    edited("delete from blob")(old)
+    with SqliteRunStore(old) as store:
+        checked = verify(store, next(iter(RUNS)))
+    assert any("blob" in broken and "restore the store" in broken for broken in checked.broken_links)
+
+
+def test_a_path_that_can_not_be_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path, tmp_path / "file" / "s.sqlite3"):
+        with pytest.raises(StoreError, match=str(path)):
+            SqliteRunStore(path).initialize()
