@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from themis.pure.chain import read_event
@@ -38,8 +38,13 @@ def fresh_state(item: CaseItem) -> CaseState:
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
     """Yield every case of a run with its state, in plan order, holding one case at a time."""
+    return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
+
+
+def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
+    """Yield every case of a run with what happened to it, in plan order, holding one case at a time."""
     for item, events in _events_of_cases(store, snapshot):
-        yield item, fold_case(fresh_state(item), (read_event(stored, store.blob) for stored in events))
+        yield item, [read_event(stored, store.blob) for stored in events]
 
 
 def read_generated(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, frozenset[int]]]:
