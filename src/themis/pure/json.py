@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime

@@ -240,6 +240,37 @@ def test_list_and_report(project: Path, themis: Themis) -> None:
     assert (project / "reports" / "a.md").read_text(encoding="utf-8") == themis("report", "latest").out
 
 
+@pytest.mark.parametrize("kind", ["markdown", "json", "csv", "latex", "html", "parquet"])
+def test_a_report_of_every_format(kind: str, project: Path, themis: Themis) -> None:
+    themis("run", "experiment.yaml", "--limit", "3")
+    assert themis("report", "latest", "--format", kind, "--output", "out/report").code == 0
+    written = (project / "out" / "report").read_bytes()
+    done = themis("report", "latest", "--format", kind)
+    if kind == "parquet":
+        assert (done.code, "--output" in done.err, written[:4]) == (2, True, b"PAR1")
+    else:
+        assert done.out.rstrip() == written.decode().rstrip()
+
+
+def test_list_and_search_find_what_is_asked_for(project: Path, themis: Themis) -> None:
+    a = themis("run", "experiment.yaml", "--limit", "3", "--json").data["run_id"]
+    b = themis("run", "experiment.yaml", "evaluation.metrics=builtin/f1", "--limit", "3", "--json").data["run_id"]
+    assert [line["run_id"] for line in themis("list", "--metric", "builtin/f1", "--json").data] == [b]
+    assert [line["run_id"] for line in themis("list", "--json").data] == [b, a]
+    assert themis("list", "--since", "2999-01-01", "--json").data == []
+    assert themis("list", "--model", "openai/gpt-4o").out == "no runs\n"
+    hits = themis("search", '"What is 1 + 3"', "--json").data
+    assert {hit["case_id"] for hit in hits} == {"1+3"}
+    assert "1+3" in themis("search", "1 3").out
+    assert themis("search", "nowhere").out == "nothing found\n"
+
+
+def test_a_run_in_a_folder_of_json_lines(project: Path, themis: Themis) -> None:
+    first = themis("run", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data
+    assert themis("resume", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data == first
+    assert themis("verify", "latest", "--store", "jsonl:runs/log").code == 0
+
+
 @pytest.mark.parametrize("kind", ["generation", "reduction", "parse", "score", "evaluation"])
 def test_a_bundle_of_every_kind_moves_a_run(kind: str, project: Path, themis: Themis) -> None:
     run_id = themis("run", "experiment.yaml", "--json").data["run_id"]

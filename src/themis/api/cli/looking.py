@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,22 +11,58 @@ from cyclopts import Parameter
 from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
 
 
-def list_runs(*, store: Store = DEFAULT_STORE, limit: int | None = None, json_output: Json = False) -> None:
+def list_runs(
+    *,
+    store: Store = DEFAULT_STORE,
+    dataset: str | None = None,
+    metric: str | None = None,
+    model: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    json_output: Json = False,
+) -> None:
     """List the runs of a store.
 
     For example:
       themis list
-      themis list --store runs/mine.sqlite3 --json
+      themis list --store runs/mine.sqlite3 --model openai/gpt-4o --since 2026-01-31
 
     Parameters
     ----------
+    dataset
+        Only runs over this dataset.
+    metric
+        Only runs with this metric.
+    model
+        Only runs of this model.
+    status
+        Only runs that are pending, running, completed or failed.
+    since
+        Only runs that began at this time (UTC) or later.
+    until
+        Only runs that began before this time (UTC).
     limit
         Show only the newest.
     """
     from themis.api.cli.output import show
+    from themis.api.searching import find_runs
 
-    runs = stored(store).list_runs()[:limit]
+    runs = find_runs(
+        stored(store),
+        dataset_id=dataset,
+        metric_id=metric,
+        generator_id=model,
+        status=status,
+        since=_in_utc(since),
+        until=_in_utc(until),
+    )[:limit]
     show([line.to_dict() for line in runs], lambda: _listing(runs), as_json=json_output)
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
 def _listing(runs: Any) -> str:
@@ -62,7 +99,15 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
     from themis.api.searching import search as search_store
 
     hits = list(search_store(stored(store), text, limit=limit))
-    show([hit.to_dict() for hit in hits], lambda: "\n".join(map(str, hits)) or "nothing found", as_json=json_output)
+    show([hit.to_dict() for hit in hits], lambda: _hits(hits), as_json=json_output)
+
+
+def _hits(hits: Any) -> str:
+    lines = []
+    for hit in hits:
+        where = f"{hit.dataset_id}/{hit.case_id}" + (f", {hit.candidate_id}" if hit.candidate_id else ", input")
+        lines.append(f"{hit.run_id[:12]} {where}\n    {' '.join(hit.snippet.split())}")
+    return "\n".join(lines) or "nothing found"
 
 
 def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
@@ -84,7 +129,7 @@ def report(
     run: RunName,
     /,
     *,
-    format: Annotated[Literal["markdown", "json", "csv", "latex", "html"], Parameter(name=["--format", "-f"])] =  # noqa: A002  # the word that people type
+    format: Annotated[Literal["markdown", "json", "csv", "latex", "html", "parquet"], Parameter(name=["--format", "-f"])] =  # noqa: A002  # the word that people type
     "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     store: Store = DEFAULT_STORE,
@@ -104,14 +149,13 @@ def report(
     """
     from themis.api.cli.output import say, write
     from themis.api.finding import find_run
+    from themis.api.report_formats import report_text, write_report
     from themis.api.reporting import Reporter
 
     opened = stored(store)
-    run_id = find_run(opened, run)
-    text = getattr(Reporter(opened), f"export_{format}")(run_id)
+    run_id, reporter = find_run(opened, run), Reporter(opened)
     if output is None:
-        write(text)
+        write(report_text(reporter, run_id, format))
         return
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text, encoding="utf-8")
+    write_report(reporter, run_id, format, output)
     say(f"wrote {output}")
