@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -92,8 +93,6 @@ WRONG = [
 def test_what_is_wrong_is_said_in_one_message(
     arguments: list[object], words: list[str], quick: Themis, tmp_path: Path
 ) -> None:
-    arguments: list[object], words: list[str], quick: Themis, tmp_path: Path
-) -> None:
     (tmp_path / "broken.jsonl").write_text('{"input": 1}\n{"input": \n', encoding="utf-8")
     done = quick(*arguments)
     assert done.code == 2
@@ -101,3 +100,29 @@ def test_what_is_wrong_is_said_in_one_message(
     for word in words:
         assert word in done.err + done.out
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_dataset_of_the_hub_comes_from_the_cache(tmp_path: Path) -> None:
+    """The cache is laid out as the library lays it out; offline, nothing else is asked."""
+    commit, cache = "c" * 40, tmp_path / "home" / "hub" / "datasets--org--sums"
+    files = cache / "snapshots" / commit
+    (files / "data").mkdir(parents=True)
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text(commit, encoding="utf-8")
+    card = "---\nconfigs:\n- config_name: default\n  data_files:\n  - split: test\n    path: data/test-*.jsonl\n---\n"
+    (files / "README.md").write_text(card, encoding="utf-8")
+    for part in (1, 2):
+        rows = "".join(f'{{"question": "{part}+{i}", "answer": "{part + i}"}}\n' for i in range(3))
+        (files / "data" / f"test-{part}.jsonl").write_text(rows, encoding="utf-8")
+    words = ["quick-eval", "huggingface", "org/sums", "--input-field", "question", "--expected-field", "answer"]
+    words += ["--model", "builtin/demo_generator", "--metric", "exact_match", "--limit", "5", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "themis", *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["progress"]["total_cases"] == 5

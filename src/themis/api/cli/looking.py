@@ -129,7 +129,9 @@ def report(
     run: RunName,
     /,
     *,
-    format: Annotated[Literal["markdown", "json", "csv", "latex", "html", "parquet"], Parameter(name=["--format", "-f"])] =  # noqa: A002  # the word that people type
+    format: Annotated[
+        Literal["markdown", "json", "csv", "latex", "html", "parquet"], Parameter(name=["--format", "-f"])
+    ] =  # noqa: A002  # the word that people type
     "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     store: Store = DEFAULT_STORE,
