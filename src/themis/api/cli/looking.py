@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import Parameter
 
 from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
+
+
+ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
 
 def list_runs(
@@ -144,8 +147,6 @@ def report(
 
     Parameters
     ----------
-    format
-        What kind of report.
     output
         Write it to this file; to stdout if not given.
     """
@@ -157,7 +158,7 @@ def report(
     opened = stored(store)
     run_id, reporter = find_run(opened, run), Reporter(opened)
     if output is None:
-        write(report_text(reporter, run_id, format))
+        write(report_text(reporter, run_id, kind))
         return
-    write_report(reporter, run_id, format, output)
+    write_report(reporter, run_id, kind, output)
     say(f"wrote {output}")
