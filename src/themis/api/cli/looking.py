@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
 
-
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
 
@@ -132,10 +131,7 @@ def report(
     run: RunName,
     /,
     *,
-    format: Annotated[
-        Literal["markdown", "json", "csv", "latex", "html", "parquet"], Parameter(name=["--format", "-f"])
-    ] =  # noqa: A002  # the word that people type
-    "markdown",
+    kind: Annotated[ReportKind, Parameter(name=["--format", "-f"], help="What kind of report.")] = "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
