@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from themis.api.config_export import experiment_to_config
+from themis.api.storage import make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
 from themis.pure.json import decode, thaw
@@ -32,6 +33,7 @@ from themis.pure.security import redact
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment
     from themis.api.results import RunResult
+    from themis.pure.protocols import RunStore
 
 Mode = Literal["worker-pool", "batch"]
 
@@ -118,7 +120,11 @@ def submit(
     return FolderQueue(root).put(manifest.run_id, _text(manifest))
 
 
-Carry = Callable[["Experiment"], "RunResult"]
+Carry = Callable[["Experiment", "RunStore"], "RunResult"]
+
+
+def _run(experiment: Experiment, store: RunStore) -> RunResult:
+    return experiment.run(store=store)
 
 
 def work_off(
@@ -136,7 +142,7 @@ def work_off(
 
     Args:
         root: the queue's folder.
-        run: carries an experiment out; `Experiment.run` if not given.
+        run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
         most: stop after so many.
         watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
         submitted: only the manifest of this run.
@@ -153,7 +159,7 @@ def work_off(
             claim = _next(queue, passed_over, submitted)
             if claim is None:
                 break
-            outcome = _worked_off(claim, run or (lambda experiment: experiment.run()))
+            outcome = _worked_off(claim, run or _run)
             if outcome is None:
                 passed_over.add(claim.name)
                 continue
@@ -178,14 +184,16 @@ def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
     try:
         manifest = read_manifest(claim.text, claim.name)
         with _own_modules(manifest.modules):
-            result = run(_experiment(manifest))
-            outcome = WorkOutcome(
-                run_id=claim.name,
-                status=result.status.value,
-                digest=result.digest,
-                message=result.error_message,
-                store=result.store.location,
-            )
+            experiment = _experiment(manifest)
+            with contextlib.closing(make_store(experiment.storage)) as store:
+                result = run(experiment, store)
+                outcome = WorkOutcome(
+                    run_id=claim.name,
+                    status=result.status.value,
+                    digest=result.digest,
+                    message=result.error_message,
+                    store=store.location,
+                )
     except RunLockedError:
         claim.release()
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from themis.api.storage import open_store
+from themis.api.storage import make_store, open_store
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
@@ -67,15 +67,20 @@ def _listed(ids: list[str]) -> str:
     return ", ".join(run_id[:12] for run_id in ids[:SHOWN]) + more
 
 
-def require_stored(experiment: Experiment) -> None:
+def existing_or_empty(storage: StorageConfig) -> RunStore:
+    """Return the store that is there, or an empty one in memory: to look into it must not make it."""
+    path = storage.parameters.get("path")
+    if storage.store == "memory" or (isinstance(path, str) and not Path(path).exists()):
+        return make_store(StorageConfig())
+    return open_store(storage)
+
+
+def require_stored(experiment: Experiment, store: RunStore) -> None:
     """Make sure that an experiment's run is stored, at least in part.
 
     Raises:
-        SpecError: the store is in memory.
-        StoreError: there is no store.
         RunNotFoundError: the store does not hold the run; says what differs from the nearest that it holds.
     """
-    store = open_existing(experiment.storage)
     explanation = experiment.plan(store=store)
     if explanation.stored:
         return

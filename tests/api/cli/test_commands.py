@@ -73,6 +73,7 @@ def test_a_run_stops_at_a_stage_and_resumes(project: Path, themis: Themis) -> No
 
 def test_plan_says_what_is_reused_and_why(project: Path, themis: Themis) -> None:
     before = themis("plan", "experiment.yaml", "--json").data
+    assert not (project / "runs").exists()  # to look is not to make
     assert {stage["stage"]: stage["to_do"] for stage in before["stages"]}["generate"] == 40
     assert before["cost"]["unknown"]
     themis("run", "experiment.yaml")

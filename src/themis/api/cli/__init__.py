@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 if TYPE_CHECKING:
     from cyclopts import App
+
+at_the_end: Final = contextlib.ExitStack()
+"""Closes what a command opened when the command ends."""
 
 DONE, GATE_FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -114,6 +118,8 @@ def run(arguments: Sequence[str]) -> int:
             raise
         _say(_message(error))
         return _code(error)
+    finally:
+        at_the_end.close()
     return code if isinstance(code, int) else DONE
 
 

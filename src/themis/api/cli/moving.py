@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, storage_of, stored
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, closed_at_the_end, storage_of, stored
 
 
 def export(
@@ -58,6 +58,6 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
     from themis.api.cli.output import show
     from themis.api.storage import open_store
 
-    found = import_bundle_file(open_store(storage_of(store)), path)
+    found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)
     data = {"run_id": found.run_id, "kind": found.kind, "new_events": found.new_events}
     show(data, f"run {found.run_id}\n{found.new_events} new events of its {found.kind}", as_json=json_output)

@@ -110,11 +110,19 @@ def storage_of(text: str) -> StorageConfig:
 
 
 def stored(text: str) -> RunStore:
-    """Open a store to read from: it must be there.
+    """Open a store to read from, and close it when the command ends: it must be there.
 
     Raises:
         StoreError: there is none at that place.
     """
     from themis.api.finding import open_existing
 
-    return open_existing(storage_of(text))
+    return closed_at_the_end(open_existing(storage_of(text)))
+
+
+def closed_at_the_end(store: RunStore) -> RunStore:
+    """Return a store that is closed when the command ends."""
+    from themis.api.cli import at_the_end
+
+    at_the_end.callback(store.close)
+    return store

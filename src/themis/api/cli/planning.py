@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, closed_at_the_end
 
 
 def plan(
@@ -26,9 +26,11 @@ def plan(
     """
     from themis.api.cli.output import show
     from themis.api.costing import planned_cost
+    from themis.api.finding import existing_or_empty
 
     experiment = changes.load(config, overrides)
-    explanation, cost = experiment.plan(until_stage=until), planned_cost(experiment)
+    store = closed_at_the_end(existing_or_empty(experiment.storage))
+    explanation, cost = experiment.plan(until_stage=until, store=store), planned_cost(experiment)
     data = {**explanation.to_dict(), "cost": cost.to_dict()}
     show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)
 

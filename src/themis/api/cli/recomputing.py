@@ -18,6 +18,7 @@ from themis.api.cli.options import (
     RunName,
     Store,
     Words,
+    closed_at_the_end,
     stored,
 )
 
@@ -84,7 +85,7 @@ def _again(
     from themis.effects.engine import Progress
     from themis.effects.host import run_sync
 
-    store = open_existing(experiment.storage)
+    store = closed_at_the_end(open_existing(experiment.storage))
     roster, progress = experiment.roster(), Progress()
     snapshot = experiment.compile_with(roster)
     with shown(progress):

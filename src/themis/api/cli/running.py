@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, Words
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, Words, closed_at_the_end
 
 
 def run(
@@ -65,10 +65,10 @@ def resume(
     until
         Stop after this stage; a later run goes on from there.
     """
-    from themis.api.finding import require_stored
+    from themis.api.finding import open_existing, require_stored
 
     experiment = changes.load(config, overrides)
-    require_stored(experiment)
+    require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
     return carry_out(experiment, until=until, as_json=json_output)
 
 
@@ -91,15 +91,23 @@ def carry_out(
     return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
 
 
-def run_with_progress(experiment: Any, until: StageName = "judge") -> Any:
-    """Run an experiment, with its progress shown, and return the result."""
+def run_with_progress(experiment: Any, store: Any = None, until: StageName = "judge") -> Any:
+    """Run an experiment, with its progress shown, and return the result.
+
+    Args:
+        experiment: what to run.
+        store: where the run is kept; the experiment's own, closed when the command ends, if not given.
+        until: the last stage.
+    """
     from themis.api.cli.live import shown
     from themis.api.running import run_snapshot
+    from themis.api.storage import make_store
     from themis.effects.engine import Progress
     from themis.effects.host import run_sync
 
     roster, progress = experiment.roster(), Progress()
     snapshot = experiment.compile_with(roster)
+    kept = store if store is not None else closed_at_the_end(make_store(experiment.storage))
     with shown(progress):
         return run_sync(
             lambda: run_snapshot(
@@ -107,6 +115,7 @@ def run_with_progress(experiment: Any, until: StageName = "judge") -> Any:
                 roster,
                 until_stage=until,
                 storage=experiment.storage,
+                store=kept,
                 runtime=experiment.runtime,
                 progress=progress,
             ),
