@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types pyright contracts unit bench real-model coverage clean
+.PHONY: help demo test lint types pyright contracts unit quick bench million real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,7 +38,13 @@ contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
-	$(BIN)/python -m pytest -q -m "not real_model"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model"
+
+quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
+
+million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
+	$(BIN)/python -m benchmarks.million
 
 coverage: $(VENV)/.dev  ## tests with branch coverage
 	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model"

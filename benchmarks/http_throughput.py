@@ -3,7 +3,8 @@
     python benchmarks/http_throughput.py [CASES] [ROUNDS]
 
 The endpoint runs in a process of its own. Bare loop and Themis take turns, so that whatever else the machine
-does meets all of them; a ratio is the median of the rounds' ratios. Themis is measured twice, at 32 concurrent calls
+does meets all of them; a ratio is the median of the rounds' ratios. A second ratio compares the processor time of this
+process alone, which a busy machine disturbs less. Themis is measured twice, at 32 concurrent calls
 and with the default configuration: `calls` are adapter and call runtime (limits, adaptive concurrency, retries, bounded
 reading, result records), `evaluate` is a whole run with a metric, into an SQLite store. How much of a core the
 endpoint used is printed too: near 100 % it would be what is measured.
@@ -44,7 +45,9 @@ async def bare(url: str, cases: int) -> None:
             response.raise_for_status()
             assert response.json()["choices"][0]["message"]["content"] == f"echo: question {i}"
 
-    async with httpx.AsyncClient(timeout=60) as client, trio.open_nursery() as nursery:
+    # As many connections kept as there are callers: with httpx's default of 20 it would open some anew all the time.
+    limits = httpx.Limits(max_connections=CONCURRENT, max_keepalive_connections=CONCURRENT)
+    async with httpx.AsyncClient(timeout=60, limits=limits) as client, trio.open_nursery() as nursery:
         for _ in range(CONCURRENT):
             nursery.start_soon(worker, client)
 
@@ -91,10 +94,11 @@ async def evaluation(url: str, cases: int) -> None:
 MEASURED = {"bare": bare, "calls": themis, "evaluate": evaluation}
 
 
-def rate(name: str, url: str, cases: int) -> float:
-    began = time.perf_counter()
+def rates(name: str, url: str, cases: int) -> tuple[float, float]:
+    """Return cases per second of the clock, and of this process's processor time."""
+    began, used = time.perf_counter(), time.process_time()
     trio.run(MEASURED[name], url, cases)
-    return cases / (time.perf_counter() - began)
+    return cases / (time.perf_counter() - began), cases / (time.process_time() - used)
 
 
 def cpu_s(process: int) -> float:
@@ -110,26 +114,27 @@ def main() -> int:
     try:
         assert server.stdout is not None
         url = server.stdout.readline().strip()
-        rates: dict[str, list[float]] = {name: [] for name in MEASURED}
         for name in MEASURED:
-            rate(name, url, 100)  # what is loaded late is loaded now
+            rates(name, url, 100)  # what is loaded late is loaded now
+        found: dict[str, list[tuple[float, float]]] = {name: [] for name in MEASURED}
         began, used = time.perf_counter(), cpu_s(server.pid)
         for _ in range(rounds):
-            for name, found in rates.items():
-                found.append(rate(name, url, cases))
+            for name, measured in found.items():
+                measured.append(rates(name, url, cases))
         busy = (cpu_s(server.pid) - used) / (time.perf_counter() - began)
     finally:
         server.terminate()
         server.wait()
-    ratios = {
-        name: statistics.median(own / base for own, base in zip(rates[name], rates["bare"], strict=True))
-        for name in ("calls", "evaluate")
-    }
-    for name, found in rates.items():
-        print(f"{name:<9} {statistics.median(found):6.0f}/s  ratio {ratios.get(name, 1.0):.2f}")
+    least = float("inf")
+    for name, measured in found.items():
+        pairs = list(zip(measured, found["bare"], strict=True))
+        clock, processor = (statistics.median(own[i] / base[i] for own, base in pairs) for i in (0, 1))
+        least = min(least, clock)
+        speed = statistics.median(clock for clock, _ in measured)
+        print(f"{name:<9} {speed:6.0f}/s  ratio {clock:.2f} by the clock, {processor:.2f} by processor time")
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{cases:,} cases, {rounds} rounds, {CONCURRENT} concurrent, peak {megabytes:.0f} MB, server {busy:.0%} busy")
-    return 0 if min(ratios.values()) >= LEAST_RATIO and megabytes < MOST_MEGABYTES else 1
+    return 0 if least >= LEAST_RATIO and megabytes < MOST_MEGABYTES else 1
 
 
 if __name__ == "__main__":

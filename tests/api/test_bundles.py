@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import signal
 import sqlite3
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, Reporter, RunResult, RunStore, SqliteRunStore, verify
+from themis.api import bundles
 from themis.api.bundle_files import import_bundle_file, read_bundle, write_bundle
 from themis.api.bundles import (
     export_evaluation_bundle,
@@ -32,9 +35,12 @@ from themis.api.bundles import (
     import_reduction_bundle,
     import_score_bundle,
 )
+from themis.api.inspection import get_execution_state
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, LiteralSecretError, RunLockedError, SchemaVersionError
 from themis.pure.plan import UntilStage
+from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.stages.reduce import reduce_one
 from themis.testing.pipelines import Pipeline, pipelines
 
 EXPORTS: dict[BundleKind, Callable[[RunStore, str], Bundle]] = {
@@ -100,6 +106,7 @@ def seen(store: RunStore, run_id: str, pipeline: Pipeline) -> tuple[object, ...]
 
 @pytest.mark.parametrize("name", STORES)
 @pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=15)  # of each kind and store
 @given(pipeline=pipelines(max_cases=4))
 def test_what_is_imported_is_the_run(
     kind: BundleKind, name: str, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
@@ -175,6 +182,44 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
     assert seen(store, run_id, PLAIN) == seen(here, run_id, PLAIN)
     import_bundle(store, export_generation_bundle(here, run_id))
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "judge"
+
+
+class Flaky:
+    """A parser and a reducer that fail as long as they are told to; that is no part of what they are."""
+
+    component_id = "flaky/both"
+    version = "1"
+    fails = False
+
+    def fingerprint(self) -> str:
+        return "flaky"
+
+    def parse(self, candidate: Any, ctx: Any) -> ParsedOutput:
+        if self.fails:
+            raise ValueError("not today")
+        return ParsedOutput(value=candidate.final_output)
+
+    def reduce(self, candidates: Any, ctx: Any) -> ReducedCandidate:
+        if self.fails:
+            raise ValueError("not today")
+        return reduce_one(candidates)
+
+
+@pytest.mark.parametrize("stage", ["reduce", "parse"])
+def test_a_result_and_the_failure_after_it_are_both_taken(store: RunStore, stage: Any) -> None:
+    flaky, experiment, here = Flaky(), PLAIN.experiment(), InMemoryRunStore()
+    experiment = experiment.evolve(
+        generation=experiment.generation.evolve(reducer=flaky), evaluation=experiment.evaluation.evolve(parsers=flaky)
+    )
+    experiment.run(store=here)
+    flaky.fails = True
+    result = experiment.replay(stage=stage, store=here)
+    assert result.status == "partial_failure"
+    bundle = export_score_bundle(here, result.run_id)
+    import_bundle(store, bundle)
+    import_bundle(store, bundle)
+    assert get_execution_state(store, result.run_id).case_states == get_execution_state(here, result.run_id).case_states
+    assert RunResult(snapshot=result.snapshot, store=store).digest == result.digest
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -394,6 +439,36 @@ def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
     two = write_bundle(here, run_id, "score", tmp_path / "two.json.gz").read_bytes()
     assert one == two
     assert gzip.decompress(one).startswith(b'{"completed_through_stage":"judge"')
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+
+def peak_of(call: Callable[[], object]) -> int:
+    """Return how many bytes of Python objects a call held at most."""
+    gc.collect()
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.slow
+def test_eight_times_the_records_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundles, "BATCH", 50)
+    peaks: dict[str, list[int]] = {"export": [], "import": [], "held": []}
+    for cases in (20, 150, 1200):  # the first compiles what reads records
+        file = tmp_path / f"{cases}.json.gz"
+        with SqliteRunStore(tmp_path / f"{cases}.here") as here, SqliteRunStore(tmp_path / f"{cases}.there") as there:
+            run_id = attrs.evolve(PLAIN, cases=cases).experiment().run(store=here).run_id
+            peaks["export"].append(peak_of(lambda: write_bundle(here, run_id, "score", file)))  # noqa: B023  # called at once
+            peaks["import"].append(peak_of(lambda: import_bundle_file(there, file)))  # noqa: B023  # called at once
+            peaks["held"].append(peak_of(lambda: read_bundle(file)))  # noqa: B023  # called at once
+    assert peaks["held"][2] > 2 * peaks["held"][1]  # or the measurement means nothing
+    assert peaks["export"][2] < 1.3 * peaks["export"][1]
+    assert peaks["import"][2] < 1.3 * peaks["import"][1]
 
 
 # --- SIGKILL ----------------------------------------------------------------------------------------------

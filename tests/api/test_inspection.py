@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,24 @@ from themis.api.inspection import (
     snapshot_report,
 )
 from themis.effects.reading import read_state
-from themis.pure.case_view import visible
+from themis.pure.case_view import case_view, visible
+from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
+from themis.pure.events import (
+    GenerationCompletedEvent,
+    GenerationFailedEvent,
+    ParseFailedEvent,
+    ScoreCompletedEvent,
+    StepCompletedEvent,
+)
 from themis.pure.json import JSONValueError, decode, encode
+from themis.pure.plan import CaseItem
+from themis.pure.projections import Threshold
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, ParsedOutput
+from themis.pure.records.judging import JudgeResponse
 from themis.pure.records.results import RunStatus
+from themis.pure.records.scoring import Score
 from themis.testing.pipelines import Pipeline, ScriptedGenerator, dataset, pipelines
 
 PIPELINE = Pipeline(
@@ -38,6 +53,22 @@ PIPELINE = Pipeline(
     metrics=(("right",),),
     judge=("right", "wrong", "raise"),
 )
+
+
+class Flaky:
+    """A parser that fails as long as it is told to; that is no part of what it is."""
+
+    component_id = "flaky/parser"
+    version = "1"
+    fails = False
+
+    def fingerprint(self) -> str:
+        return "flaky"
+
+    def parse(self, candidate: Any, ctx: Any) -> Any:
+        if self.fails:
+            raise ValueError("not today")
+        return ParsedOutput(value=candidate.final_output)
 
 
 @pytest.fixture
@@ -92,6 +123,8 @@ def test_scores_that_later_events_superseded_are_not_counted(tmp_path: Path) -> 
     with SqliteRunStore(tmp_path / "s.sqlite3") as store:
         first = experiment.run(store=store)
         assert quickcheck(store, first.run_id).metrics[0].scored == 4
+        rescored = experiment.replay(stage="score", store=store)
+        same_as_the_report(quickcheck(store, first.run_id), rescored)
         flaky.fails = True
         again = experiment.replay(stage="parse", store=store)
         same_as_the_report(quickcheck(store, first.run_id), again)
@@ -102,22 +135,26 @@ def test_scores_that_later_events_superseded_are_not_counted(tmp_path: Path) -> 
         assert quickcheck(store, first.run_id).metrics[0].scored == 4
 
 
-class Flaky:
-    """A parser that fails as long as it is told to; that is no part of what it is."""
-
-    component_id = "flaky/parser"
-    version = "1"
-    fails = False
-
-    def fingerprint(self) -> str:
-        return "flaky"
-
-    def parse(self, candidate: Any, ctx: Any) -> Any:
-        from themis.pure.records.generation import ParsedOutput
-
-        if self.fails:
-            raise ValueError("not today")
-        return ParsedOutput(value=candidate.final_output)
+def test_a_score_that_a_later_failure_superseded_is_not_counted_however_few_events_there_are(tmp_path: Path) -> None:
+    pipeline = attrs.evolve(PIPELINE, samples=1, judge=None, metrics=(("right",), ("right",)))
+    with SqliteRunStore(tmp_path / "s.sqlite3") as store:
+        result = pipeline.experiment().run(store=store, until_stage="parse")
+        what: dict[str, Any] = {
+            "run_id": result.run_id,
+            "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
+            "case_id": "0",
+            "dataset_id": "made",
+            "case_key": "4:made:0",
+            "candidate_id": "0-candidate-0",
+        }
+        name = "scripted/metric0"
+        scored = ScoreCompletedEvent(**what, metric_id=name, score=Score(metric_id=name, value=1.0))
+        events, _, head = link_all(store.head(result.run_id), [Entry(0, scored)])
+        store.append(result.run_id, events, {})
+        assert quickcheck(store, result.run_id).metrics[0].scored == 1
+        events, _, _ = link_all(head, [Entry(0, ParseFailedEvent(**what, error_message="not today"))])
+        store.append(result.run_id, events, {})
+        assert quickcheck(store, result.run_id).metrics[0].scored == 0
 
 
 def test_a_run_that_was_never_begun_is_pending(store: RunStore) -> None:
@@ -209,6 +246,33 @@ def test_failed_tries_are_kept_in_a_cases_history(store: RunStore) -> None:
     assert [(tried.step, tried.error_message) for tried in view.history] == [("generation 0", "no answer to 0")] * 2
     assert "failed try, generation 0" in str(view)
     assert "generation_failure: no answer to 0" in str(view)
+
+
+def test_the_tries_before_an_answer_are_in_the_history_too(store: RunStore) -> None:
+    entry: dict[str, Any] = {"attempt": 1, "reason": "HTTP 429", "kind": "rate_limited"}
+    answer = JudgeResponse(judge_model_id="j", raw_response="yes", retry_history=[entry])
+    what: dict[str, Any] = {
+        "run_id": "r",
+        "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
+        "case_id": "1",
+        "dataset_id": "d",
+        "case_key": "1:d:1",
+    }
+    candidate: dict[str, Any] = {"candidate_id": "1-candidate-0", "candidate_index": 0}
+    made = GenerationResult(candidate_id="1-candidate-0", final_output="x")
+    events = [
+        GenerationFailedEvent(**what, **candidate, error_message="gone", retry_history=[entry, entry]),
+        GenerationCompletedEvent(**what, **candidate, result=made, retry_history=[entry]),
+        StepCompletedEvent(**what, workflow_id="m", step_id="c", step_type="judge_call", output=answer.to_dict()),
+    ]
+    item = CaseItem(Case(case_id="1", input="?"), 0, "d", "1:d:1", {})
+    history = case_view(item, events, (), Threshold()).history
+    assert [(tried.step, tried.error_message) for tried in history] == [
+        ("generation 0", "HTTP 429"),
+        ("generation 0", "gone"),
+        ("generation 0", "HTTP 429"),
+        ("step m/c", "HTTP 429"),
+    ]
 
 
 @attrs.frozen

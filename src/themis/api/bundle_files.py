@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -53,8 +54,6 @@ _CASES: Final = b'"cases":['
 _RECORDS: Final = b']},"records":['
 _UPSTREAM: Final = b'],"upstream":['
 _END: Final = b"]}"
-
-_COPIED: Final = 1 << 20
 
 
 @attrs.frozen(kw_only=True)
@@ -126,8 +125,7 @@ def _write(file: IO[bytes], header: Bundle, cases: Iterable[CaseRecords], kind: 
         upstream.end()
         file.write(_UPSTREAM + b"\n")
         waiting.seek(0)
-        while block := waiting.read(_COPIED):
-            file.write(block)
+        shutil.copyfileobj(waiting, file)
     file.write(_END + b"\n")
 
 

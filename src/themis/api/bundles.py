@@ -44,7 +44,7 @@ B = TypeVar("B", bound=StageBundle)
 
 Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
 
-BATCH = 1000
+BATCH = 250
 """Cases whose events are chained and stored at once."""
 SHOWN: Final = 10
 """How many faults of a bundle an error names."""

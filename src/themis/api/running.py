@@ -60,6 +60,7 @@ async def run_snapshot(
     opened.initialize()
     # Large datasets take a while to store; the event loop must not stand still meanwhile.
     await trio.to_thread.run_sync(_prepare, opened, snapshot, runtime.existing_run_policy)
+    finished = False
     try:
         options = EngineOptions(
             runtime=runtime,
@@ -79,14 +80,18 @@ async def run_snapshot(
             spent = await trio.to_thread.run_sync(_spent, opened, snapshot, price) if _has_budget(runtime) else ()
             calls = CallRuntime.from_config(runtime, price=price, spent=spent)
             await Engine(snapshot, roster, opened, options, plan, calls).run()
+        finished = True
     except CallFailed as error:
-        if error.failure.kind is not FailureKind.BUDGET:
+        finished = error.failure.kind is FailureKind.BUDGET
+        if not finished:
             raise
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, opened)) from None
     finally:
         opened.release(snapshot.run_id)
         await close_components(roster)
+        if not finished and store is None:
+            opened.close()  # nobody gets a result to close it by
     return RunResult(snapshot=snapshot, store=opened)
 
 

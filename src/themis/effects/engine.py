@@ -374,9 +374,12 @@ class Engine:
             event = reused
         else:
             event = await self._new_generation(item, ctx, request)
+        # Kept before anyone is told: a subscriber that waits must not cost an answer that was paid for.
         self._journal.append(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
         if isinstance(event, GenerationCompletedEvent) and event.result is not None:
             self._count(event.result)
+            if self._hooks.any and not event.cache_hit:
+                await self._hooks.call("after_generate", item.case, event.result, ctx)
         return event
 
     def _count(self, result: GenerationResult) -> None:
@@ -423,8 +426,6 @@ class Engine:
             if error.fatal:
                 raise
             outcome = Failure(failure_of(name, error))
-        if self._hooks.any and isinstance(outcome, Success):
-            await self._hooks.call("after_generate", item.case, outcome.unwrap(), ctx)
         return generation_event(
             self._plan, item, ctx, outcome, self._now(), provider_key=self._provider_key, retry_history=history
         )

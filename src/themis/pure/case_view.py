@@ -9,11 +9,11 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
-from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepEvent, StepFailedEvent
+from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepCompletedEvent, StepEvent, StepFailedEvent
 from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.projections import Threshold, case_result, score_rows
@@ -102,7 +102,7 @@ def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
             continue
         step = _step(event)
         has_failed = isinstance(event, FailedEvent | StepFailedEvent)
-        history: Sequence[Mapping[str, Any]] = getattr(event, "retry_history", ())
+        history = _retries(event)
         for entry in history[:-1] if has_failed else history:  # the last try is the failure itself
             yield FailedTry(
                 step=step,
@@ -120,6 +120,14 @@ def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
             )
 
 
+def _retries(event: Any) -> Sequence[Mapping[str, Any]]:
+    """Return the tries before the last; an answered step keeps them with its answer."""
+    if isinstance(event, StepCompletedEvent):
+        return cast("Sequence[Mapping[str, Any]]", event.output.get("retry_history") or ())
+    history: Sequence[Mapping[str, Any]] = getattr(event, "retry_history", ())
+    return history
+
+
 def _step(event: CaseRunEvent) -> str:
     stage = event.event_type.rpartition("_")[0]
     if isinstance(event, StepEvent):
@@ -134,10 +142,7 @@ def _step(event: CaseRunEvent) -> str:
 def case_text(view: CaseView) -> str:
     """Return a case as text for a terminal; control characters are shown, never sent."""
     result = view.result
-    lines = [
-        f"case {visible(view.case_id)} of dataset {visible(view.dataset_id)}",
-        f"case key {visible(view.case_key)}",
-    ]
+    lines = [f"case {visible(view.case_id)} of dataset {visible(view.dataset_id)} ({visible(view.case_key)})"]
     lines += [line for message in view.prompt for line in _block(f"prompt ({message['role']})", message["content"])]
     lines += _block("expected", view.expected_output)
     for candidate in result.generated_candidates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,15 @@ from themis.testing.endpoint import FakeEndpoint
 
 PRICES = {"openai/tiny": {"prompt": 1_000.0, "completion": 2_000.0}}
 
+opened: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_stores() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
 
 def rows(count: int) -> list[dict[str, object]]:
     return [
@@ -23,13 +33,15 @@ def rows(count: int) -> list[dict[str, object]]:
 
 
 def run(endpoint: FakeEndpoint, runtime: RuntimeConfig, path: Path, **options: Any) -> Any:
-    return evaluate(
+    result = evaluate(
         model=adapters.openai("tiny", base_url=endpoint.base_url, max_tokens=8),
         data=rows(100),
         storage=StorageConfig(store="sqlite", parameters={"path": str(path)}),
         runtime=runtime,
         **{"metric": "builtin/exact_match", **options},
     )
+    opened.append(result.store)
+    return result
 
 
 def test_a_run_stops_within_its_budget_loses_no_paid_answer_and_goes_on_with_a_larger_one(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ def everything(result: Any, folder: Path, spans: Spans, log: str) -> dict[str, b
         "markdown": reporter.export_markdown(result.run_id),
         "costs": repr(result.costs()) + repr(result.usage),
     }
+    result.store.close()
     files = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert any(path.endswith(".sqlite3") for path in files)
     return {**files, **{name: text.encode() for name, text in shown.items()}}

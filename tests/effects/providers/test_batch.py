@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,22 @@ from themis.testing.endpoint import Answer, Drop, FakeEndpoint, Play, Reject, Re
 CHILD = Path(__file__).parent / "batch_child.py"
 CASES = 12
 
+opened: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed_stores() -> Iterator[None]:
+    yield
+    while opened:
+        opened.pop().close()
+
 
 def rows(count: int = CASES) -> list[dict[str, object]]:
     return [{"case_id": f"c{i}", "input": f"q {i}", "expected_output": f"echo: q {i}"} for i in range(count)]
 
 
 def run(endpoint: FakeEndpoint, folder: Path, data: list[dict[str, object]] | None = None, **options: Any) -> Any:
-    return evaluate(
+    result = evaluate(
         model=adapters.openai("tiny", base_url=endpoint.base_url),
         data=data or rows(),
         metric="builtin/exact_match",
@@ -34,6 +44,8 @@ def run(endpoint: FakeEndpoint, folder: Path, data: list[dict[str, object]] | No
             generation_mode="batch", batch_root=str(folder / "batches"), **{"batch_poll_s": 0.001, **options}
         ),
     )
+    opened.append(result.store)
+    return result
 
 
 def submissions(endpoint: FakeEndpoint) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -181,6 +182,20 @@ def test_an_unknown_model_says_so() -> None:
 def test_each_misbehaviour_is_one_failed_attempt(play: Play, kind: FailureKind) -> None:
     limits = {"max_bytes": 1 << 20, "total_timeout_s": 0.5 if isinstance(play, Drip) else 30.0}
     assert failure_of(play, **limits).failure.kind is kind
+
+
+def test_each_timeout_is_its_own() -> None:
+    late = Answer(delay_s=5.0)
+    read = failure_of(late, read_timeout_s=0.1).failure
+    total = failure_of(late, total_timeout_s=0.1).failure
+    assert (read.kind, total.kind) == (FailureKind.TIMEOUT, FailureKind.TIMEOUT)
+    assert read.message.startswith("ReadTimeout")
+    assert "within 0.1 s" in total.message
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, and never shakes hands
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/v1"
+        with pytest.raises(ProviderError) as caught:
+            ask(adapters.openai("tiny", base_url=address, connect_timeout_s=0.1))
+    assert caught.value.failure.message.startswith("ConnectTimeout")
 
 
 def test_an_answer_packed_as_asked_for_is_read() -> None:

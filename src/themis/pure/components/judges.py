@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 
 from themis.pure.components.judging.workflows import (
     PairwiseWorkflow,
-    PointsWorkflow,
     ScaleWorkflow,
     VoteWorkflow,
     candidate_count,
@@ -149,51 +148,6 @@ class ReferenceGrader:
         )
 
 
-@attrs.frozen
-class RubricPoints:
-    """A judge decides each item of the case's point-weighted rubric; earned over possible points, clipped to 0 to 1.
-
-    The case's expected output is a list of `{"criterion": text, "points": number}`, or has one under `rubrics`.
-    """
-
-    component_id: str = "builtin/rubric_points"
-    version: str = "1"
-    metric_family: ClassVar[str] = "llm"
-
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PointsWorkflow:
-        """Return the workflow: one call an item."""
-        items = rubric_items(ctx.case.expected_output)
-        return PointsWorkflow(
-            metric_id=self.component_id,
-            calls=tuple(plan_judge_calls(ctx, [(str(number), (0,)) for number in range(len(items))], 1)),
-            task="You are a careful and impartial judge. Decide whether the answer meets the criterion.",
-            ask="Explain briefly, then end with one line: `Verdict: met` or `Verdict: not met`.",
-            items=items,
-        )
-
-
-def rubric_items(value: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return a case's rubric items.
-
-    Raises:
-        WorkflowBuildError: there are none, an item lacks a criterion or points, or no item has positive points.
-    """
-    items = value.get("rubrics") if isinstance(value, Mapping) else value
-    if not isinstance(items, Sequence) or isinstance(items, str) or not items:
-        raise WorkflowBuildError("expected_output holds no rubric: a list of {criterion, points} is needed")
-    for number, item in enumerate(items):
-        points = item.get("points") if isinstance(item, Mapping) else None
-        if (
-            not isinstance(points, int | float)
-            or isinstance(points, bool)
-            or not isinstance(item.get("criterion"), str)
-        ):
-            raise WorkflowBuildError(f"rubrics[{number}]: {{criterion: text, points: number}} expected, found {item!r}")
-    if not any(item["points"] > 0 for item in items):
-        raise WorkflowBuildError("no item of the rubric has positive points, so that there is nothing to earn")
-    return tuple(items)
-
-
 def _pairwise(metric_id: str, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
     count = candidate_count(subject)
     return PairwiseWorkflow(
@@ -298,7 +252,6 @@ JUDGE_METRICS = {
     "builtin/pairwise_judge": PairwiseJudge,
     "builtin/panel_of_judges": PanelOfJudges,
     "builtin/reference_grader": ReferenceGrader,
-    "builtin/rubric_points": RubricPoints,
     "builtin/trace_rubric": TraceRubric,
 }
 SELECTORS = {"builtin/best_of_n": BestOfN}

@@ -3,9 +3,9 @@ r"""Whether two mathematical answers are the same: our own exact rules first, th
 How a hostile expression is kept from harm:
 
 - nothing is executed: expressions are read by a grammar of LaTeX, and never evaluated as Python;
-- work is limited without a clock, so that replay comes to the same verdict: a text that asks for huge numbers or is too
-  long is refused (`text.math_text.too_much`), and everything else stops after so many lines of Python (`steps`). Only an
-  expression that needs nearly all of its steps may come out differently when the library has warmed up.
+- work is limited without a clock, so that replay comes to the same verdict: a text that asks for huge numbers, or is
+  too long, is refused (`text.math_text.too_much`), and everything else stops after so many lines of Python (`steps`).
+  An expression that needs nearly all of its steps alone may come out differently when the library has warmed up.
 """
 
 from __future__ import annotations

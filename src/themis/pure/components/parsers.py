@@ -187,7 +187,7 @@ class CodeText(TextParser):
         return parsed(answer, code_text(answer.text, self.language), "code")
 
 
-def _pattern(instance: Any, attribute: Any, value: object) -> None:
+def _pattern(instance: Any, attribute: Any, value: Any) -> None:
     try:
         compiled(str(value))
     except ValueError as error:

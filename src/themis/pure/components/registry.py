@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
 
-from themis.pure.errors import UnknownComponentError, nearest
+from themis.pure.errors import SpecError, UnknownComponentError, nearest
 
 _TABLES: Final = (
     ("generator", "themis.pure.components.basic", "GENERATORS"),
     ("reducer", "themis.pure.components.basic", "REDUCERS"),
     ("parser", "themis.pure.components.parsers", "PARSERS"),
     ("metric", "themis.pure.components.metrics", "METRICS"),
+    ("metric", "themis.pure.components.math_metric", "MATH_METRICS"),
+    ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),
+    ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
     ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
     ("metric", "themis.pure.components.execution", "EXECUTION_METRICS"),
+    ("metric", "themis.pure.components.rubric", "RUBRIC_METRICS"),
     ("selector", "themis.pure.components.judges", "SELECTORS"),
     ("judge_model", "themis.pure.components.judges", "JUDGE_MODELS"),
 )
@@ -32,6 +37,26 @@ class Builtin:
     kind: str
     make: Callable[..., Any]
 
+    @property
+    def summary(self) -> str:
+        """Return what it does in one line."""
+        return (inspect.getdoc(self.make) or "").partition("\n")[0]
+
+    @property
+    def version(self) -> str:
+        """Return its version."""
+        return str(inspect.signature(self.make).parameters["version"].default)
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """Return its options by name, each with its default (`None` also where it has none)."""
+        parameters = inspect.signature(self.make).parameters
+        return {
+            name: None if parameter.default is parameter.empty else parameter.default
+            for name, parameter in parameters.items()
+            if name not in ("component_id", "version")
+        }
+
 
 @functools.cache
 def builtins() -> Mapping[str, Builtin]:
@@ -43,6 +68,21 @@ def builtins() -> Mapping[str, Builtin]:
     return found
 
 
+def component_ids(kind: str | None = None) -> list[str]:
+    """Return the ids of the builtin components in order.
+
+    Args:
+        kind: `generator`, `selector`, `reducer`, `parser`, `metric` or `judge_model`; all of them unless stated.
+
+    Raises:
+        SpecError: there is no such kind.
+    """
+    kinds = sorted({entry.kind for entry in builtins().values()})
+    if kind is not None and kind not in kinds:
+        raise SpecError(f"no kind {kind!r} of components; the kinds are {', '.join(kinds)}")
+    return sorted(name for name, entry in builtins().items() if kind in (None, entry.kind))
+
+
 def make_builtin(component_id: str, **options: Any) -> Any:
     """Make a builtin component.
 
@@ -52,9 +92,21 @@ def make_builtin(component_id: str, **options: Any) -> Any:
 
     Raises:
         UnknownComponentError: there is none of that id; names the nearest.
+        SpecError: it has no such option, or does not take that value; names the options that it has.
     """
     known = builtins()
     entry = known.get(component_id) or known.get(f"builtin/{component_id}")
     if entry is None:
         raise UnknownComponentError(f"no builtin component {component_id!r}; {nearest(component_id, known)}")
-    return entry.make(**options)
+    unknown = sorted(set(options) - set(entry.options) - {"component_id", "version"})
+    if unknown:
+        names = ", ".join(entry.options) or "none"
+        hints = [f"{name!r} ({nearest(name, entry.options)})" if entry.options else repr(name) for name in unknown]
+        raise SpecError(f"{entry.component_id}: unknown argument {', '.join(hints)}; its options: {names}")
+    try:
+        return entry.make(**options)
+    except SpecError:
+        raise
+    except (TypeError, ValueError) as error:
+        text = str(error.args[0]) if error.args else str(error)
+        raise SpecError(f"{entry.component_id}: {text}; its options: {', '.join(entry.options)}") from error

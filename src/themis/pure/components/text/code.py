@@ -26,9 +26,7 @@ from themis.pure.components.text.extraction import Extraction, found, nothing
 
 _FENCE: Final = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 _ONE_LINE: Final = re.compile(r"```(?:(?:python|py|cpp|java|js)[ \t]+)?([^`\n]{1,2000})```")
-_TAGGED: Final = re.compile(
-    r"\[PYTHON\]\n?(?P<python>.*?)(?:\[/PYTHON\]|\Z)|<code(?:\s[^<>]{0,100})?>\n?(?P<code>.*?)</code>", re.DOTALL
-)
+_TAG: Final = re.compile(r"\[PYTHON\]\n?|<code(?:\s[^<>]{0,100})?>\n?")
 
 _NAMES: Final = {
     "python": ("python", "py", "python3", "py3", "python2", "ipython", "pycon", "sage", "python-repl"),
@@ -71,7 +69,8 @@ _STARTS: Final = re.compile(
     r"|import[ ][\w.]+(?:[ ]as[ ]\w+)?(?:,[ ]?[\w.]+)*[ ]?;?$|from[ ][\w.]+[ ]import[ ][\w*(]|@\w[\w.]*(?:\(|$)"
     r"|#include\b|#!/|using[ ]namespace\b"
     r"|(?:int|void)[ ]main[ ]?\(|public[ ](?:static[ ])?(?:final[ ])?class\b|package[ ]\w+;?$|func[ ]\w+\("
-    r"|fn[ ]\w+[(<]|use[ ]std::|if[ ]__name__[ ]?==|for[ ]\w+(?:,[ ]?\w+)*[ ]in[ ][^.\n]+:[ ]?$"
+    r"|fn[ ]\w+[(<]|use[ ]std::|if[ ]__name__[ ]?=="
+    r"|for[ ]\w+(?:,[ ]?\w+)*[ ]in[ ](?:[^.\n]+|[\w.]+(?:\([^\n]*\))?):[ ]?$"
     r"|while[ ][^\n]+:[ ]?$|if[ ][^\n]{1,120}:[ ]?$|\w+(?:,[ ]?\w+)*[ ]=[ ](?:int|list|map|input|sorted|open|len"
     r"|sum|max|min|str|float|set|dict|sys|\[|\{|\(|\"|'|-?\d|lambda\b)|print\(|return\b[^.\n]{0,200}$)"
 )
@@ -134,9 +133,18 @@ def _blocks(text: str) -> Iterator[_Block]:
     yield from _fenced(text)
     for match in _ONE_LINE.finditer(text):
         yield _Block(match[1].strip(), "")
-    if "[PYTHON]" in text or "<code" in text:
-        for match in _TAGGED.finditer(text):
-            yield _Block(match["python"] or match["code"] or "", "python" if match["python"] else "")
+    yield from _tagged(text)
+
+
+def _tagged(text: str) -> Iterator[_Block]:
+    at = 0
+    while (tag := _TAG.search(text, at)) is not None:
+        python = tag[0].startswith("[")
+        end = text.find("[/PYTHON]" if python else "</code>", tag.end())
+        if end < 0 and not python:
+            return
+        at = end if end >= 0 else len(text)
+        yield _Block(text[tag.end() : at], "python" if python else "")
 
 
 def _fenced(text: str) -> Iterator[_Block]:

@@ -76,7 +76,7 @@ def unit(text: str) -> str:
 
 _NUMBER: Final = re.compile(r"\d+")
 _POWER: Final = re.compile(r"(?P<base>[)}\]]?)\s{0,8}(?:\^|\*\*)\s{0,8}(?P<exponent>\(|\{|[+-]?\d+|\S)")
-_TOWER: Final = re.compile(r"(?:\^|\*\*)[\s({+-]{0,8}\d+[\s)}]{0,8}(?:\^|\*\*)")
+_TOWER: Final = re.compile(r"(?:\^|\*\*)[\s({+-]{0,8}\d+[\s)}]{0,8}(?:\^|\*\*)[\s({+-]{0,8}\d")
 _INNER: Final = re.compile(r"\d[\s)}]{0,8}(?:\^|\*\*)[^a-zA-Z\\]{0,40}\d")
 _FACTORIAL: Final = re.compile(r"(\d+|[)}\]])\s{0,8}!")
 _COUNTING: Final = re.compile(r"binom|choose|[Gg]amma|factorial|subfactorial")

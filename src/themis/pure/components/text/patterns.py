@@ -85,13 +85,15 @@ def degree(pattern: str) -> int:
     >>> degree(r"answer\s*:\s*(.*)"), degree(".*.*x"), degree(".*+x")
     (1, 2, 1)
     """
-    items = list(_flat(_parser.parse(pattern)))
+    items: list[Chars | Repetition] = list(_flat(_parser.parse(pattern)))
     # A repetition alone is of degree 1, even a possessive one: the search tries it from every character on.
     best, row = int(any(isinstance(item, Repetition) or not item for item in items)), list[Chars]()
     while items and isinstance(items[-1], Repetition):
         items.pop()  # nothing behind it can fail
-    for item in filter(None, items):
-        chars = item.chars if isinstance(item, Repetition) else item
+    for item in items:
+        if not item:
+            continue
+        chars: Chars = item.chars if isinstance(item, Repetition) else item
         row = [before for before in row if before & chars]
         if isinstance(item, Repetition):
             row.append(chars)

@@ -1,0 +1,33 @@
+"""Scoring and parsing one answer as a run does: for tests of metrics and parsers."""
+
+from __future__ import annotations
+
+from themis.pure.json import JSONValue
+from themis.pure.protocols import Parser, PureMetric
+from themis.pure.records.contexts import ParseContext, ScoreContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.stages.score import score
+
+
+def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None) -> Score | ScoreError:
+    """Score one parsed answer against a reference; what the metric raises is a score error, as in a run.
+
+    >>> from themis.pure.components.metrics import F1
+    >>> score_one(F1(), "the cat", "a cat").value
+    1.0
+    """
+    parsed = ParsedOutput(value=answer)
+    case = Case(case_id="1", input="?", expected_output=reference)
+    ctx = ScoreContext(run_id="run", case=case, parsed_output=parsed, dataset_id="data", case_key="4:data:1")
+    return score(metric, parsed, ctx)
+
+
+def parse_one(parser: Parser, answer: JSONValue, metadata: dict[str, JSONValue] | None = None) -> ParsedOutput:
+    """Parse one answer, with the context's metadata if there is any."""
+    candidate = ReducedCandidate(candidate_id="1", source_candidate_ids=["1"], final_output=answer)
+    ctx = ParseContext(
+        run_id="run", case_id="1", dataset_id="data", case_key="4:data:1", candidate_id="1", metadata=metadata or {}
+    )
+    return parser.parse(candidate, ctx)

@@ -1,0 +1,3 @@
+class SchemaError(Exception):
+    json_path: str
+    message: str

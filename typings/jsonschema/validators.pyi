@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+
+from referencing import Registry
+
+class ValidationError(Exception):
+    json_path: str
+    message: str
+
+class Validator:
+    def __init__(self, schema: object, registry: Registry[object] = ...) -> None: ...
+    @classmethod
+    def check_schema(cls, schema: object) -> None: ...
+    def iter_errors(self, instance: object) -> Iterator[ValidationError]: ...
+
+Draft202012Validator: type[Validator]
+
+def validator_for(schema: object, default: type[Validator] = ...) -> type[Validator]: ...
