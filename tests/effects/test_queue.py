@@ -8,7 +8,9 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import portalocker
 import pytest
 
 from themis.effects.queue import MOST_CLAIMS, Claim, FolderQueue, lock_holders
@@ -120,16 +122,22 @@ def test_several_processes_share_a_queue_without_doing_anything_twice(tmp_path: 
     assert not list(tmp_path.glob("*.lock"))
 
 
-def test_a_lock_on_a_file_that_was_replaced_guards_nothing(tmp_path: Path) -> None:
+def test_a_lock_on_a_file_that_was_replaced_guards_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that opened the lock file just before its holder finished must not count as a holder of the next."""
     queue = FolderQueue(tmp_path)
     queue.put("a", "A")
-    first = claimed(queue)
-    with (tmp_path / "a.lock").open("a+") as late:
+    first, lock = claimed(queue), portalocker.lock
+
+    def late(*arguments: Any) -> None:
         first.finish("fine")
         queue.put("a", "B")
-        second = claimed(queue)
-        assert os.fstat(late.fileno()).st_ino != os.fstat(second.file.fileno()).st_ino
+        lock(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(portalocker, "lock", late)
+        assert queue.claim_named("a") is None
+    second = claimed(queue)
+    assert second.text == "B"
     second.release()
 
 
