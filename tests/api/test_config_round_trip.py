@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema.validators import Draft202012Validator
 
 from themis import adapters
 from themis.api.authoring import EvaluationConfig, GenerationConfig
@@ -117,7 +117,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
 def test_what_is_written_compiles_to_the_same_run(experiment: Experiment) -> None:
     folder = Path("/somewhere")
     tree = experiment_to_config(experiment, relative_to=folder)
-    jsonschema.validate(tree, config_schema(), jsonschema.Draft202012Validator)
+    assert Draft202012Validator(config_schema()).is_valid(tree)
     for text, read in ((write_yaml(tree), read_yaml), (json.dumps(tree), json.loads)):
         again = build_experiment(read(text), folder)
         assert again.compile().run_id == experiment.compile().run_id

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
+from jsonschema.validators import Draft202012Validator
 
 from themis.api.config_checking import Checker
 from themis.api.config_schema import config_schema
@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 
 
 def test_the_schema_is_valid() -> None:
-    jsonschema.Draft202012Validator.check_schema(config_schema())
+    Draft202012Validator.check_schema(config_schema())
 
 
 def test_the_published_schema_is_the_generated_one() -> None:
@@ -62,5 +62,5 @@ RIGHT: list[dict[str, Any]] = [
 def test_editors_and_the_command_judge_alike(config: dict[str, Any]) -> None:
     checker = Checker(config_schema())
     checker.check(config)
-    assert (not checker.faults) == jsonschema.Draft202012Validator(config_schema()).is_valid(config)
+    assert (not checker.faults) == Draft202012Validator(config_schema()).is_valid(config)
     assert (not checker.faults) == (config in RIGHT)
