@@ -14,6 +14,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from themis.api.benchmark_running import run as run
+    from themis.api.benchmark_running import run_async as run_async
     from themis.api.benchmark_validation import validate_benchmark as validate_benchmark
     from themis.api.benchmarks import Benchmark as Benchmark
     from themis.api.catalog import builtin_component_refs as builtin_component_refs
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from themis.api.catalog import list_benchmarks as list_benchmarks
     from themis.api.catalog import list_component_ids as list_component_ids
     from themis.api.catalog import load as load
-    from themis.api.catalog import run as run
-    from themis.api.catalog import run_async as run_async
     from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry as BenchmarkCatalogEntry
     from themis.pure.benchmarks.recipe import BenchmarkRecipe as BenchmarkRecipe
     from themis.pure.benchmarks.validation import BenchmarkValidationResult as BenchmarkValidationResult
@@ -41,8 +41,8 @@ _HOMES = {
     "list_benchmarks": "themis.api.catalog",
     "list_component_ids": "themis.api.catalog",
     "load": "themis.api.catalog",
-    "run": "themis.api.catalog",
-    "run_async": "themis.api.catalog",
+    "run": "themis.api.benchmark_running",
+    "run_async": "themis.api.benchmark_running",
     "validate_benchmark": "themis.api.benchmark_validation",
 }
 

@@ -12,9 +12,12 @@ from themis.pure.benchmarks.samples import Sample
 from themis.pure.benchmarks.samples.every import samples_of
 
 NAMES = catalog.list_benchmark_ids()
+COMPILED = ("aethercode", "codeforces")  # a C++ compiler takes its seconds
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in COMPILED else name for name in NAMES]
+)
 def test_a_benchmark_validates(name: str) -> None:
     result = catalog.validate_benchmark(name)
     assert result.ok, result.problems

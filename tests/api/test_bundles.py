@@ -36,6 +36,7 @@ from themis.api.bundles import (
     import_score_bundle,
 )
 from themis.api.inspection import get_execution_state
+from themis.effects.stores.jsonl import JsonlRunStore
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, LiteralSecretError, RunLockedError, SchemaVersionError
 from themis.pure.plan import UntilStage
@@ -68,6 +69,7 @@ UNTIL: dict[BundleKind, UntilStage] = {
 STORES: dict[str, Callable[[Path], RunStore]] = {
     "memory": lambda folder: InMemoryRunStore(),
     "sqlite": lambda folder: SqliteRunStore(folder / "store.sqlite3"),
+    "jsonl": lambda folder: JsonlRunStore(folder / "store"),
 }
 
 JUDGED = Pipeline(

@@ -56,7 +56,7 @@ def test_components_are_listed_by_kind() -> None:
     every = catalog.list_component_ids()
     kinds = ("generator", "selector", "reducer", "parser", "metric", "judge_model")
     assert sorted(name for kind in kinds for name in catalog.list_component_ids(kind=kind)) == every
-    with pytest.raises(SpecError, match="no kind of component 'metrics'; did you mean metric"):
+    with pytest.raises(SpecError, match="no kind 'metrics' of components; the kinds are generator"):
         catalog.list_component_ids(kind="metrics")
 
 
@@ -81,9 +81,9 @@ def test_load_returns_components_and_benchmarks() -> None:
 
 def test_load_takes_a_components_options() -> None:
     assert catalog.load("builtin/regex", pattern="a+").pattern == "a+"
-    with pytest.raises(SpecError, match="builtin/regex: missing 1 required positional argument: 'pattern'"):
+    with pytest.raises(SpecError, match=r"builtin/regex: .*missing 1 required positional argument: 'pattern'"):
         catalog.load("builtin/regex")
-    with pytest.raises(SpecError, match="builtin/exact_match: got an unexpected keyword argument 'mode'"):
+    with pytest.raises(SpecError, match="builtin/exact_match: unknown argument 'mode'"):
         catalog.load("builtin/exact_match", mode="loose")
     with pytest.raises(SpecError, match="humaneval is a benchmark and takes no options here"):
         catalog.load("humaneval", limit=5)
@@ -278,7 +278,7 @@ def test_in_a_running_loop_the_async_form_is_named() -> None:
 
 def test_the_door_loads_nothing_that_it_does_not_need() -> None:
     code = (
-        "import sys, themis.catalog; assert 'trio' not in sys.modules; themis.catalog.list_benchmark_ids(); "
+        "import sys, themis.catalog; themis.catalog.list_benchmarks(); assert 'trio' not in sys.modules; "
         "print(sorted({'huggingface_hub', 'datasets', 'pyarrow', 'pandas'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

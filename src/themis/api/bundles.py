@@ -7,7 +7,7 @@ is refused whole, and nothing of it is stored. How bundles become files is the b
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -114,16 +114,8 @@ def export_parts(store: RunStore, run_id: str, kind: BundleKind) -> tuple[Bundle
 
 
 def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]:
-    stored = run_events(store, run_id) if head.count else ()
+    stored = store.run_events(run_id) if head.count else ()
     return run_fields(read_event(event, store.blob) for event in stored if event.sequence <= head.count)
-
-
-def run_events(store: RunStore, run_id: str) -> Iterable[StoredEvent]:
-    """Return a run's events that are no case's, from the store's index of them if it has one."""
-    indexed = getattr(store, "run_events", None)
-    if indexed is not None:
-        return cast("Iterable[StoredEvent]", indexed(run_id))
-    return (event for event in store.events(run_id) if event.case_no is None)
 
 
 def _exported_cases(store: RunStore, snapshot: RunSnapshot, kind: BundleKind, head: ChainHead) -> Iterator[CaseRecords]:
@@ -326,23 +318,8 @@ class _Merge:
 
 
 def keep(store: RunStore, snapshot: RunSnapshot, batches: Iterator[Batch]) -> None:
-    """Keep a snapshot and batches of events all or nothing: in one transaction where the store has one for it."""
-    keep_all = getattr(store, "append_all", None)
-    if keep_all is not None:
-        keep_all(snapshot, batches)
-        return
-    # Everything is read, and so checked, before anything is stored.
-    events: list[StoredEvent] = []
-    blobs: dict[str, bytes] = {}
-    for some, more in batches:
-        events.extend(some)
-        blobs.update(more)
-    is_new = not _knows(store, snapshot.run_id)
-    store.persist_snapshot(snapshot)
-    try:
-        if events:
+    """Keep a snapshot and batches of events, all or nothing, holding one batch; the run must be held."""
+    with store.transaction(snapshot.run_id):
+        store.persist_snapshot(snapshot)
+        for events, blobs in batches:
             store.append(snapshot.run_id, events, blobs)
-    except BaseException:
-        if is_new:
-            store.clear_run(snapshot.run_id)
-        raise

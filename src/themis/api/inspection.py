@@ -8,7 +8,6 @@ from typing import Any
 
 import attrs
 
-from themis.api.bundles import run_events
 from themis.api.results import RunResult, threshold_of
 from themis.effects.reading import read_case, read_state
 from themis.pure.case_view import CaseView, case_view
@@ -220,7 +219,7 @@ def _ending(store: RunStore, run_id: str) -> dict[str, Any]:
     """Return where the last attempt stands."""
     attempts, last = 0, None
     first = None
-    for stored in run_events(store, run_id):
+    for stored in store.run_events(run_id):
         event = read_event(stored, store.blob)
         last, first = event, first or event
         attempts += isinstance(event, RunStartedEvent)

@@ -53,7 +53,9 @@ async def run_snapshot(
         CallFailed: the endpoint refuses every call.
     """
     plan = make_plan(snapshot, until_stage)
-    check_components(roster, offline=offline)
+    # A replay may have all its results stored; what is not there comes out as an error of its case.
+    executes = not offline and until_stage in ("score", "judge")
+    check_components(roster, offline=offline, executes=executes)
     check_batching(roster, runtime)
     price = budget_prices(runtime, _paid_models(roster))
     opened = store if store is not None else open_store(storage)
@@ -153,9 +155,9 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def check_components(roster: Roster, *, offline: bool = False) -> None:
+def check_components(roster: Roster, *, offline: bool = False, executes: bool = False) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
-    faults = [*_problems(roster, offline=offline)]
+    faults = [*_problems(roster, offline=offline), *(_sandbox_problems(roster) if executes else ())]
     if faults:
         raise SpecError(listed("the run can't start", faults))
 
@@ -178,12 +180,10 @@ def _problems(roster: Roster, *, offline: bool) -> Iterator[str]:
             continue
         for problem in check() or ():
             yield f"{component.component_id}: {problem}"
-    if not offline:
-        yield from _sandbox_problems(roster)
 
 
 def _sandbox_problems(roster: Roster) -> Iterator[str]:
-    """Yield what keeps programs from being run, where a metric runs any; a replay may have all results stored."""
+    """Yield what keeps programs from being run, where a metric runs any."""
     executing = [metric for metric in roster.metrics if metric_family(metric) == "execution"]
     if not executing:
         return

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Final
 
 from themis.effects.reading import read_cases
 from themis.pure.errors import SpecError
-from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore, TextIndex
 from themis.pure.records.stored import FoundText, RunSummary
-
-_TERM: Final = re.compile(r'"([^"]*)"?|(\S+)')
-_WORD: Final = re.compile(r"[^\W_]+")
-_AROUND: Final = 6
-"""Words shown on each side of what was found."""
+from themis.pure.text_search import snippet_of, terms_of
 
 
 def find_runs(
@@ -60,9 +53,9 @@ def find_runs(
 def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
     """Find text among the cases' inputs and the models' outputs.
 
-    A text matches if it has all words of the query, whatever their case; words in double quotes must follow each
-    other. The SQLite store answers from an index, best matches first; it makes it at the first search and adds to
-    it at later ones. Other stores are read through from the newest run on, which takes as long as that takes.
+    A text matches if it has all words of the query, whatever their case and accents; words in double quotes must
+    follow each other. The SQLite store answers from an index, best matches first; it makes it at the first search
+    and adds to it at later ones. Other stores are read through from the newest run on, which takes its time.
 
     Args:
         store: where the runs are.
@@ -74,13 +67,13 @@ def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 
         SpecError: the query has no word in it.
         RunNotFoundError: the store has no such run.
     """
-    terms = [_words(quoted or word) for quoted, word in _TERM.findall(query)]
-    if not any(terms):
+    terms = terms_of(query)
+    if not terms:
         raise SpecError(f"search: no word to look for in {query!r}")
     if isinstance(store, TextIndex):
         return store.find_text(query, run_id, limit)
     run_ids = [run_id] if run_id is not None else [line.run_id for line in store.list_runs()]
-    return tuple(islice(_found(store, run_ids, [term for term in terms if term]), limit))
+    return tuple(islice(_found(store, run_ids, terms), limit))
 
 
 def _found(store: RunStore, run_ids: Sequence[str], terms: Sequence[Sequence[str]]) -> Iterator[FoundText]:
@@ -89,13 +82,13 @@ def _found(store: RunStore, run_ids: Sequence[str], terms: Sequence[Sequence[str
         snapshot = store.load_snapshot(run_id)
         names = {ref.dataset_id: (ref.dataset_id, ref.fingerprint) for ref in snapshot.identity.dataset_refs}
         for item in case_items(snapshot):
-            snippet = _snippet(item.case.input, terms) if names[item.dataset_id] not in seen else None
+            snippet = snippet_of(item.case.input, terms) if names[item.dataset_id] not in seen else None
             if snippet is not None:
                 yield _at(run_id, item, None, snippet)
         seen.update(names.values())
         for item, state in read_cases(store, snapshot):
             for result in state.candidates.values():
-                snippet = _snippet(result.final_output, terms)
+                snippet = snippet_of(result.final_output, terms)
                 if snippet is not None:
                     yield _at(run_id, item, result.candidate_id, snippet)
 
@@ -105,43 +98,3 @@ def _at(run_id: str, item: CaseItem, candidate_id: str | None, snippet: str) -> 
     return FoundText(
         run_id=run_id, dataset_id=item.dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet
     )
-
-
-def _words(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
-
-
-def _snippet(value: JSONValue, terms: Sequence[Sequence[str]]) -> str | None:
-    """Return the words around the first term, if all terms are in the value."""
-    text = "\n".join(_texts(value))
-    places = list(_WORD.finditer(text))
-    words = [place[0].casefold() for place in places]
-    starts = [_position(words, term) for term in terms]
-    if any(start is None for start in starts):
-        return None
-    first = starts[0] or 0
-    last = first + len(terms[0]) - 1
-    left, right = max(0, first - _AROUND), min(len(places) - 1, last + _AROUND)
-    before = text[places[left].start() : places[first].start()]
-    hit = text[places[first].start() : places[last].end()]
-    after = text[places[last].end() : places[right].end()]
-    return f"{'…' if left else ''}{before}[{hit}]{after}{'…' if right < len(places) - 1 else ''}"
-
-
-def _position(words: Sequence[str], term: Sequence[str]) -> int | None:
-    size = len(term)
-    return next((i for i in range(len(words) - size + 1) if list(words[i : i + size]) == list(term)), None)
-
-
-def _texts(value: JSONValue) -> Iterator[str]:
-    """Yield all the text in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, Sequence):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,13 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.effects.sandboxes.conftest import Run
 from themis.effects.sandboxes import open_sandbox, register_sandbox
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.effects.sandboxing import SandboxPool
 from themis.pure.errors import SpecError
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+from .conftest import Run
 
 pytestmark = pytest.mark.sandbox
 
@@ -75,9 +77,7 @@ def test_what_is_no_text_is_still_read(run: Run) -> None:
 
 def test_files_arguments_and_threads(box: LocalSandbox) -> None:
     program = "import sys, threading; t = threading.Thread(target=lambda: print(open(sys.argv[1]).read())); t.start()"
-    request = SandboxRequest(
-        command=("python3", "main.py", "data.txt"), files={"main.py": program, "data.txt": "ünï"}
-    )
+    request = SandboxRequest(command=("python3", "main.py", "data.txt"), files={"main.py": program, "data.txt": "ünï"})
     assert trio.run(box.run, request).stdout == "ünï\n"
 
 
@@ -131,11 +131,29 @@ def test_cancelling_ends_the_whole_tree(box: LocalSandbox) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(box.run, request)
             while not processes_with(mark):
-                await trio.sleep(0.01)
+                await trio.lowlevel.checkpoint()
             nursery.cancel_scope.cancel()
 
     trio.run(cancelled)
     assert not processes_with(mark)
+
+
+def test_killing_themis_ends_the_whole_tree(box: LocalSandbox) -> None:
+    mark = "16180339.8"
+    script = (
+        "import trio\n"
+        "from themis.effects.sandboxes.local import LocalSandbox\n"
+        "from themis.pure.records.sandbox import SandboxRequest\n"
+        f"trio.run(LocalSandbox().run, SandboxRequest(command=('sleep', '{mark}'), time_s=600))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as themis:
+        while not processes_with(mark):
+            assert themis.poll() is None
+        themis.kill()
+    deadline = time.monotonic() + 30
+    while processes_with(mark):
+        assert time.monotonic() < deadline, "the program lives on"
 
 
 def processes_with(mark: str) -> list[str]:
@@ -145,7 +163,7 @@ def processes_with(mark: str) -> list[str]:
             text = line.read_bytes()
         except OSError:
             continue
-        if mark.encode() in text.split(b"\0"):
+        if text.split(b"\0")[:2] == [b"sleep", mark.encode()]:  # the program itself, and not what starts it
             found.append(line.parent.name)
     return found
 

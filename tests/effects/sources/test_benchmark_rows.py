@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,13 @@ def test_rows_that_do_not_fit_may_be_skipped_and_are_counted() -> None:
     assert "text or a number expected, found dict" in loaded.problems[0]
 
 
+def test_rows_may_be_a_dataset_of_the_hubs_library() -> None:
+    datasets = pytest.importorskip("datasets")
+    recipe, variant = find_recipe("aime_2026")
+    given = datasets.Dataset.from_list(PROBLEMS)
+    assert ids(load_cases(recipe, variant, Rows(given), Subset(limit=2))) == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
@@ -171,6 +179,15 @@ def test_a_table_of_text_is_read_by_its_columns(tmp_path: Path) -> None:
     [case] = load_cases(recipe, variant, file_rows("babe", path), Subset()).cases
     assert case.expected_output == "B"
     assert case.metadata == {"outlet": "Daily", "type": "left", "label_opinion": "factual"}
+
+
+@pytest.mark.parametrize("name", ["rows.json", "rows.json.gz"])
+@pytest.mark.parametrize("as_lines", [True, False])
+def test_json_may_hold_an_array_or_an_object_a_line(tmp_path: Path, name: str, as_lines: bool) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in PROBLEMS) if as_lines else json.dumps(PROBLEMS, indent=1)
+    content = ("\ufeff" + text).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert [row for _, row in file_rows("aime_2026", tmp_path / name)] == PROBLEMS
 
 
 def test_parquet_keeps_nested_columns(tmp_path: Path) -> None:

@@ -48,6 +48,13 @@ DATASETS: Mapping[str, Mapping[str, str]] = {
     "livecodebench/code_generation_lite": {"README.md": "", "test5.jsonl": "{}\n"},
 }
 GATED = "cais/hle"
+MOVING = "MathArena/hmmt_feb_2025"
+LATER = "2" * 40
+COMMITS: Mapping[str, Mapping[str, str]] = {
+    COMMIT: {"README.md": "", "train.jsonl": lines(PROBLEMS)},
+    LATER: {"README.md": "", "train.jsonl": lines([{"problem_idx": 9, "problem": "9?", "answer": "9"}])},
+}
+"""A dataset whose branch moves on as soon as it was asked for once."""
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -71,28 +78,37 @@ class Hub(BaseHTTPRequestHandler):
         kind, name = ("api", "/".join(parts[2:4])) if parts[0] == "api" else ("file", "/".join(parts[1:3]))
         if name == GATED:
             self._send(403, b"", {"X-Error-Code": "GatedRepo"}, body=body)
-        elif name not in DATASETS:
+        elif name not in DATASETS and name != MOVING:
             self._send(404, b"", {"X-Error-Code": "RepoNotFound"}, body=body)
         elif kind == "api":
-            self._api(name, parts[4], parts[5] if len(parts) > 5 else "", body=body)
+            self._api(name, parts[4], self._commit(name, parts[5]), body=body)
         else:
-            self._file(DATASETS[name].get("/".join(parts[5:])), body=body)
+            commit = self._commit(name, parts[4])
+            self._file(self._files(name, commit).get("/".join(parts[5:])), commit, body=body)
+
+    def _commit(self, name: str, revision: str) -> str:
+        if name != MOVING or revision != "main":
+            return COMMIT if revision == "main" else revision
+        return COMMIT if self.asked.count(f"/api/datasets/{name}/revision/main") == 1 else LATER
+
+    def _files(self, name: str, commit: str) -> Mapping[str, str]:
+        return COMMITS[commit] if name == MOVING else DATASETS[name]
 
     def _api(self, name: str, what: str, revision: str, *, body: bool) -> None:
-        files = DATASETS[name]
-        if revision not in ("main", COMMIT):
+        files = self._files(name, revision) if revision in COMMITS else {}
+        if not files:
             return self._send(404, b"", {"X-Error-Code": "RevisionNotFound"}, body=body)
         tree = [
             {"type": "file", "path": path, "size": len(text.encode()), "oid": oid(text)} for path, text in files.items()
         ]
-        info = {"id": name, "sha": COMMIT, "siblings": [{"rfilename": path} for path in files]}
+        info = {"id": name, "sha": revision, "siblings": [{"rfilename": path} for path in files]}
         answer = json.dumps(tree if what == "tree" else info).encode()
         return self._send(200, answer, {"Content-Type": "application/json"}, body=body)
 
-    def _file(self, text: str | None, *, body: bool) -> None:
+    def _file(self, text: str | None, commit: str, *, body: bool) -> None:
         if text is None:
             return self._send(404, b"", {"X-Error-Code": "EntryNotFound"}, body=body)
-        headers = {"ETag": f'"{oid(text)}"', "X-Repo-Commit": COMMIT}
+        headers = {"ETag": f'"{oid(text)}"', "X-Repo-Commit": commit}
         return self._send(200, text.encode(), headers, body=body)
 
     def _send(self, status: int, content: bytes, headers: Mapping[str, str], *, body: bool) -> None:
@@ -161,6 +177,13 @@ def test_the_split_is_downloaded_once_and_pinned_to_its_commit(served: Served) -
     [offline] = served.load("aime_2026", HF_HUB_OFFLINE="1")
     assert offline == first
     assert len(served.asked) == before
+
+
+@needs_library
+def test_a_branch_that_moves_meanwhile_is_read_at_one_commit(served: Served) -> None:
+    first, later = served.load("hmmt_feb_2025", "hmmt_feb_2025")
+    assert (first["revision"], first["ids"]) == (COMMIT, ["1", "2", "3"])
+    assert (later["revision"], later["ids"]) == (LATER, ["9"])
 
 
 @needs_library

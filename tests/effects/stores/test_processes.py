@@ -22,7 +22,9 @@ from themis.pure.records.dataset import Case, Dataset
 from themis.testing.pipelines import Pipeline
 from themis.testing.stores import MadeRun, made_run
 
-CHILD = Path(__file__).parent / "child.py"
+pytestmark = pytest.mark.slow  # each test starts several processes
+
+CHILD = Path(__file__).parent / "store_process.py"
 Fresh = Callable[[str], StorageConfig]
 Open = Callable[[StorageConfig], RunStore]
 

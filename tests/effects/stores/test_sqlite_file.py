@@ -18,7 +18,7 @@ from themis.effects.stores.sqlite_file import SCHEMA_VERSION
 from themis.pure.errors import SchemaVersionError, StoreError
 
 FIXTURES = Path(__file__).parent / "fixtures"
-CHILD = Path(__file__).parent / "child.py"
+CHILD = Path(__file__).parent / "store_process.py"
 # What the version that wrote the file said of its runs.
 RUNS = {
     "efc06ca860d913591a97bdbe04fa070fb55cd36797c78483847a054d83a3c286": 1,

@@ -13,8 +13,21 @@ from themis.pure.benchmarks.images import image_addresses
 from themis.pure.benchmarks.recipe import LeftOut, read_case
 from themis.pure.benchmarks.registry import find_recipe
 from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.components.judging.prompts import judge_prompt
+from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.dataset import Case
+from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.judging import JudgeCall
+from themis.pure.wire.exchange import prompt_of
 
+CALL = JudgeCall(call_id="1", judge_model_id="judge")
+CONTEXT = EvalScoreContext(
+    run_id="r",
+    case=Case(case_id="1", input="?"),
+    parsed_output=ParsedOutput(value="a"),
+    dataset_id="d",
+    case_key="1:d:1",
+)
 PNG = b"\x89PNG\r\n\x1a\n...."
 
 
@@ -181,6 +194,18 @@ def test_hle_text_only_drops_rows_with_an_image() -> None:
     assert case_of("hle:text_only", without).input == without["question"]
     shown = case_of("hle", with_image).input
     assert shown == {"text": with_image["question"], "images": [with_image["image"]]}
+
+
+def test_images_reach_the_model_and_not_the_judge() -> None:
+    recipe, _ = find_recipe("hle")
+    case = case_of("hle", row_of("hle", 1))
+    [message] = prompt_of(case.input, recipe.entry.prompt_spec).messages
+    assert message["content"][0]["text"].startswith("Which animal is shown?")
+    assert message["content"][1]["image_url"]["url"] == row_of("hle", 1)["image"]
+    shown = judge_prompt(CALL, CONTEXT.evolve(case=case), "Judge.", [("question", case.input)], "Say so.").content
+    assert "Which animal is shown?" in str(shown)
+    assert "[image/png, not shown]" in str(shown)
+    assert "base64" not in str(shown)
 
 
 def test_hle_variants_name_categories_too() -> None:

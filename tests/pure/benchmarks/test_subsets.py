@@ -24,6 +24,12 @@ def test_new_cases_do_not_reorder_the_others(ids: list[str], more: list[str], se
     ]
 
 
+@given(ids=IDS, seed=st.integers())
+def test_the_order_of_the_data_does_not_matter(ids: list[str], seed: int) -> None:
+    turned = ids[::-1]
+    assert [ids[place] for place in shuffled(ids, seed)] == [turned[place] for place in shuffled(turned, seed)]
+
+
 def test_seeds_give_different_orders() -> None:
     ids = [str(number) for number in range(20)]
     assert len({tuple(shuffled(ids, seed)) for seed in range(10)}) == 10

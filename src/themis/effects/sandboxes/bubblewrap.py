@@ -51,7 +51,7 @@ def needed() -> tuple[str, ...]:
 def command_line(
     request: SandboxRequest,
     files: Mapping[str, int],
-    outputs: tuple[int, int],
+    pipes: tuple[int, int, int],
     *,
     status_fd: int,
     filter_fd: int,
@@ -62,7 +62,7 @@ def command_line(
     Args:
         request: the program with its limits.
         files: what is put into the working folder: names to file descriptors.
-        outputs: the descriptors for the program's standard output and standard error.
+        pipes: the descriptors for the program's standard output and standard error, and one that a line on starts it.
         status_fd: where bwrap reports.
         filter_fd: where bwrap reads the seccomp program.
         executable: the name of the file that may be executed, if any.
@@ -83,13 +83,17 @@ def command_line(
     for name, fd in files.items():
         line += ["--perms", "0755" if name == executable else "0644", "--file", str(fd), f"{FOLDER}/{name}"]
     line += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", FOLDER, "--"]
-    return [*line, *_writing_to(*outputs), *_as_nobody(), *_limits(request), *request.command]
+    return [*line, *_writing_to(*pipes), *_as_nobody(), *_limits(request), *request.command]
 
 
-def _writing_to(stdout: int, stderr: int) -> Sequence[str]:
+def _writing_to(stdout: int, stderr: int, go: int) -> Sequence[str]:
     # bwrap's own first process inside is the program's equal, and its descriptors lie open in /proc/1/fd. They must
     # not be those of the program, or else what one program starts could write into its output.
-    return ("sh", "-c", f'exec "$@" >/proc/self/fd/{stdout} 2>/proc/self/fd/{stderr}', "sh")
+    # Nothing starts before Themis says so, which it does once it holds the first process inside: were Themis killed
+    # before that, the program would outlive it. A window of a few milliseconds stays, until bubblewrap has bound
+    # itself to Themis' life.
+    start = f'read -r go </proc/self/fd/{go} || exit 125; exec "$@" >/proc/self/fd/{stdout} 2>/proc/self/fd/{stderr}'
+    return ("sh", "-c", start, "sh")
 
 
 def _environment() -> Iterator[str]:

@@ -33,6 +33,7 @@ _INSTALL: Final = {
 }
 _PROGRAMS: Final = {"python": "python3", "cpp": "g++"}
 _KEPT_BUILDS: Final = 32
+_TRIAL_S: Final = 30
 _FIRST_LOOKS: Final = 20
 _SIGNAL_BASE: Final = 128
 # A signal's exit status, as a shell has it: SIGXCPU says that the CPU limit of the kernel came first.
@@ -51,7 +52,7 @@ class _Ended:
 
 
 class LocalSandbox:
-    """Runs programs under bubblewrap on this machine."""
+    """Runs programs under bubblewrap on this machine; any number at once, all from one event loop."""
 
     def __init__(self) -> None:
         self._problems: tuple[str, ...] | None = None
@@ -118,13 +119,27 @@ def _problems() -> Iterator[str]:
     if missing:
         return
     with _spawned(SandboxRequest(command=("true",)), {}) as spawned:
-        _, told = spawned.process.communicate()
+        told = _last_words(spawned)
     if spawned.process.returncode != 0:
         yield (
-            f"bubblewrap is installed but does not work here: {told.decode(errors='replace').strip()}; user namespaces "
+            f"bubblewrap is installed but does not work here: {told}; user namespaces "
             "may be forbidden: see the sysctls kernel.unprivileged_userns_clone, user.max_user_namespaces and "
             "kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container"
         )
+
+
+def _last_words(spawned: _Spawned) -> str:
+    """Wait for a sandbox that writes little and ends soon; return what it complained of."""
+    spawned.let_go()
+    try:
+        _, told = spawned.process.communicate(timeout=_TRIAL_S)
+    except subprocess.TimeoutExpired:
+        spawned.process.kill()
+        return f"no answer within {_TRIAL_S} seconds"
+    os.set_blocking(spawned.stderr, False)
+    with suppress(BlockingIOError):
+        told += os.read(spawned.stderr, 4096)
+    return told.decode(errors="replace").strip() or f"exit status {spawned.process.returncode}"
 
 
 def _faults(request: SandboxRequest) -> Iterator[str]:
@@ -141,6 +156,12 @@ class _Spawned:
     status: int
     stdout: int
     stderr: int
+    start: int
+
+    def let_go(self) -> None:
+        """Let the program start."""
+        with suppress(BrokenPipeError):
+            os.write(self.start, b"go\n")
 
 
 @contextmanager
@@ -151,8 +172,11 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
         fds = {name: inherited.enter_context(_in_memory(data)) for name, data in files.items()}
         filter_fd = inherited.enter_context(_in_memory(seccomp.program()))
         status, stdout, stderr = (write for _, write in pipes)
+        go, start = os.pipe()
+        inherited.callback(os.close, go)
+        ours.callback(os.close, start)
         line = command_line(
-            request, fds, (stdout, stderr), status_fd=status, filter_fd=filter_fd, executable=executable
+            request, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd, executable=executable
         )
         # Not trio's open_process: it starts processes from a worker thread, and --die-with-parent ends bubblewrap
         # when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), which idle worker threads do.
@@ -161,12 +185,12 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            pass_fds=[status, stdout, stderr, filter_fd, *fds.values()],
+            pass_fds=[status, stdout, stderr, go, filter_fd, *fds.values()],
             env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         )
         inherited.close()
         try:
-            yield _Spawned(process, *(read for read, _ in pipes))
+            yield _Spawned(process, status=pipes[0][0], stdout=pipes[1][0], stderr=pipes[2][0], start=start)
         finally:
             process.wait()
             for stream in (process.stdin, process.stderr):
@@ -305,6 +329,7 @@ class _Watch:
             fd = os.pidfd_open(pid)
             if parent_of(pid) == self._process.pid:
                 self._inner_pid, self._inner_fd = pid, fd
+                self._spawned.let_go()
             else:
                 os.close(fd)
 

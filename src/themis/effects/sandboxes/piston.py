@@ -10,7 +10,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.effects.sandboxes.remote import Service, arguments, exchanged, other_files
+from themis.effects.sandboxes.remote import Service, arguments, exchanged, has_no_program, other_files
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 VARIABLE: Final = "THEMIS_CODE_PISTON_URL"
@@ -48,6 +48,8 @@ class PistonSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """Run one program."""
+        if failure := has_no_program(request):
+            return failure
         main = {"name": request.main_file, "content": request.files.get(request.main_file, "")}
         others = [{"name": name, "content": data, "encoding": "base64"} for name, data in other_files(request).items()]
         body = {

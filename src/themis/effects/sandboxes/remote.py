@@ -113,6 +113,13 @@ def failed(request: SandboxRequest, why: str) -> SandboxResult:
     return SandboxResult(status="sandbox_error", stderr=why, label=request.label)
 
 
+def has_no_program(request: SandboxRequest) -> SandboxResult | None:
+    """Return the failure of a request that a service can't take: none of its files is the program."""
+    if request.main_file in (request.build or request.command):
+        return None
+    return failed(request, f"this sandbox needs a program among the files; {request.command} names none")
+
+
 def arguments(request: SandboxRequest) -> Iterator[str]:
     """Yield the program's arguments: what follows the main file, or the program that was built, in the command."""
     skipped = 1 if request.build else 1 + request.command.index(request.main_file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from themis.effects.sandboxes.remote import Service, arguments, exchanged, failed, other_files
+from themis.effects.sandboxes.remote import Service, arguments, exchanged, failed, has_no_program, other_files
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 VARIABLE: Final = "THEMIS_CODE_SANDBOX_FUSION_URL"
@@ -36,6 +36,8 @@ class FusionSandbox:
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """Run one program."""
+        if failure := has_no_program(request):
+            return failure
         if any(arguments(request)):
             return failed(request, "SandboxFusion passes no arguments to programs; give them on the standard input")
         body = {

@@ -6,6 +6,8 @@ are then read as needed, for some datasets don't fit into memory.
 
 from __future__ import annotations
 
+import codecs
+import gzip
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from themis.pure.errors import DataError, listed
 from themis.pure.records.dataset import Case, CaseSource
 
 _SHOWN_FAULTS: Final = 20
+_SNIFFED: Final = 4096
 _SHOWN_ROWS: Final = 5
 
 
@@ -53,7 +56,7 @@ class FileRows(Rows):
     """
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[Column]) -> None:
-        self._files = [(path, file_format(path)) for path in paths]
+        self._files = [(path, _format(path)) for path in paths]
         self._kinds = {column.name: column.kind for column in columns}
         self._seen: list[tuple[int, int] | None] | None = None
 
@@ -77,6 +80,19 @@ class FileRows(Rows):
             raise DataError(
                 f"{', '.join(str(path) for path, _ in self._files)}: changed after it was first read; start again"
             )
+
+
+def _format(path: Path) -> FileFormat:
+    """Return a file's format. On the hub, `.json` may hold one array as well as an object a line."""
+    kind = file_format(path)
+    if kind != "json":
+        return kind
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            start = file.read(_SNIFFED)
+    except OSError:
+        return kind  # reading it says what is wrong
+    return "jsonl" if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{") else kind
 
 
 def _mark(path: Path) -> tuple[int, int] | None:

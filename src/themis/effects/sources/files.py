@@ -18,13 +18,12 @@ from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format
 from themis.pure.errors import DataError, ThemisError, nearest
 from themis.pure.json import encode, freeze
 from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.rows import MISSING, lookup
 
 DEFAULT_INPUT: Final = "input"
 DEFAULT_EXPECTED: Final = "expected_output"
 DEFAULT_IDS: Final = ("case_id", "id")
 DEFAULT_METADATA: Final = "metadata"
-
-_MISSING: Final = object()
 
 
 def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
@@ -89,8 +88,8 @@ class CaseFields:
         return {str(name): _as_text(value) for name, value in facts.items() if value is not None}
 
     def _stated(self, row: Row, name: str, what: str) -> Any:
-        value = _lookup(row, name)
-        if value is _MISSING:
+        value = lookup(row, name)
+        if value is MISSING:
             raise DataError(
                 f"there is no field {name!r} for the {what}; {nearest(name, map(str, row))}"
                 f"{_OPTIONS.get(what, '')} (fields found: {', '.join(map(str, row)) or 'none'})"
@@ -102,17 +101,6 @@ _OPTIONS: Final = {
     "input": " Say which field is the input with --input-field (`input_field` in a config)",
     "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",
 }
-
-
-def _lookup(row: Row, name: str) -> Any:
-    if name in row:
-        return row[name]
-    value: Any = row
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return _MISSING
-        value = value[part]
-    return value
 
 
 def _as_text(value: Any) -> str:

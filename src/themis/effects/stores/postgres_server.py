@@ -52,6 +52,8 @@ class Server:
         connection = psycopg.connect(self._dsn, autocommit=True, application_name=name[:63], connect_timeout=10)
         connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(self.schema)))
         connection.execute("set synchronous_commit to on")
+        # Compiling a query of the views takes seconds; running it on a small run, milliseconds.
+        connection.execute("set jit to off")
         return connection
 
     @contextlib.contextmanager

@@ -10,7 +10,7 @@ import contextlib
 import datetime
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -141,7 +141,20 @@ class SqliteRunStore:
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         """Keep a snapshot with its cases; data that another run stored already is shared."""
         with self._transaction() as db:
-            _keep_snapshot(db, snapshot)
+            if db.execute("select 1 from run where run_id = ?", (snapshot.run_id,)).fetchone():
+                return
+            number = db.execute(
+                "insert into run (run_id, header, created_at, head_digest) values (?, ?, ?, ?)",
+                (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
+            ).lastrowid
+            first = 0
+            for ordinal, (key, dataset) in enumerate(keyed_datasets(snapshot)):
+                dataset_no = _keep_cases(db, key, dataset)
+                db.execute(
+                    "insert into run_dataset values (?, ?, ?, ?, ?)",
+                    (number, ordinal, dataset.dataset_id, dataset_no, first),
+                )
+                first += len(dataset.cases)
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot whose cases are read from the file as needed."""
@@ -220,21 +233,18 @@ class SqliteRunStore:
             return
         batch = _packed(events)
         with self._transaction() as db:
-            _keep_events(db, run_id, self._number(run_id), events, batch, blobs)
-
-    def append_all(
-        self, snapshot: RunSnapshot, batches: Iterable[tuple[Sequence[StoredEvent], Mapping[str, bytes]]]
-    ) -> None:
-        """Keep a snapshot, if it is new, and batches of events and blobs in one transaction, holding one batch.
-
-        What the iterable raises undoes everything. It may read the store: it sees what was there before, and in
-        part what it yielded.
-        """
-        run_id = snapshot.run_id
-        with self._transaction() as db:
-            _keep_snapshot(db, snapshot)
-            for events, blobs in batches:
-                _keep_events(db, run_id, self._number(run_id), events, _packed(events), blobs)
+            number = self._number(run_id)
+            moved = db.execute(
+                "update run set head_count = ?, head_digest = ? where run_no = ? and head_count = ?",
+                (events[-1].sequence, events[-1].digest, number, events[0].sequence - 1),
+            )
+            if moved.rowcount != 1:
+                raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+            first = (number << _RUN_SHIFT) + events[0].sequence
+            db.execute(_INSERT, {"first": first, "run_no": number, **batch})
+            if blobs:
+                db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
+                db.executemany("insert or ignore into blob_use values (?, ?)", ((number, ref) for ref in blobs))
 
     def head(self, run_id: str) -> ChainHead:
         """Return the end of the run's chain."""
@@ -407,43 +417,6 @@ def _binary(key: str | None) -> bytes | None:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat()
-
-
-def _keep_snapshot(db: sqlite3.Connection, snapshot: RunSnapshot) -> None:
-    if db.execute("select 1 from run where run_id = ?", (snapshot.run_id,)).fetchone():
-        return
-    number = db.execute(
-        "insert into run (run_id, header, created_at, head_digest) values (?, ?, ?, ?)",
-        (snapshot.run_id, encode(snapshot.header()).decode(), _now(), CHAIN_START),
-    ).lastrowid
-    first = 0
-    for ordinal, (key, dataset) in enumerate(keyed_datasets(snapshot)):
-        dataset_no = _keep_cases(db, key, dataset)
-        db.execute(
-            "insert into run_dataset values (?, ?, ?, ?, ?)", (number, ordinal, dataset.dataset_id, dataset_no, first)
-        )
-        first += len(dataset.cases)
-
-
-def _keep_events(
-    db: sqlite3.Connection,
-    run_id: str,
-    number: int,
-    events: Sequence[StoredEvent],
-    batch: Mapping[str, bytes | str | int],
-    blobs: Mapping[str, bytes],
-) -> None:
-    moved = db.execute(
-        "update run set head_count = ?, head_digest = ? where run_no = ? and head_count = ?",
-        (events[-1].sequence, events[-1].digest, number, events[0].sequence - 1),
-    )
-    if moved.rowcount != 1:
-        raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
-    first = (number << _RUN_SHIFT) + events[0].sequence
-    db.execute(_INSERT, {"first": first, "run_no": number, **batch})
-    if blobs:
-        db.executemany("insert or ignore into blob values (?, ?)", blobs.items())
-        db.executemany("insert or ignore into blob_use values (?, ?)", ((number, ref) for ref in blobs))
 
 
 def _keep_cases(db: sqlite3.Connection, fingerprint: str, dataset: Dataset) -> int:

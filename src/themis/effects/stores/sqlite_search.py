@@ -11,7 +11,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from themis.pure.records.stored import FoundText
+from themis.pure.text_search import snippet_of, terms_of
 
+_SHOWN: Final = 80
+"""Characters shown of a text where the index sees a word and we don't."""
 _TABLES: Final = (
     "create virtual table if not exists search_text using fts5(text, tokenize = 'unicode61 remove_diacritics 2')",
     "create table if not exists search_done (kind text not null, number integer not null, "
@@ -45,7 +48,7 @@ _OUTPUTS: Final = """
 """
 _OUTPUTS_DONE: Final = "insert or replace into search_done select 'outputs', run_no, head_count from run"
 _FIND: Final = """
-    select rowid, snippet(search_text, 0, '[', ']', '…', 12) from search_text
+    select rowid, text from search_text
     where search_text match :query and (:run_no is null
         or rowid between (:run_no << 40) and ((:run_no + 1) << 40)
         or (rowid < 0 and exists (select 1 from run_dataset
@@ -88,7 +91,9 @@ def find(db: sqlite3.Connection, query: str, run_no: int | None, limit: int) -> 
 
     words = sqlite_utils.Database(db).quote_fts(query)
     found = db.execute(_FIND, {"query": words, "run_no": run_no, "limit": limit}).fetchall()
-    return [_named(db, row, snippet, run_no) for row, snippet in found]
+    # FTS5's own `snippet` takes time in the square of a text's matches: minutes for a common word in a long output.
+    terms = terms_of(query)
+    return [_named(db, row, snippet_of(text, terms) or text[:_SHOWN], run_no) for row, text in found]
 
 
 def _named(db: sqlite3.Connection, row: int, snippet: str, run_no: int | None) -> FoundText:

@@ -16,6 +16,10 @@ ONE_LETTER: Final = PromptSpec(
     suffix="\n\nExactly one option is right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the letter of your option."
 )
+STATED_LETTER: Final = PromptSpec(
+    suffix="\n\nExactly one option is right. Reason as far as you need to, then end with one line of the form "
+    "`Answer: X`, where X is the capital letter, A to D, that the last lines of the question give to your option."
+)
 SEVERAL_LETTERS: Final = PromptSpec(
     suffix="\n\nOne or several options are right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the letter of every right option, such as `Answer: B` or `Answer: A, C`."
@@ -137,6 +141,7 @@ _GPQA: Final = _entry(
     "fingertap/GPQA-Diamond",
     parsers=_letter_parser(4),
     title="GPQA Diamond",
+    prompt_spec=STATED_LETTER,
     measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
     columns=_columns("question", None, "answer", "item_id"),
     license="CC BY 4.0",

@@ -12,6 +12,7 @@ import attrs
 
 from themis.pure.errors import DataError, nearest
 from themis.pure.records.base import HashableModel
+from themis.pure.rows import MISSING, lookup
 
 Row: TypeAlias = Mapping[str, Any]
 """One row of a dataset, as its file holds it."""
@@ -45,7 +46,6 @@ Role: TypeAlias = Literal[
 ]
 
 _LONGEST_SHOWN: Final = 60
-_MISSING: Final = object()
 
 
 class RowMisfitError(DataError):
@@ -200,18 +200,6 @@ KINDS: Final[Mapping[str, Kind]] = {
 # --- reading ----------------------------------------------------------------------------------------------
 
 
-def lookup(row: Row, name: str) -> Any:
-    """Return a row's value by its column's name, dotted or not; `_MISSING` if it has no such column."""
-    if name in row:
-        return row[name]
-    value: Any = row
-    for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return _MISSING
-        value = value[part]
-    return value
-
-
 def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault]]:
     """Return a row's values by role, and what is wrong with it.
 
@@ -233,7 +221,7 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
         fault = _fault(column, value, row)
         if fault is not None:
             faults.append(fault)
-        elif value is not _MISSING and column.role != "metadata":
+        elif value is not MISSING and column.role != "metadata":
             if several.count(column.role) > 1:
                 fields.setdefault(column.role, []).append(value)
             else:
@@ -242,7 +230,7 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
 
 
 def _fault(column: Column, value: Any, row: Row) -> Fault | None:
-    if value is _MISSING:
+    if value is MISSING:
         if not column.required:
             return None
         return Fault(column.name, f"is missing; {nearest(column.name, map(str, row)) if row else 'the row is empty'}")
@@ -267,7 +255,7 @@ def metadata_of(columns: Sequence[Column], row: Row) -> dict[str, str]:
 def _labels(columns: Sequence[Column], row: Row) -> Iterator[tuple[Column, Any]]:
     for column in columns:
         value = lookup(row, column.name)
-        if column.role == "metadata" and value is not _MISSING and value is not None:
+        if column.role == "metadata" and value is not MISSING and value is not None:
             yield column, value
 
 

@@ -13,7 +13,6 @@ from themis.pure.benchmarks.columns import (
     Fields,
     Row,
     RowMisfitError,
-    lookup,
     metadata_of,
     read_fields,
 )
@@ -23,6 +22,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
 from themis.pure.records.fields import json_object, named_fields, sequence, texts
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.rows import lookup
 
 BenchmarkKind: TypeAlias = Literal["math", "choice", "exact", "code", "judged"]
 

@@ -8,6 +8,7 @@ that crashes, an argument that can't be sent) is an error of the case, never a w
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
@@ -44,6 +45,7 @@ from themis.pure.records.scoring import Score, ScoreError
 _DRIVER_OUTPUT: Final = 64 * 1024 * 1024
 _LEAST_OUTPUT: Final = 64 * 1024
 _BATCH: Final = 8
+_TESTLIB: Final = re.compile(r"^[ \t]*#[ \t]*include[ \t]*[<\"]testlib\.h[>\"].*$", re.MULTILINE)
 _CPP: Final = ("g++", "-O2", "-std=gnu++17", "-o")
 
 
@@ -126,6 +128,7 @@ class _Contest:
     memory_limit_mb: int
     prelude: str = ""
     by_line: bool = False
+    testlib: str = ""
 
     def next_requests(
         self, program: str, tests: StdioTests, results: Sequence[SandboxResult]
@@ -133,9 +136,10 @@ class _Contest:
         """Return the checks of what ran, or else the next tests; nothing when all is known that counts."""
         runs, checks = _by_number(results, "run"), _by_number(results, "check")
         if tests.checker is not None:
+            checker = self.with_testlib(tests.checker)
             unchecked = [n for n, run in runs.items() if run.status == "ok" and n not in checks]
             if unchecked:
-                return [_check(tests, tests.checker, n, runs[n].stdout) for n in unchecked]
+                return [_check(tests, checker, n, runs[n].stdout) for n in unchecked]
         verdicts = self.verdicts(tests, results)
         if not self.partial and any(verdict.status != "passed" for verdict in verdicts):
             return []
@@ -143,6 +147,19 @@ class _Contest:
             return []
         waiting = range(len(runs), min(len(runs) + _BATCH, len(tests.inputs)))
         return [self._run(program, tests, number) for number in waiting]
+
+    def with_testlib(self, checker: str) -> str:
+        """Put the text of testlib in the place where a checker includes it.
+
+        Raises:
+            ValueError: the checker needs it, and there is none.
+        """
+        if not self.testlib and _TESTLIB.search(checker):
+            raise ValueError(
+                "the problem's checker includes testlib.h, which is not part of Themis; give the metric its text, as "
+                f"in load({self.metric_id!r}, testlib=Path('testlib.h').read_text())"
+            )
+        return _TESTLIB.sub(lambda _: self.testlib, checker)
 
     def verdicts(self, tests: StdioTests, results: Sequence[SandboxResult]) -> list[Verdict]:
         """Return the verdict of every test that was run and, where there is a checker, checked."""
@@ -238,11 +255,13 @@ class CodeforcesPassRate:
         partial: score the fraction of tests passed; without it, testing ends soon after the first failure.
         time_limit_s: CPU seconds for each test of a problem that states no limit.
         memory_limit_mb: memory in MiB where the problem states no limit.
+        testlib: the text of `testlib.h`, for problems whose checkers include it.
     """
 
     partial: bool = False
     time_limit_s: float = 5.0
     memory_limit_mb: int = 512
+    testlib: str = ""
     component_id: str = "builtin/codeforces_pass_rate"
     version: str = "1"
     metric_family: ClassVar[str] = "execution"
@@ -270,6 +289,7 @@ class CodeforcesPassRate:
             partial=self.partial,
             time_limit_s=self.time_limit_s,
             memory_limit_mb=self.memory_limit_mb,
+            testlib=self.testlib,
         )
 
 

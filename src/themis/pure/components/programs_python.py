@@ -25,9 +25,12 @@ def to_data(value, depth=0):
     inner = lambda items: [to_data(item, depth + 1) for item in items]
     if value is None or value is True or value is False:
         return value
-    for kind in (int, float, str):
+    for kind in (float, str):
         if isinstance(value, kind):
             return kind(value)
+    if isinstance(value, int):
+        # Python refuses to write numbers of thousands of digits in decimal.
+        return int(value) if abs(value) < 1 << 64 else {"int": hex(value)}
     if isinstance(value, (list, tuple, set, frozenset)):
         name = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
         return inner(value) if name == "list" else {name: inner(value)}
@@ -54,6 +57,7 @@ def to_data(value, depth=0):
 
 
 MAKERS = {
+    "int": lambda data: int(data, 16),
     "tuple": tuple,
     "set": set,
     "dict": dict,
@@ -90,7 +94,8 @@ def reply(message):
     replies.flush()
 
 
-def told(error, kind):
+def told(error, kind="runtime_error"):
+    kind = "memory_limit" if isinstance(error, MemoryError) else kind
     try:
         text = str(error)
     except BaseException:
@@ -114,9 +119,9 @@ def define(job):
     except KeyError as error:
         if error.args == (job["entry_point"],):
             return None, {"error": ["missing_function", "NameError", "%s is not defined" % job["entry_point"]]}
-        return None, told(error, "runtime_error")
+        return None, told(error)
     except BaseException as error:
-        return None, told(error, "runtime_error")
+        return None, told(error)
 
 
 function, failure = define(json.loads(requests.readline()))
@@ -127,7 +132,7 @@ for line in requests if failure is None else ():
         value = function(*from_data(call["args"]), **{k: from_data(v) for k, v in call["kwargs"].items()})
         message = {"value": to_data(value)}
     except BaseException as error:
-        message = told(error, "memory_limit" if isinstance(error, MemoryError) else "runtime_error")
+        message = told(error)
     reply(message)
 """
 )

@@ -182,6 +182,19 @@ def _aethercode(number: int, description: str, tests: list[dict[str, str]], chec
     }
 
 
+_CPP_CHECKER: Final = """\
+#include <fstream>
+int main(int argc, char** argv) {
+    std::ifstream input(argv[1]), output(argv[2]);
+    long long n = 0, a = 0, b = 0;
+    input >> n;
+    return output >> a >> b && a > 0 && b > 0 && a + b == n ? 0 : 1;
+}
+"""
+"""Called with the files of the input, of the answer's output, and of a right one; its exit status is the verdict."""
+
+_SPLIT: Final = "Print two positive integers whose sum is n, which is given on one line."
+
 _AETHERCODE: Final = (
     Sample(
         row=_aethercode(60001, _SUM, _tests(*_SUM_TESTS), ""),
@@ -189,9 +202,9 @@ _AETHERCODE: Final = (
         wrong=_cpp("std::cout << a - b << std::endl;"),
     ),
     Sample(
-        row=_aethercode(60002, _SUM, _tests(("7 8\n", "15\n"), ("0 0\n", "0\n")), ""),
-        right=_cpp("std::cout << a + b << std::endl;"),
-        wrong=_cpp("std::cout << 15 << std::endl;"),
+        row=_aethercode(60002, _SPLIT, _tests(("5\n", "1 4\n"), ("2\n", "1 1\n")), _CPP_CHECKER),
+        right=_cpp('std::cout << a - 1 << " " << 1 << std::endl;'),
+        wrong=_cpp('std::cout << a << " " << 0 << std::endl;'),
     ),
 )
 

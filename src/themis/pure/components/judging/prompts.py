@@ -6,7 +6,9 @@ The fence is the hash of all that it holds: a text that contained its own fence 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 from themis.pure.json import JSONValue
 from themis.pure.records.contexts import EvalScoreContext
@@ -34,11 +36,32 @@ def judge_prompt(
     call: JudgeCall, ctx: EvalScoreContext, task: str, parts: Iterable[tuple[str, JSONValue]], ask: str
 ) -> RenderedJudgePrompt:
     """Return a judge's prompt: the task, the guarded material, and what to answer; the experiment's own around it."""
-    material = "\n\n".join(fenced(title, text_of(content)) for title, content in parts if content is not None)
+    material = "\n\n".join(
+        fenced(title, text_of(without_media(content))) for title, content in parts if content is not None
+    )
     body = "\n\n".join([task, GUARD, material, ask])
     return RenderedJudgePrompt(
         prompt_id=f"{ctx.case_key}/{call.call_id}", content=(ctx.prompt_spec or PromptSpec()).render(body)
     )
+
+
+def without_media(value: JSONValue) -> JSONValue:
+    """Return JSON with each data URI replaced by what it is: as text, an image would cost a judge a book's tokens.
+
+    >>> without_media({"text": "What is it?", "images": ["data:image/png;base64,iVBORw0KGgo="]})
+    {'text': 'What is it?', 'images': ['[image/png, not shown]']}
+    """
+    if isinstance(value, str):
+        found = _DATA_URI.match(value)
+        return f"[{found[1]}, not shown]" if found else value
+    if isinstance(value, Mapping):
+        return {name: without_media(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [without_media(item) for item in value]
+    return value
+
+
+_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,[A-Za-z0-9+/=\s]*\Z")
 
 
 def subject_parts(subject: Subject, indices: Iterable[int] = (0,)) -> list[tuple[str, JSONValue]]:

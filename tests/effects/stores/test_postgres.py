@@ -1,0 +1,136 @@
+"""PostgreSQL: the same views, no password anywhere, newer and damaged schemas refused, lost connections found again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from themis.api.storage import open_store
+from themis.effects.stores.memory import InMemoryRunStore
+from themis.effects.stores.postgres import PostgresRunStore
+from themis.pure.errors import LiteralSecretError, SchemaVersionError, StoreError
+from themis.pure.records.config import StorageConfig
+from themis.testing.pipelines import Pipeline, pipelines
+
+pytestmark = pytest.mark.postgres
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
+Fresh = Callable[[str], StorageConfig]
+
+
+def query(config: StorageConfig, text: str) -> list[tuple[Any, ...]]:
+    parameters: Any = config.parameters
+    with psycopg.connect(parameters["dsn"], autocommit=True) as connection:
+        connection.execute("set jit to off")
+        connection.execute(f"set search_path to {parameters['schema']}")
+        cursor = connection.execute(text)
+        return list(cursor.fetchall()) if cursor.description else []
+
+
+@given(pipeline=pipelines())
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=settings().max_examples // 3,
+)
+def test_score_rows_and_run_summary_agree_with_the_projections(fresh: Fresh, pipeline: Pipeline) -> None:
+    config = fresh("postgres")
+    with closing(open_store(config)) as store:
+        pipeline.experiment().run(store=store, until_stage="parse")
+        benchmark = pipeline.experiment().run(store=store).benchmark
+        expected = [
+            (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.value, r.outcome, r.error_category)
+            for r in benchmark.score_rows
+        ]
+    columns = "dataset_id, case_key, case_id, metric_id, value, outcome, error_category"
+    assert sorted(map(repr, query(config, f"select {columns} from score_rows"))) == sorted(map(repr, expected))
+    for metric, planned, mean, *outcomes in query(
+        config, "select metric_id, planned, mean, correct, incorrect, errors from run_summary"
+    ):
+        counts = benchmark.outcome_counts[metric]
+        expected_mean = benchmark.metric_means.get(metric)
+        assert planned == benchmark.total_cases
+        assert mean == (None if expected_mean is None else pytest.approx(expected_mean))
+        assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
+
+
+def test_the_views_read_what_jsonb_can_not_hold(fresh: Fresh) -> None:
+    config = fresh("postgres")
+    pipeline = Pipeline(
+        cases=1, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    experiment = pipeline.experiment()
+    rows = [{"case_id": "zero \0", "input": "\0\0 \\u0000 \\\0", "expected_output": "\0\\\0\\\\u0000"}]
+    data = experiment.datasets[0].evolve(cases=rows, dataset_id="d")
+    with closing(open_store(config)) as store:
+        result = type(experiment)(
+            generation=experiment.generation, evaluation=experiment.evaluation, datasets=[data]
+        ).run(store=store)
+        assert result.cases[0].generated_candidates[0].final_output == rows[0]["expected_output"]
+    assert query(config, "select value, outcome from score_rows") == [(1.0, "correct")]
+
+
+def test_the_password_is_in_no_name_no_error_and_no_store(
+    fresh: Fresh, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORE_DSN", postgres_dsn.replace("themis@", "themis:hunter2@"))
+    storage = StorageConfig(store="postgres", parameters={**fresh("postgres").parameters, "dsn": "${oc.env:STORE_DSN}"})
+    pipeline = Pipeline(
+        cases=1, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    result = pipeline.experiment(storage=storage).run()
+    assert "hunter2" not in result.store.location + repr(result.store)
+    header = result.store.load_snapshot(result.run_id).header()
+    assert header["provenance"]["storage"]["parameters"]["dsn"] == "${oc.env:STORE_DSN}"
+    result.store.close()
+    monkeypatch.setenv("STORE_DSN", "postgresql://themis:hunter2@127.0.0.1:9/none")
+    with pytest.raises(StoreError, match="check that the server runs") as caught:
+        open_store(storage)
+    assert "hunter2" not in str(caught.value)
+    for dsn in ("postgresql://me:hunter2@host/db", "host=x password=hunter2", "postgresql://host/db?password=hunter2"):
+        with pytest.raises(LiteralSecretError, match="dsn") as refused:
+            open_store(StorageConfig(store="postgres", parameters={"dsn": dsn}))
+        assert "hunter2" not in str(refused.value)
+        with pytest.raises(LiteralSecretError):
+            pipeline.experiment(storage=StorageConfig(store="postgres", parameters={"dsn": dsn})).run(
+                store=InMemoryRunStore()
+            )
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "message"),
+    [
+        ("update store set version = 99", SchemaVersionError, "schema version 99"),
+        ("drop table blob cascade", StoreError, "it has no blob, run_summary, score_rows"),
+        ("drop table store", StoreError, "holds tables of something else"),
+    ],
+)
+def test_a_schema_that_is_not_ours_is_refused(fresh: Fresh, damage: str, kind: type[StoreError], message: str) -> None:
+    config = fresh("postgres")
+    open_store(config).close()
+    query(config, damage)
+    tables = "select table_name from information_schema.tables where table_schema = current_schema() order by 1"
+    before = query(config, tables)
+    with pytest.raises(kind, match=message):
+        open_store(config)
+    assert query(config, tables) == before
+
+
+def test_a_writer_whose_connection_was_cut_takes_its_lock_again(fresh: Fresh) -> None:
+    config = fresh("postgres")
+    pipeline = Pipeline(
+        cases=1, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    snapshot = pipeline.experiment().compile()
+    with closing(open_store(config)) as store:
+        assert isinstance(store, PostgresRunStore)
+        store.acquire(snapshot.run_id)
+        query(config, "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'process %'")
+        with pytest.raises(StoreError, match="check that the server runs"):
+            store.persist_snapshot(snapshot)
+        store.persist_snapshot(snapshot)  # the journal tries again, and so do we
+        with closing(open_store(config)) as other, pytest.raises(StoreError, match="is being written by process"):
+            other.acquire(snapshot.run_id)
