@@ -50,7 +50,7 @@ def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[C
 def stored_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
     """Yield every case of a run with its events as they are stored, in plan order, holding one case at a time."""
     groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
-    number, events = next(groups, _NO_MORE)
+    number, events = next(groups, (None, iter(())))
     for item in case_items(snapshot):
         if number == item.case_no:
             yield item, list(events)
