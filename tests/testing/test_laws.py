@@ -466,6 +466,6 @@ def test_every_law_is_broken_by_some_planted_bug() -> None:
         test_a_planted_bug_in_a_reducer_is_found,
         test_a_planted_bug_in_a_generator_is_found,
     ):
-        for mark in function.pytestmark:  # type: ignore[attr-defined]  # where pytest keeps parametrize
+        for mark in function.pytestmark:  # where pytest keeps parametrize
             broken.update(row[1] for row in mark.args[1])
     assert broken == set(LAWS)

@@ -1,4 +1,4 @@
-"""The inputs that components are tried on: any JSON, and often what breaks components: empty, blank, near the answer."""
+"""What components are tried on: any JSON, and often what breaks them, such as nothing, blanks and near misses."""
 
 from __future__ import annotations
 
@@ -14,10 +14,24 @@ from themis.testing.lawbook import Input
 from themis.testing.laws import generate_input, parse_input, reduce_input, score_input
 from themis.testing.strategies import json_values
 
-_TELLING: Final = ("", " ", "\n", "0", "-1", "1.0", "nan", "a", "A", "a b", "b a", "é", "\u0130", "(B)", "{}", "[1]", "```")
+_TELLING: Final = (
+    *("", " ", "\n", "0", "-1", "1.0", "nan", "a", "A", "a b", "b a", "é", "\u0130", "(B)", "{}", "[1]", "```"),
+)
 """Texts that tell good components from bad ones."""
 
-_TELLING_JSON: Final = (0, 1, -1.5, True, [], {}, [""], ["b", "a"], {"b": 1, "a": "x"}, {"a": {}}, [[1], None])
+_TELLING_JSON: Final[tuple[Any, ...]] = (
+    0,
+    1,
+    -1.5,
+    True,
+    [],
+    {},
+    [""],
+    ["b", "a"],
+    {"b": 1, "a": "x"},
+    {"a": {}},
+    [[1], None],
+)
 
 
 @functools.cache

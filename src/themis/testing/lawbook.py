@@ -169,7 +169,8 @@ class Trial:
             needed = " or ".join(kind.__name__ for kind in self.kinds)
             found = f"{self.method}() returned {type(answer).__name__} {_short(answer)}; {needed} is needed"
             raise BrokenLawError("kind", name, given.example, found)
-        if (back := type(answer).from_dict(decode(encode(answer)))) != answer:
+        kind: Any = type(answer)
+        if (back := kind.from_dict(decode(encode(answer)))) != answer:
             raise BrokenLawError(
                 "JSON round trip", name, given.example, f"returned {shown(answer)}, which reads back as {shown(back)}"
             )
@@ -303,4 +304,3 @@ def shown(answer: Any) -> str:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 300 else f"{text[:297]}..."
-
