@@ -111,8 +111,8 @@ def assert_parser_laws(
     Raises:
         BrokenLawError, SpecError, MissingExtraError: as for `assert_metric_laws`.
 
-    >>> from themis.pure.components.parsers import TextParser
-    >>> assert_parser_laws(TextParser())
+    >>> from themis.pure.components.parsers import Text
+    >>> assert_parser_laws(Text())
     """
     trial = Trial("parse", (ParsedOutput,))
     _need(parser, trial.method, "a parser")
