@@ -86,7 +86,7 @@ class BrokenLawError(AssertionError):
     def __init__(self, law: str, component_id: str, example: Sequence[str], found: str) -> None:
         self.law = law
         self.component_id = component_id
-        self.example = tuple(example)
+        self.example: tuple[str, ...] = tuple(example)
         self.found = found
         demand, advice = LAWS[law]
         lines = [
