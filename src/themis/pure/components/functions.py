@@ -41,8 +41,8 @@ class FunctionComponent(Generic[P, R_co]):
         name = component_id if component_id is not None else getattr(function, "__name__", "")
         if not name or name == "<lambda>":
             raise SpecError("a lambda has no name to be its component_id: write component_id=..., or use def")
-        self.component_id = name
-        self.version = version
+        self.component_id: str = name
+        self.version: str = version
         self.function = function
         self._takes = _positional(function)
         functools.update_wrapper(cast(Any, self), function)
