@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import json
+import pkgutil
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -216,6 +217,14 @@ def test_doors_list_what_they_offer_and_refuse_the_rest() -> None:
         assert set(module.__all__) <= set(dir(module))
         with pytest.raises(AttributeError, match="no_such_name"):
             _ = module.no_such_name
+
+
+def test_no_name_is_hidden_by_a_module_of_a_package() -> None:
+    """Importing `themis.x` makes it an attribute of `themis`, in place of an export of that name."""
+    for door in DOORS:
+        folders = getattr(importlib.import_module(door), "__path__", ())
+        modules = {module.name for module in pkgutil.iter_modules(folders)}
+        assert modules & set(surface()[door]) == set()
 
 
 # --- named ------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,9 @@ import themis.effects.providers.openai
 import themis.pure.components.registry
 import themis.testing.cassettes
 import themis.testing.endpoint  # noqa: F401
+from themis.pure.errors import DataError
+from themis.testing.cassettes import CassetteError, record_run, replay_run
+from themis.testing.pipelines import Pipeline
 
 pytest_plugins = ["pytester"]
 
@@ -237,3 +241,41 @@ def test_the_plugin_loads_nothing_that_it_does_not_need_yet() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out == "['themis']\n"
+
+
+@pytest.mark.parametrize("name", ["judged.sqlite3", "judged.json"])
+def test_judges_are_not_asked_on_a_replay(tmp_path: Path, name: str) -> None:
+
+    pipeline = Pipeline(
+        cases=3, samples=1, generator=("right",), reducer=None, parser=None, metrics=(), judge=("right",), repeats=2
+    )
+    recorded = record_run(pipeline.experiment(), tmp_path / name)
+    again = pipeline.experiment()
+    replayed = replay_run(again, tmp_path / name)
+    assert replayed.digest == recorded.digest
+    assert again.generation.generator.calls.counts == {}
+    assert again.evaluation.judge_models[0].calls.counts == {}
+    # Another judge is another run: the candidates are there, and its answers are not.
+    other = Pipeline(
+        cases=3, samples=1, generator=("right",), reducer=None, parser=None, metrics=(), judge=("wrong",)
+    ).experiment()
+    with pytest.raises(CassetteError, match=r"lacks 3 answers of judges"):
+        replay_run(other, tmp_path / name)
+    assert other.evaluation.judge_models[0].calls.counts == {}
+
+
+def test_a_recording_that_lacks_answers_is_refused_and_the_old_one_kept(tmp_path: Path) -> None:
+
+    def experiment(*script: str) -> Any:
+        made = Pipeline(cases=2, samples=1, generator=script, reducer=None, parser=None, metrics=(), judge=None)
+        return made.experiment()
+
+    path = tmp_path / "kept.json"
+    record_run(experiment("right"), path)
+    before = path.read_bytes()
+    with pytest.raises(CassetteError, match="is not recorded: 2 generations failed"):
+        record_run(experiment("raise"), path)
+    assert path.read_bytes() == before
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match=r"kept\.json"):
+        replay_run(experiment("right"), path)

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from themis.testing.laws import assert_parser_laws as assert_parser_laws
     from themis.testing.laws import assert_reducer_laws as assert_reducer_laws
     from themis.testing.pipelines import Pipeline as Pipeline
-    from themis.testing.pipelines import pipelines as pipelines
     from themis.testing.single import parse_one as parse_one
     from themis.testing.single import score_one as score_one
     from themis.testing.strategies import cases as cases
@@ -52,7 +51,6 @@ _HOMES = {
     "json_values": "themis.testing.strategies",
     "parse_one": "themis.testing.single",
     "parsed_outputs": "themis.testing.strategies",
-    "pipelines": "themis.testing.pipelines",
     "record_run": "themis.testing.cassettes",
     "records": "themis.testing.strategies",
     "reduced_candidates": "themis.testing.strategies",
