@@ -40,7 +40,7 @@ from themis.pure.pipeline import Step, next_steps
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, request_bytes, seed_of
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
-from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.contexts import GenerateContext, ScoreContext
 from themis.pure.records.generation import GenerationResult, ParsedOutput
 from themis.pure.records.judging import (
     EvaluationExecution,
@@ -64,6 +64,7 @@ from themis.pure.stages.generate import accept_generation, generate_context, gen
 from themis.pure.stages.judge import (
     eval_context,
     evaluation_event,
+    execution_score,
     failed_step_event,
     judge_key,
     plan_workflow,
@@ -524,15 +525,26 @@ class Engine:
 
     async def _execute(self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput) -> CaseRunEvent:
         name, ctx = metric.component_id, score_context(self._plan, item, parsed)
+        if self._hooks.any:
+            await self._hooks.call("before_score", parsed, ctx)
+        outcome = await self._execution(metric, item, state, parsed, ctx)
+        event = self._evaluated(item, state, name, outcome)
+        if self._hooks.any and isinstance(outcome, Success):
+            await self._hooks.call("after_score", execution_score(outcome.unwrap(), name), ctx)
+        return event
+
+    async def _execution(
+        self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput, ctx: ScoreContext
+    ) -> Result[EvaluationExecution, StepFailure]:
+        name = metric.component_id
         results, failures = recorded_results(state, name), list[WorkflowFailure]()
         while True:
             planned = plan_sandbox(metric, parsed, ctx, results)
             if not isinstance(planned, Success):
-                return self._evaluated(item, state, name, Failure(planned.failure()))
+                return Failure(planned.failure())
             requests = planned.unwrap()
             if failures or all(number in results for number in range(len(requests))):
-                outcome = conclude_sandbox(metric, parsed, requests, results, failures, ctx)
-                return self._evaluated(item, state, name, outcome)
+                return conclude_sandbox(metric, parsed, requests, results, failures, ctx)
             results, failures = await self._run_sandboxes(item, name, requests, results)
 
     async def _run_sandboxes(
