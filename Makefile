@@ -32,7 +32,7 @@ types: $(VENV)/.dev  ## static types (mypy --strict)
 	$(BIN)/mypy
 
 pyright: $(VENV)/.dev  ## the public surface as pyright sees it
-	$(BIN)/pyright --verifytypes themis --ignoreexternal
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/pyright --verifytypes themis --ignoreexternal
 
 contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 	$(BIN)/lint-imports

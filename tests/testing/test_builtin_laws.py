@@ -8,7 +8,6 @@ import pytest
 
 from themis.pure.components.registry import builtins, component_ids, make_builtin
 from themis.testing import (
-    BrokenLawError,
     assert_generator_contract,
     assert_metric_laws,
     assert_parser_laws,
@@ -45,13 +44,8 @@ def pure_metrics() -> list[str]:
     return [name for name in component_ids("metric") if hasattr(builtins()[name].make, "score")]
 
 
-BREAKS_A_LAW: Final = {"builtin/json_schema": "its details quote the answer with the keys in the order they came in"}
-
-
 @pytest.mark.parametrize("name", pure_metrics())
-def test_builtin_metrics(name: str, request: pytest.FixtureRequest) -> None:
-    if name in BREAKS_A_LAW:
-        request.applymarker(pytest.mark.xfail(reason=BREAKS_A_LAW[name], raises=BrokenLawError, strict=True))
+def test_builtin_metrics(name: str) -> None:
     assert_metric_laws(
         made(name),
         value_range=OUTSIDE_0_TO_1.get(name, (0.0, 1.0)),

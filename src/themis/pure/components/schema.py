@@ -10,7 +10,7 @@ import attrs
 
 from themis.pure.components.metrics import no_reference, unusable_reference
 from themis.pure.errors import MissingExtraError, SpecError
-from themis.pure.json import freeze, thaw
+from themis.pure.json import decode, encode, freeze, thaw
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
@@ -64,9 +64,9 @@ class JsonSchema:
         if problem:
             return ScoreError(metric_id=self.component_id, reason=f"case {case.case_id!r}: {problem}")
         try:
-            faults = [
-                f"{fault.json_path}: {fault.message[:200]}" for fault in validator.iter_errors(thaw(parsed.value))
-            ]
+            # Encoded and decoded, so that a fault quotes the answer with its keys in the order that stores keep.
+            answer = decode(encode(parsed.value))
+            faults = [f"{fault.json_path}: {fault.message[:200]}" for fault in validator.iter_errors(answer)]
         except Exception as error:
             if type(error).__name__ not in ("_WrappedReferencingError", "Unresolvable", "RefResolutionError"):
                 raise
