@@ -179,13 +179,53 @@ def test_the_import_needs_no_numerical_library() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_everything_runs_where_numpy_is_missing() -> None:
-    code = (
-        "import sys; sys.modules['numpy'] = None; sys.modules['scipy'] = None\n"
-        "from themis.pure.stats import describe_skewed, paired_compare\n"
-        "values = [((i * 7919) % 101) ** 2 / 100 for i in range(150)]\n"
-        "print(describe_skewed(values, seed=3).mean_interval.to_dict())"
+EVERYTHING = """
+import random
+from themis.pure.stats import (
+    StatsEngine, describe_skewed, estimate_mean, estimate_pass_at_k, krippendorff_alpha, paired_compare,
+    percentile_bootstrap, sign_flip_test,
+)
+rng = random.Random(2)
+values = [rng.lognormvariate(0, 1) for _ in range(300)]
+other = [value + rng.gauss(0.1, 1) for value in values]
+groups = [index // 7 for index in range(300)]
+a, b = ([(f"c{i}", value) for i, value in enumerate(column)] for column in (values, other))
+named = {f"c{i}": f"g{group}" for i, group in enumerate(groups)}
+print([
+    repr(result.to_dict())
+    for result in (
+        describe_skewed(values, seed=3),
+        describe_skewed(values, clusters=groups, seed=3),
+        percentile_bootstrap(values, max, resamples=99, seed=3),
+        estimate_mean(values, clusters=groups, correction="CR2"),
+        paired_compare(a, b, seed=3),
+        paired_compare(a, b, clusters=named, seed=3),
+        sign_flip_test(values, seed=3),
+        estimate_pass_at_k([(10, 3), (10, 7), (8, 0)], 2),
+        krippendorff_alpha([groups, [group // 2 for group in groups]], scale="interval"),
     )
-    bare = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    values: list[float | None] = [((i * 7919) % 101) ** 2 / 100 for i in range(150)]
-    assert bare.strip() == str(StatsEngine(seed=3).describe_skewed(values).mean_interval.to_dict())
+])
+"""
+
+HIDDEN = """
+import sys
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("numpy", "scipy"):
+            raise ModuleNotFoundError(f"{name} is hidden", name=name)
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+def test_a_seed_gives_the_same_figures_where_numpy_and_scipy_are_missing() -> None:
+    pytest.importorskip("numpy", reason="compares the two paths")
+    seen = "import sys; print('numpy' in sys.modules)"
+    outputs = []
+    for start, found in ((HIDDEN, "False"), ("", "True")):
+        code = f"{start}\n{EVERYTHING}\n{seen}"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        figures, _, with_numpy = done.stdout.strip().rpartition("\n")
+        assert with_numpy == found
+        outputs.append(figures)
+    assert outputs[0] == outputs[1]
+    assert "studentised bootstrap" in outputs[0]

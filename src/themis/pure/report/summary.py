@@ -101,7 +101,12 @@ def terminal_summary(rows: Sequence[SummaryRow]) -> str:
     notes = ["n counts scored cases; means are over them only."]
     for row in rows:
         name = one_line(row.metric_id)
-        notes.append(f"{name}: 95% interval {interval_text(row.estimate)}")
+        interval = interval_text(row.estimate)
+        notes.append(
+            f"{name}: 95% interval {interval}"
+            if interval != "-"
+            else f"{name}: no 95% interval: {row.estimate.interval.reason}"
+        )
         if row.naive() != "-":
             notes.append(f"{name}: {row.estimate.clusters} clusters; were they ignored: {row.naive()}")
         if row.estimate.missing:

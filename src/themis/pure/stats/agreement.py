@@ -15,6 +15,7 @@ from themis.pure.errors import DataError
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
+from themis.pure.stats.samples import LARGEST
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -29,7 +30,11 @@ def raw_agreement(ratings: Sequence[Sequence[Label | None]], *, level: float = D
 
     Args:
         ratings: one sequence of units per rater, all of one length; `None` where a rater gave no rating.
-        level: nominal coverage of the interval over units (Wilson's for two raters, else Student's t).
+        level: nominal coverage of the interval over units: Wilson's where units agree wholly or not at all, as with
+            two raters, else Student's t.
+
+    Source: the observed agreement of Fleiss (1971), Psychological Bulletin 76, 378-382; units with missing ratings
+    count with the raters they have.
 
     >>> raw_agreement([["yes", "no", "yes"], ["yes", "yes", "yes"]]).value
     0.6666666666666666
@@ -58,6 +63,8 @@ def _units(ratings: Sequence[Sequence[Label | None]]) -> tuple[list[list[Label]]
             f"agreement needs two or more raters over the same units; found {len(ratings)} raters with "
             f"{sorted({len(rater) for rater in ratings})} units: put None where a rater gave no rating"
         )
+    if any(isinstance(label, float) and math.isnan(label) for rater in ratings for label in rater):
+        raise DataError("a rating is NaN: put None where a rater gave no rating")
     columns = [[label for label in unit if label is not None] for unit in zip(*ratings, strict=True)]
     units = [unit for unit in columns if len(unit) > 1]
     return units, len(columns) - len(units)
@@ -104,11 +111,19 @@ def cohen_kappa(
     if kappa is None:
         return base.evolve(reason=_ONE_LABEL, interval=empty.evolve(reason=_ONE_LABEL))
     if error == 0.0:
-        flat = empty.evolve(reason="no variation: the raters agree on every unit")
+        flat = empty.evolve(reason=_flat_reason(cells))
         return base.evolve(value=kappa, reason=None, interval=flat)
     half = normal_quantile(0.5 + level / 2.0) * error
     interval = empty.evolve(low=max(-1.0, kappa - half), high=min(1.0, kappa + half), reason=None)
     return base.evolve(value=kappa, reason=None, interval=interval)
+
+
+def _flat_reason(cells: Mapping[tuple[int, int], float]) -> str:
+    if all(i == j for i, j in cells):
+        return "no variation: the raters agree on every unit"
+    if len({i for i, _ in cells}) == 1 or len({j for _, j in cells}) == 1:
+        return "no variation: one rater gave the same rating to every unit"
+    return "no variation: the estimated standard error is 0"
 
 
 def _categories(units: Sequence[Sequence[Label]], given: Sequence[Label] | None) -> Sequence[Label]:
@@ -200,9 +215,11 @@ def krippendorff_alpha(
 
     Args:
         ratings: one sequence of units per rater; numbers for interval and ratio scales.
-        scale: how far apart two ratings are.
+        scale: how far apart two ratings are; ratio scales have a true zero, so their ratings are 0 or more.
         categories: for ordinal labels that do not sort by themselves: all of them, from low to high.
         level: nominal coverage of the interval, a delete-one jackknife over units.
+
+    The cost grows with the number of distinct ratings squared on a ratio scale, and linearly on the others.
 
     Source: Krippendorff (2011), Computing Krippendorff's Alpha-Reliability; (2019), Content Analysis, 4th
     ed., chapter 12; jackknife: Efron and Tibshirani (1993), chapter 11.
@@ -293,9 +310,14 @@ class _Distances:
 
 
 def _number(label: Label, scale: str) -> float:
-    if isinstance(label, int | float) and math.isfinite(label):
-        return float(label)
-    raise DataError(f"{scale} ratings are finite numbers; found {label!r}: use scale='nominal' or 'ordinal'")
+    if not isinstance(label, int | float) or not abs(label) <= LARGEST:
+        raise DataError(
+            f"{scale} ratings are finite numbers of at most {LARGEST:g} in size; found {label!r}: "
+            "use scale='nominal' or 'ordinal'"
+        )
+    if scale == "ratio" and label < 0:
+        raise DataError(f"ratio ratings are 0 or more; found {label!r}: use scale='interval'")
+    return float(label)
 
 
 def _jackknife(distances: _Distances, value: float, level: float) -> Interval:

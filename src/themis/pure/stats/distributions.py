@@ -2,7 +2,8 @@
 
 What lives here: normal, Student-t (central and not), binomial and the incomplete beta function they rest on.
 Everything is a function of plain numbers; nothing here knows what a score is. Accuracy: 1e-9 or better
-against SciPy over the ranges that samples of 2 to 1,000,000 need; the tests hold it to that.
+against SciPy over the ranges that samples of 2 to 1,000,000 need; the tests hold it to that. The one
+exception is named in `noncentral_t_survival`.
 """
 
 from __future__ import annotations
@@ -175,7 +176,8 @@ def noncentral_t_survival(t: float, df: float, noncentrality: float) -> float:
         t: the critical value.
         df: degrees of freedom.
         noncentrality: the true difference over its standard error. Beyond 35 the normal approximation of
-            Abramowitz and Stegun (1964, 26.7.10) stands in.
+            Abramowitz and Stegun (1964, 26.7.10) stands in: off by 0.003 at one degree of freedom, by less than 1e-9
+            from two on, for the critical value of a test at 0.05.
 
     Source: Lenth (1989), Algorithm AS 243, Applied Statistics 38, 185-189.
     """

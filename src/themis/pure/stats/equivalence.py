@@ -30,15 +30,14 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
     clustered = comparison.clusters is not None
     error = comparison.clustered_standard_error if clustered else comparison.standard_error
     level, method = 1.0 - 2.0 * alpha, "Student t (TOST)"
-    if error is None or comparison.difference is None:
+    if error is None or comparison.difference is None or comparison.degrees_of_freedom is None:
         field = "clustered_standard_error" if clustered else "standard_error"
         reason = comparison.undefined.get(field) or "the standard error is not defined"
         none = Interval(level=level, method=method, reason=reason)
         return EquivalenceTest(
             margin=margin, difference=comparison.difference, alpha=alpha, interval=none, reason=reason
         )
-    freedom = (comparison.clusters if comparison.clusters is not None else comparison.pairs) - 1
-    difference = comparison.difference
+    difference, freedom = comparison.difference, comparison.degrees_of_freedom
     p_value = max(
         t_survival((difference + margin) / error, freedom), t_survival((margin - difference) / error, freedom)
     )

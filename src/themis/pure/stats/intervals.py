@@ -123,7 +123,8 @@ def welch_terms(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     total = share_a + share_b
     if total == 0.0:
         return 0.0, 0.0
-    df = total * total / (share_a**2 / (len(a) - 1) + share_b**2 / (len(b) - 1))
+    part_a, part_b = share_a / total, share_b / total
+    df = 1.0 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
     return math.sqrt(total), df
 
 
@@ -145,6 +146,8 @@ def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) ->
         return Interval(
             level=level, method=method, reason=f"{size} values can't reach {level:.0%}; {needed} are needed"
         )
+    if is_constant(values):
+        return Interval(level=level, method=method, reason="no variation: all values are equal")
     # The largest rank r with P(X < r) <= tail, X ~ Binomial(size, 1/2), by bisection.
     low, high = 1, size // 2 + 1
     while high - low > 1:

@@ -247,6 +247,7 @@ def _tested(
         notes.append(f"{len(differences)} pairs: under {FEW_VALUES} a t interval rests on near-normal differences")
     tested = base.evolve(
         standard_error=error,
+        degrees_of_freedom=None if error is None else base.pairs - 1.0,
         interval=plain,
         constant_difference=constant and bool(differences[0]),
         undefined=undefined,
@@ -301,6 +302,7 @@ def _clustered(
     return base.evolve(
         clusters=sample.clusters,
         clustered_standard_error=error,
+        degrees_of_freedom=None if error is None else freedom,
         interval=interval,
         naive_interval=base.interval,
         test=_cluster_test(cluster_sums(differences, keys), plan, reason),
@@ -340,12 +342,11 @@ def cluster_sums(differences: Sequence[float], clusters: Sequence[Hashable]) -> 
 def _planned(comparison: PairedComparison, differences: Sequence[float]) -> PairedComparison:
     error = comparison.standard_error if comparison.clusters is None else comparison.clustered_standard_error
     undefined = dict(comparison.undefined)
-    if error is None:
+    if error is None or comparison.degrees_of_freedom is None:
         reason = undefined.get("clustered_standard_error") or undefined.get("standard_error") or "no spread"
         undefined |= {"minimum_detectable_effect": reason, "cases_needed": reason}
         return comparison.evolve(undefined=undefined)
-    units = comparison.pairs if comparison.clusters is None else comparison.clusters
-    factor = detectable_standard_errors(units - 1, comparison.power, comparison.alpha)
+    factor = detectable_standard_errors(comparison.degrees_of_freedom, comparison.power, comparison.alpha)
     # The spread of one independent pair that would give this standard error: clusters are priced in.
     spread = error * math.sqrt(len(differences))
     needed = cases_needed(comparison.difference or 0.0, spread=spread, power=comparison.power, alpha=comparison.alpha)

@@ -181,7 +181,9 @@ def binary_difference_spread(discordant: float, effect: float = 0.0) -> float:
 
     Args:
         discordant: share of cases that the two models score differently, 0 to 1, at least `abs(effect)`.
-        effect: true difference of the two pass rates.
+        effect: true difference of the two pass rates, -1 to 1.
+
+    Source: the variance of a variable that is 1, 0 or -1; as in McNemar (1947).
 
     >>> binary_difference_spread(0.25)
     0.5

@@ -197,6 +197,8 @@ class PairedComparison(HashableModel):
         standard_error: of the difference, pairs counting as independent.
         clustered_standard_error: of the difference, clusters of cases staying whole.
         clusters: how many clusters; `None` if none were named.
+        degrees_of_freedom: of the standard error that decides, the clustered one if clusters were named: pairs
+            less one, clusters less one, or fewer with CR2.
         interval: confidence interval of the difference.
         naive_interval: the interval if clusters were ignored; `None` without clusters.
         wins: pairs in which `b` has the higher score.
@@ -235,6 +237,7 @@ class PairedComparison(HashableModel):
     standard_error: float | None = None
     clustered_standard_error: float | None = None
     clusters: int | None = None
+    degrees_of_freedom: float | None = None
     interval: Interval
     naive_interval: Interval | None = None
     wins: int = 0

@@ -124,7 +124,7 @@ def percentile_bootstrap(
 
     Args:
         rows: what the statistic is computed from; a fixed order gives a fixed result.
-        statistic: a function of a list of rows; `None` where it is not defined for a resample.
+        statistic: a function of a list of rows; `None`, NaN or infinite where it is not defined for a resample.
         clusters: one key per row; clusters are then drawn whole.
         level: nominal coverage.
         resamples: how many resamples; the cost is this many calls of `statistic`.
@@ -143,13 +143,15 @@ def percentile_bootstrap(
         return Interval(level=level, method=method, reason=f"{what}: nothing to resample; two are needed")
     draw = resampled_rows(len(groups), seed)
     outcomes = [statistic([row for index in draw() for row in groups[index]]) for _ in range(resamples)]
-    defined = sorted(value for value in outcomes if value is not None)
+    defined = sorted(value for value in outcomes if value is not None and math.isfinite(value))
     if len(defined) < 0.95 * resamples:
         return Interval(
             level=level,
             method=method,
             reason=f"the statistic is not defined for {resamples - len(defined)} of {resamples} resamples",
         )
+    if is_constant(defined):
+        return Interval(level=level, method=method, reason="no variation: all resamples give the same value")
     low, high = _percentiles(defined, level)
     return Interval(low=low, high=high, level=level, method=method)
 

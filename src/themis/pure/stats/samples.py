@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
@@ -18,16 +18,26 @@ from themis.pure.errors import DataError
 Correction: TypeAlias = Literal["CR1", "CR2"]
 
 
+LARGEST: Final = 1e100
+"""The largest size of a value: products of sums of larger ones leave the range of a double."""
+
+SMALLEST_SPREAD: Final = 1e-100
+"""Values closer together than this count as equal: products of smaller differences vanish."""
+
+
 def checked(values: Iterable[float | None], what: str = "values") -> list[float | None]:
     """Return the values as floats, `None` where there is no score.
 
     Raises:
-        DataError: a value is NaN or infinite; a score that could not be computed is `None`.
+        DataError: a value is NaN, infinite or larger than `LARGEST`; a score that could not be computed is `None`.
     """
     column = [None if value is None else float(value) for value in values]
     for index, value in enumerate(column):
-        if value is not None and not math.isfinite(value):
-            raise DataError(f"{what}[{index}] is {value}: a score is a finite number, or None if there is none")
+        if value is not None and not abs(value) <= LARGEST:
+            raise DataError(
+                f"{what}[{index}] is {value}: a score is a finite number of at most {LARGEST:g} in size, "
+                "or None if there is none"
+            )
     return column
 
 
@@ -50,7 +60,7 @@ def variance(values: Sequence[float]) -> float:
 def is_constant(values: Sequence[float], scale: float | None = None) -> bool:
     """Whether all values are equal but for rounding, relative to `scale` (their own size if not given)."""
     low, high = min(values), max(values)
-    return high - low <= 1e-12 * (max(abs(low), abs(high)) if scale is None else scale)
+    return high - low <= max(SMALLEST_SPREAD, 1e-12 * (max(abs(low), abs(high)) if scale is None else scale))
 
 
 def quantile(ordered: Sequence[float], probability: float) -> float:
@@ -113,6 +123,9 @@ def cluster_degrees_of_freedom(sample: ClusteredSample, correction: Correction =
 
     CR2's are Satterthwaite's approximation under independent errors: 2 E[V]^2 / Var[V]. They equal G - 1
     when all clusters are of one size, and are fewer the more the sizes differ.
+
+    Source: Liang and Zeger (1986) with G - 1 as in Cameron and Miller (2015), Journal of Human Resources 50; Bell
+    and McCaffrey (2002), Survey Methodology 28, 169-181.
     """
     if correction == "CR1":
         return sample.clusters - 1.0

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from themis.pure.stats.intervals import newcombe_interval, t_interval, welch_terms
 from themis.pure.stats.records import DEFAULT_LEVEL, SignificanceTest, UnpairedComparison
-from themis.pure.stats.samples import checked, is_binary, mean
+from themis.pure.stats.samples import checked, is_binary, is_constant, mean
 from themis.pure.stats.significance import t_test
 
 
@@ -26,7 +26,7 @@ def unpaired_compare(
     error, freedom = welch_terms(a, b) if min(len(a), len(b)) > 1 else (0.0, 0.0)
     if reason is None and min(len(a), len(b)) < 2:
         reason = "one scored value has no spread"
-    elif reason is None and error == 0.0:
+    elif reason is None and is_constant(a) and is_constant(b):
         reason = "no variation in either sample"
     if a and b and is_binary(a) and is_binary(b):
         interval = newcombe_interval(round(sum(a)), len(a), round(sum(b)), len(b), level=level)
