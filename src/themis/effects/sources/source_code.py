@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import tokenize
 from typing import Any
 
 
@@ -11,7 +12,7 @@ from typing import Any
 def _source(value: Any) -> str | None:
     try:
         return inspect.getsource(value)
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError, tokenize.TokenError):  # the last two where the file is no Python
         return None
 
 

@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,8 @@ class SqliteRunStore:
         self.path: Path = Path(path)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
+        # A result may be all that holds its store, and nobody closes a result.
+        weakref.finalize(self, _close_all, self._connections)
         self._locks: dict[str, RunLock] = {}
         self._ready = False
 
@@ -95,9 +98,7 @@ class SqliteRunStore:
         for lock in self._locks.values():
             lock.release()
         self._locks.clear()
-        for connection in self._connections:
-            connection.close()
-        self._connections.clear()
+        _close_all(self._connections)
         self._local = threading.local()
         self._ready = False
 
@@ -430,6 +431,12 @@ def _keep_cases(db: sqlite3.Connection, fingerprint: str, dataset: Dataset) -> i
     db.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)
     db.execute("update dataset set case_count = ? where dataset_no = ?", (len(dataset.cases), number))
     return number
+
+
+def _close_all(connections: list[sqlite3.Connection]) -> None:
+    for connection in connections:
+        connection.close()
+    connections.clear()
 
 
 class _StoredCases(CaseSource):
