@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 
 from themis import SqliteRunStore
+from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 from themis.testing.pipelines import Pipeline, pipelines
 
 
@@ -43,3 +45,30 @@ def test_score_rows_and_run_summary_agree_with_the_projections(
         assert summary[metric][0] == benchmark.total_cases
         assert summary[metric][2] == (None if mean is None else pytest.approx(mean))
         assert summary[metric][3:] == (outcomes["correct"], outcomes["incorrect"], outcomes["error"])
+
+
+class FickleParser:
+    component_id = "tests/fickle"
+    version = "1"
+    broken = False
+
+    def fingerprint(self) -> str:
+        return "fickle"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        if self.broken:
+            raise OSError("broken")
+        return ParsedOutput(value=candidate.final_output)
+
+
+def test_what_fails_when_it_is_done_again_supersedes_what_went_well(tmp_path: Path) -> None:
+    parser, made = FickleParser(), Pipeline(3, 1, ("right",), None, None, (("right",),), None).experiment()
+    experiment = made.evolve(evaluation=made.evaluation.evolve(parsers=parser))
+    with SqliteRunStore(tmp_path / "s.sqlite3") as store:
+        experiment.run(store=store)
+        parser.broken = True
+        experiment.replay(stage="parse", store=store)
+    database = sqlite3.connect(tmp_path / "s.sqlite3")
+    rows = database.execute("select value, outcome, error_category from score_rows").fetchall()
+    database.close()
+    assert rows == [(None, "error", "parse_failure")] * 3

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
-from themis import InMemoryRunStore, PromptSpec, RunResult
+from themis import InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
 from themis.api.experiment import Experiment
+from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 from themis.pure.errors import ThemisError
 from themis.testing.pipelines import Pipeline, ScriptedMetric, dataset
 
@@ -120,3 +124,33 @@ def test_a_replay_with_another_metric_needs_no_call(store: InMemoryRunStore) -> 
     assert asked(experiment) == 0
     assert result.benchmark.metric_ids == ("scripted/other",)
     assert result.benchmark.error_counts["scripted/other"] == {}
+
+
+class FickleParser:
+    """A parser that fails while its world is broken; its fingerprint does not show it."""
+
+    component_id = "tests/fickle"
+    version = "1"
+    broken = False
+
+    def fingerprint(self) -> str:
+        return "fickle"
+
+    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
+        if self.broken:
+            raise OSError("the world is broken")
+        return ParsedOutput(value=candidate.final_output)
+
+
+@pytest.mark.parametrize("make", [lambda folder: InMemoryRunStore(), lambda folder: SqliteRunStore(folder / "s")])
+def test_what_a_failing_replay_undid_is_done_by_the_next_run(make: Callable[[Path], RunStore], tmp_path: Path) -> None:
+    parser, opened = FickleParser(), make(tmp_path)
+    experiment = attrs.evolve(PIPELINE, judge=None).experiment()
+    experiment = experiment.evolve(evaluation=experiment.evaluation.evolve(parsers=parser))
+    digest = experiment.run(store=opened).digest
+    parser.broken = True
+    broken = experiment.replay(stage="parse", store=opened)
+    assert broken.benchmark.error_counts == {"scripted/metric0": {"parse_failure": CASES}}
+    parser.broken = False
+    assert experiment.run(store=opened).digest == digest
+    opened.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import traceback
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -37,10 +38,11 @@ def resolve_component(value: Any, **options: Any) -> Any:
     try:
         return make_builtin(value, **options)
     except UnknownComponentError:
-        known = [*builtins(), *(f"{provider}/<model>" for provider in PROVIDERS)]
+        model = "<model>" if value.startswith("builtin/") else value.partition("/")[2] or "<model>"
+        known = [*builtins(), *(f"{provider}/{model}" for provider in PROVIDERS)]
         raise UnknownComponentError(
-            f"no component {value!r}; {nearest(value, known)}. A component is a builtin, a model such as "
-            "openai/gpt-4o, an import path such as package.module:name, or an object"
+            f"no component {value!r}; {nearest(value, known)} (a component is a builtin, a model such as "
+            "openai/gpt-4o, an import path such as package.module:name, or an object)"
         ) from None
 
 
@@ -52,11 +54,21 @@ def _imported(path: str, module: str, name: str, options: dict[str, Any]) -> Any
     except AttributeError:
         names = dir(importlib.import_module(module))
         raise UnknownComponentError(f"{path!r}: {module} has no {name!r}; {nearest(name, names)}") from None
+    except Exception as error:
+        raise SpecError(f"{path!r}: importing {module} raised {_raised(error)}") from error
     if isinstance(value, type):
         return value(**options)
     if options:
         raise SpecError(f"{path!r} is an object, not a class: it takes no arguments, and {sorted(options)} were given")
     return value
+
+
+def _raised(error: Exception) -> str:
+    """Say what a module raised when it was imported, and in which line."""
+    if isinstance(error, SyntaxError):
+        return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
 
 
 def resolve_all(values: Any) -> tuple[Any, ...]:

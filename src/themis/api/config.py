@@ -79,10 +79,8 @@ def build_experiment(tree: Mapping[str, Any], folder: Path, where: _Where | None
     faults = [*resolver.faults, *checker.faults]
     if resolver.secret_faults or secrets:
         raise LiteralSecretError(where.listed([*resolver.secret_faults, *secrets, *faults]))
-    if faults:
-        raise SpecError(where.listed(faults))
-    _make_importable(folder)
-    builder = _Builder(folder)
+    make_importable(folder, Path.cwd())
+    builder = _Builder(folder, faults)
     experiment = builder.experiment(checked)
     if builder.faults or experiment is None:
         raise SpecError(where.listed(builder.faults))
@@ -157,6 +155,10 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _without_cases(dataset: Any) -> Any:
     """Leave a dataset's cases out: text in data may look like anything."""
     return {k: v for k, v in dataset.items() if k not in _DATA} if isinstance(dataset, dict) else dataset
@@ -165,21 +167,33 @@ def _without_cases(dataset: Any) -> Any:
 # --- building ---------------------------------------------------------------------------------------------
 
 
-def _make_importable(folder: Path) -> None:
-    """Let modules beside the config, and in the current folder, be imported by name."""
-    for place in (str(folder.resolve()), str(Path.cwd())):
+def make_importable(*folders: Path) -> None:
+    """Let modules in folders be imported by name: those beside the config, and in the current folder."""
+    for folder in folders:
+        place = str(folder.resolve())
         if place not in sys.path:
             sys.path.append(place)
 
 
 class _Builder:
-    """Makes records and components of a checked config; `faults` collects what can't be made."""
+    """Makes records and components of a checked config, and passes over what the check found faulty.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: what paths are relative to.
+        faults: what was found so far; what can't be made is added, so that all of it is reported at once.
+    """
+
+    def __init__(self, folder: Path, faults: Sequence[str]) -> None:
         self._folder = folder
-        self.faults: list[str] = []
+        self._faulty = [fault.partition(":")[0] for fault in faults]
+        self.faults = list(faults)
+
+    def _is_faulty(self, key: str) -> bool:
+        return any(found == key or found.startswith((f"{key}.", f"{key}[")) for found in self._faulty)
 
     def _make(self, key: str, make: Callable[[], T]) -> T | None:
+        if self._is_faulty(key):
+            return None
         try:
             return make()
         except (ThemisError, ValueError, TypeError) as error:
@@ -190,11 +204,11 @@ class _Builder:
         from themis.api.experiment import Experiment
 
         tree = self._with_paths(tree)
-        generation = self._generation(tree["generation"])
-        evaluation = self._evaluation(tree.get("evaluation") or {})
+        generation = self._generation(_object(tree.get("generation")))
+        evaluation = self._evaluation(_object(tree.get("evaluation")))
         storage = self._make("storage", lambda: StorageConfig(**tree.get("storage") or {}))
         runtime = self._make("runtime", lambda: RuntimeConfig(**tree.get("runtime") or {}))
-        datasets = [self._dataset(dataset, f"datasets[{i}]") for i, dataset in enumerate(tree["datasets"])]
+        datasets = [self._dataset(dataset, f"datasets[{i}]") for i, dataset in enumerate(_listed(tree.get("datasets")))]
         names = ("seeds", "environment_metadata", "provider_metadata", "dependency_versions")
         rest = {name: tree[name] for name in names if tree.get(name) is not None}
         facts = ("themis_version", "python_version", "platform", "git_commit")
@@ -217,7 +231,7 @@ class _Builder:
     def _with_paths(self, tree: dict[str, Any]) -> dict[str, Any]:
         tree = dict(tree)
         for section, *inner in _PATHS:
-            if tree.get(section):
+            if isinstance(tree.get(section), dict):
                 tree[section] = self._with_path(tree[section], inner)
         return tree
 
@@ -256,8 +270,11 @@ class _Builder:
         return [self._component(item, f"{key}[{i}]") for i, item in enumerate(value)]
 
     def _component(self, value: str | dict[str, Any], key: str) -> Any:
-        name, arguments = (value, {}) if isinstance(value, str) else (value["id"], _arguments(value))
-        return self._make(key, lambda: configured_component(str(name), arguments))
+        def make() -> Any:
+            name, arguments = (value, {}) if isinstance(value, str) else (value["id"], _arguments(value))
+            return configured_component(str(name), arguments)
+
+        return self._make(key, make)
 
     def _dataset(self, tree: dict[str, Any], key: str) -> Dataset | None:
         return self._make(key, lambda: self._from_file(tree) if "path" in tree else _inline(tree))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import sys
@@ -82,13 +83,24 @@ def experiment_to_config(experiment: Experiment, *, relative_to: str | Path | No
     return {name: part if name in kept else _escaped(part) for name, part in _without_nothing(tree).items()}
 
 
-def experiment_to_yaml(experiment: Experiment, *, relative_to: str | Path | None = None) -> str:
-    """Return a config as YAML text; arguments as for `experiment_to_config`."""
-    return write_yaml(experiment_to_config(experiment, relative_to=relative_to))
+def write_config(experiment: Experiment, path: Path) -> dict[str, Any]:
+    """Write a config as YAML, with paths relative to the file, and return it.
+
+    Raises:
+        SpecError: as `experiment_to_config`, or the file's name does not end in .yaml, .yml or .json.
+    """
+    if path.suffix.lower() not in (".yaml", ".yml", ".json"):
+        raise SpecError(f"{path}: a written config is YAML or JSON; name it .yaml, .yml or .json")
+    tree = experiment_to_config(experiment, relative_to=path.parent)
+    text = json.dumps(tree, indent=2, ensure_ascii=False) if path.suffix.lower() == ".json" else write_yaml(tree)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return tree
 
 
 def _without_nothing(tree: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in tree.items() if value is not None and value not in ({}, [])}
+    # An empty prompt is a prompt: the identity tells it from none.
+    return {k: v for k, v in tree.items() if v is not None and (k == "prompt_spec" or v not in ({}, []))}
 
 
 def _changed(record: Any) -> dict[str, Any] | None:
@@ -107,7 +119,7 @@ def _default(field: Any, record: Any) -> Any:
 
 
 def _escaped(value: Any) -> Any:
-    """Keep text that looks like a reference from being taken for one."""
+    """Keep text that looks like a reference from being taken for one; in cases, none is looked for."""
     if isinstance(value, str):
         return _REFERENCE.sub(r"\\", value)
     if isinstance(value, dict):
@@ -139,9 +151,10 @@ class _Writer:
 
     def dataset(self, dataset: Dataset) -> dict[str, Any]:
         source = dataset.cases
-        content = self._file(source) if isinstance(source, FileCases) else {"cases": [_case(case) for case in source]}
-        facts = {"revision": dataset.revision, "metadata": thaw(dataset.metadata)}
-        return {"dataset_id": dataset.dataset_id, **_without_nothing({**facts, **content})}
+        facts = {"dataset_id": dataset.dataset_id, "revision": dataset.revision, "metadata": thaw(dataset.metadata)}
+        if isinstance(source, FileCases):
+            return {name: _escaped(part) for name, part in _without_nothing({**facts, **self._file(source)}).items()}
+        return {**_escaped(_without_nothing(facts)), "cases": [_case(case) for case in source]}
 
     def _file(self, source: FileCases) -> dict[str, Any]:
         fields = source.fields

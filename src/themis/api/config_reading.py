@@ -6,7 +6,9 @@ The library's own rules are those of 1.1, by which a case's expected answer `no`
 
 from __future__ import annotations
 
+import functools
 import itertools
+import json
 import re
 import tomllib
 from collections.abc import Hashable, Sequence
@@ -29,6 +31,9 @@ _RESOLVERS: Final = (
     ("tag:yaml.org,2002:merge", r"^(?:<<)$", ["<"]),
 )
 """YAML 1.2.2, section 10.3.2, "Core schema", and the merge key; hexadecimal and octal numbers are left out."""
+
+
+_OLD_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
 class _Loader(yaml.SafeLoader):
@@ -66,6 +71,13 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def _represent_text(dumper: Dumper, text: str) -> yaml.ScalarNode:
+    """Escape the line breaks that YAML 1.1 alone knows: the library would write them as such, and read others."""
+    style = '"' if _OLD_BREAKS.search(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+Dumper.add_representer(str, _represent_text)
 for _kind in (_Loader, Dumper):
     for _tag, _pattern, _first in _RESOLVERS:
         _kind.add_implicit_resolver(_tag, re.compile(_pattern), _first)
@@ -79,6 +91,18 @@ def read_yaml(text: str) -> Any:
         yaml.YAMLError: the text is not YAML.
     """
     return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
+
+
+def read_value(text: str) -> Any:
+    """Return what was typed as a value: a number, a truth value, nothing, JSON, or else the text as it is.
+
+    >>> read_value("0.5"), read_value("[1, 2]"), read_value("Is it right: yes or no? #1"), read_value("")
+    (0.5, [1, 2], 'Is it right: yes or no? #1', None)
+    """
+    text = text.strip()
+    if text.startswith(("{", "[", '"', "'")) or any(re.match(pattern, text) for _, pattern, _ in _RESOLVERS):
+        return read_yaml(text)
+    return text
 
 
 def write_yaml(value: Any) -> str:
@@ -100,8 +124,8 @@ def read_config(path: Path) -> dict[str, Any]:
         value = _parse(path, text)
     except yaml.YAMLError as error:
         raise SpecError(f"{path}{_place(error)}: not YAML: {_problem(error)}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path}: not TOML: {error}") from None
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+        raise SpecError(f"{path}: not {path.suffix[1:].upper()}: {error}") from None
     if not isinstance(value, dict):
         found = "nothing" if value is None else type(value).__name__
         raise SpecError(f"{path}: keys such as generation, evaluation and datasets expected, found {found}")
@@ -112,9 +136,19 @@ def _parse(path: Path, text: str) -> Any:
     suffix = path.suffix.lower()
     if suffix == ".toml":
         return tomllib.loads(text)
-    if suffix in (".yaml", ".yml", ".json"):
+    if suffix == ".json":
+        return json.loads(text, object_pairs_hook=functools.partial(_json_object, path))
+    if suffix in (".yaml", ".yml"):
         return read_yaml(text)
     raise SpecError(f"{path}: a config's name ends in .yaml, .yml, .toml or .json")
+
+
+def _json_object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    twice = sorted({key for key in keys if keys.count(key) > 1})
+    if twice:
+        raise SpecError(f"{path}: not JSON: key {twice[0]!r} is there twice")
+    return dict(pairs)
 
 
 def _unreadable(path: Path, error: Exception) -> str:
@@ -172,7 +206,7 @@ def _override(config: dict[str, Any], override: str) -> None:
     place: Any = config
     for part, following in itertools.pairwise(parts):
         place = _descend(place, part, following)
-    _assign(place, parts[-1], read_yaml(text))
+    _assign(place, parts[-1], read_value(text))
 
 
 def _descend(place: Any, part: str, following: str) -> Any:

@@ -6,6 +6,7 @@ The same schema checks configs here (`themis.api.config_checking`) and completes
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import types
 import typing
@@ -152,8 +153,9 @@ def _optional(schema: Schema) -> Schema:
 
 def _words(record: type) -> dict[str, str]:
     """Return what a record's docstring says of each attribute."""
-    section = (record.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
-    entries = re.findall(r"^ {8}([\w, ]+): (.*(?:\n {9,}.*)*)", section, re.MULTILINE)
+    # Python 3.13 strips docstrings' indentation, and earlier ones keep it.
+    section = inspect.cleandoc(record.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^ {4}([\w, ]+): (.*(?:\n {5,}.*)*)", section, re.MULTILINE)
     return {name.strip(): " ".join(text.split()) for names, text in entries for name in names.split(",")}
 
 
@@ -162,7 +164,7 @@ _CASE: Final[Schema] = {
     "properties": {
         "case_id": {"type": "string", "minLength": 1, "description": "Its number, if not given."},
         "input": {
-            "description": _words(Case)["input"] if Case.__doc__ else "",
+            "description": _words(Case).get("input", ""),
             "type": ["string", "number", "boolean", "array", "object"],
         },
         "expected_output": {"description": "The reference, if there is one."},

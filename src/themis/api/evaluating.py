@@ -9,6 +9,7 @@ from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment, as_dataset
 from themis.api.results import RunResult
 from themis.effects.host import run_sync
+from themis.pure.errors import SpecError
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
@@ -24,6 +25,24 @@ def as_datasets(data: Data) -> tuple[Dataset, ...]:
     if items and all(isinstance(item, Dataset) for item in items):
         return tuple(item for item in items if isinstance(item, Dataset))
     return (as_dataset(items),)
+
+
+def inline_rows(questions: Sequence[str], expected: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Return questions, with their answers if there are any, as rows.
+
+    Raises:
+        SpecError: not as many answers as questions.
+
+    >>> inline_rows(["1+1"], ["2"])
+    [{'input': '1+1', 'expected_output': '2'}]
+    """
+    if expected is None:
+        return [{"input": question} for question in questions]
+    if len(expected) != len(questions):
+        raise SpecError(f"{len(expected)} expected answers for {len(questions)} questions; give one for each")
+    return [
+        {"input": question, "expected_output": answer} for question, answer in zip(questions, expected, strict=True)
+    ]
 
 
 def make_experiment(

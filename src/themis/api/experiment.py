@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -68,6 +69,35 @@ class Experiment(FrozenModel):
     git_commit: str | None = None
     dependency_versions: Mapping[str, str] | None = None
     provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+    @classmethod
+    def from_config(cls, path: str | Path, *, overrides: Sequence[str] | None = None) -> Experiment:
+        """Return the experiment that a YAML, TOML or JSON file describes.
+
+        Args:
+            path: the file; paths in it are relative to it, and modules beside it can be named.
+            overrides: `key=value` with dotted keys, as if they stood in the file: `datasets.0.limit=10`.
+
+        Raises:
+            SpecError: the file does not describe an experiment: every fault with its dotted key.
+            LiteralSecretError: a credential stands in it.
+        """
+        from themis.api.config import load_experiment
+
+        return load_experiment(path, overrides)
+
+    def to_config(self, path: str | Path | None = None) -> dict[str, Any]:
+        """Return a config that compiles to the same `run_id`, as plain JSON.
+
+        Args:
+            path: write it there too, as YAML with paths relative to that file; without it, paths are absolute.
+
+        Raises:
+            SpecError: a component can't be named in a file, such as one defined in a notebook; all at once.
+        """
+        from themis.api.config_export import experiment_to_config, write_config
+
+        return experiment_to_config(self) if path is None else write_config(self, Path(path))
 
     def roster(self) -> Roster:
         """Return the experiment's components as objects; names are resolved."""

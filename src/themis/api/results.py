@@ -54,37 +54,23 @@ class RunResult:
         return self.snapshot.run_id
 
     @functools.cached_property
-    def _ending(self) -> tuple[str, str | None, str | None]:
-        """The last attempt's end: event type, stage, error message."""
-        stored = self.store.run_events(self.run_id) if self.store.head(self.run_id).count else ()
-        endings = ("run_completed", "run_failed", "run_started")
-        last = next((event for event in reversed(stored) if event.event_type in endings), None)
-        if last is None:
-            return "", None, None
-        event = event_from_dict(decode(last.payload))
-        return (
-            last.event_type,
-            getattr(event, "completed_through_stage", None),
-            getattr(event, "error_message", None),
-        )
+    def _ending(self) -> RunEnding:
+        return run_ending(self.store, self.run_id)
 
     @functools.cached_property
     def status(self) -> RunStatus:
         """Where the run stands: `partial_failure` when it went through and some cases have errors."""
-        ending = self._ending[0]
-        if ending == "run_completed":
-            return RunStatus.PARTIAL_FAILURE if self.progress.failed_cases else RunStatus.COMPLETED
-        return {"run_failed": RunStatus.FAILED, "run_started": RunStatus.RUNNING}.get(ending, RunStatus.PENDING)
+        return self._ending.status(lambda: self.progress.failed_cases)
 
     @property
     def completed_through_stage(self) -> str | None:
         """The last stage that the run went through for all cases."""
-        return self._ending[1]
+        return self._ending.completed_through_stage
 
     @property
     def error_message(self) -> str | None:
         """Why the last attempt ended early, if it did."""
-        return self._ending[2]
+        return self._ending.error_message
 
     @property
     def progress(self) -> ProgressSnapshot:
@@ -146,6 +132,36 @@ class RunResult:
     def _rows(self) -> Iterator[BenchmarkScoreRow]:
         slots, threshold = metric_slots(self.snapshot), threshold_of(self.snapshot)
         return (row for state in self._states() for row in score_rows(slots, state, threshold))
+
+
+@attrs.frozen
+class RunEnding:
+    """How the last attempt at a run ended: its last event, stage and error message."""
+
+    event_type: str = ""
+    completed_through_stage: str | None = None
+    error_message: str | None = None
+
+    def status(self, failed_cases: Callable[[], int]) -> RunStatus:
+        """Return where the run stands; failed cases are counted only where they decide."""
+        if self.event_type == "run_completed":
+            return RunStatus.PARTIAL_FAILURE if failed_cases() else RunStatus.COMPLETED
+        return {"run_failed": RunStatus.FAILED, "run_started": RunStatus.RUNNING}.get(
+            self.event_type, RunStatus.PENDING
+        )
+
+
+def run_ending(store: RunStore, run_id: str) -> RunEnding:
+    """Return how the last attempt ended; a run without an event has not begun."""
+    stored = store.run_events(run_id) if store.head(run_id).count else ()
+    endings = ("run_completed", "run_failed", "run_started")
+    last = next((event for event in reversed(stored) if event.event_type in endings), None)
+    if last is None:
+        return RunEnding()
+    event = event_from_dict(decode(last.payload))
+    return RunEnding(
+        last.event_type, getattr(event, "completed_through_stage", None), getattr(event, "error_message", None)
+    )
 
 
 class _Each(Generic[T]):

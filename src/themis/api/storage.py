@@ -61,10 +61,21 @@ def open_store(config: StorageConfig) -> RunStore:
     """Open the store that a configuration names; references to the environment in its parameters are resolved now.
 
     Raises:
+        SpecError, LiteralSecretError, MissingExtraError: as for `make_store`.
+        StoreError: the store can't be opened.
+    """
+    store = make_store(config)
+    store.initialize()
+    return store
+
+
+def make_store(config: StorageConfig) -> RunStore:
+    """Return the store that a configuration names, not yet opened: nothing is made or changed on disk.
+
+    Raises:
         SpecError: no backend of that name, or parameters that it does not take.
         LiteralSecretError: a password stands in the parameters, which are kept with every run.
         MissingExtraError: the backend needs an optional dependency.
-        StoreError: the store can't be opened.
     """
     factory = _BACKENDS.get(config.store)
     if factory is None:
@@ -72,8 +83,6 @@ def open_store(config: StorageConfig) -> RunStore:
     refuse_secrets({"storage.parameters": config.parameters})
     parameters = resolve_all_references(thaw(config.parameters))
     try:
-        store = factory(**parameters)
+        return factory(**parameters)
     except TypeError as error:
         raise SpecError(f"storage.parameters: {error}") from error
-    store.initialize()
-    return store

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
 
 from themis.pure.chain import read_event
 from themis.pure.events import RunEvent
@@ -38,26 +37,30 @@ def fresh_state(item: CaseItem) -> CaseState:
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
     """Yield every case of a run with its state, in plan order, holding one case at a time."""
-    for item, events in _events_of_cases(store, snapshot):
-        yield item, fold_case(fresh_state(item), (read_event(stored, store.blob) for stored in events))
+    return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
+
+
+def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
+    """Yield every case of a run with what happened to it, in plan order, holding one case at a time."""
+    return (
+        (item, [read_event(stored, store.blob) for stored in events]) for item, events in stored_cases(store, snapshot)
+    )
+
+
+def stored_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
+    """Yield every case of a run with its events as they are stored, in plan order, holding one case at a time."""
+    groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
+    number, events = next(groups, (None, iter(())))
+    for item in case_items(snapshot):
+        if number == item.case_no:
+            yield item, list(events)
+            number, events = next(groups, (None, iter(())))
+        else:
+            yield item, ()
 
 
 def read_generated(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, frozenset[int]]]:
     """Yield every case of a run with the indices of the candidates that it has, without reading the rest of it."""
-    for item, events in _events_of_cases(store, snapshot):
+    for item, events in stored_cases(store, snapshot):
         generated = (stored for stored in events if stored.event_type == "generation_completed")
         yield item, frozenset(decode(stored.payload)["candidate_index"] for stored in generated)
-
-
-def _events_of_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Iterator[StoredEvent]]]:
-    groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
-    number, events = next(groups, _NO_MORE)
-    for item in case_items(snapshot):
-        if number == item.case_no:
-            yield item, events
-            number, events = next(groups, _NO_MORE)
-        else:
-            yield item, iter(())
-
-
-_NO_MORE: Final[tuple[None, Iterator[StoredEvent]]] = (None, iter(()))

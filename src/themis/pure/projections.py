@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -240,7 +240,10 @@ class Tallies:
 
     def add(self, state: CaseState) -> None:
         """Count one case."""
-        rows = list(score_rows(self.metrics, state, self.threshold))
+        self.add_rows(state, list(score_rows(self.metrics, state, self.threshold)))
+
+    def add_rows(self, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
+        """Count one case whose score rows are at hand already."""
         self.cases += 1
         self.failed += any(row.outcome == "error" for row in rows) or has_failures(state)
         for row in rows:

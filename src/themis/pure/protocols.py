@@ -362,7 +362,10 @@ class RunStore(Protocol):
         """Return one case's events."""
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield, ascending, cases that have a `score_completed` event for every metric named, and no more."""
+        """Yield, ascending, cases that have a `score_completed` event for every metric named, and no more.
+
+        Cases with an event of a failure are left out: it may have come later, and undone what was scored.
+        """
 
     def blob(self, ref: str) -> bytes:
         """Return the blob of this content hash. Raises `StoreError` if it is missing."""

@@ -53,7 +53,9 @@ def assert_holds(store: RunStore, run: MadeRun) -> None:
     settled = [
         number
         for number in cases
-        if metrics and sum(e.event_type == "score_completed" for e in by_case[number]) == len(metrics)
+        if metrics
+        and sum(e.event_type == "score_completed" for e in by_case[number]) == len(metrics)
+        and not any(e.event_type.endswith("_failed") for e in by_case[number])
     ]
     assert list(store.settled_cases(run_id, metrics)) == settled
     assert list(store.settled_cases(run_id, [])) == []

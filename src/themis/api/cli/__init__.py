@@ -5,26 +5,91 @@ Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or w
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from cyclopts import App, CycloptsError
+if TYPE_CHECKING:
+    from cyclopts import App
 
-from themis import __version__
+at_the_end: Final = contextlib.ExitStack()
+"""Closes what a command opened when the command ends."""
 
 DONE, GATE_FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
-app = App(
-    name="themis",
-    version=__version__,
-    suppress_keyboard_interrupt=False,  # what was interrupted can be resumed, and `run` says so
-    help="Evaluate language models, reproducibly.",
-    help_epilogue="Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or with errors, "
-    "130 interrupted.",
-)
-app.command("themis.api.cli.quick_eval:app", name="quick-eval")
+EXIT_CODES: Final = """\
+Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or
+with errors, 130 interrupted. Every option can come from a variable: --store
+from THEMIS_STORE. --debug shows the traceback of an error."""
+
+COMMANDS: Final = {
+    "Evaluate": (
+        ("init", "starting:init", "Write a working starter project into a folder."),
+        ("quick-eval", "quick_eval:app", "Evaluate a model on data at hand, in one command."),
+        ("run", "running:run", "Run the experiment of a config file."),
+        ("resume", "running:resume", "Go on with a run that was interrupted."),
+        ("plan", "planning:plan", "Say what a run would do, reuse and cost, without doing it."),
+        ("estimate", "planning:estimate", "Count a whole run's steps and tokens before it runs."),
+        ("catalog", "catalog:app", "Look at the benchmarks that come with Themis."),
+    ),
+    "Evaluate again": (
+        ("replay", "recomputing:replay", "Do a run's stages again from stored answers."),
+        ("rejudge", "recomputing:rejudge", "Ask the judges again about stored answers."),
+        ("verify", "recomputing:verify", "Check that a run's numbers follow from its recorded outputs."),
+    ),
+    "Look at runs": (
+        ("list", "looking:list_runs", "List the runs of a store."),
+        ("search", "looking:search", "Find text in a store's cases and answers."),
+        ("quickcheck", "looking:quickcheck", "Show a run in a few lines."),
+        ("report", "looking:report", "Write a run's report."),
+        ("inspect", "inspecting:app", "Look into a stored run."),
+        ("compare", "comparing:compare", "Compare two runs, case by case."),
+        ("export", "moving:export", "Write one stage of a run as a portable bundle."),
+        ("import", "moving:import_bundle", "Bring a bundle into a store."),
+    ),
+    "Later and elsewhere": (
+        ("submit", "deferring:submit", "Queue an experiment for a worker or as a batch."),
+        ("worker", "deferring:worker", "Work off queued experiments."),
+        ("batch", "deferring:batch", "Work off an experiment that was submitted as a batch."),
+    ),
+    "Set up": (
+        ("schema", "starting:schema", "Print the JSON Schema of config files."),
+        ("completion", "starting:completion", "Print the completion script of a shell."),
+    ),
+}
+"""Group, command, where it is, and what the overview says of it: the modules are loaded when they are called."""
+
+
+def make_app(words: Sequence[str] = ()) -> App:
+    """Return the command line.
+
+    Args:
+        words: what was typed; a command that is named brings its own help along.
+    """
+    from cyclopts import App, Group
+    from cyclopts.config import Env
+
+    from themis import __version__
+
+    app = App(
+        name="themis",
+        version=__version__,
+        config=Env("THEMIS_", command=False, show=False),
+        suppress_keyboard_interrupt=False,  # what was interrupted can be resumed, and `run` says so
+        result_action="return_value",
+        help="Evaluate language models, reproducibly.",
+        help_epilogue=EXIT_CODES,
+        help_format="plaintext",
+    )
+    for order, (title, commands) in enumerate(COMMANDS.items()):
+        group = Group(title, sort_key=order)
+        for name, place, line in commands:
+            line_shown = None if name in words else line
+            app.command(f"themis.api.cli.{place}", name=name, group=group, help=line_shown)
+    app["--help"].group = app["--version"].group = Group("Help", sort_key=len(COMMANDS))
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -34,23 +99,50 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors become one message on stderr."""
+    from cyclopts import CycloptsError
+
+    words = [word for word in arguments if word != "--debug"]
+    debug = len(words) < len(arguments) or bool(os.environ.get("THEMIS_DEBUG"))
+    try:
+        code = make_app(words)(words, exit_on_error=False, print_error=True)
+    except CycloptsError:
+        return USAGE
+    except KeyboardInterrupt as error:
+        _say(str(error) or "interrupted: what finished is stored; run the same command again to go on from there")
+        return INTERRUPTED
+    except BrokenPipeError:
+        _close_stdout()
+        return DONE
+    except Exception as error:
+        if debug:
+            raise
+        _say(_message(error))
+        return _code(error)
+    finally:
+        at_the_end.close()
+    return code if isinstance(code, int) else DONE
+
+
+def _message(error: Exception) -> str:
     from themis.pure.errors import ThemisError
     from themis.pure.security import redact
 
-    debug = "--debug" in arguments or bool(os.environ.get("THEMIS_DEBUG"))
-    try:
-        code = app([word for word in arguments if word != "--debug"], exit_on_error=False, print_error=True)
-    except CycloptsError:
-        return USAGE
-    except KeyboardInterrupt:
-        _say("interrupted: what finished is stored; run the same command again to go on from there")
-        return INTERRUPTED
-    except (ThemisError, OSError) as error:
-        if debug:
-            raise
-        _say(f"error: {redact(str(error))}")
-        return USAGE
-    return code if isinstance(code, int) else DONE
+    if isinstance(error, ThemisError | OSError):
+        return f"error: {redact(str(error))}"
+    what = redact(f"{type(error).__name__}: {error}")
+    return f"error: {what}; this is a fault in Themis or in a component: --debug shows where"
+
+
+def _code(error: Exception) -> int:
+    from themis.pure.errors import CallError, StoreError, ThemisError
+
+    is_usage = isinstance(error, ThemisError | OSError) and not isinstance(error, CallError)
+    return USAGE if is_usage or isinstance(error, StoreError) else INCOMPLETE
+
+
+def _close_stdout() -> None:
+    """Keep Python from complaining at exit that whoever read our output has stopped (`themis list | head`)."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import threading
 import time
@@ -40,7 +41,8 @@ def shown(progress: Progress) -> Iterator[None]:
     def show() -> None:
         while not over.wait(INTERVAL_S):
             # A thread polls, so that the run never waits for the terminal.
-            sys.stderr.write(f"\r\x1b[K{progress_line(progress, time.monotonic() - started)}")
+            width = shutil.get_terminal_size().columns - 1  # a line that wraps can't be wiped
+            sys.stderr.write(f"\r\x1b[K{progress_line(progress, time.monotonic() - started)[:width]}")
             sys.stderr.flush()
 
     thread = threading.Thread(target=show, daemon=True)

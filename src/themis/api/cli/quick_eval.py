@@ -1,15 +1,122 @@
-"""`themis quick-eval`: from a file to a table in one command."""
+"""`themis quick-eval`: from data at hand to a table in one command."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import attrs
 from cyclopts import App, Parameter
 
+from themis.api.cli.options import DEFAULT_STORE, Json, Words, storage_of
+
 app = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
+
+Model = Annotated[
+    str, Parameter(help="A builtin (builtin/demo_model), a model (openai/gpt-4o), or package.module:name.")
+]
+Metrics = Annotated[list[str], Parameter(consume_multiple=True, negative="", help="One or several metrics.")]
+Parsers = Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")]
+Field = Annotated[str | None, Parameter()]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Quick:
+    """How to evaluate, whatever the data."""
+
+    judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
+    samples: Annotated[
+        int,
+        Parameter(name=["--samples", "--epochs"], help="Candidates per case; their majority is the answer."),
+    ] = 1
+    limit: Annotated[int | None, Parameter(help="Take only the first cases.")] = None
+    store: Annotated[
+        str,
+        Parameter(help="Keep the run here, a SQLite file or kind:place; running again goes on from what is there."),
+    ] = DEFAULT_STORE
+    concurrency: Annotated[
+        int, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
+    ] = 32
+    max_cost: Annotated[
+        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
+    ] = None
+    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
+    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
+    require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
+    junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
+
+    def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
+        """Evaluate a model on data."""
+        from themis.api.config_options import limited
+        from themis.api.evaluating import as_datasets, make_experiment
+
+        datasets = as_datasets(data)
+        experiment = make_experiment(
+            model=self.model(model),
+            data=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
+            metric=metrics,
+            parser=parser,
+            judge=self.judge,
+            samples=self.samples,
+            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
+            storage=storage_of(self.store),
+            runtime=self.runtime(),
+        )
+        return self.carry_out(experiment, as_json=as_json)
+
+    def model(self, name: str) -> Any:
+        """Return the model of a name, with the sampling options that were given."""
+        from themis.api.config import configured_component
+
+        sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
+        return configured_component(name, {key: value for key, value in sampling.items() if value is not None})
+
+    def runtime(self) -> Any:
+        """Return the limits that were given."""
+        from themis.pure.records.config import RuntimeConfig
+
+        return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)
+
+    def carry_out(self, experiment: Any, *, as_json: bool) -> int:
+        """Run an experiment, print its result, and return the exit code."""
+        from themis.api.cli.running import carry_out
+
+        return carry_out(experiment, require=self.require, junit=self.junit, as_json=as_json)
+
+
+NO_CHOICE = Quick()
+
+
+@app.command
+def inline(
+    questions: Annotated[list[str], Parameter(name="QUESTION", negative="")],
+    /,
+    *,
+    model: Model,
+    metric: Metrics,
+    parser: Parsers = None,
+    expected: Words = None,
+    quick: Quick = NO_CHOICE,
+    json_output: Json = False,
+) -> int:
+    """Evaluate a model on questions that are typed in.
+
+    For example:
+      themis quick-eval inline "What is 1 + 1?" --expected 2 --model openai/gpt-4o \\
+          --metric builtin/exact_match
+
+    Parameters
+    ----------
+    questions
+        One or several questions.
+    expected
+        The answer of each, in the same order.
+    """
+    from themis.api.evaluating import inline_rows
+
+    return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
 
 
 @app.command(name="file")
@@ -17,107 +124,126 @@ def evaluate_file(
     data: Path,
     /,
     *,
-    model: str,
-    metric: Annotated[list[str], Parameter(consume_multiple=True)],
-    parser: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    judge: Annotated[list[str] | None, Parameter(consume_multiple=True)] = None,
-    samples: Annotated[int, Parameter(name=["--samples", "--epochs"])] = 1,
-    limit: int | None = None,
-    store: Path = Path("runs/themis.sqlite3"),
-    concurrency: Annotated[int, Parameter(name=["--concurrency", "--max-connections"])] = 32,
-    seed: int | None = None,
-    temperature: float | None = None,
-    max_tokens: int | None = None,
-    input_field: str | None = None,
-    expected_field: str | None = None,
-    id_field: str | None = None,
-    json_output: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    model: Model,
+    metric: Metrics,
+    parser: Parsers = None,
+    quick: Quick = NO_CHOICE,
+    input_field: Field = None,
+    expected_field: Field = None,
+    id_field: Field = None,
+    json_output: Json = False,
 ) -> int:
     """Evaluate a model on the rows of a file.
 
-    Example: themis quick-eval file questions.jsonl --model openai/gpt-4o --metric builtin/exact_match --limit 20
+    For example:
+      themis quick-eval file questions.jsonl --model openai/gpt-4o \\
+          --metric builtin/exact_match --limit 20
 
     Parameters
     ----------
     data
         A JSONL, JSON, CSV or Parquet file; a row has an `input` and, where there is one, an `expected_output`.
-    model
-        A builtin (builtin/demo_model), a model string (openai/gpt-4o), or an import path (package.module:name).
-    metric
-        One or several metrics.
-    parser
-        A parser, or a fallback chain of them.
-    judge
-        The models that judged metrics ask.
-    samples
-        Candidates per case; their majority is the answer.
-    limit
-        Take only the first cases.
-    store
-        The SQLite file to keep the run in; running again goes on from what is there.
-    concurrency
-        Cases under way at once.
-    seed
-        The seed of the first candidate; the others count on from it.
-    temperature
-        The model's sampling temperature.
-    max_tokens
-        The longest answer, in tokens.
     input_field
         The field with the question, if it is not `input`.
     expected_field
         The field with the reference, if it is not `expected_output`.
     id_field
         The field with the case's id, if it is not `case_id` or `id`.
-    json_output
-        Print the result as JSON.
     """
-    from themis.api.cli.live import shown
-    from themis.api.components import resolve_component
-    from themis.api.evaluating import make_experiment
-    from themis.api.running import run_snapshot
-    from themis.effects.engine import Progress
-    from themis.effects.host import run_sync
     from themis.effects.sources.files import CaseFields, file_dataset
-    from themis.pure.records.config import RuntimeConfig, StorageConfig
 
-    sampling = {"temperature": temperature, "max_tokens": max_tokens}
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
-    experiment = make_experiment(
-        model=resolve_component(model, **{name: value for name, value in sampling.items() if value is not None}),
-        data=file_dataset(data, fields=fields, limit=limit),
-        metric=metric,
-        parser=parser,
-        judge=judge,
-        samples=samples,
-        seeds=None if seed is None else [seed + i for i in range(samples)],
-        storage=StorageConfig(store="sqlite", parameters={"path": str(store)}),
-        runtime=RuntimeConfig(max_concurrent_tasks=concurrency),
+    return quick.evaluate(model, metric, parser, file_dataset(data, fields=fields), as_json=json_output)
+
+
+@app.command
+def huggingface(
+    dataset: str,
+    /,
+    *,
+    model: Model,
+    metric: Metrics,
+    parser: Parsers = None,
+    split: str = "test",
+    config: str | None = None,
+    revision: str | None = None,
+    quick: Quick = NO_CHOICE,
+    input_field: Field = None,
+    expected_field: Field = None,
+    id_field: Field = None,
+    json_output: Json = False,
+) -> int:
+    """Evaluate a model on a dataset of the Hugging Face hub.
+
+    For example:
+      themis quick-eval huggingface openai/gsm8k --config main --input-field question \\
+          --expected-field answer --model openai/gpt-4o --metric builtin/exact_match
+
+    Parameters
+    ----------
+    dataset
+        Its name on the hub.
+    split
+        The split.
+    config
+        The configuration; the default one if not given.
+    revision
+        A branch, tag or commit; the newest commit if not given.
+    input_field
+        The column with the question, if it is not `input`.
+    expected_field
+        The column with the reference, if it is not `expected_output`.
+    id_field
+        The column with the case's id, if it is not `case_id` or `id`.
+    """
+    from themis.api.hub_datasets import hub_dataset
+    from themis.effects.sources.files import CaseFields
+
+    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
+    data = hub_dataset(dataset, split=split, config=config, revision=revision, fields=fields, limit=quick.limit)
+    return quick.evaluate(model, metric, parser, data, as_json=json_output)
+
+
+@app.command
+def benchmark(
+    name: str,
+    /,
+    *,
+    model: Model,
+    source: str | None = None,
+    revision: str | None = None,
+    shuffle: int | None = None,
+    quick: Quick = NO_CHOICE,
+    json_output: Json = False,
+) -> int:
+    """Evaluate a model on a benchmark of the catalog, with its own prompt, parser and metric.
+
+    For example:
+      themis quick-eval benchmark mmlu_pro --model openai/gpt-4o --limit 50 --shuffle 1
+
+    Parameters
+    ----------
+    name
+        The benchmark (`themis catalog list`), such as `mmlu_pro` or `superchem:zh`.
+    source
+        Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
+    revision
+        A branch, tag or commit on the hub; the newest commit if not given.
+    shuffle
+        A seed; the cases come in the order it gives them, and --limit takes the first of those.
+    """
+    from themis.api.benchmarks import Benchmark
+
+    experiment = Benchmark.named(name).experiment(
+        model=quick.model(model),
+        judge=quick.judge[0] if quick.judge else None,
+        samples=quick.samples,
+        seed=quick.seed,
+        storage=storage_of(quick.store),
+        runtime=quick.runtime(),
+        source=source,
+        revision=revision,
+        limit=quick.limit,
+        shuffle=shuffle,
     )
-    roster = experiment.roster()
-    snapshot = experiment.compile_with(roster)
-    progress = Progress()
-    with shown(progress):
-        result = run_sync(
-            lambda: run_snapshot(
-                snapshot, roster, storage=experiment.storage, runtime=experiment.runtime, progress=progress
-            ),
-            "quick-eval",
-        )
-    return show_result(result, store, as_json=json_output)
-
-
-def show_result(result: object, store: Path, *, as_json: bool) -> int:
-    """Print a run's result and return the exit code."""
-    from themis.api.cli import DONE, INCOMPLETE
-    from themis.api.reporting import result_data, result_table
-    from themis.api.results import RunResult
-
-    assert isinstance(result, RunResult)
-    if as_json:
-        sys.stdout.write(json.dumps(result_data(result), indent=2) + "\n")
-    else:
-        sys.stdout.write(f"{result_table(result)}\n\nrun {result.run_id}\nstored in {store}\n")
-        if result.error_message:
-            sys.stdout.write(f"ended early: {result.error_message}\n")
-    return DONE if result.status == "completed" else INCOMPLETE
+    return quick.carry_out(experiment, as_json=json_output)

@@ -305,7 +305,7 @@ class JsonlRunStore:
         return self._yielding(event for places in index.by_case(run_id) for event in file.at(places))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics."""
+        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         return iter(self._indexed(run_id).settled(run_id, len(metric_ids)) if metric_ids else ())
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:

@@ -125,11 +125,12 @@ class EventIndex:
             yield [row[2:] for row in rows]
 
     def settled(self, run_id: str, metrics: int) -> Sequence[int]:
-        """Return the cases that have so many `score_completed` events."""
+        """Return the cases that have so many `score_completed` events, and none of a failure."""
         with self._lock:
             rows = self._db.execute(
                 "select case_no from place where run_no = (select run_no from run where run_id = ?) "
                 "and case_no is not null group by case_no having sum(event_type = 'score_completed') = ? "
+                "and not sum(event_type glob '*_failed') "
                 "order by case_no",
                 (run_id, metrics),
             )

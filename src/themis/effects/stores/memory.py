@@ -168,11 +168,12 @@ class InMemoryRunStore:
         return tuple(self._run(run_id).by_case.get(case_no, ()))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics."""
+        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         by_case = self._run(run_id).by_case
         for number in self._numbers_of(by_case):
-            scored = sum(event.event_type == "score_completed" for event in by_case[number])
-            if metric_ids and scored == len(metric_ids):
+            types = [event.event_type for event in by_case[number]]
+            failed = any(name.endswith("_failed") for name in types)
+            if metric_ids and types.count("score_completed") == len(metric_ids) and not failed:
                 yield number
 
     def blob(self, ref: str) -> bytes:

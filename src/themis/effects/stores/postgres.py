@@ -297,12 +297,13 @@ class PostgresRunStore:
         return tuple(map(_stored, rows))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics."""
+        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         with self._reading(run_id) as db:
             number = self._number(db, run_id)
         rows = self._rows(
             "select case_no from event where run_no = %s and case_no is not null group by case_no "
-            "having count(*) filter (where event_type = 'score_completed') = %s order by case_no",
+            "having count(*) filter (where event_type = 'score_completed') = %s "
+            "and count(*) filter (where right(event_type, 7) = '_failed') = 0 order by case_no",
             (number, len(metric_ids)),
         )
         return (row[0] for row in rows) if metric_ids else iter(())

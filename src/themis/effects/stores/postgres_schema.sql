@@ -120,10 +120,10 @@ read as (
 judged as (
     select *,
         case
-            when reduced_at is null and failed_type is not null and failed_type <> 'generation_failed'
+            when (reduced_at is null or failed_at > reduced_at) and failed_type <> 'generation_failed'
                 then 'reduction_failure'
             when reduced_at is null then 'generation_failure'
-            when parsed_at is null then 'parse_failure'
+            when parsed_at is null or parse_failed_at > parsed_at then 'parse_failure'
             when parsed_invalid in ('true', '1') then 'parse_invalid'
             when parsed_value = 'null' and parsed_blob is null then 'parse_null'
             when outcome_type = 'evaluation_failed' then 'evaluation_failure'

@@ -114,10 +114,10 @@ read as (
 judged as (
     select *,
         case
-            when reduced_id is null and failed_type is not null and failed_type <> 'generation_failed'
+            when (reduced_id is null or failed_id > reduced_id) and failed_type <> 'generation_failed'
                 then 'reduction_failure'
             when reduced_id is null then 'generation_failure'
-            when parsed_id is null then 'parse_failure'
+            when parsed_id is null or parse_failed_id > parsed_id then 'parse_failure'
             when parsed_invalid = 1 then 'parse_invalid'
             when parsed_value = 'null' and parsed_blob is null then 'parse_null'
             when outcome_type = 'evaluation_failed' then 'evaluation_failure'

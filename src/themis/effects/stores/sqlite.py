@@ -304,13 +304,14 @@ class SqliteRunStore:
             return count_scores(db, (number, base, base + (1 << _RUN_SHIFT) - 1), thresholds, events_a_case)
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics, or more."""
+        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         if not metric_ids:
             return
         with self._reading() as db:
             rows = db.execute(
                 "select case_no from event where run_no = ? and case_no is not null "
-                "group by case_no having sum(event_type = 'score_completed') = ? order by case_no",
+                "group by case_no having sum(event_type = 'score_completed') = ? "
+                "and not sum(event_type glob '*_failed') order by case_no",
                 (self._number(run_id), len(metric_ids)),
             )
             for row in rows:

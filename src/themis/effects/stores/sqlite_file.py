@@ -19,6 +19,7 @@ from themis.pure.errors import SchemaVersionError, StoreError
 SCHEMA_VERSION: Final = 2
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
 _MAGIC: Final = b"SQLite format 3\0"
+_VIEW: Final = re.compile(r"^create view (\w+)", re.MULTILINE)
 _NAME: Final = re.compile(r"^create (?:virtual )?(?:table|view|index) (\w+)", re.MULTILINE)
 
 
@@ -97,6 +98,8 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         for name in names if version else ["schema.sql"]:
             for statement in statements(read_schema(name)):
                 connection.execute(statement)
+        if version:
+            _make_views_anew(connection)
         connection.execute(f"pragma application_id={_APPLICATION_ID}")
         connection.execute(f"pragma user_version={SCHEMA_VERSION}")
         connection.execute("commit")
@@ -104,6 +107,15 @@ def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
+
+
+def _make_views_anew(connection: sqlite3.Connection) -> None:
+    """Give an older file today's views: they hold no data of their own."""
+    made = [(found[1], text) for text in statements(read_schema("schema.sql")) if (found := _VIEW.search(text))]
+    for name, _ in reversed(made):
+        connection.execute(f"drop view if exists {name}")
+    for _, text in made:
+        connection.execute(text)
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> None:

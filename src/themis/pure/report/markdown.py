@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.report.plain import one_line
 from themis.pure.report.summary import HEADER, SummaryRow
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~])")
+# All that CommonMark and GitHub's extensions read as markup within a line, and what starts an automatic link.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|&~!$@:]|(?<=www)\.|^[#+\-=])")
 
 
 def escape(text: str) -> str:
@@ -18,7 +20,7 @@ def escape(text: str) -> str:
     >>> escape("| <b>x</b> |")
     '\\\\| \\\\<b\\\\>x\\\\</b\\\\> \\\\|'
     """
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return _SPECIAL.sub(r"\\\1", one_line(text))
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -55,6 +57,14 @@ def run_markdown(
         "## Results",
         "Means are over scored cases only; what was not scored stands beside them.",
         table(HEADER, (row.cells() for row in summary)),
+        "What is missing could change the means to:",
+        table(
+            ("metric", "missing", "if all missing were wrong or right", "parse rate", "were clusters ignored"),
+            (
+                (row.metric_id, str(row.estimate.missing), row.bounds(), _share(row.parse_rate), row.naive())
+                for row in summary
+            ),
+        ),
     ]
     errors = [
         (metric, category, str(count))
@@ -69,6 +79,10 @@ def run_markdown(
     if warnings:
         parts += ["## Mind", "\n".join(warnings)]
     return "\n\n".join(parts) + "\n"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"
 
 
 def _ref(ref: ComponentRef) -> str:

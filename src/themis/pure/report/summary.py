@@ -6,17 +6,34 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 
+from themis.pure.json import EMPTY
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import json_object
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
+from themis.pure.report.plain import one_line
 from themis.pure.stats import Estimate, StatsEngine
 
 HEADER = ("metric", "value ± stderr", "n", "planned", "scored", "unparsed", "errored", "95% interval")
 NARROW = ("metric", "value ± stderr", "n", "planned", "unparsed", "errored")
 UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
+UNGENERATED = ("generation_failure", "reduction_failure")
 
 
 @attrs.frozen(kw_only=True)
-class SummaryRow:
-    """One metric of a run: its estimate and the counts beside it."""
+class SummaryRow(HashableModel):
+    """One metric of a run: its estimate and the counts beside it.
+
+    Attributes:
+        metric_id: the metric.
+        estimate: mean, interval, bounds and warnings.
+        planned: cases that should have a score.
+        scored: cases that have one.
+        unparsed: cases whose answer could not be parsed, or was parsed to nothing usable.
+        errored: cases without a score for any other reason.
+        parse_rate: of the cases that came to parsing, the share with a usable answer; `None` if none came to it.
+        outcomes: `{"correct": n, "incorrect": n, "error": n}`.
+        errors: `{category: n}`.
+    """
 
     metric_id: str
     estimate: Estimate
@@ -24,6 +41,9 @@ class SummaryRow:
     scored: int
     unparsed: int
     errored: int
+    parse_rate: float | None = None
+    outcomes: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object)
+    errors: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object)
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text, in the order of `HEADER`."""
@@ -38,35 +58,56 @@ class SummaryRow:
             interval_text(self.estimate),
         )
 
+    def bounds(self) -> str:
+        """Return the mean if all missing scores were wrong, and if all were right, as text; a dash if unknown."""
+        low, high = self.estimate.if_missing_wrong, self.estimate.if_missing_right
+        return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+    def naive(self) -> str:
+        """Return the interval that ignores clusters, as text; a dash without clusters."""
+        naive = self.estimate.naive_interval
+        return "-" if naive is None or naive.low is None else f"{naive.low:.3f} to {naive.high:.3f}"
+
 
 def summary_rows(benchmark: BenchmarkResult, score_rows: Iterable[BenchmarkScoreRow]) -> list[SummaryRow]:
     """Return a run's metrics as rows of the result table; errors apart from unparsed answers."""
     estimates = StatsEngine().aggregate(score_rows)
-    rows = []
-    for metric in benchmark.metric_ids:
-        errors: Mapping[str, int] = benchmark.error_counts[metric]
-        unparsed = sum(errors.get(category, 0) for category in UNPARSED)
-        estimate = estimates[metric]
-        rows.append(
-            SummaryRow(
-                metric_id=metric,
-                estimate=estimate,
-                planned=benchmark.total_cases,
-                scored=estimate.scored,
-                unparsed=unparsed,
-                errored=sum(errors.values()) - unparsed,
-            )
-        )
-    return rows
+    return [summary_row(benchmark, estimates[metric]) for metric in benchmark.metric_ids]
+
+
+def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
+    """Return one metric's row."""
+    metric = estimate.metric_id
+    errors: Mapping[str, int] = benchmark.error_counts[metric]
+    unparsed = sum(errors.get(category, 0) for category in UNPARSED)
+    reached = benchmark.total_cases - sum(errors.get(category, 0) for category in UNGENERATED)
+    return SummaryRow(
+        metric_id=metric,
+        estimate=estimate,
+        planned=benchmark.total_cases,
+        scored=estimate.scored,
+        unparsed=unparsed,
+        errored=sum(errors.values()) - unparsed,
+        parse_rate=(reached - unparsed) / reached if reached else None,
+        outcomes=benchmark.outcome_counts[metric],
+        errors=errors,
+    )
 
 
 def terminal_summary(rows: Sequence[SummaryRow]) -> str:
     """Return the result table for a terminal of 80 columns; `n` is the number of scored cases."""
     places = [HEADER.index(name) for name in NARROW]
     table = plain_table(NARROW, ([row.cells()[place] for place in places] for row in rows))
-    intervals = [f"{row.metric_id}: 95% interval {interval_text(row.estimate)}" for row in rows]
-    warnings = [f"{row.metric_id}: {text}" for row in rows for text in row.estimate.warnings]
-    return "\n".join([table, "", "n counts scored cases; means are over them only.", *intervals, *warnings])
+    notes = ["n counts scored cases; means are over them only."]
+    for row in rows:
+        name = one_line(row.metric_id)
+        notes.append(f"{name}: 95% interval {interval_text(row.estimate)}")
+        if row.naive() != "-":
+            notes.append(f"{name}: {row.estimate.clusters} clusters; were they ignored: {row.naive()}")
+        if row.estimate.missing:
+            notes.append(f"{name}: {row.bounds()} if all missing were wrong, or all right")
+        notes += [f"{name}: {one_line(text)}" for text in row.estimate.warnings]
+    return "\n".join([table, "", *notes])
 
 
 def _value(estimate: Estimate) -> str:
@@ -92,7 +133,7 @@ def plain_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     -------+---
     em     | 12
     """
-    cells = [list(header), *(list(row) for row in rows)]
+    cells = [list(header), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     lines = [
         " | ".join(

@@ -12,6 +12,15 @@ from themis.pure.stats.agreement import cohen_kappa, fleiss_kappa, krippendorff_
 from themis.pure.stats.engine import ScoreRow, StatsEngine
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.estimates import describe_skewed, estimate_mean
+from themis.pure.stats.gates import (
+    GateResult,
+    RegressionGate,
+    RequirementGate,
+    check_regression,
+    check_requirement,
+    parse_regression_gate,
+    parse_requirement_gate,
+)
 from themis.pure.stats.intervals import (
     bonett_price_interval,
     hall_interval,
@@ -56,9 +65,12 @@ __all__ = [
     "Agreement",
     "EquivalenceTest",
     "Estimate",
+    "GateResult",
     "Interval",
     "PairedComparison",
     "PairedDesign",
+    "RegressionGate",
+    "RequirementGate",
     "RunComparison",
     "ScoreRow",
     "SignificanceTest",
@@ -70,6 +82,8 @@ __all__ = [
     "binary_difference_spread",
     "bonett_price_interval",
     "cases_needed",
+    "check_regression",
+    "check_requirement",
     "cohen_kappa",
     "comparison_sentence",
     "describe_skewed",
@@ -90,6 +104,8 @@ __all__ = [
     "newcombe_interval",
     "paired_compare",
     "paired_power",
+    "parse_regression_gate",
+    "parse_requirement_gate",
     "pass_at_k",
     "pass_hat_k",
     "percentile_bootstrap",

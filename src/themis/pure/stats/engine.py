@@ -289,6 +289,29 @@ class StatsEngine:
         """Test whether the difference lies within a margin declared beforehand (TOST)."""
         return margins.equivalence(comparison, margin=margin, alpha=round(1.0 - self.level, 12))
 
+    def with_equivalence(self, comparison: RunComparison, margins: Mapping[str, float]) -> RunComparison:
+        """Add an equivalence test to each metric that has a margin.
+
+        Args:
+            comparison: of two runs.
+            margins: metric -> the largest difference that counts as none, declared before the data are seen.
+
+        Raises:
+            DataError: a margin of a metric that is not compared, or one that is not above 0.
+        """
+        known = [each.metric_id for each in comparison.comparisons]
+        unknown = sorted(margins.keys() - set(known))
+        if unknown:
+            raise DataError(f"margins name {unknown}, which are not compared; compared: {known}")
+        return comparison.evolve(
+            comparisons=tuple(
+                each.evolve(equivalence=self.equivalence(each, margin=margins[each.metric_id]))
+                if each.metric_id in margins
+                else each
+                for each in comparison.comparisons
+            )
+        )
+
     # --- raters and planning ---------------------------------------------------------------------------
 
     def agreement(

@@ -154,6 +154,29 @@ class SignificanceTest(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
+class EquivalenceTest(HashableModel):
+    """Two one-sided tests of a difference against a margin declared beforehand (TOST).
+
+    Attributes:
+        margin: the largest difference that counts as none, in the unit of the score.
+        difference: the observed difference.
+        p_value: the larger of the two one-sided p-values; `None` if not defined.
+        equivalent: whether `p_value` is at most `alpha`; `None` if not defined.
+        alpha: the error rate.
+        interval: the `1 - 2 alpha` interval, which lies within the margin exactly when `equivalent`.
+        reason: why the p-value is not defined.
+    """
+
+    margin: float
+    difference: float | None = None
+    p_value: float | None = None
+    equivalent: bool | None = None
+    alpha: float = DEFAULT_ALPHA
+    interval: Interval
+    reason: str | None = None
+
+
+@attrs.frozen(kw_only=True)
 class PairedComparison(HashableModel):
     """Two runs compared on one metric over the cases that both scored. Differences are `b` minus `a`.
 
@@ -191,6 +214,7 @@ class PairedComparison(HashableModel):
         power: the power that the next two figures are for.
         minimum_detectable_effect: smallest true difference that this design finds with that power.
         cases_needed: cases after which a true difference as large as the observed one is found with that power.
+        equivalence: the test against a margin, if one was declared.
         undefined: for each figure that is `None`, the reason.
         warnings: what a reader should know.
     """
@@ -228,6 +252,7 @@ class PairedComparison(HashableModel):
     power: float = DEFAULT_POWER
     minimum_detectable_effect: float | None = None
     cases_needed: int | None = None
+    equivalence: EquivalenceTest | None = None
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
     warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
@@ -246,6 +271,9 @@ class RunComparison(HashableModel):
         content_checked: whether content hashes of both runs were at hand for the check.
         metrics_only_a: metrics that only `a` has.
         metrics_only_b: metrics that only `b` has.
+        run_a: the first run's id, if it is a stored one.
+        run_b: the second run's id, if it is a stored one.
+        notes: in what the two runs differ.
     """
 
     label_a: str = "a"
@@ -257,6 +285,9 @@ class RunComparison(HashableModel):
     content_checked: bool = False
     metrics_only_a: tuple[str, ...] = ()
     metrics_only_b: tuple[str, ...] = ()
+    run_a: str | None = None
+    run_b: str | None = None
+    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
 
 
 @attrs.frozen(kw_only=True)
@@ -282,29 +313,6 @@ class UnpairedComparison(HashableModel):
     interval: Interval
     test: SignificanceTest
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
-
-
-@attrs.frozen(kw_only=True)
-class EquivalenceTest(HashableModel):
-    """Two one-sided tests of a difference against a margin declared beforehand (TOST).
-
-    Attributes:
-        margin: the largest difference that counts as none, in the unit of the score.
-        difference: the observed difference.
-        p_value: the larger of the two one-sided p-values; `None` if not defined.
-        equivalent: whether `p_value` is at most `alpha`; `None` if not defined.
-        alpha: the error rate.
-        interval: the `1 - 2 alpha` interval, which lies within the margin exactly when `equivalent`.
-        reason: why the p-value is not defined.
-    """
-
-    margin: float
-    difference: float | None = None
-    p_value: float | None = None
-    equivalent: bool | None = None
-    alpha: float = DEFAULT_ALPHA
-    interval: Interval
-    reason: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -1,0 +1,124 @@
+"""`themis catalog`: the benchmarks and components that come with Themis."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from themis.api.cli import DONE, GATE_FAILED
+from themis.api.cli.options import Json
+
+app = App(name="catalog", help="Look at the benchmarks that come with Themis.")
+
+
+@app.command(name="list")
+def list_catalog(
+    what: Literal["benchmarks", "components"] = "benchmarks",
+    /,
+    *,
+    kind: Annotated[str | None, Parameter(help="Only components of this kind: metric, parser, ...")] = None,
+    json_output: Json = False,
+) -> None:
+    """List benchmarks, or builtin components.
+
+    For example:
+      themis catalog list
+      themis catalog list components --kind metric
+
+    Parameters
+    ----------
+    what
+        What to list.
+    """
+    from themis.api.cli.output import show
+
+    if what == "components":
+        from themis.api.catalog import list_component_ids
+
+        names = list_component_ids(kind=kind)
+        show(names, lambda: "\n".join(names), as_json=json_output)
+        return
+    from themis.api.catalog import list_benchmarks
+
+    entries = list_benchmarks()
+    show([entry.to_dict() for entry in entries], lambda: _listing(entries), as_json=json_output)
+
+
+def _listing(entries: Any) -> str:
+    width = max(len(entry.benchmark_id) for entry in entries)
+    return "\n".join(_line(entry, width) for entry in entries)
+
+
+def _line(entry: Any, width: int) -> str:
+    needs = [name for name, needed in (("judge", entry.requires_judge), ("sandbox", entry.requires_sandbox)) if needed]
+    note = f" (needs a {' and a '.join(needs)})" if needs else ""
+    text = f"{entry.benchmark_id.ljust(width)}  {entry.kind.ljust(6)}  {entry.title}{note}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+@app.command
+def show(name: str, /, *, json_output: Json = False) -> None:
+    """Show what the catalog knows of a benchmark.
+
+    For example:
+      themis catalog show mmlu_pro
+
+    Parameters
+    ----------
+    name
+        The benchmark.
+    """
+    from themis.api.catalog import get_benchmark
+    from themis.api.cli.output import show as show_value
+
+    entry = get_benchmark(name)
+    show_value(entry.to_dict(), lambda: _entry(entry), as_json=json_output)
+
+
+def _entry(entry: Any) -> str:
+    facts = {
+        "title": entry.title,
+        "measures": entry.measures,
+        "data": " ".join(filter(None, (entry.dataset_id, entry.config, entry.split))),
+        "variants": ", ".join(entry.variants) or "none",
+        "parsers": ", ".join(choice.component_id for choice in entry.parsers),
+        "metrics": ", ".join(choice.component_id for choice in entry.metrics),
+        "needs": f"themis[{entry.extra}]" if entry.extra else "nothing more",
+        "license": entry.license,
+        "source": entry.source,
+    }
+    lines = [entry.benchmark_id, *(f"  {name:<9} {value}" for name, value in facts.items())]
+    pitfalls = [entry.pitfalls] if isinstance(entry.pitfalls, str) else entry.pitfalls
+    return "\n".join([*lines, *(f"  note      {text}" for text in pitfalls)])
+
+
+@app.command
+def validate(name: str, /, *, source: str | None = None, json_output: Json = False) -> int:
+    """Check that a benchmark loads and scores right and wrong answers as it should; nothing is downloaded.
+
+    For example:
+      themis catalog validate mmlu_pro
+      themis catalog validate mmlu_pro --source rows.parquet
+
+    Parameters
+    ----------
+    name
+        The benchmark.
+    source
+        Other rows to check for their columns: hub, a file or a folder.
+    """
+    from themis.api.benchmark_validation import validate_benchmark
+    from themis.api.cli.output import show as show_value
+
+    found = validate_benchmark(name, source=source)
+    show_value({**found.to_dict(), "ok": found.ok}, lambda: _checks(found), as_json=json_output)
+    return DONE if found.ok else GATE_FAILED
+
+
+def _checks(found: Any) -> str:
+    lines = [found.benchmark_id]
+    for check in found.checks:
+        lines.append(f"  {check.status:<7} {check.name}")
+        lines += [f"          {text}" for text in check.details]
+    return "\n".join([*lines, "valid" if found.ok else "NOT valid"])

@@ -1,0 +1,128 @@
+"""What several commands share: their options, and how a store or a run is named."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+
+import attrs
+from cyclopts import Parameter
+
+if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
+    from themis.pure.protocols import RunStore
+    from themis.pure.records.config import StorageConfig
+
+DEFAULT_STORE: Final = "runs/themis.sqlite3"
+
+Config: TypeAlias = Annotated[
+    Path, Parameter(name="CONFIG", env_var=(), help="A YAML, TOML or JSON file that describes the experiment.")
+]
+Overrides: TypeAlias = Annotated[
+    str, Parameter(name="KEY=VALUE", env_var=(), help="Values that stand for those of the file: datasets.0.limit=10.")
+]
+RunName: TypeAlias = Annotated[
+    str, Parameter(name="RUN", env_var=(), help="A run's id, its first characters, or 'latest'.")
+]
+Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
+Store: TypeAlias = Annotated[
+    str, Parameter(name="--store", help="A SQLite file, or kind:place, such as jsonl:runs/log or postgres:DSN.")
+]
+Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Changes:
+    """Options that change an experiment without touching its file."""
+
+    store: Annotated[str | None, Parameter(name="--store", help="Keep the run here: a SQLite file, or kind:place.")] = (
+        None
+    )
+    limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
+    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")] = None
+    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
+    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
+    concurrency: Annotated[
+        int | None, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
+    ] = None
+    max_cost: Annotated[
+        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
+    ] = None
+
+    def overrides(self) -> list[str]:
+        """Return the options that a config has a key for, as overrides."""
+        keys = {
+            "generation.generator.temperature": self.temperature,
+            "generation.generator.max_tokens": self.max_tokens,
+            "generation.candidate_policy.num_samples": self.samples,
+            "runtime.max_concurrent_tasks": self.concurrency,
+            "runtime.max_cost": self.max_cost,
+        }
+        return [f"{key}={value}" for key, value in keys.items() if value is not None]
+
+    def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
+        """Return the experiment of a config with these changes."""
+        from themis.api.config_options import with_options
+        from themis.api.experiment import Experiment
+
+        experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
+        storage = None if self.store is None else storage_of(self.store)
+        return with_options(experiment, limit=self.limit, seed=self.seed, storage=storage)
+
+
+NO_CHANGES: Final = Changes()
+
+StageName: TypeAlias = Literal["generate", "reduce", "parse", "score", "judge"]
+
+_STORE_VARIABLE: Final = "THEMIS_STORE"
+_PLACE_KEY: Final = {"sqlite": "path", "jsonl": "path", "postgres": "dsn"}
+
+
+def storage_of(text: str) -> StorageConfig:
+    """Return the store that `--store` names.
+
+    >>> storage_of("runs/a.sqlite3").parameters
+    {'path': 'runs/a.sqlite3'}
+    >>> storage_of("jsonl:runs/log").store
+    'jsonl'
+    """
+    from themis.pure.errors import SpecError, nearest
+    from themis.pure.records.config import StorageConfig
+    from themis.pure.security import find_secrets
+
+    if text == "memory":
+        return StorageConfig()
+    kind, colon, place = text.partition(":")
+    if not colon or len(kind) == 1:  # a Windows drive
+        return StorageConfig(store="sqlite", parameters={"path": text})
+    if kind == "postgresql":
+        kind, place = "postgres", text
+        if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
+            # Where a run is kept is kept with the run: the variable's name, and not the password that it holds.
+            place = f"${{oc.env:{_STORE_VARIABLE}}}"
+    if kind not in _PLACE_KEY:
+        raise SpecError(
+            f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3"
+        )
+    return StorageConfig(store=kind, parameters={_PLACE_KEY[kind]: place})
+
+
+def stored(text: str) -> RunStore:
+    """Open a store to read from, and close it when the command ends: it must be there.
+
+    Raises:
+        StoreError: there is none at that place.
+    """
+    from themis.api.finding import open_existing
+
+    return closed_at_the_end(open_existing(storage_of(text)))
+
+
+def closed_at_the_end(store: RunStore) -> RunStore:
+    """Return a store that is closed when the command ends."""
+    from themis.api.cli import at_the_end
+
+    at_the_end.callback(store.close)
+    return store

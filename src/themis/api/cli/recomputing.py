@@ -1,0 +1,151 @@
+"""`themis replay`, `themis rejudge` and `themis verify`: stored runs, computed again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from themis.api.cli import DONE, GATE_FAILED
+from themis.api.cli.options import (
+    DEFAULT_STORE,
+    NO_CHANGES,
+    Changes,
+    Config,
+    Json,
+    Overrides,
+    RunName,
+    Store,
+    Words,
+    closed_at_the_end,
+    stored,
+)
+
+
+def replay(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    stage: Literal["reduce", "parse", "score", "judge"],
+    metric: Words = None,
+    recorded_judging: Annotated[bool, Parameter(negative="")] = False,
+    changes: Changes = NO_CHANGES,
+    json_output: Json = False,
+) -> int:
+    """Do a run's stages again from stored answers.
+
+    No answer is generated anew: change a parser or a metric in the config, and score last month's answers with it.
+
+    For example:
+      themis replay experiment.yaml --stage score
+      themis replay experiment.yaml evaluation.metrics=builtin/f1 --stage score
+
+    Parameters
+    ----------
+    stage
+        The first stage to do again.
+    metric
+        Of the metrics, these alone.
+    recorded_judging
+        Judge from the recorded answers; without it the judges are asked again.
+    """
+    return _again(changes.load(config, overrides), stage, metric, json_output, recorded_judging=recorded_judging)
+
+
+def rejudge(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    metric: Words = None,
+    changes: Changes = NO_CHANGES,
+    json_output: Json = False,
+) -> int:
+    """Ask the judges again about stored answers.
+
+    For example:
+      themis rejudge experiment.yaml
+      themis rejudge experiment.yaml --metric builtin/llm_rubric
+
+    Parameters
+    ----------
+    metric
+        Of the judged metrics, these alone.
+    """
+    return _again(changes.load(config, overrides), "judge", metric, json_output)
+
+
+def _again(
+    experiment: Any, stage: Any, metric_ids: list[str] | None, as_json: bool, *, recorded_judging: bool = False
+) -> int:
+    from themis.api.cli.live import shown
+    from themis.api.cli.output import show_result
+    from themis.api.finding import open_existing
+    from themis.api.replaying import replay_snapshot
+    from themis.effects.engine import Progress
+    from themis.effects.host import run_sync
+
+    store = closed_at_the_end(open_existing(experiment.storage))
+    roster, progress = experiment.roster(), Progress()
+    snapshot = experiment.compile_with(roster)
+    with shown(progress):
+        result = run_sync(
+            lambda: replay_snapshot(
+                snapshot,
+                roster,
+                stage=stage,
+                metric_ids=metric_ids,
+                recorded_judging=recorded_judging,
+                storage=experiment.storage,
+                store=store,
+                runtime=experiment.runtime,
+                progress=progress,
+            ),
+            "replay",
+        )
+    return show_result(result, as_json=as_json)
+
+
+def verify(
+    run: RunName,
+    /,
+    *,
+    store: Store = DEFAULT_STORE,
+    config: Path | None = None,
+    most: int = 10,
+    json_output: Json = False,
+) -> int:
+    """Check that a run's numbers follow from its recorded outputs.
+
+    No model is called and nothing is written. Exits with 1 if a record differs or the event chain is broken.
+
+    For example:
+      themis verify latest
+      themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
+
+    Parameters
+    ----------
+    config
+        Where the run's own components come from; builtins and importable ones are found by name.
+    most
+        Differing records to show at most.
+    """
+    from themis.api.cli.output import show
+    from themis.api.experiment import Experiment
+    from themis.api.finding import find_run
+    from themis.api.replaying import verify as verify_run
+
+    opened = stored(store)
+    experiment = Experiment.from_config(config) if config is not None else None
+    found = verify_run(opened, find_run(opened, run), experiment=experiment, most=most)
+    show({**found.to_dict(), "ok": found.ok}, lambda: _verification(found), as_json=json_output)
+    return DONE if found.ok else GATE_FAILED
+
+
+def _verification(found: Any) -> str:
+    counts = ", ".join(f"{count} {stage}" for stage, count in sorted(found.recomputed.items())) or "nothing"
+    lines = [f"run {found.run_id}", f"{found.cases} cases; computed again: {counts}"]
+    lines += [f"broken: {text}" for text in found.broken_links]
+    lines += [f"differs: {difference}" for difference in found.differences]
+    lines += [f"not verified: {text}" for text in found.not_verified]
+    return "\n".join([*lines, "verified" if found.ok else "NOT verified"])

@@ -1,0 +1,275 @@
+"""Deferred execution: an experiment is submitted as a manifest, and run later by whichever worker claims it.
+
+A manifest says everything that a worker needs: the whole config, the folder its paths and modules are relative to,
+and the `run_id` that it must compile to. So an edit between submission and work is noticed, and not run under
+the old name. It holds no secret: credentials are read from the worker's environment when a call is made. Results
+go into the store that the experiment names, which must be one that processes share.
+
+A run has one writer, so a worker takes whole runs; several workers work on several runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from themis.api.config_export import experiment_to_config
+from themis.api.storage import make_store
+from themis.effects.queue import Claim, FolderQueue, lock_holders
+from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
+from themis.pure.json import decode, thaw
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import json_object, sequence
+from themis.pure.security import redact
+
+if TYPE_CHECKING:
+    from themis.api.experiment import Experiment
+    from themis.api.results import RunResult
+    from themis.pure.protocols import RunStore
+
+Mode = Literal["worker-pool", "batch"]
+
+_ROOTS: Final = {"worker-pool": "queue_root", "batch": "batch_root"}
+SCHEMA_VERSION: Final = 1
+
+
+@attrs.frozen(kw_only=True)
+class Manifest(HashableModel):
+    """What a worker needs to run an experiment.
+
+    Attributes:
+        run_id: what the config must compile to.
+        config: the config's content, as plain JSON.
+        folder: what its paths are relative to.
+        modules: folders whose modules it may name.
+        mode: `worker-pool`, or `batch` for the provider's batch endpoint.
+        submitted_at: when, in UTC.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    config: Mapping[str, Any] = attrs.field(converter=json_object)
+    folder: str
+    modules: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    mode: Mode = "worker-pool"
+    submitted_at: datetime
+
+
+@attrs.frozen(kw_only=True)
+class WorkOutcome(HashableModel):
+    """What became of a manifest.
+
+    Attributes:
+        run_id: the run.
+        status: the run's status; `failed` if it could not be run at all.
+        digest: of the run's results, if it ran.
+        message: why it failed or ended early.
+        store: where the results are.
+    """
+
+    run_id: str
+    status: str
+    digest: str | None = None
+    message: str | None = None
+    store: str | None = None
+
+
+def submit(
+    experiment: Experiment,
+    *,
+    mode: Mode = "worker-pool",
+    root: str | Path | None = None,
+    modules: str | Path | None = None,
+) -> Path:
+    """Put an experiment into a queue and return the manifest's path. Submitting twice is submitting once.
+
+    Args:
+        experiment: what to run.
+        mode: `worker-pool`, or `batch` to generate over the provider's batch endpoint.
+        root: the queue's folder; the experiment's `runtime.queue_root` or `runtime.batch_root` if not given.
+        modules: a folder whose modules the experiment names, beside the current one: that of its config file.
+
+    Raises:
+        SpecError: the experiment can't be run or written down, its store is in memory, or there is no folder.
+    """
+    key = _ROOTS[mode]
+    root = root if root is not None else getattr(experiment.runtime, key)
+    if root is None:
+        raise SpecError(f"no folder for the queue: set runtime.{key} in the config, or name one with --queue")
+    if experiment.storage.store == "memory":
+        raise SpecError("storage: a worker is another process, and 'memory' ends with its process; use sqlite, say")
+    changes: dict[str, Any] = {key: str(root), **({"generation_mode": "batch"} if mode == "batch" else {})}
+    experiment = experiment.evolve(runtime=experiment.runtime.evolve(**changes))
+    folder = Path.cwd()
+    manifest = Manifest(
+        run_id=experiment.compile().run_id,
+        config=experiment_to_config(experiment, relative_to=folder),
+        folder=str(folder),
+        modules=[str(place) for place in ([Path(modules).resolve(), folder] if modules is not None else [folder])],
+        mode=mode,
+        submitted_at=datetime.now(UTC),
+    )
+    return FolderQueue(root).put(manifest.run_id, _text(manifest))
+
+
+Carry = Callable[["Experiment", "RunStore"], "RunResult"]
+
+
+def _run(experiment: Experiment, store: RunStore) -> RunResult:
+    return experiment.run(store=store)
+
+
+def work_off(
+    root: str | Path,
+    *,
+    run: Carry | None = None,
+    most: int | None = None,
+    watch_s: float | None = None,
+    submitted: str | None = None,
+) -> Iterator[WorkOutcome]:
+    """Run what waits in a queue, one experiment after the other, and yield what became of each.
+
+    Several processes may work on one queue; each experiment is run by one of them. An experiment whose worker died is
+    taken over, and goes on from what is stored. An interrupted one waits on.
+
+    Args:
+        root: the queue's folder.
+        run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
+        most: stop after so many.
+        watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
+        submitted: only the manifest of this run.
+
+    Raises:
+        SpecError: there is no such folder, and nothing to wait for.
+    """
+    if watch_s is None and not Path(root).is_dir():
+        raise SpecError(f"{root}: there is no queue; `themis submit` makes one, and --queue names another")
+    queue, done = FolderQueue(Path(root)), 0
+    while most is None or done < most:
+        passed_over: set[str] = set()
+        while most is None or done < most:
+            claim = _next(queue, passed_over, submitted)
+            if claim is None:
+                break
+            outcome = _worked_off(claim, run or _run)
+            if outcome is None:
+                passed_over.add(claim.name)
+                continue
+            done += 1
+            yield outcome
+        if watch_s is None:
+            return
+        time.sleep(watch_s)
+
+
+def _next(queue: FolderQueue, passed_over: set[str], submitted: str | None) -> Claim | None:
+    for name in queue.names():
+        if name not in passed_over and submitted in (None, name):
+            claim = queue.claim_named(name)
+            if claim is not None:
+                return claim
+    return None
+
+
+def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
+    """Run one experiment; `None` if another process is writing its run, and it has to wait."""
+    try:
+        manifest = read_manifest(claim.text, claim.name)
+        with _own_modules(manifest.modules):
+            experiment = _experiment(manifest)
+            with contextlib.closing(make_store(experiment.storage)) as store:
+                result = run(experiment, store)
+                outcome = WorkOutcome(
+                    run_id=claim.name,
+                    status=result.status.value,
+                    digest=result.digest,
+                    message=result.error_message,
+                    store=store.location,
+                )
+    except RunLockedError:
+        claim.release()
+        return None
+    except Exception as error:
+        said = str(error) if isinstance(error, ThemisError | OSError) else f"{type(error).__name__}: {error}"
+        outcome = WorkOutcome(run_id=claim.name, status="failed", message=redact(said))
+    except BaseException:
+        claim.release()
+        raise
+    (claim.fail if outcome.status == "failed" else claim.finish)(_text(outcome))
+    return outcome
+
+
+@contextlib.contextmanager
+def _own_modules(folders: Sequence[str]) -> Iterator[None]:
+    """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
+    from themis.api.config import make_importable
+
+    before, path = set(sys.modules), list(sys.path)
+    make_importable(*map(Path, folders))
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - before:
+            home = getattr(sys.modules[name], "__file__", None) or ""
+            if any(Path(folder) in Path(home).parents for folder in folders):
+                del sys.modules[name]
+
+
+def _experiment(manifest: Manifest) -> Experiment:
+    from themis.api.config import build_experiment
+
+    experiment = build_experiment(thaw(manifest.config), Path(manifest.folder))
+    found = experiment.compile().run_id
+    if found != manifest.run_id:
+        raise SpecError(
+            f"run {manifest.run_id[:12]} was submitted, and its manifest compiles to {found[:12]} now: data, a "
+            "component's code or Themis itself changed since; submit the experiment again"
+        )
+    return experiment
+
+
+def read_manifest(text: str, name: str = "manifest") -> Manifest:
+    """Return a manifest from its text.
+
+    Raises:
+        DataError: the text is no manifest, or one of a newer Themis.
+    """
+    try:
+        data = decode(text)
+        if isinstance(data, dict) and data.get("schema_version", 0) > SCHEMA_VERSION:
+            raise DataError(f"{name}: written by a newer Themis (schema {data['schema_version']}); upgrade to run it")
+        return Manifest.from_dict(data)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise error if isinstance(error, DataError) else DataError(f"{name}: not a manifest: {error}") from None
+
+
+def queue_state(root: str | Path) -> dict[str, Any]:
+    """Return what is in a queue: the runs that wait, are being run (and by whom), are done, and failed."""
+    queue = FolderQueue(Path(root))
+    running = dict(lock_holders(queue))
+    return {
+        "pending": [name for name in queue.names() if name not in running],
+        "running": running,
+        "done": queue.names("done"),
+        "failed": {name: _message(queue.outcome(name)) for name in queue.names("failed")},
+    }
+
+
+def _message(outcome: str | None) -> str:
+    try:
+        return str(decode(outcome or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        return outcome or "unknown"
+
+
+def _text(record: HashableModel) -> str:
+    return json.dumps(record.to_dict(), indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,51 @@
+"""Datasets of the Hugging Face hub, as they are at one commit."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from themis.effects.sources.files import CaseFields
+from themis.effects.sources.hub import fetch_files
+from themis.effects.sources.rows import file_format, read_rows
+from themis.pure.errors import DataError, ThemisError
+from themis.pure.records.dataset import Case, Dataset
+
+
+def hub_dataset(
+    name: str,
+    *,
+    split: str = "test",
+    config: str | None = None,
+    revision: str | None = None,
+    fields: CaseFields | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Return a split as a dataset, whose revision is the commit.
+
+    Args:
+        name: the dataset's name on the hub, such as `openai/gsm8k`.
+        split: the split.
+        config: the configuration; the default one if not given.
+        revision: a branch, tag or commit; the newest commit if not given.
+        fields: which columns make a case.
+        limit: take only the first cases.
+
+    Raises:
+        MissingExtraError: `huggingface-hub` is not installed.
+        DataError: the data can't be had or read.
+    """
+    files = fetch_files(name, split=split, config=config, revision=revision)
+    columns = fields or CaseFields()
+
+    def cases() -> Iterator[Case]:
+        rows = ((path, place, row) for path in files.paths for place, row in read_rows(path, file_format(path)))
+        for number, (path, place, row) in enumerate(rows, 1):
+            try:
+                yield columns.case(row, number)
+            except ThemisError as error:
+                raise DataError(f"{name}: {path.name}:{place}: {error}") from None
+
+    facts = {"split": split, **({"config": config} if config is not None else {})}
+    held = tuple(itertools.islice(cases(), limit))
+    return Dataset(dataset_id=name, cases=held, revision=files.revision, metadata=facts)

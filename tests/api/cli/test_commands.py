@@ -1,0 +1,372 @@
+"""Every command on a starter project, as its user types it: what people read, what programs read, exit codes."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from themis.api.cli import COMMANDS
+from themis.api.cli.options import storage_of
+from themis.pure.benchmarks.samples.every import samples_of
+from themis.testing.endpoint import FakeEndpoint
+
+Themis = Callable[..., Any]
+"""Runs a command: `code`, `out`, `err`, `data` (see `conftest`)."""
+
+LEAVES = [
+    *[[name] for group in COMMANDS.values() for name, place, _ in group if not place.endswith(":app")],
+    *[["quick-eval", name] for name in ("inline", "file", "huggingface", "benchmark")],
+    *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
+    *[["catalog", name] for name in ("list", "show", "validate")],
+]
+LEAVES = [leaf for leaf in LEAVES if leaf not in (["worker"], ["batch"])] + [
+    ["worker", "run"],
+    ["worker", "status"],
+    ["batch", "run"],
+]
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=" ".join)
+def test_help_has_an_example_and_fits_into_80_columns(leaf: list[str], themis: Themis) -> None:
+    done = themis(*leaf, "--help")
+    assert done.code == 0
+    assert f"themis {' '.join(leaf)}" in done.out.partition("For example:")[2]
+    assert "Exit codes: 0 done, 1 a gate failed" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_overview_says_what_each_command_says_of_itself(themis: Themis) -> None:
+    overview = themis("--help").out
+    for group, commands in COMMANDS.items():
+        assert group in overview
+        for name, _, line in commands:
+            assert " ".join(f"{name} {line}".split()) in " ".join(overview.replace("│", " ").split())
+            assert line in " ".join(themis(name, "--help").out.split())
+
+
+# --- carrying out -----------------------------------------------------------------------------------------
+
+
+def test_the_starter_project_runs_and_goes_on(project: Path, themis: Themis) -> None:
+    first = themis("run", "experiment.yaml", "--limit", "8")
+    assert first.code == 0
+    assert "builtin/exact_match" in first.out
+    assert "stored in runs/themis.sqlite3" in first.out
+    assert first.err == ""
+    again = themis("resume", "experiment.yaml", "--limit", "8", "--json").data
+    assert (again["status"], again["progress"]["total_cases"]) == ("completed", 8)
+    whole = themis("run", "experiment.yaml", "--json").data
+    assert set(whole["metrics"]) == {"builtin/exact_match", "close_enough"}
+    assert whole["progress"]["total_cases"] == 40
+
+
+def test_a_run_stops_at_a_stage_and_resumes(project: Path, themis: Themis) -> None:
+    done = themis("run", "experiment.yaml", "--until", "generate", "--json")
+    assert done.data["completed_through_stage"] == "generate"
+    assert themis("resume", "experiment.yaml", "--json").data["completed_through_stage"] == "judge"
+
+
+def test_plan_says_what_is_reused_and_why(project: Path, themis: Themis) -> None:
+    before = themis("plan", "experiment.yaml", "--json").data
+    assert not (project / "runs").exists()  # to look is not to make
+    assert {stage["stage"]: stage["to_do"] for stage in before["stages"]}["generate"] == 40
+    assert before["cost"]["unknown"]
+    themis("run", "experiment.yaml")
+    changed = themis("plan", "experiment.yaml", "evaluation.metrics=builtin/f1")
+    assert "40 stored        0 to do" in changed.out
+    assert "changed metric_refs" in changed.out
+    assert "nothing to do" in themis("plan", "experiment.yaml").out
+
+
+def test_estimate_counts_steps_and_prices_tokens(project: Path, themis: Themis) -> None:
+    data = themis("estimate", "experiment.yaml", "--samples", "2", "generation.reducer=majority_vote", "--json").data
+    assert data["planned_generation_tasks"] == 80
+    text = themis("estimate", "experiment.yaml", "generation.generator=openai/gpt-4o", "--max-tokens", "10").out
+    assert "about $0." in text
+    assert "planned generation tasks" in text
+
+
+def test_replay_scores_stored_answers_anew_without_a_model(project: Path, themis: Themis) -> None:
+    assert themis("replay", "experiment.yaml", "--stage", "score").code == 2
+    first = themis("run", "experiment.yaml", "--json").data
+    again = themis("replay", "experiment.yaml", "--stage", "score", "--json").data
+    assert again["digest"] == first["digest"]
+    other = themis("replay", "experiment.yaml", "evaluation.metrics=builtin/f1", "--stage", "score", "--json").data
+    assert set(other["metrics"]) == {"builtin/f1"}
+
+
+def test_rejudge_asks_the_judges_again(project: Path, themis: Themis) -> None:
+    judged = ["evaluation.metrics=builtin/llm_rubric", "evaluation.judge_models=builtin/demo_judge", "--limit", "3"]
+    rubric = "evaluation.workflow_overrides.rubric=Is it right?"
+    assert themis("run", "experiment.yaml", *judged, rubric).code == 0
+    assert themis("rejudge", "experiment.yaml", *judged, rubric, "--json").data["status"] == "completed"
+
+
+def test_verify_passes_a_run_and_fails_an_edited_one(project: Path, themis: Themis) -> None:
+    import sqlite3
+
+    themis("run", "experiment.yaml")
+    done = themis("verify", "latest", "--config", "experiment.yaml")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "verified")
+    with sqlite3.connect(project / "runs" / "themis.sqlite3") as db:
+        db.execute("update event set payload = replace(payload, '\"value\":0.0', '\"value\":1.0')")
+    db.close()
+    done = themis("verify", "latest", "--config", "experiment.yaml", "--json")
+    assert (done.code, done.data["ok"]) == (1, False)
+
+
+# --- options and variables --------------------------------------------------------------------------------
+
+
+def test_options_come_from_variables_too(project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THEMIS_STORE", "runs/other.sqlite3")
+    monkeypatch.setenv("THEMIS_LIMIT", "3")
+    assert themis("run", "experiment.yaml", "--json").data["progress"]["total_cases"] == 3
+    assert themis("run", "experiment.yaml", "--limit", "2", "--json").data["progress"]["total_cases"] == 2
+    assert (project / "runs" / "other.sqlite3").exists()
+    assert len(themis("list", "--json").data) == 2
+
+
+def test_an_address_with_a_password_is_kept_by_the_variable_s_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "postgresql://me:hunter2@localhost/runs"
+    assert storage_of(address).parameters == {"dsn": address}  # refused when the store is opened
+    monkeypatch.setenv("THEMIS_STORE", address)
+    assert storage_of(address).parameters == {"dsn": "${oc.env:THEMIS_STORE}"}
+
+
+def test_the_field_s_spellings_are_aliases(project: Path, themis: Themis) -> None:
+    ours = ["--samples", "2", "--concurrency", "3", "--seed", "7", "--limit", "2"]
+    theirs = ["--epochs", "2", "--max-connections", "5", "--seed", "7", "--limit", "2"]
+    reduced = "generation.reducer=majority_vote"
+    run_ids = {themis("run", "experiment.yaml", reduced, *words, "--json").data["run_id"] for words in (ours, theirs)}
+    assert len(run_ids) == 1
+
+
+def test_sampling_options_reach_the_model(project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = "generation.generator=openai/gpt-4o"
+    plain, warm = (
+        themis("estimate", "experiment.yaml", model, *words, "--json").data["run_id"]
+        for words in ([], ["--temperature", "0.5", "--max-tokens", "9"])
+    )
+    config = project / "warm.yaml"
+    written = (project / "experiment.yaml").read_text(encoding="utf-8")
+    arguments = "{id: openai/gpt-4o, temperature: 0.5, max_tokens: 9}"
+    config.write_text(written.replace("generator: builtin/demo_model", f"generator: {arguments}"), encoding="utf-8")
+    assert themis("estimate", "warm.yaml", "--json").data["run_id"] == warm != plain
+
+
+def test_a_run_in_memory_says_that_it_ends_with_the_command(project: Path, themis: Themis) -> None:
+    done = themis("run", "experiment.yaml", "--store", "memory", "--json")
+    assert done.data["status"] == "completed"
+    assert "kept in memory" in done.err
+    assert not (project / "runs").exists()
+
+
+# --- quick-eval -------------------------------------------------------------------------------------------
+
+
+def test_inline_questions(project: Path, themis: Themis) -> None:
+    words = ["quick-eval", "inline", "1+1", "2+2", "--expected", "2", "4", "--model", "builtin/demo_generator"]
+    done = themis(*words, "--metric", "exact_match", "f1", "--json")
+    assert {name: row["mean"] for name, row in done.data["metrics"].items()} == {
+        "builtin/exact_match": 1.0,
+        "builtin/f1": 1.0,
+    }
+    done = themis(*words, "--expected", "5", "--metric", "exact_match")
+    assert (done.code, "3 expected answers for 2 questions" in done.err) == (2, True)
+
+
+def test_a_benchmark_by_name(project: Path, themis: Themis) -> None:
+    rows = "".join(f"{json.dumps(dict(sample.row))}\n" for sample in samples_of("mmlu_pro"))
+    (project / "rows.jsonl").write_text(rows, encoding="utf-8")
+    words = ["quick-eval", "benchmark", "mmlu_pro", "--model", "builtin/demo_generator", "--source", "rows.jsonl"]
+    done = themis(*words, "--limit", "1", "--json")
+    assert done.code == 0, done.err
+    assert (done.data["progress"]["total_cases"], set(done.data["metrics"])) == (1, {"builtin/choice_accuracy"})
+
+
+# --- gates ------------------------------------------------------------------------------------------------
+
+
+def test_a_requirement_on_the_interval_or_the_mean(project: Path, themis: Themis) -> None:
+    run = ["run", "experiment.yaml", "--require", "exact_match>=0.7"]
+    done = themis(*run, "--junit", "out/gate.xml")
+    assert done.code == 1
+    assert "FAILED: builtin/exact_match>=0.7: lower end of the 95 % interval" in done.out
+    suite = ET.parse(project / "out" / "gate.xml").getroot()  # our own
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
+    done = themis(*run, "--require-on", "mean", "--json")
+    assert (done.code, done.data["gates"][0]["passed"]) == (0, True)
+
+
+def test_an_incomplete_run_counts_before_its_gates(project: Path, themis: Themis) -> None:
+    fails = "from themis import metric\n\n@metric\ndef odd(parsed, case):\n    return 1 / (case.case_id != '1+2')\n"
+    (project / "odd.py").write_text(fails, encoding="utf-8")
+    words = ["evaluation.metrics=odd:odd", "--require", "odd>=0.1", "--junit", "gate.xml"]
+    done = themis("run", "experiment.yaml", *words)
+    assert done.code == 3
+    assert "ZeroDivisionError" in done.out
+    assert ET.parse(project / "gate.xml").getroot().get("errors") == "1"  # our own
+
+
+def test_compare_gates_on_the_paired_interval(project: Path, themis: Themis) -> None:
+    better = ["generation.generator={id: builtin/demo_model, error_rate: 0.0}"]
+    a = themis("run", "experiment.yaml", "--json").data["run_id"]
+    b = themis("run", "experiment.yaml", *better, "--json").data["run_id"]
+    gate = ["--fail-on-regression", "exact_match"]
+    assert themis("compare", a[:12], b[:12], *gate).code == 0
+    done = themis("compare", b, a, *gate, "--junit", "gate.xml", "--json")
+    assert (done.code, done.data["gates"][0]["passed"]) == (1, False)
+    assert ET.parse(project / "gate.xml").getroot().get("failures") == "1"  # our own
+    assert themis("compare", b, a, "--fail-on-regression", "exact_match:0.9").code == 0
+    assert themis("compare", b, a, "--fail-on-regression", "exact_mach").code == 2
+
+
+# --- looking and moving -----------------------------------------------------------------------------------
+
+
+def test_list_and_report(project: Path, themis: Themis) -> None:
+    run_id = themis("run", "experiment.yaml", "--json").data["run_id"]
+    assert themis("list").out.splitlines()[-1].startswith(run_id[:12])
+    assert [line["run_id"] for line in themis("list", "--json").data] == [run_id]
+    assert "# " in themis("report", "latest").out
+    assert json.loads(themis("report", run_id[:8], "--format", "json").out)["run_id"] == run_id
+    done = themis("report", "latest", "--output", "reports/a.md")
+    assert (done.code, done.out) == (0, "")
+    assert (project / "reports" / "a.md").read_text(encoding="utf-8") == themis("report", "latest").out
+
+
+@pytest.mark.parametrize("kind", ["markdown", "json", "csv", "latex", "html", "parquet"])
+def test_a_report_of_every_format(kind: str, project: Path, themis: Themis) -> None:
+    themis("run", "experiment.yaml", "--limit", "3")
+    assert themis("report", "latest", "--format", kind, "--output", "out/report").code == 0
+    written = (project / "out" / "report").read_bytes()
+    done = themis("report", "latest", "--format", kind)
+    if kind == "parquet":
+        assert (done.code, "--output" in done.err, written[:4]) == (2, True, b"PAR1")
+    else:
+        assert done.out.rstrip() == written.decode().rstrip()
+
+
+def test_list_and_search_find_what_is_asked_for(project: Path, themis: Themis) -> None:
+    a = themis("run", "experiment.yaml", "--limit", "3", "--json").data["run_id"]
+    b = themis("run", "experiment.yaml", "evaluation.metrics=builtin/f1", "--limit", "3", "--json").data["run_id"]
+    assert [line["run_id"] for line in themis("list", "--metric", "builtin/f1", "--json").data] == [b]
+    assert [line["run_id"] for line in themis("list", "--json").data] == [b, a]
+    assert themis("list", "--since", "2999-01-01", "--json").data == []
+    assert themis("list", "--model", "openai/gpt-4o").out == "no runs\n"
+    hits = themis("search", '"What is 1 + 3"', "--json").data
+    assert {hit["case_id"] for hit in hits} == {"1+3"}
+    assert "1+3" in themis("search", "1 3").out
+    assert themis("search", "nowhere").out == "nothing found\n"
+
+
+def test_a_run_in_a_folder_of_json_lines(project: Path, themis: Themis) -> None:
+    first = themis("run", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data
+    assert themis("resume", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data == first
+    assert themis("verify", "latest", "--store", "jsonl:runs/log").code == 0
+
+
+@pytest.mark.parametrize("kind", ["generation", "reduction", "parse", "score", "evaluation"])
+def test_a_bundle_of_every_kind_moves_a_run(kind: str, project: Path, themis: Themis) -> None:
+    run_id = themis("run", "experiment.yaml", "--json").data["run_id"]
+    assert themis("export", kind, "latest", "stage.json.gz").code == 0
+    moved = themis("import", "stage.json.gz", "--store", "runs/other.sqlite3", "--json").data
+    assert (moved["run_id"], moved["kind"]) == (run_id, kind)
+    assert [line["run_id"] for line in themis("list", "--store", "runs/other.sqlite3", "--json").data] == [run_id]
+    done = themis("run", "experiment.yaml", "--store", "runs/other.sqlite3", "--json")
+    assert done.data["digest"] == themis("run", "experiment.yaml", "--json").data["digest"]
+
+
+def test_inspect_shows_a_run_piece_by_piece(project: Path, themis: Themis) -> None:
+    judged = ["evaluation.metrics=builtin/llm_rubric", "evaluation.judge_models=builtin/demo_judge", "--limit", "2"]
+    themis("run", "experiment.yaml", *judged, "evaluation.workflow_overrides.rubric=Is it right?")
+    snapshot = themis("inspect", "snapshot", "latest", "--json").data
+    assert snapshot["identity"]["workflow_overrides"] == {"rubric": "Is it right?"}
+    assert "rubric: Is it right?" in themis("inspect", "snapshot", "latest").out
+    assert themis("inspect", "state", "latest", "--json").data["completed_through_stage"] == "judge"
+    execution = themis("inspect", "evaluation", "latest", "1+2", "builtin/llm_rubric", "--json").data
+    assert execution["judge_responses"]
+    assert "judge_responses:" in themis("inspect", "evaluation", "latest", "1+2", "builtin/llm_rubric").out
+    assert "What is 1 + 2?" in themis("inspect", "case", "latest", "1+2").out
+    assert themis("inspect", "case", "latest", "1+2", "--json").data["case_id"] == "1+2"
+    done = themis("inspect", "case", "latest", "1+")
+    assert (done.code, "1+" in done.err) == (2, True)
+
+
+def test_quickcheck_sums_a_run_up(project: Path, themis: Themis) -> None:
+    themis("run", "experiment.yaml")
+    assert themis("quickcheck", "latest", "--json").data["status"] == "completed"
+    assert "builtin/exact_match" in themis("quickcheck", "latest").out
+
+
+def test_catalog(themis: Themis) -> None:
+    assert any(entry["benchmark_id"] == "mmlu_pro" for entry in themis("catalog", "list", "--json").data)
+    assert max(map(len, themis("catalog", "list").out.splitlines())) <= 80
+    assert "builtin/exact_match" in themis("catalog", "list", "components", "--kind", "metric").out.splitlines()
+    assert "TIGER-Lab/MMLU-Pro" in themis("catalog", "show", "mmlu_pro").out
+    done = themis("catalog", "validate", "mmlu_pro")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "valid")
+
+
+# --- later ------------------------------------------------------------------------------------------------
+
+
+def test_submit_and_work_off(project: Path, themis: Themis) -> None:
+    done = themis("submit", "experiment.yaml", "--queue", "queue", "--limit", "4", "--json").data
+    assert "waiting" in themis("worker", "status", "--queue", "queue").out
+    worked = themis("worker", "run", "--queue", "queue", "--json")
+    assert worked.code == 0
+    assert [(each["run_id"], each["status"]) for each in worked.data] == [(done["run_id"], "completed")]
+    assert themis("worker", "status", "--queue", "queue", "--json").data["done"] == [done["run_id"]]
+    assert themis("resume", "experiment.yaml", "--limit", "4").code == 0
+
+
+def test_a_worker_with_a_failure_exits_with_3(project: Path, themis: Themis) -> None:
+    themis("submit", "experiment.yaml", "--queue", "queue")
+    (project / "questions.jsonl").write_text('{"input": "other"}\n', encoding="utf-8")
+    done = themis("worker", "run", "--queue", "queue")
+    assert done.code == 3
+    assert "changed since" in done.err
+    assert "failed" in themis("worker", "status", "--queue", "queue").out
+
+
+def test_a_batch_is_handed_in_and_its_answers_are_scored(
+    project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with FakeEndpoint() as endpoint:
+        model = f"generation.generator={{id: openai/m, base_url: '{endpoint.base_url}', api: chat}}"
+        words = ["experiment.yaml", model, "--limit", "3", "--mode", "batch", "--queue", "batches"]
+        submitted = themis("submit", *words, "runtime.batch_poll_s=0.01", "--json")
+        assert submitted.code == 0, submitted.err
+        done = themis("batch", "run", "--queue", "batches", "--json")
+    assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
+    assert done.code == 0
+
+
+# --- setting up -------------------------------------------------------------------------------------------
+
+
+def test_schema_is_the_one_that_init_writes(project: Path, themis: Themis) -> None:
+    assert themis("schema").data == json.loads((project / "config.schema.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_commands_and_options(shell: str, themis: Themis) -> None:
+    script = themis("completion", shell).out
+    for word in ("quick-eval", "compare", "fail-on-regression"):
+        assert word in script
+
+
+def test_init_writes_nothing_over(project: Path, themis: Themis) -> None:
+    (project / "experiment.yaml").write_text("mine", encoding="utf-8")
+    assert themis("init").code == 2
+    assert (project / "experiment.yaml").read_text(encoding="utf-8") == "mine"
+    assert themis("init", "--force").code == 0
+    assert themis("init", "sub/folder", "--json").data["written"][0] == "sub/folder/experiment.yaml"
