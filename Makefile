@@ -52,7 +52,7 @@ coverage: $(VENV)/.dev  ## tests with branch coverage
 	$(BIN)/coverage report --skip-covered --sort=cover
 
 docs: $(VENV)/.dev  ## build the documentation into site/; a broken link or a page that no list names is an error
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/.dev  ## speed and memory, as ratios to a hand-written floor in the same run
 	$(BIN)/python -m benchmarks

@@ -1,6 +1,6 @@
 """What the documentation shows is run, and what it shows as output is checked.
 
-- A `python` block is run, in one namespace a page; a plain block after it is what it printed. One with `>>>` is a doctest.
+- A `python` block is run, in one namespace a page; a plain block after it is what it printed. With `>>>` it is a doctest.
 - A `console` block is typed into one shell session a page: `$ command`, then its output, where `...` stands for what
   varies, then `[exit code N]` if that is not 0.
 - An `sh` block is run whole, in the same session; a plain block after it is what it printed.
@@ -187,7 +187,9 @@ def test_the_picture_of_the_pipeline_is_the_stage_table() -> None:
 def test_a_page_that_shows_what_is_not_so_is_found(tmp_path: Path) -> None:
     with Shell(tmp_path) as shell:
         session = Session(tmp_path, shell)
-        session.run("console", "$ x=1\n$ echo $x; echo two >&2\n1\n...\n$ exit_with() { return 3; }; exit_with\n[exit code 3]\n")
+        session.run(
+            "console", "$ x=1\n$ echo $x; echo two >&2\n1\n...\n$ exit_with() { return 3; }; exit_with\n[exit code 3]\n"
+        )
         for body in ("$ echo a\nb\n", "$ false\n", "$ true\n[exit code 1]\n", "no command\n", "$ exit\n"):
             with pytest.raises(AssertionError):
                 session.run("console", body)

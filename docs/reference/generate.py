@@ -30,6 +30,13 @@ FAMILIES: Final = {
     "errors": ("Errors", "Every exception that Themis raises on purpose."),
 }
 
+_FOLDERS: Final = {
+    "How to": "how-to",
+    "Explanation": "explanation",
+    "Design decisions": "design",
+    "Reference": "reference",
+}
+
 _BY_MODULE: Final = (
     ("themis.pure.errors", "errors"),
     ("themis.pure.events", "events"),
@@ -49,16 +56,14 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_config(config: Any) -> Any:
-    """List in the navigation what is generated, and the pages that stand in a folder but in no list."""
+    """List in the navigation what is generated, and at the end of its section each page that is not listed by hand."""
     docs = Path(config["docs_dir"])
-    for section in config["nav"]:
-        ((title, entries),) = section.items()
-        if title == "Design decisions":
-            entries += sorted(f"design/{page.name}" for page in docs.glob("design/*.md") if page.name != "index.md")
-        if title == "Reference":
-            entries += [f"reference/{path}" for path in pages()]
-            entries += [page for page in ("reference/glossary.md",) if (docs / page).exists()]
-            entries.append({"Catalog": _catalog(docs)})
+    sections = {title: entries for section in config["nav"] for title, entries in section.items()}
+    for title, folder in _FOLDERS.items():
+        found = sorted(f"{folder}/{page.name}" for page in docs.glob(f"{folder}/*.md"))
+        sections[title] += [page for page in found if page not in sections[title]]
+    sections["Reference"] += [f"reference/{path}" for path in pages()]
+    sections["Reference"].append({"Catalog": _catalog(docs)})
     return config
 
 
@@ -140,7 +145,9 @@ def _pipeline() -> str:
     from themis.pure.pipeline import STAGES, stage_table
 
     drawing = "\n".join(f"  {row.stage:<9} -> {row.emits}, or {row.emits_on_failure}" for row in STAGES)
-    head = "The stages of a case, in order. `themis.pure.pipeline` holds the table; nothing else decides what comes next."
+    head = (
+        "The stages of a case, in order. `themis.pure.pipeline` holds the table; nothing else decides what comes next."
+    )
     return f"# The pipeline\n\n{head}\n\n```text\n{drawing}\n```\n\n{stage_table()}\n"
 
 
@@ -183,7 +190,9 @@ def _type(part: Mapping[str, Any]) -> str:
         return " or ".join(dict.fromkeys(_type(each) for each in part["anyOf"]))
     kind = part.get("type", "any")
     names = [kind] if isinstance(kind, str) else [name for name in kind if name != "null"]
-    return " or ".join(f"array of {_type(part['items'])}" if name == "array" and "items" in part else name for name in names)
+    return " or ".join(
+        f"array of {_type(part['items'])}" if name == "array" and "items" in part else name for name in names
+    )
 
 
 def _sql() -> str:
