@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench million real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench million generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,10 @@ quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds eac
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
+
+generated: $(VENV)/.base  ## write the generated pages anew: the catalog's cards, the config's schema
+	$(BIN)/python -m themis.api.catalog_cards docs/reference/catalog
+	$(BIN)/python -m themis schema > docs/reference/config.schema.json
 
 coverage: $(VENV)/.dev  ## tests with branch coverage
 	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model"

@@ -1,6 +1,6 @@
 """What the documentation shows is run, and what it shows as output is checked.
 
-- A `python` block is run, in one namespace a page; a plain block after it is what it printed. With `>>>` it is a doctest.
+- A `python` block is run, in one namespace a page; a plain block after it is what it printed. With `>>>`, a doctest.
 - A `console` block is typed into one shell session a page: `$ command`, then its output, where `...` stands for what
   varies, then `[exit code N]` if that is not 0.
 - An `sh` block is run whole, in the same session; a plain block after it is what it printed.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from themis import StorageConfig, evaluate
+from themis import Case, StorageConfig, evaluate
 from themis.pure.components.basic import DemoGenerator
 from themis.pure.errors import ThemisError
 
@@ -41,6 +41,7 @@ BAD: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "a model that is none": ({"model": "builtin/exact_match"}, ["builtin/exact_match", "generate()"]),
     "seeds that do not match": ({"seeds": [1, 2]}, ["2 given", "1 candidate"]),
     "two metrics of one id": ({"metric": ["builtin/exact_match"] * 2}, ["metrics", "2 times"]),
+    "a row that is none": ({"data": [ROW, "2+2"]}, ["data[1]", "str", "'2+2'"]),
     "an unknown row field": ({"data": [{"input": 1, "answer": 2}]}, ["cases[0]", "answer"]),
     "metadata that is no text": ({"data": [{"input": 1, "metadata": {"n": 3}}]}, ["metadata['n']", "str expected"]),
     "a literal key": ({"judge_config": {"api_key": "abc"}}, ["judge_config.api_key", "environment variable"]),
@@ -84,3 +85,9 @@ def test_an_unknown_store_names_the_nearest() -> None:
             metric="builtin/exact_match",
             storage=StorageConfig(store="sqlit"),
         )
+
+
+def test_cases_are_data_like_rows() -> None:
+    made = Case(case_id="a", input="1+1", expected_output="2")
+    result = evaluate(model="builtin/demo_generator", data=[made], metric="builtin/exact_match")
+    assert [case.case_id for case in result.cases] == ["a"]

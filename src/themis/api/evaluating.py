@@ -12,9 +12,9 @@ from themis.effects.host import run_sync
 from themis.pure.errors import SpecError
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
-from themis.pure.records.dataset import Dataset
+from themis.pure.records.dataset import Case, Dataset
 
-Data = Dataset | Sequence[Dataset] | Sequence[Mapping[str, Any]]
+Data = Dataset | Sequence[Dataset] | Sequence[Case] | Sequence[Mapping[str, Any]]
 
 
 def as_datasets(data: Data) -> tuple[Dataset, ...]:
@@ -115,7 +115,7 @@ async def evaluate_async(
 
     Args:
         model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path.
-        data: a dataset, several, or plain rows with `input` and, where there is one, `expected_output`.
+        data: a dataset, several, cases, or plain rows with `input` and, where there is one, `expected_output`.
         metric: one or several metrics.
         parser: a parser, or a fallback chain of them.
         judge: the models that judged metrics ask.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from themis.api.storage import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
 from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
 from themis.pure.json import EMPTY, JSONValue
@@ -24,7 +26,7 @@ from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
-from themis.pure.records.dataset import Dataset
+from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.fields import json_object, named_fields, text_mapping
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
@@ -326,8 +328,11 @@ class Experiment(FrozenModel):
         from themis.api.planning import explain_run
 
         roster = self.roster()
-        opened = store if store is not None else open_store(self.storage)
-        return explain_run(self.compile_with(roster), roster, opened, until_stage)
+        snapshot = self.compile_with(roster)
+        if store is not None:
+            return explain_run(snapshot, roster, store, until_stage)
+        with contextlib.closing(open_store(self.storage)) as opened:
+            return explain_run(snapshot, roster, opened, until_stage)
 
     def estimate(self) -> RunEstimate:
         """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
@@ -335,6 +340,19 @@ class Experiment(FrozenModel):
         return estimate_run(self.compile_with(roster), roster.generator)
 
 
-def as_dataset(rows: Any, dataset_id: str = "data") -> Dataset:
-    """Return plain rows as a dataset; a row without a `case_id` gets its number."""
-    return Dataset(dataset_id=dataset_id, cases=[{"case_id": str(i), **row} for i, row in enumerate(rows, 1)])
+def as_dataset(rows: Iterable[object], dataset_id: str = "data") -> Dataset:
+    """Return cases, or plain rows, as a dataset; a row without a `case_id` gets its number.
+
+    Raises:
+        DataError: a row is neither; names the first.
+    """
+    cases = [row if isinstance(row, Case) else _numbered(row, i) for i, row in enumerate(rows, 1)]
+    return Dataset(dataset_id=dataset_id, cases=cases)
+
+
+def _numbered(row: object, number: int) -> dict[str, Any]:
+    if not isinstance(row, Mapping):
+        raise DataError(
+            f"data[{number - 1}]: a row with `input`, or a Case, expected; found {type(row).__name__}: {row!r:.80}"
+        )
+    return {"case_id": str(number), **row}

@@ -9,11 +9,11 @@ from typing import Any, Final
 from themis.api.components import resolve_component
 from themis.api.results import RunResult
 from themis.api.running import run_snapshot
-from themis.effects.engine import NotStoredError, Progress, Replay
+from themis.effects.options import NotStoredError, Progress, Replay
 from themis.effects.reading import read_cases, read_generated
 from themis.effects.sources.source_code import source_of
 from themis.pure.chain import broken_links
-from themis.pure.errors import ThemisError
+from themis.pure.errors import ThemisError, UnknownComponentError
 from themis.pure.fingerprints import component_ref
 from themis.pure.identity import candidate_key, generation_key
 from themis.pure.plan import case_items, make_plan, metric_slots, request_bytes, seed_of
@@ -153,7 +153,8 @@ def _roster_of(snapshot: RunSnapshot, given: Roster | None) -> tuple[Roster, lis
             component = component if component is not None else resolve_component(ref.component_id)
             current = component_ref(component, source_of)
         except ThemisError as error:
-            notes.append(f"{ref.component_id}: not at hand ({error}); pass the experiment to verify it too")
+            why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
+            notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment to verify it too")
             return None
         if current.fingerprint != ref.fingerprint:
             notes.append(f"{ref.component_id}: its code or configuration is not the one that the run used")

@@ -12,7 +12,8 @@ import trio
 from themis.api.results import RunResult
 from themis.api.storage import open_store
 from themis.effects.calls import CallRuntime
-from themis.effects.engine import Engine, EngineOptions, Progress, Replay
+from themis.effects.engine import Engine
+from themis.effects.options import EngineOptions, Progress, Replay
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
 from themis.effects.sandboxes import open_sandbox

@@ -7,157 +7,40 @@ means in `themis.pure.calls`. A case's state is dropped when the case is done.
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
-import attrs
 import trio
-from returns.result import Failure, Result, Success
 
-from themis.effects.calls import GENERATE, CallRuntime, expected_tokens
+from themis.effects.calls import CallRuntime
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
-from themis.effects.judging import DefaultWorkflowRunner, invoke
+from themis.effects.options import EngineOptions
 from themis.effects.reading import fresh_state, read_case, read_cases
-from themis.effects.sandboxing import SandboxPool
-from themis.pure.calls import CallFailed
-from themis.pure.chain import read_event
-from themis.pure.errors import StoreError, ThemisError
+from themis.effects.steps import Handler, handlers
+from themis.effects.steps.shared import RunInHand
+from themis.pure.errors import StoreError
 from themis.pure.events import (
     CaseRunEvent,
-    GenerationCompletedEvent,
     RunCompletedEvent,
     RunEvent,
     RunFailedEvent,
     RunStartedEvent,
-    StepCompletedEvent,
 )
-from themis.pure.identity import candidate_key, generation_key
 from themis.pure.json import freeze
 from themis.pure.pipeline import Step, next_steps
-from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, request_bytes, seed_of
-from themis.pure.protocols import RunStore, TracingProvider
-from themis.pure.records.config import RuntimeConfig
-from themis.pure.records.contexts import GenerateContext
-from themis.pure.records.generation import GenerationResult, ParsedOutput
-from themis.pure.records.judging import (
-    EvaluationExecution,
-    JudgeCall,
-    JudgeResponse,
-    RenderedJudgePrompt,
-    WorkflowFailure,
-)
-from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+from themis.pure.plan import CaseItem, RunPlan, Stage, case_items, make_plan
+from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.replay import ReplayStage, restart_from
+from themis.pure.replay import restart_from
 from themis.pure.roster import Roster
-from themis.pure.stages.execute import (
-    SANDBOX_STEP,
-    conclude_sandbox,
-    plan_sandbox,
-    recorded_results,
-    sandbox_key,
-)
-from themis.pure.stages.generate import accept_generation, generate_context, generation_event
-from themis.pure.stages.judge import (
-    eval_context,
-    evaluation_event,
-    failed_step_event,
-    judge_key,
-    plan_workflow,
-    recorded_responses,
-    step_event,
-    subject_for,
-)
-from themis.pure.stages.outcome import StepFailure, failure_of
-from themis.pure.stages.parse import parse, parse_context, parse_event
-from themis.pure.stages.reduce import (
-    accept_reduction,
-    accept_selection,
-    candidates_of,
-    chosen_candidates,
-    reduce_context,
-    reduce_one,
-    reduction_event,
-    reduction_key,
-    select_context,
-    selection_event,
-)
-from themis.pure.stages.score import score, score_context, score_event
 from themis.pure.state import CaseState, apply, has_failures
-
-Clock = Callable[[], datetime]
 
 TURN: Final = 0.001
 """Seconds after which a worker that never had to wait lets the other tasks take their turn."""
 
 EFFECTFUL: Final = frozenset({"generate", "judge"})
 """Stages whose steps wait for someone else, so that several of a case are done side by side."""
-
-
-def utc_now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
-
-
-@attrs.define
-class Progress:
-    """How far a run is: live counts, for a progress line."""
-
-    total: int = 0
-    done: int = 0
-    failed: int = 0
-    reused: int = 0
-    generated: int = 0
-    judged: int = 0
-    tokens: int = 0
-    finished: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class Replay:
-    """What a replay does again.
-
-    Attributes:
-        stage: the first stage to do again.
-        metric_ids: of the metrics, these alone; all by default.
-        recorded_judging: judge from the recorded answers; without it the judges are asked again.
-    """
-
-    stage: ReplayStage
-    metric_ids: frozenset[str] | None = None
-    recorded_judging: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class EngineOptions:
-    """What a run is carried out with, apart from its snapshot, components and store; nothing of it is identity.
-
-    Attributes:
-        runtime: limits, retries, timeouts.
-        subscribers: told of everything that happens.
-        tracing: takes spans.
-        clock: tells the time of events.
-        progress: counted up as cases finish.
-        offline: take generations from the store alone; one that is not there ends the run.
-        reuse: take what earlier runs stored.
-        replay: do stages again that are done already.
-    """
-
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
-    subscribers: Sequence[object] = ()
-    tracing: TracingProvider | None = None
-    clock: Clock = utc_now
-    progress: Progress = attrs.field(factory=Progress)
-    offline: bool = False
-    reuse: bool = True
-    replay: Replay | None = None
-
-
-class NotStoredError(ThemisError):
-    """An offline run needs something that is not stored."""
 
 
 class Engine:
@@ -173,32 +56,16 @@ class Engine:
         calls: CallRuntime | None = None,
     ) -> None:
         self._snapshot = snapshot
-        self._identity = snapshot.identity
         self._roster = roster
         self._store = store
         self._options = options
         self._plan = plan or make_plan(snapshot)
         self._calls = calls or CallRuntime.from_config(options.runtime)
-        self._judging = DefaultWorkflowRunner(roster.judge_models, self._calls)
-        self._sandboxes = SandboxPool()
         self._hooks = Hooks(options.subscribers, options.tracing)
         self._now = options.clock
         self._progress = options.progress
         self._next_turn = 0.0
-        self._metrics = roster.metrics_by_id()
-        self._slots: Mapping[str, MetricSlot] = {slot.metric_id: slot for slot in self._plan.metrics}
-        self._fingerprints = {ref.component_id: ref.fingerprint for ref in snapshot.identity.judge_model_refs}
-        self._render = getattr(roster.generator, "request", None)
-        self._provider_key: str | None = getattr(roster.generator, "provider_key", None)
-        self._generate_is_async = inspect.iscoroutinefunction(roster.generator.generate)
-        self._handlers: Mapping[str, Callable[[Step, CaseItem, CaseState], Awaitable[CaseRunEvent]]] = {
-            "generate": self._generate,
-            "select": self._select,
-            "reduce": self._reduce,
-            "parse": self._parse,
-            "score": self._score,
-            "judge": self._judge,
-        }
+        self._handlers: Mapping[Stage, Handler] = {}
 
     # --- the run ------------------------------------------------------------------------------------------
 
@@ -211,7 +78,6 @@ class Engine:
         """
         run_id = self._plan.run_id
         self._is_resumed = self._store.head(run_id).count > 0
-        self._may_reuse = self._options.reuse and (self._is_resumed or self._others_are_stored())
         runtime = self._options.runtime
         self._journal = Journal(
             self._store,
@@ -220,6 +86,7 @@ class Engine:
             delay=runtime.store_retry_delay,
             acknowledged=self._acknowledged if self._hooks.wants("on_event") else None,
         )
+        self._handlers = handlers(self._in_hand())
         span = self._hooks.start_span("run", {"run_id": run_id})
         status = "error"
         try:
@@ -227,6 +94,19 @@ class Engine:
             status = "ok"
         finally:
             self._hooks.end_span(span, status)
+
+    def _in_hand(self) -> RunInHand:
+        return RunInHand(
+            identity=self._snapshot.identity,
+            plan=self._plan,
+            roster=self._roster,
+            store=self._store,
+            journal=self._journal,
+            calls=self._calls,
+            hooks=self._hooks,
+            options=self._options,
+            may_reuse=self._options.reuse and (self._is_resumed or self._others_are_stored()),
+        )
 
     def _others_are_stored(self) -> bool:
         return any(line.run_id != self._plan.run_id for line in self._store.list_runs())
@@ -358,296 +238,6 @@ class Engine:
             self._hooks.end_span(span, status)
         return event
 
-    # --- generate -----------------------------------------------------------------------------------------
-
-    async def _generate(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        plan, identity = self._plan, self._identity
-        request = None
-        if self._render is not None:
-            unseeded = generate_context(plan, item, step.candidate_index, None, identity.generation_prompt_spec)
-            request = self._render(item.case, unseeded)
-        generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
-        seed = seed_of(plan, generation, step.candidate_index)
-        ctx = generate_context(plan, item, step.candidate_index, seed, identity.generation_prompt_spec)
-        key = candidate_key(generation, step.candidate_index, seed)
-        if self._may_reuse and (reused := self._stored_generation(item, ctx, key)) is not None:
-            event = reused
-        else:
-            event = await self._new_generation(item, ctx, request)
-        # Kept before anyone is told: a subscriber that waits must not cost an answer that was paid for.
-        self._journal.append(item.case_no, event, key if isinstance(event, GenerationCompletedEvent) else None)
-        if isinstance(event, GenerationCompletedEvent) and event.result is not None:
-            self._count(event.result)
-            if self._hooks.any and not event.cache_hit:
-                await self._hooks.call("after_generate", item.case, event.result, ctx)
-        return event
-
-    def _count(self, result: GenerationResult) -> None:
-        self._progress.generated += 1
-        usage = result.token_usage
-        if usage:
-            self._progress.tokens += usage.get("total_tokens") or sum(usage.values())
-
-    def _stored_generation(self, item: CaseItem, ctx: GenerateContext, key: str) -> CaseRunEvent | None:
-        found = self._store.cached([key]).get(key)
-        if found is None:
-            return None
-        source, stored = found
-        event = read_event(stored, self._store.blob)
-        if not isinstance(event, GenerationCompletedEvent) or event.result is None:
-            return None
-        outcome = accept_generation(self._plan.generator.component_id, event.result, ctx)
-        return generation_event(
-            self._plan, item, ctx, outcome, self._now(), provider_key=event.provider_key, source_run_id=source
-        )
-
-    async def _new_generation(self, item: CaseItem, ctx: GenerateContext, request: Any) -> CaseRunEvent:
-        name = self._plan.generator.component_id
-        if self._options.offline:
-            raise NotStoredError(
-                f"case {ctx.case_key}: candidate {ctx.candidate_index} is not stored, and a replay makes no model "
-                "calls; run the experiment first"
-            )
-        if self._hooks.any:
-            await self._hooks.call("before_generate", item.case, ctx)
-        history: tuple[Any, ...] = ()
-        outcome: Result[GenerationResult, StepFailure]
-        try:
-            call = await self._calls.call(
-                lambda: self._ask(item, ctx),
-                stage=GENERATE,
-                provider_key=self._provider_key,
-                model=name,
-                estimate=expected_tokens(self._roster.generator, request) if self._calls.reserves else None,
-            )
-            outcome = accept_generation(name, call.value, ctx)
-            history = tuple(entry.to_dict() for entry in call.retry_history)
-        except CallFailed as error:
-            if error.fatal:
-                raise
-            outcome = Failure(failure_of(name, error))
-        return generation_event(
-            self._plan, item, ctx, outcome, self._now(), provider_key=self._provider_key, retry_history=history
-        )
-
-    async def _ask(self, item: CaseItem, ctx: GenerateContext) -> Any:
-        generate = self._roster.generator.generate
-        return await (generate(item.case, ctx) if self._generate_is_async else invoke(generate, item.case, ctx))
-
-    # --- select and reduce --------------------------------------------------------------------------------
-
-    async def _select(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        selector: Any = self._roster.selector
-        candidates = candidates_of(state)
-        execution: EvaluationExecution | None = None
-        outcome: Result[tuple[str, ...], StepFailure]
-        try:
-            if hasattr(selector, "build_workflow"):
-                execution = await self._judged_selection(selector, item, state)
-                chosen = selector.choose(candidates, execution)
-            else:
-                ctx = select_context(self._plan, item, state, self._identity.evaluation_prompt_spec)
-                chosen = await _now_or_later(selector.select(candidates, ctx))
-            outcome = accept_selection(selector.component_id, chosen, candidates)
-        except CallFailed as error:
-            if error.fatal:
-                raise
-            outcome = Failure(failure_of(selector.component_id, error))
-        except Exception as error:
-            outcome = Failure(failure_of(selector.component_id, error))
-        event = selection_event(self._plan, item, outcome, self._now(), execution)
-        self._journal.append(item.case_no, event)
-        return event
-
-    async def _judged_selection(self, selector: Any, item: CaseItem, state: CaseState) -> EvaluationExecution:
-        subject = subject_for("selection", state)
-        nothing = ParsedOutput(value=None)
-        outcome = await self._workflow(selector, selector.component_id, subject, nothing, item, state)
-        if not isinstance(outcome, Success):
-            raise ThemisError(outcome.failure().error_message)
-        execution: EvaluationExecution = outcome.unwrap()
-        return execution
-
-    async def _reduce(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        candidates, reducer = chosen_candidates(state), self._roster.reducer
-        key: str | None = None
-        if reducer is None:
-            outcome: Result[Any, StepFailure] = Success(reduce_one(candidates))
-        else:
-            ctx = reduce_context(self._plan, item, candidates)
-            ref = self._identity.reducer_ref
-            key = reduction_key(ref.fingerprint, candidates) if ref is not None else None
-            if self._hooks.any:
-                await self._hooks.call("before_reduce", candidates, ctx)
-            try:
-                value = await _now_or_later(reducer.reduce(candidates, ctx))
-                outcome = accept_reduction(reducer.component_id, value)
-            except Exception as error:
-                outcome = Failure(failure_of(reducer.component_id, error))
-            if self._hooks.any and isinstance(outcome, Success):
-                await self._hooks.call("after_reduce", outcome.unwrap(), ctx)
-        event = reduction_event(self._plan, item, outcome, self._now())
-        self._journal.append(item.case_no, event, key if isinstance(outcome, Success) else None)
-        return event
-
-    # --- parse and score ----------------------------------------------------------------------------------
-
-    async def _parse(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        reduced = state.reduced
-        assert reduced is not None  # the stage table says so
-        ctx = parse_context(self._plan, item, reduced)
-        if self._hooks.any:
-            await self._hooks.call("before_parse", reduced, ctx)
-        outcome = parse(self._roster.parsers, reduced, ctx)
-        if self._hooks.any and isinstance(outcome, Success):
-            await self._hooks.call("after_parse", outcome.unwrap().output, ctx)
-        event = parse_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._journal.append(item.case_no, event)
-        return event
-
-    async def _score(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        parsed, reduced = state.parsed, state.reduced
-        assert parsed is not None  # the stage table says so
-        assert reduced is not None
-        metric = self._metrics[step.metric_id]
-        if self._slots[step.metric_id].family == "execution":
-            return await self._execute(metric, item, state, parsed)
-        ctx = score_context(self._plan, item, parsed)
-        if self._hooks.any:
-            await self._hooks.call("before_score", parsed, ctx)
-        outcome = score(metric, parsed, ctx)
-        if self._hooks.any:
-            await self._hooks.call("after_score", outcome, ctx)
-        event = score_event(self._plan, item, reduced.candidate_id, outcome, self._now())
-        self._journal.append(item.case_no, event)
-        return event
-
-    async def _execute(self, metric: Any, item: CaseItem, state: CaseState, parsed: ParsedOutput) -> CaseRunEvent:
-        name, ctx = metric.component_id, score_context(self._plan, item, parsed)
-        results, failures = recorded_results(state, name), list[WorkflowFailure]()
-        while True:
-            planned = plan_sandbox(metric, parsed, ctx, results)
-            if not isinstance(planned, Success):
-                return self._evaluated(item, state, name, Failure(planned.failure()))
-            requests = planned.unwrap()
-            if failures or all(number in results for number in range(len(requests))):
-                outcome = conclude_sandbox(metric, parsed, requests, results, failures, ctx)
-                return self._evaluated(item, state, name, outcome)
-            results, failures = await self._run_sandboxes(item, name, requests, results)
-
-    async def _run_sandboxes(
-        self, item: CaseItem, metric_id: str, requests: Sequence[SandboxRequest], known: Mapping[int, SandboxResult]
-    ) -> tuple[dict[int, SandboxResult], list[WorkflowFailure]]:
-        keys = [sandbox_key(request) for request in requests]
-        stored = self._store.cached(keys) if self._may_reuse else {}
-        found = dict(known)
-        for number, key in enumerate(keys):
-            if number not in found and key in stored:
-                source, event = stored[key][0], read_event(stored[key][1], self._store.blob)
-                assert isinstance(event, StepCompletedEvent)  # only these are stored under such a key
-                self._keep_step(item, metric_id, str(number), SANDBOX_STEP, event.output, key, source)
-                found[number] = SandboxResult.from_dict(event.output)
-        return await self._sandboxes.run_all(
-            requests,
-            known=found,
-            finished=lambda number, result: self._keep_step(
-                item, metric_id, str(number), SANDBOX_STEP, result.to_dict(), keys[number]
-            ),
-        )
-
-    # --- judge --------------------------------------------------------------------------------------------
-
-    async def _judge(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        name, parsed = step.metric_id, state.parsed
-        assert parsed is not None  # the stage table says so
-        subject = subject_for(self._slots[name].family, state)
-        outcome = await self._workflow(self._metrics[name], name, subject, parsed, item, state)
-        self._progress.judged += 1
-        return self._evaluated(item, state, name, outcome)
-
-    async def _workflow(
-        self,
-        metric: Any,
-        workflow_id: str,
-        subject: Result[Any, StepFailure],
-        parsed: ParsedOutput,
-        item: CaseItem,
-        state: CaseState,
-    ) -> Result[EvaluationExecution, StepFailure]:
-        if not isinstance(subject, Success):
-            return Failure(subject.failure())
-        ctx = eval_context(self._plan, item, self._identity, parsed, workflow_id)
-        planned = plan_workflow(metric, subject.unwrap(), ctx)
-        if not isinstance(planned, Success):
-            return Failure(planned.failure())
-        if self._hooks.any:
-            await self._hooks.call("before_judge", subject.unwrap(), ctx)
-        replay = self._options.replay
-        asks_again = replay is not None and replay.stage == "judge" and not replay.recorded_judging
-        recorded = {} if asks_again else recorded_responses(state, workflow_id)
-
-        def known(call: JudgeCall, prompt: RenderedJudgePrompt) -> JudgeResponse | None:
-            if asks_again:
-                return None
-            if replay is not None and replay.recorded_judging and call.call_id not in recorded:
-                raise NotStoredError(f"case {item.case_key}: no answer to judge call {call.call_id} is stored")
-            return recorded.get(call.call_id) or self._stored_answer(item, workflow_id, call, prompt)
-
-        async def answered(call: JudgeCall, prompt: RenderedJudgePrompt, response: JudgeResponse) -> None:
-            key = self._judge_key(call, prompt)
-            self._keep_step(item, workflow_id, call.call_id, "judge_call", response.to_dict(), key)
-
-        def failed(call: JudgeCall, failure: WorkflowFailure) -> None:
-            event = failed_step_event(self._plan, item, workflow_id, call.call_id, failure, self._now())
-            self._journal.append(item.case_no, event)
-
-        execution = await self._judging.carry_out(
-            workflow_id, planned.unwrap(), ctx, known=known, answered=answered, failed=failed
-        )
-        if self._hooks.any:
-            await self._hooks.call("after_judge", execution, ctx)
-        return Success(execution)
-
-    def _judge_key(self, call: JudgeCall, prompt: RenderedJudgePrompt) -> str:
-        return judge_key(self._fingerprints.get(call.judge_model_id, ""), call, prompt)
-
-    def _stored_answer(
-        self, item: CaseItem, workflow_id: str, call: JudgeCall, prompt: RenderedJudgePrompt
-    ) -> JudgeResponse | None:
-        if not self._may_reuse:
-            return None
-        key = self._judge_key(call, prompt)
-        found = self._store.cached([key]).get(key)
-        if found is None:
-            return None
-        source, stored = found
-        event = read_event(stored, self._store.blob)
-        if not isinstance(event, StepCompletedEvent):
-            return None
-        self._keep_step(item, workflow_id, call.call_id, "judge_call", event.output, key, source)
-        return JudgeResponse.from_dict(event.output)
-
-    def _keep_step(
-        self,
-        item: CaseItem,
-        workflow_id: str,
-        step_id: str,
-        step_type: str,
-        output: Mapping[str, Any],
-        key: str,
-        source: str | None = None,
-    ) -> None:
-        event = step_event(self._plan, item, workflow_id, step_id, step_type, output, self._now(), source)
-        self._journal.append(item.case_no, event, key)
-
-    def _evaluated(
-        self, item: CaseItem, state: CaseState, metric_id: str, outcome: Result[EvaluationExecution, StepFailure]
-    ) -> CaseRunEvent:
-        assert state.reduced is not None  # the stage table says so
-        event = evaluation_event(self._plan, item, state.reduced.candidate_id, metric_id, outcome, self._now())
-        self._journal.append(item.case_no, event)
-        return event
-
 
 _SPANS: Final = {
     "generate": "generation",
@@ -657,10 +247,6 @@ _SPANS: Final = {
     "score": "score",
     "judge": "judge",
 }
-
-
-async def _now_or_later(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -255,7 +255,9 @@ def _unpacker(kind: type) -> Callable[[Any], object] | None:
     """Return the function that shows a `kind` as JSON one level deep; made once per record class."""
     if kind not in _UNPACKERS and attrs.has(kind):
         # A dict display, compiled once per record class, is the fastest way to show a record's fields.
-        fields = ",".join(f"{field.name!r}:record.{field.name}" for field in attrs.fields(kind))
+        # In order of their names, so that there is little left to sort.
+        names = sorted(field.name for field in attrs.fields(kind))
+        fields = ",".join(f"{name!r}:record.{name}" for name in names)
         _UNPACKERS[kind] = eval(f"lambda record: {{{fields}}}", {})  # noqa: S307  # field names are identifiers
     return _UNPACKERS.get(kind)
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-from themis.effects.engine import Progress
+from themis.effects.options import Progress
 
 INTERVAL_S = 0.2
 

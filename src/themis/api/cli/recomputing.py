@@ -82,8 +82,8 @@ def _again(
     from themis.api.cli.output import show_result
     from themis.api.finding import open_existing
     from themis.api.replaying import replay_snapshot
-    from themis.effects.engine import Progress
     from themis.effects.host import run_sync
+    from themis.effects.options import Progress
 
     store = closed_at_the_end(open_existing(experiment.storage))
     roster, progress = experiment.roster(), Progress()

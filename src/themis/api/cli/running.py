@@ -102,8 +102,8 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
     from themis.api.cli.live import shown
     from themis.api.running import run_snapshot
     from themis.api.storage import make_store
-    from themis.effects.engine import Progress
     from themis.effects.host import run_sync
+    from themis.effects.options import Progress
 
     roster, progress = experiment.roster(), Progress()
     snapshot = experiment.compile_with(roster)

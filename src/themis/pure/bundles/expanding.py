@@ -62,7 +62,7 @@ def record_events(run_id: str, records: CaseRecords, now: datetime) -> Iterator[
 class _Writer:
     run_id: str
     case: CaseRecords
-    now: datetime
+    untimed_at: datetime
 
     def events(self) -> Iterator[RecordEvent]:
         for generation in self.case.generation:
@@ -82,7 +82,7 @@ class _Writer:
     def _fields(self, occurred_at: datetime | None) -> dict[str, Any]:
         return {
             "run_id": self.run_id,
-            "occurred_at": occurred_at or self.now,
+            "occurred_at": occurred_at or self.untimed_at,
             "case_id": self.case.case_id,
             "dataset_id": self.case.dataset_id,
             "case_key": self.case.case_key,

@@ -40,6 +40,8 @@ def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAM
 
 def json_objects(value: Iterable[Mapping[str, JSONValue]], field: Field = _UNNAMED) -> tuple[FrozenDict, ...]:
     """Take a sequence of JSON objects."""
+    if value == ():  # as in nearly every event
+        return ()
     return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(value))
 
 
