@@ -1,8 +1,8 @@
 """Makes the reference from the code while the site is built: nothing of it is written by hand, so it can't go stale.
 
 A hook of MkDocs (`hooks` in `mkdocs.yml`). It adds a page for each public door, for each family of what the doors
-offer, and for the command line, the config, the stage table and the SQL views; and it puts every page that a folder of the
-navigation does not name at the end of that folder, by its title.
+offer, and for the command line, the config, the stage table and the SQL views; and it puts every page
+that the navigation does not name at the end of its folder's section.
 """
 
 from __future__ import annotations
