@@ -92,7 +92,10 @@ def _with(state: CaseState, **changes: Any) -> CaseState:
 
 def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
     """Return the state of a case that nothing has happened to."""
-    return CaseState(case_id, dataset_id, case_key)
+    return _with(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
+
+
+_UNTOUCHED: Final = CaseState("", "", "")
 
 
 def apply(state: CaseState, event: RunEvent) -> CaseState:
