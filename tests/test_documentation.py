@@ -22,6 +22,7 @@ import runpy
 import secrets
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -151,12 +152,22 @@ def test_blocks_run_and_print_what_they_show(page: Path, tmp_path: Path, monkeyp
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("THEMIS_")]:
         monkeypatch.delenv(name)
-    with Shell(tmp_path) as shell:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    with Shell(tmp_path) as shell, forgotten(tmp_path):
         session = Session(page, shell)
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
             assert block["language"] in LANGUAGES, block["language"]
             if block["reason"] is None:
                 session.run(block["language"], block["body"])
+
+
+@contextlib.contextmanager
+def forgotten(folder: Path) -> Iterator[None]:
+    """Forget the modules of a folder in the end: another page may have one of the same name."""
+    yield
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(folder)):
+            del sys.modules[name]
 
 
 def not_run() -> list[tuple[str, str]]:
