@@ -8,13 +8,47 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from themis.api.authoring import EvaluationConfig as EvaluationConfig
     from themis.api.authoring import GenerationConfig as GenerationConfig
+    from themis.api.bundle_files import ImportedBundle as ImportedBundle
+    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles import export_score_bundle as export_score_bundle
+    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.deferred import Manifest as Manifest
+    from themis.api.deferred import WorkOutcome as WorkOutcome
     from themis.api.evaluating import evaluate_async as evaluate_async
     from themis.api.experiment import Experiment as Experiment
+    from themis.api.inspection import MetricCheck as MetricCheck
+    from themis.api.inspection import QuickCheck as QuickCheck
+    from themis.api.inspection import get_case_view as get_case_view
+    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
+    from themis.api.inspection import get_execution_state as get_execution_state
+    from themis.api.inspection import get_run_snapshot as get_run_snapshot
+    from themis.api.inspection import quickcheck as quickcheck
+    from themis.api.inspection import snapshot_report as snapshot_report
     from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
     from themis.effects.judging import DefaultWorkflowRunner as DefaultWorkflowRunner
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
+    from themis.pure.bundles.records import EvaluationBundle as EvaluationBundle
+    from themis.pure.bundles.records import EvaluationBundleRecord as EvaluationBundleRecord
+    from themis.pure.bundles.records import GenerationBundle as GenerationBundle
+    from themis.pure.bundles.records import GenerationBundleRecord as GenerationBundleRecord
+    from themis.pure.bundles.records import ParseBundle as ParseBundle
+    from themis.pure.bundles.records import ParseBundleRecord as ParseBundleRecord
+    from themis.pure.bundles.records import ReductionBundle as ReductionBundle
+    from themis.pure.bundles.records import ReductionBundleRecord as ReductionBundleRecord
+    from themis.pure.bundles.records import ScoreBundle as ScoreBundle
+    from themis.pure.bundles.records import ScoreBundleRecord as ScoreBundleRecord
+    from themis.pure.case_view import CaseView as CaseView
+    from themis.pure.costs import RunCosts as RunCosts
+    from themis.pure.errors import CallError as CallError
     from themis.pure.errors import DataError as DataError
     from themis.pure.errors import InvalidRecordError as InvalidRecordError
     from themis.pure.errors import LiteralSecretError as LiteralSecretError
@@ -50,7 +84,9 @@ if TYPE_CHECKING:
     from themis.pure.events import StepFailedEvent as StepFailedEvent
     from themis.pure.events import StepStartedEvent as StepStartedEvent
     from themis.pure.events import event_from_dict as event_from_dict
+    from themis.pure.explain import RunExplanation as RunExplanation
     from themis.pure.json import JSONValue as JSONValue
+    from themis.pure.json import JSONValueError as JSONValueError
     from themis.pure.json import freeze as freeze
     from themis.pure.json import thaw as thaw
     from themis.pure.protocols import AfterGenerate as AfterGenerate
@@ -129,11 +165,18 @@ if TYPE_CHECKING:
     from themis.pure.records.snapshot import RunIdentity as RunIdentity
     from themis.pure.records.snapshot import RunProvenance as RunProvenance
     from themis.pure.records.snapshot import RunSnapshot as RunSnapshot
+    from themis.pure.records.stored import FoundText as FoundText
     from themis.pure.records.stored import RunSummary as RunSummary
     from themis.pure.records.stored import StoredEvent as StoredEvent
+    from themis.pure.replay import Difference as Difference
+    from themis.pure.replay import Verification as Verification
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun
+    from themis.pure.stats.gates import GateResult as GateResult
+    from themis.pure.stats.records import Interval as Interval
+    from themis.pure.stats.records import RunComparison as RunComparison
+    from themis.pure.usage import RunUsage as RunUsage
 
 _HOMES = {
     "AfterGenerate": "themis.pure.protocols",
@@ -149,6 +192,7 @@ _HOMES = {
     "BeforeScore": "themis.pure.protocols",
     "BenchmarkResult": "themis.pure.records.results",
     "BenchmarkScoreRow": "themis.pure.records.results",
+    "CallError": "themis.pure.errors",
     "CandidateReducer": "themis.pure.protocols",
     "CandidateSelector": "themis.pure.protocols",
     "CandidateSetSubject": "themis.pure.records.judging",
@@ -157,6 +201,7 @@ _HOMES = {
     "CaseRunEvent": "themis.pure.events",
     "CaseSource": "themis.pure.records.dataset",
     "CaseState": "themis.pure.state",
+    "CaseView": "themis.pure.case_view",
     "ComponentRef": "themis.pure.records.snapshot",
     "ComponentRefs": "themis.pure.records.snapshot",
     "ConversationSubject": "themis.pure.records.judging",
@@ -165,7 +210,10 @@ _HOMES = {
     "Dataset": "themis.pure.records.dataset",
     "DatasetRef": "themis.pure.records.snapshot",
     "DefaultWorkflowRunner": "themis.effects.judging",
+    "Difference": "themis.pure.replay",
     "EvalScoreContext": "themis.pure.records.contexts",
+    "EvaluationBundle": "themis.pure.bundles.records",
+    "EvaluationBundleRecord": "themis.pure.bundles.records",
     "EvaluationCompletedEvent": "themis.pure.events",
     "EvaluationConfig": "themis.api.authoring",
     "EvaluationExecution": "themis.pure.records.judging",
@@ -174,8 +222,12 @@ _HOMES = {
     "ExecutionMetric": "themis.pure.protocols",
     "ExecutionState": "themis.pure.state",
     "Experiment": "themis.api.experiment",
+    "FoundText": "themis.pure.records.stored",
     "FrozenModel": "themis.pure.records.base",
+    "GateResult": "themis.pure.stats.gates",
     "GenerateContext": "themis.pure.records.contexts",
+    "GenerationBundle": "themis.pure.bundles.records",
+    "GenerationBundleRecord": "themis.pure.bundles.records",
     "GenerationCompletedEvent": "themis.pure.events",
     "GenerationConfig": "themis.api.authoring",
     "GenerationFailedEvent": "themis.pure.events",
@@ -183,18 +235,25 @@ _HOMES = {
     "GenerationWorkItem": "themis.pure.records.results",
     "Generator": "themis.pure.protocols",
     "HashableModel": "themis.pure.records.base",
+    "ImportedBundle": "themis.api.bundle_files",
     "InMemoryRunStore": "themis.effects.stores.memory",
+    "Interval": "themis.pure.stats.records",
     "InvalidRecordError": "themis.pure.errors",
     "JSONValue": "themis.pure.json",
+    "JSONValueError": "themis.pure.json",
     "JudgeCall": "themis.pure.records.judging",
     "JudgeModel": "themis.pure.protocols",
     "JudgeResponse": "themis.pure.records.judging",
     "LLMMetric": "themis.pure.protocols",
     "LifecycleSubscriber": "themis.pure.protocols",
     "LiteralSecretError": "themis.pure.errors",
+    "Manifest": "themis.api.deferred",
     "Message": "themis.pure.records.generation",
+    "MetricCheck": "themis.api.inspection",
     "MissingExtraError": "themis.pure.errors",
     "OnEvent": "themis.pure.protocols",
+    "ParseBundle": "themis.pure.bundles.records",
+    "ParseBundleRecord": "themis.pure.bundles.records",
     "ParseCompletedEvent": "themis.pure.events",
     "ParseContext": "themis.pure.records.contexts",
     "ParseFailedEvent": "themis.pure.events",
@@ -204,16 +263,22 @@ _HOMES = {
     "ProgressSnapshot": "themis.pure.records.results",
     "PromptSpec": "themis.pure.records.prompt",
     "PureMetric": "themis.pure.protocols",
+    "QuickCheck": "themis.api.inspection",
     "ReduceContext": "themis.pure.records.contexts",
     "ReducedCandidate": "themis.pure.records.generation",
+    "ReductionBundle": "themis.pure.bundles.records",
+    "ReductionBundleRecord": "themis.pure.bundles.records",
     "ReductionCompletedEvent": "themis.pure.events",
     "ReductionFailedEvent": "themis.pure.events",
     "RenderedJudgePrompt": "themis.pure.records.judging",
     "Reporter": "themis.api.reporting",
+    "RunComparison": "themis.pure.stats.records",
     "RunCompletedEvent": "themis.pure.events",
+    "RunCosts": "themis.pure.costs",
     "RunEstimate": "themis.pure.records.results",
     "RunEvent": "themis.pure.events",
     "RunExistsError": "themis.pure.errors",
+    "RunExplanation": "themis.pure.explain",
     "RunFailedEvent": "themis.pure.events",
     "RunIdentity": "themis.pure.records.snapshot",
     "RunLockedError": "themis.pure.errors",
@@ -225,12 +290,15 @@ _HOMES = {
     "RunStatus": "themis.pure.records.results",
     "RunStore": "themis.pure.protocols",
     "RunSummary": "themis.pure.records.stored",
+    "RunUsage": "themis.pure.usage",
     "RunningLoopError": "themis.pure.errors",
     "RuntimeConfig": "themis.pure.records.config",
     "SandboxRequest": "themis.pure.records.sandbox",
     "SandboxResult": "themis.pure.records.sandbox",
     "SchemaVersionError": "themis.pure.errors",
     "Score": "themis.pure.records.scoring",
+    "ScoreBundle": "themis.pure.bundles.records",
+    "ScoreBundleRecord": "themis.pure.bundles.records",
     "ScoreCompletedEvent": "themis.pure.events",
     "ScoreContext": "themis.pure.records.contexts",
     "ScoreError": "themis.pure.records.scoring",
@@ -256,13 +324,31 @@ _HOMES = {
     "TraceView": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
+    "Verification": "themis.pure.replay",
+    "WorkOutcome": "themis.api.deferred",
     "WorkflowBuildError": "themis.pure.errors",
     "WorkflowFailure": "themis.pure.records.judging",
     "WorkflowRunner": "themis.pure.protocols",
     "WorkflowTrace": "themis.pure.records.judging",
     "evaluate_async": "themis.api.evaluating",
     "event_from_dict": "themis.pure.events",
+    "export_evaluation_bundle": "themis.api.bundles",
+    "export_generation_bundle": "themis.api.bundles",
+    "export_parse_bundle": "themis.api.bundles",
+    "export_reduction_bundle": "themis.api.bundles",
+    "export_score_bundle": "themis.api.bundles",
     "freeze": "themis.pure.json",
+    "get_case_view": "themis.api.inspection",
+    "get_evaluation_execution": "themis.api.inspection",
+    "get_execution_state": "themis.api.inspection",
+    "get_run_snapshot": "themis.api.inspection",
+    "import_evaluation_bundle": "themis.api.bundles",
+    "import_generation_bundle": "themis.api.bundles",
+    "import_parse_bundle": "themis.api.bundles",
+    "import_reduction_bundle": "themis.api.bundles",
+    "import_score_bundle": "themis.api.bundles",
+    "quickcheck": "themis.api.inspection",
+    "snapshot_report": "themis.api.inspection",
     "thaw": "themis.pure.json",
 }
 

@@ -32,6 +32,10 @@ MOST_NAMES = 2000
 def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
     """Return a run's compiled identity and provenance; its cases are read from the store as needed.
 
+    Args:
+        store: where the run is.
+        run_id: the run.
+
     Raises:
         RunNotFoundError: the store has no such run.
     """
@@ -42,6 +46,10 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
     """Return the state of a run, case by case: what is there, what failed and why.
 
     It holds the whole run; `quickcheck` sums up one that does not fit into memory.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
 
     Raises:
         RunNotFoundError: the store has no such run.
@@ -190,6 +198,10 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
 
     A store that can count by itself (SQLite) does so; of others, and where metrics judge or run code, every case is
     read.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
 
     Raises:
         RunNotFoundError: the store has no such run.

@@ -107,7 +107,8 @@ class BatchedGenerator:
     provider_key = None  # nothing is sent any more: limits would only slow it down
 
     def __init__(self, model: OpenAIModel, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
-        self.component_id, self.version = model.component_id, model.version
+        self.component_id: str = model.component_id
+        self.version: str = model.version
         self._model = model
         self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
         self._answers = answers

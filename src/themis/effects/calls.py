@@ -113,7 +113,7 @@ class CallRuntime:
     ) -> None:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
-        self.reserves = self._budget.is_limited or bool(limits.tokens_per_minute)
+        self.reserves: bool = self._budget.is_limited or bool(limits.tokens_per_minute)
         self._gate = Gate(Admission(limits, self._budget))
         self._retry = retry
         self._timeouts = timeouts

@@ -21,8 +21,8 @@ class Hooks:
     def __init__(self, subscribers: Sequence[object], tracing: TracingProvider | None) -> None:
         self._subscribers = tuple(subscribers)
         self._tracing = tracing
-        self.any = bool(self._subscribers)
-        self.traces = tracing is not None
+        self.any: bool = bool(self._subscribers)
+        self.traces: bool = tracing is not None
 
     def wants(self, hook: str) -> bool:
         """Tell whether any subscriber implements a hook."""

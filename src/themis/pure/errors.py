@@ -40,7 +40,7 @@ class InvalidRecordError(ThemisError, ValueError):
 
     def __init__(self, record: str, faults: Sequence[str]) -> None:
         self.record = record
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
         super().__init__(listed(f"{record} is not valid", self.faults))
 
     def __reduce__(self) -> tuple[type[InvalidRecordError], tuple[str, tuple[str, ...]]]:

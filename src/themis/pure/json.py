@@ -50,8 +50,14 @@ class FrozenDict(dict[str, Any]):
     """A JSON object that can't be changed: a `dict` for every reader, `TypeError` for every writer."""
 
     __slots__ = ()
-    __setitem__ = __delitem__ = __ior__ = _refuse_change
-    update = setdefault = pop = popitem = clear = _refuse_change
+    __setitem__: Any = _refuse_change
+    __delitem__: Any = _refuse_change
+    __ior__: Any = _refuse_change
+    update: Any = _refuse_change
+    setdefault: Any = _refuse_change
+    pop: Any = _refuse_change
+    popitem: Any = _refuse_change
+    clear: Any = _refuse_change
 
     def __new__(cls, items: Mapping[str, Any] | Iterable[tuple[str, Any]] = ()) -> FrozenDict:
         """Return an object of these items, which must be frozen already; `freeze` freezes them."""
@@ -95,7 +101,8 @@ class FrozenList(tuple[Any, ...]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = tuple.__hash__
+    def __hash__(self) -> int:
+        return tuple.__hash__(self)
 
     def __repr__(self) -> str:
         return repr(list(self))

@@ -35,7 +35,7 @@ class Spacing:
 
     def __init__(self, per_minute: float) -> None:
         self._seconds_per_unit = 60.0 / per_minute
-        self.ready_at = 0.0
+        self.ready_at: float = 0.0
 
     def take(self, now: float, units: float = 1.0) -> None:
         """Count `units` used at `now`; a large use delays the next one and never itself."""
@@ -63,7 +63,7 @@ class AdaptiveConcurrency:
         self._patience = 1
         self._credit = 0.0
         self._epoch = 0
-        self.limit = min(most, first)
+        self.limit: int = min(most, first)
 
     @property
     def epoch(self) -> int:
@@ -234,11 +234,11 @@ class EndpointState:
         per_minute = limit_for(limits.requests_per_minute, provider_key)
         tokens_per_minute = limit_for(limits.tokens_per_minute, provider_key)
         most = limit_for(limits.provider_concurrency, provider_key) or limits.max_concurrent or 1_000
-        self.requests = Spacing(per_minute) if per_minute else None
-        self.tokens = Spacing(tokens_per_minute) if tokens_per_minute else None
-        self.concurrency = AdaptiveConcurrency(most)
-        self.in_flight = 0
-        self.held_until = 0.0
+        self.requests: Spacing | None = Spacing(per_minute) if per_minute else None
+        self.tokens: Spacing | None = Spacing(tokens_per_minute) if tokens_per_minute else None
+        self.concurrency: AdaptiveConcurrency = AdaptiveConcurrency(most)
+        self.in_flight: int = 0
+        self.held_until: float = 0.0
 
     def ready_at(self) -> float:
         """Return when the rates allow the next call."""

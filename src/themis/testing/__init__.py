@@ -1,1 +1,83 @@
-"""(docstring to come)"""
+"""For tests of components and of evaluations: strategies, laws, a scripted endpoint, cassettes, and a pytest plugin.
+
+    from themis import testing
+
+    testing.assert_metric_laws(my_metric, value_range=(0, 1))
+
+Everything is loaded when it is first used: the pytest plugin, which comes with the package, costs nothing where no
+test asks for it. What draws inputs needs hypothesis (`pip install 'themis[testing]'`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from themis.testing.cassettes import CassetteError as CassetteError
+    from themis.testing.cassettes import record_run as record_run
+    from themis.testing.cassettes import replay_run as replay_run
+    from themis.testing.endpoint import FakeEndpoint as FakeEndpoint
+    from themis.testing.lawbook import BrokenLawError as BrokenLawError
+    from themis.testing.laws import assert_generator_contract as assert_generator_contract
+    from themis.testing.laws import assert_metric_laws as assert_metric_laws
+    from themis.testing.laws import assert_parser_laws as assert_parser_laws
+    from themis.testing.laws import assert_reducer_laws as assert_reducer_laws
+    from themis.testing.pipelines import Pipeline as Pipeline
+    from themis.testing.single import parse_one as parse_one
+    from themis.testing.single import score_one as score_one
+    from themis.testing.strategies import cases as cases
+    from themis.testing.strategies import datasets as datasets
+    from themis.testing.strategies import events as events
+    from themis.testing.strategies import json_objects as json_objects
+    from themis.testing.strategies import json_values as json_values
+    from themis.testing.strategies import parsed_outputs as parsed_outputs
+    from themis.testing.strategies import records as records
+    from themis.testing.strategies import reduced_candidates as reduced_candidates
+
+_HOMES = {
+    "BrokenLawError": "themis.testing.lawbook",
+    "CassetteError": "themis.testing.cassettes",
+    "FakeEndpoint": "themis.testing.endpoint",
+    "Pipeline": "themis.testing.pipelines",
+    "assert_generator_contract": "themis.testing.laws",
+    "assert_metric_laws": "themis.testing.laws",
+    "assert_parser_laws": "themis.testing.laws",
+    "assert_reducer_laws": "themis.testing.laws",
+    "cases": "themis.testing.strategies",
+    "datasets": "themis.testing.strategies",
+    "events": "themis.testing.strategies",
+    "json_objects": "themis.testing.strategies",
+    "json_values": "themis.testing.strategies",
+    "parse_one": "themis.testing.single",
+    "parsed_outputs": "themis.testing.strategies",
+    "record_run": "themis.testing.cassettes",
+    "records": "themis.testing.strategies",
+    "reduced_candidates": "themis.testing.strategies",
+    "replay_run": "themis.testing.cassettes",
+    "score_one": "themis.testing.single",
+}
+
+_NEED_HYPOTHESIS = ("themis.testing.pipelines", "themis.testing.strategies")
+
+__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(home), name)
+    except ModuleNotFoundError as error:
+        if home not in _NEED_HYPOTHESIS or error.name != "hypothesis":
+            raise
+        from themis.pure.errors import MissingExtraError
+
+        raise MissingExtraError(f"themis.testing.{name} needs hypothesis: pip install 'themis[testing]'") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

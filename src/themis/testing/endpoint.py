@@ -339,11 +339,11 @@ class FakeEndpoint:
         self._attempts: Counter[str] = Counter()
         self._started = threading.Event()
         self._thread = threading.Thread(target=trio.run, args=(self._serve,), name="fake-endpoint", daemon=True)
-        self.protocols = Protocols(answer, models, batch_polls)
+        self.protocols: Protocols = Protocols(answer, models, batch_polls)
         self.log: list[Served] = []
-        self.most_in_flight = 0
-        self.connections = 0
-        self.open_connections = 0
+        self.most_in_flight: int = 0
+        self.connections: int = 0
+        self.open_connections: int = 0
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -1,1 +1,203 @@
-"""The pytest plugin: fixtures for evaluations in tests."""
+"""The pytest plugin: fixtures for evaluations in tests, and a marker that makes a test of a run.
+
+It loads in every pytest run where themis is installed, so it imports nothing of it until a test asks.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import pytest
+
+if TYPE_CHECKING:
+    from themis.api.experiment import Experiment
+    from themis.api.results import RunResult
+    from themis.effects.stores.memory import InMemoryRunStore
+    from themis.effects.stores.sqlite import SqliteRunStore
+    from themis.testing.endpoint import FakeEndpoint
+
+    RecordedRun = Callable[..., RunResult]
+
+PROPERTY: Final = "themis_evaluation"
+"""The name under which a test's report (and JUnit XML) carries its gates and its result table."""
+
+MARKER: Final = (
+    "evaluation(metric, at_least, on='interval', max_errors=0, cassette=None): the test returns an Experiment (or a "
+    "RunResult); it passes if the metric's interval (or 'mean') reaches at_least, with at most max_errors cases in "
+    "error; with a cassette, the run is replayed from there"
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--themis-record`."""
+    parser.getgroup("themis").addoption(
+        "--themis-record",
+        action="store_true",
+        help="call the models and record the cassettes of recorded_run and of evaluation marks anew",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", MARKER)
+
+
+# --- fixtures ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def themis_store(tmp_path: Path) -> Iterator[SqliteRunStore]:
+    """A SQLite store in the test's temporary folder, open until the test ends."""
+    from themis.effects.stores.sqlite import SqliteRunStore
+
+    store = SqliteRunStore(tmp_path / "themis.sqlite3")
+    store.initialize()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def themis_memory_store() -> InMemoryRunStore:
+    """A store in memory."""
+    from themis.effects.stores.memory import InMemoryRunStore
+
+    return InMemoryRunStore()
+
+
+@pytest.fixture
+def fake_endpoint() -> Iterator[FakeEndpoint]:
+    """A model endpoint on loopback that echoes; for other scripts open `themis.testing.FakeEndpoint` in the test."""
+    from themis.testing.endpoint import FakeEndpoint
+
+    with FakeEndpoint() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def recorded_run(request: pytest.FixtureRequest) -> RecordedRun:
+    """A function `(experiment, cassette=None) -> RunResult` that runs on recorded answers, with no model.
+
+    The cassette is a path, relative to the test's file; by default `cassettes/<test's name>.json.gz`. With
+    `--themis-record` the models are called, and the cassette is written anew.
+    """
+
+    def run(experiment: Experiment, cassette: str | Path | None = None) -> RunResult:
+        return _recorded(request.node, experiment, cassette)
+
+    return run
+
+
+def _recorded(item: pytest.Item, experiment: Experiment, cassette: str | Path | None) -> RunResult:
+    from themis.testing.cassettes import record_run, replay_run
+
+    name = "".join(c if c.isalnum() or c in "-_." else "-" for c in item.name)
+    path = item.path.parent / (cassette if cassette is not None else f"cassettes/{name}.json.gz")
+    return (record_run if item.config.getoption("--themis-record") else replay_run)(experiment, path)
+
+
+# --- the marker -------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run a marked test: what it returns is evaluated and held against its marks."""
+    marks = [_Mark.of(mark, pyfuncitem.nodeid) for mark in pyfuncitem.iter_markers("evaluation")]
+    if not marks:
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    returned = pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names})
+    _evaluate(pyfuncitem, returned, list(reversed(marks)))
+    return True
+
+
+class _Mark:
+    """One mark's arguments, checked; `pytest.mark` itself takes anything."""
+
+    def __init__(
+        self,
+        metric: str,
+        at_least: float,
+        on: Literal["interval", "mean"] = "interval",
+        max_errors: int = 0,
+        cassette: str | None = None,
+    ) -> None:
+        if on not in ("interval", "mean"):
+            raise TypeError(f"on must be 'interval' or 'mean', found {on!r}")
+        if isinstance(at_least, bool) or not isinstance(at_least, int | float):
+            raise TypeError(f"at_least must be a number, found {at_least!r}")
+        self.metric, self.at_least, self.on = str(metric), float(at_least), on
+        self.max_errors, self.cassette = max_errors, cassette
+
+    @classmethod
+    def of(cls, mark: pytest.Mark, where: str) -> _Mark:
+        """Read a mark; `pytest.fail` where it is not well-formed."""
+        try:
+            return cls(*mark.args, **mark.kwargs)
+        except TypeError as error:
+            problem = str(error).replace("_Mark.__init__()", "it")
+            pytest.fail(f"{where}: the evaluation mark is wrong: {problem}; it is {MARKER}", pytrace=False)
+
+
+def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
+    from themis.api.experiment import Experiment
+    from themis.api.gating import check_gates, read_gates
+    from themis.api.reporting import result_rows
+    from themis.api.results import RunResult
+    from themis.pure.errors import ThemisError
+    from themis.pure.report.summary import terminal_summary
+
+    if not isinstance(returned, Experiment | RunResult):
+        found = type(returned).__name__
+        if inspect.iscoroutine(returned):
+            returned.close()
+        pytest.fail(
+            f"a test with an evaluation mark returns an Experiment or a RunResult, found {found}: write "
+            "`return experiment`, in a plain `def`",
+            pytrace=False,
+        )
+    snapshot = returned.compile() if isinstance(returned, Experiment) else returned.snapshot
+    metric_ids = [ref.component_id for ref in snapshot.component_refs.metrics]
+    try:  # before anything is paid for
+        gates = [read_gates([f"{mark.metric}>={mark.at_least!r}"], mark.on, metric_ids)[0] for mark in marks]
+        result = _run(item, returned, marks) if isinstance(returned, Experiment) else returned
+    except ThemisError as error:
+        pytest.fail(str(error), pytrace=False)
+    rows = {row.metric_id: row for row in result_rows(result)}
+    verdicts = check_gates(gates, result)
+    lines, failed = [], []
+    for mark, gate, verdict in zip(marks, gates, verdicts, strict=True):
+        row = rows[gate.metric_id]
+        errors = row.unparsed + row.errored
+        problem = f"; {errors} cases in error, and {mark.max_errors} may be" if errors > mark.max_errors else ""
+        passed = verdict.passed and not problem
+        lines.append(f"{'passed' if passed else 'FAILED'}  {gate}: {verdict.reason}{problem}")
+        failed += [] if passed else [lines[-1]]
+    if result.error_message is not None:
+        failed.append(f"FAILED  the run ended early: {result.error_message}")
+    table = terminal_summary(list(rows.values()))
+    item.user_properties.append((PROPERTY, "\n".join([*lines, table.rstrip("\n")])))
+    if failed:
+        pytest.fail("\n".join([*failed, f"run {result.run_id[:12]} in {result.store.location}"]), pytrace=False)
+
+
+def _run(item: pytest.Function, experiment: Experiment, marks: list[_Mark]) -> RunResult:
+    cassettes = {mark.cassette for mark in marks if mark.cassette is not None}
+    if len(cassettes) > 1:
+        pytest.fail(f"one run has one cassette, found {', '.join(sorted(cassettes))}", pytrace=False)
+    return _recorded(item, experiment, cassettes.pop()) if cassettes else experiment.run()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Show the evaluations: each with its gates and its result table."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
+    shown = [(report.nodeid, text) for report in reports for name, text in report.user_properties if name == PROPERTY]
+    if not shown:
+        return
+    terminalreporter.section("evaluations")
+    for nodeid, text in dict(shown).items():
+        terminalreporter.write_line(nodeid)
+        for line in text.splitlines():
+            terminalreporter.write_line(f"  {line}")

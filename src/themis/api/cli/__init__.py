@@ -24,7 +24,7 @@ Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or
 with errors, 130 interrupted. Every option can come from a variable: --store
 from THEMIS_STORE. --debug shows the traceback of an error."""
 
-COMMANDS: Final = {
+COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "Evaluate": (
         ("init", "starting:init", "Write a working starter project into a folder."),
         ("quick-eval", "quick_eval:app", "Evaluate a model on data at hand, in one command."),

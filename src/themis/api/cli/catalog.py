@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import Json
 
-app = App(name="catalog", help="Look at the benchmarks that come with Themis.")
+app: App = App(name="catalog", help="Look at the benchmarks that come with Themis.")
 
 
 @app.command(name="list")

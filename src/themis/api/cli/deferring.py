@@ -10,8 +10,8 @@ from cyclopts import App, Parameter
 from themis.api.cli import DONE, INCOMPLETE
 from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides
 
-worker = App(name="worker", help="Work off queued experiments.")
-batch = App(name="batch", help="Work off an experiment that was submitted as a batch.")
+worker: App = App(name="worker", help="Work off queued experiments.")
+batch: App = App(name="batch", help="Work off an experiment that was submitted as a batch.")
 
 Queue = Annotated[
     Path | None, Parameter(help="The queue's folder; the config's queue_root or batch_root if not given.")

@@ -8,7 +8,7 @@ from cyclopts import App, Parameter
 
 from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
 
-app = App(name="inspect", help="Look into a stored run.")
+app: App = App(name="inspect", help="Look into a stored run.")
 
 CaseId = Annotated[str, Parameter(name="CASE", env_var=(), help="The case's id.")]
 DatasetId = Annotated[str | None, Parameter(help="The case's dataset, where several have a case of that id.")]

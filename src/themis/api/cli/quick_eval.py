@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 from themis.api.cli.options import DEFAULT_STORE, Json, Words, storage_of
 
-app = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
+app: App = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
 
 Model = Annotated[
     str, Parameter(help="A builtin (builtin/demo_model), a model (openai/gpt-4o), or package.module:name.")

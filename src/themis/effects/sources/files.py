@@ -130,8 +130,8 @@ class FileCases(CaseSource):
     def __init__(
         self, path: str | Path, fields: CaseFields | None = None, limit: int | None = None, kind: str | None = None
     ) -> None:
-        self.path = Path(path)
-        self.fields = fields or CaseFields()
+        self.path: Path = Path(path)
+        self.fields: CaseFields = fields or CaseFields()
         self.limit = limit
         self.stated_kind = kind
         self._kind: FileFormat = file_format(self.path, kind)

@@ -48,7 +48,7 @@ class JsonlRunStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._folder = StoreFolder(self.path)
         self._locks: dict[str, RunLock] = {}
         self._writers: dict[str, EventWriter] = {}

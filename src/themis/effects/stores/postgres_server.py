@@ -40,7 +40,7 @@ class Server:
             ) from None
         host, port = place.get("host") or "localhost", place.get("port") or 5432
         self._password = str(place.get("password") or "")
-        self.name = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
+        self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
         self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
 
     def connect(self, name: str = "themis") -> Connection:

@@ -41,7 +41,7 @@ class SqliteRunStore:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._locks: dict[str, RunLock] = {}

@@ -262,7 +262,7 @@ class StageBundle(HashableModel):
 class GenerationBundle(StageBundle):
     """A run's candidates."""
 
-    record_type = GenerationBundleRecord
+    record_type: ClassVar[type[AnyRecord]] = GenerationBundleRecord
     records: tuple[GenerationBundleRecord, ...] = attrs.field(converter=sequence)
     kind: Literal["generation"] = "generation"
 
@@ -271,7 +271,7 @@ class GenerationBundle(StageBundle):
 class ReductionBundle(StageBundle):
     """A run's reduced candidates, with what they were reduced from upstream."""
 
-    record_type = ReductionBundleRecord
+    record_type: ClassVar[type[AnyRecord]] = ReductionBundleRecord
     records: tuple[ReductionBundleRecord, ...] = attrs.field(converter=sequence)
     kind: Literal["reduction"] = "reduction"
 
@@ -280,7 +280,7 @@ class ReductionBundle(StageBundle):
 class ParseBundle(StageBundle):
     """A run's parsed answers, with what they were read from upstream."""
 
-    record_type = ParseBundleRecord
+    record_type: ClassVar[type[AnyRecord]] = ParseBundleRecord
     records: tuple[ParseBundleRecord, ...] = attrs.field(converter=sequence)
     kind: Literal["parse"] = "parse"
 
@@ -289,7 +289,7 @@ class ParseBundle(StageBundle):
 class ScoreBundle(StageBundle):
     """A run's scores of pure metrics, with everything that they follow from upstream."""
 
-    record_type = ScoreBundleRecord
+    record_type: ClassVar[type[AnyRecord]] = ScoreBundleRecord
     records: tuple[ScoreBundleRecord, ...] = attrs.field(converter=sequence)
     kind: Literal["score"] = "score"
 
@@ -298,7 +298,7 @@ class ScoreBundle(StageBundle):
 class EvaluationBundle(StageBundle):
     """A run's workflows (judges, code execution), with all the rest of the run upstream."""
 
-    record_type = EvaluationBundleRecord
+    record_type: ClassVar[type[AnyRecord]] = EvaluationBundleRecord
     records: tuple[EvaluationBundleRecord, ...] = attrs.field(converter=sequence)
     kind: Literal["evaluation"] = "evaluation"
 

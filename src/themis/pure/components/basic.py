@@ -101,5 +101,5 @@ class FirstCandidate:
         )
 
 
-GENERATORS = {"builtin/demo_generator": DemoGenerator, "builtin/demo_model": DemoModel}
-REDUCERS = {"builtin/majority_vote": MajorityVote, "builtin/first": FirstCandidate}
+GENERATORS: dict[str, Any] = {"builtin/demo_generator": DemoGenerator, "builtin/demo_model": DemoModel}
+REDUCERS: dict[str, Any] = {"builtin/majority_vote": MajorityVote, "builtin/first": FirstCandidate}

@@ -394,7 +394,7 @@ class LiveCodeBenchPassRate:
         )
 
 
-EXECUTION_METRICS: Final = {
+EXECUTION_METRICS: dict[str, Any] = {
     "builtin/humaneval_pass_rate": HumanEvalPassRate,
     "builtin/livecodebench_pass_rate": LiveCodeBenchPassRate,
     "builtin/codeforces_pass_rate": CodeforcesPassRate,

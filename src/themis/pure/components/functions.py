@@ -41,8 +41,8 @@ class FunctionComponent(Generic[P, R_co]):
         name = component_id if component_id is not None else getattr(function, "__name__", "")
         if not name or name == "<lambda>":
             raise SpecError("a lambda has no name to be its component_id: write component_id=..., or use def")
-        self.component_id = name
-        self.version = version
+        self.component_id: str = name
+        self.version: str = version
         self.function = function
         self._takes = _positional(function)
         functools.update_wrapper(cast(Any, self), function)
@@ -146,7 +146,15 @@ def generator(
     *, component_id: str | None = None, version: str = ""
 ) -> Callable[[Callable[P, R_co]], FunctionGenerator[P, R_co]]: ...
 def generator(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
-    """Make a generator of a function that takes a case, and the context if it wants it.
+    """Make a generator of a function, sync or async.
+
+    Args:
+        function: takes a case, and the context if it wants it; returns a `GenerationResult` or its final output.
+        component_id: the component's name; by default the function's.
+        version: stated beside the name, for people.
+
+    Raises:
+        SpecError: the function has no name, and no `component_id` is given.
 
     >>> @generator
     ... def shout(case: Case) -> str:
@@ -169,7 +177,22 @@ def parser(
     *, component_id: str | None = None, version: str = ""
 ) -> Callable[[Callable[P, R_co]], FunctionParser[P, R_co]]: ...
 def parser(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
-    """Make a parser of a function that takes a reduced candidate, and the context if it wants it."""
+    """Make a parser of a function.
+
+    Args:
+        function: takes a reduced candidate, and the context if it wants it; returns a `ParsedOutput` or its value.
+        component_id: the component's name; by default the function's.
+        version: stated beside the name, for people.
+
+    Raises:
+        SpecError: the function has no name, and no `component_id` is given.
+
+    >>> @parser
+    ... def last_word(candidate: ReducedCandidate) -> str | None:
+    ...     return next(reversed(str(candidate.final_output).split()), None)
+    >>> last_word(ReducedCandidate(candidate_id="1", final_output="It is Paris"))
+    'Paris'
+    """
     make = functools.partial(_make, FunctionParser, component_id, version)
     return make if function is None else make(function)
 
@@ -181,7 +204,23 @@ def reducer(
     *, component_id: str | None = None, version: str = ""
 ) -> Callable[[Callable[P, R_co]], FunctionReducer[P, R_co]]: ...
 def reducer(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
-    """Make a reducer of a function that takes candidates, and the context if it wants it."""
+    """Make a reducer of a function, sync or async.
+
+    Args:
+        function: takes candidates, and the context if it wants it; returns one of them, a final output, or a
+            `ReducedCandidate`.
+        component_id: the component's name; by default the function's.
+        version: stated beside the name, for people.
+
+    Raises:
+        SpecError: the function has no name, and no `component_id` is given.
+
+    >>> @reducer
+    ... def shortest(candidates: Sequence[GenerationResult]) -> GenerationResult:
+    ...     return min(candidates, key=lambda candidate: len(str(candidate.final_output)))
+    >>> shortest.component_id
+    'shortest'
+    """
     make = functools.partial(_make, FunctionReducer, component_id, version)
     return make if function is None else make(function)
 
@@ -193,7 +232,16 @@ def metric(
     *, component_id: str | None = None, version: str = ""
 ) -> Callable[[Callable[P, R_co]], FunctionMetric[P, R_co]]: ...
 def metric(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
-    """Make a pure metric of a function that takes the parsed output, the case and the context, as many as it wants.
+    """Make a pure metric of a function.
+
+    Args:
+        function: takes the parsed output, the case and the context, or the first of them; returns a number, a bool, a
+            `Score` or a `ScoreError`.
+        component_id: the component's name; by default the function's.
+        version: stated beside the name, for people.
+
+    Raises:
+        SpecError: the function has no name, and no `component_id` is given.
 
     >>> @metric
     ... def short(parsed: ParsedOutput) -> bool:

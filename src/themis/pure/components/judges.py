@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -246,7 +246,7 @@ def _overlap(answer: str, reference: str) -> float:
     return len(words & wanted) / len(wanted) if wanted else 0.0
 
 
-JUDGE_METRICS = {
+JUDGE_METRICS: dict[str, Any] = {
     "builtin/llm_rubric": LlmRubric,
     "builtin/majority_vote_judge": MajorityVoteJudge,
     "builtin/pairwise_judge": PairwiseJudge,

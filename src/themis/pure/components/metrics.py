@@ -289,7 +289,7 @@ def _spelled(value: Any) -> Any:
     return value.strip().strip("\"'`").strip()
 
 
-METRICS = {
+METRICS: dict[str, Any] = {
     "builtin/choice_accuracy": ChoiceAccuracy,
     "builtin/contains": Contains,
     "builtin/exact_match": ExactMatch,

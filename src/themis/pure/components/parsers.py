@@ -234,7 +234,7 @@ class Regex(TextParser):
         return Extraction(value, reason="the group took no part in the match" if value is None else "")
 
 
-PARSERS = {
+PARSERS: dict[str, Any] = {
     "builtin/choice_letter": ChoiceLetter,
     "builtin/code_text": CodeText,
     "builtin/json": Json,

@@ -117,4 +117,4 @@ def corpus_score(metric: Bleu | Chrf, details: Iterable[Mapping[str, Any]]) -> f
     return float(metric.corpus()._aggregate_and_compute([list(row or ()) for row in rows]).score)
 
 
-TRANSLATION_METRICS = {"builtin/bleu": Bleu, "builtin/chrf": Chrf}
+TRANSLATION_METRICS: dict[str, Any] = {"builtin/bleu": Bleu, "builtin/chrf": Chrf}

@@ -1,0 +1,306 @@
+"""The laws that components are held to, what a breach of each says, and how a component is tried on an input.
+
+Nothing here knows hypothesis: `laws.py` draws the inputs. A trial calls a component the way a run does, with deeply
+frozen records, and looks at what came out, at what became of what went in, and at what a second call says.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, TypeAlias
+
+import attrs
+
+from themis.effects.sources.source_code import source_of
+from themis.pure.errors import ThemisError
+from themis.pure.fingerprints import fingerprint
+from themis.pure.json import canonical_bytes, decode, encode
+
+LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "totality": (
+            "every JSON value is an input, and gets an answer without an exception",
+            "handle this input too; where there is no answer, return what says so (a ScoreError, ParsedOutput(value="
+            "None)): in a run an exception makes an error of the case",
+        ),
+        "kind": (
+            "a component returns the record that its stage needs",
+            "return that record, or make the component of a plain function with a decorator of themis",
+        ),
+        "finite values": (
+            "a value is a finite number; NaN and infinity are no values",
+            "return ScoreError(metric_id=..., reason=...) where there is no number, such as for an empty text",
+        ),
+        "range": ("a value lies in the range that is stated", "clip or scale the value, or state its real range"),
+        "no mutation": (
+            "a component leaves what it was handed as it was",
+            "work on a copy: themis.core.thaw(value) returns JSON as plain dicts and lists",
+        ),
+        "determinism": (
+            "the same input gets the same answer, however often it is asked",
+            "keep nothing between calls (no attribute, global or cache that changes answers), and take randomness "
+            "from the seed in the context alone",
+        ),
+        "order of calls": (
+            "an answer does not depend on what was asked before",
+            "keep nothing between calls: cases are worked on in any order, and some are taken from the cache",
+        ),
+        "order of keys": (
+            "JSON objects with the same members are the same input, whatever the order of their keys",
+            "don't rely on the order of keys; themis caches answers by content, in which it does not count",
+        ),
+        "order independence": (
+            "the order of candidates or references changes nothing, as was claimed",
+            "make the choice by content (ties too), or don't claim that the order does not matter",
+        ),
+        "JSON round trip": (
+            "what comes out survives being stored and read back",
+            "put plain JSON into the record: text, numbers, booleans, null, lists and objects with text as keys",
+        ),
+        "fingerprint": (
+            "a fingerprint stands for what a component does: it stays when the component is used, and components "
+            "that do different things have different ones",
+            "let fingerprint() cover all configuration and no state, or leave it out: themis makes one from the code",
+        ),
+        "sources": (
+            "the sources of a reduced candidate are candidates that were handed in",
+            "fill source_candidate_ids from the candidates' candidate_id",
+        ),
+    }
+)
+"""Each law by name: what it demands, and what to do about a breach."""
+
+
+class BrokenLawError(AssertionError):
+    """A component breaks a law.
+
+    Attributes:
+        law: the law's name.
+        component_id: whose breach it is.
+        example: the input that shows it, as small as it could be made, line by line.
+        found: what the component did.
+    """
+
+    def __init__(self, law: str, component_id: str, example: Sequence[str], found: str) -> None:
+        self.law = law
+        self.component_id = component_id
+        self.example: tuple[str, ...] = tuple(example)
+        self.found = found
+        demand, advice = LAWS[law]
+        lines = [
+            f"{component_id} breaks the law of {law}: {demand}",
+            *(f"  {line}" for line in self.example),
+            f"  found: {found}",
+            f"  to do: {advice}",
+        ]
+        super().__init__("\n".join(lines))
+
+    def __reduce__(self) -> tuple[type[BrokenLawError], tuple[str, str, tuple[str, ...], str]]:
+        return type(self), (self.law, self.component_id, self.example, self.found)
+
+
+@attrs.frozen
+class Input:
+    """One call's arguments, and how a reader is shown them.
+
+    Attributes:
+        arguments: records, or tuples of records, as the component's method takes them.
+        example: the same in a line or more.
+    """
+
+    arguments: tuple[Any, ...]
+    example: tuple[str, ...]
+
+
+Check: TypeAlias = Callable[[Any, Input, Any], None]
+"""A further law of one kind of component: takes the component, the input and what was returned."""
+
+
+@attrs.frozen
+class Trial:
+    """How components of one kind are tried.
+
+    Attributes:
+        method: what is called: `score`, `parse`, `reduce`, `generate`.
+        kinds: what it must return.
+        settle: makes the answer of what was returned (awaits it, unwraps it); takes the component and the value.
+        checks: the laws of this kind besides those of all.
+        expected: exceptions that the component may raise; they are its answer then.
+        deterministic: whether the component claims that the same input gets the same answer.
+        compared: what of an answer must be the same again.
+    """
+
+    method: str
+    kinds: tuple[type, ...]
+    settle: Callable[[Any, Any], Any] = lambda component, value: value
+    checks: tuple[Check, ...] = ()
+    expected: tuple[type[Exception], ...] = ()
+    deterministic: bool = True
+    compared: Callable[[Any], Any] = canonical_bytes
+
+    def call(self, component: Any, given: Input) -> Any:
+        """Ask once, and hold what comes of it against the laws that one call shows."""
+        before = _data(given.arguments)
+        try:
+            answer = self.settle(component, getattr(component, self.method)(*given.arguments))
+        except self.expected as error:
+            answer = error
+        except BrokenLawError:
+            raise
+        except Exception as error:
+            raise _of_exception(component, given, error) from error
+        if _data(given.arguments) != before:
+            raise BrokenLawError(
+                "no mutation",
+                component.component_id,
+                given.example,
+                f"after {self.method}() what was handed in reads {_short(_changed(before, _data(given.arguments)))}",
+            )
+        if isinstance(answer, self.expected):
+            return answer
+        self._look_at(component, given, answer)
+        return answer
+
+    def _look_at(self, component: Any, given: Input, answer: Any) -> None:
+        name = component.component_id
+        if not isinstance(answer, self.kinds):
+            needed = " or ".join(kind.__name__ for kind in self.kinds)
+            found = f"{self.method}() returned {type(answer).__name__} {_short(answer)}; {needed} is needed"
+            raise BrokenLawError("kind", name, given.example, found)
+        kind: Any = type(answer)
+        if (back := kind.from_dict(decode(encode(answer)))) != answer:
+            raise BrokenLawError(
+                "JSON round trip", name, given.example, f"returned {shown(answer)}, which reads back as {shown(back)}"
+            )
+        for check in self.checks:
+            check(component, given, answer)
+
+    def same(self, first: Any, second: Any) -> bool:
+        """Tell whether two answers are the same."""
+        if isinstance(first, Exception) or isinstance(second, Exception):
+            return type(first) is type(second)
+        return bool(self.compared(first) == self.compared(second))
+
+
+def hold_to_laws(trial: Trial, component: Any, inputs: Sequence[Input]) -> None:
+    """Hold a component to the laws of its kind on these inputs.
+
+    Raises:
+        BrokenLawError: it breaks one.
+    """
+    # A fresh copy each time: what an earlier example left in the component must not show in this one.
+    used, fresh = _copied(component), _copied(component)
+    name, stated = component.component_id, fingerprint(used, source_of)
+    answers = []
+    for given in inputs:
+        answer = trial.call(used, given)
+        if trial.deterministic and not trial.same(answer, again := trial.call(used, given)):
+            found = f"first {shown(answer)}, then {shown(again)}"
+            raise BrokenLawError("determinism", name, given.example, found)
+        answers.append(answer)
+    if (now := fingerprint(used, source_of)) != stated:
+        found = f"the fingerprint was {stated[:12]} before {trial.method}() was called, and is {now[:12]} after it"
+        raise BrokenLawError("fingerprint", name, inputs[-1].example, found)
+    if not trial.deterministic:
+        return
+    for given, answer in reversed(list(zip(inputs, answers, strict=True))):
+        if not trial.same(answer, again := trial.call(fresh, given)):
+            found = f"{shown(answer)}; asked in another order, {shown(again)}"
+            lines = [line for each in inputs for line in each.example] if len(inputs) > 1 else given.example
+            raise BrokenLawError("order of calls", name, lines, found)
+        _hold_order_of_keys(trial, fresh, given, answer)
+
+
+def _hold_order_of_keys(trial: Trial, component: Any, given: Input, answer: Any) -> None:
+    for backwards in (False, True):  # one of them is how a store gives keys back
+        sorted_keys = tuple(_with_sorted_keys(argument, backwards) for argument in given.arguments)
+        again = trial.call(component, Input(sorted_keys, given.example))
+        if not trial.same(answer, again):
+            found = f"{shown(answer)}; with the keys of objects in another order, {shown(again)}"
+            raise BrokenLawError("order of keys", component.component_id, given.example, found)
+
+
+def hold_variants(trial: Trial, component: Any, variants: Sequence[Any], given: Input) -> None:
+    """Hold a component and others of its kind to the law of fingerprints: where answers differ, fingerprints do.
+
+    Raises:
+        BrokenLawError: two have one fingerprint and give different answers.
+    """
+    if not variants:
+        return
+    answer, stated = trial.call(_copied(component), given), fingerprint(component, source_of)
+    for variant in variants:
+        other = trial.call(_copied(variant), given)
+        if fingerprint(variant, source_of) == stated and not trial.same(answer, other):
+            found = f"{component!r} returned {shown(answer)}, {variant!r} {shown(other)}; both have {stated[:12]}"
+            raise BrokenLawError("fingerprint", component.component_id, given.example, found)
+
+
+def _of_exception(component: Any, given: Input, error: Exception) -> BrokenLawError:
+    """Name the law that an exception breaks: refusals of NaN and of changes have laws of their own."""
+    text = f"{type(error).__name__}: {error}"
+    law = "totality"
+    if isinstance(error, ThemisError) and "finite" in text:
+        law = "finite values"
+    elif isinstance(error, TypeError | AttributeError) and _is_refused_change(error):
+        law = "no mutation"
+    elif isinstance(error, ThemisError) and type(error).__name__ == "JSONValueError":
+        law = "JSON round trip"
+    return BrokenLawError(law, component.component_id, given.example, f"raised {text}")
+
+
+def _is_refused_change(error: Exception) -> bool:
+    if isinstance(error, attrs.exceptions.FrozenError) or "immutable" in str(error):
+        return True
+    name = getattr(error, "name", None)
+    return isinstance(getattr(error, "obj", None), tuple) and hasattr(list, str(name))
+
+
+def _copied(component: Any) -> Any:
+    try:
+        return copy.deepcopy(component)
+    except Exception:  # it holds what can't be copied, such as a lock: then one for all
+        return component
+
+
+def _data(arguments: Sequence[Any]) -> Any:
+    """Return arguments as plain JSON, read anew each time."""
+    return [
+        [decode(encode(item)) for item in argument] if isinstance(argument, tuple) else decode(encode(argument))
+        for argument in arguments
+    ]
+
+
+def _changed(before: Any, after: Any) -> Any:
+    return next(new for old, new in zip(before, after, strict=True) if old != new)
+
+
+def _with_sorted_keys(argument: Any, backwards: bool) -> Any:
+    if isinstance(argument, tuple):
+        return tuple(_with_sorted_keys(item, backwards) for item in argument)
+    return type(argument).from_dict(_sorted(argument.to_dict(), backwards))
+
+
+def _sorted(value: Any, backwards: bool) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key], backwards) for key in sorted(value, reverse=backwards)}
+    return [_sorted(item, backwards) for item in value] if isinstance(value, list) else value
+
+
+def shown(answer: Any) -> str:
+    """Return an answer in one short line, without the fields that are as they are by default."""
+    if not attrs.has(type(answer)):
+        return _short(answer)
+    fields = [
+        f"{field.name}={_short(getattr(answer, field.name))}"
+        for field in attrs.fields(type(answer))
+        if field.name != "metric_id" and getattr(answer, field.name) != field.default
+    ]
+    return f"{type(answer).__name__}({', '.join(fields)})"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 300 else f"{text[:297]}..."
