@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint types pyright contracts unit quick bench million generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench million generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -54,6 +54,9 @@ coverage: $(VENV)/.dev  ## tests with branch coverage
 	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
+
+docs: $(VENV)/.dev  ## build the documentation into site/; a broken link or a page that no list names is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/.dev  ## speed and memory, as ratios to a hand-written floor in the same run
 	$(BIN)/python -m benchmarks

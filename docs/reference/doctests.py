@@ -1,0 +1,44 @@
+"""Shows docstrings as they are meant: an extension of griffe, which reads the sources for the reference."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from griffe import Extension
+
+_EXAMPLE = re.compile(r"^(?P<indent> *)>>> .*(?:\n(?! *$).*)*", re.MULTILINE)
+
+
+_OF_BUILTINS = {inspect.cleandoc(kind.__doc__ or "") for kind in (dict, list, tuple)}
+
+
+class Doctests(Extension):
+    """Puts a fence around each paragraph that begins with `>>>`; keeps fields from being described by their default."""
+
+    def on_instance(self, *, obj: Any, **_: Any) -> None:
+        """Change a docstring before it is parsed."""
+        if obj.docstring is not None:
+            obj.docstring.value = fenced(obj.docstring.value)
+
+    def on_class(self, *, cls: Any, **_: Any) -> None:
+        """Take out what a default's type says of itself, where nothing was written about the field."""
+        for section in cls.docstring.parsed if cls.docstring is not None else ():
+            for field in section.value if section.kind.value == "attributes" else ():
+                if field.description in _OF_BUILTINS:
+                    field.description = ""
+
+
+def fenced(text: str) -> str:
+    r"""Return a docstring with its examples in fences.
+
+    >>> print(fenced("Add.\n\n>>> 1 + 1\n2").replace("`", "'"))
+    Add.
+    <BLANKLINE>
+    '''pycon
+    >>> 1 + 1
+    2
+    '''
+    """
+    return _EXAMPLE.sub(lambda found: f"{found['indent']}```pycon\n{found[0]}\n{found['indent']}```", text)
