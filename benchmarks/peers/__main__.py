@@ -128,7 +128,7 @@ def once(measured: Measured, python: str, number: int) -> None:
         measured.seconds[number] = found["seconds"]
         measured.version = found["version"]
         if found["seconds"] > SLOW_S:
-            measured.note = "measured once"
+            measured.note = f"one round only: it took {found['seconds']:.0f} s"
 
 
 def side_by_side(pythons: dict[Peer, str], cases: int, rounds: int) -> list[Measured]:

@@ -24,7 +24,7 @@ def run(count):
     with tempfile.TemporaryDirectory() as folder:
         (log,) = inspect_ai.eval(task, model=model, log_dir=folder, display="none", max_connections=32)
     assert log.status == "success", log.error.message[:500]
-    return round(log.results.scores[0].metrics["accuracy"].value * count)
+    return round(log.results.scores[0].metrics["mean"].value * count)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,12 @@ import tempfile
 from pathlib import Path
 
 import lm_eval
+from lm_eval.tasks import TaskManager
 from measuring import main
 
 ANSWER = "lol"
+KNOWN = TaskManager()
+"""Made once: it reads every task that the package brings."""
 
 
 def run(count):
@@ -26,7 +29,7 @@ def run(count):
             "generation_kwargs": {"until": ["\n"]},
             "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
         }
-        found = lm_eval.simple_evaluate(model="dummy", tasks=[task], bootstrap_iters=0)
+        found = lm_eval.simple_evaluate(model="dummy", tasks=[task], task_manager=KNOWN, bootstrap_iters=0)
     return round(found["results"]["echo"]["exact_match,none"] * count)
 
 
