@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 DEFAULT_FOLDER = HERE.parent.parent / "build" / "peers"
 SIZES = (200, 2_000)
 INSTALL_S, RUN_S = 1_200, 300
-SLOW_S = 20.0
+SLOW_S = 30.0
 """A peer that takes longer over a round is asked once, and not for more cases."""
 
 
