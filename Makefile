@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench million generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,8 +58,11 @@ coverage: $(VENV)/.dev  ## tests with branch coverage
 docs: $(VENV)/.dev  ## build the documentation into site/; a broken link or a page that no list names is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-bench: $(VENV)/.dev  ## speed and memory, as ratios to a hand-written floor in the same run
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.dev  ## speed and memory, as ratios to a floor, a bare loop or an empty interpreter in the same run
+	$(BIN)/python -m benchmarks $(BENCH)
+
+bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
+	$(BIN)/python -m benchmarks.peers
 
 real-model: $(VENV)/.dev  ## tests against a real language model that serves on REAL_MODEL_URL
 	$(BIN)/python -m pytest -q -m real_model

@@ -7,12 +7,11 @@ A trivial case: a model that answers at once, no parser, one deterministic metri
 from __future__ import annotations
 
 import json
-import resource
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from benchmarks.processes import measured
 from themis import Case, Dataset, InMemoryRunStore, RunStore, SqliteRunStore, evaluate, metric
 from themis.core import GenerateContext, GenerationResult, ParsedOutput
 
@@ -38,13 +37,10 @@ def rows(cases: int) -> Dataset:
 
 
 def measure(store: RunStore, cases: int) -> dict[str, float]:
-    """Return cases per second and the process's peak memory in MB."""
+    """Return what evaluating took, and the process's peak memory."""
     data = rows(cases)
     evaluate(model=TrivialModel(), data=rows(1), metric=equal)  # what is imported late is imported now
-    started = time.perf_counter()
-    evaluate(model=TrivialModel(), data=data, metric=equal, store=store)
-    seconds = time.perf_counter() - started
-    return {"cases_per_s": cases / seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return measured(lambda: evaluate(model=TrivialModel(), data=data, metric=equal, store=store), cases)
 
 
 def main(kind: str, cases: int) -> None:

@@ -4,7 +4,7 @@ Four events a case are built, encoded, hashed and committed to SQLite in batches
 one checkpoint a case. There is no planning, no state, no types to check, no projections: with these parts nothing
 that does the whole job can be faster, and machines differ, so speeds are quoted as ratios to this.
 
-    python -m benchmarks.floor [CASES]
+    python -m benchmarks.floor [CASES]     prints: floor CASES SECONDS CASES_PER_SECOND
 """
 
 from __future__ import annotations
@@ -85,4 +85,6 @@ def measure(cases: int) -> float:
 
 
 if __name__ == "__main__":
-    print(f"{measure(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000):.0f} cases/s")
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
+    speed = measure(count)
+    print(f"floor {count} {count / speed:.3f} {speed:.0f}")

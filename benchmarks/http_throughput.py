@@ -1,6 +1,6 @@
 """Cases per second against a local model endpoint, as a ratio to a bare httpx loop in the same run.
 
-    python benchmarks/http_throughput.py [CASES] [ROUNDS]
+    python -m benchmarks.http_throughput [CASES] [ROUNDS]
 
 The endpoint runs in a process of its own. Bare loop and Themis take turns, so that whatever else the machine
 does meets all of them; a ratio is the median of the rounds' ratios. A second ratio compares the processor time of this
@@ -12,8 +12,8 @@ endpoint used is printed too: near 100 % it would be what is measured.
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -21,9 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import attrs
 import httpx
 import trio
 
+from benchmarks.processes import peak_mb
 from themis import Dataset, RuntimeConfig, StorageConfig, adapters, evaluate_async
 from themis.effects.calls import CallRuntime
 from themis.effects.providers.http import pooled_clients
@@ -107,35 +109,67 @@ def cpu_s(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def main() -> int:
-    cases = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    server = subprocess.Popen([sys.executable, "-m", "themis.testing.endpoint"], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        url = server.stdout.readline().strip()
-        for name in MEASURED:
-            rates(name, url, 100)  # what is loaded late is loaded now
-        found: dict[str, list[tuple[float, float]]] = {name: [] for name in MEASURED}
-        began, used = time.perf_counter(), cpu_s(server.pid)
-        for _ in range(rounds):
-            for name, measured in found.items():
-                measured.append(rates(name, url, cases))
-        busy = (cpu_s(server.pid) - used) / (time.perf_counter() - began)
-    finally:
-        server.terminate()
-        server.wait()
-    least = float("inf")
-    for name, measured in found.items():
-        pairs = list(zip(measured, found["bare"], strict=True))
-        clock, processor = (statistics.median(own[i] / base[i] for own, base in pairs) for i in (0, 1))
-        least = min(least, clock)
-        speed = statistics.median(clock for clock, _ in measured)
-        print(f"{name:<9} {speed:6.0f}/s  ratio {clock:.2f} by the clock, {processor:.2f} by processor time")
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+@attrs.frozen
+class Row:
+    """What was measured of one way to make the calls.
+
+    Attributes:
+        per_s: cases per second of the clock, a median.
+        ratios: the rounds' ratios to the bare loop, by the clock.
+        processor_ratio: the median ratio by processor time.
+    """
+
+    name: str
+    per_s: float
+    ratios: tuple[float, ...]
+    processor_ratio: float
+
+    @property
+    def ratio(self) -> float:
+        return statistics.median(self.ratios)
+
+
+def compare(cases: int, rounds: int) -> tuple[list[Row], float]:
+    """Return a row for each way, and which share of a core the endpoint used."""
+    endpoint = [sys.executable, "-m", "themis.testing.endpoint"]
+    with subprocess.Popen(endpoint, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            url = server.stdout.readline().strip()
+            for name in MEASURED:
+                rates(name, url, min(cases, 100))  # what is loaded late is loaded now
+            found: dict[str, list[tuple[float, float]]] = {name: [] for name in MEASURED}
+            began, used = time.perf_counter(), cpu_s(server.pid)
+            for _ in range(rounds):
+                for name, measured in found.items():
+                    measured.append(rates(name, url, cases))
+            busy = (cpu_s(server.pid) - used) / (time.perf_counter() - began)
+        finally:
+            server.terminate()
+    return [_row(name, measured, found["bare"]) for name, measured in found.items()], busy
+
+
+def _row(name: str, measured: list[tuple[float, float]], base: list[tuple[float, float]]) -> Row:
+    clock, processor = (tuple(own[i] / bare[i] for own, bare in zip(measured, base, strict=True)) for i in (0, 1))
+    return Row(name, statistics.median(own for own, _ in measured), clock, statistics.median(processor))
+
+
+def main(cases: int = 2000, rounds: int = 5) -> int:
+    rows, busy = compare(cases, rounds)
+    for row in rows:
+        print(
+            f"{row.name:<9} {row.per_s:6.0f}/s  ratio {row.ratio:.2f} by the clock, "
+            f"{row.processor_ratio:.2f} by processor time"
+        )
+    megabytes = peak_mb()
     print(f"{cases:,} cases, {rounds} rounds, {CONCURRENT} concurrent, peak {megabytes:.0f} MB, server {busy:.0%} busy")
+    least = min(row.ratio for row in rows)
     return 0 if least >= LEAST_RATIO and megabytes < MOST_MEGABYTES else 1
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if "--json" in sys.argv:
+        rows, _ = compare(int(sys.argv[2]), int(sys.argv[3]))
+        print(json.dumps({"rows": [attrs.asdict(row) for row in rows], "peak_mb": peak_mb()}))
+    else:
+        sys.exit(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,1 @@
+"""The same trivial evaluation with other packages, side by side."""
