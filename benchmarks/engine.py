@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.processes import measured
 from themis import Case, Dataset, InMemoryRunStore, RunStore, SqliteRunStore, evaluate, metric
-from themis.core import GenerateContext, GenerationResult, ParsedOutput
+from themis.core import GenerateContext, GenerationResult, JSONValue, ParsedOutput
 
 
 class TrivialModel:
@@ -32,8 +33,11 @@ def equal(parsed: ParsedOutput, case: Case) -> bool:
 
 
 def rows(cases: int) -> Dataset:
-    made = ({"case_id": str(i), "input": f"{i} + {i}", "expected_output": {"answer": str(2 * i)}} for i in range(cases))
-    return Dataset(dataset_id="d", cases=made)
+    def made() -> Iterator[dict[str, JSONValue]]:
+        for i in range(cases):
+            yield {"case_id": str(i), "input": f"{i} + {i}", "expected_output": {"answer": str(2 * i)}}
+
+    return Dataset(dataset_id="d", cases=made())
 
 
 def measure(store: RunStore, cases: int) -> dict[str, float]:
