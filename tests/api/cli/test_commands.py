@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
@@ -113,7 +114,7 @@ def test_verify_passes_a_run_and_fails_an_edited_one(project: Path, themis: Them
     themis("run", "experiment.yaml")
     done = themis("verify", "latest", "--config", "experiment.yaml")
     assert (done.code, done.out.splitlines()[-1]) == (0, "verified")
-    with sqlite3.connect(project / "runs" / "themis.sqlite3") as db:
+    with contextlib.closing(sqlite3.connect(project / "runs" / "themis.sqlite3")) as db, db:
         db.execute("update event set payload = replace(payload, '\"value\":0.0', '\"value\":1.0')")
     db.close()
     done = themis("verify", "latest", "--config", "experiment.yaml", "--json")

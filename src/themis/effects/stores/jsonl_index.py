@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -41,6 +42,7 @@ class EventIndex:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, self._db.close)  # a store that nobody closed has an index all the same
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
