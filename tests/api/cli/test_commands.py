@@ -116,7 +116,6 @@ def test_verify_passes_a_run_and_fails_an_edited_one(project: Path, themis: Them
     assert (done.code, done.out.splitlines()[-1]) == (0, "verified")
     with contextlib.closing(sqlite3.connect(project / "runs" / "themis.sqlite3")) as db, db:
         db.execute("update event set payload = replace(payload, '\"value\":0.0', '\"value\":1.0')")
-    db.close()
     done = themis("verify", "latest", "--config", "experiment.yaml", "--json")
     assert (done.code, done.data["ok"]) == (1, False)
 
