@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis.pure import events as events_module
@@ -52,6 +52,7 @@ def test_every_event_is_read_back_as_its_own_class(event: RunEvent) -> None:
 
 
 @given(strategies.json_values())
+@example(value={"past 64 bits": [2**64 + 1, -(2**63) - 1, 10**30 + 1]})
 def test_json_keeps_every_digit_and_every_character(value: Any) -> None:
     frozen = freeze(value)
     assert frozen == value
