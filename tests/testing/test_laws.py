@@ -137,7 +137,7 @@ def percent(parsed: ParsedOutput, case: Case) -> float:
 
 @as_metric
 def first_key(parsed: ParsedOutput) -> bool:
-    return isinstance(parsed.value, dict) and next(iter(parsed.value), None) == "a"
+    return isinstance(parsed.value, dict) and next(iter(parsed.value), None) == min(parsed.value, default=None)
 
 
 @as_metric
