@@ -29,7 +29,7 @@ from themis.pure.stages.outcome import StepFailure, attempt
 from themis.pure.stages.parse import parse, parse_context
 from themis.pure.stages.reduce import accept_reduction, chosen_candidates, reduce_context, reduce_one
 from themis.pure.stages.score import score, score_context
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, changed
 
 ReplayStage = Literal["reduce", "parse", "score", "judge"]
 REPLAY_STAGES: Final[tuple[ReplayStage, ...]] = ("reduce", "parse", "score", "judge")
@@ -62,9 +62,9 @@ def restart_from(
     """
     state = state.without_failures()
     if stage == "reduce":
-        return attrs.evolve(state, reduced=None, parsed=None, parser_id=None, **_NO_SCORES)
+        return changed(state, reduced=None, parsed=None, parser_id=None, **_NO_SCORES)
     if stage == "parse":
-        return attrs.evolve(state, parsed=None, parser_id=None, **_NO_SCORES)
+        return changed(state, parsed=None, parser_id=None, **_NO_SCORES)
     judged = stage == "judge"
     again = {
         slot.metric_id
@@ -72,7 +72,7 @@ def restart_from(
         if (slot.family not in ("pure", "execution") if judged else slot.family in ("pure", "execution"))
         and (metric_ids is None or slot.metric_id in metric_ids)
     }
-    return attrs.evolve(state, scores=_others(state.scores, again), executions=_others(state.executions, again))
+    return changed(state, scores=_others(state.scores, again), executions=_others(state.executions, again))
 
 
 _NO_SCORES: Final[Mapping[str, Any]] = {"scores": EMPTY, "executions": EMPTY}

@@ -71,7 +71,7 @@ class CaseState:
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
         unfinished = {m: e for m, e in self.executions.items() if e.status != "completed"}
-        return _with(
+        return changed(
             self,
             generation_failures=_NONE,
             selection_failure=None,
@@ -83,7 +83,7 @@ class CaseState:
         )
 
 
-def _with(state: CaseState, **changes: Any) -> CaseState:
+def changed(state: CaseState, **changes: Any) -> CaseState:
     """Return a copy with changes: what `attrs.evolve` does, at a tenth of its cost."""
     copy = object.__new__(CaseState)
     copy.__dict__.update(state.__dict__, **changes)
@@ -92,7 +92,7 @@ def _with(state: CaseState, **changes: Any) -> CaseState:
 
 def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
     """Return the state of a case that nothing has happened to."""
-    return _with(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
+    return changed(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
 
 
 _UNTOUCHED: Final = CaseState("", "", "")
@@ -116,7 +116,7 @@ def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     index = event.candidate_index
     if index in state.candidates and state.candidates[index] != event.result:
         state = _from_candidates(state)
-    return _with(
+    return changed(
         state,
         candidates=_put(state.candidates, index, event.result),
         generation_failures=_without(state.generation_failures, index),
@@ -125,43 +125,43 @@ def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
 
 def _from_candidates(state: CaseState) -> CaseState:
     """Forget what was made of other candidates: a stage's outcome holds only for what it was made from."""
-    return _with(_from_reduction(state), selection=None, reduced=None)
+    return changed(_from_reduction(state), selection=None, reduced=None)
 
 
 def _from_reduction(state: CaseState) -> CaseState:
-    return _with(_from_parse(state), parsed=None, parser_id=None)
+    return changed(_from_parse(state), parsed=None, parser_id=None)
 
 
 def _from_parse(state: CaseState) -> CaseState:
-    return _with(state, scores=_NONE, score_failures=_NONE, executions=_NONE, evaluation_failures=_NONE)
+    return changed(state, scores=_NONE, score_failures=_NONE, executions=_NONE, evaluation_failures=_NONE)
 
 
 def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
     failures = _put(state.generation_failures, event.candidate_index, event)
-    return _with(state, generation_failures=failures)
+    return changed(state, generation_failures=failures)
 
 
 def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
     if state.selection is not None and state.selection.candidate_ids != event.candidate_ids:
         state = _from_candidates(state)
-    return _with(state, selection=event, selection_failure=None)
+    return changed(state, selection=event, selection_failure=None)
 
 
 def _reduced(state: CaseState, event: ReductionCompletedEvent) -> CaseState:
     if state.reduced is not None and state.reduced != event.result:
         state = _from_reduction(state)
-    return _with(state, reduced=event.result, reduction_failure=None)
+    return changed(state, reduced=event.result, reduction_failure=None)
 
 
 def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
     if state.parsed is not None and state.parsed != event.result:
         state = _from_parse(state)
-    return _with(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
+    return changed(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
 
 
 def _scored(state: CaseState, event: ScoreCompletedEvent) -> CaseState:
     metric = event.metric_id
-    return _with(
+    return changed(
         state,
         scores=_put(state.scores, metric, event.score),
         score_failures=_without(state.score_failures, metric),
@@ -170,7 +170,7 @@ def _scored(state: CaseState, event: ScoreCompletedEvent) -> CaseState:
 
 def _score_failed(state: CaseState, event: ScoreFailedEvent) -> CaseState:
     metric = event.metric_id
-    return _with(
+    return changed(
         state,
         scores=_without(state.scores, metric),
         score_failures=_put(state.score_failures, metric, event.error),
@@ -179,7 +179,7 @@ def _score_failed(state: CaseState, event: ScoreFailedEvent) -> CaseState:
 
 def _evaluated(state: CaseState, event: EvaluationCompletedEvent) -> CaseState:
     metric = event.metric_id
-    return _with(
+    return changed(
         state,
         executions=_put(state.executions, metric, event.execution),
         evaluation_failures=_without(state.evaluation_failures, metric),
@@ -188,7 +188,7 @@ def _evaluated(state: CaseState, event: EvaluationCompletedEvent) -> CaseState:
 
 def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseState:
     metric = event.metric_id
-    return _with(
+    return changed(
         state,
         executions=_without(state.executions, metric),
         evaluation_failures=_put(state.evaluation_failures, metric, event),
@@ -201,7 +201,7 @@ def step_key(workflow_id: str, step_id: str) -> str:
 
 
 def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
-    return _with(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
+    return changed(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
 
 
 _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
@@ -209,11 +209,11 @@ _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
     GenerationFailedEvent: _generation_failed,
     SelectionCompletedEvent: _selected,
     # What fails when it is done again takes what it had made before with it.
-    SelectionFailedEvent: lambda state, event: _with(_from_candidates(state), selection_failure=event),
+    SelectionFailedEvent: lambda state, event: changed(_from_candidates(state), selection_failure=event),
     ReductionCompletedEvent: _reduced,
-    ReductionFailedEvent: lambda state, event: _with(_from_reduction(state), reduced=None, reduction_failure=event),
+    ReductionFailedEvent: lambda state, event: changed(_from_reduction(state), reduced=None, reduction_failure=event),
     ParseCompletedEvent: _parsed,
-    ParseFailedEvent: lambda state, event: _with(_from_reduction(state), parse_failure=event),
+    ParseFailedEvent: lambda state, event: changed(_from_reduction(state), parse_failure=event),
     ScoreCompletedEvent: _scored,
     ScoreFailedEvent: _score_failed,
     EvaluationCompletedEvent: _evaluated,
