@@ -78,9 +78,9 @@ class SqliteRunStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        self._connections.append(connection)  # first of all, to be closed even if the file turns out to be none
         connection.execute("pragma synchronous=full")
         connection.execute("pragma cache_size=-16000")
-        self._connections.append(connection)
         self._local.connection = connection
         return connection
 
