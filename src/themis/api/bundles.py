@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 import attrs
 
-from themis.effects.reading import fresh_state, read_cases
+from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.collecting import case_records, kept_events, run_fields
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
 from themis.pure.bundles.records import (
@@ -120,13 +120,9 @@ def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]
 
 def _exported_cases(store: RunStore, snapshot: RunSnapshot, kind: BundleKind, head: ChainHead) -> Iterator[CaseRecords]:
     metrics = metric_slots(snapshot)
-    present = (event for event in store.events_by_case(snapshot.run_id) if event.sequence <= head.count)
-    groups = itertools.groupby(present, key=lambda stored: stored.case_no)
-    number, events = next(groups, (None, iter(())))
-    for item in case_items(snapshot):
-        if number == item.case_no:
-            yield case_records(item, kept_events(events, store.blob, kind), metrics)
-            number, events = next(groups, (None, iter(())))
+    for item, events in stored_cases(store, snapshot):
+        if present := [event for event in events if event.sequence <= head.count]:
+            yield case_records(item, kept_events(present, store.blob, kind), metrics)
 
 
 # --- import -----------------------------------------------------------------------------------------------
