@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from themis.effects.calls import CallRuntime
+from themis.effects.files import sync_folder
 from themis.effects.providers.batch import (
     MOST_REQUESTS,
     BatchItem,
@@ -90,11 +91,7 @@ class BatchLog:
             file.write(encode(entry) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def clear(self) -> None:
         """Forget all batches."""

@@ -20,10 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from themis.effects.files import sync_folder
 from themis.effects.stores.cases import keyed_datasets
-from themis.effects.stores.durable import sync_folder, write_whole
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
-from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of
+from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of, write
 from themis.effects.stores.jsonl_index import EventIndex
 from themis.effects.stores.locks import RunLock
 from themis.effects.stores.summaries import Ends, summary_of
@@ -117,7 +117,7 @@ class JsonlRunStore:
             for key, dataset in keyed_datasets(snapshot):
                 path = self._folder.cases(key)
                 if not path.exists():
-                    write_whole(path, (encode(case) + b"\n" for case in dataset.cases))
+                    write(path, (encode(case) + b"\n" for case in dataset.cases))
                 datasets.append({"key": key, "cases": len(dataset.cases)})
             header = {
                 "run_id": snapshot.run_id,
@@ -127,8 +127,8 @@ class JsonlRunStore:
             }
             new = self.path / "runs" / f".new-{snapshot.run_id}"
             shutil.rmtree(new, ignore_errors=True)
-            write_whole(new / "events.jsonl", [])
-            write_whole(new / "run.json", [encode(header), b"\n"])
+            write(new / "events.jsonl", [])
+            write(new / "run.json", [encode(header), b"\n"])
             open_one = self._transactions.get(snapshot.run_id)
             if open_one is not None:
                 open_one.new = new
@@ -253,7 +253,7 @@ class JsonlRunStore:
                 raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
             for ref, content in blobs.items():
                 if not self._folder.blob(ref).exists():
-                    write_whole(self._folder.blob(ref), [content])
+                    write(self._folder.blob(ref), [content])
             self._written.add(run_id)
             if open_one is None:
                 writer.append(events, ends_batch=True)
