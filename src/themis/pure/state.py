@@ -250,22 +250,39 @@ def _case_data(case: CaseState) -> dict[str, Any]:
     return data
 
 
+def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
+    """Decide where a run stands.
+
+    Args:
+        last_event: the type of its last event, cases' events left out if one likes: a run that has begun and not
+            ended is running. `None` if there is none.
+        has_failures: asked of a run that has ended well: whether something of a case has failed. A listing, which
+            reads no cases, takes it that nothing has.
+    """
+    if last_event == "run_completed":
+        return RunStatus.PARTIAL_FAILURE if has_failures() else RunStatus.COMPLETED
+    if last_event == "run_failed":
+        return RunStatus.FAILED
+    return RunStatus.RUNNING if last_event else RunStatus.PENDING
+
+
 def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
     """Fold a run's events, in order, into its state; linear in their number."""
-    status, stage, problem = RunStatus.PENDING, None, None
+    last, stage, problem = None, None, None
     cases: dict[str, CaseState] = {}
     for event in events:
         if isinstance(event, CaseRunEvent):
             key = event.case_key
             cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
-        elif isinstance(event, RunStartedEvent):
-            status, problem = RunStatus.RUNNING, None
+            continue
+        last = event.event_type
+        if isinstance(event, RunStartedEvent):
+            problem = None
         elif isinstance(event, RunCompletedEvent):
-            status, stage = RunStatus.COMPLETED, event.completed_through_stage
+            stage = event.completed_through_stage
         elif isinstance(event, RunFailedEvent):
-            status, problem = RunStatus.FAILED, event.error_message
-    if status is RunStatus.COMPLETED and any(map(has_failures, cases.values())):
-        status = RunStatus.PARTIAL_FAILURE
+            problem = event.error_message
+    status = status_of(last, lambda: any(map(has_failures, cases.values())))
     return ExecutionState(
         run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
     )

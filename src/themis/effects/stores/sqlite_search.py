@@ -6,9 +6,10 @@ is: the id of a `generation_completed` event, or, negative, a case of a dataset,
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
+
+from sqlite_utils import Database
 
 from themis.pure.records.stored import FoundText
 from themis.pure.text_search import snippet_of, terms_of
@@ -70,39 +71,37 @@ _PROMPT: Final = """
 """
 
 
-def _is_made(db: sqlite3.Connection) -> bool:
+def _is_made(db: Database) -> bool:
     return db.execute("select 1 from sqlite_schema where name = 'search_done'").fetchone() is not None
 
 
-def is_behind(db: sqlite3.Connection) -> bool:
+def is_behind(db: Database) -> bool:
     """Tell whether something is stored that is not indexed."""
     return not _is_made(db) or bool(db.execute(_BEHIND).fetchone()[0])
 
 
-def catch_up(db: sqlite3.Connection) -> None:
+def catch_up(db: Database) -> None:
     """Index what was stored since the last time; called within a transaction."""
     for statement in (*_TABLES, _PROMPTS, _PROMPTS_DONE, _OUTPUTS, _OUTPUTS_DONE):
         db.execute(statement)
 
 
-def find(db: sqlite3.Connection, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:
+def find(db: Database, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:
     """Return the best matches: all words of the query, phrases in quotes."""
-    import sqlite_utils
-
-    words = sqlite_utils.Database(db).quote_fts(query)
+    words = db.quote_fts(query)
     found = db.execute(_FIND, {"query": words, "run_no": run_no, "limit": limit}).fetchall()
     # FTS5's own `snippet` takes time in the square of a text's matches: minutes for a common word in a long output.
     terms = terms_of(query)
     return [_named(db, row, snippet_of(text, terms) or text[:_SHOWN], run_no) for row, text in found]
 
 
-def _named(db: sqlite3.Connection, row: int, snippet: str, run_no: int | None) -> FoundText:
+def _named(db: Database, row: int, snippet: str, run_no: int | None) -> FoundText:
     where: Any = db.execute(_OUTPUT if row > 0 else _PROMPT, {"row": row, "run_no": run_no}).fetchone()
     run_id, dataset_id, case_id, candidate_id = where
     return FoundText(run_id=run_id, dataset_id=dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet)
 
 
-def forget(db: sqlite3.Connection, run_no: int) -> None:
+def forget(db: Database, run_no: int) -> None:
     """Take a cleared run out of the index, and the cases that no run has any more."""
     if not _is_made(db):
         return
