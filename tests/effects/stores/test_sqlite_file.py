@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from themis.api.replaying import verify
+from themis.api.searching import search
+from themis.effects.stores import sqlite_file
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION
 from themis.pure.errors import SchemaVersionError, StoreError
@@ -24,6 +26,10 @@ RUNS = {
     "efc06ca860d913591a97bdbe04fa070fb55cd36797c78483847a054d83a3c286": 1,
     "aed238beee3d31fae06f3b8244fc56db5004620fac55443ef23785d65ce0881f": 2,
 }
+RUNS_OF_2 = (
+    "911bbc1496070daaff8d008779be4d7c90ab842592a7906b1e180d29fa144db0",
+    "d94737ef1da89d3fa4059c100707175f6157214d09a7546ae24355a984849aa0",
+)
 
 
 def schema(path: Path) -> tuple[int, set[tuple[str, ...]]]:
@@ -34,13 +40,24 @@ def schema(path: Path) -> tuple[int, set[tuple[str, ...]]]:
         return version, {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
 
 
+def stored(version: int, folder: Path) -> Path:
+    """A store as that version wrote it."""
+    path = folder / "old.sqlite3"
+    path.write_bytes(gzip.decompress((FIXTURES / f"sqlite_{version}.sqlite3.gz").read_bytes()))
+    assert schema(path)[0] == version
+    return path
+
+
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A store of version 1."""
-    path = tmp_path / "old.sqlite3"
-    path.write_bytes(gzip.decompress((FIXTURES / "sqlite_1.sqlite3.gz").read_bytes()))
-    assert schema(path)[0] == 1
-    return path
+    return stored(1, tmp_path)
+
+
+@pytest.fixture
+def old_2(tmp_path: Path) -> Path:
+    """A store of version 2 from before sqlite-utils made it, with an index of its text."""
+    return stored(2, tmp_path)
 
 
 def test_an_old_store_is_brought_up_to_date(old: Path, tmp_path: Path) -> None:
@@ -51,6 +68,53 @@ def test_an_old_store_is_brought_up_to_date(old: Path, tmp_path: Path) -> None:
             assert (checked.broken_links, checked.differences, checked.cases) == ((), (), 4)
     assert schema(old) == schema(tmp_path / "new.sqlite3")
     assert schema(old)[0] == SCHEMA_VERSION
+
+
+def test_a_store_of_this_version_from_before_migrations_were_listed_is_used_as_it_is(old_2: Path) -> None:
+    before = schema(old_2)
+    with SqliteRunStore(old_2) as store:
+        assert [line.run_id for line in store.list_runs()] == [*reversed(RUNS_OF_2)]
+        for run_id in RUNS_OF_2:
+            checked = verify(store, run_id)
+            assert (checked.broken_links, checked.differences, checked.cases) == ((), (), 4)
+    assert schema(old_2) == before
+
+
+def test_an_index_that_an_older_version_made_is_made_anew(old_2: Path) -> None:
+    with SqliteRunStore(old_2) as store:
+        first, second = RUNS_OF_2
+        found = [{one.case_id for one in search(store, "needle", run_id, limit=100)} for run_id in (None, first)]
+        assert found == [{"0", "1", "2", "3"}] * 2
+        assert len(search(store, "hay", limit=100)) == 12  # one candidate a case, and then two
+        store.clear_run(second)
+        assert len(search(store, "hay", limit=100)) == 4
+    with closing(sqlite3.connect(old_2)) as database:
+        made = "select name from sqlite_schema where sql like 'create virtual%'"
+        assert database.execute(made).fetchall() == [("search_text_fts",)]
+
+
+@pytest.mark.parametrize("version", [0, 1, 2])
+def test_the_next_migration_alone_is_applied_to_what_has_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    path = stored(version, tmp_path) if version else tmp_path / "old.sqlite3"
+    if version == 2:
+        edited("delete from blob_use")(path)  # what the second migration would fill again
+    steps = {"sqlite_3.sql": "create table extra (x text) strict;"}
+    read = sqlite_file.read_schema
+    monkeypatch.setattr(sqlite_file, "read_schema", lambda name: steps.get(name) or read(name))
+    monkeypatch.setattr(sqlite_file, "_STEPS", (*sqlite_file._STEPS, *steps))
+    monkeypatch.setattr(sqlite_file, "SCHEMA_VERSION", 3)
+    for _ in range(2):
+        with SqliteRunStore(path) as store:
+            assert len(store.list_runs()) == (2 if version else 0)
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("pragma user_version").fetchone() == (3,)
+        names = database.execute("select name from _sqlite_migrations order by id").fetchall()
+        assert names == [("sqlite_1.sql",), ("sqlite_2.sql",), ("sqlite_3.sql",)]
+        assert database.execute("select count(*) from extra").fetchone() == (0,)
+        uses = database.execute("select count(*) from blob_use").fetchone()[0]
+        assert bool(uses) == (version == 1)
 
 
 def test_clearing_runs_of_an_old_store_clears_their_blobs(old: Path) -> None:

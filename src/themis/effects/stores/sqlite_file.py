@@ -36,9 +36,11 @@ def _step(name: str) -> Callable[[Database], None]:
     return run
 
 
-_MIGRATIONS: Final = Migrations("themis")
-for _name in _STEPS:
-    _MIGRATIONS(name=_name)(_step(_name))
+def _migrations() -> Migrations:
+    migrations = Migrations("themis")
+    for name in _STEPS:
+        migrations(name=name)(_step(name))
+    return migrations
 
 
 def check_file(path: Path) -> None:
@@ -111,8 +113,9 @@ def _bring_up_to_date(db: Database, path: Path) -> None:
     db.execute("begin exclusive")
     try:
         # Another process may have been at it while we waited for the lock.
-        _note_what_is_done(db, _version(db, path))
-        _MIGRATIONS.apply(db)
+        migrations = _migrations()
+        _note_what_is_done(db, migrations, _version(db, path))
+        migrations.apply(db)
         for name, query in _VIEW.findall(read_schema("sqlite_views.sql")):
             db.create_view(name, query, replace=True)
         db.execute(f"pragma application_id={_APPLICATION_ID}")
@@ -123,13 +126,13 @@ def _bring_up_to_date(db: Database, path: Path) -> None:
         raise
 
 
-def _note_what_is_done(db: Database, version: int) -> None:
+def _note_what_is_done(db: Database, migrations: Migrations, version: int) -> None:
     """Fill sqlite-utils' list of migrations for a file from before it was kept: there the version alone tells."""
-    _MIGRATIONS.ensure_migrations_table(db)
-    done = {migration.name for migration in _MIGRATIONS.applied(db)}
+    migrations.ensure_migrations_table(db)
+    done = {migration.name for migration in migrations.applied(db)}
     now = str(datetime.datetime.now(datetime.UTC))
-    db.table(_MIGRATIONS.migrations_table).insert_all(
-        {"migration_set": _MIGRATIONS.name, "name": name, "applied_at": now}
+    db.table(migrations.migrations_table).insert_all(
+        {"migration_set": migrations.name, "name": name, "applied_at": now}
         for name in _STEPS[:version]
         if name not in done
     )
