@@ -50,8 +50,8 @@ if TYPE_CHECKING:
     from themis.api.results import RunResult as RunResult
     from themis.api.searching import find_runs as find_runs
     from themis.api.searching import search as search
-    from themis.api.storage import open_store as open_store
-    from themis.api.storage import register_store_backend as register_store_backend
+    from themis.api.stores import open_store as open_store
+    from themis.api.stores import register_store_backend as register_store_backend
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -127,12 +127,12 @@ _HOMES = {
     "import_reduction_bundle": "themis.api.bundles",
     "import_score_bundle": "themis.api.bundles",
     "metric": "themis.pure.components.functions",
-    "open_store": "themis.api.storage",
+    "open_store": "themis.api.stores",
     "parser": "themis.pure.components.functions",
     "quickcheck": "themis.api.inspection",
     "read_bundle": "themis.api.bundle_files",
     "reducer": "themis.pure.components.functions",
-    "register_store_backend": "themis.api.storage",
+    "register_store_backend": "themis.api.stores",
     "search": "themis.api.searching",
     "snapshot_report": "themis.api.inspection",
     "sqlite_store": "themis.effects.stores.sqlite",

@@ -14,7 +14,7 @@ from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
 from themis.api.results import RunResult
 from themis.api.running import run_snapshot
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
 from themis.pure.compilation import Authored, compile_snapshot

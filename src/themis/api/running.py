@@ -10,7 +10,7 @@ import attrs
 import trio
 
 from themis.api.results import RunResult
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import EngineOptions, Progress, Replay

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.chain import broken_links
 from themis.pure.errors import RunNotFoundError

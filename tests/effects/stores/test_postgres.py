@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.pure.errors import LiteralSecretError, SchemaVersionError, StoreError

@@ -17,6 +17,7 @@ from themis.api.searching import search
 from themis.effects.stores import sqlite_file
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION
+from themis.effects.stores.tables import read_schema
 from themis.pure.errors import SchemaVersionError, StoreError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -101,8 +102,7 @@ def test_the_next_migration_alone_is_applied_to_what_has_the_others(
     if version == 2:
         edited("delete from blob_use")(path)  # what the second migration would fill again
     steps = {"sqlite_3.sql": "create table extra (x text) strict;"}
-    read = sqlite_file.read_schema
-    monkeypatch.setattr(sqlite_file, "read_schema", lambda name: steps.get(name) or read(name))
+    monkeypatch.setattr(sqlite_file, "read_schema", lambda name: steps.get(name) or read_schema(name))
     monkeypatch.setattr(sqlite_file, "_STEPS", (*sqlite_file._STEPS, *steps))
     monkeypatch.setattr(sqlite_file, "SCHEMA_VERSION", 3)
     for _ in range(2):

@@ -80,8 +80,8 @@ def _again(
 ) -> int:
     from themis.api.cli.live import shown
     from themis.api.cli.output import show_result
-    from themis.api.finding import open_existing
     from themis.api.replaying import replay_snapshot
+    from themis.api.stores import open_existing
     from themis.effects.host import run_sync
     from themis.effects.options import Progress
 
@@ -132,8 +132,8 @@ def verify(
     """
     from themis.api.cli.output import show
     from themis.api.experiment import Experiment
-    from themis.api.finding import find_run
     from themis.api.replaying import verify as verify_run
+    from themis.api.stores import find_run
 
     opened = stored(store)
     experiment = Experiment.from_config(config) if config is not None else None

@@ -65,7 +65,7 @@ def resume(
     until
         Stop after this stage; a later run goes on from there.
     """
-    from themis.api.finding import open_existing, require_stored
+    from themis.api.stores import open_existing, require_stored
 
     experiment = changes.load(config, overrides)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
@@ -101,7 +101,7 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
     """
     from themis.api.cli.live import shown
     from themis.api.running import run_snapshot
-    from themis.api.storage import make_store
+    from themis.api.stores import make_store
     from themis.effects.host import run_sync
     from themis.effects.options import Progress
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from themis.api import storage
-from themis.api.storage import open_store, register_store_backend, store_backends
+from themis.api import stores
+from themis.api.stores import open_store, register_store_backend, store_kinds
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.errors import SpecError
@@ -22,7 +22,7 @@ class NamedStore(InMemoryRunStore):
 
 
 def test_a_backend_of_ones_own_is_opened_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_BACKENDS", store_backends())
+    monkeypatch.setattr(stores, "_kinds", store_kinds())
     register_store_backend("named", NamedStore)
     pipeline = Pipeline(
         cases=1, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
