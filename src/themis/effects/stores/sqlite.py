@@ -104,7 +104,7 @@ class SqliteRunStore(TableStore[Database]):
             db.execute("begin immediate")  # `atomic` of sqlite-utils would begin to read, and fail to write later
             try:
                 yield db
-                db.commit()
+                db.execute("commit")
             except BaseException:
                 db.rollback()
                 raise
