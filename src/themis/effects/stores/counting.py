@@ -6,10 +6,9 @@ otherwise is left out of them and named, for its fate is to be read from its eve
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
-
-from sqlite_utils import Database
 
 from themis.pure.json import encode
 
@@ -31,7 +30,7 @@ _FAILED_WITH_SCORE: Final = f"""
 
 
 def count_scores(
-    db: Database, run_no: int, thresholds: Mapping[str, float], events_a_case: int
+    db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, float], events_a_case: int
 ) -> tuple[int, Sequence[int], Counts]:
     """Count the scores of a run's pure metrics.
 
@@ -54,7 +53,7 @@ def count_scores(
 
 
 def _sums(
-    db: Database, thresholds: Mapping[str, float], where: Mapping[str, int], left_out: Sequence[int] = ()
+    db: sqlite3.Connection, thresholds: Mapping[str, float], where: Mapping[str, int], left_out: Sequence[int] = ()
 ) -> tuple[int, Counts]:
     """Return how many steps before scoring failed, and the counts.
 

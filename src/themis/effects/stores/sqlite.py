@@ -3,7 +3,7 @@
 Commits are synchronous (`synchronous=full`): what was acknowledged survives a crash of the machine too, not
 of the process alone. The journal commits about twenty times a second, so this costs little.
 
-Statements go through sqlite-utils; rows that come by the thousand go in on its bare connection.
+sqlite-utils migrates older files and searches; a run needs none of it.
 """
 
 from __future__ import annotations
@@ -16,19 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from sqlite_utils import Database
-
-from themis.effects.stores import sqlite_search
 from themis.effects.stores.counting import count_scores
 from themis.effects.stores.locks import RunLock
-from themis.effects.stores.sqlite_file import check_file, prepare, unusable
+from themis.effects.stores.sqlite_file import check_file, prepare, unusable, with_sqlite_utils
 from themis.effects.stores.tables import Row, TableStore, stored_event
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
 from themis.pure.records.stored import FoundText, StoredEvent
 
 
-class SqliteRunStore(TableStore[Database]):
+class SqliteRunStore(TableStore[sqlite3.Connection]):
     """A store in one SQLite file.
 
     Args:
@@ -61,7 +58,7 @@ class SqliteRunStore(TableStore[Database]):
         try:
             check_file(self.path)
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            prepare(self._new_db(), self.path)
+            prepare(self._connect(), self.path)
         except (OSError, sqlite3.Error) as error:
             self._close()
             raise unusable(self.path, error) from error
@@ -78,47 +75,46 @@ class SqliteRunStore(TableStore[Database]):
         self._connections.append(connection)  # first of all, to be closed even if the file turns out to be none
         connection.execute("pragma synchronous=full")
         connection.execute("pragma cache_size=-16000")
+        self._local.connection = connection
         return connection
 
-    def _new_db(self) -> Database:
-        # A store is what its file says, whatever plugins of sqlite-utils are installed.
-        db = self._local.db = Database(self._connect(), recursive_triggers=False, execute_plugins=False)
-        return db
-
     @property
-    def _db(self) -> Database:
+    def _db(self) -> sqlite3.Connection:
         """This thread's connection: SQLite runs best with one each."""
-        db: Database | None = getattr(self._local, "db", None)
-        if db is None:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
             self.initialize()
-            db = getattr(self._local, "db", None) or self._new_db()
-        return db
+            connection = getattr(self._local, "connection", None) or self._connect()
+        return connection
 
     @contextlib.contextmanager
-    def _transaction(self) -> Iterator[Database]:
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
         db = self._db
-        if db.conn.in_transaction:
+        with contextlib.nullcontext() if db.in_transaction else self._begun(db):
             yield db
-            return
+
+    @contextlib.contextmanager
+    def _begun(self, db: sqlite3.Connection) -> Iterator[None]:
         try:
-            db.execute("begin immediate")  # `atomic` of sqlite-utils would begin to read, and fail to write later
+            db.execute("begin immediate")
             try:
-                yield db
+                yield
                 db.execute("commit")
             except BaseException:
-                db.rollback()
+                if db.in_transaction:
+                    db.execute("rollback")
                 raise
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 
     @contextlib.contextmanager
-    def _reading(self, run_id: str | None = None) -> Iterator[Database]:
+    def _reading(self, run_id: str | None = None) -> Iterator[sqlite3.Connection]:
         try:
             yield self._db
         except sqlite3.Error as error:
             raise unusable(self.path, error) from error
 
-    def _exclude(self, db: Database, tables: str) -> None:
+    def _exclude(self, db: sqlite3.Connection, tables: str) -> None:
         """Do nothing: the transaction is the file's only one."""
 
     # --- the one writer -----------------------------------------------------------------------------------
@@ -128,18 +124,18 @@ class SqliteRunStore(TableStore[Database]):
 
     # --- statements ---------------------------------------------------------------------------------------
 
-    def _execute(self, db: Database, sql: str, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
-        return db.execute(sql, dict(parameters))
+    def _execute(self, db: sqlite3.Connection, sql: str, parameters: Mapping[str, Any]) -> sqlite3.Cursor:
+        return db.execute(sql, parameters)
 
-    def _execute_many(self, db: Database, sql: str, parameters: Sequence[Mapping[str, Any]]) -> None:
-        db.conn.executemany(sql, parameters)
+    def _execute_many(self, db: sqlite3.Connection, sql: str, parameters: Sequence[Mapping[str, Any]]) -> None:
+        db.executemany(sql, parameters)
 
     def _stream(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
         with self._reading() as db:
             yield from self._execute(db, sql, parameters)
 
-    def _insert_cases(self, db: Database, rows: Iterable[Row]) -> None:
-        db.conn.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)
+    def _insert_cases(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+        db.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)
 
     def _packed(self, events: Sequence[StoredEvent]) -> dict[str, bytes | str | int]:
         """Return four values: keys, texts and digests end to end, and where each event's parts stand in them."""
@@ -153,8 +149,10 @@ class SqliteRunStore(TableStore[Database]):
         digests = bytes.fromhex("".join(event.digest for event in events))
         return {"keys": bytes(keys), "texts": bytes(texts), "digests": digests, "places": encode(places).decode()}
 
-    def _insert_events(self, db: Database, run_no: int, first: int, batch: dict[str, bytes | str | int]) -> None:
-        db.conn.execute(_INSERT, {"first": (run_no << 40) + first, "run_no": run_no, **batch})
+    def _insert_events(
+        self, db: sqlite3.Connection, run_no: int, first: int, batch: dict[str, bytes | str | int]
+    ) -> None:
+        db.execute(_INSERT, {"first": (run_no << 40) + first, "run_no": run_no, **batch})
 
     # --- what SQLite alone can do -------------------------------------------------------------------------
 
@@ -187,15 +185,20 @@ class SqliteRunStore(TableStore[Database]):
 
     def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
         """Return the best matches among prompts and outputs; the index is made and brought up to date first."""
-        if sqlite_search.is_behind(self._db):
-            with self._transaction() as db:
-                sqlite_search.catch_up(db)
+        from themis.effects.stores import sqlite_search
+
         with self._reading() as db:
             number = self._number(db, run_id) if run_id is not None else None
-            return sqlite_search.find(db, query, number, limit)
+            if sqlite_search.is_behind(with_sqlite_utils(db)):
+                with self._transaction():
+                    sqlite_search.catch_up(with_sqlite_utils(db))
+            return sqlite_search.find(with_sqlite_utils(db), query, number, limit)
 
-    def _forget(self, db: Database, run_no: int) -> None:
-        sqlite_search.forget(db, run_no)
+    def _forget(self, db: sqlite3.Connection, run_no: int) -> None:
+        if db.execute("select 1 from sqlite_schema where name = 'search_done'").fetchone():
+            from themis.effects.stores import sqlite_search
+
+            sqlite_search.forget(with_sqlite_utils(db), run_no)
 
 
 _CACHED: Final = """

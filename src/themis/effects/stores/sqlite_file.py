@@ -1,8 +1,8 @@
 """The SQLite store's file: what it must look like, and how it is made, checked and brought up to date.
 
 Nothing is written to a file that is not ours, is damaged, or was written by a newer Themis: its header is read
-before SQLite opens it. A new file is an empty one that all migrations are applied to; they are one transaction, so
-that a crash leaves the file as before or as after.
+before SQLite opens it. A new schema and every migration is one transaction, so that a crash leaves the file as
+before or as after. Both run the same steps: a new file all of them, an older one those that came since.
 """
 
 from __future__ import annotations
@@ -10,37 +10,23 @@ from __future__ import annotations
 import datetime
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING, Final
 
 from themis.effects.stores.tables import read_schema
 from themis.pure.errors import SchemaVersionError, StoreError
 
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
 _STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql")
+_VIEWS: Final = "sqlite_views.sql"
 SCHEMA_VERSION: Final = len(_STEPS)
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
 _MAGIC: Final = b"SQLite format 3\0"
 _MADE: Final = re.compile(r"^create (?:table|index) (\w+)", re.MULTILINE)
 _VIEW: Final = re.compile(r"^create view (\w+) as\n(.+?);$", re.MULTILINE | re.DOTALL)
-
-
-def _step(name: str) -> Callable[[Database], None]:
-    """Return what a step does; its tables are SQL, since sqlite-utils has no word for `without rowid` and comments."""
-
-    def run(db: Database) -> None:
-        db.executescript(read_schema(name))
-
-    return run
-
-
-def _migrations() -> Migrations:
-    migrations = Migrations("themis")
-    for name in _STEPS:
-        migrations(name=name)(_step(name))
-    return migrations
 
 
 def check_file(path: Path) -> None:
@@ -85,7 +71,7 @@ def _check_version(path: Path, version: int, application: int) -> None:
         )
 
 
-def prepare(db: Database, path: Path) -> None:
+def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Make an open file a store of the current version: create, migrate and check it.
 
     Raises:
@@ -100,46 +86,84 @@ def prepare(db: Database, path: Path) -> None:
     if version < SCHEMA_VERSION:
         _bring_up_to_date(db, path)
         _check_names(db, path, SCHEMA_VERSION)
-    db.enable_wal()
+    db.execute("pragma journal_mode=wal")
 
 
-def _version(db: Database, path: Path) -> int:
+def _version(db: sqlite3.Connection, path: Path) -> int:
     version = int(db.execute("pragma user_version").fetchone()[0])
     _check_version(path, version, db.execute("pragma application_id").fetchone()[0])
     return version
 
 
-def _bring_up_to_date(db: Database, path: Path) -> None:
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
     db.execute("begin exclusive")
     try:
-        # Another process may have been at it while we waited for the lock.
-        migrations = _migrations()
-        _note_what_is_done(db, migrations, _version(db, path))
-        migrations.apply(db)
-        for name, query in _VIEW.findall(read_schema("sqlite_views.sql")):
-            db.create_view(name, query, replace=True)
+        version = _version(db, path)  # another process may have been at it while we waited for the lock
+        if version:
+            _migrate(with_sqlite_utils(db), version)
+        else:
+            for name in (*_STEPS, _VIEWS):
+                for statement in _statements(read_schema(name)):
+                    db.execute(statement)
         db.execute(f"pragma application_id={_APPLICATION_ID}")
         db.execute(f"pragma user_version={SCHEMA_VERSION}")
-        db.commit()
+        db.execute("commit")
     except BaseException:
-        db.rollback()
+        if db.in_transaction:
+            db.execute("rollback")
         raise
 
 
-def _note_what_is_done(db: Database, migrations: Migrations, version: int) -> None:
-    """Fill sqlite-utils' list of migrations for a file from before it was kept: there the version alone tells."""
+def with_sqlite_utils(db: sqlite3.Connection) -> Database:
+    """Return sqlite-utils' view of a connection, without its plugins: a store is what its file says.
+
+    It is imported when it is needed, which is for no run and no report: it imports pandas where that is installed, and
+    this takes 80 MB and a third of a second.
+    """
+    from sqlite_utils import Database
+
+    return Database(db, recursive_triggers=False, execute_plugins=False)
+
+
+def _migrate(db: Database, version: int) -> None:
+    """Apply the steps that come after a version, and make the views anew: they hold no data of their own."""
+    from sqlite_utils import Migrations
+
+    migrations = Migrations("themis")
+    for name in _STEPS:
+        migrations(name=name)(_step(name))
     migrations.ensure_migrations_table(db)
-    done = {migration.name for migration in migrations.applied(db)}
+    listed = {migration.name for migration in migrations.applied(db)}
     now = str(datetime.datetime.now(datetime.UTC))
-    db.table(migrations.migrations_table).insert_all(
+    db.table(migrations.migrations_table).insert_all(  # what a file was made with is not in its list
         {"migration_set": migrations.name, "name": name, "applied_at": now}
         for name in _STEPS[:version]
-        if name not in done
+        if name not in listed
     )
+    migrations.apply(db)
+    for name, query in _VIEW.findall(read_schema(_VIEWS)):
+        db.create_view(name, query, replace=True)
 
 
-def _check_names(db: Database, path: Path, version: int) -> None:
-    expected = {name for name, _ in _VIEW.findall(read_schema("sqlite_views.sql"))}
+def _step(name: str) -> Callable[[Database], None]:
+    def run(db: Database) -> None:
+        db.executescript(read_schema(name))  # SQL, since sqlite-utils has no word for `without rowid` and comments
+
+    return run
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield a script's statements one by one: `executescript` would commit what is open."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
+    expected = {name for name, _ in _VIEW.findall(read_schema(_VIEWS))}
     expected.update(name for step in _STEPS[:version] for name in _MADE.findall(read_schema(step)))
     missing = sorted(expected - _names(db))
     if missing:
@@ -148,7 +172,7 @@ def _check_names(db: Database, path: Path, version: int) -> None:
         )
 
 
-def _names(db: Database) -> set[str]:
+def _names(db: sqlite3.Connection) -> set[str]:
     return {name for (name,) in db.execute("select name from sqlite_schema")}
 
 
