@@ -48,7 +48,7 @@ class JsonlRunStore(EventStore):
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
-        super().__init__(f"jsonl:{self.path}", f"; `themis list --store {self.path}` shows what is")
+        super().__init__(f"jsonl:{self.path}", f"; `themis list --store jsonl:{self.path}` shows what is")
         self._folder = StoreFolder(self.path)
         self._writers: dict[str, EventWriter] = {}
         self._transactions: dict[str, _Transaction] = {}
