@@ -31,6 +31,7 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
 )
 from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.records.base import HashableModel
@@ -68,6 +69,7 @@ class CaseState:
     executions: Mapping[str, EvaluationExecution] = _NONE
     evaluation_failures: Mapping[str, EvaluationFailedEvent] = _NONE
     steps: Mapping[str, StepCompletedEvent] = _NONE
+    failed_steps: Mapping[str, StepFailedEvent] = _NONE
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
@@ -80,6 +82,7 @@ class CaseState:
             parse_failure=None,
             score_failures=_NONE,
             evaluation_failures=_NONE,
+            failed_steps=_NONE,
             executions={m: e for m, e in self.executions.items() if m not in unfinished},
         )
 
@@ -231,7 +234,13 @@ def step_key(workflow_id: str, step_id: str) -> str:
 
 
 def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
-    return changed(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, steps=_put(state.steps, key, event), failed_steps=_without(state.failed_steps, key))
+
+
+def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, failed_steps=_put(state.failed_steps, key, event))
 
 
 _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
@@ -249,6 +258,7 @@ _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
     EvaluationCompletedEvent: _evaluated,
     EvaluationFailedEvent: _evaluation_failed,
     StepCompletedEvent: _stepped,
+    StepFailedEvent: _step_failed,
 }
 
 

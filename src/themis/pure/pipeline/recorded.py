@@ -28,13 +28,12 @@ from themis.pure.pipeline.effects import (
     Within,
 )
 from themis.pure.pipeline.execute import SANDBOX_STEP
-from themis.pure.pipeline.judge import JUDGE_STEP
 from themis.pure.pipeline.outcome import failure_of
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.table import ROWS, next_steps
 from themis.pure.plan import CaseItem
 from themis.pure.records.failure import StepFailure
-from themis.pure.records.judging import WorkflowFailure
+from themis.pure.records.judging import JudgeResponse
 from themis.pure.records.sandbox import SandboxResult
 from themis.pure.state import CaseState, step_key
 
@@ -67,9 +66,7 @@ def from_record(program: Program[T], state: CaseState, kept: Callable[[Keep], ob
             case Ask():
                 answer = yield from _computed(effect)
             case Execute():
-                failure = _failed_step(state, effect.place, SANDBOX_STEP)
-                failed = failure and SandboxResult(status="sandbox_error", stderr=failure.error_message)
-                answer = failed or (yield effect)
+                answer = _recorded_run(state, effect) or (yield effect)
             case Together():
                 answer = yield from _one_by_one(effect.programs, state, kept)
             case Within():
@@ -94,8 +91,9 @@ def _recorded(state: CaseState, ask: Ask) -> Result[Answer, StepFailure] | None:
             return Success(Answer(state.candidates[ask.place]))
         failed = state.generation_failures.get(ask.place)
         return None if failed is None else Failure(failed)
-    # Answers that came stand in the state, where programs look first: what is asked for here has failed.
-    failure = _failed_step(state, ask.place, JUDGE_STEP)
+    if ask.place in state.steps:
+        return Success(Answer(JudgeResponse.from_dict(state.steps[ask.place].output)))
+    failure = state.failed_steps.get(ask.place)
     if failure is None:
         return None
     error_type, _, message = failure.error_message.partition(": ")
@@ -109,15 +107,15 @@ def _recorded(state: CaseState, ask: Ask) -> Result[Answer, StepFailure] | None:
     )
 
 
-def _failed_step(state: CaseState, place: str | int, step_type: str) -> WorkflowFailure | None:
-    executions = [*state.executions.values()]
-    if state.selection is not None and state.selection.execution is not None:
-        executions.append(state.selection.execution)
-    for execution in executions:
-        workflow_id = execution.trace.trace_id.removeprefix(f"{state.case_key}/")
+def _recorded_run(state: CaseState, execute: Execute) -> SandboxResult | None:
+    """Return what a sandbox run is recorded to have come to, if anything."""
+    if execute.place in state.steps:
+        return SandboxResult.from_dict(state.steps[execute.place].output)
+    # A run that the sandbox could not do leaves no event of its own: the execution tells of it.
+    for workflow_id, execution in state.executions.items():
         for failure in execution.failures:
-            if failure.step_type == step_type and step_key(workflow_id, failure.call_id or "") == place:
-                return failure
+            if failure.step_type == SANDBOX_STEP and step_key(workflow_id, failure.step_id) == execute.place:
+                return SandboxResult(status="sandbox_error", stderr=failure.error_message)
     return None
 
 
