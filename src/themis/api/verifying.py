@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from returns.result import Result
 
 from themis.api.components import resolve_component
 from themis.effects.calls import CallRuntime
@@ -19,7 +20,7 @@ from themis.pure.chain import broken_links, read_event
 from themis.pure.errors import ThemisError, UnknownComponentError
 from themis.pure.events import CaseRunEvent, RunEvent
 from themis.pure.fingerprints import component_ref
-from themis.pure.pipeline.effects import PAID, Ask, Effect
+from themis.pure.pipeline.effects import PAID, Answer, Ask, Effect
 from themis.pure.pipeline.recorded import MissingError, missing
 from themis.pure.pipeline.run import Run, planned_run
 from themis.pure.pipeline.verification import (
@@ -33,6 +34,7 @@ from themis.pure.pipeline.verification import (
 )
 from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore, SelfChecking
+from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
 
@@ -71,9 +73,12 @@ class _Awaiting(Caller):
         super().__init__(CallRuntime())
 
     async def _perform(self, effect: Effect) -> Any:
-        if isinstance(effect, Ask) and effect.stage not in PAID:
-            return await self._ask(effect)
         raise missing(effect)
+
+    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
+        if ask.stage in PAID:
+            raise missing(ask)
+        return await super()._ask(ask)
 
 
 @attrs.define

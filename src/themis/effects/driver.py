@@ -72,9 +72,12 @@ class Caller:
             except StopIteration as done:
                 value: T = done.value
                 return value
-            if type(effect) is Keep:  # the commonest effect needs no one, and goes without a trip
+            # The commonest effects go without a detour.
+            if type(effect) is Keep:
                 self._keep(effect)
                 answer = None
+            elif type(effect) is Ask:
+                answer = await self._ask(effect)
             else:
                 answer = await self._perform(effect)
 
@@ -82,8 +85,6 @@ class Caller:
         raise AssertionError("there is no journal here")
 
     async def _perform(self, effect: Effect) -> Any:
-        if isinstance(effect, Ask):
-            return await self._ask(effect)
         assert isinstance(effect, Together)
         return await self._together(effect.programs)
 
@@ -153,7 +154,6 @@ class Shell:
         hooks: tells subscribers.
         progress: its tokens are counted up with each answer.
         offline: what must not be asked of anyone: `generate`, `judge`.
-        recalls: the store may have something to reuse.
         side_by_side: how many programs of one case go on at once.
     """
 
@@ -163,7 +163,6 @@ class Shell:
     hooks: Hooks
     progress: Progress
     offline: frozenset[str] = frozenset()
-    recalls: bool = True
     side_by_side: int = 32
 
 
@@ -186,13 +185,7 @@ class Driver(Caller):
     async def _perform(self, effect: Effect) -> Any:
         match effect:
             case Recall():
-                return recalled(self._shell.store, effect.key) if self._shell.recalls else None
-            case Ask():
-                if effect.stage in self._shell.offline:
-                    raise NotStoredError(_not_stored(effect))
-                answer = await self._ask(effect)
-                self._count(effect, answer)
-                return answer
+                return recalled(self._shell.store, effect.key)
             case Tell():
                 return await self._shell.hooks.call(effect.hook, *effect.args)
             case Execute():
@@ -201,14 +194,18 @@ class Driver(Caller):
                 return await self._together(effect.programs)
             case Within():
                 return await self._within(effect)
-            case Keep():
-                raise AssertionError("the loop keeps")
+            case Keep() | Ask():
+                raise AssertionError("the loop does these")
 
-    def _count(self, ask: Ask, answer: Result[Answer, StepFailure]) -> None:
+    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
+        if ask.stage in self._shell.offline:
+            raise NotStoredError(_not_stored(ask))
+        answer = await super()._ask(ask)
         if ask.stage == "generate" and isinstance(answer, Success):
             usage = getattr(answer.unwrap().value, "token_usage", None)
             if usage:
                 self._shell.progress.tokens += total_tokens(usage)
+        return answer
 
     async def _within(self, effect: Within) -> CaseRunEvent:
         hooks = self._shell.hooks

@@ -94,6 +94,7 @@ class Engine:
             clock=self._now,
             listens=self._hooks.any,
             traces=self._hooks.traces,
+            recalls=self._options.reuse and (self._is_resumed or self._others_are_stored()),
             asks_again=replay is not None and replay.stage == "judge" and not replay.recorded_judging,
         )
 
@@ -109,7 +110,6 @@ class Engine:
             hooks=self._hooks,
             progress=self._progress,
             offline=frozenset(offline),
-            recalls=self._options.reuse and (self._is_resumed or self._others_are_stored()),
             side_by_side=int(self._options.runtime.max_concurrent_tasks),
         )
 

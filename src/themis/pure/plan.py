@@ -65,9 +65,9 @@ class MetricSlot:
         return FAMILIES[self.family].stage
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class RunPlan:
-    """The shape of a run: everything about it that is the same for each of its cases."""
+    """The shape of a run: everything about it that is the same for each of its cases. It is equal to itself alone."""
 
     run_id: str
     generator: ComponentRef

@@ -75,7 +75,7 @@ def _sandbox_run(
 ) -> Program[SandboxResult]:
     """Run one program, unless another run's result of the same request is there; keep what came of it."""
     key, name = stage_key("sandbox", request.compute_hash()), str(number)
-    found: Recalled | None = yield Recall(key)
+    found: Recalled | None = (yield Recall(key)) if run.recalls else None
     if found is not None and isinstance(found.event, StepCompletedEvent):
         output = found.event.output
         yield Keep(item.case_no, step_event(run, item, metric_id, name, SANDBOX_STEP, output, found.source_run_id), key)

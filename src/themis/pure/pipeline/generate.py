@@ -24,7 +24,7 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
     """Make one candidate."""
     asked, generator = asked_generation(run, item, step.candidate_index), run.components.generator
     ctx = asked.ctx
-    found: Recalled | None = yield Recall(asked.key)
+    found: Recalled | None = (yield Recall(asked.key)) if run.recalls else None
     if found is not None and isinstance(found.event, GenerationCompletedEvent) and found.event.result is not None:
         taken = _accepted(found.event.result, generator.component_id, ctx)
         event = _event(run, item, asked, taken, provider_key=found.event.provider_key, source=found.source_run_id)

@@ -25,10 +25,9 @@ from themis.pure.events import (
     StepCompletedEvent,
     StepFailedEvent,
 )
-from themis.pure.identity import content_hash, stage_key
+from themis.pure.identity import content_hash, derive_seed, stage_key
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell, Together
-from themis.pure.pipeline.names import case_seed
 from themis.pure.pipeline.outcome import attempt, case_fields, checked, failed_fields, failure_of
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
@@ -163,7 +162,8 @@ def workflow(
 
 def _context(run: Run, item: CaseItem, parsed: ParsedOutput, workflow_id: str) -> EvalScoreContext:
     identity = run.identity
-    seed = case_seed("judge", workflow_id, item.case_key)
+    # The seed must not hold the run id: another run that asks the same question may reuse the answer.
+    seed = derive_seed(stage_key("judge", workflow_id, item.case_key), 0)
     return EvalScoreContext(
         run_id=run.plan.run_id,
         case=item.case,
@@ -188,9 +188,7 @@ def _answered(
 ) -> Program[_Answered]:
     """Return the answer to a call, from the stage cache or the judge, and keep it or why there is none."""
     key = _key(run, call, prompt)
-    found: Recalled | None = None
-    if not run.asks_again:
-        found = yield Recall(key)
+    found: Recalled | None = (yield Recall(key)) if run.recalls and not run.asks_again else None
     if found is not None and isinstance(found.event, StepCompletedEvent):
         output = found.event.output
         kept = step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output, found.source_run_id)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import attrs
 
-from themis.pure.identity import candidate_id, candidate_key, derive_seed, generation_key, stage_key
+from themis.pure.identity import candidate_id, candidate_key, derive_seed, generation_key
 from themis.pure.json import JSONValue, encode
 from themis.pure.pipeline.run import Run
 from themis.pure.plan import CaseItem, case_items
@@ -58,9 +58,9 @@ def _context(run: Run, item: CaseItem, index: int, seed: int | None) -> Generate
     )
 
 
-def case_seed(stage: str, *parts: str) -> int:
+def case_seed(stage: str, case_key: str) -> int:
     """Return the seed of a stage's component; it holds no run id, so that another run may reuse what it made."""
-    return derive_seed(stage_key(stage, *parts), 0)
+    return derive_seed(f"{stage}\n{case_key}", 0)
 
 
 def work_items(run: Run, snapshot: RunSnapshot) -> Iterator[GenerationWorkItem]:

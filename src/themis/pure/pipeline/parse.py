@@ -75,8 +75,8 @@ def _first_usable(
     unusable: _Parsed | None = None
     failure: StepFailure | None = None
     for parser in parsers:
-        outcome = attempt(parser.component_id, parser.parse, candidate, ctx)
-        if isinstance(outcome, Success):
+        outcome: Result[ParsedOutput, StepFailure] = attempt(parser.component_id, parser.parse, candidate, ctx)
+        if isinstance(outcome, Success) and type(outcome.unwrap()) is not ParsedOutput:
             outcome = checked(parser.component_id, outcome.unwrap(), ParsedOutput, "parse")
         if not isinstance(outcome, Success):
             failure = failure or outcome.failure()

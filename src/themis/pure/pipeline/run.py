@@ -24,6 +24,7 @@ class Run:
         clock: returns an aware time in UTC.
         listens: subscribers are there to be told; without any, programs tell nothing.
         traces: spans are wanted around the steps.
+        recalls: the stage cache may have something; without it, programs don't look.
         asks_again: judges are asked whatever they answered before.
     """
 
@@ -33,6 +34,7 @@ class Run:
     clock: Callable[[], datetime]
     listens: bool = False
     traces: bool = False
+    recalls: bool = True
     asks_again: bool = False
 
 

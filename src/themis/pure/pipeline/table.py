@@ -95,10 +95,6 @@ class StageRow:
     decides: bool = True
     applies: Callable[[CaseState], bool] = lambda state: True
 
-    def steps(self, plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
-        """Return the steps that a case has to do in this stage."""
-        return self.planned(plan) if self.applies(state) else ()
-
 
 @functools.lru_cache(maxsize=1024)
 def _candidates(count: int) -> tuple[Step, ...]:
@@ -227,19 +223,35 @@ def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
 
     A failed step is not offered again: a new attempt starts from `state.without_failures()`.
     """
+    from_first, from_parse, from_score = _planned(plan)
     # What was parsed was reduced, and what was reduced was generated: the rows before need no second look.
-    first = _SCORE if state.parsed is not None else _PARSE_ROW if state.reduced is not None else 0
-    for row in STAGES[first : plan.last + 1]:
+    rows = from_score if state.parsed is not None else from_parse if state.reduced is not None else from_first
+    for row, planned in rows:
+        if not row.applies(state):
+            continue
         settled = row.settled
-        if steps := tuple([step for step in row.steps(plan, state) if settled(state, step) is None]):
+        if len(planned) == 1:
+            if settled(state, planned[0]) is None:
+                return planned
+        elif steps := tuple([step for step in planned if settled(state, step) is None]):
             return steps
         if row.blocks(state):
             return ()
     return ()
 
 
-_PARSE_ROW: Final = STAGE_ORDER.index("parse")
-_SCORE: Final = STAGE_ORDER.index("score")
+_Rows = tuple[tuple[StageRow, tuple[Step, ...]], ...]
+
+
+@functools.lru_cache(maxsize=64)
+def _planned(plan: RunPlan) -> tuple[_Rows, _Rows, _Rows]:
+    """Return the rows that have steps in a run, with the steps: all, those from `parse` on, those from `score` on."""
+
+    def rows(first: Stage) -> _Rows:
+        wanted = STAGES[STAGE_ORDER.index(first) : plan.last + 1]
+        return tuple((row, steps) for row in wanted if (steps := row.planned(plan)))
+
+    return rows("generate"), rows("parse"), rows("score")
 
 
 def step_of(plan: RunPlan, event: object) -> Step | None:
@@ -261,19 +273,20 @@ _ROWS_OF: Final[Mapping[type, Sequence[StageRow]]] = {
 def settled_steps(plan: RunPlan, state: CaseState) -> Iterator[tuple[StageRow, Step, object]]:
     """Yield every step that a case has behind it, with what the state holds of it, in the order of the stages."""
     for row in STAGES:
-        for step in row.steps(plan, state):
+        for step in row.planned(plan) if row.applies(state) else ():
             if (outcome := row.settled(state, step)) is not None:
                 yield row, step, outcome
 
 
 def is_reached(plan: RunPlan, state: CaseState, row: StageRow) -> bool:
     """Tell whether a case has come so far that the steps of a stage can be done, or could be before they were."""
-    before = STAGES[: STAGE_ORDER.index(row.stage)]
-    return row.applies(state) and all(
-        not earlier.blocks(state) and all(earlier.settled(state, step) is not None for step in earlier.planned(plan))
-        for earlier in before
-        if earlier.decides
-    )
+    if not row.applies(state):
+        return False
+    # The stage right before is enough: what that one rests on is its own affair.
+    for earlier in reversed(STAGES[: STAGE_ORDER.index(row.stage)]):
+        if earlier.decides and (steps := earlier.planned(plan)):
+            return not earlier.blocks(state) and all(earlier.settled(state, step) is not None for step in steps)
+    return True
 
 
 def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
