@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 from returns.result import Result
@@ -32,7 +32,7 @@ from themis.pure.pipeline.verification import (
     misplaced,
     run_checks,
 )
-from themis.pure.plan import CaseItem
+from themis.pure.plan import CaseItem, RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, SelfChecking
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
@@ -94,6 +94,7 @@ class _Verifying:
     recomputed: Counter[str] = attrs.field(factory=Counter)
     cases: int = 0
     seen: int = 0
+    through: RunPlan | None = None
 
     async def walk(self) -> None:
         """Look at everything; what can't be read ends the walk, and is named."""
@@ -121,6 +122,8 @@ class _Verifying:
         checks = run_checks(self.snapshot, events, self.store.head(run_id).count)
         self.altered += checks.altered
         self.notes += checks.not_verified
+        if checks.through is not None:
+            self.through = make_plan(self.snapshot, cast(UntilStage, checks.through))
 
     async def _case(self, driver: _Awaiting, item: CaseItem, stored: Sequence[StoredEvent]) -> None:
         self.cases += 1
@@ -132,7 +135,7 @@ class _Verifying:
         self.altered += places
         if places:
             return  # what follows from events of another case is of no use
-        for check in case_checks(self.run, item, events):
+        for check in case_checks(self.run, item, events, self.through):
             stage = check.step.stage
             if check.program is None:
                 self._differs(check.unfounded(item.case_key))

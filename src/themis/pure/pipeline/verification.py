@@ -33,8 +33,8 @@ from themis.pure.pipeline.effects import Program
 from themis.pure.pipeline.recorded import from_record
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
-from themis.pure.pipeline.table import is_reached, settled_steps, step_of
-from themis.pure.plan import CaseItem
+from themis.pure.pipeline.table import is_reached, next_steps, settled_steps, step_of
+from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.projections import steady
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -102,25 +102,30 @@ class Verification(HashableModel):
 
 @attrs.frozen
 class Check:
-    """A stored event, and the program that makes it again; none where what it rests on was not there before it."""
+    """A stored event, and the program that makes it again; or why there is none of the one or of the other."""
 
     step: Step
-    stored: CaseRunEvent
+    stored: CaseRunEvent | None
     program: Program[CaseRunEvent] | None
 
     def unfounded(self, case_key: str) -> Difference:
-        """Return the difference of an event that nothing stored before it can have led to."""
+        """Return the difference of a step that is not stored, or that nothing stored before it can have led to."""
+        stored = "nothing" if self.stored is None else _short(encode(_comparable(self.stored)))
+        expected = (
+            "an outcome: the run went through this stage"
+            if self.stored is None
+            else "nothing: what it rests on is not stored before it"
+        )
+        step = self.step
         return Difference(
-            case_key=case_key,
-            stage=self.step.stage,
-            metric_id=self.step.metric_id,
-            stored=_short(encode(_comparable(self.stored))),
-            expected="nothing: what it rests on is not stored before it",
+            case_key=case_key, stage=step.stage, metric_id=step.metric_id, stored=stored, expected=expected
         )
 
 
-def case_checks(run: Run, item: CaseItem, events: Sequence[RunEvent]) -> Iterator[Check]:
-    """Yield a check of every event that the outcome of a case rests on.
+def case_checks(
+    run: Run, item: CaseItem, events: Sequence[RunEvent], through: RunPlan | None = None
+) -> Iterator[Check]:
+    """Yield a check of every event that the outcome of a case rests on, and of every step that is not there.
 
     What a component would be needed for that is not at hand is passed over: whoever finds the components names those.
 
@@ -128,6 +133,7 @@ def case_checks(run: Run, item: CaseItem, events: Sequence[RunEvent]) -> Iterato
         run: the run, with the components that are at hand.
         item: the case.
         events: what is stored of it, in order.
+        through: the plan up to the stage that the run says it went through, if it does.
     """
     states = [*itertools.accumulate(events, apply, initial=_fresh(item))]
     last: dict[tuple[Step, bool], int] = {}
@@ -143,6 +149,8 @@ def case_checks(run: Run, item: CaseItem, events: Sequence[RunEvent]) -> Iterato
             founded = is_reached(run.plan, before, row)
             program = from_record(row.program(run, item, before, step), after) if founded else None
             yield Check(step, event, program)
+    if through is not None:
+        yield from (Check(step, None, None) for step in next_steps(through, states[-1]))
 
 
 def _fresh(item: CaseItem) -> CaseState:
@@ -173,6 +181,7 @@ def compared(check: Check, case_key: str, again: CaseRunEvent) -> Difference | s
     Returns:
         Nothing if they agree; the difference; or, in words, why it can't be told.
     """
+    assert check.stored is not None  # it was made again from something
     if _plainly_equal(check.stored, again):
         return None
     stored, expected = _comparable(check.stored), _comparable(again)
@@ -280,10 +289,11 @@ def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
 
 @attrs.frozen
 class RunChecks:
-    """What the events of the whole run show: what is wrong with it, and what can't be told."""
+    """What the events of the whole run show: what is wrong, what can't be told, and the stage that it went through."""
 
     altered: tuple[str, ...]
     not_verified: tuple[str, ...]
+    through: str | None
 
 
 def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], count: int) -> RunChecks:
@@ -308,4 +318,5 @@ def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], co
     last = events[-1] if events else (0, None)
     if count and not (isinstance(last[1], RunCompletedEvent | RunFailedEvent) and last[0] == count):
         unknown.append("end: that of the last attempt is not stored, so what may be cut off is not known; run it again")
-    return RunChecks(tuple(altered), tuple(unknown))
+    through = last[1].completed_through_stage if isinstance(last[1], RunCompletedEvent) else None
+    return RunChecks(tuple(altered), tuple(unknown), through)
