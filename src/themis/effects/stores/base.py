@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
@@ -17,7 +18,7 @@ from themis.pure.records.stored import RunSummary, StoredEvent
 from themis.pure.state import status_of
 
 
-class EventStore:
+class EventStore(ABC):
     """The part of a `RunStore` that does not depend on what the store is made of.
 
     A store fills in the methods of the first section, and the rest of `RunStore`.
@@ -36,23 +37,23 @@ class EventStore:
 
     # --- filled in by each store --------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self) -> None:  # noqa: B027  # memory has nothing to open, and nothing to close
         """Open the store, creating or migrating it; called once."""
 
-    def _close(self) -> None:
+    def _close(self) -> None:  # noqa: B027
         """Release what the store holds open."""
 
+    @abstractmethod
     def _lock(self, run_id: str) -> Callable[[], None]:
         """Keep other processes from writing a run, and return what ends that. Raises `RunLockedError`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _lines(self) -> Iterable[RunSummary]:
         """Yield a line about each run, newest first."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         """Return a case's events, or for `None` those of the whole run."""
-        raise NotImplementedError
 
     # --- opening ------------------------------------------------------------------------------------------
 
