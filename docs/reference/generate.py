@@ -159,7 +159,7 @@ def _command_line() -> str:
 
 
 def _config() -> str:
-    from themis.api.config_schema import config_schema
+    from themis.api.config.schema import config_schema
 
     head = (
         "Every key of a [config file](../how-to/config.md), from its [JSON Schema](config.schema.json), "

@@ -7,9 +7,9 @@ from typing import Any
 
 import attrs
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.benchmarks import Benchmark, Source, made
 from themis.api.components import resolve_component
+from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment
 from themis.pure.benchmarks.columns import Row
 from themis.pure.benchmarks.recipe import read_case

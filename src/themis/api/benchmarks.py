@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
+from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
 from themis.effects.sources.hub import card_configs, fetch_files, folder_names

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from themis.api.references import resolve_all_references
+from themis.api.config.references import resolve_all_references
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import thaw
 from themis.pure.protocols import RunStore

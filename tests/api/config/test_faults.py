@@ -228,7 +228,7 @@ def test_what_is_said(folder: Path, name: str) -> None:
 # --- every key of the schema, with a value of each kind ---------------------------------------------------
 
 SCHEMA: Any = json.loads((HERE.parents[2] / "docs" / "reference" / "config.schema.json").read_text(encoding="utf-8"))
-VALUES = (None, True, -1, 0, 2.5, "", "x", "${oc.env:THEMIS_TEST_TEXT}", [], [3], {}, {"x": 3})
+VALUES: tuple[Any, ...] = (None, True, -1, 0, 2.5, "", "x", "${oc.env:THEMIS_TEST_TEXT}", [], [3], {}, {"x": 3})
 Place = tuple[str | int, ...]
 
 
@@ -308,10 +308,8 @@ def test_editors_and_the_command_judge_alike(folder: Path) -> None:
             continue
         problems = [fault for fault in faults(config, folder / "e.json") if not OF_CONTENT.search(fault)]
         assert validator.is_valid(config) == (not problems), (dotted(place), value, problems)
-        assert all(fault.startswith(dotted(place).removesuffix(f"[{place[-1]}]")) for fault in problems)
+        assert all(fault.startswith(dotted(place[:-1])) for fault in problems), (dotted(place), value, problems)
 
 
-OF_CONTENT = re.compile(
-    "no component|budget_shares\\.x|what kind of file|is for files|there is no such file|a non-empty str"
-)
+OF_CONTENT = re.compile("no component|budget_shares\\.x|what kind of file|for files, and|there is no such file")
 """What no schema can tell: whether a name is known, a file is there, and what belongs together."""

@@ -103,7 +103,7 @@ def case(
 
 def _yaml(value: Any) -> str:
     """Return data as YAML, which people read more easily than JSON; what is empty is left out."""
-    from themis.api.config_reading import write_yaml
+    from themis.api.config.files import write_yaml
 
     return write_yaml(_without_nothing(value))
 

@@ -68,10 +68,10 @@ class Quick:
 
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
-        from themis.api.config import configured_component
+        from themis.api.components import resolve_component
 
         sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return configured_component(name, {key: value for key, value in sampling.items() if value is not None})
+        return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
 
     def runtime(self) -> Any:
         """Return the limits that were given."""

@@ -23,7 +23,7 @@ def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = F
         Replace files that are there already.
     """
     from themis.api.cli.output import show
-    from themis.api.starter import write_starter
+    from themis.api.config.starter import write_starter
 
     written = write_starter(folder, replace=force)
     there = f"cd {folder} && " if folder != Path() else ""
@@ -42,7 +42,7 @@ def schema() -> None:
       themis schema > config.schema.json
     """
     from themis.api.cli.output import write_json
-    from themis.api.config_schema import config_schema
+    from themis.api.config.schema import config_schema
 
     write_json(config_schema())
 

@@ -1,96 +1,93 @@
-"""Reads config files: YAML 1.2 or TOML text to plain JSON, overrides applied.
+"""Reads config files: YAML 1.2, TOML or JSON text to plain JSON, overrides applied; and writes YAML.
 
-YAML is read by the rules of its version 1.2 (core schema): `no` is text, `1e-3` a number, and a date is text.
-The library's own rules are those of 1.1, by which a case's expected answer `no` would become `false`.
+YAML is read by the core schema of its version 1.2 (section 10.3.2): `no` is text, and `1e-3` a number. What the
+library knows besides (dates, `1_000`, `0x1F`) stays text: a case's expected answer is taken as it is written.
 """
 
 from __future__ import annotations
 
 import functools
+import io
 import itertools
 import json
 import re
 import tomllib
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import ConstructorError, SafeConstructor
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.nodes import MappingNode, ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
 
 from themis.pure.errors import SpecError, listed, nearest
 
-_RESOLVERS: Final = (
-    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", ["~", "n", "N", ""]),
-    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", list("tTfF")),
-    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", list("-+0123456789")),
-    (
-        "tag:yaml.org,2002:float",
-        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$",
-        list("-+0123456789."),
-    ),
-    ("tag:yaml.org,2002:merge", r"^(?:<<)$", ["<"]),
+_NUMBER: Final = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 )
-"""YAML 1.2.2, section 10.3.2, "Core schema", and the merge key; hexadecimal and octal numbers are left out."""
-
-
+_WORD: Final = re.compile("|~|null|Null|NULL|true|True|TRUE|false|False|FALSE")
 _OLD_BREAKS: Final = re.compile("[\x85\u2028\u2029]")
 
 
-class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # how the library keeps them
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """Refuse keys that come twice or are no text: the one would hide the other."""
+class _Constructor(SafeConstructor):
+    def construct_mapping(self, node: MappingNode, deep: bool = False) -> Any:
+        """Refuse keys that come twice or are not text: the one would hide the other."""
         seen: set[str] = set()
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
-            key = self.construct_object(key_node)
+            key = self.construct_object(key_node, deep=True)
             problem = None
             if not isinstance(key, str):
-                problem = f"key {key!r} is no text; put it in quotes"
+                problem = f"key {key!r} is not text; put it in quotes"
             elif key in seen:
                 problem = f"key {key!r} is there twice"
             if problem:
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+                raise ConstructorError(None, None, problem, key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
+    def construct_yaml_int(self, node: ScalarNode) -> Any:
+        return super().construct_yaml_int(node) if _NUMBER.fullmatch(node.value) else node.value
 
-def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
+    def construct_yaml_float(self, node: ScalarNode) -> Any:
+        return super().construct_yaml_float(node) if _NUMBER.fullmatch(node.value) else node.value
 
 
-class Dumper(yaml.SafeDumper):
-    """Writes YAML that the reader of this module reads back as it was."""
+for _kind, _construct in {
+    "int": _Constructor.construct_yaml_int,
+    "float": _Constructor.construct_yaml_float,
+    "timestamp": _Constructor.construct_scalar,
+    "value": _Constructor.construct_scalar,
+}.items():
+    _Constructor.add_constructor(f"tag:yaml.org,2002:{_kind}", _construct)
 
-    yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  # how the library keeps them
 
+class _Representer(SafeRepresenter):
     def ignore_aliases(self, data: Any) -> bool:
         """Write equal parts out in full."""
         return True
 
+    def represent_str(self, data: str) -> Any:
+        """Escape the line breaks that YAML 1.1 alone knows: the library would write them as such, and read others."""
+        style = '"' if _OLD_BREAKS.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
-def _represent_text(dumper: Dumper, text: str) -> yaml.ScalarNode:
-    """Escape the line breaks that YAML 1.1 alone knows: the library would write them as such, and read others."""
-    style = '"' if _OLD_BREAKS.search(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
-
-Dumper.add_representer(str, _represent_text)
-for _kind in (_Loader, Dumper):
-    for _tag, _pattern, _first in _RESOLVERS:
-        _kind.add_implicit_resolver(_tag, re.compile(_pattern), _first)
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+_Representer.add_representer(str, _Representer.represent_str)
 
 
 def read_yaml(text: str) -> Any:
     """Return YAML text as plain JSON.
 
     Raises:
-        yaml.YAMLError: the text is not YAML.
+        YAMLError: the text is not YAML.
     """
-    return yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Constructor
+    return yaml.load(text)
 
 
 def read_value(text: str) -> Any:
@@ -100,17 +97,31 @@ def read_value(text: str) -> Any:
     (0.5, [1, 2], 'Is it right: yes or no? #1', None)
     """
     text = text.strip()
-    if text.startswith(("{", "[", '"', "'")) or any(re.match(pattern, text) for _, pattern, _ in _RESOLVERS):
-        return read_yaml(text)
-    return text
+    is_one = text.startswith(("{", "[", '"', "'")) or _NUMBER.fullmatch(text) or _WORD.fullmatch(text)
+    return read_yaml(text) if is_one else text
+
+
+def meant(text: str) -> Any:
+    """Return what text of the environment stands for where text can't be meant."""
+    try:
+        return read_value(text)
+    except YAMLError:
+        return str(text)
 
 
 def write_yaml(value: Any) -> str:
     """Return plain JSON as YAML text that reads back the same."""
-    return yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed by its default alone
+    yaml.width = 100
+    written = io.StringIO()
+    yaml.dump(value, written)
+    return written.getvalue()
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
     """Return a config file's content.
 
     Raises:
@@ -122,7 +133,7 @@ def read_config(path: Path) -> dict[str, Any]:
         raise SpecError(_unreadable(path, error)) from None
     try:
         value = _parse(path, text)
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise SpecError(f"{path}{_place(error)}: not YAML: {_problem(error)}") from None
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         raise SpecError(f"{path}: not {path.suffix[1:].upper()}: {error}") from None
@@ -158,12 +169,12 @@ def _unreadable(path: Path, error: Exception) -> str:
     return f"{path}: can't be read: {error}"
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     return f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
 
 
-def _problem(error: yaml.YAMLError) -> str:
+def _problem(error: YAMLError) -> str:
     parts = [getattr(error, "context", None), getattr(error, "problem", None)]
     return ", ".join(part for part in parts if part) or str(error)
 
@@ -185,8 +196,8 @@ def apply_overrides(config: dict[str, Any], overrides: Sequence[str]) -> None:
     for override in overrides:
         try:
             _override(config, override)
-        except (SpecError, yaml.YAMLError) as error:
-            problem = _problem(error) if isinstance(error, yaml.YAMLError) else error
+        except (SpecError, YAMLError) as error:
+            problem = _problem(error) if isinstance(error, YAMLError) else error
             faults.append(f"{override!r}: {problem}")
     if faults:
         raise SpecError(listed("an override can't be applied", faults))

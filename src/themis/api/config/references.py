@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from themis.pure.errors import SpecError
 
@@ -25,6 +25,65 @@ class EnvironmentText(str):
     """Text that came from the environment, where everything is text: it may stand for a number."""
 
     __slots__ = ()
+
+
+class UnresolvedText(EnvironmentText):
+    """Text with a reference that can't be resolved, which is a fault that was found."""
+
+    __slots__ = ()
+
+
+Place: TypeAlias = tuple[str | int, ...]
+"""Where something stands in a config, from the outside in."""
+
+
+def dotted(place: Place) -> str:
+    """Return a place as it is written: `datasets[0].path`."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
+
+
+def change_texts(tree: Any, change: Callable[[str, Place], str], place: Place = ()) -> Any:
+    """Return a config with each text changed that may hold references.
+
+    In cases text is data; in a store's parameters references stay until the store is opened, for they may be
+    credentials, but for that of its path.
+    """
+    if place[:1] == ("datasets",) and place[2:] == ("cases",):
+        return tree
+    if isinstance(tree, dict):
+        return {name: change_texts(item, change, (*place, name)) for name, item in tree.items()}
+    if isinstance(tree, list):
+        return [change_texts(item, change, (*place, i)) for i, item in enumerate(tree)]
+    is_kept = place[:2] == ("storage", "parameters") and place[2:] != ("path",)
+    return change(tree, place) if isinstance(tree, str) and not is_kept else tree
+
+
+class Resolution:
+    """Resolves the references of a config; `faults` and `credentials` collect those that can't be or must not be."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+        self.credentials: list[str] = []
+
+    def __call__(self, text: str, place: Place) -> str:
+        """Return text with its references replaced."""
+        try:
+            return resolve_text(text, self._environ, lambda name: not names_secret(name))
+        except _CredentialError as error:
+            self.credentials.append(f"{dotted(place)}: {error}")
+        except SpecError as error:
+            self.faults.append(f"{dotted(place)}: {error}")
+        return UnresolvedText(text)
+
+
+def escaped(tree: Any) -> Any:
+    """Return a config in which no text is taken for a reference."""
+    return change_texts(tree, lambda text, _: re.sub(r"(?=\$\{oc\.env:)", r"\\", text))
+
+
+class _CredentialError(SpecError):
+    """A variable holds a credential by its name, where none may be."""
 
 
 def has_reference(text: str) -> bool:
@@ -60,7 +119,7 @@ def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str],
         if body is None or not found[0].endswith("}"):
             raise SpecError(f"{found[0]!r} is no reference; write ${{oc.env:NAME}} or ${{oc.env:NAME,default}}")
         if not allowed(body["name"]):
-            raise SpecError(
+            raise _CredentialError(
                 f"{body['name']} holds a credential by its name, and would be stored; leave it out: model adapters "
                 "read their keys from the environment when they call (api_key_env names another variable)"
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from themis.api.config_schema import config_schema
+from themis.api.config.schema import config_schema
 from themis.pure.errors import SpecError, listed
 
 _EXPERIMENT: Final = """\

@@ -173,7 +173,7 @@ def test_a_credential_is_refused_and_not_repeated(folder: Path, name: str) -> No
     [
         ("a.yaml", "generation: {a: [1, 2\n", ["a.yaml:2:1", "not YAML"]),
         ("a.yaml", "a: 1\na: 2\n", ["a.yaml:2", "'a' is there twice"]),
-        ("a.yaml", "1: 2\n", ["1 is no text"]),
+        ("a.yaml", "1: 2\n", ["1 is not text"]),
         ("a.yaml", "", ["expected, found nothing"]),
         ("a.yaml", "- 1\n", ["expected, found list"]),
         ("a.yaml", "a: !!python/object/apply:os.system ['true']\n", ["not YAML"]),

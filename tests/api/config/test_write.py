@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from jsonschema.validators import Draft202012Validator
 
 from themis import adapters
-from themis.api.authoring import EvaluationConfig, GenerationConfig
-from themis.api.config import build_experiment
-from themis.api.config_export import experiment_to_config
-from themis.api.config_reading import read_yaml, write_yaml
-from themis.api.config_schema import config_schema
+from themis.api.config.files import read_yaml, write_yaml
+from themis.api.config.read import build
+from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.config.schema import config_schema
+from themis.api.config.write import config_of
 from themis.api.experiment import Experiment
 from themis.effects.sources.files import CaseFields, file_dataset
 from themis.pure.components.basic import DemoModel, MajorityVote
@@ -116,10 +116,10 @@ def experiments(draw: st.DrawFn) -> Experiment:
 @given(experiments())
 def test_what_is_written_compiles_to_the_same_run(experiment: Experiment) -> None:
     folder = Path("/somewhere")
-    tree = experiment_to_config(experiment, relative_to=folder)
+    tree = config_of(experiment, relative_to=folder)
     assert Draft202012Validator(config_schema()).is_valid(tree)
     for text, read in ((write_yaml(tree), read_yaml), (json.dumps(tree), json.loads)):
-        again = build_experiment(read(text), folder)
+        again = build(Experiment, read(text), folder)
         assert again.compile().run_id == experiment.compile().run_id
         assert again.runtime == experiment.runtime
         assert again.storage.store == experiment.storage.store
