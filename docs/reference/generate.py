@@ -183,7 +183,7 @@ def _keys(schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str) -> It
 
 def _type(part: Mapping[str, Any]) -> str:
     if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
+        return ", ".join(f"`{value}`" for value in part["enum"] if value is not None)
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if "anyOf" in part:

@@ -15,9 +15,6 @@ import attrs
 from themis.pure.records.config import not_negative, positive
 from themis.pure.records.fields import A_PATH, non_empty
 
-REST: Final = {"rest": True}
-"""Metadata of a field that holds all keys that no other field has."""
-
 
 @attrs.frozen
 class Bound:
@@ -81,14 +78,8 @@ def keys_of(record: type) -> Mapping[str, Key]:
             is_path=A_PATH.items() <= field.metadata.items(),
         )
         for field in attrs.fields(record)
-        if not field.metadata.get("rest")
+        if field.name != getattr(record, "REST", None)
     }
-
-
-def rest_of(record: type) -> str | None:
-    """Return the name of the field that takes the keys that no other field has, if there is one."""
-    fields = attrs.fields(record) if attrs.has(record) else ()
-    return next((field.name for field in fields if field.metadata.get("rest")), None)
 
 
 def default_of(field: Any, record: Any = None) -> Any:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, TypeAlias
 import attrs
 
 from themis.api.components import resolve_component
-from themis.api.config.keys import REST, Bound
+from themis.api.config.keys import Bound
 from themis.effects.sources.files import CaseFields, FileCases, file_dataset
 from themis.effects.sources.rows import FileFormat
 from themis.pure.errors import InvalidRecordError
@@ -45,8 +45,10 @@ class ComponentConfig(FileForm):
         arguments: all other keys.
     """
 
+    REST: ClassVar = "arguments"
+
     id: _Name
-    arguments: Mapping[str, JSONValue] = attrs.field(default=EMPTY, metadata=REST)
+    arguments: Mapping[str, JSONValue] = EMPTY
 
     def made(self) -> Any:
         """Return the component."""

@@ -18,7 +18,6 @@ from themis.api.config.keys import (
     is_mapping,
     is_optional,
     keys_of,
-    rest_of,
     something,
 )
 from themis.api.config.record import ComponentConfig, ExperimentConfig
@@ -31,13 +30,13 @@ _COMPONENT: Final = {"$ref": "#/$defs/component"}
 
 
 @functools.cache
-def config_schema() -> Schema:
+def config_schema(record: type[ExperimentConfig] = ExperimentConfig) -> Schema:
     """Return the JSON Schema (draft 2020-12) of a config file."""
     component = _record(ComponentConfig)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Themis experiment",
-        **_record(ExperimentConfig),
+        **_record(record),
         "$defs": {
             "reference": {
                 "type": "string",
@@ -66,7 +65,7 @@ def _record(record: type) -> Schema:
     either = getattr(record, "EITHER", ())
     if either:
         schema["oneOf"] = [{"required": [name], "properties": {name: {"not": {"type": "null"}}}} for name in either]
-    return {**schema, "additionalProperties": rest_of(record) is not None}
+    return {**schema, "additionalProperties": hasattr(record, "REST")}
 
 
 def _key(key: Key) -> Schema:

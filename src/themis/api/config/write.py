@@ -70,8 +70,8 @@ class _Writer:
         kind = bare(hint)
         if kind is ComponentConfig:
             return self._component(value, place)
-        if kind is DatasetConfig:
-            value = DatasetConfig.of(value)
+        if isinstance(kind, type) and issubclass(kind, DatasetConfig):
+            value = kind.of(value)
         if attrs.has(type(value)):
             record: type = type(value)
             keys = keys_of(record).values()
