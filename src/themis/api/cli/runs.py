@@ -1,4 +1,4 @@
-"""`themis list`, `search`, `quickcheck` and `report`: stored runs at a glance."""
+"""`themis list`, `search`, `quickcheck`, `report` and `inspect`: what a store holds, from afar to piece by piece."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored, stored_run
+from themis.api.cli.output import say, show, write
 
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
@@ -48,7 +49,6 @@ def list_runs(
     limit
         Show only the newest.
     """
-    from themis.api.cli.output import show
     from themis.api.searching import find_runs
 
     runs = find_runs(
@@ -97,7 +97,6 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
     limit
         Hits to show at most.
     """
-    from themis.api.cli.output import show
     from themis.api.searching import search as search_store
 
     hits = list(search_store(stored(store), text, limit=limit))
@@ -118,12 +117,9 @@ def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Js
     For example:
       themis quickcheck latest
     """
-    from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import quickcheck as check
 
-    opened = stored(store)
-    found = check(opened, find_run(opened, run))
+    found = check(*stored_run(store, run))
     show(found.to_dict(), lambda: str(found), as_json=json_output)
 
 
@@ -146,15 +142,110 @@ def report(
     output
         Write it to this file; to stdout if not given.
     """
-    from themis.api.cli.output import say, write
-    from themis.api.finding import find_run
     from themis.api.report_formats import report_text, write_report
     from themis.api.reporting import Reporter
 
-    opened = stored(store)
-    run_id, reporter = find_run(opened, run), Reporter(opened)
+    opened, run_id = stored_run(store, run)
+    reporter = Reporter(opened)
     if output is None:
         write(report_text(reporter, run_id, kind))
         return
     write_report(reporter, run_id, kind, output)
     say(f"wrote {output}")
+
+
+# --- piece by piece ---------------------------------------------------------------------------------------
+
+inspect: App = App(name="inspect", help="Look into a stored run.")
+
+CaseId = Annotated[str, Parameter(name="CASE", env_var=(), help="The case's id.")]
+DatasetId = Annotated[str | None, Parameter(help="The case's dataset, where several have a case of that id.")]
+
+
+@inspect.command
+def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+    """Show what a run is made of: identity and provenance.
+
+    For example:
+      themis inspect snapshot latest
+    """
+    from themis.api.inspection import get_run_snapshot
+
+    header = get_run_snapshot(*stored_run(store, run)).header()
+    show(header, lambda: _yaml(header), as_json=json_output)
+
+
+@inspect.command
+def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+    """Show how far a run is, and what failed.
+
+    For example:
+      themis inspect state latest
+    """
+    from themis.api.inspection import get_execution_state
+
+    found = get_execution_state(*stored_run(store, run))
+    show(found.to_dict(), lambda: _yaml(found.to_dict()), as_json=json_output)
+
+
+@inspect.command
+def evaluation(
+    run: RunName,
+    case_id: CaseId,
+    metric: str,
+    /,
+    *,
+    dataset: DatasetId = None,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> None:
+    """Show what the judges were asked about a case, what they answered, and what came of it.
+
+    For example:
+      themis inspect evaluation latest case-7 builtin/llm_rubric
+
+    Parameters
+    ----------
+    metric
+        The judged metric.
+    """
+    from themis.api.inspection import get_evaluation_execution
+
+    found = get_evaluation_execution(*stored_run(store, run), case_id, metric, dataset_id=dataset)
+    data: Any = None if found is None else found.to_dict()
+    show(data, lambda: "no judge was asked about it" if data is None else _yaml(data), as_json=json_output)
+
+
+@inspect.command
+def case(
+    run: RunName,
+    case_id: CaseId,
+    /,
+    *,
+    dataset: DatasetId = None,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> None:
+    """Show one case from the question to the score.
+
+    For example:
+      themis inspect case latest case-7
+    """
+    from themis.api.inspection import get_case_view
+
+    found = get_case_view(*stored_run(store, run), case_id, dataset_id=dataset)
+    show(found.to_dict(), lambda: str(found), as_json=json_output)
+
+
+def _yaml(value: Any) -> str:
+    """Return data as YAML, which people read more easily than JSON; what is empty is left out."""
+    from themis.api.config.files import write_yaml
+
+    return write_yaml(_without_nothing(value))
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        slim = {key: _without_nothing(item) for key, item in value.items()}
+        return {key: item for key, item in slim.items() if item is not None and item not in ({}, [])}
+    return [_without_nothing(item) for item in value] if isinstance(value, list) else value

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from themis.api.cli import DONE, INCOMPLETE
 from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides
+from themis.api.cli.output import say, show
 
 worker: App = App(name="worker", help="Work off queued experiments.")
 batch: App = App(name="batch", help="Work off an experiment that was submitted as a batch.")
@@ -38,7 +39,6 @@ def submit(
     mode
         For workers of this host, or for the provider's batch endpoint: half the price, within a day.
     """
-    from themis.api.cli.output import show
     from themis.api.deferred import submit as submit_experiment
 
     path = submit_experiment(changes.load(config, overrides), mode=mode, root=queue, modules=config.parent)
@@ -85,7 +85,6 @@ def worker_status(*, queue: Path = Path("queue"), json_output: Json = False) -> 
     For example:
       themis worker status --queue queue
     """
-    from themis.api.cli.output import show
     from themis.api.deferred import queue_state
 
     state = queue_state(queue)
@@ -118,8 +117,7 @@ def batch_run(
 
 
 def _work_off(queue: Path, as_json: bool, **how: Any) -> int:
-    from themis.api.cli.output import say, show
-    from themis.api.cli.running import run_with_progress
+    from themis.api.cli.run import run_with_progress
     from themis.api.deferred import work_off
 
     outcomes = []

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, closed_at_the_end, storage_of, stored
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, closed_at_the_end, storage_of, stored_run
+from themis.api.cli.output import show
 
 
 def export(
@@ -31,11 +32,8 @@ def export(
         The file, replaced if it is there; compressed if its name ends in .gz or .zst.
     """
     from themis.api.bundle_files import write_bundle
-    from themis.api.cli.output import show
-    from themis.api.finding import find_run
 
-    opened = stored(store)
-    run_id = find_run(opened, run)
+    opened, run_id = stored_run(store, run)
     written = write_bundle(opened, run_id, kind, path)
     show({"run_id": run_id, "kind": kind, "path": str(written)}, f"wrote {written}", as_json=json_output)
 
@@ -55,7 +53,6 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
         The bundle.
     """
     from themis.api.bundle_files import import_bundle_file
-    from themis.api.cli.output import show
     from themis.api.storage import open_store
 
     found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)

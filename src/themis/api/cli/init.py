@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from themis.api.cli.options import Json
+from themis.api.cli.output import show, write, write_json
 
 
 def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = False) -> None:
@@ -22,7 +23,6 @@ def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = F
     force
         Replace files that are there already.
     """
-    from themis.api.cli.output import show
     from themis.api.config.starter import write_starter
 
     written = write_starter(folder, replace=force)
@@ -41,7 +41,6 @@ def schema() -> None:
     For example:
       themis schema > config.schema.json
     """
-    from themis.api.cli.output import write_json
     from themis.api.config.schema import config_schema
 
     write_json(config_schema())
@@ -61,6 +60,5 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
         Which shell.
     """
     from themis.api.cli import make_app
-    from themis.api.cli.output import write
 
     write(make_app().generate_completion(shell=shell))

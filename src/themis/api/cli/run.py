@@ -82,7 +82,7 @@ def carry_out(
     as_json: bool = False,
 ) -> int:
     """Run an experiment with its progress shown, print the result, and return the exit code."""
-    from themis.api.cli.output import show_result
+    from themis.api.cli.result import show_result
     from themis.api.gating import check_gates, read_gates
 
     metrics = [metric.component_id for metric in experiment.roster().metrics]

@@ -19,8 +19,9 @@ from themis.api.cli.options import (
     Store,
     Words,
     closed_at_the_end,
-    stored,
+    stored_run,
 )
+from themis.api.cli.output import show
 
 
 def replay(
@@ -79,7 +80,7 @@ def _again(
     experiment: Any, stage: Any, metric_ids: list[str] | None, as_json: bool, *, recorded_judging: bool = False
 ) -> int:
     from themis.api.cli.live import shown
-    from themis.api.cli.output import show_result
+    from themis.api.cli.result import show_result
     from themis.api.finding import open_existing
     from themis.api.replaying import replay_snapshot
     from themis.effects.host import run_sync
@@ -130,14 +131,12 @@ def verify(
     most
         Differing records to show at most.
     """
-    from themis.api.cli.output import show
     from themis.api.experiment import Experiment
-    from themis.api.finding import find_run
     from themis.api.replaying import verify as verify_run
 
-    opened = stored(store)
+    opened, run_id = stored_run(store, run)
     experiment = Experiment.from_config(config) if config is not None else None
-    found = verify_run(opened, find_run(opened, run), experiment=experiment, most=most)
+    found = verify_run(opened, run_id, experiment=experiment, most=most)
     show({**found.to_dict(), "ok": found.ok}, lambda: _verification(found), as_json=json_output)
     return DONE if found.ok else GATE_FAILED
 

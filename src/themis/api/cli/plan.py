@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, closed_at_the_end
+from themis.api.cli.output import show
 
 
 def plan(
@@ -24,7 +25,6 @@ def plan(
     until
         The last stage that would be run.
     """
-    from themis.api.cli.output import show
     from themis.api.costing import planned_cost
     from themis.api.finding import existing_or_empty
 
@@ -44,7 +44,6 @@ def estimate(
       themis estimate experiment.yaml
       themis estimate experiment.yaml --samples 8 --json
     """
-    from themis.api.cli.output import show
     from themis.api.costing import planned_cost
 
     experiment = changes.load(config, overrides)

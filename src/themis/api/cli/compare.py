@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, Words, stored
+from themis.api.cli.output import show
 
 
 def compare(
@@ -47,7 +48,6 @@ def compare(
     junit
         Write the gates as JUnit XML to this file.
     """
-    from themis.api.cli.output import show
     from themis.api.comparing import compare as compare_runs
     from themis.api.finding import find_run
     from themis.api.gating import check_regressions, read_regression_gates, write_junit
