@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from themis._version import __version__
 
 if TYPE_CHECKING:
     from themis.api.bundle_files import import_bundle_file as import_bundle_file

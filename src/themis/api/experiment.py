@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from themis._version import __version__
 from themis.api import environment
 from themis.api.components import resolve_all, resolve_component
 from themis.api.config.record import ExperimentConfig
@@ -101,8 +102,6 @@ class Experiment(ExperimentConfig):
         return compile_snapshot(authored, self._provenance(), source_of)
 
     def _provenance(self) -> RunProvenance:
-        from themis import __version__
-
         versions = self.dependency_versions
         return RunProvenance(
             themis_version=self.themis_version or __version__,

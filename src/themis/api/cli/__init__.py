@@ -71,7 +71,7 @@ def make_app(words: Sequence[str] = ()) -> App:
     from cyclopts import App, Group
     from cyclopts.config import Env
 
-    from themis import __version__
+    from themis._version import __version__
 
     app = App(
         name="themis",

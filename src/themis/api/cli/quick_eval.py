@@ -202,7 +202,7 @@ def huggingface(
     id_field
         The column with the case's id, if it is not `case_id` or `id`.
     """
-    from themis.api.hub_datasets import hub_dataset
+    from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
 
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
@@ -238,7 +238,7 @@ def benchmark(
     shuffle
         A seed; the cases come in the order it gives them, and --limit takes the first of those.
     """
-    from themis.api.benchmarks import Benchmark
+    from themis.api.catalog.benchmark import Benchmark
 
     experiment = Benchmark.named(name).experiment(
         model=quick.model(model),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from themis import catalog
-from themis.api import benchmark_validation
+from themis.api.catalog import validate
 from themis.pure.benchmarks.samples import Sample
 from themis.pure.benchmarks.samples.every import samples_of
 
@@ -56,7 +56,7 @@ def test_a_benchmark_that_scores_wrongly_fails(monkeypatch: pytest.MonkeyPatch) 
     def swapped(name: str) -> tuple[Sample, ...]:
         return tuple(Sample(row=s.row, right=s.wrong, wrong=s.right) for s in samples_of(name))
 
-    monkeypatch.setattr(benchmark_validation, "samples_of", swapped)
+    monkeypatch.setattr(validate, "samples_of", swapped)
     result = catalog.validate_benchmark("simpleqa_verified")
     assert [check.status for check in result.checks] == ["passed", "passed", "passed", "failed", "failed"]
     assert any("scores 0, and 1 was expected" in problem for problem in result.problems)

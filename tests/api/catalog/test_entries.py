@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from themis import catalog
-from themis.api.benchmarks import Benchmark
+from themis.api.catalog.benchmark import Benchmark
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.benchmarks.samples.every import samples_of

@@ -96,7 +96,7 @@ def load(name: str, **options: Any) -> Any:
     if name.partition(":")[0] in recipes():
         if options:
             raise SpecError(f"{name} is a benchmark and takes no options here; its dataset() and experiment() do")
-        from themis.api.benchmarks import Benchmark
+        from themis.api.catalog.benchmark import Benchmark
 
         return Benchmark.named(name)
     try:

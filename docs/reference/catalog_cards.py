@@ -1,17 +1,23 @@
-"""Reference pages of benchmarks and components, as Markdown, made of what recipes and components say of themselves."""
+"""Writes the catalog's pages from what recipes and components say: `python docs/reference/catalog_cards.py FOLDER`."""
 
 from __future__ import annotations
 
 import inspect
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
+from themis.api.catalog.entries import EXAMPLE_OPTIONS, example_component
 from themis.pure.benchmarks.columns import KINDS
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, read_case
+from themis.pure.benchmarks.registry import recipes
 from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.components.registry import builtins
 from themis.pure.json import encode
 from themis.pure.records.dataset import Case
 from themis.pure.records.prompt import PromptSpec
@@ -24,6 +30,29 @@ _KINDS: Final = {
     "judged": "a free answer, graded by a judge model",
 }
 _LONGEST_CELL: Final = 600
+
+
+def catalog_cards() -> Mapping[str, str]:
+    """Return every page by its path: one for each benchmark and component, and the index."""
+    pages = {f"benchmarks/{name}.md": benchmark_card(recipe, samples_of(name)) for name, recipe in recipes().items()}
+    for name, entry in builtins().items():
+        page = f"components/{name.removeprefix('builtin/')}.md"
+        pages[page] = component_card(name, entry.kind, example_component(name), EXAMPLE_OPTIONS.get(name, {}))
+    entries = [recipe.entry for recipe in recipes().values()]
+    pages["index.md"] = index_card(entries, {name: entry.kind for name, entry in builtins().items()})
+    return pages
+
+
+def write_cards(folder: Path) -> None:
+    """Write every page below a folder, and remove pages there that are none any more."""
+    pages = catalog_cards()
+    for path in folder.rglob("*.md"):
+        if path.relative_to(folder).as_posix() not in pages:
+            path.unlink()
+    for name, text in pages.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
 
 
 def benchmark_card(recipe: BenchmarkRecipe, samples: Sequence[Sample]) -> str:
@@ -213,3 +242,7 @@ def _short(text: str) -> str:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else encode(value).decode()
+
+
+if __name__ == "__main__":
+    write_cards(Path(sys.argv[1]))

@@ -7,7 +7,7 @@ from typing import Any
 
 import trio
 
-from themis.api.benchmarks import Benchmark, Source
+from themis.api.catalog.benchmark import Benchmark, Source
 from themis.api.experiment import Experiment
 from themis.api.results import RunResult
 from themis.effects.host import run_async as run_on_host

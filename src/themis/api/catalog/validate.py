@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from themis.api.benchmarks import Benchmark, Source, made
+from themis.api.catalog.benchmark import Benchmark, Source, made
 from themis.api.components import resolve_component
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment
