@@ -35,7 +35,7 @@ class Runtime(RuntimeConfig):
     cache: str | None = attrs.field(default=None, metadata=A_PATH)
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True)
 class Data(DatasetConfig):
     """Cases.
 

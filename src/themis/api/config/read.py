@@ -24,7 +24,7 @@ from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, overri
 from themis.api.components import raised
 from themis.api.config.files import apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
-from themis.api.config.record import ComponentConfig, ExperimentConfig, FileForm
+from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
 from themis.api.config.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
 from themis.pure.errors import InvalidRecordError, LiteralSecretError, SpecError, ThemisError, listed, nearest
 from themis.pure.security import find_secrets
@@ -270,12 +270,13 @@ def _annotated(kind: Any) -> _Hook:
         found = _structure(value, inner)
         for problem in filter(None, (bound.problem(found) for bound in bounds)):
             raise SpecError(problem)
-        return _made(found) if isinstance(found, FileForm) and _folder.get() is not None else found
+        is_form = isinstance(found, ComponentConfig | DatasetConfig)
+        return _made(found) if is_form and _folder.get() is not None else found
 
     return read
 
 
-def _made(form: FileForm) -> Any:
+def _made(form: ComponentConfig | DatasetConfig) -> Any:
     try:
         return form.made()
     except (ThemisError, ValueError, TypeError):

@@ -5,7 +5,6 @@ A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
 
 from __future__ import annotations
 
-import abc
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeAlias
 
@@ -28,16 +27,8 @@ _Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
 _Count: TypeAlias = Annotated[int, Bound("minimum", 1)]
 
 
-class FileForm(abc.ABC):
-    """How something is written in a file that is something else in Python."""
-
-    @abc.abstractmethod
-    def made(self) -> Any:
-        """Return what is meant."""
-
-
-@attrs.frozen(kw_only=True, slots=False)
-class ComponentConfig(FileForm):
+@attrs.frozen(kw_only=True)
+class ComponentConfig:
     """A builtin's id, a model such as openai/gpt-4o, or package.module:name; with arguments, an object.
 
     Attributes:
@@ -72,8 +63,8 @@ class CaseConfig:
     metadata: Mapping[str, str] = EMPTY
 
 
-@attrs.frozen(kw_only=True, slots=False)
-class DatasetConfig(FileForm):
+@attrs.frozen(kw_only=True)
+class DatasetConfig:
     """Cases written out, or a file of them.
 
     Attributes:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from themis.pure.errors import SpecError
+from themis.pure.json import thaw
 
 _REFERENCE: Final = re.compile(r"(?P<escape>\\?)\$\{oc\.env:(?P<body>[^}]*)\}?")
 _BODY: Final = re.compile(r"^(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:,(?P<default>.*))?$", re.DOTALL)
@@ -137,10 +138,4 @@ def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str],
 def resolve_all_references(value: Any, environ: Mapping[str, str] | None = None) -> Any:
     """Return plain JSON with every reference in it resolved: for parameters that are used, and not kept."""
     variables = os.environ if environ is None else environ
-    if isinstance(value, str):
-        return str(resolve_text(value, variables))
-    if isinstance(value, Mapping):
-        return {key: resolve_all_references(item, variables) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [resolve_all_references(item, variables) for item in value]
-    return value
+    return change_texts(thaw(value), lambda text, _: str(resolve_text(text, variables)), ("parameters",))
