@@ -200,7 +200,7 @@ def test_links_lead_somewhere(page: Path, made_when_built: set[Path]) -> None:
 
 
 def test_the_picture_of_the_pipeline_is_the_stage_table() -> None:
-    from themis.pure.pipeline import stage_table
+    from themis.pure.pipeline.table import stage_table
 
     assert stage_table() in (ROOT / "docs" / "how-to" / "embed-the-core.md").read_text(encoding="utf-8")
 

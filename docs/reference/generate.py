@@ -142,7 +142,7 @@ def _markdown(doc: str) -> str:
 
 
 def _pipeline() -> str:
-    from themis.pure.pipeline import STAGES, stage_table
+    from themis.pure.pipeline.table import STAGES, stage_table
 
     drawing = "\n".join(f"  {row.stage:<9} -> {row.emits}, or {row.emits_on_failure}" for row in STAGES)
     head = (

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from themis.api.replaying import verify
 from themis.api.storage import open_store
+from themis.api.verifying import verify
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
 from themis.pure.protocols import RunStore

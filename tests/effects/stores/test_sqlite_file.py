@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from themis.api.replaying import verify
+from themis.api.verifying import verify
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION
 from themis.pure.errors import SchemaVersionError, StoreError

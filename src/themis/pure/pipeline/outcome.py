@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.calls import CallFailed, FailureKind
-from themis.pure.json import JSONValue
-from themis.pure.plan import CaseItem, RunPlan
+from themis.pure.pipeline.run import Run
+from themis.pure.plan import CaseItem
+from themis.pure.records.failure import StepFailure
 from themis.pure.security import redact
 
 T = TypeVar("T")
 
 LONGEST_MESSAGE = 2000
 """Characters of an exception's message that are kept; a component may put a whole response into one."""
-
-
-@attrs.frozen(kw_only=True)
-class StepFailure:
-    """Why a step failed: the fields that every failure event shares."""
-
-    component_id: str
-    error_type: str
-    error_message: str
-    traceback_digest: str = ""
-    retryable: bool = False
-    retry_history: tuple[Mapping[str, JSONValue], ...] = ()
 
 
 def attempt(component_id: str, call: Callable[..., T], *args: object) -> Result[T, StepFailure]:
@@ -98,24 +86,20 @@ def checked(component_id: str, value: object, kind: type[T], method: str) -> Res
     )
 
 
-def case_fields(plan: RunPlan, item: CaseItem, now: datetime) -> dict[str, Any]:
+def case_fields(run: Run, item: CaseItem) -> dict[str, Any]:
     """Return the fields that all events of a case share."""
     return {
-        "run_id": plan.run_id,
-        "occurred_at": now,
+        "run_id": run.plan.run_id,
+        "occurred_at": run.clock(),
         "case_id": item.case.case_id,
         "dataset_id": item.dataset_id,
         "case_key": item.case_key,
     }
 
 
-def failure_fields(failure: StepFailure) -> dict[str, Any]:
-    """Return a failure as the fields of a failure event."""
-    return {
-        "component_id": failure.component_id,
-        "error_type": failure.error_type,
-        "error_message": failure.error_message,
-        "traceback_digest": failure.traceback_digest,
-        "retryable": failure.retryable,
-        "retry_history": failure.retry_history,
-    }
+def failed_fields(run: Run, item: CaseItem, failure: StepFailure) -> dict[str, Any]:
+    """Return the fields of a failure's event."""
+    return {**case_fields(run, item), **{name: getattr(failure, name) for name in _FAILURE}}
+
+
+_FAILURE: Final = tuple(field.name for field in attrs.fields(StepFailure))
