@@ -212,7 +212,11 @@ class ExperimentConfig(FrozenModel):
         runtime: how the run is carried out; no part of its identity.
         seeds: one per candidate, or none: then they derive from the generation's identity.
         environment_metadata: facts to keep beside the run; no part of its identity.
-        themis_version, python_version, platform, git_commit, dependency_versions: detected if not given.
+        themis_version: detected if not given.
+        python_version: detected if not given.
+        platform: detected if not given.
+        git_commit: detected if not given.
+        dependency_versions: detected if not given.
         provider_metadata: facts about the providers.
     """
 
