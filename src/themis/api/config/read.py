@@ -259,7 +259,7 @@ def _list(kind: Any) -> _Hook:
 def _optional(value: Any, kind: Any) -> Any:
     inner = something(kind)
     if isinstance(value, EnvironmentText) and bare(inner) in (int, float):
-        value = meant(value)
+        value = _meant(value)
     return None if value is None else _structure(value, inner)
 
 
@@ -309,13 +309,21 @@ def _scalar(value: Any, expected: str, *kinds: type) -> Any:
 
 def _fitting(value: Any, expected: str, *kinds: type) -> Any:
     """Return a value of one of these types; text of the environment stands for what is meant."""
-    if isinstance(value, UnresolvedText):
-        raise _ToldError
     if isinstance(value, EnvironmentText):
-        value = meant(value) if kinds and str not in kinds else str(value)
+        value = _meant(value) if kinds and str not in kinds else _resolved(value)
     if type(value) not in kinds:
         raise TypeError(f"{expected} expected, found {_shown(value)}")
     return value
+
+
+def _meant(text: EnvironmentText) -> Any:
+    return meant(_resolved(text))
+
+
+def _resolved(text: EnvironmentText) -> str:
+    if isinstance(text, UnresolvedText):
+        raise _ToldError
+    return str(text)
 
 
 def _shown(value: Any) -> str:
