@@ -13,11 +13,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from themis._version import __version__
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
     from themis.api.bundle_files import import_bundle_file as import_bundle_file
     from themis.api.bundle_files import read_bundle as read_bundle
     from themis.api.bundle_files import write_bundle as write_bundle
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
     from themis.api.bundles import import_score_bundle as import_score_bundle
     from themis.api.comparing import compare as compare
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
     from themis.api.evaluating import evaluate as evaluate
@@ -81,9 +81,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Case": "themis.pure.records.dataset",
     "Dataset": "themis.pure.records.dataset",
-    "EvaluationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
     "Experiment": "themis.api.experiment",
-    "GenerationConfig": "themis.api.authoring",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
     "JsonlRunStore": "themis.effects.stores.jsonl",

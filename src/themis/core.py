@@ -6,8 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
     from themis.api.bundle_files import ImportedBundle as ImportedBundle
     from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles import export_generation_bundle as export_generation_bundle
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from themis.api.bundles import import_parse_bundle as import_parse_bundle
     from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
     from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
     from themis.api.deferred import WorkOutcome as WorkOutcome
     from themis.api.evaluating import evaluate_async as evaluate_async
@@ -215,7 +215,7 @@ _HOMES = {
     "EvaluationBundle": "themis.pure.bundles.records",
     "EvaluationBundleRecord": "themis.pure.bundles.records",
     "EvaluationCompletedEvent": "themis.pure.events",
-    "EvaluationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
     "EvaluationExecution": "themis.pure.records.judging",
     "EvaluationFailedEvent": "themis.pure.events",
     "EvaluationWorkflow": "themis.pure.protocols",
@@ -229,7 +229,7 @@ _HOMES = {
     "GenerationBundle": "themis.pure.bundles.records",
     "GenerationBundleRecord": "themis.pure.bundles.records",
     "GenerationCompletedEvent": "themis.pure.events",
-    "GenerationConfig": "themis.api.authoring",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationFailedEvent": "themis.pure.events",
     "GenerationResult": "themis.pure.records.generation",
     "GenerationWorkItem": "themis.pure.records.results",

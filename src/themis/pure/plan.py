@@ -23,7 +23,8 @@ Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
 UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
-COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
+CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
+COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
