@@ -139,7 +139,10 @@ class TableStore(EventStore, Generic[Db]):
             for dataset_id, dataset_no, _, _, count in datasets
         ]
         stored_ids = [row[0] for row in datasets]
-        snapshot = restored(decode(header), sources)
+        try:
+            snapshot = restored(decode(header), sources)
+        except ValueError as error:
+            raise altered(run_id, f"its header can't be read: {error}") from error
         if stored_ids != [self._text(dataset.dataset_id) for dataset in snapshot.datasets]:
             raise altered(run_id, f"its datasets are stored as {stored_ids}")
         return snapshot
@@ -291,7 +294,10 @@ class _StoredCases(CaseSource):
         )
         rows = self._store._stream(query, {"dataset_no": self._dataset_no})
         for number, (position, case_id, payload) in enumerate(rows):
-            case = Case.from_dict(decode(payload))
+            try:
+                case = Case.from_dict(decode(payload))
+            except ValueError as error:
+                raise StoreError(f"{self._where}: case {number} can't be read: {error}") from error
             if (position, case_id) != (number, self._store._text(case.case_id)):
                 raise StoreError(
                     f"{self._where}: case {number} ({case.case_id!r}) is stored at position {position} as {case_id!r}; "
