@@ -30,7 +30,7 @@ def export(
     path
         The file, replaced if it is there; compressed if its name ends in .gz or .zst.
     """
-    from themis.api.bundle_files import write_bundle
+    from themis.api.bundles.files import write_bundle
     from themis.api.cli.output import show
     from themis.api.finding import find_run
 
@@ -54,7 +54,7 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
     path
         The bundle.
     """
-    from themis.api.bundle_files import import_bundle_file
+    from themis.api.bundles.files import import_bundle_file
     from themis.api.cli.output import show
     from themis.api.storage import open_store
 
