@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import gc
-import gzip
-import json
-import signal
-import sqlite3
-import subprocess
-import sys
-import tracemalloc
-from collections.abc import Callable, Iterator
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
-from themis import InMemoryRunStore, Reporter, RunResult, RunStore, SqliteRunStore, verify
-from themis.api.bundles import transfer
-from themis.api.bundles.files import import_bundle_file, read_bundle, write_bundle
+from themis import InMemoryRunStore, Reporter, RunResult, RunStore, verify
+from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.api.bundles.transfer import (
     export_evaluation_bundle,
     export_generation_bundle,
@@ -36,14 +28,45 @@ from themis.api.bundles.transfer import (
     import_score_bundle,
 )
 from themis.api.inspection import get_execution_state
-from themis.effects.stores.jsonl import JsonlRunStore
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
-from themis.pure.errors import DataError, LiteralSecretError, RunLockedError, SchemaVersionError
-from themis.pure.plan import UntilStage
+from themis.pure.errors import DataError, InvalidRecordError, LiteralSecretError, RunLockedError, SchemaVersionError
+from themis.pure.events import (
+    CaseRunEvent,
+    EvaluationCompletedEvent,
+    EvaluationFailedEvent,
+    ParseCompletedEvent,
+    ParseFailedEvent,
+    ReductionCompletedEvent,
+    ReductionFailedEvent,
+    RunEvent,
+    ScoreCompletedEvent,
+    ScoreFailedEvent,
+    SelectionCompletedEvent,
+    SelectionFailedEvent,
+    StepEvent,
+    event_from_dict,
+)
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.stages.reduce import reduce_one
-from themis.testing.pipelines import Pipeline, pipelines
 
+from .conftest import STORES, is_untouched
+from .drawn import JUDGED, PLAIN, UNTIL, Drawn, JudgingSelector, drawn, states_of, without
+
+ORDER = [*UNTIL.values()].index
+RESTING_ON: dict[type[RunEvent], tuple[type[RunEvent], ...]] = {
+    EvaluationCompletedEvent: (),
+    SelectionCompletedEvent: (
+        SelectionFailedEvent,
+        ReductionCompletedEvent,
+        ReductionFailedEvent,
+        ParseCompletedEvent,
+        ParseFailedEvent,
+        ScoreCompletedEvent,
+        ScoreFailedEvent,
+        EvaluationCompletedEvent,
+        EvaluationFailedEvent,
+    ),
+}
 EXPORTS: dict[BundleKind, Callable[[RunStore, str], Bundle]] = {
     "generation": export_generation_bundle,
     "reduction": export_reduction_bundle,
@@ -58,49 +81,16 @@ IMPORTS: dict[BundleKind, Callable[[RunStore, Any], None]] = {
     "score": import_score_bundle,
     "evaluation": import_evaluation_bundle,
 }
-UNTIL: dict[BundleKind, UntilStage] = {
-    "generation": "generate",
-    "reduction": "reduce",
-    "parse": "parse",
-    "score": "score",
-    "evaluation": "judge",
-}
-# A store that is to be held to the same goes here, with how it is opened in an empty folder.
-STORES: dict[str, Callable[[Path], RunStore]] = {
-    "memory": lambda folder: InMemoryRunStore(),
-    "sqlite": lambda folder: SqliteRunStore(folder / "store.sqlite3"),
-    "jsonl": lambda folder: JsonlRunStore(folder / "store"),
-}
-
-JUDGED = Pipeline(
-    cases=6,
-    samples=2,
-    generator=("right", "wrong", "right", "raise"),
-    reducer=("right",),
-    parser=("right", "right", "null"),
-    metrics=(("right", "error"),),
-    judge=("right", "wrong", "raise"),
-    repeats=2,
-)
-PLAIN = Pipeline(
-    cases=3, samples=1, generator=("right", "wrong"), reducer=None, parser=None, metrics=(("right",),), judge=None
-)
 
 
-@pytest.fixture(params=STORES)
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunStore]:
-    opened = STORES[request.param](tmp_path)
-    opened.initialize()
-    yield opened
-    opened.close()
-
-
-def seen(store: RunStore, run_id: str, pipeline: Pipeline) -> tuple[object, ...]:
-    """Return everything that must be the same: results, report, verification."""
+def seen(store: RunStore, run_id: str, made: Drawn) -> tuple[object, ...]:
+    """Return everything that must be the same: states, results, report, verification."""
     result = RunResult(snapshot=store.load_snapshot(run_id), store=store)
-    found = verify(store, run_id, experiment=pipeline.experiment())
+    found = verify(store, run_id, experiment=made.experiment())
     assert found.ok, found
-    return result.digest, result.status, Reporter(store).export_json(run_id), found.recomputed, result.usage.stages
+    report = Reporter(store).export_json(run_id)
+    usage = None if made.stops else result.usage.stages  # attempts that were made good are not handed on
+    return states_of(store, run_id), result.digest, result.status, report, found.recomputed, usage
 
 
 # --- from store to store ----------------------------------------------------------------------------------
@@ -109,15 +99,16 @@ def seen(store: RunStore, run_id: str, pipeline: Pipeline) -> tuple[object, ...]
 @pytest.mark.parametrize("name", STORES)
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=15)  # of each kind and store
-@given(pipeline=pipelines(max_cases=4))
+@given(made=drawn())
 def test_what_is_imported_is_the_run(
-    kind: BundleKind, name: str, pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory
+    kind: BundleKind, name: str, made: Drawn, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     here, there = InMemoryRunStore(), STORES[name](tmp_path_factory.mktemp("store"))
-    run_id = pipeline.experiment().run(store=here, until_stage=UNTIL[kind]).run_id
+    made = attrs.evolve(made, stops=tuple(stop for stop in made.stops if ORDER(stop) < ORDER(UNTIL[kind])))
+    run_id = made.run(here, UNTIL[kind]).run_id
     bundle = EXPORTS[kind](here, run_id)
     IMPORTS[kind](there, bundle)
-    assert seen(there, run_id, pipeline) == seen(here, run_id, pipeline)
+    assert seen(there, run_id, made) == seen(here, run_id, made)
     assert EXPORTS[kind](there, run_id) == bundle
     before = there.head(run_id)
     IMPORTS[kind](there, bundle)
@@ -125,27 +116,59 @@ def test_what_is_imported_is_the_run(
     there.close()
 
 
-@given(pipelines(max_cases=4), st.sampled_from(KINDS))
-def test_a_run_goes_on_from_a_bundle_and_asks_nothing_again(pipeline: Pipeline, kind: BundleKind) -> None:
+@given(drawn(), st.sampled_from(KINDS))
+def test_a_part_of_a_run_is_what_was_stored_when_it_was_that_far(made: Drawn, kind: BundleKind) -> None:
+    made = attrs.evolve(made, stops=())
+    so_far, whole, there = InMemoryRunStore(), InMemoryRunStore(), InMemoryRunStore()
+    run_id = made.run(so_far, UNTIL[kind]).run_id
+    made.run(whole)
+    import_bundle(there, EXPORTS[kind](whole, run_id))
+    found = [RunResult(snapshot=place.load_snapshot(run_id), store=place).digest for place in (so_far, there)]
+    assert found[0] == found[1]
+
+
+@given(drawn(), st.sampled_from(KINDS))
+def test_a_run_goes_on_from_a_bundle_and_asks_nothing_again(made: Drawn, kind: BundleKind) -> None:
     here, there = InMemoryRunStore(), InMemoryRunStore()
-    whole = pipeline.experiment().run(store=here)
+    whole = made.run(here)
     import_bundle(there, EXPORTS[kind](here, whole.run_id))
-    again = pipeline.experiment()
+    again = attrs.evolve(made, stops=()).experiment()
     result = again.run(store=there)
     assert result.digest == whole.digest
     failed = {f"{c.case_key}/{f.candidate_index}" for c in whole.cases for f in c.generation_failures}
     generator: Any = again.generation.generator
-    assert set(generator.calls.counts) == failed
+    assert set(generator.seen) == failed
+    if kind == "evaluation" and not isinstance(made.selector, JudgingSelector):  # its calls have the names of others
+        states = states_of(here, whole.run_id)
+        answered = {f"{state.case_key}/{step.step_id}" for state in states for step in state.steps.values()}
+        judges: Any = again.evaluation.judge_models
+        assert not answered & {prompt.partition(" ")[0] for judge in judges for prompt in judge.seen}
 
 
-@given(pipelines(max_cases=4), st.sampled_from(["reduce", "parse", "score"]))
-def test_an_imported_run_is_replayed_like_a_local_one(pipeline: Pipeline, stage: Any) -> None:
-    no_failures = attrs.evolve(pipeline, generator=("right",))
+@given(drawn(), st.sampled_from([EvaluationCompletedEvent, SelectionCompletedEvent]))
+def test_a_workflow_that_was_interrupted_goes_on_from_its_answers(made: Drawn, outcome: type[RunEvent]) -> None:
+    whole = InMemoryRunStore()
+    run_id = made.run(whole).run_id
+    here, there = without(whole, run_id, outcome, *RESTING_ON[outcome]), InMemoryRunStore()
+    bundle = export_evaluation_bundle(here, run_id)
+    import_bundle(there, bundle)
+    assert states_of(there, run_id) == states_of(here, run_id)
+    assert export_evaluation_bundle(there, run_id) == bundle
+    assert import_bundle(there, bundle) == 0
+    digests = [made.run(place).digest for place in (here, there)]
+    assert digests[0] == digests[1] == RunResult(snapshot=whole.load_snapshot(run_id), store=whole).digest
+
+
+@given(drawn(), st.sampled_from(["reduce", "parse", "score", "judge"]))
+def test_an_imported_run_is_replayed_like_a_local_one(made: Drawn, stage: Any) -> None:
+    made = attrs.evolve(made, pipeline=attrs.evolve(made.pipeline, generator=("right",)), connection=("fine",))
     here, there = InMemoryRunStore(), InMemoryRunStore()
-    run_id = no_failures.experiment().run(store=here).run_id
+    run_id = made.run(here).run_id
     import_bundle(there, export_evaluation_bundle(here, run_id))
-    replayed = [no_failures.experiment().replay(stage=stage, store=place).digest for place in (here, there)]
+    replayed = [made.experiment().replay(stage=stage, store=place).digest for place in (here, there)]
     assert replayed[0] == replayed[1]
+    import_bundle(there, export_evaluation_bundle(here, run_id))
+    assert RunResult(snapshot=there.load_snapshot(run_id), store=there).digest == replayed[0]
 
 
 def test_another_experiment_reuses_imported_generations(store: RunStore) -> None:
@@ -181,7 +204,7 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
     import_bundle(store, export_generation_bundle(here, run_id))
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "generate"
     import_bundle(store, export_score_bundle(here, run_id))
-    assert seen(store, run_id, PLAIN) == seen(here, run_id, PLAIN)
+    assert seen(store, run_id, Drawn(PLAIN)) == seen(here, run_id, Drawn(PLAIN))
     import_bundle(store, export_generation_bundle(here, run_id))
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "judge"
 
@@ -189,9 +212,11 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
 class Flaky:
     """A parser and a reducer that fail as long as they are told to; that is no part of what they are."""
 
-    component_id = "flaky/both"
     version = "1"
-    fails = False
+
+    def __init__(self, component_id: str = "flaky/both") -> None:
+        self.component_id = component_id
+        self.fails = False
 
     def fingerprint(self) -> str:
         return "flaky"
@@ -224,16 +249,117 @@ def test_a_result_and_the_failure_after_it_are_both_taken(store: RunStore, stage
     assert RunResult(snapshot=result.snapshot, store=store).digest == result.digest
 
 
+def test_a_failure_outlives_what_it_rests_on(store: RunStore) -> None:
+    """The parser failed, and then the reducer: the state holds both, though there is nothing any more to parse."""
+    parser, reducer, here = Flaky("flaky/parser"), Flaky("flaky/reducer"), InMemoryRunStore()
+    experiment = PLAIN.experiment()
+    experiment = experiment.evolve(
+        generation=experiment.generation.evolve(reducer=reducer),
+        evaluation=experiment.evaluation.evolve(parsers=parser),
+    )
+    parser.fails = True
+    experiment.run(store=here)
+    reducer.fails = True
+    run_id = experiment.replay(stage="reduce", store=here).run_id
+    assert all(state.parse_failure and state.reduction_failure for state in states_of(here, run_id))
+    bundle = export_score_bundle(here, run_id)
+    import_bundle(store, bundle)
+    assert states_of(store, run_id) == states_of(here, run_id)
+    assert import_bundle(store, bundle) == 0
+
+
+# --- what is forged ---------------------------------------------------------------------------------------
+
+NOT_IN_A_DIGEST: dict[str, set[str]] = {
+    "*": {"occurred_at", "schema_version", "cache_hit", "source_run_id", "retry_history"},
+    "generation_completed": {"seed", "provider_key"},
+    "selection_completed": {"metadata", "execution"},
+    "score_failed": {"error"},
+    "step_completed": {"metadata"},
+    "step_failed": {"step_id", "step_type", "metadata", "error_message"},
+    **{
+        f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable"}
+        for step in ("generation", "selection", "evaluation")
+    },
+    **{
+        f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable", "candidate_id"}
+        for step in ("reduction", "parse")
+    },
+}
+"""What of an event no result rests on; everything else must be refused, or show in the digest or when verified."""
+NEVER_IN_A_DIGEST = {"latency_ms", "duration_ms", "timestamp", "provider_request_id", "retry_history", "cached_tokens"}
+
+
+def leaves(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return where in an event there is a value without parts."""
+    items = [*data.items()] if isinstance(data, dict) else [*enumerate(data)] if isinstance(data, list) else []
+    return [found for key, item in items for found in leaves(item, (*path, key))] if items else [path]
+
+
+def forged(event: CaseRunEvent, path: tuple[Any, ...]) -> Any:
+    """Return the event with one value changed, of the same type where that can be."""
+    data = event.to_dict()
+    inner = data
+    for key in path[:-1]:
+        inner = inner[key]
+    old = inner[path[-1]]
+    if path == ("occurred_at",):
+        inner["occurred_at"] = "2001-02-03T04:05:06+00:00"
+    elif isinstance(old, bool):
+        inner[path[-1]] = not old
+    elif isinstance(old, int | float):
+        inner[path[-1]] = old + 1
+    else:
+        inner[path[-1]] = f"{old}x" if isinstance(old, str) else {"x": 1} if isinstance(old, dict) else ["x"]
+        if old is None:
+            inner[path[-1]] = "0" * 64
+    return event_from_dict(data)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_no_event_can_be_forged_without_a_trace(data: st.DataObject) -> None:
+    made = data.draw(drawn(max_cases=2))
+    here, there = InMemoryRunStore(), InMemoryRunStore()
+    whole = made.run(here)
+    bundle = export_evaluation_bundle(here, whole.run_id)
+    events = [*bundle.events()]
+    kinds = sorted({event.event_type for event, _ in events})
+    kind = data.draw(st.sampled_from(kinds))
+    place = data.draw(st.sampled_from([n for n, (event, _) in enumerate(events) if event.event_type == kind]))
+    event, key = events[place]
+    path = data.draw(st.sampled_from(leaves(event.to_dict())))
+    try:
+        other = forged(event, path)
+    except (InvalidRecordError, SchemaVersionError):
+        return  # it is no event any more
+    note(f"{kind} {path}")
+    tampered = bundle.with_events([*events[:place], (other, key), *events[place + 1 :]])
+    try:
+        import_bundle(there, tampered)
+    except DataError:
+        assert is_untouched(there)
+    else:
+        is_shown = not {*path} & ({*NEVER_IN_A_DIGEST} | NOT_IN_A_DIGEST["*"] | NOT_IN_A_DIGEST.get(kind, set()))
+        if is_shown and not of_a_selector(other):
+            again = RunResult(snapshot=whole.snapshot, store=there)
+            assert again.digest != whole.digest or not verify(there, whole.run_id, experiment=made.experiment()).ok
+    with contextlib.suppress(DataError):
+        import_bundle(here, tampered)  # whatever becomes of it, no result that is there is changed
+    assert RunResult(snapshot=whole.snapshot, store=here).digest == whole.digest
+
+
+def of_a_selector(event: CaseRunEvent) -> bool:
+    """Tell whether it is a selector's step: what it chose is in the digest, and what it was told is not checked."""
+    return isinstance(event, StepEvent) and event.workflow_id == "scripted/selector"
+
+
 # --- what is refused --------------------------------------------------------------------------------------
 
 
 def exported(kind: BundleKind = "score") -> Any:
     here = InMemoryRunStore()
     return EXPORTS[kind](here, PLAIN.experiment().run(store=here).run_id)
-
-
-def is_untouched(store: RunStore) -> bool:
-    return not store.list_runs()
 
 
 def refused(store: RunStore, bundle: Bundle, match: str) -> None:
@@ -309,233 +435,3 @@ def test_a_credential_in_a_bundle_is_refused(store: RunStore) -> None:
         import_bundle(store, poisoned)
     assert key not in str(caught.value)
     assert is_untouched(store)
-
-
-# --- files ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("ending", ["json", "json.gz", "json.zst"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_file_holds_what_the_bundle_holds(store: RunStore, tmp_path: Path, kind: BundleKind, ending: str) -> None:
-    here = InMemoryRunStore()
-    run_id = JUDGED.experiment().run(store=here).run_id
-    path = write_bundle(here, run_id, kind, tmp_path / f"run.{ending}")
-    bundle = read_bundle(path)
-    assert bundle == EXPORTS[kind](here, run_id)
-    taken = import_bundle_file(store, path)
-    assert (taken.run_id, taken.kind) == (run_id, kind)
-    assert taken.new_events == store.head(run_id).count > 0
-    assert import_bundle_file(store, path).new_events == 0
-    assert EXPORTS[kind](store, run_id) == bundle
-    again = write_bundle(store, run_id, kind, tmp_path / f"again.{ending}")
-    assert again.read_bytes() == path.read_bytes()
-    assert sorted(p.name for p in tmp_path.glob("*run.*")) == [path.name]
-
-
-def test_a_file_is_plain_json_of_one_line_a_record(tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    run_id = JUDGED.experiment().run(store=here).run_id
-    path = write_bundle(here, run_id, "score", tmp_path / "run.json")
-    bundle = export_score_bundle(here, run_id)
-    assert json.loads(path.read_text(encoding="utf-8")) == bundle.to_dict()
-    lines = path.read_text(encoding="utf-8").splitlines()
-    events = lines[lines.index(']},"records":[') + 1 : -1]
-    assert len(events) == len([*bundle.events()]) > len(bundle.records) > 0
-    assert [json.loads(line.removesuffix(","))["event_type"] for line in events] == [
-        event.event_type for event, _ in bundle.events()
-    ]
-
-
-def test_other_layouts_are_read_too(store: RunStore, tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    run_id = PLAIN.experiment().run(store=here).run_id
-    data = export_score_bundle(here, run_id).to_dict()
-    (tmp_path / "pretty.json").write_text(json.dumps(data, indent=2), encoding="utf-8")
-    import_bundle_file(store, tmp_path / "pretty.json")
-    assert seen(store, run_id, PLAIN) == seen(here, run_id, PLAIN)
-
-
-@pytest.mark.parametrize("ending", ["json", "json.gz", "json.zst"])
-def test_a_damaged_file_is_named_and_nothing_of_it_is_stored(store: RunStore, tmp_path: Path, ending: str) -> None:
-    here = InMemoryRunStore()
-    run_id = JUDGED.experiment().run(store=here).run_id
-    path = write_bundle(here, run_id, "evaluation", tmp_path / f"run.{ending}")
-    whole = path.read_bytes()
-    for length in (0, 1, len(whole) // 3, len(whole) // 2, len(whole) - 20, len(whole) - 3):
-        path.write_bytes(whole[:length])
-        with pytest.raises(DataError, match=path.name):
-            import_bundle_file(store, path)
-        with pytest.raises(DataError, match=path.name):
-            read_bundle(path)
-        assert is_untouched(store)
-    if ending == "json":
-        path.write_bytes(whole + b"{}")
-        with pytest.raises(DataError, match="behind the bundle's end"):
-            import_bundle_file(store, path)
-    else:
-        path.write_bytes(b"not compressed at all")
-        with pytest.raises(DataError, match="can't be read"):
-            import_bundle_file(store, path)
-    with pytest.raises(DataError, match="there is no such file"):
-        import_bundle_file(store, tmp_path / "missing.json")
-
-
-def edited(path: Path, line: int, old: str, new: str) -> None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    assert old in lines[line]
-    lines[line] = lines[line].replace(old, new, 1)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def test_a_bad_record_of_a_file_is_named_by_line(store: RunStore, tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    run_id = PLAIN.experiment().run(store=here).run_id
-
-    def written() -> tuple[Path, int]:
-        path = write_bundle(here, run_id, "generation", tmp_path / "run.json")
-        return path, path.read_text(encoding="utf-8").splitlines().index(']},"records":[') + 2
-
-    for old, new, problem in [
-        ('"candidate_index":0', '"candidate_index":"0"', "candidate_index: int expected"),
-        ('"candidate_index":0', '"candidate_index":0,"surprise":1', "surprise"),
-        ('"candidate_index":0', '"candidate_index":', "not|JSON|unexpected"),
-    ]:
-        path, line = written()
-        edited(path, line, old, new)
-        with pytest.raises(DataError, match=rf"run.json:{line + 1}: .*({problem})"):
-            import_bundle_file(store, path)
-        assert is_untouched(store)
-    path, line = written()
-    edited(path, 0, '"schema_version":2', '"schema_version":3')
-    with pytest.raises(SchemaVersionError, match="upgrade"):
-        import_bundle_file(store, path)
-    path, line = written()
-    edited(path, 0, '"schema_version":2', '"schema_version":1')
-    with pytest.raises(SchemaVersionError, match=r"run.json:1: .*before the first release.*export the run again"):
-        import_bundle_file(store, path)
-    path, line = written()
-    edited(path, 0, '"kind":', '"surprise":1,"kind":')
-    with pytest.raises(DataError, match="surprise"):
-        import_bundle_file(store, path)
-    path, line = written()
-    edited(path, line, '"case_id":"1"', '"case_id":"0"')
-    with pytest.raises(DataError, match=r"run.json.*generation record of case 4:made:1"):
-        import_bundle_file(store, path)
-    assert is_untouched(store)
-
-
-def test_wrong_names_are_said(tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    run_id = PLAIN.experiment().run(store=here).run_id
-    with pytest.raises(DataError, match="did you mean score"):
-        write_bundle(here, run_id, "scores", tmp_path / "x.json")
-    with pytest.raises(DataError, match="can't be written"):
-        write_bundle(here, run_id, "score", tmp_path / "no folder" / "x.json")
-    (tmp_path / "list.json").write_text("[1]", encoding="utf-8")
-    with pytest.raises(DataError, match="a bundle is a JSON object, and list was found"):
-        read_bundle(tmp_path / "list.json")
-
-
-def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    run_id = PLAIN.experiment().run(store=here).run_id
-    one = write_bundle(here, run_id, "score", tmp_path / "one.json.gz").read_bytes()
-    two = write_bundle(here, run_id, "score", tmp_path / "two.json.gz").read_bytes()
-    assert one == two
-    assert gzip.decompress(one).startswith(b'{"completed_through_stage":"judge"')
-
-
-# --- memory -----------------------------------------------------------------------------------------------
-
-
-def peak_of(call: Callable[[], object]) -> int:
-    """Return how many bytes of Python objects a call held at most."""
-    gc.collect()
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-
-
-@pytest.mark.slow
-def test_eight_times_the_records_need_no_more_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BATCH", 50)
-    peaks: dict[str, list[int]] = {"export": [], "import": [], "held": []}
-    for cases in (20, 150, 1200):  # the first compiles what reads records
-        file = tmp_path / f"{cases}.json.gz"
-        with SqliteRunStore(tmp_path / f"{cases}.here") as here, SqliteRunStore(tmp_path / f"{cases}.there") as there:
-            run_id = attrs.evolve(PLAIN, cases=cases).experiment().run(store=here).run_id
-            peaks["export"].append(peak_of(lambda: write_bundle(here, run_id, "score", file)))  # noqa: B023  # called at once
-            peaks["import"].append(peak_of(lambda: import_bundle_file(there, file)))  # noqa: B023  # called at once
-            peaks["held"].append(peak_of(lambda: read_bundle(file)))  # noqa: B023  # called at once
-    assert peaks["held"][2] > 2 * peaks["held"][1]  # or the measurement means nothing
-    assert peaks["export"][2] < 1.3 * peaks["export"][1]
-    assert peaks["import"][2] < 1.3 * peaks["import"][1]
-
-
-# --- SIGKILL ----------------------------------------------------------------------------------------------
-
-CHILD = Path(__file__).parent / "transfer_child.py"
-MANY = attrs.evolve(PLAIN, cases=350)
-"""More cases than three batches of the child's."""
-
-
-def killed(*arguments: object) -> bool:
-    done = subprocess.run(
-        [sys.executable, str(CHILD), *map(str, arguments)], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
-
-
-def state_of(path: Path) -> list[tuple[str, int]]:
-    database = sqlite3.connect(path)
-    assert database.execute("pragma integrity_check").fetchone() == ("ok",)
-    database.close()
-    with SqliteRunStore(path) as store:
-        return [(line.run_id, line.event_count) for line in store.list_runs()]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("known", [False, True], ids=["new run", "known run"])
-def test_sigkill_during_an_import_leaves_the_store_as_before_or_as_after(known: bool, tmp_path: Path) -> None:
-    here = InMemoryRunStore()
-    whole = MANY.experiment().run(store=here)
-    file = write_bundle(here, whole.run_id, "score", tmp_path / "run.json.gz")
-    path = tmp_path / "store.sqlite3"
-    with SqliteRunStore(path) as store:
-        if known:
-            import_generation_bundle(store, export_generation_bundle(here, whole.run_id))
-    before = state_of(path)
-    deaths = 0
-    for where, number in [("insert into event", 1), ("insert into event", 2), ("insert into event", 4), ("commit", 0)]:
-        deaths += killed("import", path, file, where, number)
-        assert state_of(path) == before
-    assert deaths == 4
-    for microseconds in (100, 1000, 5000):  # while it commits, or just after
-        killed("import", path, file, "committing", microseconds)
-        if state_of(path) != before:
-            break
-    with SqliteRunStore(path) as store:
-        head = store.head(whole.run_id)
-        new = import_bundle_file(store, file).new_events
-        assert new == 0 or head.count == dict(before).get(whole.run_id, 0)
-        assert RunResult(snapshot=whole.snapshot, store=store).digest == whole.digest
-        assert verify(store, whole.run_id, experiment=MANY.experiment()).ok
-
-
-@pytest.mark.slow
-def test_sigkill_during_an_export_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    path, file = tmp_path / "store.sqlite3", tmp_path / "run.json"
-    with SqliteRunStore(path) as store:
-        run_id = MANY.experiment().run(store=store).run_id
-        write_bundle(store, run_id, "generation", file)
-    before, old = state_of(path), file.read_bytes()
-    for number in (1, 350, 1399):
-        assert killed("export", path, file, "event", number)
-        assert file.read_bytes() == old
-    assert state_of(path) == before
-    assert not killed("export", path, file, "event", 0)
-    assert read_bundle(file).kind == "evaluation"

@@ -1,4 +1,4 @@
-"""Imports or exports a bundle and kills itself: `python transfer_child.py import|export STORE FILE WHERE NUMBER`.
+"""Imports or exports a bundle and kills itself: `python files_child.py import|export STORE FILE WHERE NUMBER`.
 
 WHERE is how an SQL statement begins: when the NUMBERth of its kind does; `committing`: NUMBER microseconds after the
 commit began; or `event`: when the NUMBERth event was read.
