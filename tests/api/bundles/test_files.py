@@ -118,7 +118,7 @@ def damaged(content: bytes | bytearray, tmp_path_factory: pytest.TempPathFactory
     """Return why a damaged file is refused; nothing of it is stored."""
     path, store = tmp_path_factory.mktemp("damaged") / "run.json", InMemoryRunStore()
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"run\.json") as caught:
+    with pytest.raises((DataError, SchemaVersionError), match=r"run\.json") as caught:
         import_bundle_file(store, path)
     assert is_untouched(store)
     return str(caught.value)
@@ -185,6 +185,17 @@ def test_a_file_with_a_byte_flipped_is_refused(
         assert line_of(message) in (line + 1, line + 2)
     else:
         assert re.search(r"run\.json:\d|dataset (one|two)|datasets|snapshot|not JSON", message)
+
+
+def test_a_comma_that_is_missing_or_too_many_is_named_by_its_line(
+    whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lines = whole.read_bytes().splitlines()
+    for number, line in enumerate(lines[:-1]):
+        other = line[:-1] if line.endswith(b",") else line + b","
+        message = damaged(b"\n".join([*lines[:number], other, *lines[number + 1 :], b""]), tmp_path_factory)
+        if not line.endswith(b"["):  # or the line itself is read otherwise
+            assert f"run.json:{number + 2}: a comma is missing before this line, or one is too many" in message
 
 
 def same(one: bytes | bytearray, other: bytes) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, Reporter, RunResult, RunStore, verify
@@ -34,6 +35,7 @@ from themis.pure.events import (
     CaseRunEvent,
     EvaluationCompletedEvent,
     EvaluationFailedEvent,
+    GenerationCompletedEvent,
     ParseCompletedEvent,
     ParseFailedEvent,
     ReductionCompletedEvent,
@@ -46,6 +48,7 @@ from themis.pure.events import (
     StepEvent,
     event_from_dict,
 )
+from themis.pure.json import encode
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.stages.reduce import reduce_one
 
@@ -145,6 +148,7 @@ def test_a_run_goes_on_from_a_bundle_and_asks_nothing_again(made: Drawn, kind: B
         assert not answered & {prompt.partition(" ")[0] for judge in judges for prompt in judge.seen}
 
 
+@example(Drawn(JUDGED), EvaluationCompletedEvent)
 @given(drawn(), st.sampled_from([EvaluationCompletedEvent, SelectionCompletedEvent]))
 def test_a_workflow_that_was_interrupted_goes_on_from_its_answers(made: Drawn, outcome: type[RunEvent]) -> None:
     whole = InMemoryRunStore()
@@ -196,6 +200,26 @@ def test_large_artifacts_are_blobs_again(store: RunStore, tmp_path: Path) -> Non
     assert RunResult(snapshot=store.load_snapshot(whole.run_id), store=store).digest == whole.digest
     assert verify(store, whole.run_id, experiment=experiment).ok
     assert export_evaluation_bundle(store, whole.run_id) == bundle
+
+
+def test_a_small_artifact_is_no_blob_whatever_its_name_in_the_bundle(store: RunStore) -> None:
+    here = InMemoryRunStore()
+    whole = PLAIN.experiment().run(store=here)
+    bundle = export_generation_bundle(here, whole.run_id)
+    named = [
+        record.evolve(result_blob_ref=hashlib.sha256(encode(record.result)).hexdigest())
+        for record in bundle.records
+        if isinstance(record, GenerationCompletedEvent)
+    ]
+    assert import_bundle(store, bundle.evolve(records=named)) == len(named) + 2
+    assert states_of(store, whole.run_id) == states_of(bundle_store(bundle), whole.run_id)
+    assert export_generation_bundle(store, whole.run_id) == bundle
+
+
+def bundle_store(bundle: Bundle) -> RunStore:
+    store = InMemoryRunStore()
+    import_bundle(store, bundle)
+    return store
 
 
 def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:

@@ -98,6 +98,10 @@ def case() -> Case:
     return cases_of(GENERATED)[0]
 
 
+def stranger(metric_id: str) -> dict[str, Any]:
+    return {"metric_id": metric_id, "score": Score(metric_id=metric_id, value=1)}
+
+
 def changed(**changes: Any) -> Callable[[Any], Any]:
     return lambda event: event.evolve(**changes)
 
@@ -120,9 +124,10 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
         (ReductionCompletedEvent, {"result": None}, "reduction record of case 4:made:0: it has no result"),
         (ParseCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
         (ScoreCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
-        (ScoreCompletedEvent, {"metric_id": "stranger"}, "metric stranger: the run has no pure metric 'stranger'"),
+        (ScoreCompletedEvent, {"metric_id": "stranger"}, "metric stranger: it is a score of 'scripted/metric0'"),
+        (ScoreCompletedEvent, stranger("stranger"), "metric stranger: the run has no pure metric 'stranger'"),
+        (ScoreCompletedEvent, stranger("scripted/judged"), "the run has no pure metric 'scripted/judged'"),
         (ScoreCompletedEvent, {"score": Score(metric_id="stranger", value=1)}, "metric0: it is a score of 'stranger'"),
-        (ScoreCompletedEvent, {"metric_id": "scripted/judged"}, "the run has no pure metric 'scripted/judged'"),
         (EvaluationCompletedEvent, {"metric_id": "scripted/metric0"}, "no metric that judges or runs code"),
         (EvaluationCompletedEvent, {"execution": None}, "it has no execution"),
         (StepCompletedEvent, {"workflow_id": "x"}, "workflow x, step scripted/judge-0: the run has no such workflow"),

@@ -225,7 +225,7 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             # Behind a comma comes an item, behind an item without one the array's end; behind a bracket, either.
             if before != b"[" and (text[:1] == b"]") == (before == b","):
                 raise DataError(f"{path}:{number}: a comma is missing before this line, or one is too many")
-            before, item = text[-1:], text.removesuffix(b",")
+            before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
             if part == "record" and text.startswith(_HEAD):
                 yield "head", number, text.removeprefix(b"],")
                 if file.read().strip():  # to the end: a compressed file's checksum stands there

@@ -112,11 +112,10 @@ def _selection(run: RunShape, state: CaseState, event: Any) -> str | None:
     if isinstance(event, SelectionFailedEvent):
         return None
     chosen, offered = event.candidate_ids, {c.candidate_id for c in state.candidates.values()}
-    strangers = ", ".join(sorted({*chosen} - offered))
     if missing := _all_candidates(run, state):
         return missing
-    if strangers:
-        return f"no such candidates: {strangers}"
+    if strangers := {*chosen} - offered:
+        return f"no such candidates: {', '.join(sorted(strangers))}"
     return None if chosen and len({*chosen}) == len(chosen) else "it must choose a candidate, and none of them twice"
 
 
@@ -125,11 +124,8 @@ def _reduction(run: RunShape, state: CaseState, event: Any) -> str | None:
         return "it rests on a selection that is missing"
     if missing := _all_candidates(run, state):
         return missing
-    reduced = event.result
-    if reduced is None or (event.candidate_id, event.source_candidate_ids) != (
-        reduced.candidate_id,
-        reduced.source_candidate_ids,
-    ):
+    made = event.result
+    if (event.candidate_id, event.source_candidate_ids) != (made.candidate_id, made.source_candidate_ids):
         return "it says another candidate, or others that it was made of, than its result does"
     return None
 
@@ -150,15 +146,21 @@ def _of_the_answer(state: CaseState, event: Any) -> str | None:
     return None if event.candidate_id == answer else f"the answer is {answer!r}, and it is of {event.candidate_id!r}"
 
 
-def _metric(run: RunShape, state: CaseState, event: Any) -> str | None:
-    families = {metric.metric_id: metric.family for metric in run.plan.metrics}
-    is_score = isinstance(event, ScoreCompletedEvent | ScoreFailedEvent)
-    named = HOLDS[type(event)].says(event) if is_score else event  # type: ignore[union-attr]  # both have a row
-    for name in (event.metric_id, named.metric_id):
-        family = families.get(name)
-        if family is None or (family == "pure") != is_score or name != event.metric_id:
-            kind = "pure metric" if is_score else "metric that judges or runs code"
-            return f"the run has no {kind} {name!r}" if name == event.metric_id else f"it is a score of {name!r}"
+def _score(run: RunShape, state: CaseState, event: Any) -> str | None:
+    made = event.score if isinstance(event, ScoreCompletedEvent) else event.error
+    if made.metric_id != event.metric_id:
+        return f"it is a score of {made.metric_id!r}"
+    return _metric(run, state, event, "pure metric", is_score=True)
+
+
+def _evaluation(run: RunShape, state: CaseState, event: Any) -> str | None:
+    return _metric(run, state, event, "metric that judges or runs code", is_score=False)
+
+
+def _metric(run: RunShape, state: CaseState, event: Any, kind: str, *, is_score: bool) -> str | None:
+    families = [metric.family for metric in run.plan.metrics if metric.metric_id == event.metric_id]
+    if not families or (families[0] == "pure") != is_score:
+        return f"the run has no {kind} {event.metric_id!r}"
     if state.parsed is None or not state.parsed.usable:
         return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
     return _of_the_answer(state, event)
@@ -219,15 +221,19 @@ HOLDS: Final[Mapping[type[RunEvent], Held | None]] = {
     ),
     ParseCompletedEvent: Held("parse", lambda s, e: s.parsed, _result, _parse),
     ParseFailedEvent: Held("parse", lambda s, e: s.parse_failure, _itself, _anything, ParseCompletedEvent),
-    ScoreCompletedEvent: Held("score", lambda s, e: s.scores.get(e.metric_id), lambda e: e.score, _metric),
+    ScoreCompletedEvent: Held("score", lambda s, e: s.scores.get(e.metric_id), lambda e: e.score, _score),
     ScoreFailedEvent: Held(
-        "score", lambda s, e: s.score_failures.get(e.metric_id), lambda e: e.error, _metric, ScoreCompletedEvent
+        "score", lambda s, e: s.score_failures.get(e.metric_id), lambda e: e.error, _score, ScoreCompletedEvent
     ),
     EvaluationCompletedEvent: Held(
-        "evaluation", lambda s, e: s.executions.get(e.metric_id), lambda e: e.execution, _metric
+        "evaluation", lambda s, e: s.executions.get(e.metric_id), lambda e: e.execution, _evaluation
     ),
     EvaluationFailedEvent: Held(
-        "evaluation", lambda s, e: s.evaluation_failures.get(e.metric_id), _itself, _metric, EvaluationCompletedEvent
+        "evaluation",
+        lambda s, e: s.evaluation_failures.get(e.metric_id),
+        _itself,
+        _evaluation,
+        EvaluationCompletedEvent,
     ),
 }
 """Every event of a case; `None` where it stands for nothing that a bundle must hold."""
