@@ -8,8 +8,8 @@ The document is what `bundle.to_dict()` returns, laid out so that every case and
     {"case_id":"2",...}
     ]}
     ]},"records":[
-    {"case_key":"4:sums:1",...,"digest":"7c..."},
-    {"case_key":"4:sums:2",...,"digest":"e0..."}
+    {"candidate_id":...,"cache_key":"5d...","digest":"7c..."},
+    {"candidate_id":...,"cache_key":"09...","digest":"e0..."}
     ],"head":"e0..."}
 
 So any JSON parser reads it, and this module needs no more memory for a million records than for one. A document that
@@ -118,11 +118,11 @@ def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) ->
         fields = dataset.evolve(cases=()).to_dict()
         del fields["cases"]
         file.write(encode(fields)[:-1] + b"," + _CASES + b"\n")
-        _write_items(file, dataset.cases)
+        _write_items(file, map(encode, dataset.cases))
         file.write(_END + (b",\n" if number < last else b"\n"))
     file.write(_RECORDS + b"\n")
 
-    def records() -> Iterator[dict[str, Any]]:
+    def records() -> Iterator[bytes]:
         nonlocal head
         for case in cases:
             for keyed in case:
@@ -133,11 +133,11 @@ def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) ->
     file.write(_HEAD + head.encode() + b'"}\n')
 
 
-def _write_items(file: IO[bytes], items: Iterable[object]) -> None:
+def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
     """Write the items of a JSON array, a line each."""
     before = b""
     for item in items:
-        file.write(before + encode(item))
+        file.write(before + item)
         before = b",\n"
     if before:
         file.write(b"\n")

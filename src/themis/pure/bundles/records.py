@@ -30,7 +30,7 @@ from themis.pure.events import (
     ScoreFailedEvent,
     event_from_dict,
 )
-from themis.pure.json import EMPTY, encode
+from themis.pure.json import EMPTY, decode, encode
 from themis.pure.plan import STAGE_ORDER, MetricSlot, case_items
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import named_fields, sequence, text_mapping
@@ -122,7 +122,7 @@ class Bundle(HashableModel):
         data["records"], head = [], data["digest"]
         for keyed in self.events():
             record, head = chained(head, *keyed)
-            data["records"].append(record)
+            data["records"].append(decode(record))
         return {**data, "head": head}
 
     @classmethod
@@ -272,11 +272,12 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
 _DAMAGED: Final = "the file was changed or damaged: export the run again"
 
 
-def chained(previous: str, event: CaseRunEvent, cache_key: str | None) -> tuple[dict[str, Any], str]:
-    """Return an event as a record of a document, and its digest, which is the next one's `previous`."""
-    digest = chain_digest(previous, cache_key, encode(event))
+def chained(previous: str, event: CaseRunEvent, cache_key: str | None) -> tuple[bytes, str]:
+    """Return an event as a record of a document, in JSON, and its digest, which is the next one's `previous`."""
+    body = encode(event)
+    digest = chain_digest(previous, cache_key, body)
     beside = {"digest": digest} if cache_key is None else {"cache_key": cache_key, "digest": digest}
-    return {**event.to_dict(), **beside}, digest
+    return body[:-1] + b"," + encode(beside)[1:], digest
 
 
 def read_record(previous: str, data: object) -> tuple[Keyed, str]:
