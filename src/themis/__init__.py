@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING, Any
 from themis._version import __version__
 
 if TYPE_CHECKING:
-    from themis.api.bundle_files import import_bundle_file as import_bundle_file
-    from themis.api.bundle_files import read_bundle as read_bundle
-    from themis.api.bundle_files import write_bundle as write_bundle
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.bundles.files import import_bundle_file as import_bundle_file
+    from themis.api.bundles.files import read_bundle as read_bundle
+    from themis.api.bundles.files import write_bundle as write_bundle
+    from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
+    from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles.transfer import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles.transfer import export_score_bundle as export_score_bundle
+    from themis.api.bundles.transfer import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles.transfer import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles.transfer import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles.transfer import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles.transfer import import_score_bundle as import_score_bundle
     from themis.api.comparing import compare as compare
     from themis.api.config.record import EvaluationConfig as EvaluationConfig
     from themis.api.config.record import GenerationConfig as GenerationConfig
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from themis.api.inspection import get_run_snapshot as get_run_snapshot
     from themis.api.inspection import quickcheck as quickcheck
     from themis.api.inspection import snapshot_report as snapshot_report
-    from themis.api.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
     from themis.api.planning import RunExplanation as RunExplanation
     from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
@@ -108,29 +108,29 @@ _HOMES = {
     "compare": "themis.api.comparing",
     "evaluate": "themis.api.evaluating",
     "evaluate_async": "themis.api.evaluating",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
+    "export_evaluation_bundle": "themis.api.bundles.transfer",
+    "export_generation_bundle": "themis.api.bundles.transfer",
+    "export_parse_bundle": "themis.api.bundles.transfer",
+    "export_reduction_bundle": "themis.api.bundles.transfer",
+    "export_score_bundle": "themis.api.bundles.transfer",
     "find_runs": "themis.api.searching",
-    "generation_bundle_from_outputs": "themis.api.outputs",
+    "generation_bundle_from_outputs": "themis.api.bundles.outputs",
     "generator": "themis.pure.components.functions",
     "get_case_view": "themis.api.inspection",
     "get_evaluation_execution": "themis.api.inspection",
     "get_execution_state": "themis.api.inspection",
     "get_run_snapshot": "themis.api.inspection",
-    "import_bundle_file": "themis.api.bundle_files",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
+    "import_bundle_file": "themis.api.bundles.files",
+    "import_evaluation_bundle": "themis.api.bundles.transfer",
+    "import_generation_bundle": "themis.api.bundles.transfer",
+    "import_parse_bundle": "themis.api.bundles.transfer",
+    "import_reduction_bundle": "themis.api.bundles.transfer",
+    "import_score_bundle": "themis.api.bundles.transfer",
     "metric": "themis.pure.components.functions",
     "open_store": "themis.api.stores",
     "parser": "themis.pure.components.functions",
     "quickcheck": "themis.api.inspection",
-    "read_bundle": "themis.api.bundle_files",
+    "read_bundle": "themis.api.bundles.files",
     "reducer": "themis.pure.components.functions",
     "register_store_backend": "themis.api.stores",
     "search": "themis.api.searching",
@@ -139,7 +139,7 @@ _HOMES = {
     "submit": "themis.api.deferred",
     "verify": "themis.api.verifying",
     "work_off": "themis.api.deferred",
-    "write_bundle": "themis.api.bundle_files",
+    "write_bundle": "themis.api.bundles.files",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list

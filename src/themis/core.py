@@ -6,17 +6,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from themis.api.bundle_files import ImportedBundle as ImportedBundle
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.bundles.files import ImportedBundle as ImportedBundle
+    from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles.transfer import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles.transfer import export_score_bundle as export_score_bundle
+    from themis.api.bundles.transfer import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles.transfer import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles.transfer import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles.transfer import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles.transfer import import_score_bundle as import_score_bundle
     from themis.api.config.record import EvaluationConfig as EvaluationConfig
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
@@ -235,7 +235,7 @@ _HOMES = {
     "GenerationWorkItem": "themis.pure.records.results",
     "Generator": "themis.pure.protocols",
     "HashableModel": "themis.pure.records.base",
-    "ImportedBundle": "themis.api.bundle_files",
+    "ImportedBundle": "themis.api.bundles.files",
     "InMemoryRunStore": "themis.effects.stores.memory",
     "Interval": "themis.pure.stats.records",
     "InvalidRecordError": "themis.pure.errors",
@@ -332,21 +332,21 @@ _HOMES = {
     "WorkflowTrace": "themis.pure.records.judging",
     "evaluate_async": "themis.api.evaluating",
     "event_from_dict": "themis.pure.events",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
+    "export_evaluation_bundle": "themis.api.bundles.transfer",
+    "export_generation_bundle": "themis.api.bundles.transfer",
+    "export_parse_bundle": "themis.api.bundles.transfer",
+    "export_reduction_bundle": "themis.api.bundles.transfer",
+    "export_score_bundle": "themis.api.bundles.transfer",
     "freeze": "themis.pure.json",
     "get_case_view": "themis.api.inspection",
     "get_evaluation_execution": "themis.api.inspection",
     "get_execution_state": "themis.api.inspection",
     "get_run_snapshot": "themis.api.inspection",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
+    "import_evaluation_bundle": "themis.api.bundles.transfer",
+    "import_generation_bundle": "themis.api.bundles.transfer",
+    "import_parse_bundle": "themis.api.bundles.transfer",
+    "import_reduction_bundle": "themis.api.bundles.transfer",
+    "import_score_bundle": "themis.api.bundles.transfer",
     "quickcheck": "themis.api.inspection",
     "snapshot_report": "themis.api.inspection",
     "thaw": "themis.pure.json",

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.api.bundle_files import import_bundle_file, write_bundle
+from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.api.experiment import Experiment
 from themis.api.replaying import SHOWN, missing_generations
 from themis.api.results import RunResult

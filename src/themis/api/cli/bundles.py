@@ -31,7 +31,7 @@ def export(
     path
         The file, replaced if it is there; compressed if its name ends in .gz or .zst.
     """
-    from themis.api.bundle_files import write_bundle
+    from themis.api.bundles.files import write_bundle
 
     opened, run_id = stored_run(store, run)
     written = write_bundle(opened, run_id, kind, path)
@@ -52,7 +52,7 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
     path
         The bundle.
     """
-    from themis.api.bundle_files import import_bundle_file
+    from themis.api.bundles.files import import_bundle_file
     from themis.api.stores import open_store
 
     found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)

@@ -1,4 +1,4 @@
-"""Imports or exports a bundle and kills itself: `python bundles_child.py import|export STORE FILE WHERE NUMBER`.
+"""Imports or exports a bundle and kills itself: `python files_child.py import|export STORE FILE WHERE NUMBER`.
 
 WHERE is how an SQL statement begins: when the NUMBERth of its kind does; `committing`: NUMBER microseconds after the
 commit began; or `event`: when the NUMBERth event was read.
@@ -13,8 +13,8 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from themis.api import bundles
-from themis.api.bundle_files import import_bundle_file, write_bundle
+from themis.api.bundles import transfer
+from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.records.stored import StoredEvent
 
@@ -52,7 +52,7 @@ class DyingStore(SqliteRunStore):
 
 
 def main(what: str, path: str, file: str, where: str, number: str) -> None:
-    bundles.BATCH = BATCH
+    transfer.BATCH = BATCH
     store = DyingStore(path)
     store.initialize()
     store.where, store.number = where, int(number)

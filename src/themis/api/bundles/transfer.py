@@ -1,7 +1,7 @@
-"""Bundles: exporting a stage of a stored run, and importing it into any store, all or nothing.
+"""Exporting a stage of a stored run as a bundle, and importing it into any store, all or nothing.
 
 Importing twice is importing once. A bundle that is not of the run it names, or does not fit what the store has of it,
-is refused whole, and nothing of it is stored. How bundles become files is the business of `bundle_files`.
+is refused whole, and nothing of it is stored. How bundles become files is the business of `files`.
 """
 
 from __future__ import annotations
@@ -9,38 +9,34 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import attrs
 
 from themis.effects.reading import fresh_state, read_cases, stored_cases
-from themis.pure.bundles.collecting import case_records, kept_events, run_fields
+from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
 from themis.pure.bundles.records import (
-    BUNDLE_TYPES,
-    AnyRecord,
     Bundle,
-    BundleKind,
-    CaseRecords,
     EvaluationBundle,
     GenerationBundle,
+    Keyed,
     ParseBundle,
     ReductionBundle,
     ScoreBundle,
-    StageBundle,
     stage_reached,
 )
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
 from themis.pure.identity import dataset_ref
-from themis.pure.plan import CaseItem, case_items, make_plan, metric_slots
+from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.security import refuse_secrets
 from themis.pure.state import CaseState
 
-B = TypeVar("B", bound=StageBundle)
+B = TypeVar("B", bound=Bundle)
 
 Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
 
@@ -63,54 +59,48 @@ def export_generation_bundle(store: RunStore, run_id: str) -> GenerationBundle:
     Raises:
         RunNotFoundError: the store has no such run.
     """
-    return _export(store, run_id, GenerationBundle, "generation")
+    return export_bundle(store, run_id, GenerationBundle)
 
 
 def export_reduction_bundle(store: RunStore, run_id: str) -> ReductionBundle:
     """Return a run's reduced candidates, with what they rest on; as `export_generation_bundle`."""
-    return _export(store, run_id, ReductionBundle, "reduction")
+    return export_bundle(store, run_id, ReductionBundle)
 
 
 def export_parse_bundle(store: RunStore, run_id: str) -> ParseBundle:
     """Return a run's parsed answers, with what they rest on; as `export_generation_bundle`."""
-    return _export(store, run_id, ParseBundle, "parse")
+    return export_bundle(store, run_id, ParseBundle)
 
 
 def export_score_bundle(store: RunStore, run_id: str) -> ScoreBundle:
     """Return a run's scores of pure metrics, with what they rest on; as `export_generation_bundle`."""
-    return _export(store, run_id, ScoreBundle, "score")
+    return export_bundle(store, run_id, ScoreBundle)
 
 
 def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
     """Return a run's workflow executions, with all the rest of the run; as `export_generation_bundle`."""
-    return _export(store, run_id, EvaluationBundle, "evaluation")
+    return export_bundle(store, run_id, EvaluationBundle)
 
 
-def _export(store: RunStore, run_id: str, bundle_type: type[B], kind: BundleKind) -> B:
+def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
+    """Return a run as a bundle of the class given, in memory."""
     header, cases = export_parts(store, run_id, kind)
-    held = [dataset.evolve(cases=tuple(dataset.cases)) for dataset in header.snapshot.datasets]
-    records: list[AnyRecord] = []
-    upstream: list[CaseRecords] = []
-    for case in cases:
-        records.extend(case.of(kind))
-        if (before := case.before(kind)) is not None:
-            upstream.append(before)
-    whole = header.evolve(snapshot=header.snapshot.evolve(datasets=held), records=records, upstream=upstream)
-    return cast("B", whole)
+    held = header.snapshot.evolve(datasets=[d.evolve(cases=tuple(d.cases)) for d in header.snapshot.datasets])
+    bundle: B = header.evolve(snapshot=held).with_events(itertools.chain.from_iterable(cases))
+    return bundle
 
 
-def export_parts(store: RunStore, run_id: str, kind: BundleKind) -> tuple[Bundle, Iterator[CaseRecords]]:
-    """Return a bundle without its records, and every case's records to put into it, read as needed.
+def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
+    """Return a bundle without its events, and every case's events to put into it, read as needed.
 
     Both are of one moment, though another process may be writing the run.
     """
     snapshot = store.load_snapshot(run_id)
     _refuse_secrets(snapshot)
     head = store.head(run_id)
-    fields = _run_fields(store, run_id, head)
-    reached = stage_reached(kind, fields.pop("completed_through_stage", None), metric_slots(snapshot))
-    header = BUNDLE_TYPES[kind](run_id=run_id, snapshot=snapshot, records=(), completed_through_stage=reached, **fields)
-    return header, _exported_cases(store, snapshot, kind, head)
+    header = kind(run_id=run_id, snapshot=snapshot, records=(), **_run_fields(store, run_id, head))
+    reached = stage_reached(header.kind, header.completed_through_stage, metric_slots(snapshot))
+    return header.evolve(completed_through_stage=reached), _exported_cases(store, header, head)
 
 
 def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]:
@@ -118,11 +108,11 @@ def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]
     return run_fields(read_event(event, store.blob) for event in stored if event.sequence <= head.count)
 
 
-def _exported_cases(store: RunStore, snapshot: RunSnapshot, kind: BundleKind, head: ChainHead) -> Iterator[CaseRecords]:
-    metrics = metric_slots(snapshot)
-    for item, events in stored_cases(store, snapshot):
-        if present := [event for event in events if event.sequence <= head.count]:
-            yield case_records(item, kept_events(present, store.blob, kind), metrics)
+def _exported_cases(store: RunStore, header: Bundle, head: ChainHead) -> Iterator[list[Keyed]]:
+    run = shape_of(header.snapshot)
+    for item, events in stored_cases(store, header.snapshot):
+        present = [event for event in events if event.sequence <= head.count]
+        yield held_events(run, item, present, store.blob, header.kind)
 
 
 # --- import -----------------------------------------------------------------------------------------------
@@ -175,48 +165,11 @@ def _import(store: RunStore, bundle: Bundle, expected: type[Bundle]) -> None:
 
 def import_bundle(store: RunStore, bundle: Bundle) -> int:
     """Take a bundle of any kind into a store; return how many events were new to it."""
-    return import_parts(store, bundle, _HeldRecords(bundle))
+    return import_parts(store, bundle, bundle.events())
 
 
-class RecordSource(Protocol):
-    """Hands a bundle's records out, case by case, in the order of the run."""
-
-    def take(self, item: CaseItem) -> CaseRecords | None:
-        """Return the records of the run's next case, if the bundle has any."""
-
-    def left_over(self) -> Sequence[str]:
-        """Return the keys of cases that were not asked for: the run has none of them."""
-
-
-class _HeldRecords:
-    """The records of a bundle in memory, in whatever order they are."""
-
-    def __init__(self, bundle: Bundle) -> None:
-        self._kind = bundle.kind
-        self._upstream = {case.case_key: case for case in bundle.upstream}
-        self._records: dict[str, list[AnyRecord]] = {}
-        for record in bundle.records:
-            self._records.setdefault(record.case_key, []).append(record)
-
-    def take(self, item: CaseItem) -> CaseRecords | None:
-        return joined(self._kind, self._upstream.pop(item.case_key, None), self._records.pop(item.case_key, ()))
-
-    def left_over(self) -> Sequence[str]:
-        return [*dict.fromkeys((*self._records, *self._upstream))]
-
-
-def joined(kind: BundleKind, upstream: CaseRecords | None, records: Sequence[AnyRecord]) -> CaseRecords | None:
-    """Return a case's records of all stages, or `None` if it has none."""
-    if upstream is None and not records:
-        return None
-    if upstream is None:
-        first = records[0]
-        upstream = CaseRecords(case_id=first.case_id, dataset_id=first.dataset_id, case_key=first.case_key)
-    return upstream.evolve(**{kind: records})
-
-
-def import_parts(store: RunStore, header: Bundle, records: RecordSource) -> int:
-    """Take a bundle into a store whose records are handed out case by case; return how many events were new.
+def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> int:
+    """Take a bundle into a store whose events come case by case, as the run has them; return how many were new.
 
     Raises:
         DataError: as `import_generation_bundle`.
@@ -226,7 +179,7 @@ def import_parts(store: RunStore, header: Bundle, records: RecordSource) -> int:
     run_id = header.run_id
     store.acquire(run_id)
     try:
-        merge = _Merge(store, header, records, _knows(store, run_id))
+        merge = _Merge(store, header, _CaseEvents(events), _knows(store, run_id))
         keep(store, header.snapshot, merge.batches())
         return merge.new
     finally:
@@ -243,8 +196,7 @@ def _knows(store: RunStore, run_id: str) -> bool:
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
-    if snapshot.run_id != header.run_id:
-        raise DataError(f"the bundle says run {header.run_id}, and its snapshot is that of run {snapshot.run_id}")
+    _check_run_id(header.run_id, snapshot)
     refs = snapshot.identity.dataset_refs
     faults = []
     if [dataset.dataset_id for dataset in snapshot.datasets] != [ref.dataset_id for ref in refs]:
@@ -253,9 +205,19 @@ def _check_header(header: Bundle) -> None:
         for dataset, ref in zip(snapshot.datasets, refs, strict=True):
             if dataset_ref(dataset) != ref:
                 faults.append(f"dataset {ref.dataset_id}: the cases are not those that the run was made of")
+    stage = header.completed_through_stage
+    if stage is not None and not (
+        stage in STAGE_ORDER and stage == stage_reached(header.kind, stage, metric_slots(snapshot))
+    ):
+        faults.append(f"completed_through_stage: {stage!r} is none that a {header.kind} bundle of this run reaches")
     if faults:
         raise DataError(listed(f"bundle of run {header.run_id}", faults))
     _refuse_secrets(snapshot)
+
+
+def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
+    if snapshot.run_id != run_id:
+        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {snapshot.run_id}")
 
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:
@@ -263,11 +225,33 @@ def _refuse_secrets(snapshot: RunSnapshot) -> None:
     refuse_secrets({"snapshot.identity": identity.to_dict(), "snapshot.provenance": provenance.to_dict()})
 
 
+class _CaseEvents:
+    """A bundle's events, to be taken case by case."""
+
+    def __init__(self, events: Iterator[Keyed]) -> None:
+        self._cases = itertools.groupby(events, key=lambda keyed: keyed[0].case_key)
+        self._next = next(self._cases, None)
+
+    def take(self, case_key: str) -> Sequence[Keyed]:
+        """Return the events of a case, if it is the next one."""
+        if self._next is None or self._next[0] != case_key:
+            return ()
+        events = [*self._next[1]]
+        self._next = next(self._cases, None)
+        return events
+
+    def left_over(self) -> Iterator[str]:
+        """Yield the cases that were not asked for."""
+        while self._next is not None:
+            yield self._next[0]
+            self._next = next(self._cases, None)
+
+
 @attrs.define
 class _Merge:
     store: RunStore
     header: Bundle
-    records: RecordSource
+    source: _CaseEvents
     known: bool
     new: int = 0
 
@@ -284,28 +268,36 @@ class _Merge:
     def _all_entries(self, stored: Mapping[str, Any], now: datetime) -> Iterator[Sequence[Entry]]:
         if opening := opening_entries(self.header, stored):
             yield opening
-        merges = self._merges(now)
+        merges = self._merges()
         while batch := [*itertools.islice(merges, BATCH)]:
             if entries := [entry for merge in batch for entry in merge.entries]:
                 yield entries
         if closing := closing_entries(self.header, stored, now):
             yield closing
 
-    def _merges(self, now: datetime) -> Iterator[CaseMerge]:
-        plan = make_plan(self.header.snapshot)
+    def _merges(self) -> Iterator[CaseMerge]:
+        run, kind = shape_of(self.header.snapshot), self.header.kind
         faults: list[str] = []
         for item, state in self._cases():
-            case = self.records.take(item)
-            if case is None:
-                continue
-            merge = CaseMerge(plan, item, state, case, now)
-            faults += merge.faults
-            if not faults:
-                yield merge
-        faults += [f"case {key}: the run has no such case" for key in self.records.left_over()]
+            events = self.source.take(item.case_key)
+            if events:
+                merge = CaseMerge(run, kind, item, state, events)
+                faults += merge.faults
+                if not faults:
+                    yield merge
+        faults += self._left_over()
         if faults:
             more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-            raise DataError(listed(f"{self.header.kind} bundle of run {plan.run_id} refused", faults[:SHOWN] + more))
+            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:SHOWN] + more))
+
+    def _left_over(self) -> list[str]:
+        """Return what is wrong with the cases that the run did not ask for, or not at that place."""
+        left = [*self.source.left_over()]
+        if not left:
+            return []
+        known = {item.case_key for item in case_items(self.header.snapshot)}
+        strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
+        return strangers or [f"case {left[0]}: its records are not in the order of the run's cases"]
 
     def _cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
         if self.known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ import attrs
 import pytest
 
 from themis import InMemoryRunStore, verify
-from themis.api.bundles import export_generation_bundle, import_generation_bundle
-from themis.api.outputs import generation_bundle_from_outputs
+from themis.api.bundles.outputs import generation_bundle_from_outputs
+from themis.api.bundles.transfer import export_generation_bundle, import_generation_bundle
 from themis.pure.errors import DataError
+from themis.pure.events import CaseRunEvent, GenerationCompletedEvent
 from themis.testing.pipelines import Pipeline, dataset
 
 PLAIN = Pipeline(cases=3, samples=1, generator=("raise",), reducer=None, parser=None, metrics=(("right",),), judge=None)
@@ -21,6 +23,18 @@ SEVERAL = attrs.evolve(PLAIN, samples=2, reducer=("right",))
 
 def rows(cases: int = 3) -> list[dict[str, Any]]:
     return [{"case_id": str(i), "output": f"answer {i}" if i else "wrong"} for i in range(cases)]
+
+
+def completed(records: Iterable[CaseRunEvent]) -> Iterator[GenerationCompletedEvent]:
+    return (record for record in records if isinstance(record, GenerationCompletedEvent))
+
+
+def outputs_of(records: Iterable[CaseRunEvent]) -> list[object]:
+    return [record.result.final_output for record in completed(records) if record.result is not None]
+
+
+def seeds_of(records: Iterable[CaseRunEvent]) -> list[int | None]:
+    return [record.seed for record in completed(records)]
 
 
 def in_file(path: Path, text: str) -> Path:
@@ -47,19 +61,19 @@ def test_outputs_are_scored_without_the_generator(source: Any, tmp_path: Path) -
     assert not experiment.generation.generator.calls.counts
     assert verify(store, result.run_id, experiment=experiment).ok
     exported = export_generation_bundle(store, result.run_id)
-    undated = [record.evolve(occurred_at=None) for record in exported.records]
-    assert tuple(undated) == bundle.records
+    assert (exported.records, exported.cache_keys) == (bundle.records, bundle.cache_keys)
 
 
 def test_the_bundle_is_the_one_that_the_generator_would_have_made() -> None:
     store, experiment = InMemoryRunStore(), attrs.evolve(SEVERAL, generator=("right",)).experiment()
     run_id = experiment.run(store=store).run_id
     made = export_generation_bundle(store, run_id)
-    both: list[dict[str, Any]] = [
-        {"case_id": r.case_id, "output": r.result.final_output} for r in made.records if r.result
-    ]
-    for record, own in zip(generation_bundle_from_outputs(experiment, both).records, made.records, strict=True):
-        assert (record.candidate_id, record.seed, record.cache_key) == (own.candidate_id, own.seed, own.cache_key)
+    both = [{"case_id": r.case_id, "output": outputs_of([r])[0]} for r in made.records]
+    bundle = generation_bundle_from_outputs(experiment, both)
+    assert [r.candidate_id for r in bundle.records] == [r.candidate_id for r in made.records]
+    assert seeds_of(bundle.records) == seeds_of(made.records)
+    assert bundle.cache_keys == made.cache_keys
+    assert len(made.cache_keys) == 6
     import_generation_bundle(InMemoryRunStore(), generation_bundle_from_outputs(experiment.compile(), both))
 
 
@@ -71,15 +85,15 @@ def test_candidates_come_in_order_or_by_index() -> None:
         {"case_id": 0, "output": "b"},
     ]
     bundle = generation_bundle_from_outputs(experiment, in_order, allow_missing=True)
-    outputs = [(r.candidate_id, r.result.final_output) for r in bundle.records if r.result]
-    assert outputs == [("0-candidate-0", "a"), ("0-candidate-1", "b"), ("1-candidate-0", "c")]
+    assert [r.candidate_id for r in bundle.records] == ["0-candidate-0", "0-candidate-1", "1-candidate-0"]
+    assert outputs_of(bundle.records) == ["a", "b", "c"]
     assert bundle.completed_through_stage is None
     by_index: list[dict[str, Any]] = [
         {"case_id": "0", "output": "b", "candidate_index": 1},
         {"case_id": "0", "output": "a"},
     ]
     bundle = generation_bundle_from_outputs(experiment, by_index, allow_missing=True)
-    assert [r.result.final_output for r in bundle.records if r.result] == ["a", "b"]
+    assert outputs_of(bundle.records) == ["a", "b"]
 
 
 def test_all_faults_are_named_at_once_with_file_and_line(tmp_path: Path) -> None:

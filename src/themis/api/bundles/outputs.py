@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ import attrs
 
 from themis.api.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
-from themis.pure.bundles.records import GenerationBundle, GenerationBundleRecord
+from themis.pure.bundles.records import GenerationBundle, Keyed
 from themis.pure.errors import DataError, ThemisError, nearest
+from themis.pure.events import GenerationCompletedEvent
 from themis.pure.identity import candidate_id
 from themis.pure.pipeline.names import asked_generation
 from themis.pure.pipeline.run import Run, planned_run
@@ -50,14 +52,15 @@ def generation_bundle_from_outputs(
     if not allow_missing:
         reading.note_missing()
     reading.refuse_faults()
-    records = tuple(reading.records())
-    is_whole = len(records) == len(reading.items) * reading.plan.candidate_count
-    return GenerationBundle(
+    is_whole = len(reading.outputs) == len(reading.items) * reading.plan.candidate_count
+    header = GenerationBundle(
         run_id=reading.snapshot.run_id,
         snapshot=_held(reading.snapshot),
-        records=records,
+        records=(),
         completed_through_stage="generate" if is_whole else None,
     )
+    bundle: GenerationBundle = header.with_events(reading.events(datetime.now(UTC)))
+    return bundle
 
 
 def _held(snapshot: RunSnapshot) -> RunSnapshot:
@@ -164,30 +167,32 @@ class _Reading:
             lines.append("To score the others all the same, pass allow_missing=True.")
         raise DataError("\n".join(lines))
 
-    def records(self) -> Iterator[GenerationBundleRecord]:
-        """Yield the outputs as records, in the order of the run."""
+    def events(self, now: datetime) -> Iterator[Keyed]:
+        """Yield the outputs as events, in the order of the run."""
         for key, item in self.items.items():
             for index in range(self.plan.candidate_count):
                 if (key, index) in self.outputs:
-                    yield self._record(item, index, *self.outputs[key, index])
+                    yield self._event(item, index, now, *self.outputs[key, index])
 
-    def _record(self, item: CaseItem, index: int, where: str, output: Any) -> GenerationBundleRecord:
+    def _event(self, item: CaseItem, index: int, now: datetime, where: str, output: Any) -> Keyed:
         name = candidate_id(item.case.case_id, index)
         seed, cache_key = self._seed_and_key(item, index)
         try:
             result = GenerationResult(candidate_id=name, final_output=output)
         except ThemisError as error:
             raise DataError(f"{where}: {error}") from None
-        return GenerationBundleRecord(
+        event = GenerationCompletedEvent(
+            run_id=self.plan.run_id,
+            occurred_at=now,
             case_id=item.case.case_id,
             dataset_id=item.dataset_id,
             case_key=item.case_key,
             candidate_id=name,
             candidate_index=index,
             seed=seed,
-            cache_key=cache_key,
             result=result,
         )
+        return event, cache_key
 
     def _seed_and_key(self, item: CaseItem, index: int) -> tuple[int | None, str | None]:
         """Return what the generator itself would have had; without it, only a stated seed is known."""

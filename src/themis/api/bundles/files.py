@@ -2,18 +2,15 @@
 
 The document is what `bundle.to_dict()` returns, laid out so that every case and every record has a line of its own:
 
-    {"kind":"score",...,"snapshot":{...,"datasets":[
+    {"digest":"1f...","kind":"score",...,"snapshot":{...,"datasets":[
     {"dataset_id":"sums",...,"cases":[
     {"case_id":"1",...},
     {"case_id":"2",...}
     ]}
     ]},"records":[
-    {"case_key":"4:sums:1",...},
-    {"case_key":"4:sums:2",...}
-    ],"upstream":[
-    {"case_key":"4:sums:1",...},
-    {"case_key":"4:sums:2",...}
-    ]}
+    {"candidate_id":...,"cache_key":"5d...","digest":"7c..."},
+    {"candidate_id":...,"cache_key":"09...","digest":"e0..."}
+    ],"head":"e0..."}
 
 So any JSON parser reads it, and this module needs no more memory for a million records than for one. A document that
 is laid out otherwise (by hand, by another program) is read as a whole.
@@ -22,38 +19,41 @@ is laid out otherwise (by hand, by another program) is read as a whole.
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 import attrs
 
-from themis.api.bundles import export_parts, import_bundle, import_parts, joined
-from themis.api.compression import compressed, opened
+from themis.api.bundles.compression import compressed, opened
+from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
 from themis.effects.files import whole_file
 from themis.pure.bundles.records import (
-    RECORD_TYPES,
-    AnyRecord,
+    BUNDLE_TYPES,
     Bundle,
     BundleKind,
-    CaseRecords,
+    Keyed,
     bundle_from_dict,
     bundle_kind,
+    chained,
+    check_head,
+    header_data,
+    header_from_dict,
+    read_record,
 )
 from themis.pure.errors import DataError, SchemaVersionError, ThemisError
 from themis.pure.json import decode, encode
-from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore
-from themis.pure.records.base import FrozenModel, structure
+from themis.pure.records.base import FrozenModel
 from themis.pure.records.dataset import Case, CaseSource
 
 _DATASETS: Final = b'"datasets":['
 _CASES: Final = b'"cases":['
 _RECORDS: Final = b']},"records":['
-_UPSTREAM: Final = b'],"upstream":['
 _END: Final = b"]}"
+_HEAD: Final = b'],"head":"'
+_OPEN_ENDED: Final = b"]}}"
+"""Closes the first line, which is a whole document but for its cases and events."""
 
 
 @attrs.frozen(kw_only=True)
@@ -86,70 +86,47 @@ def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> P
         RunNotFoundError: the store has no such run.
     """
     target, name = Path(path), bundle_kind(kind)
-    header, cases = export_parts(store, run_id, name)
+    header, cases = export_parts(store, run_id, BUNDLE_TYPES[name])
     try:
         with whole_file(target) as raw, compressed(raw, target.suffix) as file:
-            _write(file, header, cases, name, target.parent)
+            _write(file, header, cases)
     except OSError as error:
         raise DataError(f"{target}: can't be written: {error}") from error
     return target
 
 
-def _write(file: IO[bytes], header: Bundle, cases: Iterable[CaseRecords], kind: BundleKind, folder: Path) -> None:
-    _write_header(file, header)
-    file.write(_RECORDS + b"\n")
-    records = _Items(file)
-    # The earlier stages' records come along with the stage's own, and stand after them: they wait in a file.
-    with tempfile.TemporaryFile(dir=folder) as waiting:
-        upstream = _Items(waiting)
-        for case in cases:
-            for record in case.of(kind):
-                records.add(record)
-            if (before := case.before(kind)) is not None:
-                upstream.add(before)
-        records.end()
-        upstream.end()
-        file.write(_UPSTREAM + b"\n")
-        waiting.seek(0)
-        shutil.copyfileobj(waiting, file)
-    file.write(_END + b"\n")
-
-
-def _write_header(file: IO[bytes], header: Bundle) -> None:
-    snapshot = header.snapshot
-    no_data = header.evolve(snapshot=snapshot.evolve(datasets=()))
-    data = no_data.to_dict()
-    fields = data.pop("snapshot")
-    for name in ("records", "upstream"):
-        del data[name]
-    del fields["datasets"]
-    file.write(encode(data)[:-1] + b',"snapshot":' + encode(fields)[:-1] + b"," + _DATASETS + b"\n")
-    last = len(snapshot.datasets) - 1
-    for number, dataset in enumerate(snapshot.datasets):
+def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) -> None:
+    data = header_data(header)
+    head, snapshot = data["digest"], data.pop("snapshot")
+    file.write(encode(data)[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + _DATASETS + b"\n")
+    last = len(header.snapshot.datasets) - 1
+    for number, dataset in enumerate(header.snapshot.datasets):
         fields = dataset.evolve(cases=()).to_dict()
         del fields["cases"]
         file.write(encode(fields)[:-1] + b"," + _CASES + b"\n")
-        cases = _Items(file)
-        for case in dataset.cases:
-            cases.add(case)
-        cases.end()
+        _write_items(file, map(encode, dataset.cases))
         file.write(_END + (b",\n" if number < last else b"\n"))
+    file.write(_RECORDS + b"\n")
+
+    def records() -> Iterator[bytes]:
+        nonlocal head
+        for case in cases:
+            for keyed in case:
+                record, head = chained(head, *keyed)
+                yield record
+
+    _write_items(file, records())
+    file.write(_HEAD + head.encode() + b'"}\n')
 
 
-class _Items:
-    """Writes the items of a JSON array, a line each."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
-        self._before = b""
-
-    def add(self, item: object) -> None:
-        self._file.write(self._before + encode(item))
-        self._before = b",\n"
-
-    def end(self) -> None:
-        if self._before:
-            self._file.write(b"\n")
+def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
+    """Write the items of a JSON array, a line each."""
+    before = b""
+    for item in items:
+        file.write(before + item)
+        before = b",\n"
+    if before:
+        file.write(b"\n")
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -175,7 +152,8 @@ def read_bundle(path: str | Path) -> Bundle:
     if not isinstance(data, dict):
         raise DataError(f"{source}: a bundle is a JSON object, and {type(data).__name__} was found")
     with _named(source):
-        return bundle_from_dict(data)
+        bundle: Bundle = bundle_from_dict(data)
+        return bundle
 
 
 @contextlib.contextmanager
@@ -200,15 +178,15 @@ def import_bundle_file(store: RunStore, path: str | Path) -> ImportedBundle:
         DataError: the file can't be read, or the bundle is refused: see `import_generation_bundle`.
     """
     source = Path(path)
-    header = _streamed_header(source)
-    if header is not None:
-        with contextlib.suppress(_OutOfOrderError), _named_refusal(source):
-            with contextlib.ExitStack() as stack:
-                new = import_parts(store, header, _StreamedRecords(source, header.kind, stack))
-            return ImportedBundle(run_id=header.run_id, kind=header.kind, new_events=new)
-    bundle = read_bundle(source)
-    with _named_refusal(source):
-        new = import_bundle(store, bundle)
+    bundle = _streamed_header(source)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_named_refusal(source))
+        if bundle is None:
+            bundle = read_bundle(source)
+            new = import_bundle(store, bundle)
+        else:
+            events = stack.enter_context(contextlib.closing(_read_events(source)))
+            new = import_parts(store, bundle, events)
     return ImportedBundle(run_id=bundle.run_id, kind=bundle.kind, new_events=new)
 
 
@@ -216,69 +194,64 @@ def import_bundle_file(store: RunStore, path: str | Path) -> ImportedBundle:
 def _named_refusal(path: Path) -> Iterator[None]:
     try:
         yield
-    except _OutOfOrderError:
-        raise
     except DataError as error:
         raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
 
 
-class _OutOfOrderError(DataError):
-    """The file's records do not come in the order of the run's cases."""
-
-
-Part = Literal["header", "dataset", "case", "record", "upstream"]
+Part = Literal["header", "dataset", "case", "record", "head"]
 
 
 def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
     """Yield the lines of a bundle file with what they are and their numbers; raise if the file ends too early."""
     part: Part = "header"
-    number = 0
+    number, before = 0, b"["
     with opened(path) as file:
         for number, line in enumerate(file, 1):
             text = line.rstrip(b"\r\n")
-            body = text.removesuffix(b",")
-            if part == "header":
-                yield part, number, body
-                part = "dataset"
-            elif part == "dataset" and text == _RECORDS:
-                part = "record"
-            elif part == "dataset":
-                yield part, number, body
-                part = "case"
-            elif part == "case" and body == _END:
-                part = "dataset"
-            elif part == "record" and text == _UPSTREAM:
-                part = "upstream"
-            elif part == "upstream" and text == _END:
+            # Behind a comma comes an item, behind an item without one the array's end; behind a bracket, either.
+            if before != b"[" and (text[:1] == b"]") == (before == b","):
+                raise DataError(f"{path}:{number}: a comma is missing before this line, or one is too many")
+            before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
+            if part == "record" and text.startswith(_HEAD):
+                yield "head", number, text.removeprefix(b"],")
                 if file.read().strip():  # to the end: a compressed file's checksum stands there
                     raise DataError(f"{path}:{number + 1}: something stands behind the bundle's end")
                 return
+            if part == "dataset" and text == _RECORDS:
+                part = "record"
+            elif part == "case" and item == _END:
+                part = "dataset"
             else:
-                yield part, number, body
+                yield part, number, item
+                part = _AFTER[part]
     raise DataError(f"{path}:{number}: the bundle ends here, in the middle: the file is cut off; export it again")
 
 
+_AFTER: Final[Mapping[Part, Part]] = {"header": "dataset", "dataset": "case", "case": "case", "record": "record"}
+
+
 def _streamed_header(path: Path) -> Bundle | None:
-    """Return a bundle without its records, its cases read as needed; `None` if the file has another layout."""
+    """Return a bundle without its events, its cases read as needed; `None` if the file has another layout."""
+    datasets: list[dict[str, Any]] = []
+    counts: list[int] = []
     with contextlib.closing(_parts(path)) as parts:
         _, _, first = next(parts)
         if not first.endswith(_DATASETS):
             return None
-        datasets: list[dict[str, Any]] = []
-        counts: list[int] = []
-        for part, number, body in parts:
+        for part, number, text in parts:
             if part == "dataset":
                 with _named(path, number):
-                    datasets.append(decode(body + b"]}"))
+                    datasets.append(decode(text + _END))
                 counts.append(0)
             elif part == "case":
                 counts[-1] += 1
             else:
                 break
     with _named(path, 1):
-        data = decode(first + b"]}}")
-        data["snapshot"]["datasets"] = datasets
-        bundle = bundle_from_dict({**data, "records": []})
+        data = decode(first + _OPEN_ENDED)
+        if isinstance(data.get("snapshot"), dict):
+            data["snapshot"]["datasets"] = datasets
+        bundle = header_from_dict(data)
     sources = [
         dataset.evolve(cases=_FileCases(path, place, count))
         for place, (dataset, count) in enumerate(zip(bundle.snapshot.datasets, counts, strict=True))
@@ -300,59 +273,26 @@ class _FileCases(CaseSource):
     def __iter__(self) -> Iterator[Case]:
         place = -1
         with contextlib.closing(_parts(self._path)) as parts:
-            for part, number, body in parts:
+            for part, number, text in parts:
                 place += part == "dataset"
-                if part in ("record", "upstream") or place > self._place:
+                if part in ("record", "head") or place > self._place:
                     return
                 if part == "case" and place == self._place:
                     with _named(self._path, number):
-                        yield Case.from_dict(decode(body))
+                        yield Case.from_dict(decode(text))
 
 
-class _StreamedRecords:
-    """The records of a bundle file, in the order of the file, which must be that of the run's cases."""
-
-    def __init__(self, path: Path, kind: BundleKind, stack: contextlib.ExitStack) -> None:
-        self._kind = kind
-        self._records = _Ahead(stack.enter_context(contextlib.closing(_read(path, "record", RECORD_TYPES[kind]))))
-        self._upstream = _Ahead(stack.enter_context(contextlib.closing(_read(path, "upstream", CaseRecords))))
-
-    def take(self, item: CaseItem) -> CaseRecords | None:
-        upstream = self._upstream.next_of(item.case_key)
-        records: list[AnyRecord] = []
-        while (record := self._records.next_of(item.case_key)) is not None:
-            records.append(record)
-        return joined(self._kind, upstream, records)
-
-    def left_over(self) -> Sequence[str]:
-        if self._records.case_key is not None or self._upstream.case_key is not None:
-            raise _OutOfOrderError("read as a whole: the records come in another order than the cases")
-        return ()
-
-
-def _read(path: Path, wanted: Part, kind: type[Any]) -> Generator[Any, None, None]:
+def _read_events(path: Path) -> Generator[Keyed, None, None]:
+    head = ""
     with contextlib.closing(_parts(path)) as parts:
-        for part, number, body in parts:
-            if part == wanted:
-                with _named(path, number):
-                    yield structure(decode(body), kind)
-
-
-class _Ahead:
-    """Records of which the next one is looked at before it is taken."""
-
-    def __init__(self, records: Iterator[Any]) -> None:
-        self._records = records
-        self._next = next(records, None)
-
-    @property
-    def case_key(self) -> str | None:
-        return None if self._next is None else self._next.case_key
-
-    def next_of(self, case_key: str) -> Any:
-        """Take the next record if it is of this case."""
-        found = self._next
-        if found is None or found.case_key != case_key:
-            return None
-        self._next = next(self._records, None)
-        return found
+        for part, number, text in parts:
+            keyed: Keyed | None = None
+            with _named(path, number):
+                if part == "header":
+                    head = decode(text + _OPEN_ENDED)["digest"]
+                elif part == "record":
+                    keyed, head = read_record(head, decode(text))
+                elif part == "head":
+                    check_head(decode(b"{" + text).get("head"), head)
+            if keyed is not None:
+                yield keyed
