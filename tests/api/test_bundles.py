@@ -35,7 +35,7 @@ from themis.api.bundles import (
     import_reduction_bundle,
     import_score_bundle,
 )
-from themis.api.inspection import get_execution_state
+from themis.api.runs.inspect import get_execution_state
 from themis.effects.stores.jsonl import JsonlRunStore
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, LiteralSecretError, RunLockedError, SchemaVersionError

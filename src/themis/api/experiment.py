@@ -12,8 +12,8 @@ import attrs
 from themis.api import environment
 from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
-from themis.api.results import RunResult
 from themis.api.running import run_snapshot
+from themis.api.runs.result import RunResult
 from themis.api.storage import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from themis.api.components import resolve_component
-from themis.api.results import RunResult
 from themis.api.running import run_snapshot
+from themis.api.runs.result import RunResult
 from themis.effects.options import NotStoredError, Progress, Replay
 from themis.effects.reading import read_cases, read_generated
 from themis.effects.sources.source_code import source_of

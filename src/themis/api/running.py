@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 import trio
 
-from themis.api.results import RunResult
+from themis.api.runs.result import RunResult
 from themis.api.storage import open_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine

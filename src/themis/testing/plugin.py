@@ -14,7 +14,7 @@ import pytest
 
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment
-    from themis.api.results import RunResult
+    from themis.api.runs.result import RunResult
     from themis.effects.stores.memory import InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore
     from themis.testing.endpoint import FakeEndpoint
@@ -143,9 +143,9 @@ class _Mark:
 
 def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
     from themis.api.experiment import Experiment
-    from themis.api.gating import check_gates, read_gates
-    from themis.api.reporting import result_rows
-    from themis.api.results import RunResult
+    from themis.api.runs.gates import check_gates, read_gates
+    from themis.api.runs.report import result_rows
+    from themis.api.runs.result import RunResult
     from themis.pure.errors import ThemisError
     from themis.pure.report.summary import terminal_summary
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.reporting import Reporter, result_table
+from themis.api.runs.report import Reporter, result_table
 from themis.pure.report import html, latex, markdown
 from themis.pure.report.plain import one_line, printable
 from themis.pure.report.table import csv_cell
@@ -88,7 +88,7 @@ def test_markdown_has_neither_markup_nor_links_of_the_data() -> None:
 
 
 def test_a_terminal_sees_no_control_character(run: tuple[InMemoryRunStore, str]) -> None:
-    from themis.api.results import RunResult
+    from themis.api.runs.result import RunResult
 
     table = result_table(RunResult(snapshot=run[0].load_snapshot(run[1]), store=run[0]))
     assert not any(character in table for character in STEERING)

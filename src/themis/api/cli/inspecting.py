@@ -23,7 +23,7 @@ def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import get_run_snapshot
+    from themis.api.runs.inspect import get_run_snapshot
 
     opened = stored(store)
     header = get_run_snapshot(opened, find_run(opened, run)).header()
@@ -39,7 +39,7 @@ def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = 
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import get_execution_state
+    from themis.api.runs.inspect import get_execution_state
 
     opened = stored(store)
     found = get_execution_state(opened, find_run(opened, run))
@@ -69,7 +69,7 @@ def evaluation(
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import get_evaluation_execution
+    from themis.api.runs.inspect import get_evaluation_execution
 
     opened = stored(store)
     found = get_evaluation_execution(opened, find_run(opened, run), case_id, metric, dataset_id=dataset)
@@ -94,7 +94,7 @@ def case(
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import get_case_view
+    from themis.api.runs.inspect import get_case_view
 
     opened = stored(store)
     found = get_case_view(opened, find_run(opened, run), case_id, dataset_id=dataset)

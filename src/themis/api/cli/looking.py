@@ -49,7 +49,7 @@ def list_runs(
         Show only the newest.
     """
     from themis.api.cli.output import show
-    from themis.api.searching import find_runs
+    from themis.api.runs.search import find_runs
 
     runs = find_runs(
         stored(store),
@@ -98,7 +98,7 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
         Hits to show at most.
     """
     from themis.api.cli.output import show
-    from themis.api.searching import search as search_store
+    from themis.api.runs.search import search as search_store
 
     hits = list(search_store(stored(store), text, limit=limit))
     show([hit.to_dict() for hit in hits], lambda: _hits(hits), as_json=json_output)
@@ -120,7 +120,7 @@ def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Js
     """
     from themis.api.cli.output import show
     from themis.api.finding import find_run
-    from themis.api.inspection import quickcheck as check
+    from themis.api.runs.inspect import quickcheck as check
 
     opened = stored(store)
     found = check(opened, find_run(opened, run))
@@ -148,8 +148,7 @@ def report(
     """
     from themis.api.cli.output import say, write
     from themis.api.finding import find_run
-    from themis.api.report_formats import report_text, write_report
-    from themis.api.reporting import Reporter
+    from themis.api.runs.report import Reporter, report_text, write_report
 
     opened = stored(store)
     run_id, reporter = find_run(opened, run), Reporter(opened)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from themis.api.results import threshold_of
+from themis.api.runs.result import threshold_of
 from themis.effects.reading import read_cases
 from themis.pure.identity import case_hash
 from themis.pure.plan import metric_slots

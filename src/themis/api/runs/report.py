@@ -10,12 +10,12 @@ import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from themis.api.results import RunResult, run_ending, threshold_of
+from themis.api.runs.result import RunResult, run_ending, threshold_of
 from themis.effects.reading import fresh_state, read_case_events, stored_cases
 from themis.pure.chain import read_event
-from themis.pure.errors import MissingExtraError
+from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.plan import metric_slots, total_cases
 from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
@@ -31,6 +31,8 @@ from themis.pure.report.summary import SummaryRow, terminal_summary
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.state import fold_case
 from themis.pure.stats import StatsEngine
+
+ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
 FAILED_SHOWN = 20
 LATEX_ROWS = 40
@@ -272,3 +274,43 @@ def _whole(path: str | Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+# --- by the name of a format ------------------------------------------------------------------------------
+
+
+def report_text(reporter: Reporter, run_id: str, kind: ReportFormat) -> str:
+    """Return a report as text.
+
+    Raises:
+        SpecError: the format is no text.
+        RunNotFoundError: the store has no such run.
+    """
+    if kind == "parquet":
+        raise SpecError("a Parquet report is no text: name a file for it with --output")
+    exports = {
+        "markdown": reporter.export_markdown,
+        "json": reporter.export_json,
+        "csv": reporter.export_csv,
+        "latex": reporter.export_latex,
+        "html": reporter.export_html,
+    }
+    return exports[kind](run_id)
+
+
+def write_report(reporter: Reporter, run_id: str, kind: ReportFormat, path: Path) -> None:
+    """Write a report to a file, a part of it at a time where the format allows it; its folder is made.
+
+    Raises:
+        MissingExtraError: the format needs an extra.
+        RunNotFoundError: the store has no such run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "csv":
+        reporter.write_csv(run_id, path)
+    elif kind == "html":
+        reporter.write_html(run_id, path)
+    elif kind == "parquet":
+        reporter.write_parquet(run_id, path)
+    else:
+        path.write_text(report_text(reporter, run_id, kind), encoding="utf-8")

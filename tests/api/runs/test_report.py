@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.reporting import Reporter, read_overview, result_data
+from themis.api.runs.report import Reporter, read_overview, result_data
 from themis.pure.errors import MissingExtraError, RunNotFoundError
 from themis.pure.report.sample import CaseSample
 from themis.pure.report.table import COLUMNS

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import Dataset, InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
-from themis.api.inspection import (
+from themis.api.runs.inspect import (
     QuickCheck,
     find_case,
     get_case_view,

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from themis.api.reporting import result_rows
-from themis.api.results import RunResult
+from themis.api.runs.report import result_rows
+from themis.api.runs.result import RunResult
 from themis.pure.errors import SpecError, listed, nearest
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot

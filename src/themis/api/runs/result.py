@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import attrs
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+FAILURES_SHOWN: Final = 3
+ROWS_LOOKED_AT: Final = 1000
+"""Failed rows that are read at most: when everything fails, it mostly fails alike."""
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -177,3 +182,15 @@ class _Each(Generic[T]):
 def threshold_of(snapshot: RunSnapshot) -> Threshold:
     """Return from which value each metric's score counts as correct."""
     return Threshold(snapshot.metric_thresholds)
+
+
+def first_failures(result: RunResult) -> list[str]:
+    """Return the first few different errors of a run, each with the first case that has it."""
+    errors = (row for row in result.benchmark.score_rows if row.outcome == "error")
+    seen: dict[str, str] = {}
+    for row in itertools.islice(errors, ROWS_LOOKED_AT):
+        what = f"{row.error_category}: {row.error_message}"
+        seen.setdefault(what, f"case {row.case_id}, {row.metric_id}: {what}")
+        if len(seen) == FAILURES_SHOWN:
+            break
+    return list(seen.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from themis.api.results import RunResult, threshold_of
+from themis.api.runs.result import RunResult, threshold_of
 from themis.effects.reading import read_case, read_state
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
