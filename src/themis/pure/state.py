@@ -21,10 +21,7 @@ from themis.pure.events import (
     ParseFailedEvent,
     ReductionCompletedEvent,
     ReductionFailedEvent,
-    RunCompletedEvent,
     RunEvent,
-    RunFailedEvent,
-    RunStartedEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
     SelectionCompletedEvent,
@@ -252,23 +249,39 @@ def _case_data(case: CaseState) -> dict[str, Any]:
 
 def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
     """Fold a run's events, in order, into its state; linear in their number."""
-    status, stage, problem = RunStatus.PENDING, None, None
+    ending, stage, problem = None, None, None
     cases: dict[str, CaseState] = {}
     for event in events:
         if isinstance(event, CaseRunEvent):
             key = event.case_key
             cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
-        elif isinstance(event, RunStartedEvent):
-            status, problem = RunStatus.RUNNING, None
-        elif isinstance(event, RunCompletedEvent):
-            status, stage = RunStatus.COMPLETED, event.completed_through_stage
-        elif isinstance(event, RunFailedEvent):
-            status, problem = RunStatus.FAILED, event.error_message
-    if status is RunStatus.COMPLETED and any(map(has_failures, cases.values())):
-        status = RunStatus.PARTIAL_FAILURE
+            continue
+        ending, problem = event.event_type, getattr(event, "error_message", None)
+        stage = getattr(event, "completed_through_stage", stage)
     return ExecutionState(
-        run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
+        run_id=run_id,
+        status=run_status(ending, any(map(has_failures, cases.values()))),
+        completed_through_stage=stage,
+        error_message=problem,
+        case_states=cases,
     )
+
+
+def run_status(ending: str | None, any_failed: bool = False) -> RunStatus:
+    """Return where a run stands: no other place decides it.
+
+    Args:
+        ending: the type of its last event, or of the last that concerns the whole run; `None` if there is none.
+        any_failed: whether a case has an error.
+
+    >>> run_status("run_completed", any_failed=True).value
+    'partial_failure'
+    """
+    if ending == "run_completed":
+        return RunStatus.PARTIAL_FAILURE if any_failed else RunStatus.COMPLETED
+    if ending == "run_failed":
+        return RunStatus.FAILED
+    return RunStatus.RUNNING if ending is not None else RunStatus.PENDING
 
 
 def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:

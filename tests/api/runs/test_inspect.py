@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from themis import Dataset, InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
 from themis.api.runs.inspect import (
     QuickCheck,
-    find_case,
     get_case_view,
     get_evaluation_execution,
     get_execution_state,
@@ -23,6 +22,7 @@ from themis.api.runs.inspect import (
     quickcheck,
     snapshot_report,
 )
+from themis.api.runs.view import RunView
 from themis.effects.reading import read_state
 from themis.pure.case_view import case_view, visible
 from themis.pure.chain import Entry, link_all
@@ -198,7 +198,7 @@ def test_case_ids_of_two_datasets_are_told_apart(store: RunStore) -> None:
     by_dataset = get_evaluation_execution(store, run_id, "1", "scripted/judged", dataset_id="two")
     by_key = get_evaluation_execution(store, run_id, "1", "scripted/judged", case_key="3:two:1")
     assert by_dataset == by_key is not None
-    assert find_case(get_run_snapshot(store, run_id), "2").dataset_id == "two"
+    assert RunView.of(store, run_id).find("2").dataset_id == "two"
     with pytest.raises(DataError, match="no case '2' with dataset_id 'one'"):
         get_evaluation_execution(store, run_id, "2", "scripted/judged", dataset_id="one")
 

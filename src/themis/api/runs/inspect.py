@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 import attrs
 
-from themis.api.runs.result import RunResult, threshold_of
-from themis.effects.reading import read_case, read_state
+from themis.api.runs.view import RunView
 from themis.pure.case_view import CaseView, case_view
-from themis.pure.chain import read_event
-from themis.pure.errors import DataError, SpecError, listed, nearest
-from themis.pure.events import RunCompletedEvent, RunFailedEvent, RunStartedEvent
+from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
-from themis.pure.plan import CaseItem, RunPlan, candidate_count, case_items, make_plan, metric_slots, total_cases
-from themis.pure.projections import CORRECT_FROM, Tallies
+from themis.pure.plan import candidate_count, metric_slots, straight, total_cases
+from themis.pure.projections import Tallies, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.state import ExecutionState
-
-MOST_NAMES = 2000
-"""Case ids that are searched for one that a misspelt one may mean."""
+from themis.pure.state import ExecutionState, fold, has_failures
 
 
 def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
@@ -54,8 +47,7 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
     Raises:
         RunNotFoundError: the store has no such run.
     """
-    store.load_snapshot(run_id)  # a run that was never started has a state too, and an unknown one has not
-    return read_state(store, run_id)
+    return fold(run_id, RunView.of(store, run_id).events())
 
 
 def get_evaluation_execution(
@@ -82,42 +74,12 @@ def get_evaluation_execution(
         DataError: the run has no such case, or several: the error lists them.
         SpecError: the run has no such metric.
     """
-    snapshot = store.load_snapshot(run_id)
-    known = [metric.metric_id for metric in metric_slots(snapshot)]
+    view = RunView.of(store, run_id)
+    known = [metric.metric_id for metric in view.metrics]
     if metric_id not in known:
         raise SpecError(f"metric_id: the run has no metric {metric_id!r}; {nearest(metric_id, known)}")
-    item = find_case(snapshot, case_id, dataset_id, case_key)
-    return read_case(store, run_id, item).executions.get(metric_id) if store.head(run_id).count else None
-
-
-def find_case(
-    snapshot: RunSnapshot, case_id: str, dataset_id: str | None = None, case_key: str | None = None
-) -> CaseItem:
-    """Return a case of a run by its id.
-
-    Raises:
-        DataError: there is none, or there are several: the error lists them.
-    """
-    found = [
-        item
-        for item in case_items(snapshot)
-        if item.case.case_id == case_id and dataset_id in (None, item.dataset_id) and case_key in (None, item.case_key)
-    ]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        choices = [f"dataset_id={item.dataset_id!r} (case_key {item.case_key!r})" for item in found]
-        raise DataError(listed(f"case_id {case_id!r} is in {len(found)} datasets; say which", choices))
-    given = {"dataset_id": dataset_id, "case_key": case_key}
-    narrowed = "".join(f" with {name} {value!r}" for name, value in given.items() if value is not None)
-    raise DataError(f"the run has no case {case_id!r}{narrowed}; {_near(snapshot, case_id)}")
-
-
-def _near(snapshot: RunSnapshot, case_id: str) -> str:
-    total = total_cases(snapshot)
-    if total > MOST_NAMES:
-        return f"it has {total:,} cases, of datasets {', '.join(d.dataset_id for d in snapshot.datasets)}"
-    return nearest(case_id, {item.case.case_id for item in case_items(snapshot)})
+    item = view.find(case_id, dataset_id, case_key)
+    return view.state_of(item).executions.get(metric_id)
 
 
 def get_case_view(
@@ -128,12 +90,10 @@ def get_case_view(
     `str()` of it is for a terminal, `to_dict()` for programs. Arguments and errors as for
     `get_evaluation_execution`.
     """
-    snapshot = store.load_snapshot(run_id)
-    item = find_case(snapshot, case_id, dataset_id, case_key)
-    stored = store.case_events(run_id, item.case_no) if store.head(run_id).count else ()
-    events = [read_event(event, store.blob) for event in stored]
-    prompt = snapshot.identity.generation_prompt_spec
-    return case_view(item, events, metric_slots(snapshot), threshold_of(snapshot), prompt)
+    view = RunView.of(store, run_id)
+    item = view.find(case_id, dataset_id, case_key)
+    prompt = view.snapshot.identity.generation_prompt_spec
+    return case_view(item, view.events_of(item), view.metrics, view.threshold, prompt)
 
 
 # --- summaries --------------------------------------------------------------------------------------------
@@ -206,116 +166,67 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     Raises:
         RunNotFoundError: the store has no such run.
     """
-    snapshot = store.load_snapshot(run_id)
-    head = store.head(run_id)
-    total = total_cases(snapshot)
-    ending = _ending(store, run_id) if head.count else {}
-    started, metrics, has_failures = _counts(store, snapshot, total) if head.count else _nothing(snapshot, total)
-    status = ending.pop("status", RunStatus.PENDING)
-    if status is RunStatus.COMPLETED and (has_failures or any(metric.errors for metric in metrics)):
-        status = RunStatus.PARTIAL_FAILURE
+    view = RunView.of(store, run_id)
+    begun, tallies, counted = _counts(view)
+    metrics = [_check(metric.metric_id, view.total_cases, tallies, counted) for metric in view.metrics]
+    ending = view.ending
     return QuickCheck(
         run_id=run_id,
-        status=status,
-        **ending,
-        generator_id=snapshot.identity.generator_ref.component_id,
-        dataset_ids=[dataset.dataset_id for dataset in snapshot.datasets],
-        total_cases=total,
-        started_cases=started,
-        event_count=head.count,
+        status=ending.status(lambda: tallies.failed > 0 or any(metric.errors for metric in metrics)),
+        completed_through_stage=ending.completed_through_stage,
+        error_message=ending.error_message,
+        attempts=ending.attempts,
+        started_at=ending.started_at,
+        ended_at=ending.ended_at,
+        generator_id=view.snapshot.identity.generator_ref.component_id,
+        dataset_ids=view.dataset_ids,
+        total_cases=view.total_cases,
+        started_cases=begun,
+        event_count=view.event_count,
         metrics=metrics,
     )
 
 
-def _ending(store: RunStore, run_id: str) -> dict[str, Any]:
-    """Return where the last attempt stands."""
-    attempts, last = 0, None
-    first = None
-    for stored in store.run_events(run_id):
-        event = read_event(stored, store.blob)
-        last, first = event, first or event
-        attempts += isinstance(event, RunStartedEvent)
-    fields: dict[str, Any] = {"attempts": attempts, "started_at": first and first.occurred_at}
-    if isinstance(last, RunCompletedEvent):
-        fields |= {"status": RunStatus.COMPLETED, "completed_through_stage": last.completed_through_stage}
-    elif isinstance(last, RunFailedEvent):
-        fields |= {"status": RunStatus.FAILED, "error_message": last.error_message}
-    elif last is not None:
-        fields |= {"status": RunStatus.RUNNING}
-    if last is not None and not isinstance(last, RunStartedEvent):
-        fields["ended_at"] = last.occurred_at
-    return fields
+_Counts = Mapping[str, tuple[int, int, float]]
+"""By metric: scores, correct ones, their sum."""
 
 
-Counts = tuple[int, list[MetricCheck], bool]
-"""How many cases are begun, every metric's counts, and whether a case failed that no metric shows."""
+def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
+    """Return how many cases are begun, the tallies of the cases that were read, and the counts of all others.
+
+    A store that counts by itself leaves out the cases that did not go through at once; only these are read then.
+    """
+    tallies = Tallies(view.metrics)
+    usual, count = straight(view.plan), getattr(view.store, "count_scores", None)
+    if not view.event_count:
+        return 0, tallies, {}
+    if count is not None and usual and view.metrics:
+        thresholds = {metric.metric_id: view.threshold.of(metric.metric_id) for metric in view.metrics}
+        begun, unclear, counts = count(view.run_id, thresholds, len(usual))
+        for _, state in view.numbered({*unclear}):
+            tallies.add(tuple(score_rows(view.metrics, state, view.threshold)), failed=has_failures(state))
+        return begun, tallies, counts
+    begun = 0
+    for case in view.scored():
+        begun += case.begun
+        tallies.add(case.rows, failed=case.failed)
+    return begun, tallies, {}
 
 
-def _nothing(snapshot: RunSnapshot, total: int) -> Counts:
-    metrics = [
-        MetricCheck(metric_id=metric.metric_id, planned=total, scored=0, errors=total, correct=0, incorrect=0)
-        for metric in metric_slots(snapshot)
-    ]
-    return 0, metrics, False
-
-
-def _counts(store: RunStore, snapshot: RunSnapshot, total: int) -> Counts:
-    plan = make_plan(snapshot)
-    count = getattr(store, "count_scores", None)
-    if count is not None and plan.metrics and all(metric.family == "pure" for metric in plan.metrics):
-        return _counted(count, store, snapshot, plan, total)
-    result = RunResult(snapshot=snapshot, store=store)
-    benchmark = result.benchmark
-    metrics = []
-    for name in benchmark.metric_ids:
-        outcomes = benchmark.outcome_counts[name]
-        metrics.append(
-            MetricCheck(
-                metric_id=name,
-                planned=total,
-                scored=outcomes["correct"] + outcomes["incorrect"],
-                errors=outcomes["error"],
-                correct=outcomes["correct"],
-                incorrect=outcomes["incorrect"],
-                mean=benchmark.metric_means.get(name),
-            )
-        )
-    numbers = {stored.case_no for stored in store.events_by_case(snapshot.run_id)}
-    return len(numbers), metrics, benchmark.failed_cases > 0
-
-
-def _counted(count: Any, store: RunStore, snapshot: RunSnapshot, plan: RunPlan, total: int) -> Counts:
-    names = [metric.metric_id for metric in plan.metrics]
-    thresholds = {name: snapshot.metric_thresholds.get(name, CORRECT_FROM) for name in names}
-    usual = plan.candidate_count + plan.selects + 2 + len(names)
-    started, unclear, counts = count(snapshot.run_id, thresholds, usual)
-    tallies = Tallies(plan.metrics, threshold_of(snapshot))
-    for item in _numbered(snapshot, {*unclear}):
-        tallies.add(read_case(store, snapshot.run_id, item))
-    rest = tallies.result(snapshot.run_id, ())
-    metrics = []
-    for name in names:
-        scored, correct, sum_of_scores = counts[name]
-        outcomes = rest.outcome_counts[name]
-        more = outcomes["correct"] + outcomes["incorrect"]
-        correct, scored = correct + outcomes["correct"], scored + more
-        sum_of_scores += rest.metric_means.get(name, 0.0) * more
-        metrics.append(
-            MetricCheck(
-                metric_id=name,
-                planned=total,
-                scored=scored,
-                errors=total - scored,
-                correct=correct,
-                incorrect=scored - correct,
-                mean=sum_of_scores / scored if scored else None,
-            )
-        )
-    return started, metrics, tallies.failed > 0
-
-
-def _numbered(snapshot: RunSnapshot, numbers: set[int]) -> Iterator[CaseItem]:
-    return (item for item in case_items(snapshot) if item.case_no in numbers) if numbers else iter(())
+def _check(metric_id: str, planned: int, tallies: Tallies, counted: _Counts) -> MetricCheck:
+    scored, correct, total = counted.get(metric_id, (0, 0, 0.0))
+    outcomes = tallies.outcomes_of(metric_id)
+    correct += outcomes["correct"]
+    scored += outcomes["correct"] + outcomes["incorrect"]
+    return MetricCheck(
+        metric_id=metric_id,
+        planned=planned,
+        scored=scored,
+        errors=planned - scored,
+        correct=correct,
+        incorrect=scored - correct,
+        mean=(total + tallies.sum_of(metric_id)) / scored if scored else None,
+    )
 
 
 def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue] | None = None) -> dict[str, JSONValue]:

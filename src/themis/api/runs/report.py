@@ -12,21 +12,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from themis.api.runs.result import RunResult, run_ending, threshold_of
-from themis.effects.reading import fresh_state, read_case_events, stored_cases
-from themis.pure.chain import read_event
+from themis.api.runs.result import RunResult
+from themis.api.runs.view import RunView
+from themis.effects.reading import fresh_state
 from themis.pure.errors import MissingExtraError, SpecError
-from themis.pure.plan import metric_slots, total_cases
 from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
-from themis.pure.records.results import BenchmarkScoreRow, RunStatus
-from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.html import HtmlReport, html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Overview, RunOverview
 from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
-from themis.pure.report.straight import straight_rows
 from themis.pure.report.summary import SummaryRow, terminal_summary
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.state import fold_case
@@ -41,7 +37,7 @@ PARQUET_BATCH = 10_000
 
 def result_rows(result: RunResult) -> list[SummaryRow]:
     """Return a run's metrics as rows of the result table."""
-    return list(read_overview(result.store, result.snapshot).metrics)
+    return list(read_overview(result.view).metrics)
 
 
 def result_table(result: RunResult) -> str:
@@ -51,12 +47,11 @@ def result_table(result: RunResult) -> str:
 
 def result_data(result: RunResult) -> dict[str, Any]:
     """Return a run's result as plain data: what `--json` prints."""
-    return _data(result.store, result.snapshot, read_overview(result.store, result.snapshot))
+    return _data(result.view, read_overview(result.view))
 
 
 def read_overview(
-    store: RunStore,
-    snapshot: RunSnapshot,
+    view: RunView,
     *,
     engine: StatsEngine | None = None,
     cluster_by: str | None = None,
@@ -65,30 +60,27 @@ def read_overview(
     """Return a run's figures, from one pass over the store that holds one case at a time.
 
     Args:
-        store: where the run is kept.
-        snapshot: the run.
+        view: the run.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
     """
-    slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
     whole = sample is None or sample.whole
-    overview = Overview(slots, threshold, engine=engine, cluster_by=cluster_by, with_digest=whole)
-    for item, events in read_case_events(store, snapshot):
+    overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
+    for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
-        rows = tuple(score_rows(slots, state, threshold))
+        rows = tuple(score_rows(view.metrics, state, view.threshold))
         overview.add(item, state, rows)
         if sample is not None:
             sample.add(item, state, rows, events)
-    return overview.result(snapshot.run_id, [dataset.dataset_id for dataset in snapshot.datasets])
+    return overview.result(view.run_id, view.dataset_ids)
 
 
-def _data(store: RunStore, snapshot: RunSnapshot, overview: RunOverview) -> dict[str, Any]:
-    ending = run_ending(store, snapshot.run_id)
-    benchmark = overview.benchmark
+def _data(view: RunView, overview: RunOverview) -> dict[str, Any]:
+    benchmark, ending = overview.benchmark, view.ending
     return {
-        "run_id": snapshot.run_id,
-        "status": ending.status(lambda: benchmark.failed_cases).value,
+        "run_id": view.run_id,
+        "status": ending.status(lambda: benchmark.failed_cases > 0).value,
         "completed_through_stage": ending.completed_through_stage,
         "error_message": ending.error_message,
         "progress": {
@@ -139,22 +131,22 @@ class Reporter:
         Raises:
             RunNotFoundError: the store has no such run; so for every method here.
         """
-        snapshot = self._store.load_snapshot(run_id)
+        view = self._view(run_id)
         data = {
-            **_data(self._store, snapshot, self._overview(snapshot)),
-            "snapshot": snapshot.header(),
-            "score_rows": [table_row(row) for row in self._score_rows(snapshot)],
+            **_data(view, self._overview(view)),
+            "snapshot": view.snapshot.header(),
+            "score_rows": [table_row(row) for row in view.rows()],
         }
         return json.dumps(data, indent=2, ensure_ascii=False)
 
     def export_markdown(self, run_id: str) -> str:
         """Return a summary for people; whatever a model wrote is escaped."""
-        snapshot = self._store.load_snapshot(run_id)
-        overview = self._overview(snapshot)
-        failed = (row for row in self._score_rows(snapshot) if row.outcome == "error")
+        view = self._view(run_id)
+        overview = self._overview(view)
+        failed = (row for row in view.rows() if row.outcome == "error")
         return run_markdown(
-            snapshot,
-            self._status(snapshot, overview).value,
+            view.snapshot,
+            view.ending.status(lambda: overview.benchmark.failed_cases > 0).value,
             overview.metrics,
             overview.benchmark,
             itertools.islice(failed, FAILED_SHOWN) if overview.benchmark.failed_cases else (),
@@ -162,14 +154,14 @@ class Reporter:
 
     def export_latex(self, run_id: str) -> str:
         """Return two compact tables: a line per metric, and the first score rows. They need `booktabs`."""
-        snapshot = self._store.load_snapshot(run_id)
-        overview = self._overview(snapshot)
+        view = self._view(run_id)
+        overview = self._overview(view)
         total = overview.benchmark.total_cases * len(overview.metrics)
-        return run_latex(run_id, overview, itertools.islice(self._score_rows(snapshot), LATEX_ROWS), total)
+        return run_latex(run_id, overview, itertools.islice(view.rows(), LATEX_ROWS), total)
 
     def export_csv(self, run_id: str) -> str:
         """Return the score table as CSV with a header; a spreadsheet takes no cell of it for a formula."""
-        return "".join(csv_lines(self._score_rows(self._store.load_snapshot(run_id))))
+        return "".join(csv_lines(self._view(run_id).rows()))
 
     def export_html(self, run_id: str, *, sample: int | None = DEFAULT_SAMPLE) -> str:
         """Return the run as one self-contained page. Arguments as `write_html`."""
@@ -181,13 +173,13 @@ class Reporter:
 
     def iter_score_table(self, run_id: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of the score table, reading the store as they are taken."""
-        return map(table_row, self._score_rows(self._store.load_snapshot(run_id)))
+        return map(table_row, self._view(run_id).rows())
 
     # --- files --------------------------------------------------------------------------------------------
 
     def write_csv(self, run_id: str, path: str | Path) -> None:
         """Write the score table as CSV, holding one case at a time; the file is there whole or not at all."""
-        _write(path, csv_lines(self._score_rows(self._store.load_snapshot(run_id))))
+        _write(path, csv_lines(self._view(run_id).rows()))
 
     def write_html(self, run_id: str, path: str | Path, *, sample: int | None = DEFAULT_SAMPLE) -> None:
         """Write the run as one page that opens offline and loads nothing.
@@ -212,7 +204,7 @@ class Reporter:
             raise MissingExtraError(
                 "writing Parquet needs pyarrow: install it with pip install 'themis[parquet]'"
             ) from error
-        rows = map(flat_row, self._score_rows(self._store.load_snapshot(run_id)))
+        rows = map(flat_row, self._view(run_id).rows())
         schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])
         with _whole(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
             while batch := list(itertools.islice(rows, PARQUET_BATCH)):
@@ -220,31 +212,20 @@ class Reporter:
 
     # --- reading ------------------------------------------------------------------------------------------
 
-    def _overview(self, snapshot: RunSnapshot, sample: CaseSample | None = None) -> RunOverview:
-        return read_overview(self._store, snapshot, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
+    def _view(self, run_id: str) -> RunView:
+        return RunView.of(self._store, run_id)
 
-    def _status(self, snapshot: RunSnapshot, overview: RunOverview) -> RunStatus:
-        return run_ending(self._store, snapshot.run_id).status(lambda: overview.benchmark.failed_cases)
-
-    def _score_rows(self, snapshot: RunSnapshot) -> Iterator[BenchmarkScoreRow]:
-        slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
-        for item, stored in stored_cases(self._store, snapshot):
-            rows = straight_rows(item, stored, slots, threshold)
-            if rows is None:
-                state = fold_case(fresh_state(item), (read_event(event, self._store.blob) for event in stored))
-                yield from score_rows(slots, state, threshold)
-            else:
-                yield from rows
+    def _overview(self, view: RunView, sample: CaseSample | None = None) -> RunOverview:
+        return read_overview(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
-        snapshot = self._store.load_snapshot(run_id)
-        chosen = CaseSample(total_cases(snapshot), sample)
-        overview = self._overview(snapshot, chosen)
-        ending = run_ending(self._store, run_id)
+        view = self._view(run_id)
+        chosen = CaseSample(view.total_cases, sample)
+        overview = self._overview(view, chosen)
         report = HtmlReport(
-            snapshot=snapshot,
-            status=ending.status(lambda: overview.benchmark.failed_cases).value,
-            error_message=ending.error_message,
+            snapshot=view.snapshot,
+            status=view.ending.status(lambda: overview.benchmark.failed_cases > 0).value,
+            error_message=view.ending.error_message,
             overview=overview,
             sampling=chosen.sentence(),
             style=_page_file("page.css"),

@@ -14,12 +14,12 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Digest, Tallies, Threshold, case_result
+from themis.pure.projections import Digest, Tallies, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.summary import SummaryRow, summary_row
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
 
@@ -93,7 +93,6 @@ class Overview:
 
     Args:
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
@@ -102,7 +101,6 @@ class Overview:
     def __init__(
         self,
         metrics: tuple[MetricSlot, ...],
-        threshold: Threshold,
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
@@ -111,7 +109,7 @@ class Overview:
         self._metrics = metrics
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
-        self._tallies = Tallies(metrics, threshold)
+        self._tallies = Tallies(metrics)
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
         self._clusters: list[str | None] = []
@@ -122,7 +120,7 @@ class Overview:
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
-        self._tallies.add_rows(state, rows)
+        self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
             self._digest.add(case_result(self._metrics, state))
         for row in rows:

@@ -1,8 +1,8 @@
 """Score rows of straight cases, read off their stored events without building records.
 
-Most cases go straight through: each stage once, each metric a score. Their rows stand in the events as they are. Any
-other case (a failure, a retry, an unusable answer, a judge, a blob) is left to the fold, which knows what
-supersedes what; a property test holds the two against each other.
+Most cases go through at once (`plan.straight`), and their rows stand in their events as they are. Any other case (a
+failure, a retry, an unusable answer, a judge, a blob) is left to the fold, which knows what supersedes what; property
+tests hold the two against each other.
 """
 
 from __future__ import annotations
@@ -18,7 +18,11 @@ from themis.pure.records.stored import StoredEvent
 
 
 def straight_rows(
-    item: CaseItem, events: Sequence[StoredEvent], metrics: Sequence[MetricSlot], threshold: Threshold
+    item: CaseItem,
+    events: Sequence[StoredEvent],
+    metrics: Sequence[MetricSlot],
+    threshold: Threshold,
+    usual: Sequence[str],
 ) -> list[BenchmarkScoreRow] | None:
     """Return a case's score rows, or `None` if the case is not straight.
 
@@ -27,15 +31,11 @@ def straight_rows(
         events: all of its events, in order.
         metrics: the run's metrics.
         threshold: from which value a score counts as correct.
+        usual: the events of a case that went through at once.
     """
-    generated = 0
-    while generated < len(events) and events[generated].event_type == "generation_completed":
-        generated += 1
-    done = events[generated:]
-    kinds = [event.event_type for event in done]
-    if not generated or kinds != ["reduction_completed", "parse_completed", *["score_completed"] * len(metrics)]:
+    if not usual or tuple([event.event_type for event in events]) != usual:
         return None
-    reduced, parsed, *scored = [decode(event.payload) for event in done]
+    reduced, parsed, *scored = [decode(event.payload) for event in events[len(usual) - len(metrics) - 2 :]]
     answer = parsed["result"]
     if reduced["result"] is None or answer is None or answer["value"] is None or answer["metadata"].get("invalid"):
         return None
