@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.runs.report import Reporter, read_overview, result_data
+from themis.api.runs.report import Reporter, read_report, result_data
 from themis.api.runs.view import RunView
 from themis.pure.errors import MissingExtraError, RunNotFoundError
 from themis.pure.report.sample import CaseSample
@@ -41,7 +41,7 @@ def stored() -> tuple[InMemoryRunStore, str]:
 def test_one_pass_gives_what_the_result_gives(pipeline: Pipeline) -> None:
     store = InMemoryRunStore()
     result = pipeline.experiment().run(store=store)
-    overview = read_overview(result.view)
+    overview = read_report(result.view).overview
     assert overview.digest == result.digest
     assert overview.benchmark.evolve(score_rows=()) == result.benchmark.evolve(score_rows=())
     estimates = StatsEngine().aggregate(result.benchmark.score_rows)
@@ -108,7 +108,7 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
     store, run_id = stored
     view = RunView.of(store, run_id)
     sample = CaseSample(60, 10)
-    read_overview(view, sample=sample)
+    read_report(view, sample=sample)
     chosen = [json.loads(data) for data in sample.cases()]
     assert len(chosen) == 10
     assert [case["no"] for case in chosen] == sorted(case["no"] for case in chosen)
@@ -117,5 +117,5 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
     assert "10 of 60 cases are listed" in sentence
     assert sentence in Reporter(store).export_html(run_id, sample=10).replace("&#x27;", "'")
     whole = CaseSample(60, None)
-    read_overview(view, sample=whole)
+    read_report(view, sample=whole)
     assert (len(list(whole.cases())), whole.sentence()) == (60, None)

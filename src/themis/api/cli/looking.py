@@ -68,7 +68,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 
 
 def _listing(runs: Any) -> str:
-    from themis.pure.report.summary import plain_table
+    from themis.pure.report.terminal import plain_table
 
     rows = [
         (

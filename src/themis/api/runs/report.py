@@ -18,45 +18,39 @@ from themis.effects.reading import fresh_state
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
-from themis.pure.report.html import HtmlReport, html_pieces
+from themis.pure.report.html import Page, html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
-from themis.pure.report.overview import Overview, RunOverview
+from themis.pure.report.overview import Overview
 from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
-from themis.pure.report.summary import SummaryRow, terminal_summary
+from themis.pure.report.sections import Report
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
+from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
 from themis.pure.stats import StatsEngine
 
 ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
-FAILED_SHOWN = 20
-LATEX_ROWS = 40
 PARQUET_BATCH = 10_000
-
-
-def result_rows(result: RunResult) -> list[SummaryRow]:
-    """Return a run's metrics as rows of the result table."""
-    return list(read_overview(result.view).metrics)
 
 
 def result_table(result: RunResult) -> str:
     """Return a run's result table for a terminal."""
-    return terminal_summary(result_rows(result))
+    return run_summary(read_report(result.view))
 
 
 def result_data(result: RunResult) -> dict[str, Any]:
     """Return a run's result as plain data: what `--json` prints."""
-    return _data(result.view, read_overview(result.view))
+    return _data(read_report(result.view))
 
 
-def read_overview(
+def read_report(
     view: RunView,
     *,
     engine: StatsEngine | None = None,
     cluster_by: str | None = None,
     sample: CaseSample | None = None,
-) -> RunOverview:
+) -> Report:
     """Return a run's figures, from one pass over the store that holds one case at a time.
 
     Args:
@@ -73,16 +67,23 @@ def read_overview(
         overview.add(item, state, rows)
         if sample is not None:
             sample.add(item, state, rows, events)
-    return overview.result(view.run_id, view.dataset_ids)
+    found = overview.result(view.run_id, view.dataset_ids)
+    return Report(
+        snapshot=view.snapshot,
+        status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
+        completed_through_stage=view.ending.completed_through_stage,
+        error_message=view.ending.error_message,
+        overview=found,
+    )
 
 
-def _data(view: RunView, overview: RunOverview) -> dict[str, Any]:
-    benchmark, ending = overview.benchmark, view.ending
+def _data(report: Report) -> dict[str, Any]:
+    overview, benchmark = report.overview, report.overview.benchmark
     return {
-        "run_id": view.run_id,
-        "status": ending.status(lambda: benchmark.failed_cases > 0).value,
-        "completed_through_stage": ending.completed_through_stage,
-        "error_message": ending.error_message,
+        "run_id": report.snapshot.run_id,
+        "status": report.status,
+        "completed_through_stage": report.completed_through_stage,
+        "error_message": report.error_message,
         "progress": {
             "total_cases": benchmark.total_cases,
             "completed_cases": benchmark.completed_cases,
@@ -133,7 +134,7 @@ class Reporter:
         """
         view = self._view(run_id)
         data = {
-            **_data(view, self._overview(view)),
+            **_data(self._report(view)),
             "snapshot": view.snapshot.header(),
             "score_rows": [table_row(row) for row in view.rows()],
         }
@@ -141,23 +142,11 @@ class Reporter:
 
     def export_markdown(self, run_id: str) -> str:
         """Return a summary for people; whatever a model wrote is escaped."""
-        view = self._view(run_id)
-        overview = self._overview(view)
-        failed = (row for row in view.rows() if row.outcome == "error")
-        return run_markdown(
-            view.snapshot,
-            view.ending.status(lambda: overview.benchmark.failed_cases > 0).value,
-            overview.metrics,
-            overview.benchmark,
-            itertools.islice(failed, FAILED_SHOWN) if overview.benchmark.failed_cases else (),
-        )
+        return run_markdown(self._report(self._view(run_id)))
 
     def export_latex(self, run_id: str) -> str:
-        """Return two compact tables: a line per metric, and the first score rows. They need `booktabs`."""
-        view = self._view(run_id)
-        overview = self._overview(view)
-        total = overview.benchmark.total_cases * len(overview.metrics)
-        return run_latex(run_id, overview, itertools.islice(view.rows(), LATEX_ROWS), total)
+        """Return compact tables: a line per metric, and the first score rows. They need `booktabs`."""
+        return run_latex(self._report(self._view(run_id)))
 
     def export_csv(self, run_id: str) -> str:
         """Return the score table as CSV with a header; a spreadsheet takes no cell of it for a formula."""
@@ -215,23 +204,15 @@ class Reporter:
     def _view(self, run_id: str) -> RunView:
         return RunView.of(self._store, run_id)
 
-    def _overview(self, view: RunView, sample: CaseSample | None = None) -> RunOverview:
-        return read_overview(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
+    def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
+        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
         view = self._view(run_id)
         chosen = CaseSample(view.total_cases, sample)
-        overview = self._overview(view, chosen)
-        report = HtmlReport(
-            snapshot=view.snapshot,
-            status=view.ending.status(lambda: overview.benchmark.failed_cases > 0).value,
-            error_message=view.ending.error_message,
-            overview=overview,
-            sampling=chosen.sentence(),
-            style=_page_file("page.css"),
-            script=_page_file("page.js"),
-        )
-        return html_pieces(report, chosen.cases())
+        report = self._report(view, chosen)
+        page = Page(sampling=chosen.sentence(), style=_page_file("page.css"), script=_page_file("page.js"))
+        return html_pieces(report, page, chosen.cases())
 
 
 def _page_file(name: str) -> str:

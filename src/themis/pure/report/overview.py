@@ -27,6 +27,10 @@ BINS = 20
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
 
+FIRST_ROWS = 40
+FIRST_ERRORS = 20
+"""How many score rows a report shows one by one."""
+
 TOKENS = ("prompt_tokens", "completion_tokens")
 
 
@@ -60,6 +64,8 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         candidates: how many candidates were generated.
+        first_rows: the first score rows.
+        first_errors: the first of them that are errors.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         cluster_by: the metadata key that names clusters, if one was asked for.
     """
@@ -69,6 +75,8 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
+    first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
     cluster_by: str | None = None
 
@@ -117,14 +125,19 @@ class Overview:
         self._owners: dict[str, array[int]] = {name: array("q") for name in self._measured}
         self._cases = 0
         self._candidates = 0
+        self._first_rows: list[BenchmarkScoreRow] = []
+        self._first_errors: list[BenchmarkScoreRow] = []
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
         self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
             self._digest.add(case_result(self._metrics, state))
+        self._first_rows += rows[: FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
+            if row.outcome == "error" and len(self._first_errors) < FIRST_ERRORS:
+                self._first_errors.append(row)
         if self._cluster_by is not None:
             self._clusters.append(item.case.metadata.get(self._cluster_by))
         for candidate in state.candidates.values():
@@ -153,6 +166,8 @@ class Overview:
                 if (quantity := self._quantity(name, unit)) is not None
             ],
             candidates=self._candidates,
+            first_rows=self._first_rows,
+            first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
             cluster_by=self._cluster_by,
         )

@@ -5,10 +5,10 @@
   const context = JSON.parse(byId("context").textContent);
   const cases = JSON.parse(byId("data").textContent);
   const PAGE = 50;
-  // What steers a display (C0, C1, bidirectional controls) is written out, so that text reads as it is.
-  const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+  // What steers a display is written out, so that text reads as it is: the characters of `themis.pure.text`.
+  const STEERING = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
   const visible = (text) =>
-    text.replace(STEERING, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+    text.replace(STEERING, (c) => "\\u" + c.codePointAt(0).toString(16).padStart(4, "0"));
   const shown = (value) => visible(typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
   const make = (tag, className, text) => {

@@ -224,7 +224,7 @@ def _cut(text: str) -> str:
     return f"{text[:TEXT_LIMIT]}\n[cut here: {len(text):,} characters in all; the store has them]"
 
 
-def joined(cases: Iterable[bytes]) -> Iterator[str]:
+def as_array(cases: Iterable[bytes]) -> Iterator[str]:
     """Yield cases as the pieces of one JSON array."""
     yield "["
     for number, data in enumerate(cases):
