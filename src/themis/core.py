@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from themis.pure.bundles.records import ScoreBundle as ScoreBundle
     from themis.pure.bundles.records import ScoreBundleRecord as ScoreBundleRecord
     from themis.pure.case_view import CaseView as CaseView
-    from themis.pure.costs import RunCosts as RunCosts
     from themis.pure.errors import CallError as CallError
     from themis.pure.errors import DataError as DataError
     from themis.pure.errors import InvalidRecordError as InvalidRecordError
@@ -176,6 +175,7 @@ if TYPE_CHECKING:
     from themis.pure.stats.gates import GateResult as GateResult
     from themis.pure.stats.records import Interval as Interval
     from themis.pure.stats.records import RunComparison as RunComparison
+    from themis.pure.usage import RunCosts as RunCosts
     from themis.pure.usage import RunUsage as RunUsage
 
 _HOMES = {
@@ -274,7 +274,7 @@ _HOMES = {
     "Reporter": "themis.api.runs.report",
     "RunComparison": "themis.pure.stats.records",
     "RunCompletedEvent": "themis.pure.events",
-    "RunCosts": "themis.pure.costs",
+    "RunCosts": "themis.pure.usage",
     "RunEstimate": "themis.pure.records.results",
     "RunEvent": "themis.pure.events",
     "RunExistsError": "themis.pure.errors",

@@ -19,14 +19,13 @@ from themis.effects.reading import read_events
 from themis.effects.sandboxes import open_sandbox
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.calls import CallFailed, FailureKind
-from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.roster import Roster, metric_family
-from themis.pure.usage import recorded_calls, run_costs
+from themis.pure.usage import Price, UsageRow, run_costs
 
 
 async def run_snapshot(
@@ -122,7 +121,7 @@ def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple
     if store.head(snapshot.run_id).count == 0:
         return ()
     generator = snapshot.identity.generator_ref.component_id
-    return run_costs(recorded_calls(read_events(store, snapshot.run_id), generator), price).rows
+    return run_costs(read_events(store, snapshot.run_id), generator, price).rows
 
 
 def _how_to_resume(run_id: str, store: RunStore) -> str:

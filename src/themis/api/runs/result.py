@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from themis.api.runs.view import RunView
-from themis.pure.costs import RunCosts
 from themis.pure.json import EMPTY
 from themis.pure.projections import Tallies, result_digest
 from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, ProgressSnapshot, RunStatus
-from themis.pure.usage import RunUsage, recorded_calls, run_costs, run_usage
+from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
@@ -103,7 +102,7 @@ class RunResult:
         from themis.effects.prices import known_prices
 
         generator = self.snapshot.identity.generator_ref.component_id
-        return run_costs(recorded_calls(self.view.events(), generator), known_prices(prices))
+        return run_costs(self.view.events(), generator, known_prices(prices))
 
     @functools.cached_property
     def _tallies(self) -> Tallies:
