@@ -24,7 +24,7 @@ from themis.api.runs.inspect import (
 )
 from themis.api.runs.view import RunView
 from themis.effects.reading import read_state
-from themis.pure.case_view import case_view, visible
+from themis.pure.case_view import case_view
 from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
 from themis.pure.events import (
@@ -289,14 +289,6 @@ def test_no_control_character_of_a_model_reaches_the_terminal(store: RunStore) -
     assert r"\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\r" in text
     assert "second line\ttabbed é 漢" in text
     assert all(char.isprintable() or char in "\n\t" for char in text)
-
-
-@given(st.text())
-def test_visible_text_is_printable(text: str) -> None:
-    shown = visible(text)
-    assert not any(ord(char) < 32 and char not in "\n\t" for char in shown)
-    if text.isprintable():
-        assert shown == text
 
 
 def test_long_texts_are_cut(store: RunStore) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 import attrs
 
 from themis.api.runs.view import RunView
-from themis.pure.case_view import CaseView, case_view
+from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
 from themis.pure.plan import candidate_count, metric_slots, straight, total_cases
@@ -92,8 +92,7 @@ def get_case_view(
     """
     view = RunView.of(store, run_id)
     item = view.find(case_id, dataset_id, case_key)
-    prompt = view.snapshot.identity.generation_prompt_spec
-    return case_view(item, view.events_of(item), view.metrics, view.threshold, prompt)
+    return view.in_full(item, view.events_of(item))
 
 
 # --- summaries --------------------------------------------------------------------------------------------
