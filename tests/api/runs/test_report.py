@@ -138,6 +138,7 @@ def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
         assert len(data.get("judged", [])) == len(shown.get("evaluation_executions", []))
         assert data.get("judged", []) == [name for name in view.plan.judged_ids if name in full.judged]
         assert ("parsed_output" in shown) == (result.parsed_output is not None)
+        assert not {"case_key", "dataset_id"} & {*data["result"], *(name for row in data["score_rows"] for name in row)}
 
 
 def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:

@@ -24,7 +24,6 @@ from themis.pure.stats.gates import (
 )
 from themis.pure.stats.records import RunComparison
 
-
 G = TypeVar("G", RequirementGate, RegressionGate)
 
 

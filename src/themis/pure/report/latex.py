@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from themis.pure.report.sections import Report, Section, sections
-from themis.pure.text import one_line
+from themis.pure.text import one_line, shortened
 
 LONGEST: Final = 60
 """Longer texts are cut in a table's cell."""
@@ -64,8 +64,7 @@ def _written(character: str) -> str:
 def _cell(text: str, place: str) -> str:
     if place == "r" and _FIGURE.fullmatch(text):
         return f"${text}$"  # so that a minus is one
-    line = one_line(text)
-    return escape(line if len(line) <= LONGEST else f"{line[:LONGEST]}...")
+    return escape(shortened(one_line(text), LONGEST))
 
 
 def run_latex(report: Report) -> str:
