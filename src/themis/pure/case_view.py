@@ -20,7 +20,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult
-from themis.pure.state import fold_case, new_state
+from themis.pure.state import CaseState, fold_case, new_state
 from themis.pure.text import printable
 
 LONGEST_TEXT = 4000
@@ -72,6 +72,7 @@ def case_view(
     metrics: Sequence[MetricSlot],
     threshold: Threshold,
     prompt_spec: PromptSpec | None = None,
+    state: CaseState | None = None,
 ) -> CaseView:
     """Return one case, whole.
 
@@ -81,9 +82,10 @@ def case_view(
         metrics: the run's metrics.
         threshold: from which value a score counts as correct.
         prompt_spec: the run's prompt.
+        state: what the events fold into, if that is at hand.
     """
     case = item.case
-    state = fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
+    state = state or fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
     return CaseView(
         case_id=case.case_id,
         dataset_id=item.dataset_id,

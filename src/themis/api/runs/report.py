@@ -67,7 +67,7 @@ def read_report(
         rows = tuple(score_rows(view.metrics, state, view.threshold))
         overview.add(item, state, rows)
         if sample is not None:
-            sample.add(item, rows, functools.partial(view.in_full, item, events))
+            sample.add(item, rows, functools.partial(view.in_full, item, events, state))
     found = overview.result(view.run_id, view.dataset_ids)
     return Report(
         snapshot=view.snapshot,

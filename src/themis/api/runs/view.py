@@ -212,10 +212,10 @@ class RunView:
         """Return the state of a case."""
         return fold_case(fresh_state(item), self.events_of(item))
 
-    def in_full(self, item: CaseItem, events: Sequence[RunEvent]) -> CaseView:
-        """Return a case with everything that became of it; `events` are its own."""
+    def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:
+        """Return a case with everything that became of it, from its events, and their state if that is at hand."""
         prompt = self.snapshot.identity.generation_prompt_spec
-        return case_view(item, events, self.metrics, self.threshold, prompt)
+        return case_view(item, events, self.metrics, self.threshold, prompt, state)
 
     def events_of(self, item: CaseItem) -> list[RunEvent]:
         """Return what happened to a case, in order."""

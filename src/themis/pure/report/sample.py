@@ -7,9 +7,10 @@ error have half of the places.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -17,8 +18,8 @@ import attrs
 from themis.pure.case_view import CaseView
 from themis.pure.json import encode
 from themis.pure.plan import CaseItem
-from themis.pure.records.judging import WorkflowTrace
-from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.results import BenchmarkScoreRow, CaseResult
 
 DEFAULT_SAMPLE: Final = 2_000
 
@@ -89,8 +90,8 @@ class CaseSample:
         )
 
 
-_LEFT_OUT: Final = frozenset({"artifacts", "case_key", "conversation_trace", "judge_calls", "prompt", "scores"})
-"""What the page has elsewhere, or has no room for; so with the traces of workflows, whose answers are shown."""
+_LEFT_OUT: Final = frozenset({"artifacts", "case_id", "case_key", "conversation_trace", "dataset_id", "judge_calls"})
+"""What a page shows elsewhere, or has no room for."""
 
 
 def case_data(view: CaseView) -> dict[str, Any]:
@@ -99,25 +100,32 @@ def case_data(view: CaseView) -> dict[str, Any]:
 
 
 def _data(value: Any) -> Any:
-    if attrs.has(type(value)):
-        names = (field.name for field in attrs.fields(type(value)))
-        fields = ((name, getattr(value, name)) for name in names if name not in {*_LEFT_OUT, "case_id", "dataset_id"})
-        return {name: _data(item) for name, item in fields if not _is_empty(item)}
-    if isinstance(value, tuple) and any(attrs.has(type(item)) for item in value):
-        return [_data(item) for item in value]
-    return _shown(value)
-
-
-def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, tuple | list | Mapping) and not value) or type(value) is WorkflowTrace
-
-
-def _shown(value: Any) -> Any:
-    """Return a value as it is, or as cut JSON text where it is too long."""
-    if isinstance(value, str):
+    kind: Any = type(value)
+    if kind is str:
         return _cut(value)
+    if kind in _SCALARS:
+        return value
+    names = _fields(kind)
+    if names is not None:
+        fields = [(name, getattr(value, name)) for name in names]
+        return {name: _data(item) for name, item in fields if item or not (item is None or item in _EMPTY)}
+    if kind is tuple and value and attrs.has(type(value[0])):
+        return [_data(item) for item in value]
     text = encode(value).decode()
     return value if len(text) <= TEXT_LIMIT else _cut(text)
+
+
+_SCALARS: Final = frozenset({bool, int, float, type(None)})
+_EMPTY: Final[tuple[Any, ...]] = ((), [], {})
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[str, ...] | None:
+    """Return which fields of a record a page shows; `None` if it is no record."""
+    if not attrs.has(kind):
+        return None
+    said_twice = {CaseView: {"prompt"}, CaseResult: {"scores"}, EvaluationExecution: {"scores", "trace"}}
+    return tuple(each.name for each in attrs.fields(kind) if each.name not in _LEFT_OUT | said_twice.get(kind, set()))
 
 
 def _cut(text: str) -> str:
