@@ -125,43 +125,41 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Threshold) -> Iterator[BenchmarkScoreRow]:
     """Yield one row per metric: a value, or the error that stands in its place."""
     upstream = _upstream_error(state)
+    case = (state.case_id, state.dataset_id, state.case_key)
+    candidate_id = state.reduced.candidate_id if state.reduced else None
     for metric in metrics:
         name = metric.metric_id
         outcome = _score_of(state, name) if upstream is None else None
         if isinstance(outcome, Score):
-            yield _scored_row(state, outcome, threshold)
-        else:
-            category, message = upstream or _metric_error(state, name, outcome)
-            details = outcome.details if outcome is not None else FrozenDict()
-            yield _error_row(state, name, category, message, details)
+            yield scored_row(*case, candidate_id, outcome, threshold)
+            continue
+        category, message = upstream or _metric_error(state, name, outcome)
+        yield BenchmarkScoreRow(
+            case_id=state.case_id,
+            dataset_id=state.dataset_id,
+            case_key=state.case_key,
+            metric_id=name,
+            candidate_id=candidate_id,
+            outcome="error",
+            error_category=category,
+            error_message=message,
+            details=outcome.details if outcome is not None else FrozenDict(),
+        )
 
 
-def _scored_row(state: CaseState, score: Score, threshold: Threshold) -> BenchmarkScoreRow:
+def scored_row(
+    case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, threshold: Threshold
+) -> BenchmarkScoreRow:
+    """Return the row of a score."""
     return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
+        case_id=case_id,
+        dataset_id=dataset_id,
+        case_key=case_key,
         metric_id=score.metric_id,
         value=score.value,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
+        candidate_id=candidate_id,
         outcome=threshold.outcome(score),
         details=score.details,
-    )
-
-
-def _error_row(
-    state: CaseState, metric_id: str, category: ErrorCategory, message: str, details: Mapping[str, Any]
-) -> BenchmarkScoreRow:
-    return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
-        metric_id=metric_id,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
-        outcome="error",
-        error_category=category,
-        error_message=message,
-        details=details,
     )
 
 

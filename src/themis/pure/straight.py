@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from themis.pure.json import decode
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Threshold
+from themis.pure.projections import Threshold, scored_row
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.scoring import Score
 from themis.pure.records.stored import StoredEvent
@@ -42,18 +42,5 @@ def straight_rows(
     scores = {event["metric_id"]: event["score"] for event in scored}
     if len(scores) != len(metrics):
         return None
-    return [_row(item, scores[metric.metric_id], reduced["result"]["candidate_id"], threshold) for metric in metrics]
-
-
-def _row(item: CaseItem, data: dict[str, object], candidate_id: str, threshold: Threshold) -> BenchmarkScoreRow:
-    score = Score(**data)  # type: ignore[arg-type]  # what the store keeps under `score`
-    return BenchmarkScoreRow(
-        case_id=item.case.case_id,
-        dataset_id=item.dataset_id,
-        case_key=item.case_key,
-        metric_id=score.metric_id,
-        value=float(score.value),
-        candidate_id=candidate_id,
-        outcome=threshold.outcome(score),
-        details=score.details,
-    )
+    case = (item.case.case_id, item.dataset_id, item.case_key, reduced["result"]["candidate_id"])
+    return [scored_row(*case, Score(**scores[metric.metric_id]), threshold) for metric in metrics]

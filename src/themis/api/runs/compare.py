@@ -9,7 +9,6 @@ import attrs
 from themis.api.runs.view import RunView
 from themis.pure.identity import case_hash
 from themis.pure.protocols import RunStore
-from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import identity_notes
 from themis.pure.stats.engine import StatsEngine
@@ -99,10 +98,8 @@ def _side(store: RunStore, run_id: str, cluster_by: str | None) -> _Side:
         side.content[key] = case_hash(case.item.case)
         if cluster_by is not None and cluster is not None:
             side.clusters[key] = cluster
-        side.rows.extend(_light(row, key) for row in case.rows)
+        # With the key of the plan, which the hashes hold already, so that each is kept once.
+        side.rows.extend(
+            _Row(case_key=key, metric_id=row.metric_id, value=row.value, outcome=row.outcome) for row in case.rows
+        )
     return side
-
-
-def _light(row: BenchmarkScoreRow, case_key: str) -> _Row:
-    # The key of the plan, which the hashes hold already, so that each is kept once.
-    return _Row(case_key=case_key, metric_id=row.metric_id, value=row.value, outcome=row.outcome)

@@ -168,15 +168,12 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     view = RunView.of(store, run_id)
     begun, tallies, counted = _counts(view)
     metrics = [_check(metric.metric_id, view.total_cases, tallies, counted) for metric in view.metrics]
-    ending = view.ending
+    ending = attrs.asdict(view.ending)
+    del ending["event_type"]
     return QuickCheck(
         run_id=run_id,
-        status=ending.status(lambda: tallies.failed > 0 or any(metric.errors for metric in metrics)),
-        completed_through_stage=ending.completed_through_stage,
-        error_message=ending.error_message,
-        attempts=ending.attempts,
-        started_at=ending.started_at,
-        ended_at=ending.ended_at,
+        status=view.ending.status(lambda: tallies.failed > 0 or any(metric.errors for metric in metrics)),
+        **ending,
         generator_id=view.snapshot.identity.generator_ref.component_id,
         dataset_ids=view.dataset_ids,
         total_cases=view.total_cases,

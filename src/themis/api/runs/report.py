@@ -251,14 +251,8 @@ def report_text(reporter: Reporter, run_id: str, kind: ReportFormat) -> str:
     """
     if kind == "parquet":
         raise SpecError("a Parquet report is no text: name a file for it with --output")
-    exports = {
-        "markdown": reporter.export_markdown,
-        "json": reporter.export_json,
-        "csv": reporter.export_csv,
-        "latex": reporter.export_latex,
-        "html": reporter.export_html,
-    }
-    return exports[kind](run_id)
+    text: str = getattr(reporter, f"export_{kind}")(run_id)
+    return text
 
 
 def write_report(reporter: Reporter, run_id: str, kind: ReportFormat, path: Path) -> None:
@@ -269,11 +263,8 @@ def write_report(reporter: Reporter, run_id: str, kind: ReportFormat, path: Path
         RunNotFoundError: the store has no such run.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if kind == "csv":
-        reporter.write_csv(run_id, path)
-    elif kind == "html":
-        reporter.write_html(run_id, path)
-    elif kind == "parquet":
-        reporter.write_parquet(run_id, path)
+    write = getattr(reporter, f"write_{kind}", None)
+    if write is not None:
+        write(run_id, path)
     else:
         path.write_text(report_text(reporter, run_id, kind), encoding="utf-8")
