@@ -13,11 +13,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from themis._version import __version__
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
     from themis.api.bundle_files import import_bundle_file as import_bundle_file
     from themis.api.bundle_files import read_bundle as read_bundle
     from themis.api.bundle_files import write_bundle as write_bundle
@@ -31,6 +29,8 @@ if TYPE_CHECKING:
     from themis.api.bundles import import_parse_bundle as import_parse_bundle
     from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
     from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
     from themis.api.evaluating import evaluate as evaluate
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from themis.api.experiment import Experiment as Experiment
     from themis.api.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
     from themis.api.planning import RunExplanation as RunExplanation
-    from themis.api.replaying import verify as verify
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
@@ -50,8 +49,9 @@ if TYPE_CHECKING:
     from themis.api.runs.result import RunResult as RunResult
     from themis.api.runs.search import find_runs as find_runs
     from themis.api.runs.search import search as search
-    from themis.api.storage import open_store as open_store
-    from themis.api.storage import register_store_backend as register_store_backend
+    from themis.api.stores import open_store as open_store
+    from themis.api.stores import register_store_backend as register_store_backend
+    from themis.api.verifying import verify as verify
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -81,9 +81,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Case": "themis.pure.records.dataset",
     "Dataset": "themis.pure.records.dataset",
-    "EvaluationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
     "Experiment": "themis.api.experiment",
-    "GenerationConfig": "themis.api.authoring",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
     "JsonlRunStore": "themis.effects.stores.jsonl",
@@ -127,17 +127,17 @@ _HOMES = {
     "import_reduction_bundle": "themis.api.bundles",
     "import_score_bundle": "themis.api.bundles",
     "metric": "themis.pure.components.functions",
-    "open_store": "themis.api.storage",
+    "open_store": "themis.api.stores",
     "parser": "themis.pure.components.functions",
     "quickcheck": "themis.api.runs.inspect",
     "read_bundle": "themis.api.bundle_files",
     "reducer": "themis.pure.components.functions",
-    "register_store_backend": "themis.api.storage",
+    "register_store_backend": "themis.api.stores",
     "search": "themis.api.runs.search",
     "snapshot_report": "themis.api.runs.inspect",
     "sqlite_store": "themis.effects.stores.sqlite",
     "submit": "themis.api.deferred",
-    "verify": "themis.api.replaying",
+    "verify": "themis.api.verifying",
     "work_off": "themis.api.deferred",
     "write_bundle": "themis.api.bundle_files",
 }

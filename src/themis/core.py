@@ -6,8 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
     from themis.api.bundle_files import ImportedBundle as ImportedBundle
     from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles import export_generation_bundle as export_generation_bundle
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
     from themis.api.bundles import import_parse_bundle as import_parse_bundle
     from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
     from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
     from themis.api.deferred import WorkOutcome as WorkOutcome
     from themis.api.evaluating import evaluate_async as evaluate_async
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from themis.api.runs.inspect import snapshot_report as snapshot_report
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
-    from themis.effects.judging import DefaultWorkflowRunner as DefaultWorkflowRunner
+    from themis.effects.driver import DefaultWorkflowRunner as DefaultWorkflowRunner
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
     from themis.pure.bundles.records import EvaluationBundle as EvaluationBundle
@@ -88,6 +88,8 @@ if TYPE_CHECKING:
     from themis.pure.json import JSONValueError as JSONValueError
     from themis.pure.json import freeze as freeze
     from themis.pure.json import thaw as thaw
+    from themis.pure.pipeline.verification import Difference as Difference
+    from themis.pure.pipeline.verification import Verification as Verification
     from themis.pure.protocols import AfterGenerate as AfterGenerate
     from themis.pure.protocols import AfterJudge as AfterJudge
     from themis.pure.protocols import AfterParse as AfterParse
@@ -167,8 +169,6 @@ if TYPE_CHECKING:
     from themis.pure.records.stored import FoundText as FoundText
     from themis.pure.records.stored import RunSummary as RunSummary
     from themis.pure.records.stored import StoredEvent as StoredEvent
-    from themis.pure.replay import Difference as Difference
-    from themis.pure.replay import Verification as Verification
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun
@@ -209,13 +209,13 @@ _HOMES = {
     "DataError": "themis.pure.errors",
     "Dataset": "themis.pure.records.dataset",
     "DatasetRef": "themis.pure.records.snapshot",
-    "DefaultWorkflowRunner": "themis.effects.judging",
-    "Difference": "themis.pure.replay",
+    "DefaultWorkflowRunner": "themis.effects.driver",
+    "Difference": "themis.pure.pipeline.verification",
     "EvalScoreContext": "themis.pure.records.contexts",
     "EvaluationBundle": "themis.pure.bundles.records",
     "EvaluationBundleRecord": "themis.pure.bundles.records",
     "EvaluationCompletedEvent": "themis.pure.events",
-    "EvaluationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
     "EvaluationExecution": "themis.pure.records.judging",
     "EvaluationFailedEvent": "themis.pure.events",
     "EvaluationWorkflow": "themis.pure.protocols",
@@ -229,7 +229,7 @@ _HOMES = {
     "GenerationBundle": "themis.pure.bundles.records",
     "GenerationBundleRecord": "themis.pure.bundles.records",
     "GenerationCompletedEvent": "themis.pure.events",
-    "GenerationConfig": "themis.api.authoring",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationFailedEvent": "themis.pure.events",
     "GenerationResult": "themis.pure.records.generation",
     "GenerationWorkItem": "themis.pure.records.results",
@@ -324,7 +324,7 @@ _HOMES = {
     "TraceView": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
-    "Verification": "themis.pure.replay",
+    "Verification": "themis.pure.pipeline.verification",
     "WorkOutcome": "themis.api.deferred",
     "WorkflowBuildError": "themis.pure.errors",
     "WorkflowFailure": "themis.pure.records.judging",

@@ -9,68 +9,33 @@ from typing import Any
 
 import attrs
 
+from themis._version import __version__
 from themis.api import environment
-from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
-from themis.api.running import run_snapshot
+from themis.api.config.record import ExperimentConfig
+from themis.api.running import RunOptions, run_snapshot
 from themis.api.runs.result import RunResult
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
+from themis.pure.abilities import Components
 from themis.pure.compilation import Authored, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
-from themis.pure.json import EMPTY, JSONValue
+from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
-from themis.pure.records.base import FrozenModel
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, Dataset
-from themis.pure.records.fields import json_object, named_fields, text_mapping
+from themis.pure.records.fields import named_fields
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
-from themis.pure.replay import ReplayStage
-from themis.pure.roster import Roster
-
-
-def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
-    return (value,) if isinstance(value, Dataset) else tuple(value)
-
-
-def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
-    return () if value is None else tuple(value)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class Experiment(FrozenModel):
-    """An experiment: components, data, and where and how it runs.
-
-    Attributes:
-        generation: how candidates are made.
-        evaluation: how they are parsed, scored and judged.
-        datasets: what is evaluated.
-        storage: where the run is kept; in memory by default.
-        runtime: how the run is carried out; no part of its identity.
-        seeds: one per candidate, or none: then they derive from the generation's identity.
-        environment_metadata: facts to keep beside the run; no part of its identity.
-        themis_version, python_version, platform, git_commit, dependency_versions, provider_metadata: detected when
-            not given.
-    """
-
-    generation: GenerationConfig
-    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
-    datasets: tuple[Dataset, ...] = attrs.field(converter=_datasets)
-    storage: StorageConfig = attrs.field(factory=StorageConfig)
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
-    seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
-    environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
-    themis_version: str | None = None
-    python_version: str | None = None
-    platform: str | None = None
-    git_commit: str | None = None
-    dependency_versions: Mapping[str, str] | None = None
-    provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+class Experiment(ExperimentConfig):
+    """An experiment: components, data, and where and how it runs."""
 
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Sequence[str] | None = None) -> Experiment:
@@ -84,9 +49,9 @@ class Experiment(FrozenModel):
             SpecError: the file does not describe an experiment: every fault with its dotted key.
             LiteralSecretError: a credential stands in it.
         """
-        from themis.api.config import load_experiment
+        from themis.api.config.read import read_config
 
-        return load_experiment(path, overrides)
+        return read_config(cls, Path(path), overrides or ())
 
     def to_config(self, path: str | Path | None = None) -> dict[str, Any]:
         """Return a config that compiles to the same `run_id`, as plain JSON.
@@ -97,14 +62,14 @@ class Experiment(FrozenModel):
         Raises:
             SpecError: a component can't be named in a file, such as one defined in a notebook; all at once.
         """
-        from themis.api.config_export import experiment_to_config, write_config
+        from themis.api.config.write import config_of, write_config
 
-        return experiment_to_config(self) if path is None else write_config(self, Path(path))
+        return config_of(self) if path is None else write_config(self, Path(path))
 
-    def roster(self) -> Roster:
-        """Return the experiment's components as objects; names are resolved."""
+    def components(self) -> Components:
+        """Return the experiment's components as objects, with what each can do; names are resolved."""
         generation, evaluation = self.generation, self.evaluation
-        return Roster(
+        return Components.of(
             generator=resolve_component(generation.generator),
             selector=resolve_component(generation.selector),
             reducer=resolve_component(generation.reducer),
@@ -119,13 +84,13 @@ class Experiment(FrozenModel):
         Raises:
             SpecError: the experiment can't be run as written; every fault at once.
         """
-        return self.compile_with(self.roster())
+        return self.compile_with(self.components())
 
-    def compile_with(self, roster: Roster) -> RunSnapshot:
+    def compile_with(self, components: Components) -> RunSnapshot:
         """Compile with components that are resolved already."""
         generation, evaluation = self.generation, self.evaluation
         authored = Authored(
-            roster=roster,
+            components=components,
             datasets=self.datasets,
             candidate_policy=generation.candidate_policy,
             generation_prompt_spec=generation.prompt_spec,
@@ -137,8 +102,6 @@ class Experiment(FrozenModel):
         return compile_snapshot(authored, self._provenance(), source_of)
 
     def _provenance(self) -> RunProvenance:
-        from themis import __version__
-
         versions = self.dependency_versions
         return RunProvenance(
             themis_version=self.themis_version or __version__,
@@ -197,19 +160,26 @@ class Experiment(FrozenModel):
         """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
         async def main() -> RunResult:
-            roster = self.roster()
-            return await run_snapshot(
-                self.compile_with(roster),
-                roster,
-                until_stage=until_stage,
-                storage=self.storage,
-                store=store,
-                runtime=runtime or self.runtime,
-                subscribers=subscribers or (),
-                tracing=tracing_provider,
-            )
+            components = self.components()
+            options = self._options(runtime, store, subscribers, tracing_provider)
+            return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
 
         return await run_async(main)
+
+    def _options(
+        self,
+        runtime: RuntimeConfig | None,
+        store: RunStore | None,
+        subscribers: Sequence[object] | None,
+        tracing: TracingProvider | None,
+    ) -> RunOptions:
+        return RunOptions(
+            runtime=runtime or self.runtime,
+            storage=self.storage,
+            store=store,
+            subscribers=subscribers or (),
+            tracing=tracing,
+        )
 
     def replay(
         self,
@@ -264,18 +234,14 @@ class Experiment(FrozenModel):
         from themis.api.replaying import replay_snapshot
 
         async def main() -> RunResult:
-            roster = self.roster()
+            components = self.components()
             return await replay_snapshot(
-                self.compile_with(roster),
-                roster,
+                self.compile_with(components),
+                components,
+                self._options(runtime, store, subscribers, tracing_provider),
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
-                storage=self.storage,
-                store=store if store is not None else open_store(self.storage),
-                runtime=runtime or self.runtime,
-                subscribers=subscribers or (),
-                tracing=tracing_provider,
             )
 
         return await run_async(main)
@@ -327,17 +293,17 @@ class Experiment(FrozenModel):
         """
         from themis.api.planning import explain_run
 
-        roster = self.roster()
-        snapshot = self.compile_with(roster)
+        components = self.components()
+        snapshot = self.compile_with(components)
         if store is not None:
-            return explain_run(snapshot, roster, store, until_stage)
+            return explain_run(snapshot, components, store, until_stage)
         with contextlib.closing(open_store(self.storage)) as opened:
-            return explain_run(snapshot, roster, opened, until_stage)
+            return explain_run(snapshot, components, opened, until_stage)
 
     def estimate(self) -> RunEstimate:
         """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
-        roster = self.roster()
-        return estimate_run(self.compile_with(roster), roster.generator)
+        components = self.components()
+        return estimate_run(self.compile_with(components), components)
 
 
 def as_dataset(rows: Iterable[object], dataset_id: str = "data") -> Dataset:

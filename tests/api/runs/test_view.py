@@ -22,7 +22,7 @@ from themis.pure.projections import benchmark_result, score_rows
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.results import RunStatus
 from themis.pure.records.stored import ChainHead
-from themis.pure.state import has_failures, run_status
+from themis.pure.state import has_failures, status_of
 from themis.pure.straight import straight_rows
 from themis.testing.pipelines import BEHAVIOURS, Pipeline, pick, pipelines
 
@@ -149,12 +149,15 @@ def test_runs_that_judge_have_no_straight_cases() -> None:
 
 
 def test_the_status_of_a_run_follows_from_its_last_event_and_its_failed_cases() -> None:
-    assert run_status(None) is RunStatus.PENDING
-    assert run_status("run_started", any_failed=True) is RunStatus.RUNNING
-    assert run_status("score_completed") is RunStatus.RUNNING
-    assert run_status("run_failed", any_failed=True) is RunStatus.FAILED
-    assert run_status("run_completed") is RunStatus.COMPLETED
-    assert run_status("run_completed", any_failed=True) is RunStatus.PARTIAL_FAILURE
+    def failed() -> bool:
+        return True
+
+    assert status_of(None) is RunStatus.PENDING
+    assert status_of("run_started", failed) is RunStatus.RUNNING
+    assert status_of("score_completed") is RunStatus.RUNNING
+    assert status_of("run_failed", failed) is RunStatus.FAILED
+    assert status_of("run_completed") is RunStatus.COMPLETED
+    assert status_of("run_completed", failed) is RunStatus.PARTIAL_FAILURE
 
 
 @given(pipelines())
@@ -168,6 +171,6 @@ def test_state_listing_and_result_agree_on_the_status(pipeline: Pipeline) -> Non
     (line,) = store.list_runs()
     state = get_execution_state(store, line.run_id)
     failed = any(has_failures(case) for case in state.case_states.values())
-    assert state.status is run_status("run_completed", failed)
-    assert line.status == run_status("run_completed")
+    assert state.status is status_of("run_completed", lambda: failed)
+    assert line.status == status_of("run_completed")
     assert failed <= (result.status is RunStatus.PARTIAL_FAILURE)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import importlib
 import importlib.resources
 import itertools
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from themis.api.runs.result import RunResult
 from themis.api.runs.view import RunView
+from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.projections import score_rows
@@ -196,7 +195,7 @@ class Reporter:
             ) from error
         rows = map(flat_row, self._view(run_id).rows())
         schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])
-        with _whole(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
+        with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
             while batch := list(itertools.islice(rows, PARQUET_BATCH)):
                 writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
 
@@ -221,22 +220,8 @@ def _page_file(name: str) -> str:
 
 
 def _write(path: str | Path, pieces: Iterable[str]) -> None:
-    with _whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(pieces)
-
-
-@contextlib.contextmanager
-def _whole(path: str | Path) -> Iterator[Path]:
-    """Hand out a file beside `path` that takes its place once it is written to its end."""
-    target = Path(path)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        partial = Path(file.name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.writelines(piece.encode() for piece in pieces)
 
 
 # --- by the name of a format ------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """One stored run, read as needed: the only reader under results, reports, quick checks, comparisons and searches.
 
 A view holds no case. A pass streams the store once, in plan order, one case at a time; what a case or a run comes to
-is decided in the core (`projections.score_rows`, `state.run_status`) and only asked for here.
+is decided in the core (`projections.score_rows`, `state.status_of`) and only asked for here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from themis.pure.projections import Tallies, Threshold, case_result, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.state import CaseState, fold_case, has_failures, run_status
+from themis.pure.state import CaseState, fold_case, has_failures, status_of
 from themis.pure.straight import straight_rows
 
 _MOST_NAMES = 2000
@@ -42,8 +42,7 @@ class RunEnding:
 
     def status(self, any_failed: Callable[[], bool]) -> RunStatus:
         """Return where the run stands; cases are looked through only where they decide."""
-        status = run_status(self.event_type)
-        return run_status(self.event_type, any_failed()) if status is RunStatus.COMPLETED else status
+        return status_of(self.event_type, any_failed)
 
 
 @attrs.frozen
