@@ -33,7 +33,7 @@ from themis.pure.pipeline.verification import (
     run_checks,
 )
 from themis.pure.plan import CaseItem, RunPlan, UntilStage, make_plan
-from themis.pure.protocols import RunStore, SelfChecking
+from themis.pure.protocols import RunStore
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
@@ -100,8 +100,6 @@ class _Verifying:
         """Look at everything; what can't be read ends the walk, and is named."""
         try:
             self.altered += altered_cases(self.snapshot)
-            if isinstance(self.store, SelfChecking):
-                self.altered += self.store.faults(self.snapshot.run_id)
             self.broken += broken_links(self.store.events(self.snapshot.run_id), self.store.head(self.snapshot.run_id))
             self._of_the_run()
             driver = _Awaiting()
