@@ -21,6 +21,7 @@ from themis.pure.components.registry import builtins
 from themis.pure.json import encode
 from themis.pure.records.dataset import Case
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.text import shortened
 
 _KINDS: Final = {
     "math": "a short answer, compared as mathematics",
@@ -70,7 +71,7 @@ def benchmark_card(recipe: BenchmarkRecipe, samples: Sequence[Sample]) -> str:
         f"## Columns\n\n{_columns(entry)}",
         f"## Example\n\nA made row, in the dataset's columns:\n\n```json\n{_row(sample.row)}\n```",
         f"What the model is asked:\n\n{_indented(_asked(entry, case))}",
-        f"What is held against its answer:\n\n{_indented(_short(_text(case.expected_output)))}",
+        f"What is held against its answer:\n\n{_indented(shortened(_text(case.expected_output), _LONGEST_CELL))}",
     ]
     if entry.workflow_overrides.get("rubric"):
         parts.append(f"What the judge goes by:\n\n> {entry.workflow_overrides['rubric']}")
@@ -230,14 +231,10 @@ def _row(row: Mapping[str, Any]) -> str:
 def _shortened(value: Any) -> Any:
     """Return a value with its long texts shortened, for reading."""
     if isinstance(value, str):
-        return _short(value)
+        return shortened(value, _LONGEST_CELL)
     if isinstance(value, Mapping):
         return {name: _shortened(item) for name, item in value.items()}
     return [_shortened(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST_CELL else f"{text[: _LONGEST_CELL - 3]}..."
 
 
 def _text(value: Any) -> str:

@@ -32,7 +32,7 @@ from themis.pure.security import redact
 
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment
-    from themis.api.results import RunResult
+    from themis.api.runs.result import RunResult
     from themis.pure.protocols import RunStore
 
 Mode = Literal["worker-pool", "batch"]

@@ -123,6 +123,22 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     )
 
 
+def straight(plan: RunPlan) -> tuple[str, ...]:
+    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
+
+    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    """
+    if not all(metric.is_scored for metric in plan.metrics):
+        return ()
+    return (
+        *("generation_completed",) * plan.candidate_count,
+        *("selection_completed",) * plan.selects,
+        "reduction_completed",
+        "parse_completed",
+        *("score_completed",) * len(plan.metrics),
+    )
+
+
 @attrs.frozen
 class CaseItem:
     """A case with its place in the run: `case_no` counts through all datasets, from 0."""

@@ -28,7 +28,7 @@ from themis.api.bundles.transfer import (
     import_reduction_bundle,
     import_score_bundle,
 )
-from themis.api.inspection import get_execution_state
+from themis.api.runs.inspect import get_execution_state
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, InvalidRecordError, LiteralSecretError, RunLockedError, SchemaVersionError
 from themis.pure.events import (

@@ -9,7 +9,7 @@ import trio
 
 from themis.api.catalog.benchmark import Benchmark, Source
 from themis.api.experiment import Experiment
-from themis.api.results import RunResult
+from themis.api.runs.result import RunResult
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import run_sync
 from themis.pure.protocols import RunStore

@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import Json
 from themis.api.cli.output import show as show_value
+from themis.pure.text import shortened
 
 app: App = App(name="catalog", help="Look at the benchmarks that come with Themis.")
 
@@ -54,7 +55,7 @@ def _line(entry: Any, width: int) -> str:
     needs = [name for name, needed in (("judge", entry.requires_judge), ("sandbox", entry.requires_sandbox)) if needed]
     note = f" (needs a {' and a '.join(needs)})" if needs else ""
     text = f"{entry.benchmark_id.ljust(width)}  {entry.kind.ljust(6)}  {entry.title}{note}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(text, 80)
 
 
 @app.command

@@ -48,8 +48,8 @@ def compare(
     junit
         Write the gates as JUnit XML to this file.
     """
-    from themis.api.comparing import compare as compare_runs
-    from themis.api.gating import check_regressions, read_regression_gates, write_junit
+    from themis.api.runs.compare import compare as compare_runs
+    from themis.api.runs.gates import check_regressions, read_regression_gates, write_junit
     from themis.api.stores import find_run
     from themis.pure.report.comparison import comparison_data, comparison_text
 

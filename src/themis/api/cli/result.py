@@ -7,10 +7,9 @@ from pathlib import Path
 
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
 from themis.api.cli.output import say, write, write_json
-from themis.api.first_failures import first_failures
-from themis.api.gating import write_junit
-from themis.api.reporting import result_data, result_table
-from themis.api.results import RunResult
+from themis.api.runs.gates import write_junit
+from themis.api.runs.report import result_data, result_table
+from themis.api.runs.result import RunResult, first_failures
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.records.results import RunStatus
 from themis.pure.stats.gates import GateResult

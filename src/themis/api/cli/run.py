@@ -83,7 +83,7 @@ def carry_out(
 ) -> int:
     """Run an experiment with its progress shown, print the result, and return the exit code."""
     from themis.api.cli.result import show_result
-    from themis.api.gating import check_gates, read_gates
+    from themis.api.runs.gates import check_gates, read_gates
 
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics)

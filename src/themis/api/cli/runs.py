@@ -49,7 +49,7 @@ def list_runs(
     limit
         Show only the newest.
     """
-    from themis.api.searching import find_runs
+    from themis.api.runs.search import find_runs
 
     runs = find_runs(
         stored(store),
@@ -68,7 +68,7 @@ def _in_utc(time: datetime | None) -> datetime | None:
 
 
 def _listing(runs: Any) -> str:
-    from themis.pure.report.summary import plain_table
+    from themis.pure.report.terminal import plain_table
 
     rows = [
         (
@@ -97,7 +97,7 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
     limit
         Hits to show at most.
     """
-    from themis.api.searching import search as search_store
+    from themis.api.runs.search import search as search_store
 
     hits = list(search_store(stored(store), text, limit=limit))
     show([hit.to_dict() for hit in hits], lambda: _hits(hits), as_json=json_output)
@@ -117,7 +117,7 @@ def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Js
     For example:
       themis quickcheck latest
     """
-    from themis.api.inspection import quickcheck as check
+    from themis.api.runs.inspect import quickcheck as check
 
     found = check(*stored_run(store, run))
     show(found.to_dict(), lambda: str(found), as_json=json_output)
@@ -142,8 +142,7 @@ def report(
     output
         Write it to this file; to stdout if not given.
     """
-    from themis.api.report_formats import report_text, write_report
-    from themis.api.reporting import Reporter
+    from themis.api.runs.report import Reporter, report_text, write_report
 
     opened, run_id = stored_run(store, run)
     reporter = Reporter(opened)
@@ -169,7 +168,7 @@ def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json
     For example:
       themis inspect snapshot latest
     """
-    from themis.api.inspection import get_run_snapshot
+    from themis.api.runs.inspect import get_run_snapshot
 
     header = get_run_snapshot(*stored_run(store, run)).header()
     show(header, lambda: _yaml(header), as_json=json_output)
@@ -182,7 +181,7 @@ def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = 
     For example:
       themis inspect state latest
     """
-    from themis.api.inspection import get_execution_state
+    from themis.api.runs.inspect import get_execution_state
 
     found = get_execution_state(*stored_run(store, run))
     show(found.to_dict(), lambda: _yaml(found.to_dict()), as_json=json_output)
@@ -209,7 +208,7 @@ def evaluation(
     metric
         The judged metric.
     """
-    from themis.api.inspection import get_evaluation_execution
+    from themis.api.runs.inspect import get_evaluation_execution
 
     found = get_evaluation_execution(*stored_run(store, run), case_id, metric, dataset_id=dataset)
     data: Any = None if found is None else found.to_dict()
@@ -231,7 +230,7 @@ def case(
     For example:
       themis inspect case latest case-7
     """
-    from themis.api.inspection import get_case_view
+    from themis.api.runs.inspect import get_case_view
 
     found = get_case_view(*stored_run(store, run), case_id, dataset_id=dataset)
     show(found.to_dict(), lambda: str(found), as_json=json_output)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
-from themis.effects.reading import read_cases
+from themis.api.runs.view import RunView
 from themis.pure.errors import SpecError
-from themis.pure.plan import CaseItem, case_items
+from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore, TextIndex
 from themis.pure.records.stored import FoundText, RunSummary
 from themis.pure.text_search import snippet_of, terms_of
@@ -79,14 +79,14 @@ def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 
 def _found(store: RunStore, run_ids: Sequence[str], terms: Sequence[Sequence[str]]) -> Iterator[FoundText]:
     seen: set[tuple[str, str]] = set()
     for run_id in run_ids:
-        snapshot = store.load_snapshot(run_id)
-        names = {ref.dataset_id: (ref.dataset_id, ref.fingerprint) for ref in snapshot.identity.dataset_refs}
-        for item in case_items(snapshot):
+        view = RunView.of(store, run_id)
+        names = {ref.dataset_id: (ref.dataset_id, ref.fingerprint) for ref in view.snapshot.identity.dataset_refs}
+        for item in view.items():
             snippet = snippet_of(item.case.input, terms) if names[item.dataset_id] not in seen else None
             if snippet is not None:
                 yield _at(run_id, item, None, snippet)
         seen.update(names.values())
-        for item, state in read_cases(store, snapshot):
+        for item, state in view.cases():
             for result in state.candidates.values():
                 snippet = snippet_of(result.final_output, terms)
                 if snippet is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from xml.sax.saxutils import quoteattr
+from typing import TypeVar
+from xml.etree import ElementTree
 
-from themis.api.reporting import result_rows
-from themis.api.results import RunResult
+from themis.api.runs.report import read_report
+from themis.api.runs.result import RunResult
 from themis.pure.errors import SpecError, listed, nearest
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
@@ -22,6 +23,8 @@ from themis.pure.stats.gates import (
     parse_requirement_gate,
 )
 from themis.pure.stats.records import RunComparison
+
+G = TypeVar("G", RequirementGate, RegressionGate)
 
 
 def read_gates(texts: Sequence[str], basis: Basis, metric_ids: Sequence[str]) -> tuple[RequirementGate, ...]:
@@ -38,16 +41,7 @@ def read_gates(texts: Sequence[str], basis: Basis, metric_ids: Sequence[str]) ->
     >>> [str(gate) for gate in read_gates(["exact_match>=0.8"], "mean", ["builtin/exact_match"])]
     ['builtin/exact_match>=0.8']
     """
-    gates, faults = [], []
-    for text in texts:
-        try:
-            gate = parse_requirement_gate(text, basis)
-            gates.append(gate.evolve(metric_id=full_name(gate.metric_id, metric_ids)))
-        except SpecError as error:
-            faults.append(str(error))
-    if faults:
-        raise SpecError(listed("a gate can't be checked", faults))
-    return tuple(gates)
+    return _read(texts, lambda text: parse_requirement_gate(text, basis), metric_ids)
 
 
 def read_regression_gates(texts: Sequence[str], a: RunSnapshot, b: RunSnapshot) -> tuple[RegressionGate, ...]:
@@ -63,11 +57,15 @@ def read_regression_gates(texts: Sequence[str], a: RunSnapshot, b: RunSnapshot) 
     """
     in_b = {ref.component_id for ref in b.component_refs.metrics}
     shared = [ref.component_id for ref in a.component_refs.metrics if ref.component_id in in_b]
+    return _read(texts, parse_regression_gate, shared)
+
+
+def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[str]) -> tuple[G, ...]:
     gates, faults = [], []
     for text in texts:
         try:
-            gate = parse_regression_gate(text)
-            gates.append(gate.evolve(metric_id=full_name(gate.metric_id, shared)))
+            gate = parse(text)
+            gates.append(gate.evolve(metric_id=_full_name(gate.metric_id, metric_ids)))
         except SpecError as error:
             faults.append(str(error))
     if faults:
@@ -80,12 +78,7 @@ def check_regressions(gates: Sequence[RegressionGate], comparison: RunComparison
     return tuple(check_regression(gate, comparison) for gate in gates)
 
 
-def full_name(metric: str, metric_ids: Sequence[str]) -> str:
-    """Return the id of the metric that is meant.
-
-    Raises:
-        SpecError: there is none; names the nearest.
-    """
+def _full_name(metric: str, metric_ids: Sequence[str]) -> str:
     for name in (metric, f"builtin/{metric}"):
         if name in metric_ids:
             return name
@@ -96,7 +89,7 @@ def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[Ga
     """Return what became of each gate."""
     if not gates:
         return ()
-    estimates = {row.metric_id: row.estimate for row in result_rows(result)}
+    estimates = {row.metric_id: row.estimate for row in read_report(result.view).overview.metrics}
     return tuple(check_requirement(gate, estimates) for gate in gates)
 
 
@@ -130,23 +123,20 @@ def junit_xml(name: str, gates: Sequence[GateResult], incomplete: str | None = N
         gates: what each came to.
         incomplete: adds a test that the run is complete: why it is not, or empty if it is.
     """
-    tests = [] if incomplete is None else [_test(name, "the run is complete", "error", incomplete)]
-    tests += [_test(name, gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
-    counts = (
-        f'tests="{len(tests)}" failures="{sum(not gate.passed for gate in gates)}" errors="{int(bool(incomplete))}"'
-    )
-    head = f"<testsuites {counts}>\n  <testsuite name={_attribute(name)} {counts}>"
-    body = "".join(f"\n{test}" for test in tests)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}{body}\n  </testsuite>\n</testsuites>\n'
+    tests = [] if incomplete is None else [("the run is complete", "error", incomplete)]
+    tests += [(gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
+    failures = sum(not gate.passed for gate in gates)
+    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": str(int(bool(incomplete)))}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _allowed(name), **counts})
+    for title, kind, problem in tests:
+        test = ElementTree.SubElement(suite, "testcase", classname=_allowed(name), name=_allowed(title))
+        if problem:
+            ElementTree.SubElement(test, kind, message=_allowed(problem))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _test(suite: str, name: str, kind: str, problem: str) -> str:
-    opening = f"    <testcase classname={_attribute(suite)} name={_attribute(name)}"
-    if not problem:
-        return f"{opening}/>"
-    return f"{opening}>\n      <{kind} message={_attribute(problem)}/>\n    </testcase>"
-
-
-def _attribute(text: str) -> str:
-    """Quote text for XML 1.0, which can't hold most control characters at all."""
-    return quoteattr("".join(c if c >= " " and c not in "\ufffe\uffff" else " " for c in text))
+def _allowed(text: str) -> str:
+    """Return text without what XML 1.0 can't hold at all: most control characters, and lone surrogates."""
+    return "".join(c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else " " for c in text)

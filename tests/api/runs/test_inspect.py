@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import Dataset, InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
-from themis.api.inspection import (
+from themis.api.runs.inspect import (
     QuickCheck,
-    find_case,
     get_case_view,
     get_evaluation_execution,
     get_execution_state,
@@ -23,8 +22,9 @@ from themis.api.inspection import (
     quickcheck,
     snapshot_report,
 )
+from themis.api.runs.view import RunView
 from themis.effects.reading import read_state
-from themis.pure.case_view import case_view, visible
+from themis.pure.case_view import case_view
 from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
 from themis.pure.events import (
@@ -198,7 +198,7 @@ def test_case_ids_of_two_datasets_are_told_apart(store: RunStore) -> None:
     by_dataset = get_evaluation_execution(store, run_id, "1", "scripted/judged", dataset_id="two")
     by_key = get_evaluation_execution(store, run_id, "1", "scripted/judged", case_key="3:two:1")
     assert by_dataset == by_key is not None
-    assert find_case(get_run_snapshot(store, run_id), "2").dataset_id == "two"
+    assert RunView.of(store, run_id).find("2").dataset_id == "two"
     with pytest.raises(DataError, match="no case '2' with dataset_id 'one'"):
         get_evaluation_execution(store, run_id, "2", "scripted/judged", dataset_id="one")
 
@@ -289,14 +289,6 @@ def test_no_control_character_of_a_model_reaches_the_terminal(store: RunStore) -
     assert r"\x1b[2J\x1b]0;owned\x07 \u202egnp.exe\r" in text
     assert "second line\ttabbed é 漢" in text
     assert all(char.isprintable() or char in "\n\t" for char in text)
-
-
-@given(st.text())
-def test_visible_text_is_printable(text: str) -> None:
-    shown = visible(text)
-    assert not any(ord(char) < 32 and char not in "\n\t" for char in shown)
-    if text.isprintable():
-        assert shown == text
 
 
 def test_long_texts_are_cut(store: RunStore) -> None:

@@ -6,13 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from themis.api.results import threshold_of
-from themis.effects.reading import read_cases
+from themis.api.runs.view import RunView
 from themis.pure.identity import case_hash
-from themis.pure.plan import metric_slots
-from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
-from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import identity_notes
 from themis.pure.stats.engine import StatsEngine
@@ -95,18 +91,15 @@ def compare(
 
 
 def _side(store: RunStore, run_id: str, cluster_by: str | None) -> _Side:
-    snapshot = store.load_snapshot(run_id)
-    slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
-    side = _Side(snapshot, [], {}, {})
-    for item, state in read_cases(store, snapshot):
-        side.content[item.case_key] = case_hash(item.case)
-        cluster = item.case.metadata.get(cluster_by) if cluster_by is not None else None
-        if cluster is not None:
-            side.clusters[item.case_key] = cluster
-        side.rows.extend(_light(row, item.case_key) for row in score_rows(slots, state, threshold))
+    view = RunView.of(store, run_id)
+    side = _Side(view.snapshot, [], {}, {})
+    for case in view.scored():
+        key, cluster = case.item.case_key, case.item.case.metadata.get(cluster_by or "")
+        side.content[key] = case_hash(case.item.case)
+        if cluster_by is not None and cluster is not None:
+            side.clusters[key] = cluster
+        # With the key of the plan, which the hashes hold already, so that each is kept once.
+        side.rows.extend(
+            _Row(case_key=key, metric_id=row.metric_id, value=row.value, outcome=row.outcome) for row in case.rows
+        )
     return side
-
-
-def _light(row: BenchmarkScoreRow, case_key: str) -> _Row:
-    # The key of the plan, which the hashes hold already, so that each is kept once.
-    return _Row(case_key=case_key, metric_id=row.metric_id, value=row.value, outcome=row.outcome)

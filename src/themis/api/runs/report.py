@@ -2,92 +2,88 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.resources
 import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
-from themis.api.results import RunResult, run_ending, threshold_of
+from themis.api.runs.result import RunResult
+from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
-from themis.effects.reading import fresh_state, read_case_events, stored_cases
-from themis.pure.chain import read_event
-from themis.pure.errors import MissingExtraError
-from themis.pure.plan import metric_slots, total_cases
+from themis.effects.reading import fresh_state
+from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
-from themis.pure.records.results import BenchmarkScoreRow, RunStatus
-from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.report.html import HtmlReport, html_pieces
+from themis.pure.report.html import Page, html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
-from themis.pure.report.overview import Overview, RunOverview
+from themis.pure.report.overview import Overview
 from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
-from themis.pure.report.straight import straight_rows
-from themis.pure.report.summary import SummaryRow, terminal_summary
+from themis.pure.report.sections import Report
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
+from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
 from themis.pure.stats import StatsEngine
 
-FAILED_SHOWN = 20
-LATEX_ROWS = 40
+ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+
 PARQUET_BATCH = 10_000
-
-
-def result_rows(result: RunResult) -> list[SummaryRow]:
-    """Return a run's metrics as rows of the result table."""
-    return list(read_overview(result.store, result.snapshot).metrics)
 
 
 def result_table(result: RunResult) -> str:
     """Return a run's result table for a terminal."""
-    return terminal_summary(result_rows(result))
+    return run_summary(read_report(result.view))
 
 
 def result_data(result: RunResult) -> dict[str, Any]:
     """Return a run's result as plain data: what `--json` prints."""
-    return _data(result.store, result.snapshot, read_overview(result.store, result.snapshot))
+    return _data(read_report(result.view))
 
 
-def read_overview(
-    store: RunStore,
-    snapshot: RunSnapshot,
+def read_report(
+    view: RunView,
     *,
     engine: StatsEngine | None = None,
     cluster_by: str | None = None,
     sample: CaseSample | None = None,
-) -> RunOverview:
+) -> Report:
     """Return a run's figures, from one pass over the store that holds one case at a time.
 
     Args:
-        store: where the run is kept.
-        snapshot: the run.
+        view: the run.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
     """
-    slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
     whole = sample is None or sample.whole
-    overview = Overview(slots, threshold, engine=engine, cluster_by=cluster_by, with_digest=whole)
-    for item, events in read_case_events(store, snapshot):
+    overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
+    for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
-        rows = tuple(score_rows(slots, state, threshold))
+        rows = tuple(score_rows(view.metrics, state, view.threshold))
         overview.add(item, state, rows)
         if sample is not None:
-            sample.add(item, state, rows, events)
-    return overview.result(snapshot.run_id, [dataset.dataset_id for dataset in snapshot.datasets])
+            sample.add(item, rows, functools.partial(view.in_full, item, events, state))
+    found = overview.result(view.run_id, view.dataset_ids)
+    return Report(
+        snapshot=view.snapshot,
+        status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
+        completed_through_stage=view.ending.completed_through_stage,
+        error_message=view.ending.error_message,
+        overview=found,
+    )
 
 
-def _data(store: RunStore, snapshot: RunSnapshot, overview: RunOverview) -> dict[str, Any]:
-    ending = run_ending(store, snapshot.run_id)
-    benchmark = overview.benchmark
+def _data(report: Report) -> dict[str, Any]:
+    overview, benchmark = report.overview, report.overview.benchmark
     return {
-        "run_id": snapshot.run_id,
-        "status": ending.status(lambda: benchmark.failed_cases).value,
-        "completed_through_stage": ending.completed_through_stage,
-        "error_message": ending.error_message,
+        "run_id": report.snapshot.run_id,
+        "status": report.status,
+        "completed_through_stage": report.completed_through_stage,
+        "error_message": report.error_message,
         "progress": {
             "total_cases": benchmark.total_cases,
             "completed_cases": benchmark.completed_cases,
@@ -136,37 +132,25 @@ class Reporter:
         Raises:
             RunNotFoundError: the store has no such run; so for every method here.
         """
-        snapshot = self._store.load_snapshot(run_id)
+        view = self._view(run_id)
         data = {
-            **_data(self._store, snapshot, self._overview(snapshot)),
-            "snapshot": snapshot.header(),
-            "score_rows": [table_row(row) for row in self._score_rows(snapshot)],
+            **_data(self._report(view)),
+            "snapshot": view.snapshot.header(),
+            "score_rows": [table_row(row) for row in view.rows()],
         }
         return json.dumps(data, indent=2, ensure_ascii=False)
 
     def export_markdown(self, run_id: str) -> str:
         """Return a summary for people; whatever a model wrote is escaped."""
-        snapshot = self._store.load_snapshot(run_id)
-        overview = self._overview(snapshot)
-        failed = (row for row in self._score_rows(snapshot) if row.outcome == "error")
-        return run_markdown(
-            snapshot,
-            self._status(snapshot, overview).value,
-            overview.metrics,
-            overview.benchmark,
-            itertools.islice(failed, FAILED_SHOWN) if overview.benchmark.failed_cases else (),
-        )
+        return run_markdown(self._report(self._view(run_id)))
 
     def export_latex(self, run_id: str) -> str:
-        """Return two compact tables: a line per metric, and the first score rows. They need `booktabs`."""
-        snapshot = self._store.load_snapshot(run_id)
-        overview = self._overview(snapshot)
-        total = overview.benchmark.total_cases * len(overview.metrics)
-        return run_latex(run_id, overview, itertools.islice(self._score_rows(snapshot), LATEX_ROWS), total)
+        """Return compact tables: a line per metric, and the first score rows. They need `booktabs`."""
+        return run_latex(self._report(self._view(run_id)))
 
     def export_csv(self, run_id: str) -> str:
         """Return the score table as CSV with a header; a spreadsheet takes no cell of it for a formula."""
-        return "".join(csv_lines(self._score_rows(self._store.load_snapshot(run_id))))
+        return "".join(csv_lines(self._view(run_id).rows()))
 
     def export_html(self, run_id: str, *, sample: int | None = DEFAULT_SAMPLE) -> str:
         """Return the run as one self-contained page. Arguments as `write_html`."""
@@ -178,13 +162,13 @@ class Reporter:
 
     def iter_score_table(self, run_id: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of the score table, reading the store as they are taken."""
-        return map(table_row, self._score_rows(self._store.load_snapshot(run_id)))
+        return map(table_row, self._view(run_id).rows())
 
     # --- files --------------------------------------------------------------------------------------------
 
     def write_csv(self, run_id: str, path: str | Path) -> None:
         """Write the score table as CSV, holding one case at a time; the file is there whole or not at all."""
-        _write(path, csv_lines(self._score_rows(self._store.load_snapshot(run_id))))
+        _write(path, csv_lines(self._view(run_id).rows()))
 
     def write_html(self, run_id: str, path: str | Path, *, sample: int | None = DEFAULT_SAMPLE) -> None:
         """Write the run as one page that opens offline and loads nothing.
@@ -209,7 +193,7 @@ class Reporter:
             raise MissingExtraError(
                 "writing Parquet needs pyarrow: install it with pip install 'themis[parquet]'"
             ) from error
-        rows = map(flat_row, self._score_rows(self._store.load_snapshot(run_id)))
+        rows = map(flat_row, self._view(run_id).rows())
         schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])
         with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
             while batch := list(itertools.islice(rows, PARQUET_BATCH)):
@@ -217,37 +201,18 @@ class Reporter:
 
     # --- reading ------------------------------------------------------------------------------------------
 
-    def _overview(self, snapshot: RunSnapshot, sample: CaseSample | None = None) -> RunOverview:
-        return read_overview(self._store, snapshot, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
+    def _view(self, run_id: str) -> RunView:
+        return RunView.of(self._store, run_id)
 
-    def _status(self, snapshot: RunSnapshot, overview: RunOverview) -> RunStatus:
-        return run_ending(self._store, snapshot.run_id).status(lambda: overview.benchmark.failed_cases)
-
-    def _score_rows(self, snapshot: RunSnapshot) -> Iterator[BenchmarkScoreRow]:
-        slots, threshold = metric_slots(snapshot), threshold_of(snapshot)
-        for item, stored in stored_cases(self._store, snapshot):
-            rows = straight_rows(item, stored, slots, threshold)
-            if rows is None:
-                state = fold_case(fresh_state(item), (read_event(event, self._store.blob) for event in stored))
-                yield from score_rows(slots, state, threshold)
-            else:
-                yield from rows
+    def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
+        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
-        snapshot = self._store.load_snapshot(run_id)
-        chosen = CaseSample(total_cases(snapshot), sample)
-        overview = self._overview(snapshot, chosen)
-        ending = run_ending(self._store, run_id)
-        report = HtmlReport(
-            snapshot=snapshot,
-            status=ending.status(lambda: overview.benchmark.failed_cases).value,
-            error_message=ending.error_message,
-            overview=overview,
-            sampling=chosen.sentence(),
-            style=_page_file("page.css"),
-            script=_page_file("page.js"),
-        )
-        return html_pieces(report, chosen.cases())
+        view = self._view(run_id)
+        chosen = CaseSample(view.total_cases, sample)
+        report = self._report(view, chosen)
+        page = Page(sampling=chosen.sentence(), style=_page_file("page.css"), script=_page_file("page.js"))
+        return html_pieces(report, page, chosen.cases())
 
 
 def _page_file(name: str) -> str:
@@ -257,3 +222,34 @@ def _page_file(name: str) -> str:
 def _write(path: str | Path, pieces: Iterable[str]) -> None:
     with whole_file(path) as file:
         file.writelines(piece.encode() for piece in pieces)
+
+
+# --- by the name of a format ------------------------------------------------------------------------------
+
+
+def report_text(reporter: Reporter, run_id: str, kind: ReportFormat) -> str:
+    """Return a report as text.
+
+    Raises:
+        SpecError: the format is no text.
+        RunNotFoundError: the store has no such run.
+    """
+    if kind == "parquet":
+        raise SpecError("a Parquet report is no text: name a file for it with --output")
+    text: str = getattr(reporter, f"export_{kind}")(run_id)
+    return text
+
+
+def write_report(reporter: Reporter, run_id: str, kind: ReportFormat, path: Path) -> None:
+    """Write a report to a file, a part of it at a time where the format allows it; its folder is made.
+
+    Raises:
+        MissingExtraError: the format needs an extra.
+        RunNotFoundError: the store has no such run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write = getattr(reporter, f"write_{kind}", None)
+    if write is not None:
+        write(run_id, path)
+    else:
+        path.write_text(report_text(reporter, run_id, kind), encoding="utf-8")

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.reporting import Reporter, read_overview, result_data
+from themis.api.runs.report import Reporter, read_report, result_data
+from themis.api.runs.view import RunView
 from themis.pure.errors import MissingExtraError, RunNotFoundError
 from themis.pure.report.sample import CaseSample
 from themis.pure.report.table import COLUMNS
@@ -40,7 +41,7 @@ def stored() -> tuple[InMemoryRunStore, str]:
 def test_one_pass_gives_what_the_result_gives(pipeline: Pipeline) -> None:
     store = InMemoryRunStore()
     result = pipeline.experiment().run(store=store)
-    overview = read_overview(store, result.snapshot)
+    overview = read_report(result.view).overview
     assert overview.digest == result.digest
     assert overview.benchmark.evolve(score_rows=()) == result.benchmark.evolve(score_rows=())
     estimates = StatsEngine().aggregate(result.benchmark.score_rows)
@@ -105,16 +106,50 @@ def test_named_clusters_are_shown_beside_the_naive_interval(stored: tuple[InMemo
 
 def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStore, str]) -> None:
     store, run_id = stored
-    snapshot = store.load_snapshot(run_id)
+    view = RunView.of(store, run_id)
     sample = CaseSample(60, 10)
-    read_overview(store, snapshot, sample=sample)
+    read_report(view, sample=sample)
     chosen = [json.loads(data) for data in sample.cases()]
     assert len(chosen) == 10
-    assert [case["no"] for case in chosen] == sorted(case["no"] for case in chosen)
+    assert [int(case["case_id"]) for case in chosen] == sorted(int(case["case_id"]) for case in chosen)
     sentence = sample.sentence()
     assert sentence is not None
     assert "10 of 60 cases are listed" in sentence
     assert sentence in Reporter(store).export_html(run_id, sample=10).replace("&#x27;", "'")
     whole = CaseSample(60, None)
-    read_overview(store, snapshot, sample=whole)
+    read_report(view, sample=whole)
     assert (len(list(whole.cases())), whole.sentence()) == (60, None)
+
+
+@given(pipelines())
+def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
+    store = InMemoryRunStore()
+    view = RunView.of(store, pipeline.experiment().run(store=store).run_id)
+    sample = CaseSample(view.total_cases, None)
+    read_report(view, sample=sample)
+    for data, (item, events) in zip(map(json.loads, sample.cases()), view.case_events(), strict=True):
+        full = view.in_full(item, events)
+        assert (data["case_id"], data["input"]) == (full.case_id, full.input)
+        assert [row["outcome"] for row in data["score_rows"]] == [row.outcome for row in full.score_rows]
+        shown, result = data["result"], full.result
+        outputs = [each.final_output for each in result.generated_candidates]
+        assert [each["final_output"] for each in shown.get("generated_candidates", [])] == outputs
+        assert [each["error_message"] for each in data.get("history", [])] == [e.error_message for e in full.history]
+        assert len(data.get("judged", [])) == len(shown.get("evaluation_executions", []))
+        assert data.get("judged", []) == [name for name in view.plan.judged_ids if name in full.judged]
+        assert ("parsed_output" in shown) == (result.parsed_output is not None)
+        assert not {"case_key", "dataset_id"} & {*data["result"], *(name for row in data["score_rows"] for name in row)}
+
+
+def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:
+    store = InMemoryRunStore()
+    case = {"case_id": "1", "input": {"a": None, "b": [], "c": "x" * 30_000}, "expected_output": "y" * 30_000}
+    run_id = evaluate(model="builtin/demo_model", data=[case, {"case_id": "2", "input": {"a": None, "b": []}}],
+                      metric="builtin/exact_match", store=store).run_id  # fmt: skip
+    sample = CaseSample(2, None)
+    read_report(RunView.of(store, run_id), sample=sample)
+    long, short = (json.loads(data) for data in sample.cases())
+    assert short["input"] == {"a": None, "b": []}
+    assert long["input"].startswith('{"a":null,"b":[],"c":"xxx')
+    assert "[cut here: 30,000 characters in all; the store has them]" in long["expected_output"]
+    assert len(long["input"]) < 21_000
