@@ -29,7 +29,7 @@ from themis import (
 )
 from themis.effects.sources.source_code import source_of
 from themis.pure.components.functions import metric
-from themis.pure.fingerprints import code_text, fingerprint
+from themis.pure.fingerprints import fingerprint
 from themis.pure.identity import case_key, derive_seed
 from themis.pure.json import canonical_bytes, content_hash
 from themis.pure.records.generation import ParsedOutput

@@ -5,6 +5,7 @@ All faults are found here, before anything is run, paid for or stored, and are r
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import attrs
 
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.fingerprints import SourceOf, component_ref
-from themis.pure.identity import case_hash, dataset_ref
+from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.plan import SCORED_PURELY, candidate_count
 from themis.pure.records.dataset import Dataset
@@ -45,13 +46,16 @@ class Authored:
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
 
 
-def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: SourceOf) -> RunSnapshot:
+def compile_snapshot(
+    authored: Authored, provenance: RunProvenance, source_of: SourceOf, algorithm: str = IDENTITY_ALGORITHM
+) -> RunSnapshot:
     """Compile an experiment.
 
     Args:
         authored: components, data and policies.
         provenance: where and how the run is made; no part of the identity.
         source_of: returns a component's source text.
+        algorithm: how the run is named: an earlier one finds what it named.
 
     Raises:
         SpecError: the experiment can't be run as written; every fault at once.
@@ -63,7 +67,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     refs: dict[int, ComponentRef] = {}
     for component in authored.roster.all():
         try:
-            refs[id(component)] = component_ref(component, source_of)
+            refs[id(component)] = component_ref(component, source_of, algorithm)
         except SpecError as error:
             faults.append(str(error))
     if faults:
@@ -85,14 +89,49 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         seeds=authored.seeds,
     )
     metrics = authored.roster.metrics
+    if algorithm != FIRST_ALGORITHM:
+        identity = canonical_identity(identity, judges=bool(_judged(authored.roster)))
     return RunSnapshot(
         identity=identity,
+        identity_algorithm=algorithm,
         provenance=provenance,
         component_refs=component_refs,
         datasets=authored.datasets,
         metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
         metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
     )
+
+
+def canonical_identity(identity: RunIdentity, *, judges: bool) -> RunIdentity:
+    """Return an identity with one form for what is the same: what equals its default is left out.
+
+    It is what a run works from, so two experiments of one canonical identity do the same.
+
+    - Of several counts of candidates the largest decides, and one candidate is what there is without a policy.
+    - A prompt that adds nothing is no prompt.
+    - What only judges read is left out where nobody is asked for a judgment. The evaluation's prompt stays where there
+      is a selector, which is shown it too.
+
+    Args:
+        identity: as it was written.
+        judges: whether a metric or the selector asks a judge.
+    """
+    count = candidate_count(identity.candidate_policy)
+    told = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
+    identity = identity.evolve(
+        candidate_policy={"num_samples": count} if count > 1 else {},
+        generation_prompt_spec=_canonical_prompt(identity.generation_prompt_spec),
+        evaluation_prompt_spec=_canonical_prompt(told),
+    )
+    return identity if judges else identity.evolve(judge_model_refs=(), judge_config={}, workflow_overrides={})
+
+
+def _canonical_prompt(spec: PromptSpec | None) -> PromptSpec | None:
+    if spec is None:
+        return None
+    # Empty instructions are a message of their own, an empty prefix or suffix is nothing.
+    spec = spec.evolve(prefix=spec.prefix or None, suffix=spec.suffix or None)
+    return None if spec == PromptSpec() else spec
 
 
 def _states_threshold(metric: Any) -> bool:
@@ -165,14 +204,23 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
         yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
 
 
-def _judge_faults(roster: Roster) -> Iterator[str]:
+def _judged(roster: Roster) -> list[str]:
+    """Return what asks a judge; a metric of no known family does not."""
     judged = [_name(roster.selector)] if hasattr(roster.selector, "build_workflow") else []
     for metric in roster.metrics:
-        try:
+        with contextlib.suppress(SpecError):
             if metric_family(metric) not in SCORED_PURELY:
                 judged.append(_name(metric))
+    return judged
+
+
+def _judge_faults(roster: Roster) -> Iterator[str]:
+    for metric in roster.metrics:
+        try:
+            metric_family(metric)
         except SpecError as error:
             yield f"metrics: {error}"
+    judged = _judged(roster)
     if judged and not roster.judge_models:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
     for judge in roster.judge_models:
@@ -199,7 +247,7 @@ def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
     refs, faults = [], []
     for dataset in datasets:
         try:
-            refs.append(dataset_ref(dataset, _distinct_hashes(dataset)))
+            refs.append(DatasetRef.of(dataset, _distinct_hashes(dataset)))
             if not len(dataset.cases):
                 faults.append(f"{dataset.dataset_id}: the dataset has no cases")
         except ThemisError as error:

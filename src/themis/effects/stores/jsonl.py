@@ -142,7 +142,7 @@ class JsonlRunStore:
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot whose cases are read from their files as needed."""
         header = self._folder.header(self._run(run_id))
-        snapshot = RunSnapshot.from_dict(header["snapshot"])
+        snapshot = RunSnapshot.from_dict(header["snapshot"]).stored_as(run_id)
         sources = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
         return snapshot.evolve(
             datasets=[dataset.evolve(cases=cases) for dataset, cases in zip(snapshot.datasets, sources, strict=True)]

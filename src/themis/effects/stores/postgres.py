@@ -154,7 +154,7 @@ class PostgresRunStore:
                 "where run_no = %s order by ordinal",
                 (number,),
             ).fetchall()
-        snapshot = RunSnapshot.from_dict(decode(header))
+        snapshot = RunSnapshot.from_dict(decode(header)).stored_as(run_id)
         return snapshot.evolve(
             datasets=[
                 dataset.evolve(cases=_StoredCases(self, *found))

@@ -168,7 +168,7 @@ class SqliteRunStore:
                 "where run_no = ? order by ordinal",
                 (row[0],),
             ).fetchall()
-        snapshot = RunSnapshot.from_dict(decode(row[1]))
+        snapshot = RunSnapshot.from_dict(decode(row[1])).stored_as(run_id)
         return snapshot.evolve(
             datasets=[
                 dataset.evolve(cases=_StoredCases(self, number, count))
