@@ -17,7 +17,7 @@ from themis.api.running import run_snapshot
 from themis.api.storage import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
-from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
@@ -123,8 +123,20 @@ class Experiment(FrozenModel):
 
     def compile_with(self, roster: Roster) -> RunSnapshot:
         """Compile with components that are resolved already."""
+        return compile_snapshot(self._authored(roster), self._provenance(), source_of)
+
+    def compile_stored(self, roster: Roster, store: RunStore) -> RunSnapshot:
+        """Compile to the run that a store has of this experiment: one that an earlier version made kept its id."""
+        snapshot = self.compile_with(roster)
+        if store.head(snapshot.run_id).count == 0:
+            first = as_first_named(snapshot, self._authored(roster), source_of)
+            if first is not None and store.head(first.run_id).count > 0:
+                return first
+        return snapshot
+
+    def _authored(self, roster: Roster) -> Authored:
         generation, evaluation = self.generation, self.evaluation
-        authored = Authored(
+        return Authored(
             roster=roster,
             datasets=self.datasets,
             candidate_policy=generation.candidate_policy,
@@ -134,7 +146,6 @@ class Experiment(FrozenModel):
             workflow_overrides=evaluation.workflow_overrides,
             seeds=self.seeds,
         )
-        return compile_snapshot(authored, self._provenance(), source_of)
 
     def _provenance(self) -> RunProvenance:
         from themis import __version__
@@ -265,14 +276,15 @@ class Experiment(FrozenModel):
 
         async def main() -> RunResult:
             roster = self.roster()
+            opened = store if store is not None else open_store(self.storage)
             return await replay_snapshot(
-                self.compile_with(roster),
+                self.compile_stored(roster, opened),
                 roster,
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
                 storage=self.storage,
-                store=store if store is not None else open_store(self.storage),
+                store=opened,
                 runtime=runtime or self.runtime,
                 subscribers=subscribers or (),
                 tracing=tracing_provider,

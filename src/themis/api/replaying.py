@@ -151,7 +151,7 @@ def _roster_of(snapshot: RunSnapshot, given: Roster | None) -> tuple[Roster, lis
         component = by_id.get(ref.component_id)
         try:
             component = component if component is not None else resolve_component(ref.component_id)
-            current = component_ref(component, source_of)
+            current = component_ref(component, source_of, snapshot.identity_algorithm)
         except ThemisError as error:
             why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
             notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment to verify it too")

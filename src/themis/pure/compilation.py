@@ -46,16 +46,13 @@ class Authored:
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
 
 
-def compile_snapshot(
-    authored: Authored, provenance: RunProvenance, source_of: SourceOf, algorithm: str = IDENTITY_ALGORITHM
-) -> RunSnapshot:
+def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: SourceOf) -> RunSnapshot:
     """Compile an experiment.
 
     Args:
         authored: components, data and policies.
         provenance: where and how the run is made; no part of the identity.
         source_of: returns a component's source text.
-        algorithm: how the run is named: an earlier one finds what it named.
 
     Raises:
         SpecError: the experiment can't be run as written; every fault at once.
@@ -67,14 +64,46 @@ def compile_snapshot(
     refs: dict[int, ComponentRef] = {}
     for component in authored.roster.all():
         try:
-            refs[id(component)] = component_ref(component, source_of, algorithm)
+            refs[id(component)] = component_ref(component, source_of)
         except SpecError as error:
             faults.append(str(error))
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
     component_refs = _component_refs(authored.roster, refs)
-    identity = RunIdentity(
-        dataset_refs=_dataset_refs(authored.datasets),
+    identity = _identity(authored, component_refs, _dataset_refs(authored.datasets))
+    metrics = authored.roster.metrics
+    return RunSnapshot(
+        identity=canonical_identity(identity, judges=bool(_judged(authored.roster))),
+        identity_algorithm=IDENTITY_ALGORITHM,
+        provenance=provenance,
+        component_refs=component_refs,
+        datasets=authored.datasets,
+        metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
+        metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
+    )
+
+
+def as_first_named(snapshot: RunSnapshot, authored: Authored, source_of: SourceOf) -> RunSnapshot | None:
+    """Return a compiled experiment as the first algorithm named it, under which a store may have it.
+
+    `None` if a component's name of that time can't be known.
+    """
+    roster = authored.roster
+    try:
+        refs = {id(part): component_ref(part, source_of, FIRST_ALGORITHM) for part in roster.all()}
+    except SpecError:
+        return None
+    component_refs = _component_refs(roster, refs)
+    return snapshot.evolve(
+        identity=_identity(authored, component_refs, snapshot.identity.dataset_refs),
+        identity_algorithm=FIRST_ALGORITHM,
+        component_refs=component_refs,
+    )
+
+
+def _identity(authored: Authored, component_refs: ComponentRefs, dataset_refs: Sequence[DatasetRef]) -> RunIdentity:
+    return RunIdentity(
+        dataset_refs=dataset_refs,
         generator_ref=component_refs.generator,
         selector_ref=component_refs.selector,
         reducer_ref=component_refs.reducer,
@@ -87,18 +116,6 @@ def compile_snapshot(
         judge_config=authored.judge_config,
         workflow_overrides=authored.workflow_overrides,
         seeds=authored.seeds,
-    )
-    metrics = authored.roster.metrics
-    if algorithm != FIRST_ALGORITHM:
-        identity = canonical_identity(identity, judges=bool(_judged(authored.roster)))
-    return RunSnapshot(
-        identity=identity,
-        identity_algorithm=algorithm,
-        provenance=provenance,
-        component_refs=component_refs,
-        datasets=authored.datasets,
-        metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
-        metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
     )
 
 

@@ -19,6 +19,7 @@ Reading source is I/O: the function that does so is handed in.
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 import types
@@ -262,7 +263,9 @@ class _Walk:
             return {"name": f"{kind.__module__}.{kind.__qualname__}"}
         code = self._code_of_class(kind)
         members = {name: value for name, value in sorted(vars(kind).items()) if not _MACHINERY.fullmatch(name)}
-        functions = {name: f for name, value in members.items() for f in _functions(value) if self._wrote(f)}
+        functions = {
+            name: f for name, value in members.items() for f in _functions(value) if self._wrote(f) and not _is_made(f)
+        }
         described = {
             "code": code.digest if code is not None else kind.__qualname__,
             "bases": [self.describe(base) for base in kind.__bases__ if base is not object],
@@ -277,13 +280,9 @@ class _Walk:
         return described
 
     def _wrote(self, function: types.FunctionType) -> bool:
-        """Tell whether a method was written in the package, and is not made by attrs or a dataclass."""
+        """Tell whether a method was written in the package: itself, or what a library's wrapper is around."""
         wrapped = getattr(function, "__wrapped__", None)
-        if isinstance(wrapped, _FUNCTION):
-            return self._wrote(wrapped)
-        code = function.__code__
-        is_made = code.co_filename.startswith("<attrs generated") or code.co_qualname.startswith("__create_fn__")
-        return not is_made and self._homes.hold(_module_of(function))
+        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, _FUNCTION) else function))
 
     def _values(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
         self._reach(value for name, value in values.items() if name in changed)
@@ -374,7 +373,7 @@ class _Walk:
             self._kept.append(value)
             if isinstance(value, _FUNCTION):
                 # A function that another one made is that one's code; its values may be those of the moment.
-                if "<locals>" not in value.__qualname__:
+                if "<locals>" not in value.__qualname__ and not _is_made(value):
                     self.describe(value)
             elif isinstance(value, type):
                 self.describe(value)
@@ -395,7 +394,7 @@ class _Walk:
 
 _FUNCTION: Final = types.FunctionType
 _SCALARS: Final = (bool, int, float, str, bytes, types.NoneType)
-_STEADY: Final = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, type, HashableModel)
+_STEADY: Final[tuple[type, ...]] = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, type, HashableModel)
 _CACHED: Final = type(functools.cache(len))
 _MACHINERY: Final = re.compile(
     "__(dict|weakref|doc|module|qualname|annotat.*|firstlineno|static_attributes|slots|match_args|attrs_.*|dataclass_.*"
@@ -466,6 +465,12 @@ def _functions(value: Any) -> Iterator[types.FunctionType]:
             yield from _functions(part)
 
 
+def _is_made(function: types.FunctionType) -> bool:
+    """Tell whether attrs or a dataclass made a method: it follows from the class, and differs between versions."""
+    code = inspect.unwrap(function).__code__
+    return code.co_filename.startswith("<attrs generated") or code.co_qualname.startswith("__create_fn__")
+
+
 def _cell(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
@@ -503,7 +508,7 @@ def _space(module: str) -> Mapping[str, Any]:
 
 
 def _is_steady(value: Any) -> bool:
-    return isinstance(value, _STEADY) or (isinstance(value, tuple) and all(map(_is_steady, value)))
+    return all(map(_is_steady, value)) if isinstance(value, tuple) else isinstance(value, _STEADY)
 
 
 def _origins(source: str, name: str, space: Mapping[str, Any]) -> Iterator[tuple[types.ModuleType, str]]:

@@ -87,7 +87,7 @@ def _again(
 
     store = closed_at_the_end(open_existing(experiment.storage))
     roster, progress = experiment.roster(), Progress()
-    snapshot = experiment.compile_with(roster)
+    snapshot = experiment.compile_stored(roster, store)
     with shown(progress):
         result = run_sync(
             lambda: replay_snapshot(
