@@ -18,11 +18,10 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.benchmarks.samples.every import samples_of
 from themis.pure.errors import DataError, MissingExtraError, RunningLoopError, SpecError, UnknownComponentError
-from themis.pure.records.snapshot import DatasetRef
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.pure.records.snapshot import ComponentRef
+from themis.pure.records.snapshot import ComponentRef, DatasetRef
 
 QUESTIONS = [dict(sample.row) for sample in samples_of("simpleqa_verified")]
 needs_humaneval = pytest.mark.skipif(

@@ -28,7 +28,8 @@ KINDS = ("sqlite", "jsonl")
 
 def _maker() -> Any:
     spec = importlib.util.spec_from_file_location("golden_stores", STORES / "make.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -64,9 +65,7 @@ def test_there_is_a_store_of_the_first_algorithm() -> None:
 def test_a_stored_run_is_listed_under_its_id(version: str, kind: str, tmp_path: Path) -> None:
     with opened(version, kind, tmp_path) as store:
         listed = {line.run_id: line.status for line in store.list_runs()}
-    assert listed == {
-        facts["run_id"]: "completed" for facts in FACTS[version][kind].values()
-    }
+    assert listed == {facts["run_id"]: "completed" for facts in FACTS[version][kind].values()}
 
 
 @pytest.mark.parametrize(("version", "kind", "title"), RUNS)
@@ -111,7 +110,8 @@ def test_a_stored_run_moves_in_a_bundle_and_keeps_its_id(tmp_path: Path) -> None
 
 
 def of_the_future(run_id: str = "f" * 64) -> RunSnapshot:
-    return MAKER.experiments()["plain"].compile().evolve(identity_algorithm="themis/99").stored_as(run_id)
+    snapshot: RunSnapshot = MAKER.experiments()["plain"].compile()
+    return snapshot.evolve(identity_algorithm="themis/99").stored_as(run_id)
 
 
 @pytest.mark.parametrize("kind", ["memory", *KINDS])
@@ -124,7 +124,7 @@ def test_a_run_of_a_newer_algorithm_is_listed_and_read_under_its_id(kind: str, t
     loaded = store.load_snapshot(snapshot.run_id)
     assert (loaded.run_id, loaded.identity_algorithm) == (snapshot.run_id, "themis/99")
     assert quickcheck(store, snapshot.run_id).run_id == snapshot.run_id
-    with pytest.raises(SchemaVersionError, match="'themis/99'.* upgrade"):
+    with pytest.raises(SchemaVersionError, match=r"'themis/99'.* upgrade"):
         misnamed(loaded.run_id, loaded.identity, loaded.identity_algorithm)
     store.close()
 
@@ -134,7 +134,7 @@ def test_a_bundle_of_a_newer_algorithm_is_refused() -> None:
     store.persist_snapshot(snapshot)
     bundle = export_generation_bundle(store, snapshot.run_id)
     data = json.loads(json.dumps(bundle.to_dict()))
-    with pytest.raises(SchemaVersionError, match="'themis/99'.* upgrade"):
+    with pytest.raises(SchemaVersionError, match=r"'themis/99'.* upgrade"):
         import_generation_bundle(InMemoryRunStore(), type(bundle).from_dict(data))
 
 

@@ -207,7 +207,7 @@ class _Walk:
     def _c_function(self, value: Any) -> Any:
         of = getattr(value, "__self__", None)
         owner = None if of is None or isinstance(of, types.ModuleType) else self.describe(of)
-        return {"name": f"{value.__module__ or ''}.{value.__qualname__}", "of": owner}
+        return {"name": f"{_module_of(value)}.{value.__qualname__}", "of": owner}
 
     def _cached(self, value: Any) -> Any:
         return {"wraps": self.describe(value.__wrapped__)}
@@ -467,7 +467,7 @@ def _functions(value: Any) -> Iterator[types.FunctionType]:
 
 def _is_made(function: types.FunctionType) -> bool:
     """Tell whether attrs or a dataclass made a method: it follows from the class, and differs between versions."""
-    code = inspect.unwrap(function).__code__
+    code: types.CodeType = inspect.unwrap(function).__code__
     return code.co_filename.startswith("<attrs generated") or code.co_qualname.startswith("__create_fn__")
 
 

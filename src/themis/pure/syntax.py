@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import inspect
 import types
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator
@@ -334,7 +333,8 @@ def _form(node: ast.AST) -> tuple[str, list[tuple[str, Any]]]:
     if isinstance(node, ast.Constant):
         return "Constant", [("value", node.value)]
     if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-        return "Docstring", [("value", _plain_docstring(node.value.value))]
+        # A docstring may be a prompt, so its words count; formatters change the blanks around its lines.
+        return "Docstring", [("value", "\n".join(line.strip() for line in node.value.value.strip().splitlines()))]
     if isinstance(node, ast.JoinedStr):
         parts = _pieces(node.values)
         if len(parts) == 1 and isinstance(parts[0], str):
@@ -348,10 +348,6 @@ def _form(node: ast.AST) -> tuple[str, list[tuple[str, Any]]]:
     if isinstance(node, ast.Delete):
         fields = [("targets", list(_flat(node.targets)))]
     return type(node).__name__, fields
-
-
-def _plain_docstring(text: str) -> str:
-    return "\n".join(line.rstrip() for line in inspect.cleandoc(text).splitlines()).strip()
 
 
 def _pieces(values: Iterable[ast.expr]) -> list[Any]:
