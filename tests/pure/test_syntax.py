@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from themis.pure import syntax
 from themis.pure.syntax import Text
 
 GOLDEN: dict[str, dict[str, str]] = json.loads(
@@ -80,6 +81,12 @@ def test_layout_is_left_out(one: str, other: str) -> None:
 @pytest.mark.parametrize(("one", "other"), OTHER)
 def test_meaning_is_not(one: str, other: str) -> None:
     assert digest(one) != digest(other)
+
+
+def test_an_f_string_is_the_same_in_whatever_pieces_it_comes() -> None:
+    """As versions of Python differ in how they part one."""
+    whole, parted = ast.JoinedStr([ast.Constant("ab")]), ast.JoinedStr([ast.Constant(text) for text in ("a", "", "b")])
+    assert syntax._digest([whole]) == syntax._digest([parted]) == syntax._digest([ast.Constant("ab")])
 
 
 def test_a_deep_tree_is_no_trouble() -> None:

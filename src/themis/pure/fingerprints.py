@@ -39,8 +39,8 @@ from themis.pure.records.snapshot import ComponentRef
 from themis.pure.syntax import Code, Place, Text
 
 SourceOf = Callable[[Any], str | None]
-"""Returns the text of the file that a function, class or module was read from, or `None` if there is none (C code,
-`exec`). The text of the function alone does as well, but a lambda is not found in it."""
+"""Returns the text of the file that a function, a class, a module or the module of a name was read from, or `None` if
+there is none (C code, `exec`). The text of the function alone does as well, but a lambda is not found in it."""
 
 _OUR_COMPONENTS: Final = ("themis.pure.components.", "themis.pure.benchmarks.")
 _GLUE: Final = "themis.pure.components.functions"
@@ -151,6 +151,7 @@ class _Walk:
         self._described: dict[int, Any] = {}
         self._within: set[int] = set()
         self._named: set[int] = set()
+        self._modules: set[str] = set()
         self._visited: set[int | tuple[int, str]] = set()
         self._kept: list[object] = []  # what was seen must stay alive, for ids to stay its own
 
@@ -238,11 +239,11 @@ class _Walk:
     def _module(self, value: types.ModuleType) -> Any:
         if not self._homes.hold(value.__name__):
             return {"module": value.__name__}
-        source = self._source_of(value)
-        text = _parsed(source) if source is not None else None
-        return {"module": value.__name__ if text is None else text.whole().digest}
+        code = _whole(self._source_of(value))
+        return {"module": value.__name__ if code is None else code.digest}
 
     def _function(self, function: types.FunctionType) -> Any:
+        self._reach(vars(function).values())
         wrapped = getattr(function, "__wrapped__", None)
         if not self._homes.hold(_module_of(function)):
             self._reach(_closed_over(function).values())
@@ -269,7 +270,6 @@ class _Walk:
         described = {
             "code": code.digest if code is not None else kind.__qualname__,
             "bases": [self.describe(base) for base in kind.__bases__ if base is not object],
-            "made by": None if type(kind) is type else self.describe(type(kind)),
             "methods": {name: self.describe(function) for name, function in functions.items()},
         }
         if code is None:  # a class that was made by a call, or in a notebook: its other members have no source
@@ -327,6 +327,24 @@ class _Walk:
             chains = set(code.around) if code is not None else set()
         found = self._globals(chains, space, value if isinstance(value, _FUNCTION) else None)
         self._code.add(content_hash({"of": of, "names": found}))
+        if isinstance(code, Code):
+            self._import(str(space.get("__package__") or ""), code.imports)
+
+    def _import(self, package: str, imports: Iterable[tuple[int, str, str]]) -> None:
+        """Count the modules that a function imports, whole: they need not be loaded yet."""
+        for level, module, name in sorted(imports):
+            home = _absolute(package, level, module)
+            within = f"{home}.{name}" if home and name else home or name
+            for found in (within, home):
+                if found in self._modules:
+                    break
+                code = _whole(self._source_of(found)) if found and self._homes.hold(found) else None
+                if code is not None:
+                    self._modules.add(found)
+                    self._code.add(code.digest)
+                    self._import(found.rpartition(".")[0], code.imports)
+                    self._import(found, code.imports)  # if it is a package
+                    break
 
     def _globals(self, chains: Iterable[tuple[str, ...]], space: Mapping[str, Any], reader: Any = None) -> Any:
         return {".".join(chain): self._global(chain, space, reader) for chain in sorted(chains) if chain[0] in space}
@@ -511,13 +529,19 @@ def _is_steady(value: Any) -> bool:
     return all(map(_is_steady, value)) if isinstance(value, tuple) else isinstance(value, _STEADY)
 
 
+def _absolute(package: str, level: int, module: str) -> str:
+    """Return the whole name of a module that is imported, relatively if `level` is not 0."""
+    parents = package.split(".")
+    parent = ".".join(parents[: len(parents) - level + 1]) if level else ""
+    return ".".join(part for part in (parent, module) if part)
+
+
 def _origins(source: str, name: str, space: Mapping[str, Any]) -> Iterator[tuple[types.ModuleType, str]]:
     """Yield the modules that a name is imported from, each with its name there."""
-    package = str(space.get("__package__") or "").split(".")
+    package = str(space.get("__package__") or "")
     for here, level, module, there in _imported(source):
         if here in (name, "*"):
-            parent = ".".join(package[: len(package) - level + 1]) if level else ""
-            found = sys.modules.get(".".join(part for part in (parent, module) if part))
+            found = sys.modules.get(_absolute(package, level, module))
             if found is not None:
                 yield found, name if there == "*" else there
 
@@ -577,6 +601,12 @@ def _class_code(source: str | None, qualname: str, line: int | None) -> Code | N
 def _assigned(source: str, name: str) -> Code | None:
     text = _parsed(source)
     return None if text is None else text.assigned(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _whole(source: str | None) -> Code | None:
+    text = _parsed(source) if source is not None else None
+    return None if text is None else text.whole()
 
 
 @functools.lru_cache(maxsize=256)

@@ -44,11 +44,13 @@ class Code:
         digest: the hash of its syntax tree.
         names: the names that it reads, each with the attributes behind it: `rules.norm` is `("rules", "norm")`.
         around: those of them that are read where it is defined: by decorators, defaults and a class's own body.
+        imports: what it imports: level, module and name (`""` for the module itself).
     """
 
     digest: str
     names: frozenset[tuple[str, ...]]
     around: frozenset[tuple[str, ...]]
+    imports: frozenset[tuple[int, str, str]] = frozenset()
 
 
 @attrs.frozen
@@ -62,7 +64,7 @@ class Place:
 
     def code(self) -> Code:
         """Return what it says."""
-        return Code(_digest([self.node]), _chains([self.node]), _chains(_around(self.node)))
+        return Code(_digest([self.node]), _chains([self.node]), _chains(_around(self.node)), _imports([self.node]))
 
     def changed(self) -> frozenset[str]:
         """Return the variables that are changed when the function is called.
@@ -140,7 +142,7 @@ class Text:
 
     def whole(self) -> Code:
         """Return all of the text."""
-        return Code(_digest(self._body), _chains(self._body), frozenset())
+        return Code(_digest(self._body), _chains(self._body), frozenset(), _imports(self._body))
 
     def assigned(self, name: str) -> Code | None:
         """Return the top-level statements that bind a global name or can change what it is bound to."""
@@ -209,6 +211,16 @@ def _chains(nodes: Iterable[ast.AST]) -> frozenset[tuple[str, ...]]:
             found.add((inner.id, *reversed(attributes)))
         else:
             todo.extend(ast.iter_child_nodes(inner))
+    return frozenset(found)
+
+
+def _imports(nodes: Iterable[ast.AST]) -> frozenset[tuple[int, str, str]]:
+    found: set[tuple[int, str, str]] = set()
+    for node in (inner for outer in nodes for inner in ast.walk(outer)):
+        if isinstance(node, ast.Import):
+            found.update((0, alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.update((node.level, node.module or "", alias.name) for alias in node.names)
     return frozenset(found)
 
 
