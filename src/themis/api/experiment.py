@@ -19,7 +19,7 @@ from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import Components
-from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
@@ -88,8 +88,20 @@ class Experiment(ExperimentConfig):
 
     def compile_with(self, components: Components) -> RunSnapshot:
         """Compile with components that are resolved already."""
+        return compile_snapshot(self._authored(components), self._provenance(), source_of)
+
+    def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:
+        """Compile to the run that a store has of this experiment: one that an earlier version made kept its id."""
+        snapshot = self.compile_with(components)
+        if store.head(snapshot.run_id).count == 0:
+            first = as_first_named(snapshot, self._authored(components), source_of)
+            if first is not None and store.head(first.run_id).count > 0:
+                return first
+        return snapshot
+
+    def _authored(self, components: Components) -> Authored:
         generation, evaluation = self.generation, self.evaluation
-        authored = Authored(
+        return Authored(
             components=components,
             datasets=self.datasets,
             candidate_policy=generation.candidate_policy,
@@ -99,7 +111,6 @@ class Experiment(ExperimentConfig):
             workflow_overrides=evaluation.workflow_overrides,
             seeds=self.seeds,
         )
-        return compile_snapshot(authored, self._provenance(), source_of)
 
     def _provenance(self) -> RunProvenance:
         versions = self.dependency_versions
@@ -235,10 +246,12 @@ class Experiment(ExperimentConfig):
 
         async def main() -> RunResult:
             components = self.components()
+            options = self._options(runtime, store or open_store(self.storage), subscribers, tracing_provider)
+            assert options.store is not None
             return await replay_snapshot(
-                self.compile_with(components),
+                self.compile_stored(components, options.store),
                 components,
-                self._options(runtime, store, subscribers, tracing_provider),
+                options,
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,

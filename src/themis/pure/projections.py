@@ -14,6 +14,7 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
+from themis.pure.identity import DIGEST_VERSION
 from themis.pure.json import FrozenDict, encode
 from themis.pure.pipeline.judge import execution_score
 from themis.pure.plan import MetricSlot
@@ -287,7 +288,7 @@ class Digest:
     """Law 4's digest: all results of a run, in plan order, without times, latencies and transport facts."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256(b"themis/1\nresult\n")
+        self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
         """Take the next case in, in plan order."""

@@ -18,11 +18,10 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.benchmarks.samples.every import samples_of
 from themis.pure.errors import DataError, MissingExtraError, RunningLoopError, SpecError, UnknownComponentError
-from themis.pure.identity import dataset_ref
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.pure.records.snapshot import ComponentRef
+from themis.pure.records.snapshot import ComponentRef, DatasetRef
 
 QUESTIONS = [dict(sample.row) for sample in samples_of("simpleqa_verified")]
 needs_humaneval = pytest.mark.skipif(
@@ -117,7 +116,7 @@ def test_a_file_a_folder_and_rows_give_the_same_data(tmp_path: Path) -> None:
     of_rows = benchmark.dataset(source=QUESTIONS)
     of_file = benchmark.dataset(source=write_lines(tmp_path / "any.jsonl", QUESTIONS))
     of_folder = benchmark.dataset(source=str(tmp_path / "hub"))
-    assert dataset_ref(of_rows) == dataset_ref(of_file) == dataset_ref(of_folder)
+    assert DatasetRef.of(of_rows) == DatasetRef.of(of_file) == DatasetRef.of(of_folder)
 
 
 def test_a_folder_with_one_file_needs_no_split_in_its_name(tmp_path: Path) -> None:

@@ -28,10 +28,9 @@ from themis.pure.bundles.records import (
 )
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
-from themis.pure.identity import dataset_ref
 from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
-from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.snapshot import DatasetRef, RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.security import refuse_secrets
 from themis.pure.state import CaseState
@@ -203,7 +202,7 @@ def _check_header(header: Bundle) -> None:
         faults.append("its datasets are not those that its identity names")
     else:
         for dataset, ref in zip(snapshot.datasets, refs, strict=True):
-            if dataset_ref(dataset) != ref:
+            if DatasetRef.of(dataset) != ref:
                 faults.append(f"dataset {ref.dataset_id}: the cases are not those that the run was made of")
     stage = header.completed_through_stage
     if stage is not None and not (

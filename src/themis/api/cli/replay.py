@@ -89,7 +89,7 @@ def _again(
 
     store = closed_at_the_end(open_existing(experiment.storage))
     components, progress = experiment.components(), Progress()
-    snapshot = experiment.compile_with(components)
+    snapshot = experiment.compile_stored(components, store)
     options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
     with shown(progress):
         result = run_sync(

@@ -144,17 +144,15 @@ def altered(run_id: str, what: str) -> StoreError:
     return StoreError(f"run {run_id}: {what}; the store was changed by hand: restore it from a copy")
 
 
-def restored(header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
+def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
     """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored.
 
     Raises:
         StoreError: there are more datasets in the header than are stored, or fewer.
     """
-    snapshot = RunSnapshot.from_dict(header)
+    snapshot = RunSnapshot.from_dict(header).stored_as(run_id)
     if len(snapshot.datasets) != len(cases):
-        raise altered(
-            snapshot.run_id, f"its header names {len(snapshot.datasets)} datasets, and {len(cases)} are stored"
-        )
+        raise altered(run_id, f"its header names {len(snapshot.datasets)} datasets, and {len(cases)} are stored")
     datasets = [dataset.evolve(cases=source) for dataset, source in zip(snapshot.datasets, cases, strict=True)]
     return snapshot.evolve(datasets=datasets)
 

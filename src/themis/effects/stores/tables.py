@@ -140,7 +140,7 @@ class TableStore(EventStore, Generic[Db]):
         ]
         stored_ids = [row[0] for row in datasets]
         try:
-            snapshot = restored(decode(header), sources)
+            snapshot = restored(run_id, decode(header), sources)
         except ValueError as error:
             raise altered(run_id, f"its header can't be read: {error}") from error
         if stored_ids != [self._text(dataset.dataset_id) for dataset in snapshot.datasets]:
