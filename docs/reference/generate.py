@@ -142,7 +142,7 @@ def _markdown(doc: str) -> str:
 
 
 def _pipeline() -> str:
-    from themis.pure.pipeline import STAGES, stage_table
+    from themis.pure.pipeline.table import STAGES, stage_table
 
     drawing = "\n".join(f"  {row.stage:<9} -> {row.emits}, or {row.emits_on_failure}" for row in STAGES)
     head = (
@@ -199,7 +199,8 @@ def _sql() -> str:
     from themis.effects import stores
 
     folder = Path(str(inspect.getfile(stores))).parent
-    text = (folder / "schema.sql").read_text(encoding="utf-8")
+    files = [*sorted(folder.glob("sqlite_[0-9]*.sql")), folder / "sqlite_views.sql"]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     with sqlite3.connect(":memory:") as database:
         database.executescript(text)
         kinds = database.execute("select name, type, sql from sqlite_schema where type in ('table', 'view')").fetchall()

@@ -45,13 +45,13 @@ if TYPE_CHECKING:
     from themis.api.inspection import quickcheck as quickcheck
     from themis.api.inspection import snapshot_report as snapshot_report
     from themis.api.planning import RunExplanation as RunExplanation
-    from themis.api.replaying import verify as verify
     from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
     from themis.api.searching import find_runs as find_runs
     from themis.api.searching import search as search
-    from themis.api.storage import open_store as open_store
-    from themis.api.storage import register_store_backend as register_store_backend
+    from themis.api.stores import open_store as open_store
+    from themis.api.stores import register_store_backend as register_store_backend
+    from themis.api.verifying import verify as verify
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -127,17 +127,17 @@ _HOMES = {
     "import_reduction_bundle": "themis.api.bundles.transfer",
     "import_score_bundle": "themis.api.bundles.transfer",
     "metric": "themis.pure.components.functions",
-    "open_store": "themis.api.storage",
+    "open_store": "themis.api.stores",
     "parser": "themis.pure.components.functions",
     "quickcheck": "themis.api.inspection",
     "read_bundle": "themis.api.bundles.files",
     "reducer": "themis.pure.components.functions",
-    "register_store_backend": "themis.api.storage",
+    "register_store_backend": "themis.api.stores",
     "search": "themis.api.searching",
     "snapshot_report": "themis.api.inspection",
     "sqlite_store": "themis.effects.stores.sqlite",
     "submit": "themis.api.deferred",
-    "verify": "themis.api.replaying",
+    "verify": "themis.api.verifying",
     "work_off": "themis.api.deferred",
     "write_bundle": "themis.api.bundles.files",
 }

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from themis.api.inspection import snapshot_report as snapshot_report
     from themis.api.reporting import Reporter as Reporter
     from themis.api.results import RunResult as RunResult
-    from themis.effects.judging import DefaultWorkflowRunner as DefaultWorkflowRunner
+    from themis.effects.driver import DefaultWorkflowRunner as DefaultWorkflowRunner
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
     from themis.pure.bundles.records import EvaluationBundle as EvaluationBundle
@@ -89,6 +89,8 @@ if TYPE_CHECKING:
     from themis.pure.json import JSONValueError as JSONValueError
     from themis.pure.json import freeze as freeze
     from themis.pure.json import thaw as thaw
+    from themis.pure.pipeline.verification import Difference as Difference
+    from themis.pure.pipeline.verification import Verification as Verification
     from themis.pure.protocols import AfterGenerate as AfterGenerate
     from themis.pure.protocols import AfterJudge as AfterJudge
     from themis.pure.protocols import AfterParse as AfterParse
@@ -168,8 +170,6 @@ if TYPE_CHECKING:
     from themis.pure.records.stored import FoundText as FoundText
     from themis.pure.records.stored import RunSummary as RunSummary
     from themis.pure.records.stored import StoredEvent as StoredEvent
-    from themis.pure.replay import Difference as Difference
-    from themis.pure.replay import Verification as Verification
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun
@@ -209,8 +209,8 @@ _HOMES = {
     "DataError": "themis.pure.errors",
     "Dataset": "themis.pure.records.dataset",
     "DatasetRef": "themis.pure.records.snapshot",
-    "DefaultWorkflowRunner": "themis.effects.judging",
-    "Difference": "themis.pure.replay",
+    "DefaultWorkflowRunner": "themis.effects.driver",
+    "Difference": "themis.pure.pipeline.verification",
     "EvalScoreContext": "themis.pure.records.contexts",
     "EvaluationBundle": "themis.pure.bundles.records",
     "EvaluationBundleRecord": "themis.pure.bundles.records",
@@ -324,7 +324,7 @@ _HOMES = {
     "TraceView": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
-    "Verification": "themis.pure.replay",
+    "Verification": "themis.pure.pipeline.verification",
     "WorkOutcome": "themis.api.deferred",
     "WorkflowBuildError": "themis.pure.errors",
     "WorkflowFailure": "themis.pure.records.judging",

@@ -71,7 +71,7 @@ def test_fields_of_records_are_shown_with_their_types(site: Path) -> None:
 
 
 def test_the_family_tree_of_errors_the_stage_table_and_the_views_are_shown(site: Path) -> None:
-    from themis.pure.pipeline import STAGES
+    from themis.pure.pipeline.table import STAGES
 
     assert "├── StoreError" in words(site / "reference" / "errors.html")
     pipeline = words(site / "reference" / "pipeline.html")

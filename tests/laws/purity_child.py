@@ -8,11 +8,13 @@ from collections import Counter
 from typing import Any
 
 from themis import InMemoryRunStore
-from themis.effects.reading import read_cases, read_events
+from themis.effects.reading import read_case_events, read_cases, read_events
 from themis.pure.chain import broken_links
-from themis.pure.plan import make_plan, metric_slots
+from themis.pure.pipeline.recorded import purely
+from themis.pure.pipeline.run import planned_run
+from themis.pure.pipeline.verification import case_checks, compared
+from themis.pure.plan import metric_slots
 from themis.pure.projections import Threshold, benchmark_result, case_result, result_digest, timeline, trace_view
-from themis.pure.replay import differences, recompute
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.summary import HEADER, plain_table, summary_rows
 from themis.pure.state import fold
@@ -47,15 +49,17 @@ def no_clock(*_: object) -> float:
 
 
 def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
-    snapshot, roster = store.load_snapshot(run_id), experiment.roster()
-    plan, slots = make_plan(snapshot), metric_slots(snapshot)
+    snapshot = store.load_snapshot(run_id)
+    run, slots = planned_run(snapshot, experiment.components()), metric_slots(snapshot)
     assert not list(broken_links(store.events(run_id), store.head(run_id)))
     cases = list(read_cases(store, snapshot))
     counts: Counter[str] = Counter()
-    for item, state in cases:
-        checks = recompute(plan, snapshot.identity, roster, item, state)
-        assert not list(differences(item.case_key, checks, lambda stage: counts.update([stage])))
-    assert {"reduce", "parse", "score", "judge"} <= set(counts), counts
+    for item, events in read_case_events(store, snapshot):
+        for check in case_checks(run, item, events):
+            assert check.program is not None
+            assert compared(check, item.case_key, purely(check.program)) is None
+            counts[check.step.stage] += 1
+    assert {"generate", "reduce", "parse", "score", "judge"} <= set(counts), counts
     states = [state for _, state in cases]
     benchmark = benchmark_result(run_id, slots, ["made"], states, Threshold())
     rows = summary_rows(benchmark, benchmark.score_rows)

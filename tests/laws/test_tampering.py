@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from themis import SqliteRunStore, verify
-from themis.pure.replay import Verification
+from themis.pure.pipeline.verification import Verification
 from themis.testing.pipelines import Pipeline
 
 PIPELINE = Pipeline(

@@ -21,6 +21,7 @@ from themis.api.config_reading import apply_overrides, override_key, read_config
 from themis.api.config_schema import config_schema
 from themis.api.references import EnvironmentText, names_secret, resolve_text
 from themis.effects.sources.files import CaseFields, file_dataset
+from themis.effects.stores import PATH
 from themis.pure.components.registry import builtins
 from themis.pure.errors import LiteralSecretError, SpecError, ThemisError, listed, nearest
 from themis.pure.json import EMPTY
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PATHS: Final = (("storage", "parameters", "path"), ("runtime", "queue_root"), ("runtime", "batch_root"))
+_PATHS: Final = (("storage", "parameters", PATH), ("runtime", "queue_root"), ("runtime", "batch_root"))
 """The keys that hold paths, beside those of datasets."""
 
 _DATA: Final = ("cases",)
@@ -136,7 +137,7 @@ class _Resolver:
 
 
 def _is_kept(key: tuple[str, ...]) -> bool:
-    return key[:2] == ("storage", "parameters") and key[2:] != ("path",)
+    return key[:2] == ("storage", "parameters") and key[2:] != (PATH,)
 
 
 def dotted(key: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from themis.api.config import configured_component
 from themis.api.config_reading import write_yaml
 from themis.effects.sources.files import FileCases
 from themis.effects.sources.source_code import source_of
+from themis.effects.stores import PATH
 from themis.pure.components.registry import builtins
 from themis.pure.errors import SpecError, ThemisError, listed
 from themis.pure.fingerprints import component_ref
@@ -141,8 +142,8 @@ class _Writer:
 
     def storage(self, tree: dict[str, Any] | None) -> dict[str, Any] | None:
         parameters = (tree or {}).get("parameters", {})
-        if tree and isinstance(parameters.get("path"), str):
-            return {**tree, "parameters": {**parameters, "path": self._path(parameters["path"])}}
+        if tree and isinstance(parameters.get(PATH), str):
+            return {**tree, "parameters": {**parameters, PATH: self._path(parameters[PATH])}}
         return tree
 
     def runtime(self, tree: dict[str, Any] | None) -> dict[str, Any]:

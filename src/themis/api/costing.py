@@ -40,21 +40,21 @@ def planned_cost(experiment: Experiment, estimate: RunEstimate | None = None) ->
         experiment: the experiment.
         estimate: its estimate, if that was made already.
     """
-    roster = experiment.roster()
+    components = experiment.components()
     estimate = estimate or experiment.estimate()
     tokens = [
         (
-            roster.generator.component_id,
+            components.generator.component_id,
             estimate.estimated_generation_input_tokens,
             estimate.estimated_generation_output_tokens,
         ),
         *(
             (
                 judge.component_id,
-                estimate.estimated_judge_prompt_tokens // len(roster.judge_models),
-                estimate.estimated_judge_output_tokens // len(roster.judge_models),
+                estimate.estimated_judge_prompt_tokens // len(components.judge_models),
+                estimate.estimated_judge_output_tokens // len(components.judge_models),
             )
-            for judge in roster.judge_models
+            for judge in components.judge_models
         ),
     ]
     try:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import attrs
 
 from themis.api.config_export import experiment_to_config
-from themis.api.storage import make_store
+from themis.api.stores import lasts, make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
 from themis.pure.json import decode, thaw
@@ -104,7 +104,7 @@ def submit(
     root = root if root is not None else getattr(experiment.runtime, key)
     if root is None:
         raise SpecError(f"no folder for the queue: set runtime.{key} in the config, or name one with --queue")
-    if experiment.storage.store == "memory":
+    if not lasts(experiment.storage):
         raise SpecError("storage: a worker is another process, and 'memory' ends with its process; use sqlite, say")
     changes: dict[str, Any] = {key: str(root), **({"generation_mode": "batch"} if mode == "batch" else {})}
     experiment = experiment.evolve(runtime=experiment.runtime.evolve(**changes))

@@ -13,15 +13,17 @@ from themis.api import environment
 from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
 from themis.api.results import RunResult
-from themis.api.running import run_snapshot
-from themis.api.storage import open_store
+from themis.api.running import RunOptions, run_snapshot
+from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
+from themis.pure.abilities import Components
 from themis.pure.compilation import Authored, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
 from themis.pure.json import EMPTY, JSONValue
+from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.base import FrozenModel
@@ -30,8 +32,6 @@ from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.fields import json_object, named_fields, text_mapping
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
-from themis.pure.replay import ReplayStage
-from themis.pure.roster import Roster
 
 
 def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
@@ -101,10 +101,10 @@ class Experiment(FrozenModel):
 
         return experiment_to_config(self) if path is None else write_config(self, Path(path))
 
-    def roster(self) -> Roster:
-        """Return the experiment's components as objects; names are resolved."""
+    def components(self) -> Components:
+        """Return the experiment's components as objects, with what each can do; names are resolved."""
         generation, evaluation = self.generation, self.evaluation
-        return Roster(
+        return Components.of(
             generator=resolve_component(generation.generator),
             selector=resolve_component(generation.selector),
             reducer=resolve_component(generation.reducer),
@@ -119,13 +119,13 @@ class Experiment(FrozenModel):
         Raises:
             SpecError: the experiment can't be run as written; every fault at once.
         """
-        return self.compile_with(self.roster())
+        return self.compile_with(self.components())
 
-    def compile_with(self, roster: Roster) -> RunSnapshot:
+    def compile_with(self, components: Components) -> RunSnapshot:
         """Compile with components that are resolved already."""
         generation, evaluation = self.generation, self.evaluation
         authored = Authored(
-            roster=roster,
+            components=components,
             datasets=self.datasets,
             candidate_policy=generation.candidate_policy,
             generation_prompt_spec=generation.prompt_spec,
@@ -197,19 +197,26 @@ class Experiment(FrozenModel):
         """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
         async def main() -> RunResult:
-            roster = self.roster()
-            return await run_snapshot(
-                self.compile_with(roster),
-                roster,
-                until_stage=until_stage,
-                storage=self.storage,
-                store=store,
-                runtime=runtime or self.runtime,
-                subscribers=subscribers or (),
-                tracing=tracing_provider,
-            )
+            components = self.components()
+            options = self._options(runtime, store, subscribers, tracing_provider)
+            return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
 
         return await run_async(main)
+
+    def _options(
+        self,
+        runtime: RuntimeConfig | None,
+        store: RunStore | None,
+        subscribers: Sequence[object] | None,
+        tracing: TracingProvider | None,
+    ) -> RunOptions:
+        return RunOptions(
+            runtime=runtime or self.runtime,
+            storage=self.storage,
+            store=store,
+            subscribers=subscribers or (),
+            tracing=tracing,
+        )
 
     def replay(
         self,
@@ -264,18 +271,14 @@ class Experiment(FrozenModel):
         from themis.api.replaying import replay_snapshot
 
         async def main() -> RunResult:
-            roster = self.roster()
+            components = self.components()
             return await replay_snapshot(
-                self.compile_with(roster),
-                roster,
+                self.compile_with(components),
+                components,
+                self._options(runtime, store, subscribers, tracing_provider),
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
-                storage=self.storage,
-                store=store if store is not None else open_store(self.storage),
-                runtime=runtime or self.runtime,
-                subscribers=subscribers or (),
-                tracing=tracing_provider,
             )
 
         return await run_async(main)
@@ -327,17 +330,17 @@ class Experiment(FrozenModel):
         """
         from themis.api.planning import explain_run
 
-        roster = self.roster()
-        snapshot = self.compile_with(roster)
+        components = self.components()
+        snapshot = self.compile_with(components)
         if store is not None:
-            return explain_run(snapshot, roster, store, until_stage)
+            return explain_run(snapshot, components, store, until_stage)
         with contextlib.closing(open_store(self.storage)) as opened:
-            return explain_run(snapshot, roster, opened, until_stage)
+            return explain_run(snapshot, components, opened, until_stage)
 
     def estimate(self) -> RunEstimate:
         """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
-        roster = self.roster()
-        return estimate_run(self.compile_with(roster), roster.generator)
+        components = self.components()
+        return estimate_run(self.compile_with(components), components)
 
 
 def as_dataset(rows: Iterable[object], dataset_id: str = "data") -> Dataset:

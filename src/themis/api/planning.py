@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
-from themis.effects.reading import fresh_state, read_cases
+from themis.effects.reading import fresh_state, read_cases, recalled
+from themis.pure.abilities import Components
 from themis.pure.errors import RunNotFoundError
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons
-from themis.pure.identity import candidate_key, generation_key
-from themis.pure.plan import STAGE_ORDER, CaseItem, RunPlan, UntilStage, case_items, make_plan, request_bytes, seed_of
+from themis.pure.pipeline.recorded import unanswered
+from themis.pure.pipeline.run import planned_run
+from themis.pure.plan import STAGE_ORDER, UntilStage, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.roster import Roster
-from themis.pure.stages.generate import generate_context
 
 __all__ = ["RunExplanation", "explain_run"]
 
 
 def explain_run(
-    snapshot: RunSnapshot, roster: Roster, store: RunStore, until_stage: UntilStage = "judge"
+    snapshot: RunSnapshot, components: Components, store: RunStore, until_stage: UntilStage = "judge"
 ) -> RunExplanation:
     """Say what running this would do, stage by stage, and because of which changed field.
 
     Nothing is written and no component is called, but for a generator's pure `request`.
     """
-    plan = make_plan(snapshot, until_stage)
+    run = planned_run(snapshot, components, until_stage)
     stored = store.head(snapshot.run_id).count > 0
-    counter = StageCounter(plan)
+    counter = StageCounter(run.plan)
     if stored:
         for _, state in read_cases(store, snapshot):
             counter.add(state)
@@ -34,8 +35,11 @@ def explain_run(
     nearest = _nearest(snapshot, store)
     changed = changed_fields(nearest.identity, snapshot.identity) if nearest else ()
     reasons = stage_reasons(changed) if nearest else _FIRST
+    recall = functools.partial(recalled, store)
     for item in case_items(snapshot):
-        counter.add(fresh_state(item), _stored_candidates(plan, snapshot, roster, store, item) if nearest else 0)
+        state = fresh_state(item)
+        asks = sum(1 for _ in unanswered(run, item, state, recall)) if nearest else run.plan.candidate_count
+        counter.add(state, run.plan.candidate_count - asks)
     return RunExplanation(
         run_id=snapshot.run_id,
         stored=False,
@@ -61,15 +65,3 @@ def _nearest(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot | None:
         if best is None or distance < best[0]:
             best = (distance, other)
     return best[1] if best else None
-
-
-def _stored_candidates(plan: RunPlan, snapshot: RunSnapshot, roster: Roster, store: RunStore, item: CaseItem) -> int:
-    identity = snapshot.identity
-    keys = []
-    for index in range(plan.candidate_count):
-        ctx = generate_context(plan, item, index, None, identity.generation_prompt_spec)
-        render = getattr(roster.generator, "request", None)
-        request = render(item.case, ctx) if render is not None else None
-        generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
-        keys.append(candidate_key(generation, index, seed_of(plan, generation, index)))
-    return len(store.cached(keys))

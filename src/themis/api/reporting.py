@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.resources
 import itertools
 import json
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from themis.api.results import RunResult, run_ending, threshold_of
+from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state, read_case_events, stored_cases
 from themis.pure.chain import read_event
 from themis.pure.errors import MissingExtraError
@@ -212,7 +211,7 @@ class Reporter:
             ) from error
         rows = map(flat_row, self._score_rows(self._store.load_snapshot(run_id)))
         schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])
-        with _whole(path) as partial, parquet.ParquetWriter(partial, schema) as writer:
+        with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
             while batch := list(itertools.islice(rows, PARQUET_BATCH)):
                 writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
 
@@ -256,19 +255,5 @@ def _page_file(name: str) -> str:
 
 
 def _write(path: str | Path, pieces: Iterable[str]) -> None:
-    with _whole(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(pieces)
-
-
-@contextlib.contextmanager
-def _whole(path: str | Path) -> Iterator[Path]:
-    """Hand out a file beside `path` that takes its place once it is written to its end."""
-    target = Path(path)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        partial = Path(file.name)
-    try:
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.writelines(piece.encode() for piece in pieces)

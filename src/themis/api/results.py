@@ -22,6 +22,7 @@ from themis.pure.records.results import (
     ProgressSnapshot,
     RunStatus,
 )
+from themis.pure.state import status_of
 from themis.pure.usage import RunUsage, recorded_calls, run_costs, run_usage
 
 if TYPE_CHECKING:
@@ -144,11 +145,7 @@ class RunEnding:
 
     def status(self, failed_cases: Callable[[], int]) -> RunStatus:
         """Return where the run stands; failed cases are counted only where they decide."""
-        if self.event_type == "run_completed":
-            return RunStatus.PARTIAL_FAILURE if failed_cases() else RunStatus.COMPLETED
-        return {"run_failed": RunStatus.FAILED, "run_started": RunStatus.RUNNING}.get(
-            self.event_type, RunStatus.PENDING
-        )
+        return status_of(self.event_type, failed_cases)
 
 
 def run_ending(store: RunStore, run_id: str) -> RunEnding:

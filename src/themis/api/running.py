@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from typing import Any
 
 import attrs
 import trio
 
 from themis.api.results import RunResult
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import EngineOptions, Progress, Replay
@@ -18,6 +17,7 @@ from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
 from themis.effects.sandboxes import open_sandbox
 from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
@@ -25,21 +25,36 @@ from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.roster import Roster, metric_family
 from themis.pure.usage import recorded_calls, run_costs
+
+
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """How a run is carried out, as a caller says it; nothing of it is identity.
+
+    Attributes:
+        runtime: limits, retries, timeouts.
+        storage: where the run is kept, unless a store is handed in.
+        store: an open store.
+        subscribers: told of everything that happens.
+        tracing: takes spans.
+        progress: counted up as cases finish.
+    """
+
+    runtime: RuntimeConfig
+    storage: StorageConfig
+    store: RunStore | None = None
+    subscribers: Sequence[object] = ()
+    tracing: TracingProvider | None = None
+    progress: Progress = attrs.field(factory=Progress)
 
 
 async def run_snapshot(
     snapshot: RunSnapshot,
-    roster: Roster,
+    components: Components,
+    options: RunOptions,
     *,
     until_stage: UntilStage = "judge",
-    storage: StorageConfig,
-    store: RunStore | None = None,
-    runtime: RuntimeConfig,
-    subscribers: Sequence[object] = (),
-    tracing: TracingProvider | None = None,
-    progress: Progress | None = None,
     offline: bool = False,
     replay: Replay | None = None,
 ) -> RunResult:
@@ -53,64 +68,64 @@ async def run_snapshot(
         RunExistsError: the run is stored, and the policy is `error`.
         CallFailed: the endpoint refuses every call.
     """
-    plan = make_plan(snapshot, until_stage)
+    plan, runtime = make_plan(snapshot, until_stage), options.runtime
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    check_components(roster, offline=offline, executes=executes)
-    check_batching(roster, runtime)
-    price = budget_prices(runtime, _paid_models(roster))
-    opened = store if store is not None else open_store(storage)
-    opened.initialize()
+    check_components(components, offline=offline, executes=executes)
+    check_batching(components, runtime)
+    price = budget_prices(runtime, _paid_models(components))
+    store = options.store if options.store is not None else open_store(options.storage)
+    store.initialize()
     # Large datasets take a while to store; the event loop must not stand still meanwhile.
-    await trio.to_thread.run_sync(_prepare, opened, snapshot, runtime.existing_run_policy)
+    await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
     finished = False
     try:
-        options = EngineOptions(
+        engine_options = EngineOptions(
             runtime=runtime,
-            subscribers=subscribers,
-            tracing=tracing,
-            progress=progress or Progress(),
+            subscribers=options.subscribers,
+            tracing=options.tracing,
+            progress=options.progress,
             offline=offline,
             reuse=runtime.existing_run_policy != "rerun",
             replay=replay,
         )
         async with AsyncExitStack() as sessions:
-            for component in roster.all():
-                if hasattr(component, "session"):
+            for component in components:
+                if component.session is not None:
                     await sessions.enter_async_context(component.session())
             if runtime.generation_mode == "batch" and not offline:
-                roster = await _batched(snapshot, roster, plan, opened, runtime)
-            spent = await trio.to_thread.run_sync(_spent, opened, snapshot, price) if _has_budget(runtime) else ()
+                components = await _batched(snapshot, components, plan, store, runtime)
+            spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if _has_budget(runtime) else ()
             calls = CallRuntime.from_config(runtime, price=price, spent=spent)
-            await Engine(snapshot, roster, opened, options, plan, calls).run()
+            await Engine(snapshot, components, store, engine_options, plan, calls).run()
         finished = True
     except CallFailed as error:
         finished = error.failure.kind is FailureKind.BUDGET
         if not finished:
             raise
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, opened)) from None
+        raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, store)) from None
     finally:
-        opened.release(snapshot.run_id)
-        await close_components(roster)
-        if not finished and store is None:
-            opened.close()  # nobody gets a result to close it by
-    return RunResult(snapshot=snapshot, store=opened)
+        store.release(snapshot.run_id)
+        await close_components(components)
+        if not finished and options.store is None:
+            store.close()  # nobody gets a result to close it by
+    return RunResult(snapshot=snapshot, store=store)
 
 
 async def _batched(
-    snapshot: RunSnapshot, roster: Roster, plan: RunPlan, store: RunStore, runtime: RuntimeConfig
-) -> Roster:
+    snapshot: RunSnapshot, components: Components, plan: RunPlan, store: RunStore, runtime: RuntimeConfig
+) -> Components:
     from themis.effects.batching import generate_in_batches
 
-    answered: Any = await generate_in_batches(snapshot, plan, roster.generator, store, runtime)
-    return attrs.evolve(roster, generator=answered)
+    answered = await generate_in_batches(snapshot, plan, components, store, runtime)
+    return attrs.evolve(components, generator=CallerAbilities.of(answered, "generate"))
 
 
-def _paid_models(roster: Roster) -> tuple[str, ...]:
+def _paid_models(components: Components) -> tuple[str, ...]:
     """Return the models behind endpoints; what runs in this process costs nothing."""
-    callers = (roster.generator, *roster.judge_models)
-    return tuple(caller.component_id for caller in callers if getattr(caller, "provider_key", None) is not None)
+    callers = (components.generator, *components.judge_models)
+    return tuple(caller.component_id for caller in callers if caller.provider_key is not None)
 
 
 def _has_budget(runtime: RuntimeConfig) -> bool:
@@ -156,39 +171,37 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def check_components(roster: Roster, *, offline: bool = False, executes: bool = False) -> None:
+def check_components(components: Components, *, offline: bool = False, executes: bool = False) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
-    faults = [*_problems(roster, offline=offline), *(_sandbox_problems(roster) if executes else ())]
+    faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
     if faults:
         raise SpecError(listed("the run can't start", faults))
 
 
-def check_batching(roster: Roster, runtime: RuntimeConfig) -> None:
+def check_batching(components: Components, runtime: RuntimeConfig) -> None:
     """Refuse a run that is to generate in batches and can't."""
     if runtime.generation_mode != "batch":
         return
     from themis.effects.batching import batch_faults
 
-    if faults := batch_faults(runtime, roster.generator):
+    if faults := batch_faults(runtime, components.generator):
         raise SpecError(listed("the run can't start", faults))
 
 
-def _problems(roster: Roster, *, offline: bool) -> Iterator[str]:
-    callers = {id(roster.generator), *(id(judge) for judge in roster.judge_models)}
-    for component in roster.all():
-        check = getattr(component, "check", None)
-        if check is None or (offline and id(component) in callers):
+def _problems(components: Components, *, offline: bool) -> Iterator[str]:
+    for component in components:
+        if component.check is None or (offline and isinstance(component, CallerAbilities)):
             continue
-        for problem in check() or ():
+        for problem in component.check() or ():
             yield f"{component.component_id}: {problem}"
 
 
-def _sandbox_problems(roster: Roster) -> Iterator[str]:
+def _sandbox_problems(components: Components) -> Iterator[str]:
     """Yield what keeps programs from being run, where a metric runs any."""
-    executing = [metric for metric in roster.metrics if metric_family(metric) == "execution"]
+    executing = [metric for metric in components.metrics if metric.family == "execution"]
     if not executing:
         return
-    languages = dict.fromkeys(name for metric in executing for name in getattr(metric, "sandbox_languages", ()))
+    languages = dict.fromkeys(name for metric in executing for name in metric.sandbox_languages)
     names = ", ".join(metric.component_id for metric in executing)
     try:
         problems = open_sandbox().check(tuple(languages))
@@ -198,10 +211,9 @@ def _sandbox_problems(roster: Roster) -> Iterator[str]:
         yield f"{names}: {problem}"
 
 
-async def close_components(roster: Roster) -> None:
+async def close_components(components: Components) -> None:
     """Close what components hold open, such as HTTP clients."""
     with trio.CancelScope(shield=True):
-        for component in roster.all():
-            close: Any = getattr(component, "aclose", None)
-            if close is not None:
-                await close()
+        for component in components:
+            if component.aclose is not None:
+                await component.aclose()

@@ -18,6 +18,7 @@ import attrs
 import trio
 
 from themis.effects.calls import CallRuntime
+from themis.effects.files import sync_folder
 from themis.effects.providers.batch import (
     MOST_REQUESTS,
     BatchItem,
@@ -31,19 +32,18 @@ from themis.effects.providers.batch import (
     submit_batch,
 )
 from themis.effects.providers.openai import OpenAIModel
-from themis.effects.reading import fresh_state, read_case
+from themis.effects.reading import unasked
+from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import Failure, ProviderError, RetryPolicy
-from themis.pure.identity import candidate_key, generation_key
 from themis.pure.json import decode, encode
-from themis.pure.pipeline import next_steps
-from themis.pure.plan import RunPlan, case_items, request_bytes, seed_of
+from themis.pure.pipeline.run import planned_run
+from themis.pure.plan import RunPlan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.stages.generate import generate_context
 
 T = TypeVar("T")
 
@@ -52,12 +52,13 @@ _LARGEST_FILE: Final = 100 << 20
 _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
-def batch_faults(runtime: RuntimeConfig, generator: Any) -> tuple[str, ...]:
+def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
     """Return what stands in the way of generating in batches, one sentence each."""
     faults = []
-    if not isinstance(generator, OpenAIModel):
-        name = getattr(generator, "component_id", type(generator).__name__)
-        faults.append(f"runtime.generation_mode: {name} has no batch endpoint; a model of adapters.openai() has one")
+    if not isinstance(generator.component, OpenAIModel):
+        faults.append(
+            f"runtime.generation_mode: {generator.name} has no batch endpoint; a model of adapters.openai() has one"
+        )
     if runtime.batch_root is None:
         faults.append("runtime.batch_root: a folder is needed to keep the ids of submitted batches in")
     if runtime.max_cost is not None or runtime.max_tokens is not None:
@@ -90,11 +91,7 @@ class BatchLog:
             file.write(encode(entry) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def clear(self) -> None:
         """Forget all batches."""
@@ -131,19 +128,20 @@ class BatchedGenerator:
 
 
 async def generate_in_batches(
-    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, runtime: RuntimeConfig
+    snapshot: RunSnapshot, plan: RunPlan, components: Components, store: RunStore, runtime: RuntimeConfig
 ) -> BatchedGenerator:
     """Get all answers that a run lacks, and return the generator that gives them.
 
     Raises:
         CallFailed: the provider refuses a batch as a whole, or can't be reached.
     """
+    model: OpenAIModel = components.generator.component
     reuse = runtime.existing_run_policy != "rerun"
     log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
     if not reuse:
         await trio.to_thread.run_sync(log.clear)
     batches = _Batches(model, log, runtime.batch_poll_s, reuse)
-    items = await trio.to_thread.run_sync(lambda: list(missing_generations(snapshot, plan, model, store, reuse)))
+    items = await trio.to_thread.run_sync(lambda: list(_missing(snapshot, plan, components, store, reuse)))
     answers = await batches.recorded() if items else {}
     # Equal prompts with equal seeds have one key: they are asked once.
     open_items = {item.key: item for item in items if not _is_answered(answers.get(item.key))}
@@ -153,24 +151,13 @@ async def generate_in_batches(
     return BatchedGenerator(model, items, answers)
 
 
-def missing_generations(
-    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, reuse: bool
+def _missing(
+    snapshot: RunSnapshot, plan: RunPlan, components: Components, store: RunStore, reuse: bool
 ) -> Iterator[BatchItem]:
     """Yield the generations of a run that are not stored, in its own events or in the stage cache."""
-    is_resumed, identity = store.head(plan.run_id).count > 0, snapshot.identity
-    spec = identity.generation_prompt_spec
-    for item in case_items(snapshot):
-        state = read_case(store, plan.run_id, item).without_failures() if is_resumed else fresh_state(item)
-        for step in next_steps(plan, state):
-            if step.stage != "generate":
-                continue
-            request = model.request(item.case, generate_context(plan, item, step.candidate_index, None, spec))
-            generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
-            seed = seed_of(plan, generation, step.candidate_index)
-            key = candidate_key(generation, step.candidate_index, seed)
-            if not (reuse and store.cached([key])):
-                ctx = generate_context(plan, item, step.candidate_index, seed, spec)
-                yield BatchItem(key=key, case=item.case, ctx=ctx)
+    run = planned_run(snapshot, components, plan.until_stage)
+    for item, ask in unasked(run, snapshot, store, reuse=reuse):
+        yield BatchItem(key=ask.key, case=item.case, ctx=ask.args[1])
 
 
 def _in_batches(model: OpenAIModel, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:

@@ -24,7 +24,7 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from random import Random
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 import trio
@@ -43,7 +43,7 @@ from themis.pure.calls import (
     delay_before_retry,
 )
 from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
-from themis.pure.json import EMPTY, JSONValue
+from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
 
@@ -67,15 +67,6 @@ def report_quota(wait_s: float) -> None:
     pause = _pause_endpoint.get()
     if pause is not None:
         pause(wait_s)
-
-
-def expected_tokens(component: Any, request: JSONValue) -> TokenEstimate | None:
-    """Return the tokens that a component expects a request to use at most; `None` if it does not say."""
-    estimate = getattr(component, "estimate", None)
-    if estimate is None or request is None:
-        return None
-    expected: TokenEstimate = estimate(request)
-    return expected
 
 
 @attrs.frozen

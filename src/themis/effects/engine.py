@@ -1,46 +1,36 @@
 """The engine: a fixed number of workers that pull cases and drive each through the pipeline.
 
-For each case it asks the core what is next, does it, folds the outcome into the case's state and hands the event
-to the journal. It decides nothing: what comes next stands in `themis.pure.pipeline`, what a call's failure
-means in `themis.pure.calls`. A case's state is dropped when the case is done.
+It decides nothing: what is done with a case is the core's program of a whole case, and what a call's failure means
+stands in `themis.pure.calls`. A case's state is dropped when the case is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import trio
 
 from themis.effects.calls import CallRuntime
+from themis.effects.driver import Driver, Shell
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.options import EngineOptions
 from themis.effects.reading import fresh_state, read_case, read_cases
-from themis.effects.steps import Handler, handlers
-from themis.effects.steps.shared import RunInHand
+from themis.pure.abilities import Components
+from themis.pure.chain import header_hash
 from themis.pure.errors import StoreError
-from themis.pure.events import (
-    CaseRunEvent,
-    RunCompletedEvent,
-    RunEvent,
-    RunFailedEvent,
-    RunStartedEvent,
-)
-from themis.pure.json import freeze
-from themis.pure.pipeline import Step, next_steps
-from themis.pure.plan import CaseItem, RunPlan, Stage, case_items, make_plan
+from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunStartedEvent
+from themis.pure.pipeline.replay import restart_from
+from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.table import carry_out, next_steps
+from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan, total_cases
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.replay import restart_from
-from themis.pure.roster import Roster
-from themis.pure.state import CaseState, apply, has_failures
+from themis.pure.state import CaseState, has_failures
 
 TURN: Final = 0.001
 """Seconds after which a worker that never had to wait lets the other tasks take their turn."""
-
-EFFECTFUL: Final = frozenset({"generate", "judge"})
-"""Stages whose steps wait for someone else, so that several of a case are done side by side."""
 
 
 class Engine:
@@ -49,14 +39,14 @@ class Engine:
     def __init__(
         self,
         snapshot: RunSnapshot,
-        roster: Roster,
+        components: Components,
         store: RunStore,
         options: EngineOptions,
         plan: RunPlan | None = None,
         calls: CallRuntime | None = None,
     ) -> None:
         self._snapshot = snapshot
-        self._roster = roster
+        self._components = components
         self._store = store
         self._options = options
         self._plan = plan or make_plan(snapshot)
@@ -65,7 +55,6 @@ class Engine:
         self._now = options.clock
         self._progress = options.progress
         self._next_turn = 0.0
-        self._handlers: Mapping[Stage, Handler] = {}
 
     # --- the run ------------------------------------------------------------------------------------------
 
@@ -86,7 +75,8 @@ class Engine:
             delay=runtime.store_retry_delay,
             acknowledged=self._acknowledged if self._hooks.wants("on_event") else None,
         )
-        self._handlers = handlers(self._in_hand())
+        self._run = self._programs_run()
+        self._driver = Driver(self._shell())
         span = self._hooks.start_span("run", {"run_id": run_id})
         status = "error"
         try:
@@ -95,17 +85,32 @@ class Engine:
         finally:
             self._hooks.end_span(span, status)
 
-    def _in_hand(self) -> RunInHand:
-        return RunInHand(
-            identity=self._snapshot.identity,
+    def _programs_run(self) -> Run:
+        replay = self._options.replay
+        return Run(
             plan=self._plan,
-            roster=self._roster,
+            identity=self._snapshot.identity,
+            components=self._components,
+            clock=self._now,
+            listens=self._hooks.any,
+            traces=self._hooks.traces,
+            recalls=self._options.reuse and (self._is_resumed or self._others_are_stored()),
+            asks_again=replay is not None and replay.stage == "judge" and not replay.recorded_judging,
+        )
+
+    def _shell(self) -> Shell:
+        replay = self._options.replay
+        offline = {"generate"} if self._options.offline else set()
+        if replay is not None and replay.recorded_judging:
+            offline.add("judge")
+        return Shell(
             store=self._store,
             journal=self._journal,
             calls=self._calls,
             hooks=self._hooks,
-            options=self._options,
-            may_reuse=self._options.reuse and (self._is_resumed or self._others_are_stored()),
+            progress=self._progress,
+            offline=frozenset(offline),
+            side_by_side=int(self._options.runtime.max_concurrent_tasks),
         )
 
     def _others_are_stored(self) -> bool:
@@ -115,14 +120,16 @@ class Engine:
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                self._journal.append(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
+                self._journal.append(None, self._started())
                 try:
                     await self._work_through(workers)
-                    through = self._plan.until_stage
                     self._journal.append(
                         None,
                         RunCompletedEvent(
-                            run_id=self._plan.run_id, occurred_at=self._now(), completed_through_stage=through
+                            run_id=self._plan.run_id,
+                            occurred_at=self._now(),
+                            completed_through_stage=self._plan.until_stage,
+                            event_count=self._journal.appended + 1,
                         ),
                     )
                 except BaseException as error:
@@ -134,6 +141,12 @@ class Engine:
                         await self._journal.close()
         except BaseExceptionGroup as group:
             raise root_cause(group) from None
+
+    def _started(self) -> RunStartedEvent:
+        run_id = self._plan.run_id
+        # Of a resumed run, what counts is the header that was stored when it first began.
+        header = header_hash(self._store.load_snapshot(run_id))
+        return RunStartedEvent(run_id=run_id, occurred_at=self._now(), header=header)
 
     def _note_end(self, error: BaseException) -> None:
         causes = root_cause(error) if isinstance(error, BaseExceptionGroup) else error
@@ -163,7 +176,7 @@ class Engine:
 
     def _unfinished(self) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases that are not done, with what is stored of them."""
-        self._progress.total = sum(len(dataset.cases) for dataset in self._snapshot.datasets)
+        self._progress.total = total_cases(self._snapshot)
         if not self._is_resumed:
             for item in case_items(self._snapshot):
                 yield item, fresh_state(item)
@@ -171,7 +184,7 @@ class Engine:
         replay = self._options.replay
         if replay is not None:
             for item, state in read_cases(self._store, self._snapshot):
-                yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
+                yield item, restart_from(self._plan, state, replay.stage, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
         settled = self._store.settled_cases(self._plan.run_id, names)
@@ -196,57 +209,10 @@ class Engine:
     # --- one case -----------------------------------------------------------------------------------------
 
     async def _drive_case(self, item: CaseItem, state: CaseState) -> None:
-        while steps := next_steps(self._plan, state):
-            if len(steps) > 1 and steps[0].stage in EFFECTFUL:
-                events = await self._side_by_side(steps, item, state)
-            else:
-                events = []
-                for step in steps:
-                    do = self._do if self._hooks.traces else self._handlers[step.stage]
-                    events.append(await do(step, item, state))
-            for event in events:
-                state = apply(state, event)
+        state = await self._driver.drive(carry_out(self._run, item, state))
         self._progress.done += 1
         if has_failures(state):
             self._progress.failed += 1
-
-    async def _side_by_side(self, steps: Sequence[Step], item: CaseItem, state: CaseState) -> list[CaseRunEvent]:
-        """Do several steps at once, no more at a time than the run has workers; the order of events is the steps'."""
-        events: dict[int, CaseRunEvent] = {}
-        numbered = iter(enumerate(steps))
-
-        async def worker() -> None:
-            for number, step in numbered:
-                events[number] = await self._do(step, item, state)
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(min(len(steps), int(self._options.runtime.max_concurrent_tasks))):
-                nursery.start_soon(worker)
-        return [events[number] for number in range(len(steps))]
-
-    async def _do(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        handler = self._handlers[step.stage]
-        if not self._hooks.traces:
-            return await handler(step, item, state)
-        attributes = {"run_id": self._plan.run_id, "case_key": item.case_key, "metric_id": step.metric_id}
-        span = self._hooks.start_span(_SPANS[step.stage], freeze(attributes))
-        status = "error"
-        try:
-            event = await handler(step, item, state)
-            status = "error" if event.event_type.endswith("_failed") else "ok"
-        finally:
-            self._hooks.end_span(span, status)
-        return event
-
-
-_SPANS: Final = {
-    "generate": "generation",
-    "select": "selection",
-    "reduce": "reduction",
-    "parse": "parse",
-    "score": "score",
-    "judge": "judge",
-}
 
 
 def root_cause(error: BaseException) -> BaseException:

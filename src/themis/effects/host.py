@@ -6,6 +6,7 @@ Under asyncio the shell runs as a guest of the host's loop (trio's guest mode), 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -51,6 +52,14 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
 
     # At checkpoints of the main task alone: raised inside the journal, it would leave a run that never ends.
     return trio.run(interruptible, restrict_keyboard_interrupt_to_checkpoints=True)
+
+
+def run_anywhere(main: Callable[[], Awaitable[T]]) -> T:
+    """Run what may have to await something, from sync code, whatever runs here: beside a running loop, in a thread."""
+    if running_loop() is None:
+        return trio.run(main)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(trio.run, main).result()
 
 
 async def run_async(main: Callable[[], Awaitable[T]]) -> T:

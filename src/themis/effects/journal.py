@@ -76,6 +76,11 @@ class Journal:
             self._hurry.set()
 
     @property
+    def appended(self) -> int:
+        """How many events the run has, those included that are waiting."""
+        return self._appended
+
+    @property
     def crowded(self) -> bool:
         """Whether so much is waiting that those who append should wait for the disk."""
         return len(self._waiting) >= 2 * LARGEST_BATCH

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import attrs
 
 from themis.pure.errors import ThemisError
+from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.protocols import TracingProvider
 from themis.pure.records.config import RuntimeConfig
-from themis.pure.replay import ReplayStage
 
 Clock = Callable[[], datetime]
 
@@ -28,8 +28,6 @@ class Progress:
     done: int = 0
     failed: int = 0
     reused: int = 0
-    generated: int = 0
-    judged: int = 0
     tokens: int = 0
     finished: bool = False
 

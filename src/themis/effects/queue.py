@@ -24,6 +24,7 @@ from typing import IO, Final
 import attrs
 import portalocker
 
+from themis.effects.files import whole_file
 from themis.pure.errors import StoreError
 
 MOST_CLAIMS: Final = 3
@@ -177,9 +178,8 @@ def _locked(path: Path) -> IO[str] | None:
 
 
 def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def lock_holders(queue: FolderQueue) -> Iterator[tuple[str, str]]:

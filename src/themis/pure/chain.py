@@ -24,10 +24,11 @@ from themis.pure.events import (
     StepCompletedEvent,
     event_from_dict,
 )
-from themis.pure.json import FrozenDict, decode, encode
+from themis.pure.json import FrozenDict, content_hash, decode, encode
 from themis.pure.records.base import structure
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START, ChainHead, StoredEvent
 
 BLOB_FROM: Final = 64 * 1024
@@ -102,6 +103,30 @@ def _without_artifact(event: RunEvent) -> tuple[RunEvent, dict[str, bytes]]:
     ref = hashlib.sha256(content).hexdigest()
     empty = FrozenDict() if kind is FrozenDict else None
     return event.evolve(**{field: empty, ref_field: ref}), {ref: content}
+
+
+def header_hash(snapshot: RunSnapshot) -> str:
+    """Return the hash of a run's header: identity, provenance, thresholds, all but the cases.
+
+    Fields that equal their default are left out, so that a field which a later version adds changes no stored run's.
+    """
+    return content_hash(_stated(snapshot.evolve(datasets=())))
+
+
+def _stated(value: Any) -> Any:
+    if not attrs.has(type(value)):
+        return [_stated(item) for item in value] if isinstance(value, tuple) else value
+    fields = [field for field in attrs.fields(type(value)) if field.name != "datasets"]
+    return {
+        field.name: _stated(item)
+        for field in fields
+        if (item := getattr(value, field.name)) != _default_of(field) or field.default is attrs.NOTHING
+    }
+
+
+def _default_of(field: attrs.Attribute[Any]) -> Any:
+    default: Any = field.default
+    return default.factory() if isinstance(default, attrs.Factory) and not default.takes_self else default  # type: ignore[arg-type]  # it is a class
 
 
 BlobOf = Callable[[str], bytes]

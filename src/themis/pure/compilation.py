@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 
+from themis.pure.abilities import Abilities, Components
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
+from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
 from themis.pure.identity import case_hash, dataset_ref
 from themis.pure.json import EMPTY, JSONValue
-from themis.pure.plan import SCORED_PURELY, candidate_count
+from themis.pure.plan import candidate_count
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec
@@ -27,7 +28,6 @@ from themis.pure.records.snapshot import (
     RunProvenance,
     RunSnapshot,
 )
-from themis.pure.roster import Roster, metric_family
 from themis.pure.security import refuse_secrets
 
 
@@ -35,7 +35,7 @@ from themis.pure.security import refuse_secrets
 class Authored:
     """An experiment with its components resolved: everything that `compile_snapshot` reads."""
 
-    roster: Roster
+    components: Components
     datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
     candidate_policy: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     generation_prompt_spec: PromptSpec | None = None
@@ -59,16 +59,16 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         DataError: the data can't be used: no cases, or two of one id.
     """
     _refuse_secrets(authored, provenance)
-    faults = [*_shape_faults(authored), *_judge_faults(authored.roster)]
+    faults = [*_shape_faults(authored), *_judge_faults(authored.components)]
     refs: dict[int, ComponentRef] = {}
-    for component in authored.roster.all():
+    for able in authored.components:
         try:
-            refs[id(component)] = component_ref(component, source_of)
+            refs[id(able.component)] = component_ref(able.component, source_of)
         except SpecError as error:
             faults.append(str(error))
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
-    component_refs = _component_refs(authored.roster, refs)
+    component_refs = _component_refs(authored.components, refs)
     identity = RunIdentity(
         dataset_refs=_dataset_refs(authored.datasets),
         generator_ref=component_refs.generator,
@@ -84,20 +84,15 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         workflow_overrides=authored.workflow_overrides,
         seeds=authored.seeds,
     )
-    metrics = authored.roster.metrics
+    metrics = authored.components.metrics
     return RunSnapshot(
         identity=identity,
         provenance=provenance,
         component_refs=component_refs,
         datasets=authored.datasets,
-        metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
-        metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
+        metric_kinds={metric.component_id: metric.family for metric in metrics},
+        metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
     )
-
-
-def _states_threshold(metric: Any) -> bool:
-    value = getattr(metric, "threshold", None)
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
@@ -121,26 +116,22 @@ def _data(spec: PromptSpec | None) -> JSONValue:
 
 
 def _shape_faults(authored: Authored) -> Iterator[str]:
-    roster = authored.roster
+    components = authored.components
     if not authored.datasets:
         yield "datasets: none given; an experiment needs at least one"
     yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
-    yield from _twice("metrics", _ids(roster.metrics))
-    yield from _twice("judge_models", _ids(roster.judge_models))
-    if not callable(getattr(roster.generator, "generate", None)):
-        yield f"generator: {_name(roster.generator)} has no generate() method"
-    for parser in roster.parsers:
-        if not callable(getattr(parser, "parse", None)):
-            yield f"parsers: {_name(parser)} has no parse() method"
+    yield from _twice("metrics", (metric.component_id for metric in components.metrics))
+    yield from _twice("judge_models", (judge.component_id for judge in components.judge_models))
+    for place, able in (
+        ("generator", components.generator),
+        ("selector", components.selector),
+        ("reducer", components.reducer),
+        *(("parsers", parser) for parser in components.parsers),
+        *(("judge_models", judge) for judge in components.judge_models),
+    ):
+        if able is not None:
+            yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
     yield from _candidate_faults(authored)
-
-
-def _ids(components: Iterable[Any]) -> Iterator[str]:
-    return (str(getattr(component, "component_id", "")) for component in components)
-
-
-def _name(component: Any) -> str:
-    return str(getattr(component, "component_id", None) or type(component).__name__)
 
 
 def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
@@ -155,8 +146,8 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
     except SpecError as error:
         yield str(error)
         return
-    roster = authored.roster
-    if count > 1 and roster.reducer is None and roster.selector is None:
+    components = authored.components
+    if count > 1 and components.reducer is None and components.selector is None:
         yield (
             f"candidate_policy asks for {count} candidates a case, and nothing makes one answer of them: give a "
             "reducer (such as builtin/majority_vote) or a selector (such as builtin/best_of_n)"
@@ -165,32 +156,30 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
         yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
 
 
-def _judge_faults(roster: Roster) -> Iterator[str]:
-    judged = [_name(roster.selector)] if hasattr(roster.selector, "build_workflow") else []
-    for metric in roster.metrics:
-        try:
-            if metric_family(metric) not in SCORED_PURELY:
-                judged.append(_name(metric))
-        except SpecError as error:
-            yield f"metrics: {error}"
-    if judged and not roster.judge_models:
+def _judge_faults(components: Components) -> Iterator[str]:
+    selector = components.selector
+    judged = [selector.name] if selector is not None and selector.build_workflow is not None else []
+    for metric in components.metrics:
+        if metric.problem:
+            yield f"metrics: {metric.problem}"
+        elif FAMILIES[metric.family].stage == "judge":
+            judged.append(metric.name)
+    if judged and not components.judge_models:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
-    for judge in roster.judge_models:
-        if not callable(getattr(judge, "judge", None)):
-            yield f"judge_models: {_name(judge)} has no judge() method"
 
 
-def _component_refs(roster: Roster, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
-    def of(components: Sequence[Any]) -> list[ComponentRef]:
-        return [refs[id(component)] for component in components]
+def _component_refs(components: Components, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
+    def of(ables: Sequence[Abilities]) -> list[ComponentRef]:
+        return [refs[id(able.component)] for able in ables]
 
+    selector, reducer = components.selector, components.reducer
     return ComponentRefs(
-        generator=refs[id(roster.generator)],
-        selector=refs[id(roster.selector)] if roster.selector is not None else None,
-        reducer=refs[id(roster.reducer)] if roster.reducer is not None else None,
-        parsers=of(roster.parsers),
-        metrics=of(roster.metrics),
-        judge_models=of(roster.judge_models),
+        generator=refs[id(components.generator.component)],
+        selector=refs[id(selector.component)] if selector is not None else None,
+        reducer=refs[id(reducer.component)] if reducer is not None else None,
+        parsers=of(components.parsers),
+        metrics=of(components.metrics),
+        judge_models=of(components.judge_models),
     )
 
 

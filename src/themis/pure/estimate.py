@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from themis.pure.limits import TokenEstimate
-from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
+from themis.pure.abilities import Components
+from themis.pure.pipeline.names import asked_generation
+from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.plan import CaseItem, case_items, make_plan
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.stages.generate import generate_context
 
 CHARACTERS_PER_TOKEN: Final = 4
 """The rule of thumb for English text of OpenAI's and Google's documentation; other languages take more tokens."""
@@ -32,23 +33,25 @@ def rough_tokens(text: str) -> int:
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
-def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: CountTokens = rough_tokens) -> RunEstimate:
+def estimate_run(
+    snapshot: RunSnapshot, components: Components, count_tokens: CountTokens = rough_tokens
+) -> RunEstimate:
     """Estimate a whole run, reading every case once.
 
     Args:
         snapshot: the compiled experiment.
-        generator: the live generator; its `request` shows the real prompt, its `max_tokens` the longest answer, and
-            its `estimate` counts both.
+        components: the run's; the generator's `request` shows the real prompt, its `max_tokens` the longest answer,
+            and its `estimate` counts both.
         count_tokens: counts a text's tokens, where the generator does not.
     """
     plan = make_plan(snapshot)
-    longest = _longest(generator)
+    run, longest = planned_run(snapshot, components), components.generator.max_tokens
     answer = OUTPUT_TOKENS if longest is None else longest
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
-        prompt_tokens += _prompt_tokens(plan, snapshot.identity.generation_prompt_spec, generator, item, count_tokens)
-    judged = [m for m in plan.metrics if m.family not in ("pure", "execution")]
+        prompt_tokens += _prompt_tokens(run, item, count_tokens)
+    judged = plan.judged_ids
     candidates = plan.candidate_count
     repeats = snapshot.identity.judge_config.get("repeats", 1)
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
@@ -60,8 +63,8 @@ def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: Cou
         total_cases=cases,
         candidate_count=candidates,
         metric_count=len(plan.metrics),
-        pure_metric_count=sum(m.family == "pure" for m in plan.metrics),
-        workflow_metric_count=sum(m.family != "pure" for m in plan.metrics),
+        pure_metric_count=sum(m.is_scored for m in plan.metrics),
+        workflow_metric_count=sum(not m.is_scored for m in plan.metrics),
         planned_generation_tasks=cases * candidates,
         planned_reduction_tasks=cases,
         planned_parse_tasks=cases,
@@ -75,21 +78,12 @@ def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: Cou
     )
 
 
-def _prompt_tokens(
-    plan: RunPlan, spec: PromptSpec | None, generator: Any, item: CaseItem, count_tokens: CountTokens
-) -> int:
-    if not hasattr(generator, "request"):
-        return count_tokens((spec or PromptSpec()).render(item.case.input))
-    request = generator.request(item.case, generate_context(plan, item, 0, None, spec))
-    if not hasattr(generator, "estimate"):
-        return count_tokens(text_of(request))
-    expected: TokenEstimate = generator.estimate(request)
-    return expected.prompt
-
-
-def _longest(generator: Any) -> int | None:
-    longest = getattr(generator, "max_tokens", None)
-    return longest if isinstance(longest, int) else None
+def _prompt_tokens(run: Run, item: CaseItem, count_tokens: CountTokens) -> int:
+    generator = run.components.generator
+    if generator.request is None:
+        return count_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
+    request = asked_generation(run, item, 0).request
+    return count_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
 def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:

@@ -13,19 +13,17 @@ from typing import Final, Literal, get_args
 import attrs
 
 from themis.pure.errors import SpecError, nearest
-from themis.pure.identity import candidate_id, case_key, derive_seed, generation_key
-from themis.pure.json import JSONValue, encode
+from themis.pure.families import FAMILIES, MetricStage
+from themis.pure.identity import case_key
+from themis.pure.json import JSONValue
 from themis.pure.records.dataset import Case
-from themis.pure.records.results import GenerationWorkItem
-from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 
 Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
 UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
 COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
-SCORED_PURELY: Final = frozenset({"pure", "execution"})
-"""Metric families of stage `score`; the others judge."""
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
@@ -56,10 +54,20 @@ class MetricSlot:
     family: str
     fingerprint: str
 
+    @property
+    def is_scored(self) -> bool:
+        """Its outcome is a score, and not the execution of a workflow."""
+        return FAMILIES[self.family].is_scored
 
-@attrs.frozen(kw_only=True)
+    @property
+    def stage(self) -> MetricStage:
+        """The stage that does it."""
+        return FAMILIES[self.family].stage
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class RunPlan:
-    """The shape of a run: everything about it that is the same for each of its cases."""
+    """The shape of a run: everything about it that is the same for each of its cases. It is equal to itself alone."""
 
     run_id: str
     generator: ComponentRef
@@ -77,12 +85,12 @@ class RunPlan:
     @functools.cached_property
     def scored_ids(self) -> tuple[str, ...]:
         """The metrics of stage `score`."""
-        return tuple(metric.metric_id for metric in self.metrics if metric.family in SCORED_PURELY)
+        return tuple(metric.metric_id for metric in self.metrics if metric.stage == "score")
 
     @functools.cached_property
     def judged_ids(self) -> tuple[str, ...]:
         """The metrics of stage `judge`."""
-        return tuple(metric.metric_id for metric in self.metrics if metric.family not in SCORED_PURELY)
+        return tuple(metric.metric_id for metric in self.metrics if metric.stage == "judge")
 
 
 def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPlan:
@@ -138,47 +146,3 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
 def total_cases(snapshot: RunSnapshot) -> int:
     """Return how many cases a run has."""
     return sum(len(dataset.cases) for dataset in snapshot.datasets)
-
-
-def request_bytes(identity: RunIdentity, case: Case, request: JSONValue | None = None) -> bytes:
-    """Return all that a generator reads of a case, as bytes to hash.
-
-    A generator that renders its request says what it reads; of any other it must be assumed that it reads the
-    whole case.
-    """
-    if request is not None:
-        return b"request" + encode(request)
-    return encode({"case": case, "prompt": identity.generation_prompt_spec})
-
-
-def seed_of(plan: RunPlan, generation: str, index: int) -> int:
-    """Return the seed of a candidate: the explicit one, or one derived from the generation and the index."""
-    return plan.seeds[index] if plan.seeds else derive_seed(generation, index)
-
-
-def work_items(snapshot: RunSnapshot) -> Iterator[GenerationWorkItem]:
-    """Yield every candidate that a run generates, lazily and in order.
-
-    The seeds are those of a generator that renders no request of its own.
-    """
-    plan = make_plan(snapshot)
-    for item in case_items(snapshot):
-        generation = generation_key(plan.generator, request_bytes(snapshot.identity, item.case))
-        for index in range(plan.candidate_count):
-            yield GenerationWorkItem(
-                run_id=plan.run_id,
-                dataset_id=item.dataset_id,
-                case=item.case,
-                case_id=item.case.case_id,
-                case_key=item.case_key,
-                candidate_index=index,
-                candidate_id=candidate_id(item.case.case_id, index),
-                seed=seed_of(plan, generation, index),
-            )
-
-
-def shard(snapshot: RunSnapshot, index: int, count: int) -> Iterator[CaseItem]:
-    """Yield the cases of one of `count` shards: every `count`-th, from the `index`-th on."""
-    if not 0 <= index < count:
-        raise SpecError(f"shard {index} of {count}: the index runs from 0 to {count - 1}")
-    return (item for item in case_items(snapshot) if item.case_no % count == index)

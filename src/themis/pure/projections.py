@@ -15,7 +15,9 @@ import attrs
 
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
 from themis.pure.json import FrozenDict, encode
+from themis.pure.pipeline.judge import execution_score
 from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
 from themis.pure.records.results import (
@@ -27,14 +29,12 @@ from themis.pure.records.results import (
     GenerationFailure,
     Outcome,
     ProgressSnapshot,
-    StageError,
     TimelineEntry,
     TimelineView,
     TracedItem,
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.stages.judge import execution_score
 from themis.pure.state import CaseState, has_failures, new_state
 
 CORRECT_FROM: Final = 1.0
@@ -76,15 +76,7 @@ def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
         case_key=state.case_key,
         generated_candidates=tuple(state.candidates[i] for i in sorted(state.candidates)),
         generation_failures=tuple(
-            GenerationFailure(
-                candidate_id=failure.candidate_id,
-                candidate_index=index,
-                error_message=failure.error_message,
-                error_type=failure.error_type,
-                component_id=failure.component_id,
-                retry_history=failure.retry_history,
-            )
-            for index, failure in sorted(state.generation_failures.items())
+            failure.described(GenerationFailure) for _, failure in sorted(state.generation_failures.items())
         ),
         selected_candidate_ids=state.selection.candidate_ids if state.selection else None,
         reduced_candidate=state.reduced,
@@ -94,7 +86,7 @@ def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
         parse_error=_stage_error(state.parse_failure),
         evaluation_executions=tuple(state.executions[name] for name in order if name in state.executions),
         evaluation_failures=tuple(
-            EvaluationFailure(metric_id=name, error_message=failure.error_message, error_type=failure.error_type)
+            failure.described(EvaluationFailure)
             for name in order
             if (failure := state.evaluation_failures.get(name)) is not None
         ),
@@ -102,12 +94,8 @@ def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
     )
 
 
-def _stage_error(failure: FailedEvent | None) -> StageError | None:
-    if failure is None:
-        return None
-    return StageError(
-        error_message=failure.error_message, error_type=failure.error_type, component_id=failure.component_id
-    )
+def _stage_error(failure: FailedEvent | None) -> StepFailure | None:
+    return None if failure is None else failure.described(StepFailure)
 
 
 def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:

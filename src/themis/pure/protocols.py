@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from returns.result import Result
 
@@ -45,6 +45,7 @@ from themis.pure.records.stored import ChainHead, FoundText, RunSummary, StoredE
 ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
 
 
+@runtime_checkable
 class Component(Protocol):
     """What every component has."""
 
@@ -57,6 +58,7 @@ class Component(Protocol):
         """The component's stated version."""
 
 
+@runtime_checkable
 class Generator(Component, Protocol):
     """Produces a candidate for a case: a model, an agent, a program.
 
@@ -68,6 +70,7 @@ class Generator(Component, Protocol):
         """Return one candidate for the case."""
 
 
+@runtime_checkable
 class CandidateSelector(Component, Protocol):
     """Chooses among a case's candidates before they are reduced."""
 
@@ -77,6 +80,7 @@ class CandidateSelector(Component, Protocol):
         """Return the chosen candidates, best first."""
 
 
+@runtime_checkable
 class CandidateReducer(Component, Protocol):
     """Collapses a case's candidates into one."""
 
@@ -86,6 +90,7 @@ class CandidateReducer(Component, Protocol):
         """Return the one answer."""
 
 
+@runtime_checkable
 class Parser(Component, Protocol):
     """Reads a value out of an answer."""
 
@@ -93,6 +98,7 @@ class Parser(Component, Protocol):
         """Return what was found; `value=None` if nothing was."""
 
 
+@runtime_checkable
 class PureMetric(Component, Protocol):
     """Scores a parsed answer, deterministically and on its own."""
 
@@ -100,6 +106,7 @@ class PureMetric(Component, Protocol):
         """Return a score, or the reason why there is none."""
 
 
+@runtime_checkable
 class ExecutionMetric(Component, Protocol):
     """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely.
 
@@ -116,6 +123,7 @@ class ExecutionMetric(Component, Protocol):
         """Score the results, which come in the order of the requests."""
 
 
+@runtime_checkable
 class EvaluationWorkflow(Protocol):
     """How a metric judges, as pure functions: the shell makes the calls, the workflow decides everything."""
 
@@ -137,6 +145,7 @@ class EvaluationWorkflow(Protocol):
         """Return what the judgments come to; a numeric `value` is the case's score."""
 
 
+@runtime_checkable
 class LLMMetric(Component, Protocol):
     """Judges one candidate through model calls."""
 
@@ -144,6 +153,7 @@ class LLMMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class SelectionMetric(Component, Protocol):
     """Judges two or more candidates against each other."""
 
@@ -151,6 +161,7 @@ class SelectionMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class TraceMetric(Component, Protocol):
     """Judges an agent's trace or a conversation."""
 
@@ -158,6 +169,7 @@ class TraceMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class JudgeModel(Component, Protocol):
     """A model that is asked for judgments."""
 
@@ -167,6 +179,7 @@ class JudgeModel(Component, Protocol):
         """Return the judge's answer."""
 
 
+@runtime_checkable
 class WorkflowRunner(Protocol):
     """Carries a judge workflow out."""
 
@@ -176,6 +189,7 @@ class WorkflowRunner(Protocol):
         """Make the calls and return everything that happened."""
 
 
+@runtime_checkable
 class TracingProvider(Protocol):
     """Takes spans: `run, generation, selection, reduction, parse, score, judge`."""
 
@@ -266,6 +280,7 @@ class OnEvent(Protocol):
     def on_event(self, event: RunEvent) -> object: ...
 
 
+@runtime_checkable
 class LifecycleSubscriber(
     BeforeGenerate,
     AfterGenerate,
@@ -298,6 +313,7 @@ Subscriber: TypeAlias = (
 )
 
 
+@runtime_checkable
 class RunStore(Protocol):
     """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
 
@@ -385,5 +401,9 @@ class TextIndex(Protocol):
         """Return the best matches among the prompts and outputs of a run, or of all runs, best first."""
 
 
-AnyComponent: TypeAlias = Any
-"""A component of whatever kind, before its kind is checked."""
+@runtime_checkable
+class SelfChecking(Protocol):
+    """What a store offers beside `RunStore` when it keeps columns that say again what is in its records."""
+
+    def faults(self, run_id: str) -> Sequence[str]:
+        """Return where those columns and the records do not agree, one sentence each."""

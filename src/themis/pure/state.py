@@ -6,7 +6,8 @@ decides nothing: what comes next stands in `pipeline.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, cast
 
 import attrs
@@ -30,8 +31,9 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
 )
-from themis.pure.json import EMPTY, decode, encode
+from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -67,6 +69,7 @@ class CaseState:
     executions: Mapping[str, EvaluationExecution] = _NONE
     evaluation_failures: Mapping[str, EvaluationFailedEvent] = _NONE
     steps: Mapping[str, StepCompletedEvent] = _NONE
+    failed_steps: Mapping[str, StepFailedEvent] = _NONE
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
@@ -79,8 +82,35 @@ class CaseState:
             parse_failure=None,
             score_failures=_NONE,
             evaluation_failures=_NONE,
+            failed_steps=_NONE,
             executions={m: e for m, e in self.executions.items() if m not in unfinished},
         )
+
+
+_OF_STAGE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "generate": {"candidates": _NONE, "generation_failures": _NONE},
+    "select": {"selection": None, "selection_failure": None},
+    "reduce": {"reduced": None, "reduction_failure": None},
+    "parse": {"parsed": None, "parser_id": None, "parse_failure": None},
+    "score": {"scores": _NONE, "score_failures": _NONE, "executions": _NONE, "evaluation_failures": _NONE},
+}
+"""What a state holds of each stage, as it is before the stage; stages `score` and `judge` go by metric, in one."""
+_FROM: Final[Mapping[str, Mapping[str, Any]]] = {
+    stage: {name: empty for fields in [*_OF_STAGE.values()][number:] for name, empty in fields.items()}
+    for number, stage in enumerate(_OF_STAGE)
+}
+_AFTER: Final = dict(itertools.pairwise(_OF_STAGE))
+
+
+def without_stages(state: CaseState, first: str = "", *, after: str = "") -> CaseState:
+    """Return the state without what a stage and all later ones made: an outcome holds only for what it was made from.
+
+    Args:
+        state: the state.
+        first: the first stage to forget, or ...
+        after: ... the stage after which to forget everything.
+    """
+    return changed(state, **_FROM[first or _AFTER[after]])
 
 
 def changed(state: CaseState, **changes: Any) -> CaseState:
@@ -104,6 +134,22 @@ def apply(state: CaseState, event: RunEvent) -> CaseState:
     return state if change is None else change(state, event)
 
 
+def candidates_of(state: CaseState) -> tuple[GenerationResult, ...]:
+    """Return a case's candidates in the order of their indices."""
+    if len(state.candidates) == 1:
+        return tuple(state.candidates.values())
+    return tuple(state.candidates[index] for index in sorted(state.candidates))
+
+
+def recorded_outputs(
+    state: CaseState, workflow_id: str, step_type: str
+) -> Iterator[tuple[str, Mapping[str, JSONValue]]]:
+    """Yield what the steps of a workflow came to, by their ids: the answers that are stored."""
+    for event in state.steps.values():
+        if event.workflow_id == workflow_id and event.step_type == step_type:
+            yield event.step_id, event.output
+
+
 def _put(mapping: Mapping[Any, Any], key: object, value: object) -> Mapping[Any, Any]:
     return {**mapping, key: value}
 
@@ -115,25 +161,12 @@ def _without(mapping: Mapping[Any, Any], key: object) -> Mapping[Any, Any]:
 def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     index = event.candidate_index
     if index in state.candidates and state.candidates[index] != event.result:
-        state = _from_candidates(state)
+        state = without_stages(state, after="generate")
     return changed(
         state,
         candidates=_put(state.candidates, index, event.result),
         generation_failures=_without(state.generation_failures, index),
     )
-
-
-def _from_candidates(state: CaseState) -> CaseState:
-    """Forget what was made of other candidates: a stage's outcome holds only for what it was made from."""
-    return changed(_from_reduction(state), selection=None, reduced=None)
-
-
-def _from_reduction(state: CaseState) -> CaseState:
-    return changed(_from_parse(state), parsed=None, parser_id=None)
-
-
-def _from_parse(state: CaseState) -> CaseState:
-    return changed(state, scores=_NONE, score_failures=_NONE, executions=_NONE, evaluation_failures=_NONE)
 
 
 def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
@@ -143,19 +176,19 @@ def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseSt
 
 def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
     if state.selection is not None and state.selection.candidate_ids != event.candidate_ids:
-        state = _from_candidates(state)
+        state = without_stages(state, after="select")
     return changed(state, selection=event, selection_failure=None)
 
 
 def _reduced(state: CaseState, event: ReductionCompletedEvent) -> CaseState:
     if state.reduced is not None and state.reduced != event.result:
-        state = _from_reduction(state)
+        state = without_stages(state, after="reduce")
     return changed(state, reduced=event.result, reduction_failure=None)
 
 
 def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
     if state.parsed is not None and state.parsed != event.result:
-        state = _from_parse(state)
+        state = without_stages(state, after="parse")
     return changed(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
 
 
@@ -201,7 +234,13 @@ def step_key(workflow_id: str, step_id: str) -> str:
 
 
 def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
-    return changed(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, steps=_put(state.steps, key, event), failed_steps=_without(state.failed_steps, key))
+
+
+def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, failed_steps=_put(state.failed_steps, key, event))
 
 
 _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
@@ -209,16 +248,17 @@ _CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
     GenerationFailedEvent: _generation_failed,
     SelectionCompletedEvent: _selected,
     # What fails when it is done again takes what it had made before with it.
-    SelectionFailedEvent: lambda state, event: changed(_from_candidates(state), selection_failure=event),
+    SelectionFailedEvent: lambda state, event: changed(without_stages(state, "select"), selection_failure=event),
     ReductionCompletedEvent: _reduced,
-    ReductionFailedEvent: lambda state, event: changed(_from_reduction(state), reduced=None, reduction_failure=event),
+    ReductionFailedEvent: lambda state, event: changed(without_stages(state, "reduce"), reduction_failure=event),
     ParseCompletedEvent: _parsed,
-    ParseFailedEvent: lambda state, event: changed(_from_reduction(state), parse_failure=event),
+    ParseFailedEvent: lambda state, event: changed(without_stages(state, "parse"), parse_failure=event),
     ScoreCompletedEvent: _scored,
     ScoreFailedEvent: _score_failed,
     EvaluationCompletedEvent: _evaluated,
     EvaluationFailedEvent: _evaluation_failed,
     StepCompletedEvent: _stepped,
+    StepFailedEvent: _step_failed,
 }
 
 
@@ -250,22 +290,39 @@ def _case_data(case: CaseState) -> dict[str, Any]:
     return data
 
 
+def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
+    """Decide where a run stands.
+
+    Args:
+        last_event: the type of its last event, cases' events left out if one likes: a run that has begun and not
+            ended is running. `None` if there is none.
+        has_failures: asked of a run that has ended well: whether something of a case has failed. A listing, which
+            reads no cases, takes it that nothing has.
+    """
+    if last_event == "run_completed":
+        return RunStatus.PARTIAL_FAILURE if has_failures() else RunStatus.COMPLETED
+    if last_event == "run_failed":
+        return RunStatus.FAILED
+    return RunStatus.RUNNING if last_event else RunStatus.PENDING
+
+
 def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
     """Fold a run's events, in order, into its state; linear in their number."""
-    status, stage, problem = RunStatus.PENDING, None, None
+    last, stage, problem = None, None, None
     cases: dict[str, CaseState] = {}
     for event in events:
         if isinstance(event, CaseRunEvent):
             key = event.case_key
             cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
-        elif isinstance(event, RunStartedEvent):
-            status, problem = RunStatus.RUNNING, None
+            continue
+        last = event.event_type
+        if isinstance(event, RunStartedEvent):
+            problem = None
         elif isinstance(event, RunCompletedEvent):
-            status, stage = RunStatus.COMPLETED, event.completed_through_stage
+            stage = event.completed_through_stage
         elif isinstance(event, RunFailedEvent):
-            status, problem = RunStatus.FAILED, event.error_message
-    if status is RunStatus.COMPLETED and any(map(has_failures, cases.values())):
-        status = RunStatus.PARTIAL_FAILURE
+            problem = event.error_message
+    status = status_of(last, lambda: any(map(has_failures, cases.values())))
     return ExecutionState(
         run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
     )

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, TypeVar, cast
 import attrs
 from hypothesis import strategies as st
 
-from themis.pure.events import EVENT_TYPES, RunEvent
+from themis.pure.events import EVENT_TYPES, SCHEMA_VERSION, RunEvent
 from themis.pure.json import FrozenDict
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, CaseSource, Dataset
@@ -104,7 +104,7 @@ _SPECIAL: Mapping[type, Callable[[], st.SearchStrategy[Any]]] = {
 
 _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Case", "input"): json_values(6).filter(lambda value: value is not None),
-    ("*", "schema_version"): st.just(1),
+    ("*", "schema_version"): st.just(SCHEMA_VERSION),
 }
 
 

@@ -50,10 +50,10 @@ from themis.pure.events import (
 )
 from themis.pure.json import encode
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
-from themis.pure.stages.reduce import reduce_one
+from themis.pure.records.stored import ChainHead
 
 from .conftest import STORES, is_untouched
-from .drawn import JUDGED, PLAIN, UNTIL, Drawn, JudgingSelector, drawn, states_of, without
+from .drawn import JUDGED, PLAIN, UNTIL, Drawn, drawn, states_of, without
 
 ORDER = [*UNTIL.values()].index
 RESTING_ON: dict[type[RunEvent], tuple[type[RunEvent], ...]] = {
@@ -96,6 +96,13 @@ def seen(store: RunStore, run_id: str, made: Drawn) -> tuple[object, ...]:
     return states_of(store, run_id), result.digest, result.status, report, found.recomputed, usage
 
 
+def part_of(made: Drawn, kind: BundleKind) -> Drawn:
+    """Return the run without attempts that went further than a kind of bundle, and without what that leaves out."""
+    pipeline = attrs.evolve(made.pipeline, execution=None) if kind == "score" else made.pipeline
+    stops = tuple(stop for stop in made.stops if ORDER(stop) < ORDER(UNTIL[kind]))
+    return attrs.evolve(made, pipeline=pipeline, stops=stops)
+
+
 # --- from store to store ----------------------------------------------------------------------------------
 
 
@@ -107,7 +114,7 @@ def test_what_is_imported_is_the_run(
     kind: BundleKind, name: str, made: Drawn, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     here, there = InMemoryRunStore(), STORES[name](tmp_path_factory.mktemp("store"))
-    made = attrs.evolve(made, stops=tuple(stop for stop in made.stops if ORDER(stop) < ORDER(UNTIL[kind])))
+    made = part_of(made, kind)
     run_id = made.run(here, UNTIL[kind]).run_id
     bundle = EXPORTS[kind](here, run_id)
     IMPORTS[kind](there, bundle)
@@ -121,7 +128,7 @@ def test_what_is_imported_is_the_run(
 
 @given(drawn(), st.sampled_from(KINDS))
 def test_a_part_of_a_run_is_what_was_stored_when_it_was_that_far(made: Drawn, kind: BundleKind) -> None:
-    made = attrs.evolve(made, stops=())
+    made = attrs.evolve(part_of(made, kind), stops=())
     so_far, whole, there = InMemoryRunStore(), InMemoryRunStore(), InMemoryRunStore()
     run_id = made.run(so_far, UNTIL[kind]).run_id
     made.run(whole)
@@ -141,7 +148,7 @@ def test_a_run_goes_on_from_a_bundle_and_asks_nothing_again(made: Drawn, kind: B
     failed = {f"{c.case_key}/{f.candidate_index}" for c in whole.cases for f in c.generation_failures}
     generator: Any = again.generation.generator
     assert set(generator.seen) == failed
-    if kind == "evaluation" and not isinstance(made.selector, JudgingSelector):  # its calls have the names of others
+    if kind == "evaluation" and not made.pipeline.judges_selection:  # its calls have the names of others
         states = states_of(here, whole.run_id)
         answered = {f"{state.case_key}/{step.step_id}" for state in states for step in state.steps.values()}
         judges: Any = again.evaluation.judge_models
@@ -236,11 +243,9 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
 class Flaky:
     """A parser and a reducer that fail as long as they are told to; that is no part of what they are."""
 
+    component_id = "flaky/both"
     version = "1"
-
-    def __init__(self, component_id: str = "flaky/both") -> None:
-        self.component_id = component_id
-        self.fails = False
+    fails = False
 
     def fingerprint(self) -> str:
         return "flaky"
@@ -253,7 +258,8 @@ class Flaky:
     def reduce(self, candidates: Any, ctx: Any) -> ReducedCandidate:
         if self.fails:
             raise ValueError("not today")
-        return reduce_one(candidates)
+        first = candidates[0]
+        return ReducedCandidate(candidate_id=first.candidate_id, final_output=first.final_output)
 
 
 @pytest.mark.parametrize("stage", ["reduce", "parse"])
@@ -273,23 +279,24 @@ def test_a_result_and_the_failure_after_it_are_both_taken(store: RunStore, stage
     assert RunResult(snapshot=result.snapshot, store=store).digest == result.digest
 
 
-def test_a_failure_outlives_what_it_rests_on(store: RunStore) -> None:
-    """The parser failed, and then the reducer: the state holds both, though there is nothing any more to parse."""
-    parser, reducer, here = Flaky("flaky/parser"), Flaky("flaky/reducer"), InMemoryRunStore()
-    experiment = PLAIN.experiment()
-    experiment = experiment.evolve(
-        generation=experiment.generation.evolve(reducer=reducer),
-        evaluation=experiment.evaluation.evolve(parsers=parser),
-    )
-    parser.fails = True
-    experiment.run(store=here)
-    reducer.fails = True
-    run_id = experiment.replay(stage="reduce", store=here).run_id
-    assert all(state.parse_failure and state.reduction_failure for state in states_of(here, run_id))
+class BeingWritten(InMemoryRunStore):
+    """A store of a run that another process has gone on with since its head was read."""
+
+    read: int | None = None
+
+    def head(self, run_id: str) -> ChainHead:
+        return super().head(run_id) if self.read is None else ChainHead(self.read, "")
+
+
+def test_an_export_is_of_one_moment(store: RunStore) -> None:
+    here = BeingWritten()
+    run_id = PLAIN.experiment().run(store=here).run_id
+    here.read = 5
     bundle = export_score_bundle(here, run_id)
+    assert bundle.completed_through_stage is None
+    assert bundle.started_at is not None
+    assert len([*bundle.events()]) == 4  # and one that is the run's
     import_bundle(store, bundle)
-    assert states_of(store, run_id) == states_of(here, run_id)
-    assert import_bundle(store, bundle) == 0
 
 
 # --- what is forged ---------------------------------------------------------------------------------------
@@ -303,11 +310,7 @@ NOT_IN_A_DIGEST: dict[str, set[str]] = {
     "step_failed": {"step_id", "step_type", "metadata", "error_message"},
     **{
         f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable"}
-        for step in ("generation", "selection", "evaluation")
-    },
-    **{
-        f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable", "candidate_id"}
-        for step in ("reduction", "parse")
+        for step in ("generation", "selection", "reduction", "parse", "evaluation")
     },
 }
 """What of an event no result rests on; everything else must be refused, or show in the digest or when verified."""
@@ -375,7 +378,7 @@ def test_no_event_can_be_forged_without_a_trace(data: st.DataObject) -> None:
 
 def of_a_selector(event: CaseRunEvent) -> bool:
     """Tell whether it is a selector's step: what it chose is in the digest, and what it was told is not checked."""
-    return isinstance(event, StepEvent) and event.workflow_id == "scripted/selector"
+    return isinstance(event, StepEvent) and event.workflow_id == "scripted/judging_selector"
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -404,9 +407,11 @@ def test_a_bundle_that_is_not_its_runs_is_refused_whole(store: RunStore) -> None
     refused(store, bundle.evolve(records=[records[0], forged, records[2]]), "generation record of case 4:made:1")
     cases = [case.evolve(expected_output="forged") for case in snapshot.datasets[0].cases]
     dataset = snapshot.datasets[0].evolve(cases=cases)
-    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[dataset])), "dataset made: the cases are not")
-    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[])), "datasets are not those")
+    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[dataset])), "dataset made: its cases are not")
+    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[])), "datasets: they are not those")
     refused(store, exported("score").evolve(upstream=()), "import the bundle of the stage before first")
+    for stage in ("judge", "parse", "select", "nowhere"):
+        refused(store, bundle.evolve(completed_through_stage=stage), f"completed_through_stage: '{stage}' is none that")
     with pytest.raises(DataError, match="ScoreBundle expected, GenerationBundle found"):
         import_score_bundle(store, bundle)
 

@@ -19,7 +19,6 @@ is laid out otherwise (by hand, by another program) is read as a whole.
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -28,6 +27,7 @@ import attrs
 
 from themis.api.bundles.compression import compressed, opened
 from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
+from themis.effects.files import whole_file
 from themis.pure.bundles.records import (
     BUNDLE_TYPES,
     Bundle,
@@ -88,25 +88,11 @@ def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> P
     target, name = Path(path), bundle_kind(kind)
     header, cases = export_parts(store, run_id, BUNDLE_TYPES[name])
     try:
-        with _replacing(target) as raw, compressed(raw, target.suffix) as file:
+        with whole_file(target) as raw, compressed(raw, target.suffix) as file:
             _write(file, header, cases)
     except OSError as error:
         raise DataError(f"{target}: can't be written: {error}") from error
     return target
-
-
-@contextlib.contextmanager
-def _replacing(target: Path) -> Iterator[IO[bytes]]:
-    """Open a file beside the target, and put it in its place once it is written and on the disk."""
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) -> None:

@@ -15,12 +15,12 @@ from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
 from themis.pure.errors import DataError, ThemisError, nearest
 from themis.pure.events import GenerationCompletedEvent
-from themis.pure.identity import candidate_id, candidate_key, generation_key
-from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan, request_bytes, seed_of
+from themis.pure.identity import candidate_id
+from themis.pure.pipeline.names import asked_generation
+from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.stages.generate import generate_context
-from themis.pure.stages.outcome import case_fields
 
 SHOWN: Final = 10
 """How many faults of one kind an error lists."""
@@ -70,7 +70,7 @@ def _held(snapshot: RunSnapshot) -> RunSnapshot:
 @attrs.define
 class _Reading:
     snapshot: RunSnapshot
-    generator: Any
+    run: Run | None
     rows: Iterator[tuple[str, Mapping[str, Any]]]
     plan: RunPlan
     source: str
@@ -82,12 +82,13 @@ class _Reading:
     @classmethod
     def of(cls, experiment: Experiment | RunSnapshot, outputs: str | Path | Iterable[Mapping[str, Any]]) -> _Reading:
         if isinstance(experiment, RunSnapshot):
-            snapshot, generator = experiment, None
+            snapshot, run = experiment, None
         else:
-            roster = experiment.roster()
-            snapshot, generator = experiment.compile_with(roster), roster.generator
+            components = experiment.components()
+            snapshot = experiment.compile_with(components)
+            run = planned_run(snapshot, components)
         source = str(outputs) if isinstance(outputs, str | Path) else "rows"
-        reading = cls(snapshot, generator, _rows(outputs), make_plan(snapshot), source)
+        reading = cls(snapshot, run, _rows(outputs), make_plan(snapshot), source)
         for item in case_items(snapshot):
             reading.items[item.case_key] = item
             reading.by_id[item.case.case_id].append(item.case_key)
@@ -181,21 +182,24 @@ class _Reading:
         except ThemisError as error:
             raise DataError(f"{where}: {error}") from None
         event = GenerationCompletedEvent(
-            **case_fields(self.plan, item, now), candidate_id=name, candidate_index=index, seed=seed, result=result
+            run_id=self.plan.run_id,
+            occurred_at=now,
+            case_id=item.case.case_id,
+            dataset_id=item.dataset_id,
+            case_key=item.case_key,
+            candidate_id=name,
+            candidate_index=index,
+            seed=seed,
+            result=result,
         )
         return event, cache_key
 
     def _seed_and_key(self, item: CaseItem, index: int) -> tuple[int | None, str | None]:
         """Return what the generator itself would have had; without it, only a stated seed is known."""
-        plan, identity = self.plan, self.snapshot.identity
-        if self.generator is None:
-            return (plan.seeds[index] if plan.seeds else None), None
-        render = getattr(self.generator, "request", None)
-        ctx = generate_context(plan, item, index, None, identity.generation_prompt_spec)
-        request = render(item.case, ctx) if render is not None else None
-        generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
-        seed = seed_of(plan, generation, index)
-        return seed, candidate_key(generation, index, seed)
+        if self.run is None:
+            return (self.plan.seeds[index] if self.plan.seeds else None), None
+        asked = asked_generation(self.run, item, index)
+        return asked.ctx.seed, asked.key
 
 
 def _rows(outputs: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

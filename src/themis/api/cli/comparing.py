@@ -49,8 +49,8 @@ def compare(
     """
     from themis.api.cli.output import show
     from themis.api.comparing import compare as compare_runs
-    from themis.api.finding import find_run
     from themis.api.gating import check_regressions, read_regression_gates, write_junit
+    from themis.api.stores import find_run
     from themis.pure.report.comparison import comparison_data, comparison_text
 
     first = stored(store)

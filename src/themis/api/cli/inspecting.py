@@ -22,8 +22,8 @@ def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json
       themis inspect snapshot latest
     """
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import get_run_snapshot
+    from themis.api.stores import find_run
 
     opened = stored(store)
     header = get_run_snapshot(opened, find_run(opened, run)).header()
@@ -38,8 +38,8 @@ def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = 
       themis inspect state latest
     """
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import get_execution_state
+    from themis.api.stores import find_run
 
     opened = stored(store)
     found = get_execution_state(opened, find_run(opened, run))
@@ -68,8 +68,8 @@ def evaluation(
         The judged metric.
     """
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import get_evaluation_execution
+    from themis.api.stores import find_run
 
     opened = stored(store)
     found = get_evaluation_execution(opened, find_run(opened, run), case_id, metric, dataset_id=dataset)
@@ -93,8 +93,8 @@ def case(
       themis inspect case latest case-7
     """
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import get_case_view
+    from themis.api.stores import find_run
 
     opened = stored(store)
     found = get_case_view(opened, find_run(opened, run), case_id, dataset_id=dataset)

@@ -119,8 +119,8 @@ def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Js
       themis quickcheck latest
     """
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
     from themis.api.inspection import quickcheck as check
+    from themis.api.stores import find_run
 
     opened = stored(store)
     found = check(opened, find_run(opened, run))
@@ -147,9 +147,9 @@ def report(
         Write it to this file; to stdout if not given.
     """
     from themis.api.cli.output import say, write
-    from themis.api.finding import find_run
     from themis.api.report_formats import report_text, write_report
     from themis.api.reporting import Reporter
+    from themis.api.stores import find_run
 
     opened = stored(store)
     run_id, reporter = find_run(opened, run), Reporter(opened)

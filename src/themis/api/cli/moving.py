@@ -32,7 +32,7 @@ def export(
     """
     from themis.api.bundles.files import write_bundle
     from themis.api.cli.output import show
-    from themis.api.finding import find_run
+    from themis.api.stores import find_run
 
     opened = stored(store)
     run_id = find_run(opened, run)
@@ -56,7 +56,7 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
     """
     from themis.api.bundles.files import import_bundle_file
     from themis.api.cli.output import show
-    from themis.api.storage import open_store
+    from themis.api.stores import open_store
 
     found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)
     data = {"run_id": found.run_id, "kind": found.kind, "new_events": found.new_events}

@@ -77,7 +77,6 @@ NO_CHANGES: Final = Changes()
 StageName: TypeAlias = Literal["generate", "reduce", "parse", "score", "judge"]
 
 _STORE_VARIABLE: Final = "THEMIS_STORE"
-_PLACE_KEY: Final = {"sqlite": "path", "jsonl": "path", "postgres": "dsn"}
 
 
 def storage_of(text: str) -> StorageConfig:
@@ -88,6 +87,7 @@ def storage_of(text: str) -> StorageConfig:
     >>> storage_of("jsonl:runs/log").store
     'jsonl'
     """
+    from themis.api.stores import store_kinds
     from themis.pure.errors import SpecError, nearest
     from themis.pure.records.config import StorageConfig
     from themis.pure.security import find_secrets
@@ -102,11 +102,12 @@ def storage_of(text: str) -> StorageConfig:
         if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
             # Where a run is kept is kept with the run: the variable's name, and not the password that it holds.
             place = f"${{oc.env:{_STORE_VARIABLE}}}"
-    if kind not in _PLACE_KEY:
+    place_keys = {name: known.place_key for name, known in store_kinds().items() if known.place_key is not None}
+    if kind not in place_keys:
         raise SpecError(
-            f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3"
+            f"--store {text!r}: no store {kind!r}; {nearest(kind, place_keys)}, as in sqlite:runs/a.sqlite3"
         )
-    return StorageConfig(store=kind, parameters={_PLACE_KEY[kind]: place})
+    return StorageConfig(store=kind, parameters={place_keys[kind]: place})
 
 
 def stored(text: str) -> RunStore:
@@ -115,7 +116,7 @@ def stored(text: str) -> RunStore:
     Raises:
         StoreError: there is none at that place.
     """
-    from themis.api.finding import open_existing
+    from themis.api.stores import open_existing
 
     return closed_at_the_end(open_existing(storage_of(text)))
 

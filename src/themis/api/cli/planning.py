@@ -26,7 +26,7 @@ def plan(
     """
     from themis.api.cli.output import show
     from themis.api.costing import planned_cost
-    from themis.api.finding import existing_or_empty
+    from themis.api.stores import existing_or_empty
 
     experiment = changes.load(config, overrides)
     store = closed_at_the_end(existing_or_empty(experiment.storage))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from themis.api.cli import DONE, GATE_FAILED
+from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
 from themis.api.cli.options import (
     DEFAULT_STORE,
     NO_CHANGES,
@@ -80,26 +80,25 @@ def _again(
 ) -> int:
     from themis.api.cli.live import shown
     from themis.api.cli.output import show_result
-    from themis.api.finding import open_existing
     from themis.api.replaying import replay_snapshot
+    from themis.api.running import RunOptions
+    from themis.api.stores import open_existing
     from themis.effects.host import run_sync
     from themis.effects.options import Progress
 
     store = closed_at_the_end(open_existing(experiment.storage))
-    roster, progress = experiment.roster(), Progress()
-    snapshot = experiment.compile_with(roster)
+    components, progress = experiment.components(), Progress()
+    snapshot = experiment.compile_with(components)
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
     with shown(progress):
         result = run_sync(
             lambda: replay_snapshot(
                 snapshot,
-                roster,
+                components,
+                options,
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
-                storage=experiment.storage,
-                store=store,
-                runtime=experiment.runtime,
-                progress=progress,
             ),
             "replay",
         )
@@ -117,7 +116,8 @@ def verify(
 ) -> int:
     """Check that a run's numbers follow from its recorded outputs.
 
-    No model is called and nothing is written. Exits with 1 if a record differs or the event chain is broken.
+    No model is called and nothing is written. Exits with 0 if all of it was checked and is right, with 3 if some
+    of it could not be checked, and with 1 if a record differs, or something was altered.
 
     For example:
       themis verify latest
@@ -132,20 +132,23 @@ def verify(
     """
     from themis.api.cli.output import show
     from themis.api.experiment import Experiment
-    from themis.api.finding import find_run
-    from themis.api.replaying import verify as verify_run
+    from themis.api.stores import find_run
+    from themis.api.verifying import verify as verify_run
 
     opened = stored(store)
     experiment = Experiment.from_config(config) if config is not None else None
     found = verify_run(opened, find_run(opened, run), experiment=experiment, most=most)
-    show({**found.to_dict(), "ok": found.ok}, lambda: _verification(found), as_json=json_output)
-    return DONE if found.ok else GATE_FAILED
+    show(
+        {**found.to_dict(), "ok": found.ok, "verdict": found.verdict}, lambda: _verification(found), as_json=json_output
+    )
+    return {"verified": DONE, "verified in part": INCOMPLETE, "not verified": GATE_FAILED}[found.verdict]
 
 
 def _verification(found: Any) -> str:
     counts = ", ".join(f"{count} {stage}" for stage, count in sorted(found.recomputed.items())) or "nothing"
     lines = [f"run {found.run_id}", f"{found.cases} cases; computed again: {counts}"]
     lines += [f"broken: {text}" for text in found.broken_links]
+    lines += [f"altered: {text}" for text in found.altered]
     lines += [f"differs: {difference}" for difference in found.differences]
-    lines += [f"not verified: {text}" for text in found.not_verified]
-    return "\n".join([*lines, "verified" if found.ok else "NOT verified"])
+    lines += [f"not checked: {text}" for text in found.not_verified]
+    return "\n".join([*lines, found.verdict])

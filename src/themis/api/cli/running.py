@@ -65,7 +65,7 @@ def resume(
     until
         Stop after this stage; a later run goes on from there.
     """
-    from themis.api.finding import open_existing, require_stored
+    from themis.api.stores import open_existing, require_stored
 
     experiment = changes.load(config, overrides)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
@@ -85,7 +85,7 @@ def carry_out(
     from themis.api.cli.output import show_result
     from themis.api.gating import check_gates, read_gates
 
-    metrics = [metric.component_id for metric in experiment.roster().metrics]
+    metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics)
     result = run_with_progress(experiment, until=until)
     return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
@@ -100,24 +100,14 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
         until: the last stage.
     """
     from themis.api.cli.live import shown
-    from themis.api.running import run_snapshot
-    from themis.api.storage import make_store
+    from themis.api.running import RunOptions, run_snapshot
+    from themis.api.stores import make_store
     from themis.effects.host import run_sync
     from themis.effects.options import Progress
 
-    roster, progress = experiment.roster(), Progress()
-    snapshot = experiment.compile_with(roster)
+    components, progress = experiment.components(), Progress()
+    snapshot = experiment.compile_with(components)
     kept = store if store is not None else closed_at_the_end(make_store(experiment.storage))
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=kept, progress=progress)
     with shown(progress):
-        return run_sync(
-            lambda: run_snapshot(
-                snapshot,
-                roster,
-                until_stage=until,
-                storage=experiment.storage,
-                store=kept,
-                runtime=experiment.runtime,
-                progress=progress,
-            ),
-            "run",
-        )
+        return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from themis.pure.bundles.holding import ARTIFACTS, HOLDS, Held, RunShape
 from themis.pure.bundles.records import Bundle, BundleKind, Keyed, record_name
-from themis.pure.chain import Entry
+from themis.pure.chain import Entry, header_hash
 from themis.pure.events import (
     EVENT_TYPES,
     SCHEMA_VERSION,
@@ -22,7 +22,6 @@ from themis.pure.events import (
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
-    StepCompletedEvent,
     StepEvent,
 )
 from themis.pure.json import encode
@@ -30,6 +29,7 @@ from themis.pure.plan import STAGE_ORDER, CaseItem
 from themis.pure.projections import steady
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, apply
 
 
@@ -66,16 +66,14 @@ class CaseMerge:
         """Tell whether the run has this already; `None` if it has something else in its place."""
         row = _row(event)
         has, new = row.has(self._before, event), row.says(event)
-        if isinstance(event, StepEvent):
-            # Answers follow the outcome of their workflow: one that is new brings its own, or would not follow from
-            # them; beside one that the run has, only what it lacks is taken, and no failure.
-            if event.workflow_id in self._taken:
-                return isinstance(event, StepCompletedEvent) and has == new
-            return not isinstance(event, StepCompletedEvent) or has is not None
+        if isinstance(event, StepEvent) and event.workflow_id in self._taken:
+            return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
         if row.failed_for is not None:
             return has is not None or _row_of(row.failed_for).has(self._before, event) is not None
         if has is None or has == new or _same(has, new):
             return has is not None
+        if isinstance(event, StepEvent):
+            return True  # it was answered
         if isinstance(event, EvaluationCompletedEvent):
             return _is_better(has, new)
         return None
@@ -140,25 +138,38 @@ def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunE
 # --- the whole run ----------------------------------------------------------------------------------------
 
 
-def opening_entries(bundle: Bundle, stored: Mapping[str, Any]) -> list[Entry]:
-    """Return how a run begins that the store knows nothing of, if the bundle says it."""
+def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnapshot) -> list[Entry]:
+    """Return how a run begins that the store has no events of, if the bundle says it.
+
+    Args:
+        bundle: the bundle.
+        stored: what the store said of the run before, as `run_fields` returns it.
+        snapshot: the run's, as the store has it.
+    """
     if stored or bundle.started_at is None:
         return []
-    return [Entry(None, RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at))]
+    started = RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at, header=header_hash(snapshot))
+    return [Entry(None, started)]
 
 
-def closing_entries(bundle: Bundle, stored: Mapping[str, Any], now: datetime) -> list[Entry]:
+def closing_entries(
+    bundle: Bundle, stored: Mapping[str, Any], now: datetime, count: int, *, added: bool
+) -> list[Entry]:
     """Return how a run ends that has taken a bundle in.
 
     Args:
         bundle: the bundle.
         stored: what the store said of the run before, as `run_fields` returns it.
         now: when it ended, if the bundle does not say.
+        count: how many events the run has without these.
+        added: some of them came from the bundle, so that an end which the store has counts too few.
     """
     stage, had = bundle.completed_through_stage, stored.get("completed_through_stage")
     common: dict[str, Any] = {"run_id": bundle.run_id, "occurred_at": bundle.ended_at or now}
-    if stage is not None and (had is None or STAGE_ORDER.index(stage) > STAGE_ORDER.index(had)):
-        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage))]
+    if had is not None and (stage is None or STAGE_ORDER.index(stage) <= STAGE_ORDER.index(had)):
+        stage = had if added else None
+    if stage is not None:
+        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage, event_count=count + 1))]
     if bundle.error_message is not None and not stored:
         return [Entry(None, RunFailedEvent(**common, error_message=bundle.error_message))]
     return []

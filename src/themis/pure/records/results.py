@@ -12,7 +12,8 @@ import attrs
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
-from themis.pure.records.fields import json_object, json_objects, named_fields, sequence
+from themis.pure.records.failure import StepFailure
+from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
 from themis.pure.records.scoring import Score, ScoreError
@@ -66,33 +67,18 @@ class GenerationWorkItem(HashableModel):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerationFailure(HashableModel):
+class GenerationFailure(StepFailure):
     """A candidate that could not be generated."""
 
     candidate_id: str
     candidate_index: int
-    error_message: str
-    error_type: str = ""
-    component_id: str = ""
-    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class StageError(HashableModel):
-    """A stage of a case that failed."""
-
-    error_message: str
-    error_type: str = ""
-    component_id: str = ""
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class EvaluationFailure(HashableModel):
+class EvaluationFailure(StepFailure):
     """A metric's workflow that came to nothing."""
 
     metric_id: str
-    error_message: str
-    error_type: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -106,14 +92,13 @@ class CaseResult(HashableModel):
     generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)
     selected_candidate_ids: tuple[str, ...] | None = None
     reduced_candidate: ReducedCandidate | None = None
-    reduction_error: StageError | None = None
+    reduction_error: StepFailure | None = None
     parsed_output: ParsedOutput | None = None
     parser_id: str | None = None
-    parse_error: StageError | None = None
+    parse_error: StepFailure | None = None
     evaluation_executions: tuple[EvaluationExecution, ...] = attrs.field(default=(), converter=sequence)
     evaluation_failures: tuple[EvaluationFailure, ...] = attrs.field(default=(), converter=sequence)
     scores: tuple[Score | ScoreError, ...] = attrs.field(default=(), converter=sequence)
-    blob_refs: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -1,0 +1,266 @@
+"""The driver: performs what programs ask for, and decides nothing.
+
+One loop, one branch for each kind of effect. A program's own code runs between two effects without a pause, so a stage
+that needs no one costs no task, no thread and no trip through the scheduler.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
+
+import attrs
+import trio
+from returns.result import Failure, Result, Success
+
+from themis.effects.calls import CallRuntime
+from themis.effects.hooks import Hooks
+from themis.effects.journal import Journal
+from themis.effects.options import NotStoredError, Progress
+from themis.effects.reading import recalled
+from themis.effects.sandboxes import Sandbox, open_sandbox
+from themis.pure.abilities import CallerAbilities
+from themis.pure.calls import CallFailed
+from themis.pure.costs import total_tokens
+from themis.pure.errors import WorkflowBuildError
+from themis.pure.events import CaseRunEvent
+from themis.pure.pipeline.effects import (
+    PAID,
+    Answer,
+    Ask,
+    Effect,
+    Execute,
+    Keep,
+    Program,
+    Recall,
+    Tell,
+    Together,
+    Within,
+)
+from themis.pure.pipeline.judge import ask_judge, judged, plan_calls
+from themis.pure.pipeline.outcome import failure_of
+from themis.pure.protocols import EvaluationWorkflow, RunStore
+from themis.pure.records.contexts import EvalScoreContext
+from themis.pure.records.failure import StepFailure
+from themis.pure.records.judging import EvaluationExecution, Subject
+from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+
+T = TypeVar("T")
+
+
+class Caller:
+    """Drives programs that ask components, and ask for nothing else.
+
+    Args:
+        calls: limits, retries and timeouts of what is paid for.
+        side_by_side: how many programs of one `Together` go on at once.
+    """
+
+    def __init__(self, calls: CallRuntime, side_by_side: int = 1_000) -> None:
+        self._calls = calls
+        self._side_by_side = side_by_side
+
+    async def drive(self, program: Program[T]) -> T:
+        """Drive a program to its end and return what it returns."""
+        answer: Any = None
+        while True:
+            try:
+                effect = program.send(answer)
+            except StopIteration as done:
+                value: T = done.value
+                return value
+            # The commonest effects go without a detour.
+            if type(effect) is Keep:
+                self._keep(effect)
+                answer = None
+            elif type(effect) is Ask:
+                answer = await self._ask(effect)
+            else:
+                answer = await self._perform(effect)
+
+    def _keep(self, effect: Keep) -> None:
+        raise AssertionError("there is no journal here")
+
+    async def _perform(self, effect: Effect) -> Any:
+        assert isinstance(effect, Together)
+        return await self._together(effect.programs)
+
+    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
+        name = ask.of.component_id
+        try:
+            if ask.stage not in PAID:
+                value = ask.method(*ask.args, **ask.keywords)
+                return Success(Answer(await value if inspect.isawaitable(value) else value))
+            caller = ask.caller
+            outcome = await self._calls.call(
+                functools.partial(_called, caller, ask),
+                stage=ask.stage,
+                provider_key=caller.provider_key,
+                model=name,
+                estimate=_estimate(caller, ask) if self._calls.reserves else None,
+            )
+        except CallFailed as error:
+            if error.fatal:  # the wrong key, the budget: this ends the run
+                raise
+            return Failure(failure_of(name, error))
+        except Exception as error:
+            if ask.stage in PAID:  # not the component's doing: what that raises comes as `CallFailed`
+                raise
+            return Failure(failure_of(name, error))
+        return Success(Answer(outcome.value, tuple(entry.to_dict() for entry in outcome.retry_history)))
+
+    async def _together(self, programs: Sequence[Program[Any]]) -> tuple[Any, ...]:
+        if len(programs) == 1:
+            return (await self.drive(programs[0]),)
+        results: dict[int, Any] = {}
+        numbered = iter(enumerate(programs))
+
+        async def worker() -> None:
+            for number, program in numbered:
+                results[number] = await self.drive(program)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(min(len(programs), self._side_by_side)):
+                nursery.start_soon(worker)
+        return tuple(results[number] for number in range(len(programs)))
+
+
+async def _called(caller: CallerAbilities, ask: Ask) -> Any:
+    """Call a model's method; one that is not async runs in a thread."""
+    if caller.is_async:
+        return await ask.method(*ask.args, **ask.keywords)
+    call = functools.partial(ask.method, *ask.args, **ask.keywords)
+    value = await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _estimate(caller: CallerAbilities, ask: Ask) -> Any:
+    if caller.estimate is None or ask.request is None:
+        return None
+    return caller.estimate(ask.request)
+
+
+@attrs.frozen(kw_only=True)
+class Shell:
+    """What the effects of one run are performed with.
+
+    Attributes:
+        store: where earlier results are.
+        journal: where new ones go.
+        calls: makes model calls.
+        hooks: tells subscribers.
+        progress: its tokens are counted up with each answer.
+        offline: what must not be asked of anyone: `generate`, `judge`.
+        side_by_side: how many programs of one case go on at once.
+    """
+
+    store: RunStore
+    journal: Journal
+    calls: CallRuntime
+    hooks: Hooks
+    progress: Progress
+    offline: frozenset[str] = frozenset()
+    side_by_side: int = 32
+
+
+class Driver(Caller):
+    """Drives the programs of a run.
+
+    Raises:
+        NotStoredError: an offline run needs an answer that is not stored.
+    """
+
+    def __init__(self, shell: Shell, sandbox: Sandbox | None = None) -> None:
+        super().__init__(shell.calls, shell.side_by_side)
+        self._shell = shell
+        self._journal = shell.journal
+        self._sandbox = SandboxTurns(sandbox)
+
+    def _keep(self, effect: Keep) -> None:
+        self._journal.append(effect.case_no, effect.event, effect.cache_key)
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Recall():
+                return recalled(self._shell.store, effect.key)
+            case Tell():
+                return await self._shell.hooks.call(effect.hook, *effect.args)
+            case Execute():
+                return await self._sandbox.run(effect.request)
+            case Together():
+                return await self._together(effect.programs)
+            case Within():
+                return await self._within(effect)
+            case Keep() | Ask():
+                raise AssertionError("the loop does these")
+
+    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
+        if ask.stage in self._shell.offline:
+            raise NotStoredError(_not_stored(ask))
+        answer = await super()._ask(ask)
+        if ask.stage == "generate" and isinstance(answer, Success):
+            usage = getattr(answer.unwrap().value, "token_usage", None)
+            if usage:
+                self._shell.progress.tokens += total_tokens(usage)
+        return answer
+
+    async def _within(self, effect: Within) -> CaseRunEvent:
+        hooks = self._shell.hooks
+        span, status = hooks.start_span(effect.span, effect.attributes), "error"
+        try:
+            event = await self.drive(effect.program)
+            status = "error" if event.event_type.endswith("_failed") else "ok"
+        finally:
+            hooks.end_span(span, status)
+        return event
+
+
+def _not_stored(ask: Ask) -> str:
+    where = getattr(ask.args[-1], "case_key", None)
+    case = f"case {where}: " if where else ""
+    return f"{case}{ask.what} is not stored, and a replay makes no model calls; run the experiment first"
+
+
+class SandboxTurns:
+    """Opens the sandbox when the first program is to be run, and runs as many at once as there are cores."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox
+        self._turns: Final = trio.Semaphore(max(1, os.cpu_count() or 1))
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """Run a program when it is its turn."""
+        async with self._turns:
+            if self._sandbox is None:
+                self._sandbox = open_sandbox()
+            return await self._sandbox.run(request)
+
+
+class DefaultWorkflowRunner:
+    """The shipped `WorkflowRunner`: asks all judges of a workflow at once, within the run's limits.
+
+    Args:
+        judge_models: the judges that calls can name.
+        calls: limits, retries and timeouts; by default there are none.
+    """
+
+    def __init__(self, judge_models: Sequence[Any], calls: CallRuntime | None = None) -> None:
+        self._judges = {judge.component_id: CallerAbilities.of(judge, "judge") for judge in judge_models}
+        self._caller = Caller(calls or CallRuntime())
+
+    async def run_evaluation(
+        self, workflow: EvaluationWorkflow, subject: Subject, metric_id: str, ctx: EvalScoreContext
+    ) -> EvaluationExecution:
+        """Make a workflow's calls and return everything that happened.
+
+        Raises:
+            WorkflowBuildError: the workflow could not plan its calls.
+        """
+        planned = plan_calls(metric_id, workflow, subject, ctx)
+        if not isinstance(planned, Success):
+            raise WorkflowBuildError(f"{metric_id}: {planned.failure().error_message}")
+        answer: Callable[..., Any] = functools.partial(ask_judge, self._judges)
+        return await self._caller.drive(judged(metric_id, planned.unwrap(), ctx, answer))

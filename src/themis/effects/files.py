@@ -1,0 +1,45 @@
+"""Files that are there whole and for good, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+UNFINISHED: Final = ".new-"
+"""How the names of files begin that are still being written, or that a crash left so."""
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that others see once the context is left: complete, and safe from a crash.
+
+    If an exception leaves the context, whatever was at `path` before stays.
+    """
+    target = Path(path)
+    beside = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a crash; POSIX alone needs it, and allows it."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,232 @@
+"""A run's components as the core knows them: what each can do, asked once when it enters.
+
+Whoever needs a component's method or setting reads it off these records; nobody asks the component itself again.
+A component that lacks what its place needs is a fault of the experiment, which compiling reports with all others.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Self
+
+import attrs
+
+from themis.pure.errors import SpecError
+from themis.pure.families import metric_family
+from themis.pure.json import JSONValue
+from themis.pure.limits import TokenEstimate
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+
+Method = Callable[..., Any]
+"""A component's method; what it returns is checked by the stage that calls it."""
+
+
+@attrs.frozen(kw_only=True)
+class Abilities:
+    """What every component may offer.
+
+    Attributes:
+        component: the live object.
+        component_id: its name; empty if it has none.
+        check: returns what it lacks to do its work, one sentence each.
+        session: opened around a run.
+        aclose: releases what it holds open.
+        lacks: the methods that its place needs and it does not have.
+    """
+
+    component: Any = attrs.field(repr=False)
+    component_id: str
+    check: Callable[[], Iterable[str] | None] | None = None
+    session: Callable[[], AbstractAsyncContextManager[object]] | None = None
+    aclose: Callable[[], Awaitable[object]] | None = None
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The component's id, or its class where it has none: for messages."""
+        return self.component_id or type(self.component).__name__
+
+    @classmethod
+    def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
+        return cls(
+            component=component,
+            component_id=str(getattr(component, "component_id", None) or ""),
+            check=getattr(component, "check", None),
+            session=getattr(component, "session", None),
+            aclose=getattr(component, "aclose", None),
+            lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
+            **fields,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class CallerAbilities(Abilities):
+    """A generator or a judge model: whatever may be behind an endpoint, and cost something.
+
+    Attributes:
+        call: `generate` or `judge`.
+        is_async: `call` is a coroutine function; any other runs in a thread.
+        provider_key: groups the calls to one endpoint.
+        request: renders the whole request, purely.
+        estimate: returns the tokens that a request is expected to take.
+        max_tokens: the longest answer.
+    """
+
+    call: Method
+    is_async: bool
+    provider_key: str | None = None
+    request: Callable[[Case, GenerateContext], JSONValue] | None = None
+    estimate: Callable[[Any], TokenEstimate] | None = None
+    max_tokens: int | None = None
+
+    @classmethod
+    def of(cls, component: Any, method: str) -> Self:
+        """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""
+        call, longest = getattr(component, method, None), getattr(component, "max_tokens", None)
+        return cls._of(
+            component,
+            method,
+            call=call,
+            is_async=inspect.iscoroutinefunction(call),
+            provider_key=getattr(component, "provider_key", None),
+            request=getattr(component, "request", None),
+            estimate=getattr(component, "estimate", None),
+            max_tokens=longest if isinstance(longest, int) else None,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SelectorAbilities(Abilities):
+    """A selector: one that selects by itself, or one that judges and chooses by the outcome."""
+
+    select: Method | None = None
+    build_workflow: Method | None = None
+    choose: Method | None = None
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        """Ask a selector."""
+        judges = hasattr(component, "build_workflow")
+        return cls._of(
+            component,
+            "choose" if judges else "select",
+            select=None if judges else getattr(component, "select", None),
+            build_workflow=getattr(component, "build_workflow", None),
+            choose=getattr(component, "choose", None),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ReducerAbilities(Abilities):
+    """A reducer."""
+
+    reduce: Method
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        """Ask a reducer."""
+        return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
+
+
+@attrs.frozen(kw_only=True)
+class ParserAbilities(Abilities):
+    """A parser."""
+
+    parse: Method
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        """Ask a parser."""
+        return cls._of(component, "parse", parse=getattr(component, "parse", None))
+
+
+@attrs.frozen(kw_only=True)
+class MetricAbilities(Abilities):
+    """A metric, with the methods of its family.
+
+    Attributes:
+        family: its family's name; empty if it has none, and `problem` then says why.
+        threshold: the value from which its score counts as correct, if it states one.
+    """
+
+    family: str
+    problem: str = ""
+    threshold: float | None = None
+    score: Method | None = None
+    sandbox_requests: Method | None = None
+    next_requests: Method | None = None
+    score_results: Method | None = None
+    sandbox_languages: tuple[str, ...] = ()
+    build_workflow: Method | None = None
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        """Ask a metric."""
+        family, problem = "", ""
+        try:
+            family = metric_family(component)
+        except SpecError as error:
+            problem = str(error)
+        value = getattr(component, "threshold", None)
+        methods = ("score", "sandbox_requests", "next_requests", "score_results", "build_workflow")
+        return cls._of(
+            component,  # what a metric needs, its family says
+            family=family,
+            problem=problem,
+            threshold=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
+            sandbox_languages=tuple(getattr(component, "sandbox_languages", ())),
+            **{name: getattr(component, name, None) for name in methods},
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Components:
+    """A run's components, in the places they take; the snapshot names them by fingerprint."""
+
+    generator: CallerAbilities
+    selector: SelectorAbilities | None = None
+    reducer: ReducerAbilities | None = None
+    parsers: tuple[ParserAbilities, ...] = ()
+    metrics: tuple[MetricAbilities, ...] = ()
+    judge_models: tuple[CallerAbilities, ...] = ()
+
+    @functools.cached_property
+    def metric(self) -> Mapping[str, MetricAbilities]:
+        """The metrics by their ids."""
+        return {metric.component_id: metric for metric in self.metrics}
+
+    @functools.cached_property
+    def judge(self) -> Mapping[str, CallerAbilities]:
+        """The judge models by their ids."""
+        return {judge.component_id: judge for judge in self.judge_models}
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        generator: Any,
+        selector: Any = None,
+        reducer: Any = None,
+        parsers: Iterable[Any] = (),
+        metrics: Iterable[Any] = (),
+        judge_models: Iterable[Any] = (),
+    ) -> Self:
+        """Ask every component what it can do."""
+        return cls(
+            generator=CallerAbilities.of(generator, "generate"),
+            selector=None if selector is None else SelectorAbilities.of(selector),
+            reducer=None if reducer is None else ReducerAbilities.of(reducer),
+            parsers=tuple(map(ParserAbilities.of, parsers)),
+            metrics=tuple(map(MetricAbilities.of, metrics)),
+            judge_models=tuple(CallerAbilities.of(judge, "judge") for judge in judge_models),
+        )
+
+    def __iter__(self) -> Iterator[Abilities]:
+        """Yield every component that there is."""
+        single = [self.generator, self.selector, self.reducer]
+        yield from (component for component in single if component is not None)
+        yield from (*self.parsers, *self.metrics, *self.judge_models)
