@@ -27,13 +27,14 @@ from themis.pure.pipeline.verification import (
     Difference,
     Verification,
     altered_cases,
+    altered_identity,
     case_checks,
     compared,
     misplaced,
     run_checks,
 )
 from themis.pure.plan import CaseItem, RunPlan, UntilStage, make_plan
-from themis.pure.protocols import RunStore, SelfChecking
+from themis.pure.protocols import RunStore
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
@@ -99,9 +100,8 @@ class _Verifying:
     async def walk(self) -> None:
         """Look at everything; what can't be read ends the walk, and is named."""
         try:
+            self.altered += altered_identity(self.snapshot)
             self.altered += altered_cases(self.snapshot)
-            if isinstance(self.store, SelfChecking):
-                self.altered += self.store.faults(self.snapshot.run_id)
             self.broken += broken_links(self.store.events(self.snapshot.run_id), self.store.head(self.snapshot.run_id))
             self._of_the_run()
             driver = _Awaiting()
@@ -197,7 +197,7 @@ def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Com
         component = by_id.get(ref.component_id)
         try:
             component = component if component is not None else resolve_component(ref.component_id)
-            current = component_ref(component, source_of)
+            current = component_ref(component, source_of, snapshot.identity_algorithm)
         except ThemisError as error:
             why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
             notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment (--config) to verify it too")
@@ -216,7 +216,11 @@ def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Com
 
     refs = snapshot.component_refs
     generator = by_id.get(refs.generator.component_id)
-    if generator is not None and component_ref(generator, source_of).fingerprint != refs.generator.fingerprint:
+    algorithm = snapshot.identity_algorithm
+    if (
+        generator is not None
+        and component_ref(generator, source_of, algorithm).fingerprint != refs.generator.fingerprint
+    ):
         generator = None  # its answers are recorded; only the seeds that it was given rest on it
     components = Components.of(
         generator=generator,

@@ -42,10 +42,10 @@ from themis.pure.calls import (
     classify,
     delay_before_retry,
 )
-from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
 from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
 
 T = TypeVar("T")
 

@@ -19,6 +19,7 @@ import attrs
 import orjson
 
 from themis.pure.errors import ThemisError
+from themis.pure.text import shortened
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = bool | int | float | str | Sequence["JSONValue"] | Mapping[str, "JSONValue"] | None
@@ -212,8 +213,7 @@ def _refuse_number(value: float, path: str) -> NoReturn:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(repr(value), 80)
 
 
 def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDict:

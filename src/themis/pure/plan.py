@@ -23,7 +23,8 @@ Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
 UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
-COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
+CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
+COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
@@ -119,6 +120,22 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     return tuple(
         MetricSlot(ref.component_id, snapshot.metric_kinds.get(ref.component_id, "pure"), ref.fingerprint)
         for ref in refs
+    )
+
+
+def straight(plan: RunPlan) -> tuple[str, ...]:
+    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
+
+    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    """
+    if not all(metric.is_scored for metric in plan.metrics):
+        return ()
+    return (
+        *("generation_completed",) * plan.candidate_count,
+        *("selection_completed",) * plan.selects,
+        "reduction_completed",
+        "parse_completed",
+        *("score_completed",) * len(plan.metrics),
     )
 
 

@@ -15,7 +15,7 @@ import attrs
 import trio
 from hypothesis import strategies as st
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
+from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment
 from themis.pure.records.contexts import (
     EvalScoreContext,

@@ -28,7 +28,7 @@ from themis.api.bundles.transfer import (
     import_reduction_bundle,
     import_score_bundle,
 )
-from themis.api.inspection import get_execution_state
+from themis.api.runs.inspect import get_execution_state
 from themis.pure.bundles.records import KINDS, Bundle, BundleKind
 from themis.pure.errors import DataError, InvalidRecordError, LiteralSecretError, RunLockedError, SchemaVersionError
 from themis.pure.events import (
@@ -40,15 +40,17 @@ from themis.pure.events import (
     ParseFailedEvent,
     ReductionCompletedEvent,
     ReductionFailedEvent,
+    RunCompletedEvent,
     RunEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
     SelectionCompletedEvent,
     SelectionFailedEvent,
+    StepCompletedEvent,
     StepEvent,
     event_from_dict,
 )
-from themis.pure.json import encode
+from themis.pure.json import decode, encode
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.stored import ChainHead
 
@@ -93,7 +95,7 @@ def seen(store: RunStore, run_id: str, made: Drawn) -> tuple[object, ...]:
     assert found.ok, found
     report = Reporter(store).export_json(run_id)
     usage = None if made.stops else result.usage.stages  # attempts that were made good are not handed on
-    return states_of(store, run_id), result.digest, result.status, report, found.recomputed, usage
+    return states_of(store, run_id), result.digest, result.status, report, found.verdict, found.recomputed, usage
 
 
 def part_of(made: Drawn, kind: BundleKind) -> Drawn:
@@ -238,6 +240,22 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
     assert seen(store, run_id, Drawn(PLAIN)) == seen(here, run_id, Drawn(PLAIN))
     import_bundle(store, export_generation_bundle(here, run_id))
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "judge"
+
+
+def test_a_run_that_took_something_in_records_its_end_anew(store: RunStore) -> None:
+    here = InMemoryRunStore()
+    run_id = JUDGED.experiment().run(store=here).run_id
+    interrupted = without(here, run_id, EvaluationCompletedEvent, StepCompletedEvent)
+    for place, stage in ((interrupted, "score"), (here, "score"), (here, "judge")):
+        bundle = export_evaluation_bundle(place, run_id).evolve(completed_through_stage=stage)
+        assert import_bundle(store, bundle) > 0
+        *_, last = store.events(run_id)
+        event = event_from_dict(decode(last.payload))
+        assert isinstance(event, RunCompletedEvent)
+        assert event.completed_through_stage == stage
+        assert event.event_count == last.sequence == store.head(run_id).count
+        assert import_bundle(store, bundle) == 0
+    assert states_of(store, run_id) == states_of(here, run_id)
 
 
 class Flaky:
@@ -403,6 +421,9 @@ def test_a_bundle_that_is_not_its_runs_is_refused_whole(store: RunStore) -> None
     refused(store, bundle.evolve(run_id="0" * 64), "says run 0000")
     stranger = records[1].evolve(case_id="77", case_key="4:made:77")
     refused(store, bundle.evolve(records=[records[0], stranger, records[2]]), "case 4:made:77: the run has no such")
+    identity = snapshot.identity.evolve(candidate_policy={"num_samples": 2})
+    misnamed = snapshot.evolve(identity=identity).stored_as(bundle.run_id)  # as a store that was edited returns it
+    refused(store, bundle.evolve(snapshot=misnamed), "and its snapshot is that of run")
     forged = records[1].evolve(result_blob_ref="0" * 64)
     refused(store, bundle.evolve(records=[records[0], forged, records[2]]), "generation record of case 4:made:1")
     cases = [case.evolve(expected_output="forged") for case in snapshot.datasets[0].cases]

@@ -16,6 +16,7 @@ from themis.pure.bundles.holding import RunShape, held_events, shape_of
 from themis.pure.bundles.merging import CaseMerge
 from themis.pure.bundles.records import KINDS, BundleKind, Keyed
 from themis.pure.events import (
+    SCHEMA_VERSION,
     CaseRunEvent,
     EvaluationCompletedEvent,
     GenerationCompletedEvent,
@@ -116,7 +117,7 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
         (CaseRunEvent, {"run_id": "0" * 64}, "it says that it is of run 0000"),
         (CaseRunEvent, {"case_id": "7"}, "generation record of case 4:made:0, candidate 0: it says .* of case '7'"),
         (CaseRunEvent, {"dataset_id": "x"}, "of dataset 'x'"),
-        (CaseRunEvent, {"schema_version": 3}, "event of schema version 3; this Themis reads up to 2"),
+        (CaseRunEvent, {"schema_version": SCHEMA_VERSION + 1}, f"this Themis reads up to {SCHEMA_VERSION}"),
         (CaseRunEvent, {"schema_version": 0}, "event of schema version 0"),
         (CaseRunEvent, {"event_type": "parse_failed"}, "it is no 'parse_failed'|it is no 'parse_failed'"),
         (GenerationCompletedEvent, {"candidate_index": 1}, "counted from 0"),

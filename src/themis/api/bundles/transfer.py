@@ -28,6 +28,7 @@ from themis.pure.bundles.records import (
 )
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
+from themis.pure.identity import run_name
 from themis.pure.pipeline.verification import altered_cases
 from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
@@ -208,8 +209,10 @@ def _check_header(header: Bundle) -> None:
 
 
 def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
-    if snapshot.run_id != run_id:
-        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {snapshot.run_id}")
+    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
+    found = run_name(snapshot.identity, snapshot.identity_algorithm)
+    if found != run_id:
+        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
 
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:

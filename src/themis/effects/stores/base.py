@@ -139,9 +139,20 @@ def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
         yield hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest(), dataset
 
 
-def restored(header: Mapping[str, Any], cases: Iterable[CaseSource]) -> RunSnapshot:
-    """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored."""
-    snapshot = RunSnapshot.from_dict(header)
+def altered(run_id: str, what: str) -> StoreError:
+    """Return the error for a run whose parts don't fit together any more."""
+    return StoreError(f"run {run_id}: {what}; the store was changed by hand: restore it from a copy")
+
+
+def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
+    """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored.
+
+    Raises:
+        StoreError: there are more datasets in the header than are stored, or fewer.
+    """
+    snapshot = RunSnapshot.from_dict(header).stored_as(run_id)
+    if len(snapshot.datasets) != len(cases):
+        raise altered(run_id, f"its header names {len(snapshot.datasets)} datasets, and {len(cases)} are stored")
     datasets = [dataset.evolve(cases=source) for dataset, source in zip(snapshot.datasets, cases, strict=True)]
     return snapshot.evolve(datasets=datasets)
 

@@ -10,11 +10,11 @@ import contextlib
 import datetime
 import importlib.resources
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from themis.effects.stores.base import EventStore, keyed_datasets, overtaken, restored, summary_of
+from themis.effects.stores.base import EventStore, altered, keyed_datasets, overtaken, restored, summary_of
 from themis.pure.errors import StoreError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
@@ -129,7 +129,23 @@ class TableStore(EventStore, Generic[Db]):
             run = {"run_no": self._number(db, run_id)}
             header = _value(self._execute(db, "select header from run where run_no = :run_no", run))
             datasets = self._execute(db, _DATASETS, run).fetchall()
-        return restored(decode(header), [_StoredCases(self._stream, *row) for row in datasets])
+        first = 0
+        for ordinal, (_, _, number, found, count) in enumerate(datasets):
+            if (number, found) != (ordinal, first):
+                raise altered(run_id, f"dataset {number}: it begins at case {found}, and not at {first}")
+            first += count
+        sources = [
+            _StoredCases(self, dataset_no, count, f"{self.location}: dataset {dataset_id!r}")
+            for dataset_id, dataset_no, _, _, count in datasets
+        ]
+        stored_ids = [row[0] for row in datasets]
+        try:
+            snapshot = restored(run_id, decode(header), sources)
+        except ValueError as error:
+            raise altered(run_id, f"its header can't be read: {error}") from error
+        if stored_ids != [self._text(dataset.dataset_id) for dataset in snapshot.datasets]:
+            raise altered(run_id, f"its datasets are stored as {stored_ids}")
+        return snapshot
 
     def _find(self, db: Db, run_id: str) -> int | None:
         row = self._execute(db, "select run_no from run where run_id = :run_id", {"run_id": run_id}).fetchone()
@@ -261,20 +277,33 @@ def _value(cursor: Any) -> Any:
 
 
 class _StoredCases(CaseSource):
-    """The cases of a stored dataset, read as needed."""
+    """The cases of a stored dataset, read as needed; columns that say again what a case says are held against it."""
 
-    def __init__(self, stream: Callable[[str, Mapping[str, Any]], Iterator[Row]], dataset_no: int, count: int) -> None:
-        self._stream = stream
+    def __init__(self, store: TableStore[Any], dataset_no: int, count: int, where: str) -> None:
+        self._store = store
         self._dataset_no = dataset_no
         self._count = count
+        self._where = where
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Case]:
-        query: Final = "select payload from dataset_case where dataset_no = :dataset_no order by position"
-        for (payload,) in self._stream(query, {"dataset_no": self._dataset_no}):
-            yield Case.from_dict(decode(payload))
+        query: Final = (
+            "select position, case_id, payload from dataset_case where dataset_no = :dataset_no order by position"
+        )
+        rows = self._store._stream(query, {"dataset_no": self._dataset_no})
+        for number, (position, case_id, payload) in enumerate(rows):
+            try:
+                case = Case.from_dict(decode(payload))
+            except ValueError as error:
+                raise StoreError(f"{self._where}: case {number} can't be read: {error}") from error
+            if (position, case_id) != (number, self._store._text(case.case_id)):
+                raise StoreError(
+                    f"{self._where}: case {number} ({case.case_id!r}) is stored at position {position} as {case_id!r}; "
+                    "the table was changed: restore the store from a copy"
+                )
+            yield case
 
 
 _INSERT_RUN: Final = """
@@ -284,8 +313,8 @@ _INSERT_RUN_DATASET: Final = "insert into run_dataset values (:run_no, :ordinal,
 # The cases are counted when they have been read: a source may not know before.
 _INSERT_DATASET: Final = "insert into dataset (fingerprint, case_count) values (:key, 0) returning dataset_no"
 _DATASETS: Final = """
-    select dataset_no, case_count from run_dataset join dataset using (dataset_no) where run_no = :run_no
-    order by ordinal
+    select dataset_id, dataset_no, ordinal, first_case_no, case_count
+    from run_dataset join dataset using (dataset_no) where run_no = :run_no order by ordinal
 """
 _LIST: Final = """
     select r.run_id, r.header,

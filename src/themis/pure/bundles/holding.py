@@ -189,6 +189,10 @@ def _answer(state: CaseState, event: Any) -> Any:
     return None if step is None else step.output
 
 
+def _failed_step(state: CaseState, event: Any) -> Any:
+    return state.failed_steps.get(step_key(event.workflow_id, event.step_id))
+
+
 HOLDS: Final[Mapping[type[RunEvent], Held | None]] = {
     # In the order of the stages, and a failure behind the outcome: where a state holds both, it came after.
     GenerationCompletedEvent: Held("generation", lambda s, e: s.candidates.get(e.candidate_index), _result, _candidate),

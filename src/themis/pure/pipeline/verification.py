@@ -27,7 +27,7 @@ from themis.pure.events import (
     RunStartedEvent,
     ScoreFailedEvent,
 )
-from themis.pure.identity import dataset_ref
+from themis.pure.identity import misnamed
 from themis.pure.json import EMPTY, decode, encode
 from themis.pure.pipeline.effects import Program
 from themis.pure.pipeline.recorded import from_record
@@ -40,7 +40,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.scoring import ScoreError
-from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.snapshot import DatasetRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, apply, new_state
 
@@ -274,6 +274,13 @@ def misplaced(item: CaseItem, run_id: str, stored: StoredEvent, event: RunEvent)
         yield f"{name}: it is stored under case {item.case_key}, and is of case {event.case_key}"
 
 
+def altered_identity(snapshot: RunSnapshot) -> Iterator[str]:
+    """Yield what of a run's identity is not what its id is the hash of."""
+    fault = misnamed(snapshot.run_id, snapshot.identity, snapshot.identity_algorithm)
+    if fault is not None:
+        yield fault
+
+
 def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
     """Yield what of a run's cases is not what its identity names, in one pass over them."""
     refs = snapshot.identity.dataset_refs
@@ -281,7 +288,7 @@ def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
         yield "datasets: they are not those that the run's identity names"
         return
     for dataset, ref in zip(snapshot.datasets, refs, strict=True):
-        if dataset_ref(dataset) != ref:
+        if DatasetRef.of(dataset) != ref:
             yield f"dataset {ref.dataset_id}: its cases are not those that the run was made of"
         elif len(dataset.cases) != sum(1 for _ in dataset.cases):
             yield f"dataset {ref.dataset_id}: it is stored as {len(dataset.cases)} cases, and has another number"

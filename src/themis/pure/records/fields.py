@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -18,6 +18,9 @@ from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
+
+A_PATH: Final = {"path": True}
+"""Metadata of a field that holds a path, or a mapping with a `path`: a config file gives it relative to itself."""
 
 _UNNAMED: Any = types.SimpleNamespace(name="$")  # stands for the field where a converter is called by hand
 
