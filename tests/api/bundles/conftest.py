@@ -9,6 +9,7 @@ import pytest
 
 from themis import InMemoryRunStore, RunStore, SqliteRunStore
 from themis.effects.stores.jsonl import JsonlRunStore
+from themis.testing.pipelines import ScriptedSandbox
 
 # A store that is to be held to the same goes here, with how it is opened in an empty folder.
 STORES: dict[str, Callable[[Path], RunStore]] = {
@@ -16,6 +17,12 @@ STORES: dict[str, Callable[[Path], RunStore]] = {
     "sqlite": lambda folder: SqliteRunStore(folder / "store.sqlite3"),
     "jsonl": lambda folder: JsonlRunStore(folder / "store"),
 }
+
+
+@pytest.fixture(autouse=True)
+def _sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("themis.effects.driver", "themis.api.running"):
+        monkeypatch.setattr(f"{module}.open_sandbox", ScriptedSandbox)
 
 
 @pytest.fixture(params=STORES)

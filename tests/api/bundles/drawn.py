@@ -1,9 +1,9 @@
-"""Runs to hand on: drawn pipelines with selectors and judges, and components that fail, once or for good."""
+"""Runs to hand on: drawn pipelines, behind connections that fail once or for good, and in several attempts."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import attrs
@@ -17,19 +17,9 @@ from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.events import RunEvent
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore
-from themis.pure.records.generation import GenerationResult
-from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.stored import ChainHead
 from themis.pure.state import CaseState
-from themis.testing.pipelines import (
-    Pipeline,
-    ScriptedError,
-    ScriptedJudgeMetric,
-    ScriptedWorkflow,
-    pick,
-    pipelines,
-    scripts,
-)
+from themis.testing.pipelines import Pipeline, pick, scripts, whole_pipelines
 
 UNTIL: dict[BundleKind, UntilStage] = {
     "generation": "generate",
@@ -92,45 +82,10 @@ class Unsteady:
 
 
 @attrs.frozen
-class Selector:
-    """A selector that takes the last candidate, or fails by script."""
-
-    script: tuple[str, ...]
-    component_id: str = "scripted/selector"
-    version: str = "1"
-
-    def select(self, candidates: Sequence[GenerationResult], ctx: Any) -> Sequence[GenerationResult]:
-        if pick(self.script, ctx.case_id) == "raise":
-            raise ScriptedError("cannot select")
-        return [candidates[-1]]
-
-
-@attrs.frozen
-class JudgingSelector:
-    """A selector that asks the judges, and takes the first candidate if they say yes."""
-
-    repeats: int = 1
-    component_id: str = "scripted/selector"
-    version: str = "1"
-
-    def build_workflow(self, subject: Any, ctx: Any) -> ScriptedWorkflow:
-        return ScriptedWorkflow(ScriptedJudgeMetric(self.repeats, component_id=self.component_id), ctx)
-
-    def choose(
-        self, candidates: Sequence[GenerationResult], execution: EvaluationExecution
-    ) -> Sequence[GenerationResult]:
-        if execution.aggregation_output is None:
-            raise ScriptedError("the judges do not say")
-        value: Any = execution.aggregation_output.value
-        return [candidates[0 if value >= 0.5 else -1]]
-
-
-@attrs.frozen
 class Drawn:
     """A pipeline, with what else can happen to a run of it; `stops` are where earlier attempts at it ended."""
 
     pipeline: Pipeline
-    selector: Selector | JudgingSelector | None = None
     connection: tuple[str, ...] = ("fine",)
     judges_connection: tuple[str, ...] = ("fine",)
     stops: tuple[UntilStage, ...] = ()
@@ -140,9 +95,7 @@ class Drawn:
         generation, evaluation = made.generation, made.evaluation
         judges = [Unsteady(judge, self.judges_connection) for judge in evaluation.judge_models]
         return made.evolve(
-            generation=generation.evolve(
-                generator=Unsteady(generation.generator, self.connection), selector=self.selector
-            ),
+            generation=generation.evolve(generator=Unsteady(generation.generator, self.connection)),
             evaluation=evaluation.evolve(judge_models=judges),
             runtime=made.runtime.evolve(generation_retry_delay=0.0, judge_retry_delay=0.0),
         )
@@ -157,17 +110,9 @@ class Drawn:
 
 def drawn(max_cases: int = 4) -> st.SearchStrategy[Drawn]:
     """Any run."""
-    return pipelines(max_cases).flatmap(_drawn)
-
-
-def _drawn(pipeline: Pipeline) -> st.SearchStrategy[Drawn]:
-    selectors: st.SearchStrategy[Selector | JudgingSelector] = st.builds(Selector, scripts("last", "raise"))
-    if pipeline.judge is not None:
-        selectors |= st.builds(JudgingSelector, st.integers(1, 2))
     return st.builds(
         Drawn,
-        st.just(pipeline),
-        st.none() | selectors,
+        whole_pipelines(max_cases),
         st.just(("fine",)) | scripts("fine", "late", "gone"),
         st.just(("fine",)) | scripts("fine", "late", "gone"),
         st.lists(st.sampled_from([*UNTIL.values()]), max_size=2).map(lambda stops: tuple(sorted(stops, key=_ORDER))),

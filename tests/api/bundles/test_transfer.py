@@ -40,19 +40,22 @@ from themis.pure.events import (
     ParseFailedEvent,
     ReductionCompletedEvent,
     ReductionFailedEvent,
+    RunCompletedEvent,
     RunEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
     SelectionCompletedEvent,
     SelectionFailedEvent,
+    StepCompletedEvent,
     StepEvent,
     event_from_dict,
 )
-from themis.pure.json import encode
+from themis.pure.json import decode, encode
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.records.stored import ChainHead
 
 from .conftest import STORES, is_untouched
-from .drawn import JUDGED, PLAIN, UNTIL, Drawn, JudgingSelector, drawn, states_of, without
+from .drawn import JUDGED, PLAIN, UNTIL, Drawn, drawn, states_of, without
 
 ORDER = [*UNTIL.values()].index
 RESTING_ON: dict[type[RunEvent], tuple[type[RunEvent], ...]] = {
@@ -92,7 +95,14 @@ def seen(store: RunStore, run_id: str, made: Drawn) -> tuple[object, ...]:
     assert found.ok, found
     report = Reporter(store).export_json(run_id)
     usage = None if made.stops else result.usage.stages  # attempts that were made good are not handed on
-    return states_of(store, run_id), result.digest, result.status, report, found.recomputed, usage
+    return states_of(store, run_id), result.digest, result.status, report, found.verdict, found.recomputed, usage
+
+
+def part_of(made: Drawn, kind: BundleKind) -> Drawn:
+    """Return the run without attempts that went further than a kind of bundle, and without what that leaves out."""
+    pipeline = attrs.evolve(made.pipeline, execution=None) if kind == "score" else made.pipeline
+    stops = tuple(stop for stop in made.stops if ORDER(stop) < ORDER(UNTIL[kind]))
+    return attrs.evolve(made, pipeline=pipeline, stops=stops)
 
 
 # --- from store to store ----------------------------------------------------------------------------------
@@ -106,7 +116,7 @@ def test_what_is_imported_is_the_run(
     kind: BundleKind, name: str, made: Drawn, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     here, there = InMemoryRunStore(), STORES[name](tmp_path_factory.mktemp("store"))
-    made = attrs.evolve(made, stops=tuple(stop for stop in made.stops if ORDER(stop) < ORDER(UNTIL[kind])))
+    made = part_of(made, kind)
     run_id = made.run(here, UNTIL[kind]).run_id
     bundle = EXPORTS[kind](here, run_id)
     IMPORTS[kind](there, bundle)
@@ -120,7 +130,7 @@ def test_what_is_imported_is_the_run(
 
 @given(drawn(), st.sampled_from(KINDS))
 def test_a_part_of_a_run_is_what_was_stored_when_it_was_that_far(made: Drawn, kind: BundleKind) -> None:
-    made = attrs.evolve(made, stops=())
+    made = attrs.evolve(part_of(made, kind), stops=())
     so_far, whole, there = InMemoryRunStore(), InMemoryRunStore(), InMemoryRunStore()
     run_id = made.run(so_far, UNTIL[kind]).run_id
     made.run(whole)
@@ -140,7 +150,7 @@ def test_a_run_goes_on_from_a_bundle_and_asks_nothing_again(made: Drawn, kind: B
     failed = {f"{c.case_key}/{f.candidate_index}" for c in whole.cases for f in c.generation_failures}
     generator: Any = again.generation.generator
     assert set(generator.seen) == failed
-    if kind == "evaluation" and not isinstance(made.selector, JudgingSelector):  # its calls have the names of others
+    if kind == "evaluation" and not made.pipeline.judges_selection:  # its calls have the names of others
         states = states_of(here, whole.run_id)
         answered = {f"{state.case_key}/{step.step_id}" for state in states for step in state.steps.values()}
         judges: Any = again.evaluation.judge_models
@@ -232,14 +242,28 @@ def test_a_bundle_completes_what_a_store_has_in_part(store: RunStore) -> None:
     assert RunResult(snapshot=store.load_snapshot(run_id), store=store).completed_through_stage == "judge"
 
 
+def test_a_run_that_took_something_in_records_its_end_anew(store: RunStore) -> None:
+    here = InMemoryRunStore()
+    run_id = JUDGED.experiment().run(store=here).run_id
+    interrupted = without(here, run_id, EvaluationCompletedEvent, StepCompletedEvent)
+    for place, stage in ((interrupted, "score"), (here, "score"), (here, "judge")):
+        bundle = export_evaluation_bundle(place, run_id).evolve(completed_through_stage=stage)
+        assert import_bundle(store, bundle) > 0
+        *_, last = store.events(run_id)
+        event = event_from_dict(decode(last.payload))
+        assert isinstance(event, RunCompletedEvent)
+        assert event.completed_through_stage == stage
+        assert event.event_count == last.sequence == store.head(run_id).count
+        assert import_bundle(store, bundle) == 0
+    assert states_of(store, run_id) == states_of(here, run_id)
+
+
 class Flaky:
     """A parser and a reducer that fail as long as they are told to; that is no part of what they are."""
 
+    component_id = "flaky/both"
     version = "1"
-
-    def __init__(self, component_id: str = "flaky/both") -> None:
-        self.component_id = component_id
-        self.fails = False
+    fails = False
 
     def fingerprint(self) -> str:
         return "flaky"
@@ -273,6 +297,26 @@ def test_a_result_and_the_failure_after_it_are_both_taken(store: RunStore, stage
     assert RunResult(snapshot=result.snapshot, store=store).digest == result.digest
 
 
+class BeingWritten(InMemoryRunStore):
+    """A store of a run that another process has gone on with since its head was read."""
+
+    read: int | None = None
+
+    def head(self, run_id: str) -> ChainHead:
+        return super().head(run_id) if self.read is None else ChainHead(self.read, "")
+
+
+def test_an_export_is_of_one_moment(store: RunStore) -> None:
+    here = BeingWritten()
+    run_id = PLAIN.experiment().run(store=here).run_id
+    here.read = 5
+    bundle = export_score_bundle(here, run_id)
+    assert bundle.completed_through_stage is None
+    assert bundle.started_at is not None
+    assert len([*bundle.events()]) == 4  # and one that is the run's
+    import_bundle(store, bundle)
+
+
 # --- what is forged ---------------------------------------------------------------------------------------
 
 NOT_IN_A_DIGEST: dict[str, set[str]] = {
@@ -284,11 +328,7 @@ NOT_IN_A_DIGEST: dict[str, set[str]] = {
     "step_failed": {"step_id", "step_type", "metadata", "error_message"},
     **{
         f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable"}
-        for step in ("generation", "selection", "evaluation")
-    },
-    **{
-        f"{step}_failed": {"component_id", "error_message", "traceback_digest", "retryable", "candidate_id"}
-        for step in ("reduction", "parse")
+        for step in ("generation", "selection", "reduction", "parse", "evaluation")
     },
 }
 """What of an event no result rests on; everything else must be refused, or show in the digest or when verified."""
@@ -356,7 +396,7 @@ def test_no_event_can_be_forged_without_a_trace(data: st.DataObject) -> None:
 
 def of_a_selector(event: CaseRunEvent) -> bool:
     """Tell whether it is a selector's step: what it chose is in the digest, and what it was told is not checked."""
-    return isinstance(event, StepEvent) and event.workflow_id == "scripted/selector"
+    return isinstance(event, StepEvent) and event.workflow_id == "scripted/judging_selector"
 
 
 # --- what is refused --------------------------------------------------------------------------------------
@@ -381,13 +421,18 @@ def test_a_bundle_that_is_not_its_runs_is_refused_whole(store: RunStore) -> None
     refused(store, bundle.evolve(run_id="0" * 64), "says run 0000")
     stranger = records[1].evolve(case_id="77", case_key="4:made:77")
     refused(store, bundle.evolve(records=[records[0], stranger, records[2]]), "case 4:made:77: the run has no such")
+    identity = snapshot.identity.evolve(candidate_policy={"num_samples": 2})
+    misnamed = snapshot.evolve(identity=identity).stored_as(bundle.run_id)  # as a store that was edited returns it
+    refused(store, bundle.evolve(snapshot=misnamed), "and its snapshot is that of run")
     forged = records[1].evolve(result_blob_ref="0" * 64)
     refused(store, bundle.evolve(records=[records[0], forged, records[2]]), "generation record of case 4:made:1")
     cases = [case.evolve(expected_output="forged") for case in snapshot.datasets[0].cases]
     dataset = snapshot.datasets[0].evolve(cases=cases)
-    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[dataset])), "dataset made: the cases are not")
-    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[])), "datasets are not those")
+    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[dataset])), "dataset made: its cases are not")
+    refused(store, bundle.evolve(snapshot=snapshot.evolve(datasets=[])), "datasets: they are not those")
     refused(store, exported("score").evolve(upstream=()), "import the bundle of the stage before first")
+    for stage in ("judge", "parse", "select", "nowhere"):
+        refused(store, bundle.evolve(completed_through_stage=stage), f"completed_through_stage: '{stage}' is none that")
     with pytest.raises(DataError, match="ScoreBundle expected, GenerationBundle found"):
         import_score_bundle(store, bundle)
 

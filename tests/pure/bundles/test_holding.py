@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from themis.effects.reading import fresh_state, read_cases
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.bundles.holding import HOLDS, RUN_FIELDS, held_events, refuse_forgotten, shape_of
-from themis.pure.bundles.records import KINDS
-from themis.pure.events import EVENT_TYPES, CaseRunEvent
+from themis.pure.bundles.records import KINDS, BundleKind
+from themis.pure.events import EVENT_TYPES, CaseRunEvent, StepEvent
 from themis.pure.state import fold_case
 from themis.testing.pipelines import Pipeline, pipelines
 
@@ -41,6 +41,32 @@ def test_a_kind_holds_what_the_next_one_holds_too(pipeline: Pipeline, kind: str)
         )
         assert [keyed for keyed in more if keyed in less] == less
         assert {kept.kind for event, _ in less if (kept := HOLDS[type(event)])} <= {*KINDS[: place + 1]}
+
+
+JUDGED = Pipeline(
+    cases=1,
+    samples=2,
+    generator=("right",),
+    reducer=None,
+    parser=None,
+    metrics=(),
+    judge=("right",),
+    judges_selection=True,
+)
+
+
+def test_the_steps_of_a_workflow_come_with_its_outcome() -> None:
+    store = InMemoryRunStore()
+    snapshot = JUDGED.experiment().run(store=store).snapshot
+    (item, _), *_ = read_cases(store, snapshot)
+    stored = [*store.case_events(snapshot.run_id, 0)]
+
+    def workflows(kind: BundleKind) -> set[str]:
+        held = held_events(shape_of(snapshot), item, stored, store.blob, kind)
+        return {event.workflow_id for event, _ in held if isinstance(event, StepEvent)}
+
+    selector, metric = "scripted/judging_selector", "scripted/judged"
+    assert [workflows(kind) for kind in KINDS] == [set(), {selector}, {selector}, {selector}, {selector, metric}]
 
 
 @attrs.frozen(kw_only=True)

@@ -23,10 +23,13 @@ from themis.pure.events import (
     ParseCompletedEvent,
     ReductionCompletedEvent,
     ScoreCompletedEvent,
+    SelectionCompletedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
     StepStartedEvent,
 )
 from themis.pure.plan import CaseItem
+from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.scoring import Score
 from themis.pure.state import CaseState, fold_case
 from themis.testing.pipelines import Pipeline, pipelines
@@ -34,6 +37,7 @@ from themis.testing.pipelines import Pipeline, pipelines
 GENERATED = Pipeline(
     cases=1, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=("right",)
 )
+NAMES = ("run_id", "occurred_at", "case_id", "dataset_id", "case_key")
 
 
 @attrs.frozen
@@ -120,8 +124,8 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
         (GenerationCompletedEvent, {"candidate_id": "x"}, "is named '0-candidate-0', and 'x' was found"),
         (GenerationCompletedEvent, {"result": None}, "candidate 0: it has no result"),
         (GenerationCompletedEvent, {"result_blob_ref": "0" * 64}, "its result is not what result_blob_ref .0000"),
-        (ReductionCompletedEvent, {"candidate_id": "x"}, "another candidate"),
-        (ReductionCompletedEvent, {"source_candidate_ids": ["x"]}, "others that it was made of"),
+        (ReductionCompletedEvent, {"candidate_id": "x"}, "its candidate_id is not that of its result"),
+        (ReductionCompletedEvent, {"source_candidate_ids": ["x"]}, "its source_candidate_ids is not that"),
         (ReductionCompletedEvent, {"result": None}, "reduction record of case 4:made:0: it has no result"),
         (ParseCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
         (ScoreCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
@@ -164,10 +168,7 @@ def test_no_kind_takes_more_than_it_holds(case: Case) -> None:
                 assert all(f"{earlier} bundles hold no such records" in fault for fault in faults)
                 assert faults
     started = StepStartedEvent(
-        **{
-            name: getattr(case.all[0][0], name)
-            for name in ("run_id", "occurred_at", "case_id", "dataset_id", "case_key")
-        },
+        **{name: getattr(case.all[0][0], name) for name in NAMES},
         workflow_id="scripted/judged",
         step_id="s",
         step_type="judge_call",
@@ -184,3 +185,77 @@ def test_a_result_that_is_there_is_not_changed(case: Case) -> None:
     assert not case.faults(changed(result=later), GenerationCompletedEvent, case.state)
     score = Score(metric_id="scripted/metric0", value=0.25)
     assert "changes no result" in case.faults(changed(score=score), ScoreCompletedEvent, case.state)
+
+
+SELECTED = attrs.evolve(GENERATED, samples=2, reducer=("right",), selector=("right",))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fault"),
+    [
+        ((), "it must choose a candidate, and none of them twice"),
+        (("0-candidate-0", "0-candidate-0"), "it must choose a candidate, and none of them twice"),
+        (("0-candidate-7", "x"), "no such candidates: 0-candidate-7, x"),
+    ],
+)
+def test_a_selection_is_of_candidates_that_are_there(chosen: tuple[str, ...], fault: str) -> None:
+    (case,) = cases_of(SELECTED)
+    assert f"selection record of case 4:made:0: {fault}" in case.faults(
+        changed(candidate_ids=chosen), SelectionCompletedEvent
+    )
+    assert "a selection that is missing" in case.faults(lambda event: None, SelectionCompletedEvent)
+    unselected = attrs.evolve(case, run=attrs.evolve(case.run, plan=attrs.evolve(case.run.plan, selects=False)))
+    assert "the run has no selector" in unselected.faults(changed(), SelectionCompletedEvent)
+
+
+def test_a_candidate_has_the_seed_that_the_run_states() -> None:
+    (case,) = cases_of(GENERATED)
+    stated = attrs.evolve(case, run=attrs.evolve(case.run, plan=attrs.evolve(case.run.plan, seeds=(5,))))
+    assert "candidate 0 has seed 5, and 6 was found" in stated.faults(changed(seed=6), GenerationCompletedEvent)
+    assert not stated.faults(changed(seed=5), GenerationCompletedEvent)
+    assert not case.faults(changed(seed=6), GenerationCompletedEvent)
+
+
+def test_a_whole_execution_takes_the_place_of_a_part_and_never_the_reverse(case: Case) -> None:
+    whole = case.state.executions["scripted/judged"]
+    part = whole.evolve(status="partial_failure", aggregation_output=None)
+
+    def with_execution(execution: EvaluationExecution) -> list[Keyed]:
+        return [
+            (event.evolve(execution=execution) if isinstance(event, EvaluationCompletedEvent) else event, key)
+            for event, key in case.all
+        ]
+
+    has_part = case.taken(case.nothing, with_execution(part))
+    assert case.taken(has_part, case.all) == case.state
+    assert case.taken(case.state, with_execution(part)) == case.state
+    other = whole.evolve(execution_id="another")
+    assert "changes no result" in case.merge(case.state, with_execution(other)).faults[0]
+    assert case.taken(has_part, with_execution(other)).executions["scripted/judged"] == other
+
+
+def test_a_new_outcome_brings_its_own_answers_and_one_that_is_there_keeps_those_it_has(case: Case) -> None:
+    def answered(text: str) -> Callable[[Any], Any]:
+        return lambda event: event.evolve(output={**event.output, "raw_response": text})
+
+    def with_steps(change: Callable[[Any], Any]) -> list[Keyed]:
+        return [(change(event) if isinstance(event, StepCompletedEvent) else event, key) for event, key in case.all]
+
+    def is_no_outcome(keyed: Keyed) -> bool:
+        return not isinstance(keyed[0], EvaluationCompletedEvent)
+
+    (step,) = case.state.steps
+    interrupted = case.taken(case.nothing, filter(is_no_outcome, with_steps(answered("no"))))
+    assert interrupted.steps[step].output["raw_response"] == "no"
+    assert case.taken(interrupted, filter(is_no_outcome, case.all)) == interrupted
+    assert case.taken(interrupted, case.all).steps == case.state.steps
+    assert case.taken(case.state, with_steps(answered("no"))) == case.state
+    lacks_answers = attrs.evolve(case.state, steps={})
+    assert case.taken(lacks_answers, case.all) == case.state
+    failed = StepFailedEvent(
+        **{name: getattr(case.state.steps[step], name) for name in NAMES},
+        **{name: getattr(case.state.steps[step], name) for name in ("workflow_id", "step_id", "step_type")},
+        error_message="gone",
+    )
+    assert case.taken(case.state, [*case.all, (failed, None)]) == case.state
+    assert case.taken(lacks_answers, [(failed, None)]).failed_steps == {step: failed}

@@ -28,9 +28,11 @@ from themis.pure.bundles.records import (
 )
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
+from themis.pure.identity import run_name
+from themis.pure.pipeline.verification import altered_cases
 from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
-from themis.pure.records.snapshot import DatasetRef, RunSnapshot
+from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.security import refuse_secrets
 from themis.pure.state import CaseState
@@ -178,32 +180,24 @@ def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> in
     run_id = header.run_id
     store.acquire(run_id)
     try:
-        merge = _Merge(store, header, _CaseEvents(events), _knows(store, run_id))
+        merge = _Merge(store, header, _CaseEvents(events), _stored_snapshot(store, run_id))
         keep(store, header.snapshot, merge.batches())
         return merge.new
     finally:
         store.release(run_id)
 
 
-def _knows(store: RunStore, run_id: str) -> bool:
+def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
     try:
-        store.load_snapshot(run_id)
+        return store.load_snapshot(run_id)
     except RunNotFoundError:
-        return False
-    return True
+        return None
 
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
     _check_run_id(header.run_id, snapshot)
-    refs = snapshot.identity.dataset_refs
-    faults = []
-    if [dataset.dataset_id for dataset in snapshot.datasets] != [ref.dataset_id for ref in refs]:
-        faults.append("its datasets are not those that its identity names")
-    else:
-        for dataset, ref in zip(snapshot.datasets, refs, strict=True):
-            if DatasetRef.of(dataset) != ref:
-                faults.append(f"dataset {ref.dataset_id}: the cases are not those that the run was made of")
+    faults = [*altered_cases(snapshot)]
     stage = header.completed_through_stage
     if stage is not None and not (
         stage in STAGE_ORDER and stage == stage_reached(header.kind, stage, metric_slots(snapshot))
@@ -215,8 +209,10 @@ def _check_header(header: Bundle) -> None:
 
 
 def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
-    if snapshot.run_id != run_id:
-        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {snapshot.run_id}")
+    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
+    found = run_name(snapshot.identity, snapshot.identity_algorithm)
+    if found != run_id:
+        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
 
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:
@@ -251,28 +247,26 @@ class _Merge:
     store: RunStore
     header: Bundle
     source: _CaseEvents
-    known: bool
+    before: RunSnapshot | None
     new: int = 0
 
     def batches(self) -> Iterator[Batch]:
         """Yield what the run lacks, chained and in batches; raise if anything is wrong with any record."""
-        store, header, now = self.store, self.header, datetime.now(UTC)
-        head = store.head(header.run_id) if self.known else ChainHead()
-        stored = _run_fields(store, header.run_id, head)
-        for entries in self._all_entries(stored, now):
+        header, head = self.header, ChainHead()
+        if self.before is not None:
+            head = self.store.head(header.run_id)
+        stored, merges = _run_fields(self.store, header.run_id, head), self._merges()
+
+        def linked(entries: Sequence[Entry]) -> Batch:
+            nonlocal head
             events, blobs, head = link_all(head, entries)
             self.new += len(events)
-            yield events, blobs
+            return events, blobs
 
-    def _all_entries(self, stored: Mapping[str, Any], now: datetime) -> Iterator[Sequence[Entry]]:
-        if opening := opening_entries(self.header, stored):
-            yield opening
-        merges = self._merges()
+        yield linked(opening_entries(header, stored, self.before or header.snapshot))
         while batch := [*itertools.islice(merges, BATCH)]:
-            if entries := [entry for merge in batch for entry in merge.entries]:
-                yield entries
-        if closing := closing_entries(self.header, stored, now):
-            yield closing
+            yield linked([entry for merge in batch for entry in merge.entries])
+        yield linked(closing_entries(header, stored, datetime.now(UTC), head.count, added=self.new > 0))
 
     def _merges(self) -> Iterator[CaseMerge]:
         run, kind = shape_of(self.header.snapshot), self.header.kind
@@ -299,8 +293,8 @@ class _Merge:
         return strangers or [f"case {left[0]}: its records are not in the order of the run's cases"]
 
     def _cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
-        if self.known:
-            return read_cases(self.store, self.store.load_snapshot(self.header.run_id))
+        if self.before is not None:
+            return read_cases(self.store, self.before)
         return ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
 
 
@@ -309,4 +303,5 @@ def keep(store: RunStore, snapshot: RunSnapshot, batches: Iterator[Batch]) -> No
     with store.transaction(snapshot.run_id):
         store.persist_snapshot(snapshot)
         for events, blobs in batches:
-            store.append(snapshot.run_id, events, blobs)
+            if events:
+                store.append(snapshot.run_id, events, blobs)

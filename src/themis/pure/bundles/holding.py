@@ -109,11 +109,10 @@ def _candidate(run: RunShape, state: CaseState, event: Any) -> str | None:
 def _selection(run: RunShape, state: CaseState, event: Any) -> str | None:
     if not run.plan.selects:
         return "the run has no selector"
-    if isinstance(event, SelectionFailedEvent):
-        return None
-    chosen, offered = event.candidate_ids, {c.candidate_id for c in state.candidates.values()}
-    if missing := _all_candidates(run, state):
+    missing = _all_candidates(run, state)
+    if missing or isinstance(event, SelectionFailedEvent):
         return missing
+    chosen, offered = event.candidate_ids, {c.candidate_id for c in state.candidates.values()}
     if strangers := {*chosen} - offered:
         return f"no such candidates: {', '.join(sorted(strangers))}"
     return None if chosen and len({*chosen}) == len(chosen) else "it must choose a candidate, and none of them twice"
@@ -124,11 +123,10 @@ def _reduction(run: RunShape, state: CaseState, event: Any) -> str | None:
         return "it rests on a selection that is missing"
     if missing := _all_candidates(run, state):
         return missing
-    if isinstance(event, ReductionFailedEvent):
-        return None
-    made = event.result
-    if (event.candidate_id, event.source_candidate_ids) != (made.candidate_id, made.source_candidate_ids):
-        return "it says another candidate, or others that it was made of, than its result does"
+    made = getattr(event, "result", event)
+    for name in ("candidate_id", "source_candidate_ids"):
+        if getattr(made, name, None) != getattr(event, name, None):
+            return f"its {name} is not that of its result"
     return None
 
 
@@ -160,8 +158,7 @@ def _evaluation(run: RunShape, state: CaseState, event: Any) -> str | None:
 
 
 def _metric(run: RunShape, state: CaseState, event: Any, kind: str, *, is_score: bool) -> str | None:
-    families = [metric.family for metric in run.plan.metrics if metric.metric_id == event.metric_id]
-    if not families or (families[0] == "pure") != is_score:
+    if not any((m.metric_id, m.is_scored) == (event.metric_id, is_score) for m in run.plan.metrics):
         return f"the run has no {kind} {event.metric_id!r}"
     if state.parsed is None or not state.parsed.usable:
         return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
@@ -169,7 +166,7 @@ def _metric(run: RunShape, state: CaseState, event: Any, kind: str, *, is_score:
 
 
 def _step(run: RunShape, state: CaseState, event: Any) -> str | None:
-    workflows = {metric.metric_id for metric in run.plan.metrics if metric.family != "pure"} | {run.selector_id}
+    workflows = {metric.metric_id for metric in run.plan.metrics if not metric.is_scored} | {run.selector_id}
     return None if event.workflow_id in workflows else "the run has no such workflow"
 
 
@@ -207,7 +204,13 @@ HOLDS: Final[Mapping[type[RunEvent], Held | None]] = {
         GenerationCompletedEvent,
     ),
     StepCompletedEvent: Held("reduction", _answer, lambda e: e.output, _step),
-    StepFailedEvent: Held("reduction", _failed_step, _itself, _step),
+    StepFailedEvent: Held(
+        "reduction",
+        lambda s, e: s.failed_steps.get(step_key(e.workflow_id, e.step_id)),
+        _itself,
+        _step,
+        StepCompletedEvent,
+    ),
     StepStartedEvent: None,
     SelectionCompletedEvent: Held(
         "reduction", lambda s, e: s.selection and s.selection.candidate_ids, lambda e: e.candidate_ids, _selection
@@ -288,7 +291,7 @@ def held_events(
             event = _read(one, blob_of)
             state = apply(state, event)
             latest[event_name(event)] = event, one.cache_key
-    held = [keyed for keyed in latest.values() if _is_held(run, state, keyed[0], kind)]
+    held = (keyed for keyed in latest.values() if _is_held(run, state, keyed[0], kind))
     return sorted(held, key=lambda keyed: _place(keyed[0]))
 
 

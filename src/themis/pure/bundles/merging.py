@@ -22,7 +22,6 @@ from themis.pure.events import (
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
-    StepCompletedEvent,
     StepEvent,
 )
 from themis.pure.json import encode
@@ -30,7 +29,8 @@ from themis.pure.plan import STAGE_ORDER, CaseItem
 from themis.pure.projections import steady
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
-from themis.pure.state import CaseState, apply, step_key
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.state import CaseState, apply
 
 
 class CaseMerge:
@@ -66,27 +66,17 @@ class CaseMerge:
         """Tell whether the run has this already; `None` if it has something else in its place."""
         row = _row(event)
         has, new = row.has(self._before, event), row.says(event)
-        if isinstance(event, StepEvent):
-            # Answers follow the outcome of their workflow: one that is new brings its own, or would not follow from
-            # them; beside one that the run has, only what it lacks is taken, and no failure.
-            if event.workflow_id in self._taken:
-                return isinstance(event, StepCompletedEvent) and has == new
-            if has is not None or isinstance(event, StepCompletedEvent):
-                return has is not None
-            return step_key(event.workflow_id, event.step_id) in self._before.steps or self._has_outcome(event)
+        if isinstance(event, StepEvent) and event.workflow_id in self._taken:
+            return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
         if row.failed_for is not None:
             return has is not None or _row_of(row.failed_for).has(self._before, event) is not None
         if has is None or has == new or _same(has, new):
             return has is not None
+        if isinstance(event, StepEvent):
+            return True  # it was answered
         if isinstance(event, EvaluationCompletedEvent):
             return _is_better(has, new)
         return None
-
-    def _has_outcome(self, step: StepEvent) -> bool:
-        state, name = self._before, step.workflow_id
-        if name == self._run.selector_id:
-            return bool(state.selection or state.selection_failure)
-        return name in state.executions or name in state.evaluation_failures
 
     def _taken_workflows(self, events: Sequence[Keyed]) -> Iterator[str]:
         for event, _ in events:
@@ -148,26 +138,38 @@ def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunE
 # --- the whole run ----------------------------------------------------------------------------------------
 
 
-def opening_entries(bundle: Bundle, stored: Mapping[str, Any]) -> list[Entry]:
-    """Return how a run begins that the store knows nothing of, if the bundle says it."""
+def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnapshot) -> list[Entry]:
+    """Return how a run begins that the store has no events of, if the bundle says it.
+
+    Args:
+        bundle: the bundle.
+        stored: what the store said of the run before, as `run_fields` returns it.
+        snapshot: the run's, as the store has it.
+    """
     if stored or bundle.started_at is None:
         return []
-    header = header_hash(bundle.snapshot)
-    return [Entry(None, RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at, header=header))]
+    started = RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at, header=header_hash(snapshot))
+    return [Entry(None, started)]
 
 
-def closing_entries(bundle: Bundle, stored: Mapping[str, Any], now: datetime) -> list[Entry]:
+def closing_entries(
+    bundle: Bundle, stored: Mapping[str, Any], now: datetime, count: int, *, added: bool
+) -> list[Entry]:
     """Return how a run ends that has taken a bundle in.
 
     Args:
         bundle: the bundle.
         stored: what the store said of the run before, as `run_fields` returns it.
         now: when it ended, if the bundle does not say.
+        count: how many events the run has without these.
+        added: some of them came from the bundle, so that an end which the store has counts too few.
     """
     stage, had = bundle.completed_through_stage, stored.get("completed_through_stage")
     common: dict[str, Any] = {"run_id": bundle.run_id, "occurred_at": bundle.ended_at or now}
-    if stage is not None and (had is None or STAGE_ORDER.index(stage) > STAGE_ORDER.index(had)):
-        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage))]
+    if had is not None and (stage is None or STAGE_ORDER.index(stage) <= STAGE_ORDER.index(had)):
+        stage = had if added else None
+    if stage is not None:
+        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage, event_count=count + 1))]
     if bundle.error_message is not None and not stored:
         return [Entry(None, RunFailedEvent(**common, error_message=bundle.error_message))]
     return []

@@ -351,12 +351,10 @@ def stage_reached(kind: BundleKind, stage: str | None, metrics: Iterable[MetricS
     >>> stage_reached("score", "judge", [MetricSlot("em", "pure", "")])
     'judge'
     """
-    families = {metric.family for metric in metrics}
+    stages = {metric.stage for metric in metrics if kind == "parse" or not metric.is_scored}
     last = "judge"
     if kind in ("generation", "reduction"):
         last = "generate" if kind == "generation" else "reduce"
-    elif kind == "parse" and families:
-        last = "parse"
-    elif kind == "score" and families - {"pure"}:
-        last = "parse" if "execution" in families else "score"  # what runs code is of stage score, and left out
+    elif stages and kind != "evaluation":  # some metrics are left out
+        last = "parse" if kind == "parse" or "score" in stages else "score"
     return None if stage is None else min(stage, last, key=[*map(str, STAGE_ORDER)].index)

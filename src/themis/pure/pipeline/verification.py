@@ -274,7 +274,7 @@ def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
         yield "datasets: they are not those that the run's identity names"
         return
     for dataset, ref in zip(snapshot.datasets, refs, strict=True):
-        if DatasetRef.of(dataset).fingerprint != ref.fingerprint:
+        if DatasetRef.of(dataset) != ref:
             yield f"dataset {ref.dataset_id}: its cases are not those that the run was made of"
         elif len(dataset.cases) != sum(1 for _ in dataset.cases):
             yield f"dataset {ref.dataset_id}: it is stored as {len(dataset.cases)} cases, and has another number"
