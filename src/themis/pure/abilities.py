@@ -47,7 +47,6 @@ class Abilities:
 
     @property
     def name(self) -> str:
-        """The component's id, or its class where it has none: for messages."""
         return self.component_id or type(self.component).__name__
 
     @classmethod
@@ -128,7 +127,6 @@ class ReducerAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a reducer."""
         return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
 
 
@@ -140,7 +138,6 @@ class ParserAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a parser."""
         return cls._of(component, "parse", parse=getattr(component, "parse", None))
 
 

@@ -76,7 +76,6 @@ _NO_BLOBS: Final[dict[str, bytes]] = {}
 
 
 def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
-    """Return an event's digest."""
     return hashlib.sha256(f"{previous}\n{cache_key or ''}\n".encode() + body).hexdigest()
 
 

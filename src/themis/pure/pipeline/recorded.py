@@ -153,7 +153,6 @@ def purely(program: Program[T]) -> T:
 
 
 def missing(effect: Effect) -> MissingError:
-    """Return the error that names what a program asked for and nobody has."""
     return MissingError(effect.what if isinstance(effect, Ask | Execute) else type(effect).__name__)
 
 
