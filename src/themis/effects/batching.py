@@ -34,7 +34,7 @@ from themis.effects.providers.batch import (
 from themis.effects.providers.openai import OpenAIModel
 from themis.effects.reading import unasked
 from themis.pure.abilities import CallerAbilities, Components
-from themis.pure.calls import Failure, ProviderError, RetryPolicy
+from themis.pure.calls import CallFailure, ProviderError, RetryPolicy
 from themis.pure.json import decode, encode
 from themis.pure.pipeline.run import planned_run
 from themis.pure.plan import RunPlan
@@ -120,7 +120,7 @@ class BatchedGenerator:
         """
         item = self._items[ctx.case_key, ctx.candidate_id]
         outcome = batch_outcome(self._model, item, self._answers.get(item.key))
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, CallFailure):
             raise ProviderError(outcome.evolve(retryable=False))  # asking the file again changes nothing
         return outcome
 

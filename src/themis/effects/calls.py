@@ -34,7 +34,7 @@ from themis.effects.limits import Gate
 from themis.pure.calls import (
     NO_RETRIES,
     CallFailed,
-    Failure,
+    CallFailure,
     FailureKind,
     ProviderError,
     RetryEntry,
@@ -193,7 +193,7 @@ class CallRuntime:
         if ticket.refused:
             # The run ends with this refusal: what is under way has been paid for, and is waited for.
             await self._gate.quiet()
-            raise _AttemptFailed(Failure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
+            raise _AttemptFailed(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
         tokens, cost = 0, 0.0
         try:
             self._refuse_dead(ticket)
@@ -220,7 +220,7 @@ class CallRuntime:
             return await func()
         with trio.move_on_after(timeout):
             return await func()
-        raise ProviderError(Failure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
+        raise ProviderError(CallFailure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
 
     def _pause(self, provider_key: str, wait_s: float) -> None:
         self._gate.admission.endpoint(provider_key).hold(trio.current_time() + wait_s)
@@ -237,7 +237,7 @@ class CallRuntime:
         self._ledger.record(ticket.stage, model, usage, cost)
         return total_tokens(usage), cost or 0.0
 
-    def _note_failure(self, ticket: Ticket, model: str, failure: Failure) -> _AttemptFailed:
+    def _note_failure(self, ticket: Ticket, model: str, failure: CallFailure) -> _AttemptFailed:
         attempt = _AttemptFailed(failure)
         self._ledger.record_failure(ticket.stage, model)
         if ticket.provider_key is None:
@@ -272,7 +272,7 @@ class CallRuntime:
 
 
 class _AttemptFailed(Exception):  # noqa: N818  # never leaves this module
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: CallFailure) -> None:
         self.failure = failure
         self.verdict = classify(failure)
         super().__init__(failure.message)

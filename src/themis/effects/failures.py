@@ -1,4 +1,4 @@
-"""Foreign exceptions become `Failure` records here, by one table; `themis.pure.calls` decides what they mean.
+"""Foreign exceptions become `CallFailure` records here, by one table; `themis.pure.calls` decides what they mean.
 
 SDKs are recognised by the names of their exception classes, so that none has to be imported.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import trio
 
-from themis.pure.calls import Failure, FailureKind, ProviderError, retry_after
+from themis.pure.calls import CallFailure, FailureKind, ProviderError, retry_after
 
 _BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
     ((trio.TooSlowError, TimeoutError), FailureKind.TIMEOUT),
@@ -48,13 +48,13 @@ _WRAP_HINT: Final = (
 )
 
 
-def failure_of(error: Exception) -> Failure:
+def failure_of(error: Exception) -> CallFailure:
     """Describe what a component or an adapter raised."""
     if isinstance(error, ProviderError):
         return error.failure
     retryable = getattr(error, "retryable", None)
     status = _status(error)
-    return Failure(
+    return CallFailure(
         kind=FailureKind.STATUS if status else _kind(error),
         message=_message(error),
         status=status,

@@ -1,6 +1,6 @@
 """What a failed call means, and what to do about it: pure policy, with no clock and no dice of its own.
 
-A failure reaches this module as plain data (`Failure`), whoever met it: an HTTP client, an SDK, a component.
+A failure reaches this module as plain data (`CallFailure`), whoever met it: an HTTP client, an SDK, a component.
 `classify` is the one place that says whether it is worth another try, `delay_before_retry` how long to wait,
 `RetryEntry` what is kept of it. The arithmetic of rates, concurrency and budgets is in `themis.pure.limits`.
 """
@@ -49,7 +49,7 @@ class FailureKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Failure(FrozenModel):
+class CallFailure(FrozenModel):
     """One failed attempt, as plain data: never with a header or a credential.
 
     Attributes:
@@ -121,16 +121,16 @@ _BY_KIND: Final = {
 }
 
 
-def classify(failure: Failure) -> Verdict:
+def classify(failure: CallFailure) -> Verdict:
     """Say what a failure means: the only place that decides so.
 
     Timeouts, connection failures, malformed answers, 408, 409, 425, 429, every 5xx and overloads are worth
     another try. 400, 401, 403, 404, refusals and a component's own exceptions are not; a wrong credential, a
     forbidden or unknown model and an empty account are fatal.
 
-    >>> classify(Failure(kind="status", status=429)).retryable
+    >>> classify(CallFailure(kind="status", status=429)).retryable
     True
-    >>> classify(Failure(kind="status", status=404)).fatal
+    >>> classify(CallFailure(kind="status", status=404)).fatal
     True
     """
     verdict = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
@@ -139,7 +139,7 @@ def classify(failure: Failure) -> Verdict:
     return verdict.evolve(retryable=failure.retryable)
 
 
-def _by_status(failure: Failure) -> Verdict:
+def _by_status(failure: CallFailure) -> Verdict:
     status, code = failure.status or 0, failure.code or ""
     if code in _REFUSAL_CODES:
         return _BY_KIND[FailureKind.REFUSAL]
@@ -197,7 +197,7 @@ class RetryEntry(FrozenModel):
     status: int | None = None
 
 
-def delay_before_retry(policy: RetryPolicy, failure: Failure, attempt: int, dice: Random) -> float | None:
+def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, dice: Random) -> float | None:
     """Return the seconds to wait after failed attempt number `attempt` (from 1), or `None` to give up.
 
     The server's wish comes first. Without one the wait is exponential backoff with full jitter: uniform
@@ -205,9 +205,9 @@ def delay_before_retry(policy: RetryPolicy, failure: Failure, attempt: int, dice
     Architecture Blog, 2015).
 
     >>> policy = RetryPolicy(attempts=3, delay_s=1.0)
-    >>> 0 <= delay_before_retry(policy, Failure(kind="timeout"), 2, Random(1)) <= 2
+    >>> 0 <= delay_before_retry(policy, CallFailure(kind="timeout"), 2, Random(1)) <= 2
     True
-    >>> delay_before_retry(policy, Failure(kind="timeout"), 3, Random(1)) is None
+    >>> delay_before_retry(policy, CallFailure(kind="timeout"), 3, Random(1)) is None
     True
     """
     if attempt >= policy.attempts or not classify(failure).retryable:
@@ -295,11 +295,11 @@ class ProviderError(CallError):
     The `CallRuntime` retries; whoever raises this makes one attempt only.
     """
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: CallFailure) -> None:
         self.failure = failure
         super().__init__(failure.message or failure.kind.value)
 
-    def __reduce__(self) -> tuple[type[ProviderError], tuple[Failure]]:
+    def __reduce__(self) -> tuple[type[ProviderError], tuple[CallFailure]]:
         return type(self), (self.failure,)
 
 
@@ -312,14 +312,14 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
         retry_history: one entry per failed attempt, the last one included.
     """
 
-    def __init__(self, failure: Failure, verdict: Verdict, retry_history: tuple[RetryEntry, ...]) -> None:
+    def __init__(self, failure: CallFailure, verdict: Verdict, retry_history: tuple[RetryEntry, ...]) -> None:
         self.failure = failure
         self.verdict = verdict
         self.retry_history = retry_history
         tries = f" after {len(retry_history)} attempts" if len(retry_history) > 1 else ""
         super().__init__(f"{verdict.reason}{tries}: {failure.message or failure.kind.value}")
 
-    def __reduce__(self) -> tuple[type[CallFailed], tuple[Failure, Verdict, tuple[RetryEntry, ...]]]:
+    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, Verdict, tuple[RetryEntry, ...]]]:
         return type(self), (self.failure, self.verdict, self.retry_history)
 
     @property

@@ -10,7 +10,7 @@ import attrs
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, split_options
-from themis.pure.calls import Failure
+from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError
 from themis.pure.wire import anthropic_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
@@ -50,7 +50,7 @@ class AnthropicModel(HttpModel):
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         return anthropic_wire.message_body(self.model, prompt, self.sampling)
 
-    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         return anthropic_wire.read_message(payload, is_structured=is_structured)
 
 

@@ -17,7 +17,7 @@ import attrs
 
 from themis.effects.providers.http import Answer, call
 from themis.effects.providers.openai import OpenAIModel
-from themis.pure.calls import Failure, FailureKind, ProviderError
+from themis.pure.calls import CallFailure, FailureKind, ProviderError
 from themis.pure.errors import SpecError
 from themis.pure.json import decode, encode
 from themis.pure.records.contexts import GenerateContext
@@ -129,7 +129,9 @@ async def batch_answers(model: OpenAIModel, batch: Mapping[str, Any]) -> dict[st
     if not files:
         faults = (batch.get("errors") or {}).get("data") or ({"message": "no reason given"},)
         message = f"the batch is {batch.get('status')}: {faults[0].get('message')}"
-        raise ProviderError(Failure(kind=FailureKind.STATUS, status=400, code=faults[0].get("code"), message=message))
+        raise ProviderError(
+            CallFailure(kind=FailureKind.STATUS, status=400, code=faults[0].get("code"), message=message)
+        )
     answers: dict[str, Any] = {}
     endpoint = attrs.evolve(model.endpoint, max_bytes=max(model.endpoint.max_bytes, _MOST_BYTES))
     for file in files:
@@ -141,18 +143,20 @@ async def batch_answers(model: OpenAIModel, batch: Mapping[str, Any]) -> dict[st
     return answers
 
 
-def batch_outcome(model: OpenAIModel, item: BatchItem, line: Any) -> GenerationResult | Failure:
+def batch_outcome(model: OpenAIModel, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
     """Read one line of a batch's answers; `None` is a request that the batch has no answer to."""
     if line is None:
-        return Failure(kind=FailureKind.TIMEOUT, message="the batch has ended without an answer to this request")
+        return CallFailure(kind=FailureKind.TIMEOUT, message="the batch has ended without an answer to this request")
     response = line.get("response")
     if not response:
         error = line.get("error") or {}
-        return Failure(kind=FailureKind.STATUS, status=500, code=error.get("code"), message=str(error.get("message")))
+        return CallFailure(
+            kind=FailureKind.STATUS, status=500, code=error.get("code"), message=str(error.get("message"))
+        )
     body = encode(response.get("body"))
     if response["status_code"] != 200:
         message, code = error_in(body)
-        return Failure(kind=FailureKind.STATUS, status=response["status_code"], code=code, message=message)
+        return CallFailure(kind=FailureKind.STATUS, status=response["status_code"], code=code, message=message)
     request_id = response.get("request_id")
     answer = Answer(headers={"x-request-id": request_id} if request_id else {}, body=body, latency_ms=None)
     prompt = prompt_of(item.case.input, item.ctx.prompt_spec)
@@ -169,7 +173,7 @@ async def _json(
     except ValueError:
         payload = None
     if not isinstance(payload, Mapping):
-        raise ProviderError(Failure(kind=FailureKind.MALFORMED, message=f"{path}: a JSON object expected"))
+        raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=f"{path}: a JSON object expected"))
     return payload
 
 

@@ -1,4 +1,4 @@
-"""The one seam to model endpoints: a JSON body out, a bounded answer in, every failure a `Failure` record.
+"""The one seam to model endpoints: a JSON body out, a bounded answer in, every failure a `CallFailure` record.
 
 Rules of this room:
 
@@ -31,7 +31,7 @@ import httpx
 import trio
 
 from themis.effects.calls import report_quota
-from themis.pure.calls import Failure, FailureKind, ProviderError, quota_wait, retry_after
+from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
 from themis.pure.security import find_secrets
@@ -160,7 +160,7 @@ class Endpoint:
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             problem = f"{self.key_env} holds characters that no key has (a line break, a blank?); set it anew"
         if problem is not None:
-            raise ProviderError(Failure(kind=FailureKind.CREDENTIALS, message=problem))
+            raise ProviderError(CallFailure(kind=FailureKind.CREDENTIALS, message=problem))
         if key:
             return {self.key_header: f"{self.key_prefix}{key}"}
         return {} if basic is None else {"authorization": basic}
@@ -318,7 +318,7 @@ async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.As
     if "json" not in kind:
         text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
         problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
-        raise ProviderError(Failure(kind=FailureKind.MALFORMED, message=problem))
+        raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=problem))
     return answer
 
 
@@ -345,12 +345,12 @@ async def call(
     finally:
         _asked.reset(token)
     # Raised out here, so that no exception of the client, which knows the headers, is its context.
-    if isinstance(outcome, Failure):
+    if isinstance(outcome, CallFailure):
         raise ProviderError(outcome.evolve(message=endpoint.redact(outcome.message)))
     return outcome
 
 
-async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | Failure:
+async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
     endpoint, clients = sent.endpoint, _open_clients.get()
     with trio.move_on_after(endpoint.total_timeout_s):
         if client is not None:
@@ -364,7 +364,7 @@ async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer 
         finally:
             clients.give_back(endpoint, own)
     message = f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s"
-    return Failure(kind=FailureKind.TIMEOUT, message=message)
+    return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
 
 @attrs.frozen(kw_only=True)
@@ -387,17 +387,17 @@ class _Sent:
         )
 
 
-async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
     host = sent.endpoint.host
     try:
         return await _exchange(client, sent)
     except httpx.TimeoutException as error:
-        return Failure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
+        return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
     except httpx.TransportError as error:
-        return Failure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
 
 
-async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
     began = trio.current_time()
     for _ in range(_REDIRECTS + 1):
         response = await client.send(sent.request(client), stream=True, follow_redirects=False)
@@ -412,9 +412,9 @@ async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
                 f"{sent.endpoint.host} answers {response.status_code} and names another address, "
                 f"{_origin(target)}; if that is right, make it the base_url"
             )
-            return Failure(kind=FailureKind.REDIRECT, status=response.status_code, message=message)
+            return CallFailure(kind=FailureKind.REDIRECT, status=response.status_code, message=message)
         sent = attrs.evolve(sent, url=target)
-    return Failure(kind=FailureKind.REDIRECT, message=f"{sent.endpoint.host} redirects in a circle")
+    return CallFailure(kind=FailureKind.REDIRECT, message=f"{sent.endpoint.host} redirects in a circle")
 
 
 def _target(url: str, location: str) -> str:
@@ -429,7 +429,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | Failure:
+async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | CallFailure:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
     now = datetime.now(UTC)
     pause_s = quota_wait(headers, now)
@@ -437,12 +437,12 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
         report_quota(pause_s)
     if response.status_code // 100 == 2:
         body = await _body(response, headers, sent.endpoint.max_bytes)
-        if isinstance(body, Failure):
+        if isinstance(body, CallFailure):
             return body
         return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
     error_body = await _body(response, headers, _LARGEST_ERROR)
-    message, code = ("", None) if isinstance(error_body, Failure) else error_in(error_body)
-    return Failure(
+    message, code = ("", None) if isinstance(error_body, CallFailure) else error_in(error_body)
+    return CallFailure(
         kind=FailureKind.STATUS,
         status=response.status_code,
         code=code,
@@ -455,9 +455,9 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
 # --- bounded bodies ---------------------------------------------------------------------------------------
 
 
-async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | Failure:
+async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | CallFailure:
     """Read a body and unpack it, never holding more than `most` bytes and one piece from the network."""
-    too_large = Failure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
+    too_large = CallFailure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
     promised = headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > most:
         return too_large
@@ -466,7 +466,7 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
         return response.content if len(response.content) <= most else too_large
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in _WINDOW_BITS:
-        return Failure(
+        return CallFailure(
             kind=FailureKind.MALFORMED, message=f"the body is packed as {encoding!r}, which was not asked for"
         )
     bits = _WINDOW_BITS[encoding]
@@ -484,7 +484,7 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
             pieces.append(piece)
     except zlib.error as error:
         await _hang_up(response, stream)
-        return Failure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
+        return CallFailure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
     return b"".join(pieces)
 
 

@@ -15,7 +15,7 @@ import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, is_secret_field, pooled_clients, post_json
-from themis.pure.calls import Failure, ProviderError
+from themis.pure.calls import CallFailure, ProviderError
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
@@ -120,14 +120,16 @@ class HttpModel(abc.ABC):
         """
         prompt = prompt_of(case.input, ctx.prompt_spec)
         outcome = self.result(case, ctx, prompt, await self._post(prompt, ctx.seed))
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, CallFailure):
             raise ProviderError(outcome)
         return outcome
 
-    def result(self, case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer) -> GenerationResult | Failure:
+    def result(
+        self, case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer
+    ) -> GenerationResult | CallFailure:
         """Read the result of a case out of the endpoint's answer."""
         reply = self._reply(prompt, answer)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             return reply
         return GenerationResult(
             candidate_id=ctx.candidate_id,
@@ -147,7 +149,7 @@ class HttpModel(abc.ABC):
         asked = prompt_of(prompt.content)
         answer = await self._post(asked, seed)
         reply = self._reply(asked, answer)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             raise ProviderError(reply)
         return JudgeResponse(
             judge_model_id=self.component_id,
@@ -164,13 +166,13 @@ class HttpModel(abc.ABC):
     async def _post(self, prompt: Prompt, seed: int | None) -> Answer:
         return await post_json(self.endpoint, self.path, encode(self._body(prompt, seed)), self.client)
 
-    def _reply(self, prompt: Prompt, answer: Answer) -> Reply | Failure:
+    def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
         reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             return reply.evolve(request_id=_request_id(answer), message=self.endpoint.redact(reply.message))
         return reply
 
-    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | Failure:
+    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
         try:
             payload = decode(body)
         except ValueError:
@@ -195,7 +197,7 @@ class HttpModel(abc.ABC):
         """Render the request's body."""
 
     @abc.abstractmethod
-    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         """Read the answer."""
 
 

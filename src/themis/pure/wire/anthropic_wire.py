@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.calls import Failure
+from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused
 
@@ -93,7 +93,7 @@ def _answer_tool(form: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
 
 
-def read_message(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/messages`."""
     parts = payload.get("content") if isinstance(payload, Mapping) else None
     if not isinstance(parts, Sequence) or isinstance(parts, str):

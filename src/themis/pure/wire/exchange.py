@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.calls import Failure, FailureKind
+from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
 from themis.pure.records.fields import finite, json_object, json_value, named_fields, texts
@@ -185,12 +185,14 @@ class Reply(FrozenModel):
     transport: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-def malformed(problem: str, payload: object) -> Failure:
-    return Failure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
+def malformed(problem: str, payload: object) -> CallFailure:
+    return CallFailure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
 
 
-def refused(words: object) -> Failure:
-    return Failure(kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer")))
+def refused(words: object) -> CallFailure:
+    return CallFailure(
+        kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer"))
+    )
 
 
 def shortened(text: str) -> str:

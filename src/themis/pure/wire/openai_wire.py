@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.calls import Failure, FailureKind
+from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import (
     Prompt,
@@ -50,7 +50,7 @@ def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, 
     return {**body, **sampling.extra}
 
 
-def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/chat/completions`."""
     choice = _first_choice(payload)
     message = choice.get("message")
@@ -140,7 +140,7 @@ def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | 
     return {**body, **sampling.extra}
 
 
-def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/completions`."""
     choice = _first_choice(payload)
     text, finish = choice.get("text"), choice.get("finish_reason")
@@ -209,7 +209,7 @@ def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
     return dict(part)
 
 
-def read_response(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/responses`."""
     items = payload.get("output") if isinstance(payload, Mapping) else None
     if not isinstance(items, Sequence) or isinstance(items, str):
@@ -236,8 +236,8 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | Failu
     )
 
 
-def _response_failure(error: Mapping[str, Any]) -> Failure:
+def _response_failure(error: Mapping[str, Any]) -> CallFailure:
     # This protocol reports a failed generation with HTTP status 200; its codes say which status is meant.
     code = str(error.get("code"))
     status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
-    return Failure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(str(error.get("message"))))
+    return CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(str(error.get("message"))))
