@@ -15,7 +15,7 @@ from themis.pure.pipeline.run import planned_run
 from themis.pure.pipeline.verification import case_checks, compared
 from themis.pure.plan import metric_slots
 from themis.pure.projections import (
-    Threshold,
+    Thresholds,
     benchmark_result,
     case_result,
     result_digest,
@@ -73,10 +73,10 @@ def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
             counts[check.step.stage] += 1
     assert {"generate", "reduce", "parse", "score", "judge"} <= set(counts), counts
     states = [state for _, state in cases]
-    benchmark = benchmark_result(run_id, slots, ["made"], states, Threshold())
+    benchmark = benchmark_result(run_id, slots, ["made"], states, Thresholds())
     overview = Overview(slots)
     for item, state in cases:
-        overview.add(item, state, tuple(score_rows(slots, state, Threshold())))
+        overview.add(item, state, tuple(score_rows(slots, state, Thresholds())))
     report = Report(snapshot=snapshot, status="completed", overview=overview.result(run_id, ["made"]))
     events = list(read_events(store, run_id))
     assert len(timeline(run_id, events).entries) == len(events)

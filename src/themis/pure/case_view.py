@@ -15,7 +15,7 @@ import attrs
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepCompletedEvent, StepEvent, StepFailedEvent
 from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Threshold, case_result, score_rows
+from themis.pure.projections import Thresholds, case_result, score_rows
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
@@ -70,7 +70,7 @@ def case_view(
     item: CaseItem,
     events: Sequence[RunEvent],
     metrics: Sequence[MetricSlot],
-    threshold: Threshold,
+    thresholds: Thresholds,
     prompt_spec: PromptSpec | None = None,
     state: CaseState | None = None,
 ) -> CaseView:
@@ -80,7 +80,7 @@ def case_view(
         item: the case.
         events: its events, in order.
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
+        thresholds: of each metric, from which value a score counts as correct.
         prompt_spec: the run's prompt.
         state: what the events fold into, if that is at hand.
     """
@@ -95,7 +95,7 @@ def case_view(
         metadata=case.metadata,
         prompt=(prompt_spec or PromptSpec()).render_messages(case.input),
         result=case_result(metrics, state),
-        score_rows=tuple(score_rows(metrics, state, threshold)),
+        score_rows=tuple(score_rows(metrics, state, thresholds)),
         judged=tuple(metric.metric_id for metric in metrics if metric.metric_id in state.executions),
         history=tuple(_failed_tries(events)),
     )

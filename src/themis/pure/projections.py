@@ -45,8 +45,8 @@ NOT_REACHED: Final = "the run has not come to this stage"
 
 
 @attrs.frozen
-class Threshold:
-    """From which value a metric's score counts as correct."""
+class Thresholds:
+    """From which value each metric's score counts as correct."""
 
     by_metric: Mapping[str, float] = attrs.field(factory=FrozenDict)
 
@@ -109,7 +109,7 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 # --- score rows -------------------------------------------------------------------------------------------
 
 
-def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Threshold) -> Iterator[BenchmarkScoreRow]:
+def score_rows(metrics: Iterable[MetricSlot], state: CaseState, thresholds: Thresholds) -> Iterator[BenchmarkScoreRow]:
     """Yield one row per metric: a value, or the error that stands in its place."""
     upstream = _upstream_error(state)
     case = (state.case_id, state.dataset_id, state.case_key)
@@ -118,7 +118,7 @@ def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Thres
         name = metric.metric_id
         outcome = _score_of(state, name) if upstream is None else None
         if isinstance(outcome, Score):
-            yield scored_row(*case, candidate_id, outcome, threshold)
+            yield scored_row(*case, candidate_id, outcome, thresholds)
             continue
         category, message = upstream or _metric_error(state, name, outcome)
         yield BenchmarkScoreRow(
@@ -135,7 +135,7 @@ def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Thres
 
 
 def scored_row(
-    case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, threshold: Threshold
+    case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, thresholds: Thresholds
 ) -> BenchmarkScoreRow:
     """Return the row of a score."""
     return BenchmarkScoreRow(
@@ -145,7 +145,7 @@ def scored_row(
         metric_id=score.metric_id,
         value=score.value,
         candidate_id=candidate_id,
-        outcome=threshold.outcome(score),
+        outcome=thresholds.outcome(score),
         details=score.details,
     )
 
@@ -265,13 +265,13 @@ def benchmark_result(
     metrics: tuple[MetricSlot, ...],
     dataset_ids: Iterable[str],
     states: Iterable[CaseState],
-    threshold: Threshold | None = None,
+    thresholds: Thresholds | None = None,
 ) -> BenchmarkResult:
     """Return a run's scores as numbers, its rows included: for runs that fit into memory."""
     tallies = Tallies(metrics)
     rows: list[BenchmarkScoreRow] = []
     for state in states:
-        case_rows = list(score_rows(metrics, state, threshold or Threshold()))
+        case_rows = list(score_rows(metrics, state, thresholds or Thresholds()))
         tallies.add(case_rows, failed=has_failures(state))
         rows.extend(case_rows)
     return tallies.result(run_id, dataset_ids, tuple(rows))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from themis.pure.json import decode
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Threshold, scored_row
+from themis.pure.projections import Thresholds, scored_row
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.scoring import Score
 from themis.pure.records.stored import StoredEvent
@@ -21,7 +21,7 @@ def straight_rows(
     item: CaseItem,
     events: Sequence[StoredEvent],
     metrics: Sequence[MetricSlot],
-    threshold: Threshold,
+    thresholds: Thresholds,
     usual: Sequence[str],
 ) -> list[BenchmarkScoreRow] | None:
     """Return a case's score rows, or `None` if the case is not straight.
@@ -30,7 +30,7 @@ def straight_rows(
         item: the case.
         events: all of its events, in order.
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
+        thresholds: of each metric, from which value a score counts as correct.
         usual: the events of a case that went through at once.
     """
     if not usual or tuple([event.event_type for event in events]) != usual:
@@ -43,4 +43,4 @@ def straight_rows(
     if len(scores) != len(metrics):
         return None
     case = (item.case.case_id, item.dataset_id, item.case_key, reduced["result"]["candidate_id"])
-    return [scored_row(*case, Score(**scores[metric.metric_id]), threshold) for metric in metrics]
+    return [scored_row(*case, Score(**scores[metric.metric_id]), thresholds) for metric in metrics]

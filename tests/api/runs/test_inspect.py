@@ -36,7 +36,7 @@ from themis.pure.events import (
 )
 from themis.pure.json import JSONValueError, decode, encode
 from themis.pure.plan import CaseItem
-from themis.pure.projections import Threshold
+from themis.pure.projections import Thresholds
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput
 from themis.pure.records.judging import JudgeResponse
@@ -266,7 +266,7 @@ def test_the_tries_before_an_answer_are_in_the_history_too(store: RunStore) -> N
         StepCompletedEvent(**what, workflow_id="m", step_id="c", step_type="judge_call", output=answer.to_dict()),
     ]
     item = CaseItem(Case(case_id="1", input="?"), 0, "d", "1:d:1", {})
-    history = case_view(item, events, (), Threshold()).history
+    history = case_view(item, events, (), Thresholds()).history
     assert [(tried.step, tried.error_message) for tried in history] == [
         ("generation 0", "HTTP 429"),
         ("generation 0", "gone"),

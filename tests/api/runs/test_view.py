@@ -79,12 +79,12 @@ def test_rows_read_off_events_are_those_of_the_fold(
             result = made.replay(store=store, stage=stage)
     view = RunView.of(store, result.run_id)
     folded = [
-        (item, tuple(score_rows(view.metrics, state, view.threshold)), has_failures(state))
+        (item, tuple(score_rows(view.metrics, state, view.thresholds)), has_failures(state))
         for item, state in view.cases()
     ]
     assert [(case.item, tuple(case.rows), case.failed) for case in view.scored()] == folded
     states = [state for _, state in view.cases()]
-    expected = benchmark_result(view.run_id, view.metrics, view.dataset_ids, states, view.threshold)
+    expected = benchmark_result(view.run_id, view.metrics, view.dataset_ids, states, view.thresholds)
     assert result.benchmark == expected
     assert result.status == quickcheck(store, result.run_id).status == view.ending.status(lambda: any_errors(folded))
 
@@ -103,7 +103,7 @@ def test_a_case_that_went_through_at_once_has_the_events_that_straight_names(
     usual = straight(view.plan)
     for item, stored in stored_cases(store, view.snapshot):
         assert tuple(event.event_type for event in stored) == usual
-        assert straight_rows(item, stored, view.metrics, view.threshold, usual) is not None  # or it is slow
+        assert straight_rows(item, stored, view.metrics, view.thresholds, usual) is not None  # or it is slow
 
 
 @pytest.mark.parametrize("stage", ["generator", "reducer", "parser", "metrics"])
@@ -116,8 +116,8 @@ def test_a_case_that_did_not_is_left_to_the_fold(stage: str, behaviour: str) -> 
     view = RunView.of(store, made.run(store=store).run_id)
     usual = straight(view.plan)
     for (item, stored), (_, state) in zip(stored_cases(store, view.snapshot), view.cases(), strict=True):
-        expected = list(score_rows(view.metrics, state, view.threshold))
-        found = straight_rows(item, stored, view.metrics, view.threshold, usual)
+        expected = list(score_rows(view.metrics, state, view.thresholds))
+        found = straight_rows(item, stored, view.metrics, view.thresholds, usual)
         assert (
             found == expected
             if found is not None
@@ -138,8 +138,8 @@ def test_a_score_of_an_answer_that_is_unusable_is_left_to_the_fold(answer: Any) 
     ]
     entries, *_ = link_all(ChainHead(), [Entry(0, event) for event in changed])
     usual = straight(view.plan)
-    assert straight_rows(item, stored, view.metrics, view.threshold, usual) is not None
-    assert straight_rows(item, entries, view.metrics, view.threshold, usual) is None
+    assert straight_rows(item, stored, view.metrics, view.thresholds, usual) is not None
+    assert straight_rows(item, entries, view.metrics, view.thresholds, usual) is None
 
 
 def test_runs_that_judge_have_no_straight_cases() -> None:

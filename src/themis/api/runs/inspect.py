@@ -197,10 +197,10 @@ def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
     if not view.event_count:
         return 0, tallies, {}
     if count is not None and usual and view.metrics:
-        thresholds = {metric.metric_id: view.threshold.of(metric.metric_id) for metric in view.metrics}
+        thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
         begun, unclear, counts = count(view.run_id, thresholds, len(usual))
         for _, state in view.numbered({*unclear}):
-            tallies.add(tuple(score_rows(view.metrics, state, view.threshold)), failed=has_failures(state))
+            tallies.add(tuple(score_rows(view.metrics, state, view.thresholds)), failed=has_failures(state))
         return begun, tallies, counts
     begun = 0
     for case in view.scored():

@@ -61,7 +61,7 @@ def read_report(
     overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
     for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
-        rows = tuple(score_rows(view.metrics, state, view.threshold))
+        rows = tuple(score_rows(view.metrics, state, view.thresholds))
         overview.add(item, state, rows)
         if sample is not None:
             sample.add(item, rows, functools.partial(view.in_full, item, events, state))

@@ -18,7 +18,7 @@ from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
 from themis.pure.events import RunEvent
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, straight, total_cases
-from themis.pure.projections import Tallies, Threshold, case_result, score_rows
+from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
@@ -89,8 +89,8 @@ class RunView:
         return self.plan.metrics
 
     @functools.cached_property
-    def threshold(self) -> Threshold:
-        return Threshold(self.snapshot.metric_thresholds)
+    def thresholds(self) -> Thresholds:
+        return Thresholds(self.snapshot.metric_thresholds)
 
     @property
     def dataset_ids(self) -> tuple[str, ...]:
@@ -143,12 +143,12 @@ class RunView:
         """Yield every case with its score rows; a case that went through at once is read without a fold."""
         usual = straight(self.plan)
         for item, stored in stored_cases(self.store, self.snapshot):
-            rows = straight_rows(item, stored, self.metrics, self.threshold, usual)
+            rows = straight_rows(item, stored, self.metrics, self.thresholds, usual)
             if rows is not None:
                 yield ScoredCase(item, rows, failed=False, begun=True)
                 continue
             state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
-            folded = tuple(score_rows(self.metrics, state, self.threshold))
+            folded = tuple(score_rows(self.metrics, state, self.thresholds))
             yield ScoredCase(item, folded, has_failures(state), bool(stored))
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
@@ -201,7 +201,7 @@ class RunView:
     def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:
         """Return a case with everything that became of it, from its events, and their state if that is at hand."""
         prompt = self.snapshot.identity.generation_prompt_spec
-        return case_view(item, events, self.metrics, self.threshold, prompt, state)
+        return case_view(item, events, self.metrics, self.thresholds, prompt, state)
 
     def events_of(self, item: CaseItem) -> list[RunEvent]:
         """Return what happened to a case, in order."""
