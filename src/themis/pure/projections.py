@@ -312,7 +312,7 @@ def digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     return {
         "case_key": result.case_key,
-        "candidates": [steady(candidate) for candidate in result.generated_candidates],
+        "candidates": [reproducible_part(candidate) for candidate in result.generated_candidates],
         "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
         "selected": result.selected_candidate_ids,
         "reduced": result.reduced_candidate,
@@ -320,7 +320,7 @@ def digest_data(result: CaseResult) -> Any:
         "parsed": result.parsed_output,
         "parser": result.parser_id,
         "parse_error": result.parse_error and result.parse_error.error_type,
-        "executions": [steady(execution) for execution in result.evaluation_executions],
+        "executions": [reproducible_part(execution) for execution in result.evaluation_executions],
         "evaluation_failures": [(f.metric_id, f.error_type) for f in result.evaluation_failures],
         "scores": [
             score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
@@ -329,7 +329,7 @@ def digest_data(result: CaseResult) -> Any:
     }
 
 
-def steady(record: GenerationResult | EvaluationExecution) -> Any:
+def reproducible_part(record: GenerationResult | EvaluationExecution) -> Any:
     """Return a record without what differs between two identical calls: times, latencies, transport facts."""
     if type(record) is GenerationResult and record.trace is None and not record.artifacts and not record.token_usage:
         return record.evolve(latency_ms=None) if record.latency_ms is not None else record

@@ -26,7 +26,7 @@ from themis.pure.events import (
 )
 from themis.pure.json import encode
 from themis.pure.plan import STAGE_ORDER, CaseItem
-from themis.pure.projections import steady
+from themis.pure.projections import reproducible_part
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.snapshot import RunSnapshot
@@ -102,7 +102,9 @@ def _row_of(kind: type[CaseRunEvent]) -> Held:
 
 
 def _same(has: Any, new: Any) -> bool:
-    return isinstance(has, GenerationResult | EvaluationExecution) and bool(steady(has) == steady(new))
+    return isinstance(has, GenerationResult | EvaluationExecution) and bool(
+        reproducible_part(has) == reproducible_part(new)
+    )
 
 
 def _is_better(has: EvaluationExecution, new: EvaluationExecution) -> bool | None:

@@ -35,7 +35,7 @@ from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.table import is_reached, next_steps, settled_steps, step_of
 from themis.pure.plan import CaseItem, RunPlan
-from themis.pure.projections import steady
+from themis.pure.projections import reproducible_part
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
@@ -217,9 +217,9 @@ def _comparable(event: CaseRunEvent) -> Mapping[str, Any]:
         return {"event_type": event.event_type, "metric_id": event.metric_id, **told}
     kept = {name: getattr(event, name) for name in _COMPARED[type(event)]}
     if isinstance(event, GenerationCompletedEvent) and event.result is not None:
-        kept["result"] = steady(event.result)
+        kept["result"] = reproducible_part(event.result)
     if isinstance(execution := kept.get("execution"), EvaluationExecution):
-        kept["execution"] = _without_addresses(steady(execution))
+        kept["execution"] = _without_addresses(reproducible_part(execution))
     return kept
 
 
