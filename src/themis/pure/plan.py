@@ -123,7 +123,7 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     )
 
 
-def straight(plan: RunPlan) -> tuple[str, ...]:
+def happy_path(plan: RunPlan) -> tuple[str, ...]:
     """Return the events, in order, of a case that went through at once: each step done once, and none failed.
 
     It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.

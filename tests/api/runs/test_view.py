@@ -17,13 +17,13 @@ from themis.core import GenerationResult, SelectContext
 from themis.effects.reading import stored_cases
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.events import ParseCompletedEvent
-from themis.pure.plan import straight
+from themis.pure.happy_path import happy_path_rows
+from themis.pure.plan import happy_path
 from themis.pure.projections import benchmark_result, score_rows
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.results import RunStatus
 from themis.pure.records.stored import ChainHead
 from themis.pure.state import has_failures, status_of
-from themis.pure.straight import straight_rows
 from themis.testing.pipelines import BEHAVIOURS, Pipeline, pick, pipelines
 
 USUAL = Pipeline(
@@ -94,16 +94,16 @@ def any_errors(folded: list[Any]) -> bool:
 
 
 @given(st.sampled_from([1, 3]), selectors.filter(lambda s: s is None or "raise" not in s.script), st.integers(0, 2))
-def test_a_case_that_went_through_at_once_has_the_events_that_straight_names(
+def test_a_case_that_went_through_at_once_has_the_events_of_the_happy_path(
     samples: int, selector: Selector | None, metrics: int
 ) -> None:
     pipeline = attrs.evolve(USUAL, samples=samples, metrics=(("right",),) * metrics)
     store = InMemoryRunStore()
     view = RunView.of(store, experiment(pipeline, selector).run(store=store).run_id)
-    usual = straight(view.plan)
+    usual = happy_path(view.plan)
     for item, stored in stored_cases(store, view.snapshot):
         assert tuple(event.event_type for event in stored) == usual
-        assert straight_rows(item, stored, view.metrics, view.thresholds, usual) is not None  # or it is slow
+        assert happy_path_rows(item, stored, view.metrics, view.thresholds, usual) is not None  # or it is slow
 
 
 @pytest.mark.parametrize("stage", ["generator", "reducer", "parser", "metrics"])
@@ -114,10 +114,10 @@ def test_a_case_that_did_not_is_left_to_the_fold(stage: str, behaviour: str) -> 
     changes: Any = {stage: (script, script) if stage == "metrics" else script}
     made = attrs.evolve(USUAL, **changes).experiment()
     view = RunView.of(store, made.run(store=store).run_id)
-    usual = straight(view.plan)
+    usual = happy_path(view.plan)
     for (item, stored), (_, state) in zip(stored_cases(store, view.snapshot), view.cases(), strict=True):
         expected = list(score_rows(view.metrics, state, view.thresholds))
-        found = straight_rows(item, stored, view.metrics, view.thresholds, usual)
+        found = happy_path_rows(item, stored, view.metrics, view.thresholds, usual)
         assert (
             found == expected
             if found is not None
@@ -137,15 +137,15 @@ def test_a_score_of_an_answer_that_is_unusable_is_left_to_the_fold(answer: Any) 
         for event in events
     ]
     entries, *_ = link_all(ChainHead(), [Entry(0, event) for event in changed])
-    usual = straight(view.plan)
-    assert straight_rows(item, stored, view.metrics, view.thresholds, usual) is not None
-    assert straight_rows(item, entries, view.metrics, view.thresholds, usual) is None
+    usual = happy_path(view.plan)
+    assert happy_path_rows(item, stored, view.metrics, view.thresholds, usual) is not None
+    assert happy_path_rows(item, entries, view.metrics, view.thresholds, usual) is None
 
 
-def test_runs_that_judge_have_no_straight_cases() -> None:
+def test_runs_that_judge_have_no_happy_path() -> None:
     store = InMemoryRunStore()
     judged = attrs.evolve(USUAL, judge=("right",)).experiment()
-    assert straight(RunView.of(store, judged.run(store=store).run_id).plan) == ()
+    assert happy_path(RunView.of(store, judged.run(store=store).run_id).plan) == ()
 
 
 def test_the_status_of_a_run_follows_from_its_last_event_and_its_failed_cases() -> None:

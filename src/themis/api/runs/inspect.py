@@ -11,7 +11,7 @@ from themis.api.runs.view import RunView
 from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
-from themis.pure.plan import candidate_count, metric_slots, straight, total_cases
+from themis.pure.plan import candidate_count, happy_path, metric_slots, total_cases
 from themis.pure.projections import Tallies, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
@@ -193,7 +193,7 @@ def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
     A store that counts by itself leaves out the cases that did not go through at once; only these are read then.
     """
     tallies = Tallies(view.metrics)
-    usual, count = straight(view.plan), getattr(view.store, "count_scores", None)
+    usual, count = happy_path(view.plan), getattr(view.store, "count_scores", None)
     if not view.event_count:
         return 0, tallies, {}
     if count is not None and usual and view.metrics:

@@ -17,13 +17,13 @@ from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
 from themis.pure.events import RunEvent
-from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, straight, total_cases
+from themis.pure.happy_path import happy_path_rows
+from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, happy_path, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, fold_case, has_failures, status_of
-from themis.pure.straight import straight_rows
 
 _MOST_NAMES = 2000
 """Case ids that are searched for one that a misspelt one may mean."""
@@ -141,9 +141,9 @@ class RunView:
 
     def scored(self) -> Iterator[ScoredCase]:
         """Yield every case with its score rows; a case that went through at once is read without a fold."""
-        usual = straight(self.plan)
+        usual = happy_path(self.plan)
         for item, stored in stored_cases(self.store, self.snapshot):
-            rows = straight_rows(item, stored, self.metrics, self.thresholds, usual)
+            rows = happy_path_rows(item, stored, self.metrics, self.thresholds, usual)
             if rows is not None:
                 yield ScoredCase(item, rows, failed=False, begun=True)
                 continue

@@ -1,6 +1,6 @@
-"""Score rows of straight cases, read off their stored events without building records.
+"""Score rows of cases that took the happy path, read off their stored events without building records.
 
-Most cases go through at once (`plan.straight`), and their rows stand in their events as they are. Any other case (a
+Most cases go through at once (`plan.happy_path`), and their rows stand in their events as they are. Any other case (a
 failure, a retry, an unusable answer, a judge, a blob) is left to the fold, which knows what supersedes what; property
 tests hold the two against each other.
 """
@@ -17,14 +17,14 @@ from themis.pure.records.scoring import Score
 from themis.pure.records.stored import StoredEvent
 
 
-def straight_rows(
+def happy_path_rows(
     item: CaseItem,
     events: Sequence[StoredEvent],
     metrics: Sequence[MetricSlot],
     thresholds: Thresholds,
     usual: Sequence[str],
 ) -> list[BenchmarkScoreRow] | None:
-    """Return a case's score rows, or `None` if the case is not straight.
+    """Return a case's score rows, or `None` if it did not take the happy path.
 
     Args:
         item: the case.
