@@ -19,13 +19,13 @@ FIRST_CONCURRENCY: Final = 4
 """How many calls an endpoint gets at once before it has answered any: a start without a burst."""
 
 
-class Spacing:
+class RateLimiter:
     """A rate per minute, kept by spacing: no credit is saved up, so there is never a burst.
 
     A caller that was held up does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
     one second and `n + 1` in any minute.
 
-    >>> rate = Spacing(600)
+    >>> rate = RateLimiter(600)
     >>> rate.take(now=5.0)
     >>> rate.ready_at
     5.1
@@ -230,8 +230,8 @@ class EndpointState:
         per_minute = limit_for(limits.requests_per_minute, provider_key)
         tokens_per_minute = limit_for(limits.tokens_per_minute, provider_key)
         most = limit_for(limits.provider_concurrency, provider_key) or limits.max_concurrent or 1_000
-        self.requests: Spacing | None = Spacing(per_minute) if per_minute else None
-        self.tokens: Spacing | None = Spacing(tokens_per_minute) if tokens_per_minute else None
+        self.requests: RateLimiter | None = RateLimiter(per_minute) if per_minute else None
+        self.tokens: RateLimiter | None = RateLimiter(tokens_per_minute) if tokens_per_minute else None
         self.concurrency: AdaptiveConcurrency = AdaptiveConcurrency(most)
         self.in_flight: int = 0
         self.held_until: float = 0.0
