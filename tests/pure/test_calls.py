@@ -113,8 +113,8 @@ def test_backoff_stays_within_its_bounds(policy: RetryPolicy, attempt: int, seed
 
 def test_backoff_grows_and_spreads_over_its_whole_range() -> None:
     policy = RetryPolicy(attempts=10, delay_s=1.0, backoff=2.0)
-    dice = Random(7)
-    draws = [delay_before_retry(policy, CallFailure(kind="timeout"), 3, dice) or 0.0 for _ in range(2000)]
+    rng = Random(7)
+    draws = [delay_before_retry(policy, CallFailure(kind="timeout"), 3, rng) or 0.0 for _ in range(2000)]
     assert min(draws) < 0.1
     assert max(draws) > 3.9
     assert 1.9 < sum(draws) / len(draws) < 2.1
@@ -130,8 +130,8 @@ def test_the_server_wish_comes_first_up_to_a_bound() -> None:
 
 def test_same_seed_same_waits() -> None:
     waits = [
-        [delay_before_retry(RetryPolicy(), CallFailure(kind="timeout"), n, dice) for n in (1, 2)]
-        for dice in (Random(3), Random(3))
+        [delay_before_retry(RetryPolicy(), CallFailure(kind="timeout"), n, rng) for n in (1, 2)]
+        for rng in (Random(3), Random(3))
     ]
     assert waits[0] == waits[1]
 

@@ -1,4 +1,4 @@
-"""What a failed call means, and what to do about it: pure policy, with no clock and no dice of its own.
+"""What a failed call means, and what to do about it: pure policy, with no clock and no randomness of its own.
 
 A failure reaches this module as plain data (`CallFailure`), whoever met it: an HTTP client, an SDK, a component.
 `classify` is the one place that says whether it is worth another try, `delay_before_retry` how long to wait,
@@ -197,7 +197,7 @@ class RetryEntry(FrozenModel):
     status: int | None = None
 
 
-def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, dice: Random) -> float | None:
+def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, rng: Random) -> float | None:
     """Return the seconds to wait after failed attempt number `attempt` (from 1), or `None` to give up.
 
     The server's wish comes first. Without one the wait is exponential backoff with full jitter: uniform
@@ -216,7 +216,7 @@ def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, 
         return failure.retry_after_s if failure.retry_after_s <= policy.max_retry_after_s else None
     # Past 2**64 the bound is the longest wait whatever the numbers; the cap keeps the power finite.
     grown = policy.delay_s * policy.backoff ** min(attempt - 1, 64)
-    return dice.uniform(0.0, min(policy.max_delay_s, grown))
+    return rng.uniform(0.0, min(policy.max_delay_s, grown))
 
 
 # --- what servers say about waiting -----------------------------------------------------------------------
