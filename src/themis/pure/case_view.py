@@ -1,4 +1,4 @@
-"""One case of a run, whole: what was asked, what came back, what was made of it, and every try that failed.
+"""One case of a run, whole: what was asked, what came back, what was made of it, and every attempt that failed.
 
 For people who look into a single result; a pure function of the case and its events. Model output is untrusted:
 the text form shows control characters by their names, so that none reaches a terminal.
@@ -28,8 +28,8 @@ LONGEST_TEXT = 4000
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class FailedTry(HashableModel):
-    """One try that failed, whether or not a later one made it good."""
+class FailedAttempt(HashableModel):
+    """One attempt that failed, whether or not a later one made it good."""
 
     step: str
     occurred_at: datetime
@@ -47,7 +47,7 @@ class CaseView(HashableModel):
         result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
         score_rows: one row per metric, with its outcome.
         judged: the metric of each of the result's executions.
-        history: every try that failed, in order.
+        history: every attempt that failed, in order.
     """
 
     case_id: str
@@ -60,7 +60,7 @@ class CaseView(HashableModel):
     result: CaseResult
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     judged: tuple[str, ...] = attrs.field(default=(), converter=sequence)
-    history: tuple[FailedTry, ...] = attrs.field(default=(), converter=sequence)
+    history: tuple[FailedAttempt, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
         return case_text(self)
@@ -97,26 +97,26 @@ def case_view(
         result=case_result(metrics, state),
         score_rows=tuple(score_rows(metrics, state, thresholds)),
         judged=tuple(metric.metric_id for metric in metrics if metric.metric_id in state.executions),
-        history=tuple(_failed_tries(events)),
+        history=tuple(_failed_attempts(events)),
     )
 
 
-def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
+def _failed_attempts(events: Iterable[RunEvent]) -> Iterator[FailedAttempt]:
     for event in events:
         if not isinstance(event, CaseRunEvent):
             continue
         step = _step(event)
         has_failed = isinstance(event, FailedEvent | StepFailedEvent)
         history = _retries(event)
-        for entry in history[:-1] if has_failed else history:  # the last try is the failure itself
-            yield FailedTry(
+        for entry in history[:-1] if has_failed else history:  # the last attempt is the failure itself
+            yield FailedAttempt(
                 step=step,
                 occurred_at=event.occurred_at,
                 error_message=str(entry.get("reason", "")),
                 error_type=str(entry.get("kind", "")),
             )
         if has_failed:
-            yield FailedTry(
+            yield FailedAttempt(
                 step=step,
                 occurred_at=event.occurred_at,
                 error_message=getattr(event, "error_message", ""),
@@ -126,7 +126,7 @@ def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
 
 
 def _retries(event: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the tries before the last; an answered step keeps them with its answer."""
+    """Return the attempts before the last; an answered step keeps them with its answer."""
     if isinstance(event, StepCompletedEvent):
         return cast("Sequence[Mapping[str, Any]]", event.output.get("retry_history") or ())
     history: Sequence[Mapping[str, Any]] = getattr(event, "retry_history", ())
@@ -169,9 +169,9 @@ def case_text(view: CaseView) -> str:
         lines += _block(f"{row.metric_id} ({row.outcome})", value)
     for execution in result.evaluation_executions:
         lines += _judgments(execution)
-    for tried in view.history:
-        what = f"{tried.error_type}: {tried.error_message}" if tried.error_type else tried.error_message
-        lines += _block(f"failed try, {tried.step}, {tried.occurred_at.isoformat(timespec='seconds')}", what)
+    for attempt in view.history:
+        what = f"{attempt.error_type}: {attempt.error_message}" if attempt.error_type else attempt.error_message
+        lines += _block(f"failed attempt, {attempt.step}, {attempt.occurred_at.isoformat(timespec='seconds')}", what)
     return "\n".join(lines)
 
 

@@ -248,12 +248,12 @@ def _distinct_hashes(dataset: Dataset) -> Iterator[str]:
     for number, case in enumerate(dataset.cases):
         mark = hash(case.case_id)
         if mark in seen:
-            _refuse_twin(dataset, number, case.case_id)
+            _refuse_duplicate(dataset, number, case.case_id)
         seen.add(mark)
         yield case_hash(case)
 
 
-def _refuse_twin(dataset: Dataset, number: int, case_id: str) -> None:
+def _refuse_duplicate(dataset: Dataset, number: int, case_id: str) -> None:
     for earlier, case in enumerate(dataset.cases):
         if earlier >= number:
             return

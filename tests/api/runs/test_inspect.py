@@ -238,13 +238,13 @@ def test_a_case_is_shown_whole(store: RunStore) -> None:
         assert type(view).from_dict(view.to_dict()) == view
 
 
-def test_failed_tries_are_kept_in_a_cases_history(store: RunStore) -> None:
+def test_failed_attempts_are_kept_in_a_cases_history(store: RunStore) -> None:
     failing = attrs.evolve(PIPELINE, samples=1, generator=("raise",), judge=None)
     run_id = failing.experiment().run(store=store).run_id
     failing.experiment().run(store=store)
     view = get_case_view(store, run_id, "0")
     assert [(tried.step, tried.error_message) for tried in view.history] == [("generation 0", "no answer to 0")] * 2
-    assert "failed try, generation 0" in str(view)
+    assert "failed attempt, generation 0" in str(view)
     assert "generation_failure: no answer to 0" in str(view)
 
 
