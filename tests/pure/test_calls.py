@@ -28,29 +28,29 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 599])
 def test_these_statuses_are_worth_another_try(status: int) -> None:
-    verdict = classify(CallFailure(kind=FailureKind.STATUS, status=status))
-    assert verdict.retryable
-    assert not verdict.fatal
-    assert verdict.overload == (status in {429, 503, 529})
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
+    assert diagnosis.retryable
+    assert not diagnosis.fatal
+    assert diagnosis.overload == (status in {429, 503, 529})
 
 
 @pytest.mark.parametrize("status", [400, 402, 405, 410, 413, 422, 301, 600])
 def test_these_statuses_are_not_worth_another_try(status: int) -> None:
-    verdict = classify(CallFailure(kind=FailureKind.STATUS, status=status))
-    assert not verdict.retryable
-    assert not verdict.fatal
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
+    assert not diagnosis.retryable
+    assert not diagnosis.fatal
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, None), (403, None), (404, None), (400, "model_not_found")])
 def test_wrong_key_and_unknown_model_stop_the_run(status: int, code: str | None) -> None:
-    verdict = classify(CallFailure(kind=FailureKind.STATUS, status=status, code=code))
-    assert verdict.fatal
-    assert not verdict.retryable
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status, code=code))
+    assert diagnosis.fatal
+    assert not diagnosis.retryable
 
 
 def test_an_empty_account_is_no_rate_limit() -> None:
-    verdict = classify(CallFailure(kind=FailureKind.STATUS, status=429, code="insufficient_quota"))
-    assert (verdict.fatal, verdict.overload, verdict.reason) == (True, False, "account is empty")
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=429, code="insufficient_quota"))
+    assert (diagnosis.fatal, diagnosis.overload, diagnosis.reason) == (True, False, "account is empty")
 
 
 @pytest.mark.parametrize("kind", ["timeout", "connection", "malformed", "too_large"])
@@ -64,8 +64,8 @@ def test_what_will_happen_again_is_not(kind: str) -> None:
 
 
 def test_a_content_filter_is_a_refusal_whatever_its_status() -> None:
-    verdict = classify(CallFailure(kind="status", status=400, code="content_filter"))
-    assert verdict.reason == "refused"
+    diagnosis = classify(CallFailure(kind="status", status=400, code="content_filter"))
+    assert diagnosis.reason == "refused"
 
 
 def test_a_component_may_know_better_than_the_table_but_not_revive_a_fatal_failure() -> None:
@@ -83,11 +83,11 @@ def test_a_component_may_know_better_than_the_table_but_not_revive_a_fatal_failu
         retryable=st.none() | st.booleans(),
     )
 )
-def test_every_failure_has_one_verdict_and_nothing_fatal_is_tried_again(failure: CallFailure) -> None:
-    verdict = classify(failure)
-    assert verdict == classify(CallFailure.from_dict(failure.to_dict()))
-    assert verdict.reason
-    assert not (verdict.fatal and verdict.retryable)
+def test_every_failure_has_one_diagnosis_and_nothing_fatal_is_tried_again(failure: CallFailure) -> None:
+    diagnosis = classify(failure)
+    assert diagnosis == classify(CallFailure.from_dict(failure.to_dict()))
+    assert diagnosis.reason
+    assert not (diagnosis.fatal and diagnosis.retryable)
 
 
 # --- waiting ----------------------------------------------------------------------------------------------

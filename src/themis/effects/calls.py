@@ -184,7 +184,7 @@ class CallRuntime:
                 history = (*history, self._entry(attempt, stage, len(history) + 1))
                 delay_s = history[-1].delay_s
                 if delay_s is None:
-                    raise CallFailed(attempt.failure, attempt.verdict, history) from attempt.__cause__
+                    raise CallFailed(attempt.failure, attempt.diagnosis, history) from attempt.__cause__
             await trio.sleep(delay_s)
 
     async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
@@ -242,23 +242,23 @@ class CallRuntime:
         self._ledger.record_failure(ticket.stage, model)
         if ticket.provider_key is None:
             return attempt
-        if attempt.verdict.overload:
+        if attempt.diagnosis.overload:
             self._gate.admission.endpoint(ticket.provider_key).concurrency.overloaded(ticket.epoch)
             if failure.retry_after_s is not None:
                 self._pause(ticket.provider_key, failure.retry_after_s)
-        if attempt.verdict.fatal:
+        if attempt.diagnosis.fatal:
             self._dead[ticket.provider_key] = attempt
         return attempt
 
     def _refuse_dead(self, ticket: Ticket) -> None:
         dead = self._dead.get(ticket.provider_key) if ticket.provider_key is not None else None
         if dead is not None:
-            raise CallFailed(dead.failure, dead.verdict, ())
+            raise CallFailed(dead.failure, dead.diagnosis, ())
 
     def _entry(self, attempt: _AttemptFailed, stage: str, number: int) -> RetryEntry:
         return RetryEntry(
             attempt=number,
-            reason=attempt.verdict.reason,
+            reason=attempt.diagnosis.reason,
             kind=attempt.failure.kind,
             delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._dice),
             status=attempt.failure.status,
@@ -274,5 +274,5 @@ class CallRuntime:
 class _AttemptFailed(Exception):  # noqa: N818  # never leaves this module
     def __init__(self, failure: CallFailure) -> None:
         self.failure = failure
-        self.verdict = classify(failure)
+        self.diagnosis = classify(failure)
         super().__init__(failure.message)

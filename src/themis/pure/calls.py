@@ -72,7 +72,7 @@ class CallFailure(FrozenModel):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict(FrozenModel):
+class Diagnosis(FrozenModel):
     """What a failure means.
 
     Attributes:
@@ -108,20 +108,20 @@ _FATAL_CODES: Final = {
 _REFUSAL_CODES: Final = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 _OVERLOAD_CODES: Final = frozenset({"overloaded_error", "rate_limit_exceeded", "rate_limit_error", "slow_down"})
 _BY_KIND: Final = {
-    FailureKind.TIMEOUT: Verdict(retryable=True, reason="timeout"),
-    FailureKind.CONNECTION: Verdict(retryable=True, reason="connection failed"),
-    FailureKind.MALFORMED: Verdict(retryable=True, reason="malformed answer"),
-    FailureKind.TOO_LARGE: Verdict(retryable=True, reason="answer too large"),
-    FailureKind.REDIRECT: Verdict(retryable=False, reason="redirected elsewhere"),
-    FailureKind.REFUSAL: Verdict(retryable=False, reason="refused"),
-    FailureKind.CREDENTIALS: Verdict(retryable=False, reason="no credentials", fatal=True),
-    FailureKind.WRONG_LOOP: Verdict(retryable=False, reason="needs asyncio", fatal=True),
-    FailureKind.BUDGET: Verdict(retryable=False, reason="budget exhausted", fatal=True),
-    FailureKind.COMPONENT: Verdict(retryable=False, reason="component failed"),
+    FailureKind.TIMEOUT: Diagnosis(retryable=True, reason="timeout"),
+    FailureKind.CONNECTION: Diagnosis(retryable=True, reason="connection failed"),
+    FailureKind.MALFORMED: Diagnosis(retryable=True, reason="malformed answer"),
+    FailureKind.TOO_LARGE: Diagnosis(retryable=True, reason="answer too large"),
+    FailureKind.REDIRECT: Diagnosis(retryable=False, reason="redirected elsewhere"),
+    FailureKind.REFUSAL: Diagnosis(retryable=False, reason="refused"),
+    FailureKind.CREDENTIALS: Diagnosis(retryable=False, reason="no credentials", fatal=True),
+    FailureKind.WRONG_LOOP: Diagnosis(retryable=False, reason="needs asyncio", fatal=True),
+    FailureKind.BUDGET: Diagnosis(retryable=False, reason="budget exhausted", fatal=True),
+    FailureKind.COMPONENT: Diagnosis(retryable=False, reason="component failed"),
 }
 
 
-def classify(failure: CallFailure) -> Verdict:
+def classify(failure: CallFailure) -> Diagnosis:
     """Say what a failure means: the only place that decides so.
 
     Timeouts, connection failures, malformed answers, 408, 409, 425, 429, every 5xx and overloads are worth
@@ -133,23 +133,23 @@ def classify(failure: CallFailure) -> Verdict:
     >>> classify(CallFailure(kind="status", status=404)).fatal
     True
     """
-    verdict = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
-    if failure.retryable is None or verdict.fatal:
-        return verdict
-    return verdict.evolve(retryable=failure.retryable)
+    diagnosis = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
+    if failure.retryable is None or diagnosis.fatal:
+        return diagnosis
+    return diagnosis.evolve(retryable=failure.retryable)
 
 
-def _by_status(failure: CallFailure) -> Verdict:
+def _by_status(failure: CallFailure) -> Diagnosis:
     status, code = failure.status or 0, failure.code or ""
     if code in _REFUSAL_CODES:
         return _BY_KIND[FailureKind.REFUSAL]
     if code in _FATAL_CODES:
-        return Verdict(retryable=False, reason=_FATAL_CODES[code], fatal=True)
+        return Diagnosis(retryable=False, reason=_FATAL_CODES[code], fatal=True)
     if status in _FATAL_STATUS:
-        return Verdict(retryable=False, reason=_FATAL_STATUS[status], fatal=True)
+        return Diagnosis(retryable=False, reason=_FATAL_STATUS[status], fatal=True)
     if status in _OVERLOAD_STATUS or code in _OVERLOAD_CODES:
-        return Verdict(retryable=True, reason="rate limited" if status == 429 else "overloaded", overload=True)
-    return Verdict(retryable=status in _RETRYABLE_STATUS or 500 <= status < 600, reason=f"http {status}")
+        return Diagnosis(retryable=True, reason="rate limited" if status == 429 else "overloaded", overload=True)
+    return Diagnosis(retryable=status in _RETRYABLE_STATUS or 500 <= status < 600, reason=f"http {status}")
 
 
 # --- when to try again ------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class RetryEntry(FrozenModel):
 
     Attributes:
         attempt: which one, from 1.
-        reason: the verdict's reason.
+        reason: the diagnosis's reason.
         kind: how it failed.
         delay_s: the wait chosen before the next attempt, in seconds; `None` when there was none.
         status: the HTTP status, if one came.
@@ -308,24 +308,24 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
 
     Attributes:
         failure: the last attempt's failure.
-        verdict: what it means; `verdict.fatal` stops the run.
+        diagnosis: what it means; `diagnosis.fatal` stops the run.
         retry_history: one entry per failed attempt, the last one included.
     """
 
-    def __init__(self, failure: CallFailure, verdict: Verdict, retry_history: tuple[RetryEntry, ...]) -> None:
+    def __init__(self, failure: CallFailure, diagnosis: Diagnosis, retry_history: tuple[RetryEntry, ...]) -> None:
         self.failure = failure
-        self.verdict = verdict
+        self.diagnosis = diagnosis
         self.retry_history = retry_history
         tries = f" after {len(retry_history)} attempts" if len(retry_history) > 1 else ""
-        super().__init__(f"{verdict.reason}{tries}: {failure.message or failure.kind.value}")
+        super().__init__(f"{diagnosis.reason}{tries}: {failure.message or failure.kind.value}")
 
-    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, Verdict, tuple[RetryEntry, ...]]]:
-        return type(self), (self.failure, self.verdict, self.retry_history)
+    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, Diagnosis, tuple[RetryEntry, ...]]]:
+        return type(self), (self.failure, self.diagnosis, self.retry_history)
 
     @property
     def reason(self) -> str:
-        return self.verdict.reason
+        return self.diagnosis.reason
 
     @property
     def fatal(self) -> bool:
-        return self.verdict.fatal
+        return self.diagnosis.fatal

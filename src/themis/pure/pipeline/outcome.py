@@ -58,7 +58,7 @@ def _failed_call(component_id: str, error: CallFailed) -> StepFailure:
         error_type=described.error_type if described else error.failure.kind.value,
         error_message=described.error_message if described else _unicode(redact(str(error)[:LONGEST_MESSAGE])),
         traceback_digest=described.traceback_digest if described else "",
-        retryable=error.verdict.retryable,
+        retryable=error.diagnosis.retryable,
         retry_history=tuple(entry.to_dict() for entry in error.retry_history),
     )
 

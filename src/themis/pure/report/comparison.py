@@ -44,9 +44,9 @@ def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ())
     else:
         parts.append("The runs share no metric: nothing to compare.")
     parts.append("\n".join(_sentences(comparison)))
-    verdicts = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
-    if verdicts:
-        parts.append("\n".join(verdicts))
+    outcomes = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
+    if outcomes:
+        parts.append("\n".join(outcomes))
     return printable("\n\n".join(part for part in parts if part))
 
 

@@ -132,9 +132,9 @@ def equivalence_sentence(result: EquivalenceTest) -> str:
     margin = number(result.margin)
     if result.p_value is None:
         return f"Equivalence within {margin} can't be tested: {result.reason}."
-    verdict = "is shown to lie" if result.equivalent else "is not shown to lie"
+    phrase = "is shown to lie" if result.equivalent else "is not shown to lie"
     return (
-        f"The true difference {verdict} within {margin} of zero ({interval_text(result.interval)}, "
+        f"The true difference {phrase} within {margin} of zero ({interval_text(result.interval)}, "
         f"{p_text(result.p_value)})."
     )
 
