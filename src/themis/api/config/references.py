@@ -15,12 +15,10 @@ from typing import Any, Final, TypeAlias
 from themis.effects.stores import PATH
 from themis.pure.errors import SpecError
 from themis.pure.json import thaw
+from themis.pure.security import names_secret
 
 _REFERENCE: Final = re.compile(r"(?P<escape>\\?)\$\{oc\.env:(?P<body>[^}]*)\}?")
 _BODY: Final = re.compile(r"^(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:,(?P<default>.*))?$", re.DOTALL)
-_SECRET_WORD: Final = re.compile(
-    r"(?i)(?:^|_)(?:api_?keys?|keys?|token|secrets?|password|passwd|pwd|credentials?|auth|dsn)(?:_|$)"
-)
 
 
 class EnvironmentText(str):
@@ -70,7 +68,7 @@ class Resolution:
     def __call__(self, text: str, place: Place) -> str:
         """Return text with its references replaced."""
         try:
-            return resolve_text(text, self._environ, lambda name: not names_secret(name))
+            return resolve_text(text, self._environ, lambda name: not names_secret(name, "variable"))
         except _CredentialError as error:
             self.credentials.append(f"{dotted(place)}: {error}")
         except SpecError as error:
@@ -88,15 +86,6 @@ class _CredentialError(SpecError):
 
 def has_reference(text: str) -> bool:
     return any(not found["escape"] for found in _REFERENCE.finditer(text))
-
-
-def names_secret(name: str) -> bool:
-    """Tell whether a variable's name says that it holds a credential.
-
-    >>> names_secret("OPENAI_API_KEY"), names_secret("MAX_TOKENS")
-    (True, False)
-    """
-    return _SECRET_WORD.search(name) is not None
 
 
 def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str], bool] = lambda _: True) -> str:

@@ -34,25 +34,19 @@ from themis.effects.calls import report_quota
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
-from themis.pure.security import find_secrets
+from themis.pure.security import find_secrets, names_secret
 from themis.pure.wire.exchange import error_in, shortened
 
 _MEGABYTE: Final = 1 << 20
 _REDIRECTS: Final = 3
-_SECRET_FIELDS: Final = frozenset(
-    {"api_key", "apikey", "api-key", "key", "token", "access_token", "secret", "password", "sig", "signature"}
-)
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-goog-api-key"}
-)
-UNCOUNTED_HEADERS: Final = _SECRET_HEADERS | {
+UNCOUNTED_HEADERS: Final = {
     *("accept-encoding", "connection", "content-length", "user-agent"),
     *("traceparent", "tracestate", "baggage", "uber-trace-id", "b3", "x-b3-flags", "x-b3-parentspanid", "x-b3-sampled"),
     *("x-b3-spanid", "x-b3-traceid", "x-amzn-trace-id", "x-cloud-trace-context", "sentry-trace", "x-trace-id"),
     *("request-id", "x-request-id", "x-client-request-id", "x-correlation-id", "idempotency-key"),
 }
-"""Headers that can't change an answer, in lower case: credentials, ids of traces and requests, and how an answer is
-carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
+"""Headers that can't change an answer, in lower case, beside credentials: ids of traces and requests, and how an
+answer is carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
 
 _LARGEST_ERROR: Final = 1 << 16
 _HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
@@ -69,22 +63,18 @@ def plain_url(url: str) -> str:
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not is_secret_field(name)])
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not names_secret(name, "query")])
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, ""))
 
 
-def is_secret_field(name: str) -> bool:
-    return name.lower() in _SECRET_FIELDS
-
-
 def _can_matter(name: str, value: str, key_header: str) -> bool:
-    is_credential = name == key_header.lower() or next(find_secrets({name: value}), None) is not None
+    is_credential = name == key_header.lower() or names_secret(name, "header") or any(find_secrets({name: value}))
     return not is_credential and name not in UNCOUNTED_HEADERS
 
 
 def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
     parts = urlsplit(url)
-    if "@" in parts.netloc or any(is_secret_field(name) for name, _ in parse_qsl(parts.query)):
+    if "@" in parts.netloc or any(names_secret(name, "query") for name, _ in parse_qsl(parts.query)):
         raise LiteralSecretError(
             f"{field.name}: a credential stands in the address {plain_url(url)!r}; put it into the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
@@ -95,7 +85,7 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
     for name in headers:
-        if name.lower() in _SECRET_HEADERS:
+        if names_secret(name, "header"):
             raise LiteralSecretError(
                 f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
                 f"(api_key_env=..., key_header={name!r})"
@@ -180,7 +170,7 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """Return a text without any of this endpoint's credentials."""
         user = urlsplit(self._env_url())
-        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if is_secret_field(n))]
+        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if names_secret(n, "query"))]
         for secret in filter(None, secrets):
             for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
                 text = text.replace(form, REDACTED)
@@ -202,7 +192,7 @@ class Endpoint:
 
     def _env_query(self) -> str:
         fields = parse_qsl(urlsplit(self._env_url()).query)
-        return urlencode([(name, value) for name, value in fields if is_secret_field(name)])
+        return urlencode([(name, value) for name, value in fields if names_secret(name, "query")])
 
 
 @attrs.frozen(kw_only=True)

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import httpx
 
-from themis.effects.providers.http import Answer, Endpoint, is_secret_field, pooled_clients, post_json
+from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
 from themis.pure.calls import CallFailure, ProviderError
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
@@ -24,6 +24,7 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
+from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
@@ -85,7 +86,7 @@ class HttpModel(abc.ABC):
         if self.endpoint_name is not None:  # the name stands for where the server is, and not for what it is asked
             query += parse_qsl(urlsplit(self.endpoint.base_url).query)
         headers = [pair for pair in self.endpoint.counted_headers(added) if pair not in default]
-        return {"headers": headers, "query": [pair for pair in query if not is_secret_field(pair[0])]}
+        return {"headers": headers, "query": [pair for pair in query if not names_secret(pair[0], "query")]}
 
     def _stated_sampling(self) -> Sampling:
         """Return the sampling without what the protocol would be sent anyway."""
