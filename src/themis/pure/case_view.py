@@ -17,6 +17,7 @@ from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.projections import Thresholds, case_result, score_rows
 from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import CaseName
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult
@@ -39,7 +40,7 @@ class FailedAttempt(HashableModel):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class CaseView(HashableModel):
+class CaseView(CaseName):
     """One case of a run.
 
     Attributes:
@@ -50,9 +51,6 @@ class CaseView(HashableModel):
         history: every attempt that failed, in order.
     """
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     input: JSONValue = attrs.field(converter=json_value)
     expected_output: JSONValue = attrs.field(default=None, converter=json_value)
     metadata: Mapping[str, str] = attrs.field(factory=dict)

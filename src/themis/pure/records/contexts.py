@@ -8,7 +8,7 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.dataset import Case
+from themis.pure.records.dataset import Case, CaseName
 from themis.pure.records.fields import json_object, named_fields, sequence, text_mapping, texts
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import PromptSpec
@@ -16,57 +16,43 @@ from themis.pure.records.snapshot import ComponentRef
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerateContext(HashableModel):
+class _CaseContext(CaseName):
+    run_id: str
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerateContext(_CaseContext):
     """Told to a generator: which candidate of which case, with which seed and prompt."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_id: str
     candidate_index: int = 0
     seed: int | None = None
     prompt_spec: PromptSpec | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class SelectContext(HashableModel):
+class SelectContext(_CaseContext):
     """Told to a selector."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
     prompt_spec: PromptSpec | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ReduceContext(HashableModel):
+class ReduceContext(_CaseContext):
     """Told to a reducer."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ParseContext(HashableModel):
+class ParseContext(_CaseContext):
     """Told to a parser."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_id: str
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -11,7 +11,7 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.dataset import Case
+from themis.pure.records.dataset import Case, CaseName
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -53,14 +53,11 @@ class ProgressSnapshot(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
-class GenerationWorkItem(HashableModel):
+class GenerationWorkItem(CaseName):
     """One candidate to generate."""
 
     run_id: str
-    dataset_id: str
     case: Case
-    case_id: str
-    case_key: str
     candidate_index: int
     candidate_id: str
     seed: int | None = None
@@ -82,12 +79,9 @@ class EvaluationFailure(StepFailure):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class CaseResult(HashableModel):
+class CaseResult(CaseName):
     """Everything that became of one case."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     generated_candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
     generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)
     selected_candidate_ids: tuple[str, ...] | None = None
@@ -102,12 +96,9 @@ class CaseResult(HashableModel):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BenchmarkScoreRow(HashableModel):
+class BenchmarkScoreRow(CaseName):
     """One metric on one case: a value or an error, never both, never neither."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     metric_id: str
     value: float | None = None
     candidate_id: str | None = None
@@ -219,12 +210,9 @@ class TimelineView(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
-class TracedItem(HashableModel):
+class TracedItem(CaseName):
     """A trace with the case and candidate it belongs to."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_id: str | None = None
     metric_id: str | None = None
     trace: WorkflowTrace | None = None
