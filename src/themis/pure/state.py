@@ -1,14 +1,14 @@
 """Folding: from events to the state of a case, and of a run.
 
 `apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened and
-decides nothing: what comes next stands in `pipeline.py`.
+decides nothing: what comes next is in `pipeline/table.py`.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -40,13 +40,15 @@ from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.records.snapshot import RunSnapshot
 
 _NONE: Final[Mapping[Any, Any]] = EMPTY
+_Change: TypeAlias = "Callable[[CaseState, Any], CaseState]"
 
 
 @attrs.frozen(slots=False)
 class CaseState:
     """Everything that has happened to a case so far; mappings are by candidate index or metric id.
 
-    Without slots, for then a changed copy is a copied dict: it is made for every event.
+    Without slots, for then a changed copy is a copied dict: it is made for every event. Therefore it declares the
+    fields of `CaseName` itself: inherited, they would be slots.
     """
 
     case_id: str
@@ -118,7 +120,6 @@ def changed(state: CaseState, **changes: Any) -> CaseState:
 
 
 def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
-    """Return the state of a case that nothing has happened to."""
     return changed(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
 
 
@@ -141,7 +142,7 @@ def candidates_of(state: CaseState) -> tuple[GenerationResult, ...]:
 def recorded_outputs(
     state: CaseState, workflow_id: str, step_type: str
 ) -> Iterator[tuple[str, Mapping[str, JSONValue]]]:
-    """Yield what the steps of a workflow came to, by their ids: the answers that are stored."""
+    """Yield the stored outputs of a workflow's steps, with the steps' ids."""
     for event in state.steps.values():
         if event.workflow_id == workflow_id and event.step_type == step_type:
             yield event.step_id, event.output
@@ -167,8 +168,7 @@ def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
 
 
 def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
-    failures = _put(state.generation_failures, event.candidate_index, event)
-    return changed(state, generation_failures=failures)
+    return changed(state, generation_failures=_put(state.generation_failures, event.candidate_index, event))
 
 
 def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
@@ -189,40 +189,15 @@ def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
     return changed(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
 
 
-def _scored(state: CaseState, event: ScoreCompletedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        scores=_put(state.scores, metric, event.score),
-        score_failures=_without(state.score_failures, metric),
-    )
+def _of_metric(into: str, out_of: str, value_of: Callable[[Any], object]) -> _Change:
+    """Return the change that an outcome of a metric makes: put into one mapping, and taken out of its opposite."""
 
+    def change(state: CaseState, event: Any) -> CaseState:
+        metric, held = event.metric_id, state.__dict__
+        now = {into: _put(held[into], metric, value_of(event)), out_of: _without(held[out_of], metric)}
+        return changed(state, **now)
 
-def _score_failed(state: CaseState, event: ScoreFailedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        scores=_without(state.scores, metric),
-        score_failures=_put(state.score_failures, metric, event.error),
-    )
-
-
-def _evaluated(state: CaseState, event: EvaluationCompletedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        executions=_put(state.executions, metric, event.execution),
-        evaluation_failures=_without(state.evaluation_failures, metric),
-    )
-
-
-def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        executions=_without(state.executions, metric),
-        evaluation_failures=_put(state.evaluation_failures, metric, event),
-    )
+    return change
 
 
 def step_key(workflow_id: str, step_id: str) -> str:
@@ -239,20 +214,22 @@ def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
     return changed(state, failed_steps=_put(state.failed_steps, key, event))
 
 
-_CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
+# Each stage's result is made from those before it. So a result that differs from the one there was takes what later
+# stages made of that one with it (`without_stages(after=...)`); the same result again changes nothing. And a stage that
+# fails when it is done again takes its own earlier result with it too: what there was can't be trusted any more.
+_CHANGES: Final[Mapping[type, _Change]] = {
     GenerationCompletedEvent: _generated,
     GenerationFailedEvent: _generation_failed,
     SelectionCompletedEvent: _selected,
-    # What fails when it is done again takes what it had made before with it.
     SelectionFailedEvent: lambda state, event: changed(without_stages(state, "select"), selection_failure=event),
     ReductionCompletedEvent: _reduced,
     ReductionFailedEvent: lambda state, event: changed(without_stages(state, "reduce"), reduction_failure=event),
     ParseCompletedEvent: _parsed,
     ParseFailedEvent: lambda state, event: changed(without_stages(state, "parse"), parse_failure=event),
-    ScoreCompletedEvent: _scored,
-    ScoreFailedEvent: _score_failed,
-    EvaluationCompletedEvent: _evaluated,
-    EvaluationFailedEvent: _evaluation_failed,
+    ScoreCompletedEvent: _of_metric("scores", "score_failures", lambda event: event.score),
+    ScoreFailedEvent: _of_metric("score_failures", "scores", lambda event: event.error),
+    EvaluationCompletedEvent: _of_metric("executions", "evaluation_failures", lambda event: event.execution),
+    EvaluationFailedEvent: _of_metric("evaluation_failures", "executions", lambda event: event),
     StepCompletedEvent: _stepped,
     StepFailedEvent: _step_failed,
 }
@@ -287,13 +264,13 @@ def _case_data(case: CaseState) -> dict[str, Any]:
 
 
 def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
-    """Decide where a run stands.
+    """Return the status of a run.
 
     Args:
-        last_event: the type of its last event, cases' events left out if one likes: a run that has begun and not
-            ended is running. `None` if there is none.
-        has_failures: asked of a run that has ended well: whether something of a case has failed. A listing, which
-            reads no cases, takes it that nothing has.
+        last_event: the type of its last event, `None` if there is none. Events of cases may be left out: a run that
+            has begun and not ended is running.
+        has_failures: called if the run was completed: whether a step of a case failed. A listing, which reads no
+            cases, leaves it out, and takes it that none did.
     """
     if last_event == "run_completed":
         return RunStatus.PARTIAL_FAILURE if has_failures() else RunStatus.COMPLETED
@@ -323,7 +300,6 @@ def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
 
 
 def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
-    """Fold one case's events, in order, into its state."""
     for event in events:
         state = apply(state, event)
     return state
