@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, label_text
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, LeavesOut, nothing_left_out
+from themis.pure.benchmarks.columns import Column, Fields, Row, label_text, labels
+from themis.pure.benchmarks.recipe import BenchmarkRecipe, Content, LeavesOut, hub_entry, nothing_left_out
 from themis.pure.records.prompt import PromptSpec
 
 BOXED: Final = PromptSpec(
@@ -18,7 +18,7 @@ _ARENA_PITFALLS: Final = (
 )
 
 
-def math_content(fields: Fields, variant: str) -> Content:
+def _math_content(fields: Fields, variant: str) -> Content:
     """Ask the problem as it stands; the reference is the short answer as text."""
     return Content(fields["question"], label_text(fields["answer"]).strip())
 
@@ -28,15 +28,14 @@ def unanswered(row: Row, variant: str) -> str | None:
 
 
 def _columns(
-    question: str = "problem", answer: str = "answer", number: str | None = None, labels: tuple[str, ...] = ()
+    question: str = "problem", answer: str = "answer", number: str | None = None, facts: tuple[str, ...] = ()
 ) -> tuple[Column, ...]:
     named = [] if number is None else [Column(name=number, role="id", kind="name")]
-    facts = [Column(name=label, role="metadata", kind="label", nullable=True) for label in labels]
     return (
         *named,
         Column(name=question, role="question", kind="text"),
         Column(name=answer, role="answer", kind="result"),
-        *facts,
+        *labels(*facts),
     )
 
 
@@ -52,27 +51,26 @@ def _recipe(
     files: tuple[str, ...] = (),
     leaves_out: LeavesOut = nothing_left_out,
 ) -> BenchmarkRecipe:
-    entry = BenchmarkCatalogEntry(
-        benchmark_id=benchmark_id,
+    entry = hub_entry(
+        benchmark_id,
+        dataset_id,
+        "math",
+        split,
         title=title,
         measures=measures,
-        kind="math",
-        dataset_id=dataset_id,
         files=files,
-        split=split,
         columns=columns,
         prompt_spec=BOXED,
         parsers=("builtin/math_answer",),
         metrics=("builtin/math_equivalence",),
         license=license,
-        source=f"https://huggingface.co/datasets/{dataset_id}",
         pitfalls=pitfalls,
     )
-    return BenchmarkRecipe(entry=entry, content=math_content, leaves_out=leaves_out)
+    return BenchmarkRecipe(entry=entry, content=_math_content, leaves_out=leaves_out)
 
 
-def _arena(benchmark_id: str, title: str, measures: str, labels: tuple[str, ...] = ()) -> BenchmarkRecipe:
-    columns = _columns(number="problem_idx", labels=labels)
+def _arena(benchmark_id: str, title: str, measures: str, facts: tuple[str, ...] = ()) -> BenchmarkRecipe:
+    columns = _columns(number="problem_idx", facts=facts)
     dataset_id = f"MathArena/{benchmark_id}"
     return _recipe(benchmark_id, title, measures, dataset_id, columns, "CC BY-NC-SA 4.0", _ARENA_PITFALLS)
 
