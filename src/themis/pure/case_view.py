@@ -24,7 +24,7 @@ from themis.pure.records.results import BenchmarkScoreRow, CaseResult
 from themis.pure.state import CaseState, fold_case, new_state
 from themis.pure.text import printable
 
-LONGEST_TEXT = 4000
+_LONGEST_TEXT = 4000
 """Characters of one value that the text form shows."""
 
 
@@ -61,7 +61,7 @@ class CaseView(CaseName):
     history: tuple[FailedAttempt, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
-        return case_text(self)
+        return _case_text(self)
 
 
 def case_view(
@@ -142,7 +142,7 @@ def _step(event: CaseRunEvent) -> str:
 # --- text -------------------------------------------------------------------------------------------------
 
 
-def case_text(view: CaseView) -> str:
+def _case_text(view: CaseView) -> str:
     """Return a case as text for a terminal; control characters are shown, never sent."""
     result = view.result
     lines = [f"case {printable(view.case_id)} of dataset {printable(view.dataset_id)} ({printable(view.case_key)})"]
@@ -182,5 +182,5 @@ def _judgments(execution: Any) -> Iterator[str]:
 
 def _block(title: str, value: JSONValue) -> list[str]:
     text = text_of(value)
-    cut = f"... ({len(text)} characters)" if len(text) > LONGEST_TEXT else ""
-    return [f"{printable(title)}:", *(f"  {line}" for line in printable(text[:LONGEST_TEXT] + cut).split("\n"))]
+    cut = f"... ({len(text)} characters)" if len(text) > _LONGEST_TEXT else ""
+    return [f"{printable(title)}:", *(f"  {line}" for line in printable(text[:_LONGEST_TEXT] + cut).split("\n"))]

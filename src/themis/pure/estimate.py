@@ -13,28 +13,28 @@ from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunSnapshot
 
-CHARACTERS_PER_TOKEN: Final = 4
+_CHARACTERS_PER_TOKEN: Final = 4
 """The rule of thumb for English text of OpenAI's and Google's documentation; other languages take more tokens."""
 OUTPUT_TOKENS: Final = 256
 """Assumed per answer where the generator states no limit."""
-JUDGE_OVERHEAD_TOKENS: Final = 250
+_JUDGE_OVERHEAD_TOKENS: Final = 250
 """Assumed for a judge's instructions and rubric, besides the question and the answer."""
-JUDGE_OUTPUT_TOKENS: Final = 128
+_JUDGE_OUTPUT_TOKENS: Final = 128
 
-CountTokens = Callable[[str], int]
+_CountTokens = Callable[[str], int]
 
 
-def rough_tokens(text: str) -> int:
+def _rough_tokens(text: str) -> int:
     """Return about how many tokens a text has.
 
-    >>> rough_tokens("four words make tokens")
+    >>> _rough_tokens("four words make tokens")
     6
     """
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
 def estimate_run(
-    snapshot: RunSnapshot, components: Components, count_tokens: CountTokens = rough_tokens
+    snapshot: RunSnapshot, components: Components, count_tokens: _CountTokens = _rough_tokens
 ) -> RunEstimate:
     """Estimate a whole run, reading every case once.
 
@@ -56,8 +56,8 @@ def estimate_run(
     repeats = snapshot.identity.judge_config.get("repeats", 1)
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
     calls = cases * len(judged) * max(1, len(snapshot.identity.judge_model_refs)) * repeats
-    judge_prompt = calls * (JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
-    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * JUDGE_OUTPUT_TOKENS)
+    judge_prompt = calls * (_JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
+    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * _JUDGE_OUTPUT_TOKENS)
     return RunEstimate(
         run_id=plan.run_id,
         total_cases=cases,
@@ -78,7 +78,7 @@ def estimate_run(
     )
 
 
-def _prompt_tokens(run: Run, item: CaseItem, count_tokens: CountTokens) -> int:
+def _prompt_tokens(run: Run, item: CaseItem, count_tokens: _CountTokens) -> int:
     generator = run.components.generator
     if generator.request is None:
         return count_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
@@ -88,13 +88,13 @@ def _prompt_tokens(run: Run, item: CaseItem, count_tokens: CountTokens) -> int:
 
 def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
     lines = [
-        f"a token is taken to be {CHARACTERS_PER_TOKEN} characters of the rendered prompt",
+        f"a token is taken to be {_CHARACTERS_PER_TOKEN} characters of the rendered prompt",
         f"every answer is as long as max_tokens allows ({longest})"
         if longest is not None
         else f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit",
     ]
     if judged:
         lines.append(
-            f"a judge call adds {JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {JUDGE_OUTPUT_TOKENS}"
+            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}"
         )
     return (*lines, "nothing is taken from the store; `plan` says what would be reused")

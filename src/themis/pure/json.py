@@ -116,7 +116,7 @@ class FrozenList(tuple[Any, ...]):
         return FrozenList(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Iterable[Any], /) -> FrozenList:
-        return FrozenList((*self, *freeze_sequence(other)))
+        return FrozenList((*self, *_freeze_sequence(other)))
 
     def __copy__(self) -> FrozenList:
         return self
@@ -226,7 +226,7 @@ def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDi
     return _freeze_items(value, path, 0)
 
 
-def freeze_sequence(value: Iterable[Any], path: str = "$") -> FrozenList:
+def _freeze_sequence(value: Iterable[Any], path: str = "$") -> FrozenList:
     """Freeze the items of any iterable into a JSON array."""
     if isinstance(value, str | bytes | Mapping):
         raise JSONValueError(path, f"an array is needed, and {type(value).__name__} was found: {_short(value)}")

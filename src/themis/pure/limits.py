@@ -15,7 +15,7 @@ import attrs
 from themis.pure.json import EMPTY
 
 FOREVER: Final = float("inf")
-FIRST_CONCURRENCY: Final = 4
+_FIRST_CONCURRENCY: Final = 4
 """How many calls an endpoint gets at once before it has answered any: a start without a burst."""
 
 
@@ -57,7 +57,7 @@ class AdaptiveConcurrency:
 
     __slots__ = ("_ceiling", "_credit", "_epoch", "_most", "_patience", "limit")
 
-    def __init__(self, most: int, first: int = FIRST_CONCURRENCY) -> None:
+    def __init__(self, most: int, first: int = _FIRST_CONCURRENCY) -> None:
         self._most = most
         self._ceiling = FOREVER
         self._patience = 1

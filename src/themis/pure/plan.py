@@ -24,7 +24,7 @@ UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
 CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
-COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
+_COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
@@ -38,8 +38,8 @@ def candidate_count(policy: Mapping[str, JSONValue]) -> int:
     """
     faults = []
     for name, count in policy.items():
-        if name not in COUNT_POLICIES:
-            faults.append(f"candidate_policy.{name}: unknown; {nearest(name, COUNT_POLICIES)}")
+        if name not in _COUNT_POLICIES:
+            faults.append(f"candidate_policy.{name}: unknown; {nearest(name, _COUNT_POLICIES)}")
         elif isinstance(count, bool) or not isinstance(count, int) or count < 1:
             faults.append(f"candidate_policy.{name}: a whole number from 1 up expected, found {count!r}")
     if faults:

@@ -38,10 +38,10 @@ from themis.pure.records.results import (
 from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.state import CaseState, has_failures
 
-CORRECT_FROM: Final = 1.0
+_CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
 
-NOT_REACHED: Final = "the run has not come to this stage"
+_NOT_REACHED: Final = "the run has not come to this stage"
 
 
 @attrs.frozen
@@ -54,7 +54,7 @@ class Thresholds:
         return "correct" if score.value >= self.of(score.metric_id) else "incorrect"
 
     def of(self, metric_id: str) -> float:
-        return self.by_metric.get(metric_id, CORRECT_FROM)
+        return self.by_metric.get(metric_id, _CORRECT_FROM)
 
 
 # --- cases ------------------------------------------------------------------------------------------------
@@ -161,12 +161,12 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     if state.parse_failure is not None:
         return "parse_failure", state.parse_failure.error_message
     if not state.candidates:
-        return "generation_failure", NOT_REACHED
+        return "generation_failure", _NOT_REACHED
     if state.reduced is None:
-        return "reduction_failure", NOT_REACHED
+        return "reduction_failure", _NOT_REACHED
     parsed = state.parsed
     if parsed is None:
-        return "parse_failure", NOT_REACHED
+        return "parse_failure", _NOT_REACHED
     if parsed.metadata.get("invalid") is True:
         return "parse_invalid", str(parsed.metadata.get("reason", "the parser marked the answer as unusable"))
     if parsed.value is None:
@@ -179,7 +179,7 @@ def _metric_error(state: CaseState, metric_id: str, outcome: ScoreError | None) 
     if failure is not None:
         return "evaluation_failure", failure.error_message
     if outcome is None:
-        return "score_failure", NOT_REACHED
+        return "score_failure", _NOT_REACHED
     if metric_id in state.executions:
         return "evaluation_partial_failure", outcome.reason
     return "score_failure", outcome.reason
@@ -287,7 +287,7 @@ class Digest:
         self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
-        self._hash.update(hashlib.sha256(encode(digest_data(result))).digest())
+        self._hash.update(hashlib.sha256(encode(_digest_data(result))).digest())
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
@@ -308,7 +308,7 @@ _VARYING_TOKENS: Final = frozenset({"cached_tokens"})
 """How many tokens a provider had cached depends on what else it served."""
 
 
-def digest_data(result: CaseResult) -> Any:
+def _digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     return {
         "case_key": result.case_key,

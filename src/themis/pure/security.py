@@ -51,7 +51,7 @@ _DSN_NAME: Final = re.compile(r"(?i)^(?:dsn|conninfo|connection_string)$")
 _DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?\$)[^\s&;]")
 _REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
 
-BLOT: Final = "[secret]"
+_BLOT: Final = "[secret]"
 
 
 def names_secret(name: str, place: Place) -> bool:
@@ -103,7 +103,7 @@ def redact(text: str) -> str:
     >>> redact("postgresql://me:hunter2@localhost/db")
     'postgresql://me:[secret]@localhost/db'
     """
-    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{BLOT}", _KEYS.sub(BLOT, text))
+    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{_BLOT}", _KEYS.sub(_BLOT, text))
 
 
 def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:

@@ -41,7 +41,7 @@ _ESCAPED: Final = re.compile(r"[\\{}$&#%_^~<>|\"'`\-\[\]*!?,]|[^\x20-\x7e]")
 _FIGURE: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _LATIN: Final = re.compile("[\u00a1-\u00ac\u00ae-\u00ff]")
 
-PREAMBLE: Final = "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}\n"
+_PREAMBLE: Final = "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}\n"
 
 
 def escape(text: str) -> str:
@@ -70,7 +70,7 @@ def _cell(text: str, place: str) -> str:
 def run_latex(report: Report) -> str:
     """Return a report as LaTeX, mostly tables with their captions."""
     run = f"Run {report.snapshot.run_id[:12]}"
-    return PREAMBLE + "\n".join(piece for section in sections(report, "latex") for piece in _pieces(section, run))
+    return _PREAMBLE + "\n".join(piece for section in sections(report, "latex") for piece in _pieces(section, run))
 
 
 def _pieces(section: Section, run: str) -> Iterator[str]:

@@ -23,15 +23,15 @@ from themis.pure.state import CaseState, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
 
-BINS = 20
+_BINS = 20
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
 
-FIRST_ROWS = 40
-FIRST_ERRORS = 20
+_FIRST_ROWS = 40
+_FIRST_ERRORS = 20
 """How many score rows a report shows one by one."""
 
-TOKENS = ("prompt_tokens", "completion_tokens")
+_TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 @attrs.frozen(kw_only=True)
@@ -121,7 +121,7 @@ class Overview:
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
         self._clusters: list[str | None] = []
-        self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *TOKENS)}
+        self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *_TOKENS)}
         self._owners: dict[str, array[int]] = {name: array("q") for name in self._measured}
         self._cases = 0
         self._candidates = 0
@@ -133,17 +133,17 @@ class Overview:
         self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
             self._digest.add(case_result(self._metrics, state))
-        self._first_rows += rows[: FIRST_ROWS - len(self._first_rows)]
+        self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
-            if row.outcome == "error" and len(self._first_errors) < FIRST_ERRORS:
+            if row.outcome == "error" and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
         if self._cluster_by is not None:
             self._clusters.append(item.case.metadata.get(self._cluster_by))
         for candidate in state.candidates.values():
             usage = candidate.token_usage or EMPTY
             self._measure("latency_ms", candidate.latency_ms)
-            for name in TOKENS:
+            for name in _TOKENS:
                 self._measure(name, usage.get(name))
         self._candidates += len(state.candidates)
         self._cases += 1
@@ -162,7 +162,7 @@ class Overview:
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[
                 quantity
-                for name, unit in (("latency_ms", "ms"), *((name, "tokens") for name in TOKENS))
+                for name, unit in (("latency_ms", "ms"), *((name, "tokens") for name in _TOKENS))
                 if (quantity := self._quantity(name, unit)) is not None
             ],
             candidates=self._candidates,
@@ -221,10 +221,10 @@ def histogram(values: Sequence[float], *, log_scale: bool = False) -> tuple[Bin,
         return tuple(Bin(low=value, high=value, count=count) for value, count in sorted(counts.items()))
     scale, back = (math.log, math.exp) if log_scale else (float, float)
     low, high = scale(min(counts)), scale(max(counts))
-    width = (high - low) / BINS
-    bins = [0] * BINS
+    width = (high - low) / _BINS
+    bins = [0] * _BINS
     for value, count in counts.items():
-        bins[min(BINS - 1, int((scale(value) - low) / width))] += count
+        bins[min(_BINS - 1, int((scale(value) - low) / width))] += count
     return tuple(
         Bin(low=back(low + i * width), high=back(low + (i + 1) * width), count=count) for i, count in enumerate(bins)
     )

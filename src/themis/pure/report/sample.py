@@ -23,7 +23,7 @@ from themis.pure.records.results import BenchmarkScoreRow, CaseResult
 
 DEFAULT_SAMPLE: Final = 2_000
 
-TEXT_LIMIT: Final = 20_000
+_TEXT_LIMIT: Final = 20_000
 """Longer texts are cut on the page, and say so; the store has them whole."""
 
 _Kept = tuple[int, int, bytes]
@@ -59,7 +59,7 @@ class CaseSample:
         is_full = not self._all and len(heap) >= self._limit
         if is_full and (not heap or rank <= heap[0][0]):
             return
-        kept = (rank, item.case_no, encode(case_data(view())))
+        kept = (rank, item.case_no, encode(_case_data(view())))
         (heapq.heapreplace if is_full else heapq.heappush)(heap, kept)
 
     def _chosen(self) -> tuple[list[_Kept], list[_Kept]]:
@@ -93,7 +93,7 @@ _LEFT_OUT: Final = frozenset({"artifacts", "case_id", "case_key", "conversation_
 """What a page shows elsewhere, or has no room for."""
 
 
-def case_data(view: CaseView) -> dict[str, Any]:
+def _case_data(view: CaseView) -> dict[str, Any]:
     """Return all that a page shows of a case, as plain data: the records' own fields, without empty ones."""
     return {"case_id": view.case_id, "dataset_id": view.dataset_id, "score_rows": [], **_data(view)}
 
@@ -111,7 +111,7 @@ def _data(value: Any) -> Any:
     if kind is tuple and value and attrs.has(type(value[0])):
         return [_data(item) for item in value]
     text = encode(value).decode()
-    return value if len(text) <= TEXT_LIMIT else _cut(text)
+    return value if len(text) <= _TEXT_LIMIT else _cut(text)
 
 
 _SCALARS: Final = frozenset({bool, int, float, type(None)})
@@ -128,9 +128,9 @@ def _fields(kind: Any) -> tuple[str, ...] | None:
 
 
 def _cut(text: str) -> str:
-    if len(text) <= TEXT_LIMIT:
+    if len(text) <= _TEXT_LIMIT:
         return text
-    return f"{text[:TEXT_LIMIT]}\n[cut here: {len(text):,} characters in all; the store has them]"
+    return f"{text[:_TEXT_LIMIT]}\n[cut here: {len(text):,} characters in all; the store has them]"
 
 
 def as_array(cases: Iterable[bytes]) -> Iterator[str]:

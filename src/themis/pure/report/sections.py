@@ -21,7 +21,7 @@ from themis.pure.stats.wording import interval_text, number
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
 
 EVERYWHERE: Final[tuple[Format, ...]] = ("html", "markdown", "latex", "terminal")
-OUTCOMES: Final = ("correct", "incorrect", "error")
+_OUTCOMES: Final = ("correct", "incorrect", "error")
 
 Facts: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -217,7 +217,7 @@ def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
 def _metric(row: SummaryRow, overview: RunOverview) -> Section:
     estimate = row.estimate
     figure, interval = "not defined" if estimate.mean is None else row.value(), interval_text(estimate.interval)
-    counts = {name: row.outcomes.get(name, 0) for name in OUTCOMES}
+    counts = {name: row.outcomes.get(name, 0) for name in _OUTCOMES}
     facts = [
         ("Planned", f"{row.planned:,}"),
         ("Scored", f"{row.scored:,}"),

@@ -12,8 +12,8 @@ from themis.pure.records.fields import json_object
 from themis.pure.records.results import BenchmarkResult
 from themis.pure.stats import Estimate
 
-UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
-UNGENERATED = ("generation_failure", "reduction_failure")
+_UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
+_UNGENERATED = ("generation_failure", "reduction_failure")
 
 
 @attrs.frozen(kw_only=True)
@@ -79,8 +79,8 @@ def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
     """Return one metric's row."""
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
-    unparsed = sum(errors.get(category, 0) for category in UNPARSED)
-    reached = benchmark.total_cases - sum(errors.get(category, 0) for category in UNGENERATED)
+    unparsed = sum(errors.get(category, 0) for category in _UNPARSED)
+    reached = benchmark.total_cases - sum(errors.get(category, 0) for category in _UNGENERATED)
     return SummaryRow(
         metric_id=metric,
         estimate=estimate,

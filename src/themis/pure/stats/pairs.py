@@ -49,7 +49,7 @@ Scored = tuple[str, float | None]
 
 
 @attrs.frozen
-class Matched:
+class _Matched:
     """The cases both runs scored, and the count of those left out."""
 
     keys: tuple[str, ...]
@@ -63,7 +63,7 @@ class Matched:
     changed: int
 
 
-def match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Collection[str] = ()) -> Matched:
+def _match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Collection[str] = ()) -> _Matched:
     """Pair two runs by case key; each case enters with the mean of its scored rows.
 
     Args:
@@ -85,7 +85,7 @@ def match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Col
             scores_b.append(mean(values_b))
             count_a += len(values_a)
             count_b += len(values_b)
-    return Matched(
+    return _Matched(
         keys=tuple(keys),
         scores_a=tuple(scores_a),
         scores_b=tuple(scores_b),
@@ -170,7 +170,7 @@ def paired_compare(
     >>> compared.pairs, compared.wins, compared.losses, compared.ties, compared.test.p_value
     (3, 2, 0, 1, 0.5)
     """
-    matched = match_cases(rows_a, rows_b, changed)
+    matched = _match_cases(rows_a, rows_b, changed)
     differences = _differences(matched)
     base = _counted(matched, differences, metric_id, label_a, label_b)
     base = base.evolve(power=method.power, alpha=round(1.0 - method.level, 12))
@@ -190,7 +190,7 @@ def _cluster_of(key: str, clusters: Mapping[str, str]) -> Hashable:
     return ("named", clusters[key]) if key in clusters else ("case", key)
 
 
-def _differences(matched: Matched) -> list[float]:
+def _differences(matched: _Matched) -> list[float]:
     # Rounding noise in means of samples must not turn a tie into a win.
     scale = max((abs(v) for v in (*matched.scores_a, *matched.scores_b)), default=0.0)
     raw = [b - a for a, b in zip(matched.scores_a, matched.scores_b, strict=True)]
@@ -198,7 +198,7 @@ def _differences(matched: Matched) -> list[float]:
 
 
 def _counted(
-    matched: Matched, differences: Sequence[float], metric_id: str, label_a: str, label_b: str
+    matched: _Matched, differences: Sequence[float], metric_id: str, label_a: str, label_b: str
 ) -> PairedComparison:
     none = SignificanceTest(method="none", reason="no case is scored in both runs")
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)

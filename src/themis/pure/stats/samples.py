@@ -21,7 +21,7 @@ Correction: TypeAlias = Literal["CR1", "CR2"]
 LARGEST: Final = 1e100
 """The largest size of a value: products of sums of larger ones leave the range of a double."""
 
-SMALLEST_SPREAD: Final = 1e-100
+_SMALLEST_SPREAD: Final = 1e-100
 """Values closer together than this count as equal: products of smaller differences vanish."""
 
 
@@ -58,7 +58,7 @@ def variance(values: Sequence[float]) -> float:
 def is_constant(values: Sequence[float], scale: float | None = None) -> bool:
     """Whether all values are equal but for rounding, relative to `scale` (their own size if not given)."""
     low, high = min(values), max(values)
-    return high - low <= max(SMALLEST_SPREAD, 1e-12 * (max(abs(low), abs(high)) if scale is None else scale))
+    return high - low <= max(_SMALLEST_SPREAD, 1e-12 * (max(abs(low), abs(high)) if scale is None else scale))
 
 
 def quantile(ordered: Sequence[float], probability: float) -> float:
