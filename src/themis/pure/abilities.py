@@ -1,6 +1,6 @@
 """A run's components as the core knows them: what each can do, asked once when it enters.
 
-Whoever needs a component's method or setting reads it off these records; nobody asks the component itself again.
+A component's methods and settings are read off these records; the component itself is not asked again.
 A component that lacks what its place needs is a fault of the experiment, which compiling reports with all others.
 """
 
@@ -64,7 +64,7 @@ class Abilities:
 
 @attrs.frozen(kw_only=True)
 class CallerAbilities(Abilities):
-    """A generator or a judge model: whatever may be behind an endpoint, and cost something.
+    """A generator or a judge model: it may call an endpoint, and cost something.
 
     Attributes:
         call: `generate` or `judge`.
@@ -108,7 +108,6 @@ class SelectorAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a selector."""
         judges = hasattr(component, "build_workflow")
         return cls._of(
             component,
@@ -162,7 +161,6 @@ class MetricAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a metric."""
         family, problem = "", ""
         try:
             family = metric_family(component)
@@ -193,12 +191,10 @@ class Components:
 
     @functools.cached_property
     def metric(self) -> Mapping[str, MetricAbilities]:
-        """The metrics by their ids."""
         return {metric.component_id: metric for metric in self.metrics}
 
     @functools.cached_property
     def judge(self) -> Mapping[str, CallerAbilities]:
-        """The judge models by their ids."""
         return {judge.component_id: judge for judge in self.judge_models}
 
     @classmethod
@@ -211,14 +207,13 @@ class Components:
         return cls(**{place: PLACES[place](component) for place, component in given.items()})
 
     def placed(self) -> Iterator[tuple[str, Abilities]]:
-        """Yield every component that there is, with its place."""
+        """Yield the components that are given, each with its place."""
         for place in PLACES:
             found = getattr(self, place)
             for able in found if isinstance(found, tuple) else () if found is None else (found,):
                 yield place, able
 
     def __iter__(self) -> Iterator[Abilities]:
-        """Yield every component that there is."""
         return (able for _, able in self.placed())
 
 

@@ -54,7 +54,7 @@ class Entry:
 def link(
     previous: str, sequence: int, case_no: int | None, event: RunEvent, cache_key: str | None
 ) -> tuple[StoredEvent, dict[str, bytes]]:
-    """Encode an event and chain it to the one before; return it with the blobs it gave up.
+    """Encode an event and chain it to the one before; return it with the blobs that were taken out of it.
 
     Args:
         previous: the digest of the event before.

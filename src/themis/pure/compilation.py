@@ -160,15 +160,11 @@ def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
             "candidate_policy": authored.candidate_policy,
             "judge_config": authored.judge_config,
             "workflow_overrides": authored.workflow_overrides,
-            "generation.prompt_spec": _data(authored.generation_prompt_spec),
-            "evaluation.prompt_spec": _data(authored.evaluation_prompt_spec),
+            "generation.prompt_spec": (authored.generation_prompt_spec or PromptSpec()).to_dict(),
+            "evaluation.prompt_spec": (authored.evaluation_prompt_spec or PromptSpec()).to_dict(),
             "metadata": {dataset.dataset_id: dataset.metadata for dataset in authored.datasets},
         }
     )
-
-
-def _data(spec: PromptSpec | None) -> JSONValue:
-    return None if spec is None else spec.to_dict()
 
 
 def _shape_faults(authored: Authored) -> Iterator[str]:

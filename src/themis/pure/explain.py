@@ -133,7 +133,6 @@ class StageCounter:
             self.failed["cases"] += 1
 
     def explanations(self, reasons: Mapping[str, tuple[str, ...]] = EMPTY) -> tuple[StageExplanation, ...]:
-        """Return the counts, each stage with the reasons why something is to do."""
         return tuple(
             StageExplanation(
                 stage=stage,

@@ -62,7 +62,6 @@ class MetricSlot:
 
     @property
     def stage(self) -> MetricStage:
-        """The stage that does it."""
         return FAMILIES[self.family].stage
 
 
@@ -85,12 +84,10 @@ class RunPlan:
 
     @functools.cached_property
     def scored_ids(self) -> tuple[str, ...]:
-        """The metrics of stage `score`."""
         return tuple(metric.metric_id for metric in self.metrics if metric.stage == "score")
 
     @functools.cached_property
     def judged_ids(self) -> tuple[str, ...]:
-        """The metrics of stage `judge`."""
         return tuple(metric.metric_id for metric in self.metrics if metric.stage == "judge")
 
 
@@ -115,7 +112,6 @@ def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPl
 
 
 def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
-    """Return a run's metrics with their families."""
     refs = snapshot.identity.metric_refs
     return tuple(
         MetricSlot(ref.component_id, snapshot.metric_kinds.get(ref.component_id, "pure"), ref.fingerprint)

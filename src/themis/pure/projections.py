@@ -137,7 +137,6 @@ def score_rows(metrics: Iterable[MetricSlot], state: CaseState, thresholds: Thre
 def scored_row(
     case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, thresholds: Thresholds
 ) -> BenchmarkScoreRow:
-    """Return the row of a score."""
     return BenchmarkScoreRow(
         case_id=case_id,
         dataset_id=dataset_id,
@@ -235,7 +234,6 @@ class Tallies:
         return self._by_metric[metric_id].sum()
 
     def progress(self) -> ProgressSnapshot:
-        """Return how many cases went through, and how many with an error."""
         return ProgressSnapshot(
             total_cases=self.cases, completed_cases=self.cases - self.failed, failed_cases=self.failed
         )

@@ -32,8 +32,8 @@ Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
 PROMPT_TOKENS: Final = "prompt_tokens"
 COMPLETION_TOKENS: Final = "completion_tokens"
 CACHED_TOKENS: Final = "cached_tokens"
-REASONING_TOKENS: Final = "reasoning_tokens"
-TOTAL_TOKENS: Final = "total_tokens"
+_TOTAL_TOKENS: Final = "total_tokens"
+_TOKEN_KINDS: Final = (PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, "reasoning_tokens")
 
 
 def total_tokens(usage: Mapping[str, Any]) -> int:
@@ -42,7 +42,7 @@ def total_tokens(usage: Mapping[str, Any]) -> int:
     >>> total_tokens({"prompt_tokens": 3, "completion_tokens": 4})
     7
     """
-    stated = usage.get(TOTAL_TOKENS)
+    stated = usage.get(_TOTAL_TOKENS)
     if isinstance(stated, int):
         return stated
     return int(usage.get(PROMPT_TOKENS, 0)) + int(usage.get(COMPLETION_TOKENS, 0))
@@ -184,14 +184,13 @@ class Ledger:
         found.latency_ms += latency_ms
         if usage:
             # Some providers state a total and some do not: summed up, it must be that of all calls.
-            found.tokens.update({**usage, TOTAL_TOKENS: total_tokens(usage)})
+            found.tokens.update({**usage, _TOTAL_TOKENS: total_tokens(usage)})
         if cost is None:
             found.unpriced_calls += 1
         else:
             found.cost = (found.cost or 0.0) + cost
 
     def record_failure(self, stage: str, model: str, attempts: int = 1) -> None:
-        """Count attempts that gave no answer."""
         if attempts:
             self._sum(stage, model).failed_attempts += attempts
 
@@ -221,26 +220,21 @@ class Ledger:
         self.record_failure(stage, model, len(retries) if isinstance(retries, list | tuple) else 0)
 
     def rows(self) -> tuple[UsageRow, ...]:
-        """Return what was used, by stage and model."""
         return tuple(
             UsageRow(
                 stage=stage,
                 model=model,
                 calls=found.calls,
                 failed_attempts=found.failed_attempts,
-                prompt_tokens=found.tokens[PROMPT_TOKENS],
-                completion_tokens=found.tokens[COMPLETION_TOKENS],
-                cached_tokens=found.tokens[CACHED_TOKENS],
-                reasoning_tokens=found.tokens[REASONING_TOKENS],
                 cost=found.cost,
                 unpriced_calls=found.unpriced_calls,
+                **{kind: found.tokens[kind] for kind in _TOKEN_KINDS},
             )
             for (stage, model), found in sorted(self._sums.items())
             if found.calls or found.failed_attempts
         )
 
     def stage(self, stage: str) -> StageUsage:
-        """Return what one stage used, over all models."""
         found = [each for (name, _), each in self._sums.items() if name == stage]
         tokens: Counter[str] = Counter()
         for each in found:

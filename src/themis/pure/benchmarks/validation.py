@@ -66,6 +66,5 @@ class StatedAnswers:
     version: str = "1"
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
-        """Return the stated answer."""
         answer: JSONValue = self.answers[ctx.case_key]
         return GenerationResult(candidate_id=ctx.candidate_id, final_output=answer)

@@ -38,7 +38,6 @@ def positive(record: object, field: attrs.Attribute[Any], value: object) -> None
 
 
 def not_negative(record: object, field: attrs.Attribute[Any], value: object) -> None:
-    """Check that a field is a number from 0 up."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
 

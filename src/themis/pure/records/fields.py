@@ -40,7 +40,6 @@ def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAM
 
 
 def json_objects(value: Iterable[Mapping[str, JSONValue]], field: Field = _UNNAMED) -> tuple[FrozenDict, ...]:
-    """Take a sequence of JSON objects."""
     if value == ():  # as in nearly every event
         return ()
     return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(value))
@@ -76,7 +75,6 @@ def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
 
 
 def non_empty(record: object, field: Field, value: object) -> None:
-    """Check that a field holds a non-empty string."""
     if type(value) is not str or not value:
         found = "an empty string" if value == "" else f"{type(value).__name__}: {value!r}"
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a non-empty str expected, found {found}"])

@@ -78,7 +78,7 @@ def _sentences(comparison: RunComparison) -> list[str]:
         sentences.append(comparison_sentence(each))
         if each.equivalence is not None:
             sentences.append(f"{each.metric_id}: {equivalence_sentence(each.equivalence)}")
-        sentences += [f"{each.metric_id}: mind: {warning}" for warning in each.warnings]
+        sentences += [f"{each.metric_id}: warning: {warning}" for warning in each.warnings]
     for name, keys in (
         (f"only in {comparison.label_a}", comparison.removed),
         (f"only in {comparison.label_b}", comparison.added),
@@ -95,4 +95,4 @@ def _sentences(comparison: RunComparison) -> list[str]:
     ):
         if metrics:
             sentences.append(f"Only {name} has the metrics {', '.join(metrics)}")
-    return [*sentences, *(f"Mind: {note}." for note in comparison.notes)]
+    return [*sentences, *(f"Note: {note}." for note in comparison.notes)]

@@ -56,9 +56,8 @@ def escape(text: str) -> str:
 
 
 def _written(character: str) -> str:
-    if character in _SPECIAL:
-        return _SPECIAL[character]
-    return character if _LATIN.match(character) else rf"\texttt{{U+{ord(character):04X}}}"
+    named = character if _LATIN.match(character) else rf"\texttt{{U+{ord(character):04X}}}"
+    return _SPECIAL.get(character, named)
 
 
 def _cell(text: str, place: str) -> str:

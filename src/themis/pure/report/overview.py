@@ -154,7 +154,6 @@ class Overview:
             self._owners[name].append(self._cases)
 
     def result(self, run_id: str, dataset_ids: Iterable[str]) -> RunOverview:
-        """Return the overview of all cases so far."""
         benchmark = self._tallies.result(run_id, dataset_ids)
         return RunOverview(
             benchmark=benchmark,

@@ -22,7 +22,8 @@ def draw(plot: Plot) -> Markup:
     if isinstance(plot, ErrorBar):
         return _svg(64, plot.label, _error_bar(plot.estimate))
     if isinstance(plot, Shares):
-        return joined(_svg(20, plot.label, _shares(plot)), _legend(plot))
+        items = [element("li", element("b", f"{n:,}"), f" {name}", class_=name) for name, n in plot.counts.items()]
+        return joined(_svg(20, plot.label, _shares(plot)), element("ul", *items, class_="legend"))
     return _svg(114, plot.label, _histogram(plot))
 
 
@@ -54,11 +55,6 @@ def _shares(plot: Shares) -> Iterable[Markup]:
         if width:
             yield _rect(at, 2, max(1.0, width - 1.5), 16, name)
         at += width
-
-
-def _legend(plot: Shares) -> Markup:
-    lines = (element("li", element("b", f"{count:,}"), f" {name}", class_=name) for name, count in plot.counts.items())
-    return element("ul", *lines, class_="legend")
 
 
 def _histogram(plot: Histogram) -> Iterable[Markup]:

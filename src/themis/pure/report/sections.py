@@ -21,7 +21,6 @@ from themis.pure.stats.wording import interval_text, number
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
 
 EVERYWHERE: Final[tuple[Format, ...]] = ("html", "markdown", "latex", "terminal")
-_OUTCOMES: Final = ("correct", "incorrect", "error")
 
 Facts: TypeAlias = tuple[tuple[str, str], ...]
 
@@ -183,10 +182,7 @@ def _results(report: Report) -> Iterator[Section]:
         table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
         parts=tuple(_metric(row, report.overview) for row in rows),
     )
-    yield Section(
-        remarks=tuple(remark for row in rows for remark in _in_words(row, level)),
-        shown_in=("terminal",),
-    )
+    yield Section(remarks=tuple(remark for row in rows for remark in _in_words(row, level)), shown_in=("terminal",))
     yield Section(
         title="Missing scores",
         note="The means if every missing score were wrong, or right.",
@@ -217,7 +213,7 @@ def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
 def _metric(row: SummaryRow, overview: RunOverview) -> Section:
     estimate = row.estimate
     figure, interval = "not defined" if estimate.mean is None else row.value(), interval_text(estimate.interval)
-    counts = {name: row.outcomes.get(name, 0) for name in _OUTCOMES}
+    counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
     facts = [
         ("Planned", f"{row.planned:,}"),
         ("Scored", f"{row.scored:,}"),
@@ -239,9 +235,7 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
         plot=ErrorBar(estimate, f"{row.metric_id}: mean {figure}, {interval}"),
         parts=(
             Section(
-                title="Outcomes",
-                plot=Shares(counts, f"Outcomes: {outcomes}"),
-                table=errors if errors.rows else None,
+                title="Outcomes", plot=Shares(counts, f"Outcomes: {outcomes}"), table=errors if errors.rows else None
             ),
             Section(title="Scores", note="" if scores else "Nothing was scored.", plot=scores, facts=tuple(facts)),
         ),
@@ -330,9 +324,6 @@ def _quantity_facts(each: Quantity) -> Facts:
 # --- what was run -----------------------------------------------------------------------------------------
 
 
-_NO_DIGEST: Final = "not made for a page that lists a sample; `themis verify` makes it"
-
-
 def _identity(report: Report) -> Iterator[Section]:
     identity, made = report.snapshot.identity, report.snapshot.provenance
     refs: list[tuple[str, ComponentRef | None]] = [
@@ -345,10 +336,7 @@ def _identity(report: Report) -> Iterator[Section]:
     ]
     facts = (
         ("Run id", report.snapshot.run_id),
-        (
-            "Result digest",
-            report.overview.digest or "not made for a page that lists a sample; `themis verify` makes it",
-        ),
+        ("Result digest", report.overview.digest or "not computed for a sample; run `themis verify`"),
         *((kind, f"{ref.component_id} {ref.version}, code {ref.fingerprint[:12]}") for kind, ref in refs if ref),
         *(
             ("Dataset", f"{' '.join(filter(None, (ref.dataset_id, ref.revision)))}, content {ref.fingerprint[:12]}")
@@ -377,8 +365,7 @@ def _listed(mapping: Mapping[str, object]) -> str:
 
 def _score_rows(report: Report) -> Iterator[Section]:
     overview = report.overview
-    rows = overview.first_rows
-    total = overview.benchmark.total_cases * len(overview.metrics)
+    rows, total = overview.first_rows, overview.benchmark.total_cases * len(overview.metrics)
     yield Section(
         title="All score rows" if len(rows) == total else f"The first {len(rows)} of {total} score rows",
         table=Table(

@@ -76,7 +76,6 @@ def _range(low: float | None, high: float | None, method: str = "") -> str:
 
 
 def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
-    """Return one metric's row."""
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
     unparsed = sum(errors.get(category, 0) for category in _UNPARSED)

@@ -50,7 +50,12 @@ def csv_lines(rows: Iterable[BenchmarkScoreRow]) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield writer.writerow(COLUMNS)
     for row in rows:
-        yield writer.writerow([_guarded(value) for value in flat_row(row).values()])
+        yield writer.writerow(
+            [
+                ("'" if _FORMULA.match(value) else "") + printable(value) if isinstance(value, str) else value
+                for value in flat_row(row).values()
+            ]
+        )
 
 
 class _Line:
@@ -58,9 +63,3 @@ class _Line:
 
     def write(self, text: str) -> str:
         return text
-
-
-def _guarded(value: str | float | None) -> str | float | None:
-    if not isinstance(value, str):
-        return value
-    return ("'" if _FORMULA.match(value) else "") + printable(value)

@@ -125,10 +125,6 @@ def t_survival(t: float, df: float) -> float:
     return 0.5 * incomplete_beta(df / 2.0, 0.5, df / whole, t * t / whole)
 
 
-def t_cdf(t: float, df: float) -> float:
-    return t_survival(-t, df)
-
-
 @lru_cache(maxsize=4096)
 def t_quantile(probability: float, df: float) -> float:
     """Return t with P(T <= t) = probability, for a probability strictly between 0 and 1.

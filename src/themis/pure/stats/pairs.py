@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES
+from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, observed_clusters
 from themis.pure.stats.intervals import bonett_price_interval, t_interval
 from themis.pure.stats.power import cases_needed, detectable_standard_errors
 from themis.pure.stats.records import (
@@ -181,13 +181,9 @@ def paired_compare(
             interval=base.interval.evolve(level=method.level), undefined=dict.fromkeys(figures, reason)
         )
         return adjusted([missing])[0]
-    keys = None if clusters is None else [_cluster_of(key, clusters) for key in matched.keys]
+    keys = None if clusters is None else observed_clusters(matched.keys, clusters)
     binary = is_binary(matched.scores_a) and is_binary(matched.scores_b)
     return adjusted([_planned(_tested(base, differences, keys, method, binary=binary), differences)])[0]
-
-
-def _cluster_of(key: str, clusters: Mapping[str, str]) -> Hashable:
-    return ("named", clusters[key]) if key in clusters else ("case", key)
 
 
 def _differences(matched: _Matched) -> list[float]:

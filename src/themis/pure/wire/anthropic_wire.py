@@ -37,7 +37,9 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         "tool_choice": _tool_choice(prompt.tool_choice),
     }
     if prompt.is_structured:
-        fields["tools"] = [*(fields["tools"] or ()), _answer_tool(prompt.response_format or EMPTY)]
+        schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
+        tool = {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
+        fields["tools"] = [*(fields["tools"] or ()), tool]
         fields["tool_choice"] = {"type": "tool", "name": _ANSWER_TOOL}
     return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
 
@@ -86,11 +88,6 @@ def _tool_choice(choice: Any) -> dict[str, Any] | None:
         function = choice.get("function")
         return {"type": "tool", "name": function["name"]} if isinstance(function, Mapping) else dict(choice)
     return None if choice is None else {"type": {"required": "any"}.get(choice, choice)}
-
-
-def _answer_tool(form: Mapping[str, Any]) -> dict[str, Any]:
-    schema = (form.get("json_schema") or EMPTY).get("schema") or {"type": "object"}
-    return {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
 
 
 def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.pure import text
 from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
@@ -22,9 +23,7 @@ _IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at eith
 
 
 def _optional_texts(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    return (value,) if isinstance(value, str) else texts(value)
+    return (value,) if isinstance(value, str) else value if value is None else texts(value)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -134,18 +133,15 @@ def without_files(request: Any) -> Any:
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
     """
     if isinstance(request, str):
-        return _as_hash(request) if request.startswith("data:") else request
+        head, _, data = request.partition(",")
+        hashed = f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
+        return hashed if request.startswith("data:") else request
     if isinstance(request, Mapping):
         # Anthropic's form of the same: the data alone, beside its type.
         if request.get("type") == "base64" and isinstance(request.get("data"), str):
             return {**request, "data": hashlib.sha256(request["data"].encode()).hexdigest()}
         return {name: without_files(item) for name, item in request.items()}
     return [without_files(item) for item in request] if isinstance(request, Sequence) else request
-
-
-def _as_hash(uri: str) -> str:
-    head, _, data = uri.partition(",")
-    return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
 
 
 def _text_bytes(value: JSONValue) -> int:
@@ -195,8 +191,8 @@ def refused(words: object) -> CallFailure:
     )
 
 
-def shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
+def shortened(words: str) -> str:
+    return text.shortened(words, _LONGEST_MESSAGE)
 
 
 def error_in(body: bytes) -> tuple[str, str | None]:

@@ -189,11 +189,7 @@ def _flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 def _input_message(message: Mapping[str, Any]) -> dict[str, Any]:
     if message["role"] == "tool":
-        return {
-            "type": "function_call_output",
-            "call_id": message.get("tool_call_id"),
-            "output": message["content"],
-        }
+        return {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": message["content"]}
     content = message["content"]
     if not isinstance(content, str):
         content = [_input_part(part, message["role"]) for part in content]
@@ -215,7 +211,10 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     if not isinstance(items, Sequence) or isinstance(items, str):
         return malformed("no output", payload)
     if payload.get("status") == "failed":
-        return _response_failure(payload.get("error") or {})
+        # A failed generation is reported with HTTP status 200; the codes say which status is meant.
+        code, words = str((payload.get("error") or {}).get("code")), str((payload.get("error") or {}).get("message"))
+        status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
+        return CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(words))
     parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
     cut = (payload.get("incomplete_details") or {}).get("reason")
     refusals = [part.get("refusal") for part in parts if part.get("type") == "refusal"]
@@ -234,10 +233,3 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallF
         logprobs=logprobs or None,
         transport=_transport(payload, [call.get("call_id") for call in calls]),
     )
-
-
-def _response_failure(error: Mapping[str, Any]) -> CallFailure:
-    # This protocol reports a failed generation with HTTP status 200; its codes say which status is meant.
-    code = str(error.get("code"))
-    status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
-    return CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(str(error.get("message"))))
