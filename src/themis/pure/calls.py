@@ -1,6 +1,6 @@
 """What a failed call means, and what to do about it: pure policy, with no clock and no randomness of its own.
 
-A failure reaches this module as plain data (`CallFailure`), whoever met it: an HTTP client, an SDK, a component.
+A failure reaches this module as plain data (`CallFailure`), from an HTTP client, an SDK or a component.
 `classify` is the one place that says whether it is worth another try, `delay_before_retry` how long to wait,
 `RetryEntry` what is kept of it. The arithmetic of rates, concurrency and budgets is in `themis.pure.limits`.
 """
@@ -22,7 +22,7 @@ from themis.pure.records.base import FrozenModel
 
 
 class FailureKind(StrEnum):
-    """How a call failed, told apart as far as the answer to "try again?" differs."""
+    """How a call failed, as far as it matters to whether it is tried again."""
 
     TIMEOUT = "timeout"
     """No complete answer in the time allowed."""
@@ -56,9 +56,9 @@ class CallFailure(FrozenModel):
         kind: how it failed.
         message: what was found, redacted, for a person to read.
         status: the HTTP status, when a whole answer came.
-        code: the provider's own word for it, such as `model_not_found` or `overloaded_error`.
+        code: the provider's own code, such as `model_not_found` or `overloaded_error`.
         retry_after_s: how long the server asks to wait, in seconds.
-        retryable: the component's own word on whether another try makes sense; it overrules the table.
+        retryable: whether the component says that another try makes sense; it overrules the table.
         request_id: the provider's id of the request, for asking its support.
     """
 
@@ -200,7 +200,7 @@ class RetryEntry(FrozenModel):
 def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, rng: Random) -> float | None:
     """Return the seconds to wait after failed attempt number `attempt` (from 1), or `None` to give up.
 
-    The server's wish comes first. Without one the wait is exponential backoff with full jitter: uniform
+    What the server asks for comes first. Without one the wait is exponential backoff with full jitter: uniform
     between 0 and the bound, which spreads clients best (M. Brooker, "Exponential Backoff And Jitter", AWS
     Architecture Blog, 2015).
 
@@ -214,7 +214,7 @@ def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, 
         return None
     if failure.retry_after_s is not None:
         return failure.retry_after_s if failure.retry_after_s <= policy.max_retry_after_s else None
-    # Past 2**64 the bound is the longest wait whatever the numbers; the cap keeps the power finite.
+    # Past 2**64 the bound is the longest wait for any numbers; the cap keeps the power finite.
     grown = policy.delay_s * policy.backoff ** min(attempt - 1, 64)
     return rng.uniform(0.0, min(policy.max_delay_s, grown))
 
@@ -292,7 +292,7 @@ def _moment(text: str) -> datetime | None:
 class ProviderError(CallError):
     """One attempt at a call failed; `failure` says how, as plain data that `classify` reads.
 
-    The `CallRuntime` retries; whoever raises this makes one attempt only.
+    Raise it after one attempt: the `CallRuntime` retries.
     """
 
     def __init__(self, failure: CallFailure) -> None:

@@ -1,4 +1,4 @@
-"""One case of a run, whole: what was asked, what came back, what was made of it, and every attempt that failed.
+"""One case of a run in full: the prompt, the answers, the scores, and every attempt that failed.
 
 For people who look into a single result; a pure function of the case and its events. Model output is untrusted:
 the text form shows control characters by their names, so that none reaches a terminal.
@@ -72,7 +72,7 @@ def case_view(
     prompt_spec: PromptSpec | None = None,
     state: CaseState | None = None,
 ) -> CaseView:
-    """Return one case, whole.
+    """Return one case in full.
 
     Args:
         item: the case.

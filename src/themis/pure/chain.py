@@ -171,7 +171,7 @@ def broken_links(events: Iterable[StoredEvent], head: ChainHead | None = None) -
     for stored in events:
         count += 1
         if stored.sequence != count:
-            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) stands in its place"
+            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) is in its place"
             count = stored.sequence
         elif chain_digest(previous, stored.cache_key, stored.payload.encode()) != stored.digest:
             yield f"event {stored.sequence} ({stored.event_type}): its content or place was changed after it was stored"

@@ -56,7 +56,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
 
     Raises:
         SpecError: the experiment can't be run as written; every fault at once.
-        LiteralSecretError: a credential stands in it.
+        LiteralSecretError: it holds a credential.
         DataError: the data can't be used: no cases, or two of one id.
     """
     _refuse_secrets(authored, provenance)
@@ -134,11 +134,11 @@ def canonical_identity(identity: RunIdentity, *, judges: bool) -> RunIdentity:
         judges: whether a metric or the selector asks a judge.
     """
     count = candidate_count(identity.candidate_policy)
-    told = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
+    shown = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
     identity = identity.evolve(
         candidate_policy={"num_samples": count} if count > 1 else {},
         generation_prompt_spec=_canonical_prompt(identity.generation_prompt_spec),
-        evaluation_prompt_spec=_canonical_prompt(told),
+        evaluation_prompt_spec=_canonical_prompt(shown),
     )
     return identity if judges else identity.evolve(judge_model_refs=(), judge_config={}, workflow_overrides={})
 

@@ -95,7 +95,7 @@ class RunFailedEvent(RunEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class GenerationCompletedEvent(CaseRunEvent):
-    """A generator returned a candidate; a large result stands in the blob that `result_blob_ref` names."""
+    """A generator returned a candidate; a large result is in the blob that `result_blob_ref` names."""
 
     candidate_id: str
     candidate_index: int
@@ -212,7 +212,7 @@ class EvaluationCompletedEvent(CaseRunEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class EvaluationFailedEvent(FailedEvent):
-    """A metric's workflow could not be built, or came to nothing."""
+    """A metric's workflow could not be built, or failed."""
 
     candidate_id: str
     metric_id: str

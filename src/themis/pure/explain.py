@@ -1,4 +1,4 @@
-"""Explaining before doing: what a run would reuse, what it would do anew, and because of which changed field."""
+"""What a run would reuse, what it would do, and because of which changed fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metric families: one row each. Whatever else asks what a family is, asks a row.
+"""Metric families: one row each. Nothing else knows what a family is.
 
 What a family's metrics do on a case is the program that `pipeline/table.py` names for it.
 """

@@ -22,7 +22,7 @@ _FIRST_CONCURRENCY: Final = 4
 class RateLimiter:
     """A rate per minute, kept by spacing: no credit is saved up, so there is never a burst.
 
-    A caller that was held up does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
+    A caller that was delayed does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
     one second and `n + 1` in any minute.
 
     >>> rate = RateLimiter(600)
@@ -182,7 +182,7 @@ class Budget:
 
 def _add(book: dict[str, tuple[int, float]], stage: str, tokens: int, cost: float) -> None:
     old_tokens, old_cost = book.get(stage, (0, 0.0))
-    # Sums of binary fractions miss zero by a hair; a negative reservation would be room that is not there.
+    # Sums of binary fractions miss zero by rounding; a negative reservation would be a budget that does not exist.
     book[stage] = old_tokens + tokens, max(0.0, old_cost + cost)
 
 
@@ -222,7 +222,7 @@ def limit_for(limits: Mapping[str, int], provider_key: str) -> int | None:
 
 
 class EndpointState:
-    """What is known of one endpoint: its rates, its concurrency, and how long it asked to be left alone."""
+    """What is known of one endpoint: its rates, its concurrency, and until when it asked not to be called."""
 
     __slots__ = ("concurrency", "held_until", "in_flight", "requests", "tokens")
 
@@ -268,7 +268,7 @@ class Admission:
     """Says which calls may start, looking at all limits together.
 
     Calls wait in one queue per provider and stage; the queues take turns, so that no endpoint starves another
-    and a call that its own endpoint holds back never stands in another's way.
+    and a call that its own endpoint holds back never blocks another.
     """
 
     def __init__(self, limits: CallLimits, budget: Budget) -> None:

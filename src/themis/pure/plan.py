@@ -1,7 +1,7 @@
 """Planning: from a snapshot to what has to be done, lazily, one case at a time.
 
-A plan knows the shape of a run (how many candidates, which stages, which metrics) and its cases in order. It
-knows nothing of what was done already: that is the state's business.
+A plan knows the shape of a run (how many candidates, which stages, which metrics) and its cases in order. What was
+done already is not here, but in the state.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ from themis.pure.state import CaseState, has_failures
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
 
-_NOT_REACHED: Final = "the run has not come to this stage"
+_NOT_REACHED: Final = "the run has not reached this stage"
 
 
 @attrs.frozen
@@ -61,7 +61,7 @@ class Thresholds:
 
 
 def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
-    """Return everything that became of one case."""
+    """Return everything that is known of one case."""
     order = [metric.metric_id for metric in metrics]
     scores: list[Score | ScoreError] = []
     for name in order:
@@ -110,7 +110,7 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 
 
 def score_rows(metrics: Iterable[MetricSlot], state: CaseState, thresholds: Thresholds) -> Iterator[BenchmarkScoreRow]:
-    """Yield one row per metric: a value, or the error that stands in its place."""
+    """Yield one row per metric: a value, or the error that explains its absence."""
     upstream = _upstream_error(state)
     case = (state.case_id, state.dataset_id, state.case_key)
     candidate_id = state.reduced.candidate_id if state.reduced else None

@@ -108,7 +108,7 @@ class PureMetric(Component, Protocol):
 
 @runtime_checkable
 class ExecutionMetric(Component, Protocol):
-    """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely.
+    """Scores an answer by running it: plans the sandbox's work and scores its results, both purely.
 
     May offer `next_requests(parsed, case, results, ctx)`: asked once all requests so far have their results, it
     returns what is to be run next, or nothing. May state `sandbox_languages`, which the sandbox is checked for.
@@ -142,7 +142,7 @@ class EvaluationWorkflow(Protocol):
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult | None:
-        """Return what the judgments come to; a numeric `value` is the case's score."""
+        """Return the judgments combined; a numeric `value` is the case's score."""
 
 
 @runtime_checkable

@@ -1,8 +1,8 @@
-"""Secrets: finding literal credentials before they are stored, and blotting them out of text.
+"""Secrets: finding literal credentials before they are stored, and removing them from text.
 
 Credentials come from the environment at call time and are never part of a record (law 10). The patterns are
 those that the providers document for their keys; a named field (`api_key`, `password`, ...) with a literal value
-counts whatever it looks like. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
+counts, however it looks. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _has_secret(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return text with every credential in it blotted out.
+    """Return text with every credential in it removed.
 
     >>> redact("postgresql://me:hunter2@localhost/db")
     'postgresql://me:[secret]@localhost/db'
@@ -116,7 +116,7 @@ def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:
     if paths:
         raise LiteralSecretError(
             listed(
-                "a credential stands in the experiment, and would be stored with it",
-                [f"{path}: put it into an environment variable and leave it out here" for path in paths],
+                "the experiment holds a credential, which would be stored with it",
+                [f"{path}: put it in an environment variable and leave it out here" for path in paths],
             )
         )

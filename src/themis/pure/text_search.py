@@ -1,4 +1,4 @@
-"""Finding words in JSON values, and showing what stands around them."""
+"""Finding words in JSON values, and showing the text around them."""
 
 from __future__ import annotations
 

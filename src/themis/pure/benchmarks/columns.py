@@ -276,7 +276,7 @@ _NESTED: Final = frozenset({"texts", "options", "letters", "tests", "messages", 
 
 
 def typed_cell(value: Any, kind: str) -> Any:
-    """Return what a cell of a CSV file stands for, by its column's kind; as it is where it stands for nothing else.
+    """Return the value that a cell of a CSV file means, by its column's kind; the text itself if it means no other.
 
     >>> typed_cell("1", "integer"), typed_cell("1", "text"), typed_cell("", "integer")
     (1, '1', None)

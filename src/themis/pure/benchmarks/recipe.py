@@ -65,7 +65,7 @@ class BenchmarkCatalogEntry(HashableModel):
         variants: the variants there are; the first is the default.
         default_variant: the variant of the name alone; empty if it has none.
         open_variants: what a variant may be besides, in words; empty if there are no others.
-        prompt_spec: what stands around each question.
+        prompt_spec: the text around each question.
         variant_facts: what differs in some variants.
         parsers: how answers are read; the first that finds something wins.
         metrics: how they are scored.

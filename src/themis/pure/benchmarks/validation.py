@@ -1,4 +1,4 @@
-"""What validating a benchmark found: a line for each check, and the model that answers made rows as told."""
+"""What validating a benchmark found: a line for each check, and the model that gives stated answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ValidationCheck(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class BenchmarkValidationResult(HashableModel):
-    """Whether a benchmark loads, comes to cases, and scores right and wrong answers as it should."""
+    """Whether a benchmark loads, makes cases, and scores right and wrong answers as it should."""
 
     benchmark_id: str
     variant: str = ""

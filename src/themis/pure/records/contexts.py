@@ -1,4 +1,4 @@
-"""What a component is told besides its input. A context never carries a live client or a secret."""
+"""What a component is given besides its input. A context never carries a live client or a secret."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _CaseContext(CaseName):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class GenerateContext(_CaseContext):
-    """Told to a generator: which candidate of which case, with which seed and prompt."""
+    """Given to a generator: which candidate of which case, with which seed and prompt."""
 
     candidate_id: str
     candidate_index: int = 0
@@ -33,7 +33,7 @@ class GenerateContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class SelectContext(_CaseContext):
-    """Told to a selector."""
+    """Given to a selector."""
 
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
@@ -42,7 +42,7 @@ class SelectContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ReduceContext(_CaseContext):
-    """Told to a reducer."""
+    """Given to a reducer."""
 
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
@@ -50,14 +50,14 @@ class ReduceContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ParseContext(_CaseContext):
-    """Told to a parser."""
+    """Given to a parser."""
 
     candidate_id: str
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ScoreContext(HashableModel):
-    """Told to a metric."""
+    """Given to a metric."""
 
     run_id: str
     case: Case
@@ -70,7 +70,7 @@ class ScoreContext(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class EvalScoreContext(ScoreContext):
-    """Told to a metric that works through judges: the judges, their seed, prompt and configuration besides."""
+    """Given to a metric that works through judges: the judges, their seed, prompt and configuration besides."""
 
     judge_model_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
     judge_seed: int | None = None

@@ -21,7 +21,7 @@ class StepFailure(HashableModel):
         component_id: the component that failed.
         error_type: the exception's class.
         traceback_digest: SHA-256 of the frames' function names, so that equal failures can be counted.
-        retryable: whether the failure was of a kind that may pass by itself.
+        retryable: whether another try may succeed.
         retry_history: the tries that came before, each with reason and delay.
     """
 

@@ -14,7 +14,7 @@ from themis.pure.records.fields import json_objects, named_fields
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class PromptSpec(HashableModel):
-    """What stands around a case's input when a model is asked.
+    """The text around a case's input when a model is asked.
 
     Attributes:
         instructions: the system message of a chat; the first paragraph of a plain prompt.

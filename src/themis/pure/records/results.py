@@ -1,4 +1,4 @@
-"""What a run comes to: its status, and the records that projections and estimates return."""
+"""A run's results: its status, and the records that projections and estimates return."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ErrorCategory = Literal[
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """How far a run has got, and whether it succeeded."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -73,14 +73,14 @@ class GenerationFailure(StepFailure):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class EvaluationFailure(StepFailure):
-    """A metric's workflow that came to nothing."""
+    """A metric's workflow that failed."""
 
     metric_id: str
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class CaseResult(CaseName):
-    """Everything that became of one case."""
+    """Everything that is known of one case: answers, scores, failures."""
 
     generated_candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
     generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)

@@ -21,7 +21,7 @@ _HEADER = ("metric", "a", "b", "b - a", "95% interval", "p (Holm)", "pairs")
 def identity_notes(a: RunIdentity, b: RunIdentity) -> tuple[str, ...]:
     """Say in what two runs differ, and which metrics were themselves changed between them.
 
-    A metric that was changed measures another thing: what differs is then not the model alone.
+    A metric that was changed measures another thing: then not only the models differ.
     """
     names = [field.name for field in attrs.fields(RunIdentity)]
     differing = [name for name in names if getattr(a, name) != getattr(b, name)]

@@ -41,7 +41,7 @@ def html_pieces(report: Report, page: Page, cases: Iterable[bytes]) -> Iterator[
     """Yield the page piece by piece.
 
     Args:
-        report: what stands above the list of cases.
+        report: what is above the list of cases.
         page: the rest.
         cases: each listed case as JSON, in plan order.
     """

@@ -1,4 +1,4 @@
-"""A report as LaTeX tables with booktabs rules; whatever a model wrote is escaped."""
+"""A report as LaTeX tables with booktabs rules; what models wrote is escaped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report as Markdown; whatever a model wrote is escaped."""
+"""A report as Markdown; what models wrote is escaped."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a report says, as data: sections of facts, tables and plots, which every renderer shows in its own way.
 
-Here stand the words, and nothing of how they look; texts are as they came, and each renderer makes them harmless for
-where they go. A new section is a function in `SECTIONS`.
+The words are here, and nothing of how they look. Texts are kept as they are; each renderer escapes them for its
+format. A new section is a function in `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Report:
 
     Attributes:
         snapshot: what was run.
-        status: where it stands.
+        status: its status.
         completed_through_stage: the last stage that it went through.
         error_message: why it ended early, if it did.
         overview: its figures.
@@ -44,7 +44,7 @@ class Report:
     overview: RunOverview
 
     def facts(self) -> Facts:
-        """Return what stands at the head of a report, beside the run's id and its status."""
+        """Return the facts at the head of a report, besides the run's id and its status."""
         benchmark = self.overview.benchmark
         return (
             ("Model", self.snapshot.identity.generator_ref.component_id),
@@ -142,8 +142,8 @@ class Section:
         title: its heading; without one it goes on with the section before.
         figure: the one figure that matters most.
         note: a sentence about what follows.
-        parts_note: what stands in the note's place where the parts stand in the table's.
-        plot: a drawing; where none can be, its description stands in for a section that has nothing else.
+        parts_note: replaces the note where the parts replace the table.
+        plot: a drawing; formats without drawings show its description if the section has nothing else.
         facts: names and values.
         table: figures, a line each.
         remarks: what to keep in mind.

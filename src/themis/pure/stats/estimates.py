@@ -1,4 +1,4 @@
-"""One metric's mean with its uncertainty: which interval it gets, and what stands beside it.
+"""One metric's mean with its uncertainty: which interval it gets, and the figures given with it.
 
 The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations
 and t with G - 1. Missing scores leave the mean but never the estimate.

@@ -370,7 +370,7 @@ def _planned(comparison: PairedComparison, differences: Sequence[float]) -> Pair
 def adjusted(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
     """Adjust the p-values of a family of comparisons, over metrics or candidates, and decide each.
 
-    Decisions take Holm's adjustment; Benjamini-Hochberg's stands beside it for screening.
+    Decisions take Holm's adjustment; Benjamini-Hochberg's is given for screening.
     """
     raw = [comparison.test.p_value for comparison in comparisons]
     family = zip(comparisons, holm(raw), benjamini_hochberg(raw), strict=True)

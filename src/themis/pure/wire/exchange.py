@@ -127,7 +127,7 @@ def prompt_tokens(request: JSONValue) -> int:
 
 
 def without_files(request: Any) -> Any:
-    """Return a request to be recorded: a file that it holds as a data URI stands as its type and hash.
+    """Return a request to be recorded: a data URI in it is replaced by its type and hash.
 
     >>> without_files({"url": "data:image/png;base64,AAAA"})
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
@@ -158,7 +158,7 @@ def _text_bytes(value: JSONValue) -> int:
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class Reply(FrozenModel):
-    """What came back, whatever the protocol.
+    """A model's answer, read from any of the protocols.
 
     Attributes:
         output: the answer: text; the value, where structure was asked for; or the tool calls.
