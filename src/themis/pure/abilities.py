@@ -51,14 +51,15 @@ class Abilities:
 
     @classmethod
     def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
+        """Ask for what may be there, each under its field's name; `fields` are asked for by the caller."""
+        offered = {
+            field.name: getattr(component, field.name, None) for field in attrs.fields(cls) if field.default is None
+        }
         return cls(
             component=component,
             component_id=str(getattr(component, "component_id", None) or ""),
-            check=getattr(component, "check", None),
-            session=getattr(component, "session", None),
-            aclose=getattr(component, "aclose", None),
             lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
-            **fields,
+            **{**offered, **fields},
         )
 
 
@@ -91,9 +92,6 @@ class CallerAbilities(Abilities):
             method,
             call=call,
             is_async=inspect.iscoroutinefunction(call),
-            provider_key=getattr(component, "provider_key", None),
-            request=getattr(component, "request", None),
-            estimate=getattr(component, "estimate", None),
             max_tokens=longest if isinstance(longest, int) else None,
         )
 
@@ -108,14 +106,9 @@ class SelectorAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        judges = hasattr(component, "build_workflow")
-        return cls._of(
-            component,
-            "choose" if judges else "select",
-            select=None if judges else getattr(component, "select", None),
-            build_workflow=getattr(component, "build_workflow", None),
-            choose=getattr(component, "choose", None),
-        )
+        if hasattr(component, "build_workflow"):
+            return cls._of(component, "choose", select=None)
+        return cls._of(component, "select")
 
 
 @attrs.frozen(kw_only=True)
@@ -167,14 +160,12 @@ class MetricAbilities(Abilities):
         except SpecError as error:
             problem = str(error)
         value = getattr(component, "threshold", None)
-        methods = ("score", "sandbox_requests", "next_requests", "score_results", "build_workflow")
         return cls._of(
             component,  # what a metric needs, its family says
             family=family,
             problem=problem,
             threshold=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
             sandbox_languages=tuple(getattr(component, "sandbox_languages", ())),
-            **{name: getattr(component, name, None) for name in methods},
         )
 
 
