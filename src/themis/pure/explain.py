@@ -98,9 +98,6 @@ def stage_reasons(changed: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     return reasons
 
 
-_RECOMPUTED = ("computed again from what is stored: cheaper than looking it up",)
-
-
 @attrs.define
 class StageCounter:
     """Counts the steps of a run, stage by stage, as cases go by; one pass, constant memory."""
@@ -133,13 +130,14 @@ class StageCounter:
             self.failed["cases"] += 1
 
     def explanations(self, reasons: Mapping[str, tuple[str, ...]] = EMPTY) -> tuple[StageExplanation, ...]:
+        recomputed = ("computed again from what is stored: cheaper than looking it up",)
         return tuple(
             StageExplanation(
                 stage=stage,
                 planned=self.planned[stage],
                 reused=self.done[stage],
                 to_do=self.planned[stage] - self.done[stage],
-                reasons=(reasons.get(stage) or _RECOMPUTED) if self.planned[stage] > self.done[stage] else (),
+                reasons=(reasons.get(stage) or recomputed) if self.planned[stage] > self.done[stage] else (),
             )
             for stage in STAGE_ORDER[: self.plan.last + 1]
             if self.planned[stage]

@@ -159,9 +159,7 @@ def freeze(value: object, path: str = "$", depth: int = 0) -> Any:
         raise JSONValueError(path, f"nested deeper than {MAX_DEPTH} levels; flatten the value")
     if kind is dict or isinstance(value, Mapping):
         return _freeze_items(value, path, depth)  # type: ignore[arg-type]  # a mapping
-    if isinstance(value, list | tuple) or (
-        isinstance(value, Sequence) and not isinstance(value, bytes | str | bytearray | memoryview)
-    ):
+    if isinstance(value, list | tuple) or (isinstance(value, Sequence) and not isinstance(value, _TEXT_LIKE)):
         return FrozenList([freeze(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)])
     return _freeze_subclass(value, path)
 
@@ -200,10 +198,8 @@ def _valid_text(value: Any, path: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise JSONValueError(
-            path,
-            f"text with a lone surrogate at index {error.start} is not Unicode; decode it with errors='replace'",
-        ) from None
+        problem = f"text with a lone surrogate at index {error.start} is not Unicode; decode it with errors='replace'"
+        raise JSONValueError(path, problem) from None
     return str(value)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
+from themis.pure.events import RunEvent
 from themis.pure.identity import DIGEST_VERSION
 from themis.pure.json import FrozenDict, encode
 from themis.pure.pipeline.judge import execution_score
@@ -36,7 +36,7 @@ from themis.pure.records.results import (
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, has_failures
+from themis.pure.state import CaseState, candidates_of, has_failures
 
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -63,37 +63,29 @@ class Thresholds:
 def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
     """Return everything that is known of one case."""
     order = [metric.metric_id for metric in metrics]
-    scores: list[Score | ScoreError] = []
-    for name in order:
-        outcome = _score_of(state, name)
-        if outcome is not None:
-            scores.append(outcome)
+    failed = state.selection_failure or state.reduction_failure
     return CaseResult(
         case_id=state.case_id,
         dataset_id=state.dataset_id,
         case_key=state.case_key,
-        generated_candidates=tuple(state.candidates[i] for i in sorted(state.candidates)),
+        generated_candidates=candidates_of(state),
         generation_failures=tuple(
             failure.described(GenerationFailure) for _, failure in sorted(state.generation_failures.items())
         ),
         selected_candidate_ids=state.selection.candidate_ids if state.selection else None,
         reduced_candidate=state.reduced,
-        reduction_error=_stage_error(state.selection_failure or state.reduction_failure),
+        reduction_error=failed.described(StepFailure) if failed else None,
         parsed_output=state.parsed,
         parser_id=state.parser_id,
-        parse_error=_stage_error(state.parse_failure),
+        parse_error=state.parse_failure.described(StepFailure) if state.parse_failure else None,
         evaluation_executions=tuple(state.executions[name] for name in order if name in state.executions),
         evaluation_failures=tuple(
             failure.described(EvaluationFailure)
             for name in order
             if (failure := state.evaluation_failures.get(name)) is not None
         ),
-        scores=tuple(scores),
+        scores=tuple(outcome for name in order if (outcome := _score_of(state, name)) is not None),
     )
-
-
-def _stage_error(failure: FailedEvent | None) -> StepFailure | None:
-    return None if failure is None else failure.described(StepFailure)
 
 
 def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
@@ -349,6 +341,9 @@ def _without_varying(value: Any) -> Any:
 # --- views over events ------------------------------------------------------------------------------------
 
 
+_PLACE: Final = ("case_id", "dataset_id", "case_key", "candidate_id", "metric_id")
+
+
 def timeline(run_id: str, events: Iterable[RunEvent]) -> TimelineView:
     """Return what happened, in order, without its content."""
     entries = tuple(
@@ -356,11 +351,7 @@ def timeline(run_id: str, events: Iterable[RunEvent]) -> TimelineView:
             index=index,
             event_type=event.event_type,
             occurred_at=event.occurred_at,
-            case_id=event.case_id if isinstance(event, CaseRunEvent) else None,
-            dataset_id=event.dataset_id if isinstance(event, CaseRunEvent) else None,
-            case_key=event.case_key if isinstance(event, CaseRunEvent) else None,
-            candidate_id=getattr(event, "candidate_id", None),
-            metric_id=getattr(event, "metric_id", None),
+            **{name: getattr(event, name, None) for name in _PLACE},
         )
         for index, event in enumerate(events)
     )

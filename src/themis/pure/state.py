@@ -167,10 +167,6 @@ def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     )
 
 
-def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
-    return changed(state, generation_failures=_put(state.generation_failures, event.candidate_index, event))
-
-
 def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
     if state.selection is not None and state.selection.candidate_ids != event.candidate_ids:
         state = without_stages(state, after="select")
@@ -219,7 +215,9 @@ def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
 # fails when it is done again takes its own earlier result with it too: what there was can't be trusted any more.
 _CHANGES: Final[Mapping[type, _Change]] = {
     GenerationCompletedEvent: _generated,
-    GenerationFailedEvent: _generation_failed,
+    GenerationFailedEvent: lambda state, event: changed(
+        state, generation_failures=_put(state.generation_failures, event.candidate_index, event)
+    ),
     SelectionCompletedEvent: _selected,
     SelectionFailedEvent: lambda state, event: changed(without_stages(state, "select"), selection_failure=event),
     ReductionCompletedEvent: _reduced,

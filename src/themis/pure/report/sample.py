@@ -59,7 +59,7 @@ class CaseSample:
         is_full = not self._all and len(heap) >= self._limit
         if is_full and (not heap or rank <= heap[0][0]):
             return
-        kept = (rank, item.case_no, encode(_case_data(view())))
+        kept = (rank, item.case_no, encode(_shown(view())))
         (heapq.heapreplace if is_full else heapq.heappush)(heap, kept)
 
     def _chosen(self) -> tuple[list[_Kept], list[_Kept]]:
@@ -93,8 +93,8 @@ _LEFT_OUT: Final = frozenset({"artifacts", "case_id", "case_key", "conversation_
 """What a page shows elsewhere, or has no room for."""
 
 
-def _case_data(view: CaseView) -> dict[str, Any]:
-    """Return all that a page shows of a case, as plain data: the records' own fields, without empty ones."""
+def _shown(view: CaseView) -> dict[str, Any]:
+    """Return all that a page shows of a case: the records' own fields, without empty ones."""
     return {"case_id": view.case_id, "dataset_id": view.dataset_id, "score_rows": [], **_data(view)}
 
 

@@ -58,7 +58,6 @@ from themis.pure.stats.wording import (
     equivalence_sentence,
     estimate_sentence,
     interval_text,
-    run_comparison_sentences,
 )
 
 __all__ = [
@@ -111,7 +110,6 @@ __all__ = [
     "pass_hat_k",
     "percentile_bootstrap",
     "raw_agreement",
-    "run_comparison_sentences",
     "sign_flip_test",
     "sign_test",
     "studentised_bootstrap",

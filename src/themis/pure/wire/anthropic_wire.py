@@ -53,15 +53,13 @@ def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
         content = [_part(part) for part in content]
     calls = message.get("tool_calls")
     if calls:
-        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
-        content = [*said, *(_tool_use(call) for call in calls)]
+        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else list(content or ())
+        named = [(call.get("id"), call["function"]) for call in calls]
+        content = said + [
+            {"type": "tool_use", "id": key, "name": f["name"], "input": arguments_of(f.get("arguments"))}
+            for key, f in named
+        ]
     return {"role": message["role"], "content": content}
-
-
-def _tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    arguments = arguments_of(function.get("arguments"))
-    return {"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments}
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +108,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
         reasoning=thoughts or None,
         transport={
             "response_id": payload.get("id"),
-            **({"tool_call_ids": [call.get("id") for call in calls]} if calls else {}),
+            **({"tool_call_ids": [c.get("id") for c in calls]} if calls else {}),
         },
     )
 
