@@ -139,9 +139,18 @@ def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
         yield hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest(), dataset
 
 
-def restored(header: Mapping[str, Any], cases: Iterable[CaseSource]) -> RunSnapshot:
-    """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored."""
+def restored(header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
+    """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored.
+
+    Raises:
+        StoreError: the store has not the cases of each dataset.
+    """
     snapshot = RunSnapshot.from_dict(header)
+    if len(cases) != len(snapshot.datasets):
+        raise StoreError(
+            f"run {snapshot.run_id} has {len(snapshot.datasets)} datasets, and the store cases of {len(cases)}; "
+            "restore it from a copy. Nothing was changed"
+        )
     datasets = [dataset.evolve(cases=source) for dataset, source in zip(snapshot.datasets, cases, strict=True)]
     return snapshot.evolve(datasets=datasets)
 

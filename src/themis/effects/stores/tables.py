@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.resources
+import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
 from themis.effects.stores.base import EventStore, keyed_datasets, overtaken, restored, summary_of
-from themis.pure.errors import StoreError
+from themis.pure.errors import StoreError, ThemisError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
@@ -129,7 +130,11 @@ class TableStore(EventStore, Generic[Db]):
             run = {"run_no": self._number(db, run_id)}
             header = _value(self._execute(db, "select header from run where run_no = :run_no", run))
             datasets = self._execute(db, _DATASETS, run).fetchall()
-        return restored(decode(header), [_StoredCases(self._stream, *row) for row in datasets])
+        cases = [_StoredCases(self, number, count) for number, count, _ in datasets]
+        firsts = itertools.accumulate((count for _, count, _ in datasets), initial=0)
+        if any(stated != first for (_, _, stated), first in zip(datasets, firsts, strict=False)):
+            raise StoreError(f"run {run_id} in {self.location}: its datasets don't follow each other; {_RESTORE}")
+        return restored(decode(header), cases)
 
     def _find(self, db: Db, run_id: str) -> int | None:
         row = self._execute(db, "select run_no from run where run_id = :run_id", {"run_id": run_id}).fetchone()
@@ -263,20 +268,31 @@ def _value(cursor: Any) -> Any:
 class _StoredCases(CaseSource):
     """The cases of a stored dataset, read as needed."""
 
-    def __init__(self, stream: Callable[[str, Mapping[str, Any]], Iterator[Row]], dataset_no: int, count: int) -> None:
-        self._stream = stream
+    def __init__(self, store: TableStore[Any], dataset_no: int, count: int) -> None:
+        self._store = store
         self._dataset_no = dataset_no
         self._count = count
+        self._where = f"{store.location}, dataset {dataset_no}"
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Case]:
-        query: Final = "select payload from dataset_case where dataset_no = :dataset_no order by position"
-        for (payload,) in self._stream(query, {"dataset_no": self._dataset_no}):
-            yield Case.from_dict(decode(payload))
+        number = 0
+        for position, payload in self._store._stream(_CASES, {"dataset_no": self._dataset_no}):
+            if position != number:
+                break
+            try:
+                case = Case.from_dict(decode(payload))
+            except (ValueError, ThemisError) as error:
+                raise StoreError(f"{self._where}, case {number}: {error}; {_RESTORE}") from error
+            yield case
+            number += 1
+        if number != self._count:
+            raise StoreError(f"{self._where}: case {number} of {self._count} is missing; {_RESTORE}")
 
 
+_RESTORE: Final = "restore the store from a copy. Nothing was changed"
 _INSERT_RUN: Final = """
     insert into run (run_id, header, created_at, head_digest) values (:run_id, :header, :now, :start) returning run_no
 """
@@ -284,9 +300,10 @@ _INSERT_RUN_DATASET: Final = "insert into run_dataset values (:run_no, :ordinal,
 # The cases are counted when they have been read: a source may not know before.
 _INSERT_DATASET: Final = "insert into dataset (fingerprint, case_count) values (:key, 0) returning dataset_no"
 _DATASETS: Final = """
-    select dataset_no, case_count from run_dataset join dataset using (dataset_no) where run_no = :run_no
+    select dataset_no, case_count, first_case_no from run_dataset join dataset using (dataset_no) where run_no = :run_no
     order by ordinal
 """
+_CASES: Final = "select position, payload from dataset_case where dataset_no = :dataset_no order by position"
 _LIST: Final = """
     select r.run_id, r.header,
         (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)
