@@ -159,7 +159,7 @@ def _command_line() -> str:
 
 
 def _config() -> str:
-    from themis.api.config_schema import config_schema
+    from themis.api.config.schema import config_schema
 
     head = (
         "Every key of a [config file](../how-to/config.md), from its [JSON Schema](config.schema.json), "
@@ -183,7 +183,7 @@ def _keys(schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str) -> It
 
 def _type(part: Mapping[str, Any]) -> str:
     if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
+        return ", ".join(f"`{value}`" for value in part["enum"] if value is not None)
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if "anyOf" in part:

@@ -14,9 +14,21 @@ from themis.pure.pipeline.recorded import purely
 from themis.pure.pipeline.run import planned_run
 from themis.pure.pipeline.verification import case_checks, compared
 from themis.pure.plan import metric_slots
-from themis.pure.projections import Threshold, benchmark_result, case_result, result_digest, timeline, trace_view
+from themis.pure.projections import (
+    Threshold,
+    benchmark_result,
+    case_result,
+    result_digest,
+    score_rows,
+    timeline,
+    trace_view,
+)
+from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
-from themis.pure.report.summary import HEADER, plain_table, summary_rows
+from themis.pure.report.overview import Overview
+from themis.pure.report.sections import Report
+from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold
 from themis.testing.pipelines import Pipeline
 
@@ -62,13 +74,19 @@ def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
     assert {"generate", "reduce", "parse", "score", "judge"} <= set(counts), counts
     states = [state for _, state in cases]
     benchmark = benchmark_result(run_id, slots, ["made"], states, Threshold())
-    rows = summary_rows(benchmark, benchmark.score_rows)
+    overview = Overview(slots)
+    for item, state in cases:
+        overview.add(item, state, tuple(score_rows(slots, state, Threshold())))
+    report = Report(snapshot=snapshot, status="completed", overview=overview.result(run_id, ["made"]))
     events = list(read_events(store, run_id))
     assert len(timeline(run_id, events).entries) == len(events)
     assert trace_view(run_id, states).generation_traces
     assert fold(run_id, events).case_states
-    assert run_markdown(snapshot, "completed", rows, benchmark, [])
-    assert plain_table(HEADER, [row.cells() for row in rows])
+    assert run_markdown(report)
+    assert run_latex(report)
+    assert run_summary(report)
+    assert "".join(html_pieces(report, Page(style="", script=""), ()))
+    assert report.overview.benchmark == benchmark.evolve(score_rows=())
     return result_digest(case_result(slots, state) for state in states)
 
 

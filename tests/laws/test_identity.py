@@ -1,22 +1,18 @@
-"""Laws 2 and 3: `run_id` changes with what can change a result and with nothing else; fingerprints stay fresh."""
+"""Law 2: `run_id` changes with what can change a result and with nothing else, and is never computed otherwise."""
 
 from __future__ import annotations
 
-import inspect
 import json
-import subprocess
-import sys
-import textwrap
-import types
+import re
 from pathlib import Path
 from typing import Any
 
-import attr._make as attrs_make
 import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import themis
 from themis import (
     Case,
     Dataset,
@@ -26,14 +22,24 @@ from themis import (
     PromptSpec,
     RuntimeConfig,
     StorageConfig,
+    adapters,
 )
-from themis.effects.sources.source_code import source_of
-from themis.pure.components.functions import metric
-from themis.pure.fingerprints import code_text, fingerprint
-from themis.pure.identity import case_key, derive_seed
+from themis.pure.benchmarks.subsets import shuffled
+from themis.pure.compilation import canonical_identity
+from themis.pure.identity import (
+    ALGORITHMS,
+    candidate_key,
+    case_key,
+    derive_seed,
+    generation_key,
+    misnamed,
+    run_name,
+    stage_key,
+)
 from themis.pure.json import canonical_bytes, content_hash
-from themis.pure.records.generation import ParsedOutput
-from themis.pure.records.snapshot import ComponentRef, DatasetRef, RunIdentity, RunProvenance
+from themis.pure.projections import Digest
+from themis.pure.records.fields import named_fields
+from themis.pure.records.snapshot import ComponentRef, DatasetRef, RunIdentity, RunProvenance, RunSnapshot
 from themis.testing import strategies
 
 
@@ -50,9 +56,32 @@ def identity() -> RunIdentity:
     )
 
 
+GOLDEN = Path(__file__).parents[1] / "golden" / "identity"
+NAMES = json.loads((GOLDEN / "names.json").read_text("utf-8"))
+RUNS = [
+    (path.stem.replace("-", "/"), run["run_id"], run["snapshot"])
+    for path in sorted(GOLDEN.glob("themis-*.json"))
+    for run in json.loads(path.read_text("utf-8"))
+]
+
+
+# --- golden names: whatever changes one of these gives unchanged things another name ----------------------
+
+
+def test_every_algorithm_has_golden_runs() -> None:
+    assert {algorithm for algorithm, _, _ in RUNS} == {*ALGORITHMS}
+
+
+@pytest.mark.parametrize(("algorithm", "run_id", "data"), RUNS)
+def test_the_id_of_a_golden_run(algorithm: str, run_id: str, data: dict[str, Any]) -> None:
+    snapshot = RunSnapshot.from_dict(data)
+    assert (snapshot.identity_algorithm, snapshot.run_id) == (algorithm, run_id)
+    assert misnamed(run_id, snapshot.identity, algorithm) is None
+    assert RunSnapshot.from_dict(json.loads(json.dumps(snapshot.to_dict()))).run_id == run_id
+
+
 def test_golden_hashes() -> None:
-    """An upgrade that changes one of these changes the `run_id` of unchanged experiments: it must be meant."""
-    assert identity().run_id == "2d009e41582a02dfe60a8c409ebff51a99658878bf5bcfa41992b421bd83913b"
+    assert run_name(identity(), "themis/1") == "2d009e41582a02dfe60a8c409ebff51a99658878bf5bcfa41992b421bd83913b"
     assert (
         Case(case_id="1", input={"q": "1+1", "n": 1.5}, expected_output=[2]).compute_hash()
         == "e80694da80a6d9d0ccbb33dea7429585a25af1fbf261e7e26ea66b92daa0053e"
@@ -61,19 +90,61 @@ def test_golden_hashes() -> None:
         content_hash({"ö": [1, 1.0, 1e21, -0.0, None, True], "a": 2**64})
         == "6bb7aab78a9a2641b7700e2d469d017740f2bce07c8747e93007c6fe6b678600"
     )
-    assert derive_seed("g" * 64, 0) == 1507199275
-    assert case_key("math", "7") == "4:math:7"
 
 
+def test_golden_names_within_a_run() -> None:
+    named = "g" * 64
+    assert NAMES["names"] == {
+        "case_key": case_key("math", "7"),
+        "seeds": [derive_seed(named, index) for index in range(4)],
+        "stage_key": stage_key("judge", "a", "b"),
+        "generation_key": generation_key(ComponentRef(component_id="m", fingerprint=named), b"request{}"),
+        "candidate_keys": [candidate_key(named, 0, None), candidate_key(named, 1, 7)],
+        "empty_digest": Digest().hexdigest(),
+        "shuffles": {str(seed): shuffled(["a", "b", "c", "d", "e", "ü"], seed=seed) for seed in range(3)},
+    }
+
+
+def test_endpoints_without_headers_are_called_what_they_always_were() -> None:
+    assert NAMES["endpoints"] == {
+        "openai": adapters.openai("m", temperature=0.0).fingerprint(),
+        "openai at": adapters.openai("m", base_url="http://h/v1?v=2").fingerprint(),
+        "vllm": adapters.vllm("m", base_url="http://h/v1", top_k=3).fingerprint(),
+        "anthropic": adapters.anthropic("m").fingerprint(),
+    }
+
+
+def test_one_file_writes_the_versions_of_algorithms() -> None:
+    source = Path(themis.__file__).parent
+    written = {
+        str(path.relative_to(source))
+        for path in source.rglob("*.py")
+        if re.search(r"themis/\d", path.read_text("utf-8"))
+    }
+    assert written == {"pure/identity.py"}
+
+
+def test_an_identity_that_gains_a_field_keeps_its_ids() -> None:
+    @attrs.frozen(kw_only=True, field_transformer=named_fields)
+    class Later(RunIdentity):
+        temperature: float | None = 0.5
+
+    fields = {field.name: getattr(identity(), field.name) for field in attrs.fields(RunIdentity)}
+    for algorithm in ALGORITHMS:
+        assert run_name(Later(**fields), algorithm) == run_name(identity(), algorithm)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(st.data())
-def test_every_field_of_the_identity_counts(data: st.DataObject) -> None:
+def test_every_field_of_the_identity_counts(algorithm: str, data: st.DataObject) -> None:
     before = identity()
     field = data.draw(st.sampled_from([f.name for f in attrs.fields(RunIdentity)]))
     value = getattr(data.draw(strategies.records(RunIdentity)), field)
-    after = before.evolve(**{field: value})
-    assert (after.run_id == before.run_id) == (canonical_bytes(after) == canonical_bytes(before))
-    if canonical_bytes(value) != canonical_bytes(getattr(before, field)):
-        assert after.run_id != before.run_id
+    named, renamed = run_name(before, algorithm), run_name(before.evolve(**{field: value}), algorithm)
+    assert (renamed == named) == (canonical_bytes(value) == canonical_bytes(getattr(before, field)))
+
+
+# --- what counts of an experiment -------------------------------------------------------------------------
 
 
 def experiment(**changes: Any) -> Experiment:
@@ -113,9 +184,6 @@ CHANGES: dict[str, dict[str, Any]] = {
     "the prompt": {
         "generation": GenerationConfig(generator="builtin/demo_generator", prompt_spec=PromptSpec(prefix="Q: "))
     },
-    "a judge's configuration": {"evaluation": EvaluationConfig(judge_config={"repeats": 2})},
-    "a workflow override": {"evaluation": EvaluationConfig(workflow_overrides={"rubric": "strict"})},
-    "the evaluation's prompt": {"evaluation": EvaluationConfig(prompt_spec=PromptSpec(suffix="!"))},
     "the seeds": {"seeds": [7]},
 }
 
@@ -125,111 +193,104 @@ def test_what_can_change_a_result_changes_the_run_id(change: str) -> None:
     assert experiment(**CHANGES[change]).compile().run_id != experiment().compile().run_id
 
 
-# --- fingerprints -----------------------------------------------------------------------------------------
+# --- what equals its default ------------------------------------------------------------------------------
 
+JUDGED = {"metrics": "builtin/llm_rubric", "judge_models": "builtin/demo_judge"}
+SELECTED = {"selector": "builtin/best_of_n", "reducer": "builtin/first", "candidate_policy": {"num_samples": 2}}
+VOTE = {"reducer": "builtin/majority_vote"}
 
-def _module(tmp_path: Path, source: str) -> Any:
-    """Import a component from a module that is written here, in a fresh interpreter, and return its fingerprint."""
-    (tmp_path / "mine.py").write_text(textwrap.dedent(source), encoding="utf-8")
-    script = (
-        "import json, mine; from themis.effects.sources.source_code import source_of;"
-        "from themis.pure.fingerprints import fingerprint;"
-        "print(json.dumps(fingerprint(mine.component, source_of)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-BASE = """
-    import re
-    from themis import metric
-    LIMIT = 10
-    TABLE = {"a": 1}
-    WORDS = re.compile("a+")
-    def helper(text):
-        return len(text)
-    @metric
-    def component(parsed, case):
-        return helper(str(parsed.value)) < LIMIT + TABLE["a"] and not WORDS.match("b")
-"""
-SAME = {
-    "a comment": (
-        "return len(text)",
-        "return len(text)  # how long it is",
-    ),
-    "blank lines": ("    def helper", "\n\n    def helper"),
-    "code that it does not use": ("LIMIT = 10", "LIMIT = 10\n    UNUSED = 3"),
-}
-OTHER = {
-    "its body": ("not WORDS", "bool WORDS".replace("bool", "not not")),
-    "a function that it calls": ("return len(text)", "return len(text) + 1"),
-    "a constant": ("LIMIT = 10", "LIMIT = 11"),
-    "a table": ('{"a": 1}', '{"a": 2}'),
-    "a pattern": ('"a+"', '"a*"'),
-}
-
-
-@pytest.mark.parametrize("change", SAME)
-def test_what_cannot_matter_keeps_the_fingerprint(change: str, tmp_path: Path) -> None:
-    assert _module(tmp_path, BASE.replace(*SAME[change])) == _module(tmp_path, BASE)
-
-
-@pytest.mark.parametrize("change", OTHER)
-def test_what_can_matter_changes_the_fingerprint(change: str, tmp_path: Path) -> None:
-    assert OTHER[change][0] in BASE
-    assert _module(tmp_path, BASE.replace(*OTHER[change])) != _module(tmp_path, BASE)
-
-
-def _closing_over(limit: object) -> Any:
-    @metric(component_id="m")
-    def m(parsed: ParsedOutput) -> bool:
-        return str(parsed.value) == limit
-
-    return m
-
-
-@given(strategies.json_scalars(), strategies.json_scalars())
-def test_closures_count(left: Any, right: Any) -> None:
-    same = canonical_bytes([left]) == canonical_bytes([right])
-    assert (fingerprint(_closing_over(left), source_of) == fingerprint(_closing_over(right), source_of)) == same
-
-
-def test_using_a_component_does_not_change_its_fingerprint() -> None:
-    one = experiment()
-    before = one.compile().run_id
-    one.run()
-    assert one.compile().run_id == before
-
-
-def test_what_a_library_adds_to_a_class_does_not_count() -> None:
-    class Plain:
-        component_id = "tests/plain"
-
-        def score(self) -> float:
-            return 1.0
-
-    before = fingerprint(Plain(), source_of)
-    # As attrs adds `__replace__` to every class from Python 3.13 on: its own function, the class's module name.
-    added = types.FunctionType(inspect.unwrap(attrs.evolve).__code__, vars(attrs_make), "__replace__")
-    added.__module__ = Plain.__module__
-    Plain.__replace__ = added  # type: ignore[attr-defined]
-    assert fingerprint(Plain(), source_of) == before
-
-
-def test_configuration_counts() -> None:
-    from themis.pure.components.basic import DemoModel
-
-    assert fingerprint(DemoModel(error_rate=0.1), source_of) != fingerprint(DemoModel(error_rate=0.2), source_of)
-
-
-@pytest.mark.parametrize(
-    ("source", "expected"),
-    [
-        ("def f():\n    # why\n    return '# no comment'\n", "def f():\n    return '# no comment'"),
-        ('def f():\n    return """\n\n# kept\n"""\n', 'def f():\n    return """\n\n# kept\n"""'),
-        ("    def f(self):\n        return 1\n", "def f(self):\n    return 1"),
-    ],
+generations = st.sampled_from([{}, VOTE, SELECTED, {**VOTE, "candidate_policy": {"num_samples": 3}}])
+evaluations = st.sampled_from([{"metrics": "builtin/exact_match"}, JUDGED, {}])
+judging = st.fixed_dictionaries(
+    {},
+    optional={
+        "judge_config": st.sampled_from([{"repeats": 2}, {"on_partial_failure": "aggregate"}]),
+        "workflow_overrides": st.sampled_from([{"rubric": "Is it right?"}, {"scale": [0, 3]}]),
+        "prompt_spec": st.sampled_from([PromptSpec(prefix="Look: "), PromptSpec(instructions="")]),
+    },
 )
-def test_normalised_source(source: str, expected: str) -> None:
-    assert code_text(source) == expected
+empty_prompts = st.sampled_from([None, PromptSpec(), PromptSpec(prefix="", suffix=""), PromptSpec(blocks=[])])
+
+
+def built(generation: dict[str, Any], evaluation: dict[str, Any], seeds: list[int] | None = None) -> Experiment:
+    if generation.get("selector"):
+        evaluation = {**evaluation, "judge_models": "builtin/demo_judge"}
+    return experiment(
+        generation=GenerationConfig(**{"generator": "builtin/demo_model", **generation}),
+        evaluation=EvaluationConfig(**evaluation),
+        seeds=seeds,
+    )
+
+
+def asks_judges(generation: dict[str, Any], evaluation: dict[str, Any]) -> bool:
+    return "selector" in generation or evaluation is JUDGED
+
+
+@st.composite
+def defaulted(draw: Any, generation: dict[str, Any], evaluation: dict[str, Any]) -> Experiment:
+    """The same experiment, with some of what equals its default written out."""
+    count = generation.get("candidate_policy", {}).get("num_samples", 1)
+    names = ["num_samples", "pass_k", "best_of", "self_consistency_count"]
+    policy = {name: draw(st.integers(1, count)) for name in draw(st.sets(st.sampled_from(names)))}
+    if count > 1 or draw(st.booleans()):
+        policy[draw(st.sampled_from(names))] = count
+    prompts = {"prompt_spec": draw(empty_prompts)}
+    unread = {} if asks_judges(generation, evaluation) else {**draw(judging), "judge_models": "builtin/demo_judge"}
+    return built({**generation, "candidate_policy": policy, **prompts}, {**prompts, **evaluation, **unread})
+
+
+@given(st.data(), generations, evaluations)
+def test_what_equals_its_default_leaves_run_and_results_as_they_are(
+    data: st.DataObject, generation: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
+    plain = built(generation, evaluation)
+    written = data.draw(defaulted(generation, evaluation))
+    assert written.compile().run_id == plain.compile().run_id
+    assert written.compile().identity == plain.compile().identity
+    assert written.run().digest == plain.run().digest
+
+
+@given(st.data(), generations, evaluations)
+def test_whatever_else_changes_makes_another_run(
+    data: st.DataObject, generation: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
+    count = generation.get("candidate_policy", {}).get("num_samples", 1)
+    changes: list[Experiment] = [
+        built({**VOTE, **generation, "candidate_policy": {"num_samples": count + 1}}, evaluation),
+        built({**generation, "prompt_spec": PromptSpec(prefix="Q: ")}, evaluation),
+        built({**generation, "prompt_spec": PromptSpec(instructions="")}, evaluation),
+        built({**generation, "generator": "builtin/demo_generator"}, evaluation),
+        built(generation, {**evaluation, "parsers": "builtin/text"}),
+        built(generation, {**evaluation, "metrics": "builtin/f1"}),
+        built(generation, evaluation, seeds=[*range(count)]),
+    ]
+    if asks_judges(generation, evaluation):
+        drawn = data.draw(judging.filter(bool))
+        changes.append(built(generation, {**evaluation, **drawn}))
+    ids = [changed.compile().run_id for changed in (built(generation, evaluation), *changes)]
+    assert len({*ids}) == len(ids)
+
+
+@given(strategies.records(RunIdentity), st.booleans())
+def test_a_canonical_identity_is_its_own(drawn: RunIdentity, judges: bool) -> None:
+    once = canonical_identity(drawn.evolve(candidate_policy={"pass_k": 2, "num_samples": 2}), judges=judges)
+    assert canonical_identity(once, judges=judges) == once
+
+
+def test_the_evaluations_prompt_counts_for_a_selector_that_asks_no_judge() -> None:
+    class Take:
+        component_id = "tests/take"
+
+        def select(self, candidates: Any, ctx: Any) -> Any:
+            return candidates
+
+    chosen: dict[str, Any] = {"selector": Take(), "candidate_policy": {"num_samples": 2}}
+    generation = GenerationConfig(generator="builtin/demo_model", **chosen)
+    told = EvaluationConfig(prompt_spec=PromptSpec(prefix="Look: "))
+    asked = EvaluationConfig(judge_config={"repeats": 2})
+    plain, with_prompt, with_judging = (
+        experiment(generation=generation, evaluation=evaluation).compile().run_id
+        for evaluation in (EvaluationConfig(), told, asked)
+    )
+    assert plain != with_prompt
+    assert plain == with_judging

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from themis.effects.prices import price_table
-from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS
 from themis.pure.errors import MissingExtraError
 from themis.pure.records.base import HashableModel
+from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS
 
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from themis.api.config_export import experiment_to_config
+from themis.api.config.write import config_of
 from themis.api.stores import lasts, make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
@@ -32,7 +32,7 @@ from themis.pure.security import redact
 
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment
-    from themis.api.results import RunResult
+    from themis.api.runs.result import RunResult
     from themis.pure.protocols import RunStore
 
 Mode = Literal["worker-pool", "batch"]
@@ -111,7 +111,7 @@ def submit(
     folder = Path.cwd()
     manifest = Manifest(
         run_id=experiment.compile().run_id,
-        config=experiment_to_config(experiment, relative_to=folder),
+        config=config_of(experiment, relative_to=folder),
         folder=str(folder),
         modules=[str(place) for place in ([Path(modules).resolve(), folder] if modules is not None else [folder])],
         mode=mode,
@@ -210,7 +210,7 @@ def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
 @contextlib.contextmanager
 def _own_modules(folders: Sequence[str]) -> Iterator[None]:
     """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
-    from themis.api.config import make_importable
+    from themis.api.config.read import make_importable
 
     before, path = set(sys.modules), list(sys.path)
     make_importable(*map(Path, folders))
@@ -225,9 +225,10 @@ def _own_modules(folders: Sequence[str]) -> Iterator[None]:
 
 
 def _experiment(manifest: Manifest) -> Experiment:
-    from themis.api.config import build_experiment
+    from themis.api.config.read import build
+    from themis.api.experiment import Experiment
 
-    experiment = build_experiment(thaw(manifest.config), Path(manifest.folder))
+    experiment = build(Experiment, thaw(manifest.config), Path(manifest.folder))
     found = experiment.compile().run_id
     if found != manifest.run_id:
         raise SpecError(

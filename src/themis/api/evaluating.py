@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
+from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment import Experiment, as_dataset
-from themis.api.results import RunResult
+from themis.api.runs.result import RunResult
 from themis.effects.host import run_sync
 from themis.pure.errors import SpecError
 from themis.pure.protocols import RunStore, TracingProvider

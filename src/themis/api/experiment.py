@@ -9,68 +9,33 @@ from typing import Any
 
 import attrs
 
+from themis._version import __version__
 from themis.api import environment
-from themis.api.authoring import EvaluationConfig, GenerationConfig
 from themis.api.components import resolve_all, resolve_component
-from themis.api.results import RunResult
+from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
 from themis.api.running import RunOptions, run_snapshot
+from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
-from themis.pure.abilities import Components
-from themis.pure.compilation import Authored, compile_snapshot
+from themis.pure.abilities import PLACES, Components
+from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
-from themis.pure.json import EMPTY, JSONValue
 from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
-from themis.pure.records.base import FrozenModel
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, Dataset
-from themis.pure.records.fields import json_object, named_fields, text_mapping
+from themis.pure.records.fields import named_fields
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
 
 
-def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
-    return (value,) if isinstance(value, Dataset) else tuple(value)
-
-
-def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
-    return () if value is None else tuple(value)
-
-
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class Experiment(FrozenModel):
-    """An experiment: components, data, and where and how it runs.
-
-    Attributes:
-        generation: how candidates are made.
-        evaluation: how they are parsed, scored and judged.
-        datasets: what is evaluated.
-        storage: where the run is kept; in memory by default.
-        runtime: how the run is carried out; no part of its identity.
-        seeds: one per candidate, or none: then they derive from the generation's identity.
-        environment_metadata: facts to keep beside the run; no part of its identity.
-        themis_version, python_version, platform, git_commit, dependency_versions, provider_metadata: detected when
-            not given.
-    """
-
-    generation: GenerationConfig
-    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
-    datasets: tuple[Dataset, ...] = attrs.field(converter=_datasets)
-    storage: StorageConfig = attrs.field(factory=StorageConfig)
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
-    seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
-    environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
-    themis_version: str | None = None
-    python_version: str | None = None
-    platform: str | None = None
-    git_commit: str | None = None
-    dependency_versions: Mapping[str, str] | None = None
-    provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+class Experiment(ExperimentConfig):
+    """An experiment: components, data, and where and how it runs."""
 
     @classmethod
     def from_config(cls, path: str | Path, *, overrides: Sequence[str] | None = None) -> Experiment:
@@ -84,9 +49,9 @@ class Experiment(FrozenModel):
             SpecError: the file does not describe an experiment: every fault with its dotted key.
             LiteralSecretError: a credential stands in it.
         """
-        from themis.api.config import load_experiment
+        from themis.api.config.read import read_config
 
-        return load_experiment(path, overrides)
+        return read_config(cls, Path(path), overrides or ())
 
     def to_config(self, path: str | Path | None = None) -> dict[str, Any]:
         """Return a config that compiles to the same `run_id`, as plain JSON.
@@ -97,21 +62,17 @@ class Experiment(FrozenModel):
         Raises:
             SpecError: a component can't be named in a file, such as one defined in a notebook; all at once.
         """
-        from themis.api.config_export import experiment_to_config, write_config
+        from themis.api.config.write import config_of, write_config
 
-        return experiment_to_config(self) if path is None else write_config(self, Path(path))
+        return config_of(self) if path is None else write_config(self, Path(path))
 
     def components(self) -> Components:
         """Return the experiment's components as objects, with what each can do; names are resolved."""
-        generation, evaluation = self.generation, self.evaluation
-        return Components.of(
-            generator=resolve_component(generation.generator),
-            selector=resolve_component(generation.selector),
-            reducer=resolve_component(generation.reducer),
-            parsers=resolve_all(evaluation.parsers),
-            metrics=resolve_all(evaluation.metrics),
-            judge_models=resolve_all(evaluation.judge_models),
-        )
+        made = {f.name: getattr(self.generation, f.name) for f in attrs.fields(GenerationConfig)}
+        read = {f.name: getattr(self.evaluation, f.name) for f in attrs.fields(EvaluationConfig)}
+        one = {place: resolve_component(made[place]) for place in PLACES if place in made}
+        several = {place: resolve_all(read[place]) for place in PLACES if place in read}
+        return Components.of(**one, **several)
 
     def compile(self) -> RunSnapshot:
         """Return the snapshot: identity, provenance and data.
@@ -123,8 +84,20 @@ class Experiment(FrozenModel):
 
     def compile_with(self, components: Components) -> RunSnapshot:
         """Compile with components that are resolved already."""
+        return compile_snapshot(self._authored(components), self._provenance(), source_of)
+
+    def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:
+        """Compile to the run that a store has of this experiment: one that an earlier version made kept its id."""
+        snapshot = self.compile_with(components)
+        if store.head(snapshot.run_id).count == 0:
+            first = as_first_named(snapshot, self._authored(components), source_of)
+            if first is not None and store.head(first.run_id).count > 0:
+                return first
+        return snapshot
+
+    def _authored(self, components: Components) -> Authored:
         generation, evaluation = self.generation, self.evaluation
-        authored = Authored(
+        return Authored(
             components=components,
             datasets=self.datasets,
             candidate_policy=generation.candidate_policy,
@@ -134,11 +107,8 @@ class Experiment(FrozenModel):
             workflow_overrides=evaluation.workflow_overrides,
             seeds=self.seeds,
         )
-        return compile_snapshot(authored, self._provenance(), source_of)
 
     def _provenance(self) -> RunProvenance:
-        from themis import __version__
-
         versions = self.dependency_versions
         return RunProvenance(
             themis_version=self.themis_version or __version__,
@@ -272,10 +242,12 @@ class Experiment(FrozenModel):
 
         async def main() -> RunResult:
             components = self.components()
+            options = self._options(runtime, store or open_store(self.storage), subscribers, tracing_provider)
+            assert options.store is not None
             return await replay_snapshot(
-                self.compile_with(components),
+                self.compile_stored(components, options.store),
                 components,
-                self._options(runtime, store, subscribers, tracing_provider),
+                options,
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,

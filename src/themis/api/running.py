@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 import attrs
 import trio
 
-from themis.api.results import RunResult
+from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
@@ -19,13 +19,12 @@ from themis.effects.sandboxes import open_sandbox
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
-from themis.pure.costs import Price, UsageRow
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.plan import RunPlan, UntilStage, make_plan
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.usage import recorded_calls, run_costs
+from themis.pure.usage import Price, UsageRow, run_costs
 
 
 @attrs.frozen(kw_only=True)
@@ -137,7 +136,7 @@ def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple
     if store.head(snapshot.run_id).count == 0:
         return ()
     generator = snapshot.identity.generator_ref.component_id
-    return run_costs(recorded_calls(read_events(store, snapshot.run_id), generator), price).rows
+    return run_costs(read_events(store, snapshot.run_id), generator, price).rows
 
 
 def _how_to_resume(run_id: str, store: RunStore) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from themis.api.references import resolve_all_references
+from themis.api.config.references import resolve_all_references
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
 from themis.pure.json import thaw
@@ -37,7 +37,6 @@ def register_store_backend(name: str, factory: Callable[..., RunStore]) -> None:
 
 
 def store_kinds() -> Mapping[str, StoreKind]:
-    """Return the known kinds of stores by name."""
     return dict(_kinds)
 
 

@@ -42,10 +42,10 @@ from themis.pure.calls import (
     classify,
     delay_before_retry,
 )
-from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
 from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
 
 T = TypeVar("T")
 
@@ -155,11 +155,9 @@ class CallRuntime:
         )
 
     def usage(self) -> tuple[UsageRow, ...]:
-        """Return what this process's calls used and cost so far, by stage and model."""
         return self._ledger.rows()
 
     def concurrency(self, provider_key: str) -> int:
-        """Return how many calls at a time an endpoint gets at present."""
         return self._gate.admission.endpoint(provider_key).concurrency.limit
 
     async def call(

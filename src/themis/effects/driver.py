@@ -24,7 +24,6 @@ from themis.effects.reading import recalled
 from themis.effects.sandboxes import Sandbox, open_sandbox
 from themis.pure.abilities import CallerAbilities
 from themis.pure.calls import CallFailed
-from themis.pure.costs import total_tokens
 from themis.pure.errors import WorkflowBuildError
 from themis.pure.events import CaseRunEvent
 from themis.pure.pipeline.effects import (
@@ -47,6 +46,7 @@ from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.judging import EvaluationExecution, Subject
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
+from themis.pure.usage import total_tokens
 
 T = TypeVar("T")
 

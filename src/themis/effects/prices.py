@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from themis.pure.costs import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
 from themis.pure.errors import MissingExtraError, SpecError, listed
 from themis.pure.json import EMPTY
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
 
 
 def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:

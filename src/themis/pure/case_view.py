@@ -6,7 +6,6 @@ the text form shows control characters by their names, so that none reaches a te
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -21,7 +20,8 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult
-from themis.pure.state import fold_case, new_state
+from themis.pure.state import CaseState, fold_case, new_state
+from themis.pure.text import printable
 
 LONGEST_TEXT = 4000
 """Characters of one value that the text form shows."""
@@ -46,6 +46,7 @@ class CaseView(HashableModel):
         prompt: the messages that the run's prompt makes of the input.
         result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
         score_rows: one row per metric, with its outcome.
+        judged: the metric of each of the result's executions.
         history: every try that failed, in order.
     """
 
@@ -58,6 +59,7 @@ class CaseView(HashableModel):
     prompt: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     result: CaseResult
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    judged: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     history: tuple[FailedTry, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
@@ -70,6 +72,7 @@ def case_view(
     metrics: Sequence[MetricSlot],
     threshold: Threshold,
     prompt_spec: PromptSpec | None = None,
+    state: CaseState | None = None,
 ) -> CaseView:
     """Return one case, whole.
 
@@ -79,9 +82,10 @@ def case_view(
         metrics: the run's metrics.
         threshold: from which value a score counts as correct.
         prompt_spec: the run's prompt.
+        state: what the events fold into, if that is at hand.
     """
     case = item.case
-    state = fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
+    state = state or fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
     return CaseView(
         case_id=case.case_id,
         dataset_id=item.dataset_id,
@@ -92,6 +96,7 @@ def case_view(
         prompt=(prompt_spec or PromptSpec()).render_messages(case.input),
         result=case_result(metrics, state),
         score_rows=tuple(score_rows(metrics, state, threshold)),
+        judged=tuple(metric.metric_id for metric in metrics if metric.metric_id in state.executions),
         history=tuple(_failed_tries(events)),
     )
 
@@ -142,7 +147,7 @@ def _step(event: CaseRunEvent) -> str:
 def case_text(view: CaseView) -> str:
     """Return a case as text for a terminal; control characters are shown, never sent."""
     result = view.result
-    lines = [f"case {visible(view.case_id)} of dataset {visible(view.dataset_id)} ({visible(view.case_key)})"]
+    lines = [f"case {printable(view.case_id)} of dataset {printable(view.dataset_id)} ({printable(view.case_key)})"]
     lines += [line for message in view.prompt for line in _block(f"prompt ({message['role']})", message["content"])]
     lines += _block("expected", view.expected_output)
     for candidate in result.generated_candidates:
@@ -180,22 +185,4 @@ def _judgments(execution: Any) -> Iterator[str]:
 def _block(title: str, value: JSONValue) -> list[str]:
     text = text_of(value)
     cut = f"... ({len(text)} characters)" if len(text) > LONGEST_TEXT else ""
-    return [f"{visible(title)}:", *(f"  {line}" for line in visible(text[:LONGEST_TEXT] + cut).split("\n"))]
-
-
-def visible(text: str) -> str:
-    r"""Return text with its control and invisible format characters shown as escapes; line breaks and tabs stay.
-
-    >>> print(visible("red: \x1b[31m"))
-    red: \x1b[31m
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") else _escaped(char)
-        for char in text
-    )
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()
+    return [f"{printable(title)}:", *(f"  {line}" for line in printable(text[:LONGEST_TEXT] + cut).split("\n"))]

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from themis.pure.abilities import Abilities, Components
+from themis.pure.abilities import Components
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
-from themis.pure.identity import case_hash, dataset_ref
+from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.plan import candidate_count
 from themis.pure.records.dataset import Dataset
@@ -69,8 +70,40 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
     component_refs = _component_refs(authored.components, refs)
-    identity = RunIdentity(
-        dataset_refs=_dataset_refs(authored.datasets),
+    identity = _identity(authored, component_refs, _dataset_refs(authored.datasets))
+    metrics = authored.components.metrics
+    return RunSnapshot(
+        identity=canonical_identity(identity, judges=bool(_judged(authored.components))),
+        identity_algorithm=IDENTITY_ALGORITHM,
+        provenance=provenance,
+        component_refs=component_refs,
+        datasets=authored.datasets,
+        metric_kinds={metric.component_id: metric.family for metric in metrics},
+        metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
+    )
+
+
+def as_first_named(snapshot: RunSnapshot, authored: Authored, source_of: SourceOf) -> RunSnapshot | None:
+    """Return a compiled experiment as the first algorithm named it, under which a store may have it.
+
+    `None` if a component's name of that time can't be known.
+    """
+    components = authored.components
+    try:
+        refs = {id(able.component): component_ref(able.component, source_of, FIRST_ALGORITHM) for able in components}
+    except SpecError:
+        return None
+    component_refs = _component_refs(components, refs)
+    return snapshot.evolve(
+        identity=_identity(authored, component_refs, snapshot.identity.dataset_refs),
+        identity_algorithm=FIRST_ALGORITHM,
+        component_refs=component_refs,
+    )
+
+
+def _identity(authored: Authored, component_refs: ComponentRefs, dataset_refs: Sequence[DatasetRef]) -> RunIdentity:
+    return RunIdentity(
+        dataset_refs=dataset_refs,
         generator_ref=component_refs.generator,
         selector_ref=component_refs.selector,
         reducer_ref=component_refs.reducer,
@@ -84,15 +117,38 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         workflow_overrides=authored.workflow_overrides,
         seeds=authored.seeds,
     )
-    metrics = authored.components.metrics
-    return RunSnapshot(
-        identity=identity,
-        provenance=provenance,
-        component_refs=component_refs,
-        datasets=authored.datasets,
-        metric_kinds={metric.component_id: metric.family for metric in metrics},
-        metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
+
+
+def canonical_identity(identity: RunIdentity, *, judges: bool) -> RunIdentity:
+    """Return an identity with one form for what is the same: what equals its default is left out.
+
+    It is what a run works from, so two experiments of one canonical identity do the same.
+
+    - Of several counts of candidates the largest decides, and one candidate is what there is without a policy.
+    - A prompt that adds nothing is no prompt.
+    - What only judges read is left out where nobody is asked for a judgment. The evaluation's prompt stays where there
+      is a selector, which is shown it too.
+
+    Args:
+        identity: as it was written.
+        judges: whether a metric or the selector asks a judge.
+    """
+    count = candidate_count(identity.candidate_policy)
+    told = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
+    identity = identity.evolve(
+        candidate_policy={"num_samples": count} if count > 1 else {},
+        generation_prompt_spec=_canonical_prompt(identity.generation_prompt_spec),
+        evaluation_prompt_spec=_canonical_prompt(told),
     )
+    return identity if judges else identity.evolve(judge_model_refs=(), judge_config={}, workflow_overrides={})
+
+
+def _canonical_prompt(spec: PromptSpec | None) -> PromptSpec | None:
+    if spec is None:
+        return None
+    # Empty instructions are a message of their own, an empty prefix or suffix is nothing.
+    spec = spec.evolve(prefix=spec.prefix or None, suffix=spec.suffix or None)
+    return None if spec == PromptSpec() else spec
 
 
 def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
@@ -122,15 +178,8 @@ def _shape_faults(authored: Authored) -> Iterator[str]:
     yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
     yield from _twice("metrics", (metric.component_id for metric in components.metrics))
     yield from _twice("judge_models", (judge.component_id for judge in components.judge_models))
-    for place, able in (
-        ("generator", components.generator),
-        ("selector", components.selector),
-        ("reducer", components.reducer),
-        *(("parsers", parser) for parser in components.parsers),
-        *(("judge_models", judge) for judge in components.judge_models),
-    ):
-        if able is not None:
-            yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
+    for place, able in components.placed():
+        yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
     yield from _candidate_faults(authored)
 
 
@@ -156,31 +205,26 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
         yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
 
 
-def _judge_faults(components: Components) -> Iterator[str]:
+def _judged(components: Components) -> list[str]:
+    """Return what asks a judge; a metric of no known family does not."""
     selector = components.selector
     judged = [selector.name] if selector is not None and selector.build_workflow is not None else []
-    for metric in components.metrics:
-        if metric.problem:
-            yield f"metrics: {metric.problem}"
-        elif FAMILIES[metric.family].stage == "judge":
-            judged.append(metric.name)
+    return [*judged, *(m.name for m in components.metrics if m.family and FAMILIES[m.family].stage == "judge")]
+
+
+def _judge_faults(components: Components) -> Iterator[str]:
+    yield from (f"metrics: {metric.problem}" for metric in components.metrics if metric.problem)
+    judged = _judged(components)
     if judged and not components.judge_models:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
 
 
 def _component_refs(components: Components, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
-    def of(ables: Sequence[Abilities]) -> list[ComponentRef]:
-        return [refs[id(able.component)] for able in ables]
-
-    selector, reducer = components.selector, components.reducer
-    return ComponentRefs(
-        generator=refs[id(components.generator.component)],
-        selector=refs[id(selector.component)] if selector is not None else None,
-        reducer=refs[id(reducer.component)] if reducer is not None else None,
-        parsers=of(components.parsers),
-        metrics=of(components.metrics),
-        judge_models=of(components.judge_models),
-    )
+    placed: dict[str, Any] = {}
+    for place, able in components.placed():
+        ref = refs[id(able.component)]
+        placed[place] = (*placed.get(place, ()), ref) if isinstance(getattr(components, place), tuple) else ref
+    return ComponentRefs(**placed)
 
 
 def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
@@ -188,7 +232,7 @@ def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
     refs, faults = [], []
     for dataset in datasets:
         try:
-            refs.append(dataset_ref(dataset, _distinct_hashes(dataset)))
+            refs.append(DatasetRef.of(dataset, _distinct_hashes(dataset)))
             if not len(dataset.cases):
                 faults.append(f"{dataset.dataset_id}: the dataset has no cases")
         except ThemisError as error:

@@ -1,44 +1,62 @@
 """Fingerprints of components: what a component would do, as a hash (law 3).
 
 A component that states no `fingerprint()` gets one from its source code, its configuration, the values it closes
-over and the functions and constants of its own package that its code names, followed all the way down. Comments
-and layout don't count. Source text is compared and not bytecode, so that the fingerprint is the same under every
-Python version. A global that can change at run time (a table, a cache) counts by the source of its assignment, so
-that using a component does not change its name. Libraries count by name, and so do Themis' records and functions:
-of Themis itself only the components are followed. Reading source is I/O: the function that does so is handed in.
+over, and everything of its own package that its code reaches, followed all the way down. Source counts as a syntax
+tree (`themis.pure.syntax`): layout and comments don't. Bytecode counts only where there is no source, for it differs
+between Python versions.
+
+What a component changes while it is used must not change its name:
+
+- A global that can change counts by the source of its assignment, and by the code of what it holds: functions and
+  classes, not data. Whatever code a cache may hold is named by the code that fills it, so all code that is reached
+  makes one set, and a cache that was filled adds nothing to it.
+- A closed-over or default value counts as it is, unless the code changes it in place: then it counts as a global does.
+
+Libraries count by name, and so do Themis' records and functions: of Themis itself only the components are followed.
+Reading source is I/O: the function that does so is handed in.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
+import inspect
 import re
 import sys
-import textwrap
-import tokenize
 import types
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 from typing import Any, Final
 
 import attrs
 
+from themis.pure.builtin_names import builtin_name
 from themis.pure.errors import SpecError
+from themis.pure.identity import IDENTITY_ALGORITHM
 from themis.pure.json import JSONValueError, content_hash, freeze
 from themis.pure.records.base import HashableModel
 from themis.pure.records.snapshot import ComponentRef
+from themis.pure.syntax import Code, Place, Text
 
 SourceOf = Callable[[Any], str | None]
-"""Returns the source text of a function or class, or `None` where there is none (C code, a REPL)."""
+"""Returns the text of the file that a function, a class, a module or the module of a name was read from, or `None` if
+there is none (C code, `exec`). The text of the function alone does as well, but a lambda is not found in it."""
 
-_GENERATED: Final = ("<attrs generated", "<string>", "<frozen")
+_OUR_COMPONENTS: Final = ("themis.pure.components.", "themis.pure.benchmarks.")
+_GLUE: Final = "themis.pure.components.functions"
+"""The wrappers around plain functions: they hand on and take back, as the pipeline does."""
 
 
-def component_ref(component: Any, source_of: SourceOf) -> ComponentRef:
+def component_ref(component: Any, source_of: SourceOf, algorithm: str = IDENTITY_ALGORITHM) -> ComponentRef:
     """Name a component exactly.
 
+    Args:
+        component: the component.
+        source_of: returns source text.
+        algorithm: the identity algorithm whose names are wanted: that of the run to compare with.
+
     Raises:
-        SpecError: it has no `component_id`, or its `fingerprint()` returns no text.
+        SpecError: it has no `component_id`, its `fingerprint()` returns no text, or it has no name of that algorithm.
     """
     name = getattr(component, "component_id", None)
     if not isinstance(name, str) or not name:
@@ -47,10 +65,11 @@ def component_ref(component: Any, source_of: SourceOf) -> ComponentRef:
             "component_id, or make it from a plain function with @generator, @parser, @reducer or @metric"
         )
     version = getattr(component, "version", "")
-    return ComponentRef(component_id=name, version=str(version), fingerprint=fingerprint(component, source_of))
+    stated = fingerprint(component, source_of, algorithm)
+    return ComponentRef(component_id=name, version=str(version), fingerprint=stated)
 
 
-def fingerprint(component: Any, source_of: SourceOf) -> str:
+def fingerprint(component: Any, source_of: SourceOf, algorithm: str = IDENTITY_ALGORITHM) -> str:
     """Return the fingerprint that a component states, or one made from its code."""
     stated = getattr(component, "fingerprint", None)
     if callable(stated):
@@ -60,37 +79,107 @@ def fingerprint(component: Any, source_of: SourceOf) -> str:
                 f"{component.component_id}.fingerprint() must return a non-empty str; it returned {value!r}"
             )
         return value
+    if algorithm != IDENTITY_ALGORITHM:
+        return builtin_name(component, algorithm)
     # A component made around a function (`functools.wraps` says so) does what the function does.
-    owners = [type(component), getattr(component, "__wrapped__", None)]
-    packages = {_package(owner) for owner in owners if owner is not None}
-    return content_hash(_Walk(source_of, packages).describe(component))
+    return code_fingerprint(component, source_of, [type(component), getattr(component, "__wrapped__", None)])
+
+
+def code_fingerprint(value: Any, source_of: SourceOf, owners: Iterable[Any]) -> str:
+    """Return the hash of a value and of all code that it reaches in the packages of its owners."""
+    walk = _Walk(source_of, _Homes.of(owner for owner in owners if owner is not None))
+    described = walk.describe(value)
+    return content_hash({"value": described, "code": walk.reached()})
+
+
+# --- whose code it is -------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Homes:
+    """Where a component's own code lives: its package; or the folder that a single file or a script stands in."""
+
+    packages: frozenset[str]
+    folders: frozenset[str]
+
+    @classmethod
+    def of(cls, owners: Iterable[Any]) -> _Homes:
+        packages = {_package(owner) for owner in owners}
+        single = {name for name in packages if name != "themis" and not hasattr(sys.modules.get(name), "__path__")}
+        folders = {_folder(sys.modules.get(name)) for name in single}
+        return cls(frozenset(packages), frozenset(folder for folder in folders if folder is not None))
+
+    def hold(self, module: str) -> bool:
+        package = module.partition(".")[0]
+        if package == "themis":
+            return module.startswith(_OUR_COMPONENTS) and module != _GLUE
+        if package in self.packages or package == "__main__":
+            return True
+        return bool(self.folders) and _folder(sys.modules.get(package)) in self.folders
 
 
 def _package(value: Any) -> str:
-    return str(getattr(value, "__module__", "")).partition(".")[0]
+    return _module_of(value).partition(".")[0]
+
+
+def _module_of(value: Any) -> str:
+    # A wrapper that a library made has the name of the wrapped function's module, and the library's globals.
+    if isinstance(value, types.FunctionType):
+        return str(value.__globals__.get("__name__", ""))
+    return str(getattr(value, "__module__", None) or "")
+
+
+def _folder(module: types.ModuleType | None) -> str | None:
+    """Return the folder that a top-level module or package stands in; none for installed ones and built-in ones."""
+    path = str(getattr(module, "__file__", None) or "").replace("\\", "/")
+    parts = path.split("/")[: -2 if hasattr(module, "__path__") else -1]
+    installed = parts[-1:] in (["site-packages"], ["dist-packages"])
+    return None if not path or installed else "/".join(parts)
+
+
+# --- the walk ---------------------------------------------------------------------------------------------
 
 
 class _Walk:
     """One walk over everything that a component's behaviour rests on."""
 
-    def __init__(self, source_of: SourceOf, packages: set[str]) -> None:
+    def __init__(self, source_of: SourceOf, homes: _Homes) -> None:
         self._source_of = source_of
-        self._packages = packages
-        self._seen: dict[int, int] = {}
+        self._homes = homes
+        self._code: set[str] = set()
+        self._todo: deque[Callable[[], Any]] = deque()
+        self._described: dict[int, Any] = {}
+        self._within: set[int] = set()
+        self._named: set[int] = set()
+        self._modules: set[str] = set()
+        self._visited: set[int | tuple[int, str]] = set()
         self._kept: list[object] = []  # what was seen must stay alive, for ids to stay its own
 
+    def reached(self) -> list[str]:
+        """Return the hashes of all code that was reached; what it reaches is looked into here."""
+        while self._todo:
+            self._todo.popleft()()
+        return sorted(self._code)
+
     def describe(self, value: Any) -> Any:
-        """Return JSON that changes when what `value` does changes."""
-        if value is None or isinstance(value, bool | int | float | str):
+        """Return JSON that changes when what `value` is, or what its own code does, changes."""
+        if value is None or (isinstance(value, bool | int | float | str) and not isinstance(value, Enum)):
             return _scalar(value)
-        if id(value) in self._seen:
-            return {"seen": self._seen[id(value)]}
-        self._seen[id(value)] = len(self._seen)
+        if id(value) in self._described:
+            return self._described[id(value)]
+        if id(value) in self._within:
+            return {"within": type(value).__qualname__}
         self._kept.append(value)
-        for kinds, describe in _DESCRIBERS:
-            if isinstance(value, kinds):
-                return describe(self, value)
-        return self._instance(value)
+        self._within.add(id(value))
+        try:
+            found = next((describe for kinds, describe in _DESCRIBERS if isinstance(value, kinds)), _Walk._instance)
+            described = found(self, value)
+        finally:
+            self._within.discard(id(value))
+        self._described[id(value)] = described
+        return described
+
+    # --- data ---------------------------------------------------------------------------------------------
 
     def _mapping(self, value: Mapping[Any, Any]) -> Any:
         return {"map": [[self.describe(key), self.describe(item)] for key, item in value.items()]}
@@ -107,111 +196,247 @@ class _Walk:
     def _record(self, value: HashableModel) -> Any:
         return {"record": type(value).__qualname__, "hash": value.compute_hash()}
 
+    def _enum(self, value: Enum) -> Any:
+        return {"enum": self.describe(type(value)), "name": value.name}
+
     def _partial(self, value: functools.partial[Any]) -> Any:
         return {"partial": [self.describe(part) for part in (value.func, value.args, value.keywords)]}
 
     def _method(self, value: types.MethodType) -> Any:
         return {"method": self.describe(value.__func__), "of": self.describe(value.__self__)}
 
-    def _module(self, value: types.ModuleType) -> Any:
-        return {"module": value.__name__}
+    def _c_function(self, value: Any) -> Any:
+        of = getattr(value, "__self__", None)
+        owner = None if of is None or isinstance(of, types.ModuleType) else self.describe(of)
+        return {"name": f"{_module_of(value)}.{value.__qualname__}", "of": owner}
 
-    def _enum(self, value: Enum) -> Any:
-        return {"enum": type(value).__qualname__, "name": value.name}
-
-    def _function(self, function: types.FunctionType) -> Any:
-        if not self._is_ours(function):
-            return {"name": f"{function.__module__}.{function.__qualname__}"}
-        return {
-            "source": self._code_of(function),
-            "defaults": self.describe(function.__defaults__),
-            "keywords": self.describe(function.__kwdefaults__),
-            "closure": [self.describe(_cell(cell)) for cell in function.__closure__ or ()],
-            "names": self._globals(function),
-        }
-
-    def _class(self, kind: type) -> Any:
-        if not self._is_ours(kind):
-            return {"name": f"{kind.__module__}.{kind.__qualname__}"}
-        functions = sorted(_own_functions(kind), key=lambda function: function.__qualname__)
-        return {
-            "source": self._code_of(kind),
-            "bases": [self.describe(base) for base in kind.__bases__ if base is not object],
-            "closures": [
-                [self.describe(_cell(c)) for c in f.__closure__ or () if _cell(c) is not kind] for f in functions
-            ],
-            "names": [self._globals(function) for function in functions],
-        }
+    def _cached(self, value: Any) -> Any:
+        return {"wraps": self.describe(value.__wrapped__)}
 
     def _instance(self, value: Any) -> Any:
-        return {"class": self.describe(type(value)), "state": self.describe(_state(value))}
+        return {"class": self.describe(type(value)), "state": self.describe(self._state(value))}
 
-    def _is_ours(self, value: Any) -> bool:
-        """Tell whether the code belongs to the component's own package or to a script, and not to a library."""
-        package = _package(value)
-        if package == "themis":
-            return str(value.__module__).startswith("themis.pure.components")
-        return package in self._packages or package == "__main__"
+    def _state(self, value: Any) -> Any:
+        """Return an instance's configuration: its fields, by name."""
+        kind = type(value)
+        if hasattr(value, "__fspath__"):
+            return value.__fspath__()
+        if attrs.has(kind):
+            # What is no argument is derived from arguments, or is filled while the component is used.
+            return {field.name: getattr(value, field.name, None) for field in attrs.fields(kind) if field.init}
+        names = {name for base in kind.__mro__ for name in _slots(base)}
+        slots = {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}
+        own = {name: item for name, item in getattr(value, "__dict__", {}).items() if not name.startswith("__")}
+        if own or slots or self._homes.hold(kind.__module__):
+            return {**own, **slots} or None
+        try:  # a date, a range, a decimal: what it would be pickled as
+            return value.__reduce_ex__(2)
+        except Exception:  # a lock, a connection: nothing that counts
+            return None
 
-    def _code_of(self, value: Any) -> Any:
-        source = self._source_of(value)
-        if source is not None:
-            return code_text(source)
-        code = getattr(value, "__code__", None)
-        # Without source (a REPL, exec) only bytecode is left; it differs between Python versions.
-        return (
-            {"bytecode": code.co_code.hex(), "consts": repr(code.co_consts)} if code else {"name": value.__qualname__}
-        )
+    # --- code ---------------------------------------------------------------------------------------------
 
-    def _globals(self, function: types.FunctionType) -> Any:
-        space = function.__globals__
-        names = sorted(name for name in set(_names(function.__code__)) if name in space)
-        return {name: self._global(name, space[name], function) for name in names}
+    def _module(self, value: types.ModuleType) -> Any:
+        if not self._homes.hold(value.__name__):
+            return {"module": value.__name__}
+        code = _whole(self._source_of(value))
+        return {"module": value.__name__ if code is None else code.digest}
 
-    def _global(self, name: str, value: Any, function: types.FunctionType) -> Any:
-        if isinstance(value, _STEADY) or (isinstance(value, tuple) and all(isinstance(v, _SCALARS) for v in value)):
+    def _function(self, function: types.FunctionType) -> Any:
+        self._reach(vars(function).values())
+        wrapped = getattr(function, "__wrapped__", None)
+        if not self._homes.hold(_module_of(function)):
+            self._reach(_closed_over(function).values())
+            name = f"{_module_of(function)}.{function.__code__.co_qualname}"
+            return {"name": name, "wraps": self.describe(wrapped)}
+        code = self._code_of(function)
+        changed = self._changed_by(function) if function.__closure__ or function.__defaults__ else frozenset()
+        described = {
+            "code": code.digest if isinstance(code, Code) else code,
+            "defaults": self._values(_defaults(function), changed),
+            "closure": self._values(_closed_over(function), changed),
+        }
+        self._name(function, described, code)
+        return described
+
+    def _class(self, kind: type) -> Any:
+        if not self._homes.hold(kind.__module__):
+            return {"name": f"{kind.__module__}.{kind.__qualname__}"}
+        code = self._code_of_class(kind)
+        members = {name: value for name, value in sorted(vars(kind).items()) if not _MACHINERY.fullmatch(name)}
+        functions = {
+            name: f for name, value in members.items() for f in _functions(value) if self._wrote(f) and not _is_made(f)
+        }
+        described = {
+            "code": code.digest if code is not None else kind.__qualname__,
+            "bases": [self.describe(base) for base in kind.__bases__ if base is not object],
+            "methods": {name: self.describe(function) for name, function in functions.items()},
+        }
+        if code is None:  # a class that was made by a call, or in a notebook: its other members have no source
+            rest = {name: value for name, value in members.items() if not hasattr(value, "__get__")}
+            described["members"] = self._values(rest, frozenset())
+        self._name(kind, described, code)
+        self._reach(members.values())
+        return described
+
+    def _wrote(self, function: types.FunctionType) -> bool:
+        """Tell whether a method was written in the package: itself, or what a library's wrapper is around."""
+        wrapped = getattr(function, "__wrapped__", None)
+        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, _FUNCTION) else function))
+
+    def _values(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
+        self._reach(value for name, value in values.items() if name in changed)
+        return {name: None if name in changed else self.describe(value) for name, value in values.items()}
+
+    def _changed_by(self, function: types.FunctionType) -> frozenset[str]:
+        return _changed(self._source_of(function), _spot(function.__code__))
+
+    def _code_of(self, function: types.FunctionType) -> Code | Any:
+        found = _code(self._source_of(function), _spot(function.__code__))
+        return found if found is not None else _bytecode(function.__code__)
+
+    def _code_of_class(self, kind: type) -> Code | None:
+        for function in (f for value in vars(kind).values() for f in _functions(value)):
+            if function.__code__.co_qualname == f"{kind.__qualname__}.{function.__code__.co_name}":
+                line = function.__code__.co_firstlineno
+                if (found := _class_code(self._source_of(function), kind.__qualname__, line)) is not None:
+                    return found
+        source = self._source_of(kind)
+        return _class_code(source, kind.__qualname__, None) or _class_code(source, kind.__name__, None)
+
+    def _name(self, value: Any, described: Any, code: Code | Any) -> None:
+        """Count a function or class among the code that is reached, and look later into what it names."""
+        self._code.add(content_hash(described))
+        if id(value) in self._named:
+            return
+        self._named.add(id(value))
+        self._kept.append(value)
+        own = {described["code"]} if isinstance(described["code"], str) else set()
+        self._todo.append(lambda: self._count_names(value, code, sorted(own)))
+
+    def _count_names(self, value: Any, code: Code | Any, of: Any) -> None:
+        space = value.__globals__ if isinstance(value, _FUNCTION) else _space(value.__module__)
+        if isinstance(value, _FUNCTION):
+            read = {name for name in _names(value.__code__) if name in space}
+            chains = (
+                {chain for chain in code.names if chain[0] in read} if isinstance(code, Code) else {(n,) for n in read}
+            )
+            if isinstance(code, Code):
+                chains |= code.around
+        else:
+            chains = set(code.around) if code is not None else set()
+        found = self._globals(chains, space, value if isinstance(value, _FUNCTION) else None)
+        self._code.add(content_hash({"of": of, "names": found}))
+        if isinstance(code, Code):
+            self._import(str(space.get("__package__") or ""), code.imports)
+
+    def _import(self, package: str, imports: Iterable[tuple[int, str, str]]) -> None:
+        """Count the modules that a function imports, whole: they need not be loaded yet."""
+        for level, module, name in sorted(imports):
+            home = _absolute(package, level, module)
+            within = f"{home}.{name}" if home and name else home or name
+            for found in (within, home):
+                if found in self._modules:
+                    break
+                code = _whole(self._source_of(found)) if found and self._homes.hold(found) else None
+                if code is not None:
+                    self._modules.add(found)
+                    self._code.add(code.digest)
+                    self._import(found.rpartition(".")[0], code.imports)
+                    self._import(found, code.imports)  # if it is a package
+                    break
+
+    def _globals(self, chains: Iterable[tuple[str, ...]], space: Mapping[str, Any], reader: Any = None) -> Any:
+        return {".".join(chain): self._global(chain, space, reader) for chain in sorted(chains) if chain[0] in space}
+
+    def _global(self, chain: tuple[str, ...], space: Mapping[str, Any], reader: Any = None) -> Any:
+        name, *attributes = chain
+        value = space[name]
+        if isinstance(value, types.ModuleType):
+            if attributes and attributes[0] in vars(value) and self._homes.hold(value.__name__):
+                return self._global(tuple(attributes), vars(value))
+            return {"module": value.__name__} if attributes else self.describe(value)
+        source = self._source_of(sys.modules.get(str(space.get("__name__"))))
+        if _is_steady(value) and not (isinstance(value, _SCALARS) and name in _rebound(source)):
             return self.describe(value)
-        wrapped = getattr(value, "__wrapped__", None)
-        if isinstance(wrapped, types.FunctionType):  # functools.cache and the like
-            return self.describe(wrapped)
-        return {"assigned": _assignment(self._source_of(sys.modules.get(function.__module__)), name)}
+        if source is None:  # a notebook, a REPL: the value is all there is
+            return self._values({name: value}, frozenset() if reader is None else self._changed_by(reader))
+        for origin, there in _origins(source, name, space):
+            if there in vars(origin) and self._homes.hold(origin.__name__):
+                return self._global((there,), vars(origin))
+        return self._changing(name, value, space, source)
+
+    def _changing(self, name: str, value: Any, space: Mapping[str, Any], source: str) -> Any:
+        """Count a global that can change: by the source of its assignment, and the code of what it holds."""
+        self._reach([value])
+        assigned = _assigned(source, name)
+        if assigned is None:
+            return {"assigned": name}
+        if (id(space), name) not in self._visited:
+            self._visited.add((id(space), name))
+            rest = {chain for chain in assigned.names if chain[0] != name}
+            self._todo.append(
+                lambda: self._code.add(content_hash({"assigned": assigned.digest, "names": self._globals(rest, space)}))
+            )
+        return {"assigned": assigned.digest}
+
+    def _reach(self, values: Iterable[Any]) -> None:
+        """Count the code that values hold, and none of their data."""
+        todo = [value for value in values if not isinstance(value, _SCALARS)]
+        while todo:
+            value = todo.pop()
+            if isinstance(value, _SCALARS) or id(value) in self._visited:
+                continue
+            self._visited.add(id(value))
+            self._kept.append(value)
+            if isinstance(value, _FUNCTION):
+                # A function that another one made is that one's code; its values may be those of the moment.
+                if "<locals>" not in value.__qualname__ and not _is_made(value):
+                    self.describe(value)
+            elif isinstance(value, type):
+                self.describe(value)
+            else:
+                todo += self._held(value)
+
+    def _held(self, value: Any) -> Iterable[Any]:
+        if isinstance(value, Mapping):
+            return [*value.keys(), *value.values()]
+        if isinstance(value, list | tuple | set | frozenset | deque):
+            return value
+        parts = [*_parts(value)]
+        if parts or not self._homes.hold(type(value).__module__):
+            return parts
+        state = self._state(value)
+        return [type(value), *(state.values() if isinstance(state, dict) else ())]
 
 
+_FUNCTION: Final = types.FunctionType
 _SCALARS: Final = (bool, int, float, str, bytes, types.NoneType)
-_STEADY: Final = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, types.ModuleType, type, HashableModel)
-
-
-@functools.lru_cache(maxsize=256)
-def _assignments(source: str) -> Mapping[str, str]:
-    """Return what a module assigns to its globals, as normalised source, by name."""
-    found: dict[str, str] = {}
-    for node in ast.parse(source).body:
-        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        for target in targets:
-            if isinstance(target, ast.Name):
-                found[target.id] = code_text(ast.get_source_segment(source, node) or "")
-    return found
-
-
-def _assignment(source: str | None, name: str) -> str:
-    try:
-        return _assignments(source or "").get(name, name)
-    except SyntaxError:
-        return name
-
+_STEADY: Final[tuple[type, ...]] = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, type, HashableModel)
+_CACHED: Final = type(functools.cache(len))
+_MACHINERY: Final = re.compile(
+    "__(dict|weakref|doc|module|qualname|annotat.*|firstlineno|static_attributes|slots|match_args|attrs_.*|dataclass_.*"
+    "|abstractmethods|orig_bases|parameters|type_params)__|_abc_impl"
+)
+"""What Python and libraries put into a class; it differs between their versions."""
 
 _DESCRIBERS: Final[tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...]] = (
     (Enum, _Walk._enum),
     (HashableModel, _Walk._record),
     (bytes, lambda _, value: {"bytes": value.hex()}),
     (Mapping, _Walk._mapping),
-    ((list, tuple), _Walk._sequence),
+    ((list, tuple, deque), _Walk._sequence),
     ((set, frozenset), _Walk._set),
     (re.Pattern, _Walk._pattern),
     (functools.partial, _Walk._partial),
     (types.MethodType, _Walk._method),
     (types.ModuleType, _Walk._module),
     (types.FunctionType, _Walk._function),
+    (
+        (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
+        _Walk._c_function,
+    ),
+    (_CACHED, _Walk._cached),
     (type, _Walk._class),
 )
 
@@ -223,11 +448,63 @@ def _scalar(value: Any) -> Any:
         return {"repr": repr(value)}
 
 
+def _slots(kind: type) -> Iterator[str]:
+    stated = vars(kind).get("__slots__", ())
+    names = (stated,) if isinstance(stated, str) else stated
+    return (name for name in names if name not in ("__weakref__", "__dict__"))
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """Yield what a descriptor, a method or a partial function is made of."""
+    for name in ("__func__", "__self__", "__wrapped__", "func", "keywords", "args", "fget", "fset", "fdel"):
+        if isinstance(value, _WRAPPERS) and getattr(value, name, None) is not None:
+            yield getattr(value, name)
+
+
+_WRAPPERS: Final = (
+    property,
+    staticmethod,
+    classmethod,
+    functools.cached_property,
+    functools.partial,
+    functools.partialmethod,
+    functools.singledispatchmethod,
+    types.MethodType,
+    _CACHED,
+)
+
+
+def _functions(value: Any) -> Iterator[types.FunctionType]:
+    """Yield the functions that a member of a class is made of."""
+    if isinstance(value, _FUNCTION):
+        yield value
+    elif isinstance(value, _WRAPPERS):
+        for part in _parts(value):
+            yield from _functions(part)
+
+
+def _is_made(function: types.FunctionType) -> bool:
+    """Tell whether attrs or a dataclass made a method: it follows from the class, and differs between versions."""
+    code: types.CodeType = inspect.unwrap(function).__code__
+    return code.co_filename.startswith("<attrs generated") or code.co_qualname.startswith("__create_fn__")
+
+
 def _cell(cell: types.CellType) -> Any:
     try:
         return cell.cell_contents
     except ValueError:  # the cell is still empty
         return None
+
+
+def _closed_over(function: types.FunctionType) -> dict[str, Any]:
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: _cell(cell) for name, cell in cells if name != "__class__"}
+
+
+def _defaults(function: types.FunctionType) -> dict[str, Any]:
+    code, values = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    return {**dict(zip(names[len(names) - len(values) :], values, strict=True)), **(function.__kwdefaults__ or {})}
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
@@ -238,49 +515,107 @@ def _names(code: types.CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _own_functions(kind: type) -> Iterator[types.FunctionType]:
-    """Yield the methods written in a class; those that a library adds to it differ between versions, not in meaning."""
-    for value in vars(kind).values():
-        if isinstance(value, staticmethod | classmethod):
-            value = value.__func__
-        if isinstance(value, property):
-            value = value.fget
-        if isinstance(value, types.FunctionType) and _was_written_in(value, kind):
-            yield value
+def _bytecode(code: types.CodeType) -> Any:
+    consts = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
+    return {"bytecode": code.co_code.hex(), "consts": consts, "names": list(code.co_names)}
 
 
-def _was_written_in(function: types.FunctionType, kind: type) -> bool:
-    # attrs gives what it adds the module's name, so the module is read off the function's globals.
-    home = str(function.__globals__.get("__name__", "")).partition(".")[0]
-    return home == _package(kind) and not function.__code__.co_filename.startswith(_GENERATED)
+def _space(module: str) -> Mapping[str, Any]:
+    found = sys.modules.get(module)
+    return {} if found is None else vars(found)
 
 
-def _state(value: Any) -> Any:
-    """Return an instance's configuration: its fields, by name."""
-    if attrs.has(type(value)):
-        return {field.name: getattr(value, field.name, None) for field in attrs.fields(type(value))}
-    names = {name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())}
-    slots = {name: getattr(value, name) for name in sorted(names) if hasattr(value, name) and name != "__weakref__"}
-    own = {name: item for name, item in getattr(value, "__dict__", {}).items() if not name.startswith("__")}
-    return {**own, **slots} or None
+def _is_steady(value: Any) -> bool:
+    return all(map(_is_steady, value)) if isinstance(value, tuple) else isinstance(value, _STEADY)
 
 
-def code_text(source: str) -> str:
-    """Return source text without what can't matter: comments, blank lines, trailing blanks, outer indentation.
+def _absolute(package: str, level: int, module: str) -> str:
+    """Return the whole name of a module that is imported, relatively if `level` is not 0."""
+    parents = package.split(".")
+    parent = ".".join(parents[: len(parents) - level + 1]) if level else ""
+    return ".".join(part for part in (parent, module) if part)
 
-    >>> code_text("def f(x):  # why\\n\\n    return x\\n")
-    'def f(x):\\n    return x'
-    """
-    text = textwrap.dedent(source)
+
+def _origins(source: str, name: str, space: Mapping[str, Any]) -> Iterator[tuple[types.ModuleType, str]]:
+    """Yield the modules that a name is imported from, each with its name there."""
+    package = str(space.get("__package__") or "")
+    for here, level, module, there in _imported(source):
+        if here in (name, "*"):
+            found = sys.modules.get(_absolute(package, level, module))
+            if found is not None:
+                yield found, name if there == "*" else there
+
+
+# --- source text, read once -------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+def _parsed(source: str) -> Text | None:
     try:
-        tokens = list(tokenize.generate_tokens(iter(text.splitlines(keepends=True)).__next__))
-    except (tokenize.TokenError, SyntaxError):  # a lambda cut out of the middle of an expression
-        return text.strip()
-    lines = text.splitlines()
-    inside = {line for t in tokens if t.start[0] != t.end[0] for line in range(t.start[0], t.end[0] + 1)}
-    for token in tokens:
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1][:column]
-    kept = [line if n in inside else line.rstrip() for n, line in enumerate(lines, 1) if n in inside or line.strip()]
-    return "\n".join(kept).strip()
+        return Text(source)
+    except SyntaxError:  # a part of an expression, or no Python
+        return None
+
+
+_Columns = tuple[int, int, int, int]
+_Spot = tuple[str, int, frozenset[_Columns]]
+"""Where a function begins: its name, its first line, and for a lambda the places of what it does."""
+
+
+def _spot(code: types.CodeType) -> _Spot:
+    if code.co_name != "<lambda>":
+        return code.co_name, code.co_firstlineno, frozenset()
+    columns = frozenset(
+        (line, column, end, end_column)
+        for line, end, column, end_column in code.co_positions()
+        if line is not None and end is not None and column is not None and end_column is not None
+        if (line, column) < (end, end_column)
+    )
+    return code.co_name, code.co_firstlineno, columns
+
+
+def _place(source: str, spot: _Spot) -> Place | None:
+    text, (name, line, columns) = _parsed(source), spot
+    return None if text is None else text.function(name, line, columns) or text.function(name, 1, ())
+
+
+@functools.lru_cache(maxsize=4096)
+def _code(source: str | None, spot: _Spot) -> Code | None:
+    place = _place(source, spot) if source is not None else None
+    return None if place is None else place.code()
+
+
+@functools.lru_cache(maxsize=4096)
+def _changed(source: str | None, spot: _Spot) -> frozenset[str]:
+    place = _place(source, spot) if source is not None else None
+    return frozenset() if place is None else place.changed()
+
+
+@functools.lru_cache(maxsize=4096)
+def _class_code(source: str | None, qualname: str, line: int | None) -> Code | None:
+    text = _parsed(source) if source is not None else None
+    return None if text is None else text.class_(qualname, line)
+
+
+@functools.lru_cache(maxsize=4096)
+def _assigned(source: str, name: str) -> Code | None:
+    text = _parsed(source)
+    return None if text is None else text.assigned(name)
+
+
+@functools.lru_cache(maxsize=256)
+def _whole(source: str | None) -> Code | None:
+    text = _parsed(source) if source is not None else None
+    return None if text is None else text.whole()
+
+
+@functools.lru_cache(maxsize=256)
+def _imported(source: str) -> tuple[tuple[str, int, str, str], ...]:
+    text = _parsed(source)
+    return () if text is None else text.imported
+
+
+@functools.lru_cache(maxsize=256)
+def _rebound(source: str | None) -> frozenset[str]:
+    text = _parsed(source) if source is not None and "global" in source else None
+    return frozenset() if text is None else text.rebound

@@ -1,34 +1,121 @@
-"""Names that are computed: case keys, seeds, cache keys, component fingerprints.
+"""Names that are computed: runs, case keys, seeds, cache keys.
 
-Every name here is a function of content. Equal content has an equal name on every machine and Python version.
-Reading a component's source code is I/O, so that function is handed in (`SourceOf`).
+Every name here is a function of content. Equal content has an equal name on every machine and Python version. This is
+the only file that writes the version of an algorithm: what is stored under a name must be found under it for good, so
+each kind of name has a version of its own, which changes alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
-from themis.pure.json import canonical_bytes, content_hash, encode
+from themis.pure.errors import SchemaVersionError
+from themis.pure.json import canonical_bytes, content_hash
+from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case, Dataset
-from themis.pure.records.generation import TRANSPORT, GenerationResult
-from themis.pure.records.snapshot import ComponentRef, DatasetRef
 
 __all__ = [
     "candidate_id",
     "candidate_key",
     "case_key",
     "content_hash",
-    "dataset_ref",
+    "dataset_fingerprint",
     "derive_seed",
     "generation_key",
-    "result_hash",
+    "misnamed",
+    "run_name",
     "stage_key",
 ]
 
+FIRST_ALGORITHM: Final = "themis/1"
+"""Names a run whose snapshot states no algorithm. Its components' fingerprints came from source text."""
+
+IDENTITY_ALGORITHM: Final = "themis/2"
+"""Names new runs. A new one is due when equal experiments must get other ids: when an identity gains a field, when
+other values count as defaults (`compilation.canonical_identity`), or when fingerprints are made in another way."""
+
+SEED_VERSION: Final = "themis/1"
+"""Of `derive_seed`: a new one gives every candidate another seed, so that all answers are made anew."""
+
+KEY_VERSION: Final = "themis/1"
+"""Of `stage_key`: a new one finds nothing that was stored in a stage cache. It is due when a stage reads more."""
+
+DIGEST_VERSION: Final = "themis/1"
+"""Of a run's result digest: a new one is due when the digest covers other fields of a result."""
+
+SHUFFLE_VERSION: Final = "themis/1"
+"""Of the order that a seed gives to cases: a new one makes every shuffled part of a dataset another part."""
+
 MAX_SEED: Final = 2**31 - 1
 """Seeds are below 2^31, for several providers read them as signed 32-bit integers."""
+
+
+# --- runs -------------------------------------------------------------------------------------------------
+
+_FIELDS: Final = (
+    "dataset_refs",
+    "generator_ref",
+    "selector_ref",
+    "reducer_ref",
+    "parser_refs",
+    "metric_refs",
+    "judge_model_refs",
+    "candidate_policy",
+    "generation_prompt_spec",
+    "evaluation_prompt_spec",
+    "judge_config",
+    "workflow_overrides",
+    "seeds",
+)
+"""What both algorithms hash of a `RunIdentity`, by name: a field that it gains later is not theirs."""
+
+
+def _first(identity: HashableModel) -> str:
+    return _hashed(FIRST_ALGORITHM, identity)
+
+
+def _second(identity: HashableModel) -> str:
+    return _hashed(IDENTITY_ALGORITHM, identity)
+
+
+def _hashed(algorithm: str, identity: HashableModel) -> str:
+    return content_hash({"algorithm": algorithm, "identity": {name: getattr(identity, name) for name in _FIELDS}})
+
+
+ALGORITHMS: Final[Mapping[str, Callable[[HashableModel], str]]] = {
+    FIRST_ALGORITHM: _first,
+    IDENTITY_ALGORITHM: _second,
+}
+"""From a `RunIdentity` to the run's id, by the name that the run's snapshot keeps."""
+
+
+def run_name(identity: HashableModel, algorithm: str) -> str:
+    """Return the id that an algorithm gives to a run's identity: 64 hexadecimal digits.
+
+    Raises:
+        SchemaVersionError: this version of Themis does not know the algorithm.
+    """
+    if algorithm not in ALGORITHMS:
+        raise SchemaVersionError(
+            f"a run is named by the algorithm {algorithm!r}, and this Themis knows {', '.join(ALGORITHMS)}: upgrade it "
+            "to compute or check the run's id"
+        )
+    return ALGORITHMS[algorithm](identity)
+
+
+def misnamed(run_id: str, identity: HashableModel, algorithm: str) -> str | None:
+    """Say what is wrong with the id that a run is stored under; `None` if it follows from the run's identity.
+
+    Raises:
+        SchemaVersionError: this version of Themis does not know the algorithm.
+    """
+    computed = run_name(identity, algorithm)
+    return None if computed == run_id else f"run {run_id}: the id of its identity is {computed} ({algorithm})"
+
+
+# --- within a run -----------------------------------------------------------------------------------------
 
 
 def case_key(dataset_id: str, case_id: str) -> str:
@@ -41,12 +128,11 @@ def case_key(dataset_id: str, case_id: str) -> str:
 
 
 def candidate_id(case_id: str, index: int) -> str:
-    """Name the candidate of a case by its index."""
     return f"{case_id}-candidate-{index}"
 
 
-def dataset_ref(dataset: Dataset, case_hashes: Iterable[str] | None = None) -> DatasetRef:
-    """Name a dataset by its content, in one pass over its cases.
+def dataset_fingerprint(dataset: Dataset, case_hashes: Iterable[str] | None = None) -> str:
+    """Return the hash of a dataset's content, in one pass over its cases.
 
     Args:
         dataset: the dataset.
@@ -55,15 +141,19 @@ def dataset_ref(dataset: Dataset, case_hashes: Iterable[str] | None = None) -> D
     digest = hashlib.sha256(canonical_bytes({"dataset_id": dataset.dataset_id, "metadata": dataset.metadata}))
     for item in case_hashes if case_hashes is not None else map(case_hash, dataset.cases):
         digest.update(item.encode())
-    return DatasetRef(dataset_id=dataset.dataset_id, revision=dataset.revision, fingerprint=digest.hexdigest())
+    return digest.hexdigest()
 
 
 def case_hash(case: Case) -> str:
-    """Return the hash of everything in a case."""
     return content_hash(case)
 
 
-def generation_key(generator: ComponentRef, request: bytes) -> str:
+class _Fingerprinted(Protocol):
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def generation_key(generator: _Fingerprinted, request: bytes) -> str:
     """Name what a generator is asked: who is asked, and the whole request.
 
     Seeds derive from it and candidates are cached under it, so it holds no run id and no candidate index.
@@ -72,13 +162,11 @@ def generation_key(generator: ComponentRef, request: bytes) -> str:
 
 
 def candidate_key(generation: str, index: int, seed: int | None) -> str:
-    """Return the cache key of one candidate of a generation."""
     return stage_key("candidate", generation, str(index), str(seed))
 
 
 def stage_key(stage: str, *parts: str) -> str:
-    """Return the cache key of a stage from the names of everything that it reads."""
-    return hashlib.sha256("\n".join(("themis/1", stage, *parts)).encode()).hexdigest()
+    return hashlib.sha256("\n".join((KEY_VERSION, stage, *parts)).encode()).hexdigest()
 
 
 def derive_seed(generation: str, index: int) -> int:
@@ -87,15 +175,5 @@ def derive_seed(generation: str, index: int) -> int:
     It depends on the generation's identity and the candidate's index alone: samples of one case differ from
     each other, and asking for more samples keeps the first ones.
     """
-    digest = hashlib.sha256(f"themis/1\nseed\n{generation}\n{index}".encode()).digest()
+    digest = hashlib.sha256(f"{SEED_VERSION}\nseed\n{generation}\n{index}".encode()).digest()
     return int.from_bytes(digest[:4]) & MAX_SEED
-
-
-def result_hash(result: GenerationResult) -> str:
-    """Name what later stages read of a generation: all of it but latency and transport facts."""
-    if result.latency_ms is None and not result.artifacts:
-        return hashlib.sha256(encode(result)).hexdigest()
-    artifacts = result.artifacts
-    if artifacts and TRANSPORT in artifacts:
-        artifacts = {key: value for key, value in artifacts.items() if key != TRANSPORT}
-    return hashlib.sha256(encode(result.evolve(latency_ms=None, artifacts=artifacts))).hexdigest()

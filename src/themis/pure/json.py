@@ -19,6 +19,7 @@ import attrs
 import orjson
 
 from themis.pure.errors import ThemisError
+from themis.pure.text import shortened
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = bool | int | float | str | Sequence["JSONValue"] | Mapping[str, "JSONValue"] | None
@@ -84,7 +85,6 @@ class FrozenDict(dict[str, Any]):
         return freeze_mapping({**self, **other})
 
     def copy(self) -> FrozenDict:
-        """Return this same value: what can't change needs no copy."""
         return self
 
 
@@ -212,8 +212,7 @@ def _refuse_number(value: float, path: str) -> NoReturn:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(repr(value), 80)
 
 
 def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDict:

@@ -23,7 +23,8 @@ Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
 UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
-COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
+CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
+COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
@@ -122,6 +123,22 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     )
 
 
+def straight(plan: RunPlan) -> tuple[str, ...]:
+    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
+
+    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    """
+    if not all(metric.is_scored for metric in plan.metrics):
+        return ()
+    return (
+        *("generation_completed",) * plan.candidate_count,
+        *("selection_completed",) * plan.selects,
+        "reduction_completed",
+        "parse_completed",
+        *("score_completed",) * len(plan.metrics),
+    )
+
+
 @attrs.frozen
 class CaseItem:
     """A case with its place in the run: `case_no` counts through all datasets, from 0."""
@@ -144,5 +161,4 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
 
 
 def total_cases(snapshot: RunSnapshot) -> int:
-    """Return how many cases a run has."""
     return sum(len(dataset.cases) for dataset in snapshot.datasets)

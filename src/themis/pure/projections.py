@@ -14,9 +14,10 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
+from themis.pure.identity import DIGEST_VERSION
 from themis.pure.json import FrozenDict, encode
 from themis.pure.pipeline.judge import execution_score
-from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.plan import MetricSlot
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
@@ -35,7 +36,7 @@ from themis.pure.records.results import (
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, has_failures, new_state
+from themis.pure.state import CaseState, has_failures
 
 CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -50,16 +51,13 @@ class Threshold:
     by_metric: Mapping[str, float] = attrs.field(factory=FrozenDict)
 
     def outcome(self, score: Score) -> Outcome:
-        """Return `correct` or `incorrect`."""
-        return "correct" if score.value >= self.by_metric.get(score.metric_id, CORRECT_FROM) else "incorrect"
+        return "correct" if score.value >= self.of(score.metric_id) else "incorrect"
+
+    def of(self, metric_id: str) -> float:
+        return self.by_metric.get(metric_id, CORRECT_FROM)
 
 
 # --- cases ------------------------------------------------------------------------------------------------
-
-
-def state_of(item: CaseItem, states: Mapping[str, CaseState]) -> CaseState:
-    """Return the state of a case; one that nothing has happened to yet has an empty state."""
-    return states.get(item.case_key) or new_state(item.case.case_id, item.dataset_id, item.case_key)
 
 
 def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
@@ -114,43 +112,41 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Threshold) -> Iterator[BenchmarkScoreRow]:
     """Yield one row per metric: a value, or the error that stands in its place."""
     upstream = _upstream_error(state)
+    case = (state.case_id, state.dataset_id, state.case_key)
+    candidate_id = state.reduced.candidate_id if state.reduced else None
     for metric in metrics:
         name = metric.metric_id
         outcome = _score_of(state, name) if upstream is None else None
         if isinstance(outcome, Score):
-            yield _scored_row(state, outcome, threshold)
-        else:
-            category, message = upstream or _metric_error(state, name, outcome)
-            details = outcome.details if outcome is not None else FrozenDict()
-            yield _error_row(state, name, category, message, details)
+            yield scored_row(*case, candidate_id, outcome, threshold)
+            continue
+        category, message = upstream or _metric_error(state, name, outcome)
+        yield BenchmarkScoreRow(
+            case_id=state.case_id,
+            dataset_id=state.dataset_id,
+            case_key=state.case_key,
+            metric_id=name,
+            candidate_id=candidate_id,
+            outcome="error",
+            error_category=category,
+            error_message=message,
+            details=outcome.details if outcome is not None else FrozenDict(),
+        )
 
 
-def _scored_row(state: CaseState, score: Score, threshold: Threshold) -> BenchmarkScoreRow:
+def scored_row(
+    case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, threshold: Threshold
+) -> BenchmarkScoreRow:
+    """Return the row of a score."""
     return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
+        case_id=case_id,
+        dataset_id=dataset_id,
+        case_key=case_key,
         metric_id=score.metric_id,
         value=score.value,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
+        candidate_id=candidate_id,
         outcome=threshold.outcome(score),
         details=score.details,
-    )
-
-
-def _error_row(
-    state: CaseState, metric_id: str, category: ErrorCategory, message: str, details: Mapping[str, Any]
-) -> BenchmarkScoreRow:
-    return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
-        metric_id=metric_id,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
-        outcome="error",
-        error_category=category,
-        error_message=message,
-        details=details,
     )
 
 
@@ -212,8 +208,8 @@ class _Tally:
             self.compensation += (big - total) + small
             self.total = total
 
-    def mean(self) -> float:
-        return (self.total + self.compensation) / self.scored
+    def sum(self) -> float:
+        return self.total + self.compensation
 
 
 @attrs.define
@@ -221,21 +217,22 @@ class Tallies:
     """Running counts and means over score rows, one pass, constant memory."""
 
     metrics: tuple[MetricSlot, ...]
-    threshold: Threshold = attrs.field(factory=Threshold)
     cases: int = 0
     failed: int = 0
     _by_metric: dict[str, _Tally] = attrs.field(factory=lambda: defaultdict(_Tally), init=False)
 
-    def add(self, state: CaseState) -> None:
-        """Count one case."""
-        self.add_rows(state, list(score_rows(self.metrics, state, self.threshold)))
-
-    def add_rows(self, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
-        """Count one case whose score rows are at hand already."""
+    def add(self, rows: Sequence[BenchmarkScoreRow], *, failed: bool) -> None:
+        """Count one case by its score rows; `failed` if a step of it failed, whether or not a row shows it."""
         self.cases += 1
-        self.failed += any(row.outcome == "error" for row in rows) or has_failures(state)
+        self.failed += failed or any(row.outcome == "error" for row in rows)
         for row in rows:
             self._by_metric[row.metric_id].add(row)
+
+    def outcomes_of(self, metric_id: str) -> Counter[str]:
+        return self._by_metric[metric_id].outcomes
+
+    def sum_of(self, metric_id: str) -> float:
+        return self._by_metric[metric_id].sum()
 
     def progress(self) -> ProgressSnapshot:
         """Return how many cases went through, and how many with an error."""
@@ -254,7 +251,7 @@ class Tallies:
             completed_cases=self.cases - self.failed,
             failed_cases=self.failed,
             score_rows=rows,
-            metric_means={name: tally.mean() for name, tally in tallies.items() if tally.scored},
+            metric_means={name: tally.sum() / tally.scored for name, tally in tallies.items() if tally.scored},
             outcome_counts={
                 name: {outcome: tally.outcomes[outcome] for outcome in ("correct", "incorrect", "error")}
                 for name, tally in tallies.items()
@@ -271,12 +268,12 @@ def benchmark_result(
     threshold: Threshold | None = None,
 ) -> BenchmarkResult:
     """Return a run's scores as numbers, its rows included: for runs that fit into memory."""
-    threshold = threshold or Threshold()
-    tallies = Tallies(metrics, threshold)
+    tallies = Tallies(metrics)
     rows: list[BenchmarkScoreRow] = []
     for state in states:
-        tallies.add(state)
-        rows.extend(score_rows(metrics, state, threshold))
+        case_rows = list(score_rows(metrics, state, threshold or Threshold()))
+        tallies.add(case_rows, failed=has_failures(state))
+        rows.extend(case_rows)
     return tallies.result(run_id, dataset_ids, tuple(rows))
 
 
@@ -287,14 +284,12 @@ class Digest:
     """Law 4's digest: all results of a run, in plan order, without times, latencies and transport facts."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256(b"themis/1\nresult\n")
+        self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
-        """Take the next case in, in plan order."""
         self._hash.update(hashlib.sha256(encode(digest_data(result))).digest())
 
     def hexdigest(self) -> str:
-        """Return the digest over all cases so far, 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 

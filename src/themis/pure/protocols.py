@@ -399,11 +399,3 @@ class TextIndex(Protocol):
 
     def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
         """Return the best matches among the prompts and outputs of a run, or of all runs, best first."""
-
-
-@runtime_checkable
-class SelfChecking(Protocol):
-    """What a store offers beside `RunStore` when it keeps columns that say again what is in its records."""
-
-    def faults(self, run_id: str) -> Sequence[str]:
-        """Return where those columns and the records do not agree, one sentence each."""

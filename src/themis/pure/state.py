@@ -22,10 +22,7 @@ from themis.pure.events import (
     ParseFailedEvent,
     ReductionCompletedEvent,
     ReductionFailedEvent,
-    RunCompletedEvent,
     RunEvent,
-    RunFailedEvent,
-    RunStartedEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
     SelectionCompletedEvent,
@@ -229,7 +226,6 @@ def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseSt
 
 
 def step_key(workflow_id: str, step_id: str) -> str:
-    """Name a workflow's step within its case."""
     return f"{workflow_id}/{step_id}"
 
 
@@ -315,16 +311,14 @@ def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
             key = event.case_key
             cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
             continue
-        last = event.event_type
-        if isinstance(event, RunStartedEvent):
-            problem = None
-        elif isinstance(event, RunCompletedEvent):
-            stage = event.completed_through_stage
-        elif isinstance(event, RunFailedEvent):
-            problem = event.error_message
-    status = status_of(last, lambda: any(map(has_failures, cases.values())))
+        last, problem = event.event_type, getattr(event, "error_message", None)
+        stage = getattr(event, "completed_through_stage", stage)
     return ExecutionState(
-        run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
+        run_id=run_id,
+        status=status_of(last, lambda: any(map(has_failures, cases.values()))),
+        completed_through_stage=stage,
+        error_message=problem,
+        case_states=cases,
     )
 
 

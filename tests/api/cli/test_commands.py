@@ -25,7 +25,7 @@ LEAVES = [
     *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
     *[["catalog", name] for name in ("list", "show", "validate")],
 ]
-LEAVES = [leaf for leaf in LEAVES if leaf not in (["worker"], ["batch"])] + [
+LEAVES = [leaf for leaf in LEAVES if leaf not in (["inspect"], ["worker"], ["batch"])] + [
     ["worker", "run"],
     ["worker", "status"],
     ["batch", "run"],

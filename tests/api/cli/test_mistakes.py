@@ -202,7 +202,7 @@ def test_an_interruption_exits_with_130(project: Path, themis: Themis, monkeypat
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("themis.api.cli.running.run_with_progress", interrupted)
+    monkeypatch.setattr("themis.api.cli.run.run_with_progress", interrupted)
     done = themis("run", "experiment.yaml")
     assert done.code == 130
     assert "run the same command again to go on from there" in done.err

@@ -13,10 +13,10 @@ import trio.testing
 
 from themis.effects.calls import CallOutcome, CallRuntime, report_quota
 from themis.pure.calls import CallFailed, Failure, ProviderError, RetryPolicy
-from themis.pure.costs import UsageRow
 from themis.pure.limits import Budget, CallLimits, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.generation import GenerationResult
+from themis.pure.usage import UsageRow
 
 
 def on_mock_clock(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:

@@ -7,15 +7,17 @@ import json
 import socket
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import attrs
 import httpx
 import pytest
 import trio
 
-from themis import adapters, evaluate
+from themis import StorageConfig, adapters, evaluate
 from themis.effects.calls import CallRuntime
-from themis.effects.providers.http import plain_url, pooled_clients
+from themis.effects.providers.http import UNCOUNTED_HEADERS, plain_url, pooled_clients
 from themis.pure.calls import FailureKind, ProviderError
 from themis.pure.errors import LiteralSecretError, SpecError, UnknownComponentError
 from themis.pure.records.contexts import GenerateContext
@@ -34,6 +36,7 @@ from themis.testing.endpoint import (
     Play,
     Redirect,
     Reject,
+    Request,
     Truncate,
     WrongType,
     by_attempt,
@@ -339,6 +342,74 @@ def test_the_fingerprint_ignores_tuning_keys_and_the_environment(monkeypatch: py
     assert tuned.fingerprint() == plain
     named = [adapters.vllm("m", base_url=f"http://h{i}/v1", endpoint_name="gpus").fingerprint() for i in (1, 2)]
     assert named[0] == named[1]
+
+
+def test_headers_and_whatever_else_is_sent_count() -> None:
+    def at(url: str = "http://h/v1", **options: Any) -> str:
+        name: str = adapters.openai("m", base_url=url, **options).fingerprint()
+        return name
+
+    def client(**options: Any) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200)), **options)
+
+    prints = [
+        at(),
+        at(headers={"X-Model": "a"}),
+        at(headers={"X-Model": "b"}),
+        at(headers={"X-Model": "a", "X-Route": "a"}),
+        at(headers={"OpenAI-Organization": "a"}),
+        at(headers={"OpenAI-Project": "a"}),
+        at(client=client(params={"deployment": "b"})),
+        at("http://h/v1?deployment=a"),
+        at(endpoint_name="gpus"),
+        at("http://h/v1?deployment=a", endpoint_name="gpus"),
+        at("http://h/v1?deployment=b", endpoint_name="gpus"),
+        adapters.anthropic("m").fingerprint(),
+        adapters.anthropic("m", headers={"anthropic-version": "2030-01-01"}).fingerprint(),
+        adapters.anthropic("m", headers={"anthropic-beta": "long"}).fingerprint(),
+    ]
+    assert len({*prints}) == len(prints)
+    assert at(client=client(headers={"x-model": "a"})) == at(headers={"X-Model": " a "}) == prints[1]
+    assert at(client=client()) == at(headers={}) == prints[0]
+    assert at("http://other/v1?deployment=a&api_key=", endpoint_name="gpus") == prints[9]
+    assert adapters.anthropic("m", headers={"Anthropic-Version": "2023-06-01"}, max_tokens=4096).fingerprint() in prints
+
+
+@pytest.mark.parametrize("name", sorted(UNCOUNTED_HEADERS - {"authorization", "proxy-authorization", "x-api-key"}))
+def test_headers_that_cannot_change_an_answer_do_not_count(name: str) -> None:
+    plain = adapters.openai("m")
+    client = httpx.AsyncClient(headers={name.title(): "1234"})
+    assert attrs.evolve(plain, client=client).fingerprint() == plain.fingerprint()
+
+
+def test_a_credential_in_a_header_does_not_count() -> None:
+    plain = adapters.openai("m").fingerprint()
+    for headers in ({"x-portkey-api-key": "one"}, {"Helicone-Auth": f"Bearer {KEY}"}, {"x-key": KEY}, {"X-Own": "one"}):
+        assert adapters.openai("m", headers=headers, key_header="x-own").fingerprint() == plain
+
+
+def test_a_gateway_that_picks_its_model_by_a_header_is_asked_for_each(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def script(request: Request) -> Play:
+        seen.append(request.headers["x-model"])
+        return Answer()
+
+    store = StorageConfig(store="sqlite", parameters={"path": str(tmp_path / "runs.sqlite3")})
+    with FakeEndpoint(script=script) as endpoint:
+        runs = [
+            evaluate(
+                model=adapters.openai("auto", base_url=endpoint.base_url, headers={"x-model": model}),
+                data=[{"input": "x", "expected_output": "echo: x"}],
+                metric="builtin/exact_match",
+                storage=store,
+            )
+            for model in ("a", "b", "a")
+        ]
+        for run in runs:
+            run.store.close()
+    assert seen == ["a", "b"]
+    assert runs[0].run_id == runs[2].run_id != runs[1].run_id
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from themis.api.results import RunResult
+from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.api.verifying import verify
 from themis.effects.stores.memory import InMemoryRunStore

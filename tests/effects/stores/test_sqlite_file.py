@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from themis.api.searching import search
+from themis.api.runs.search import search
 from themis.api.verifying import verify
 from themis.effects.stores import sqlite_file
 from themis.effects.stores.sqlite import SqliteRunStore

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
+    from themis.pure.records.dataset import Dataset
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -28,6 +30,11 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Pr
 Store: TypeAlias = Annotated[
     str, Parameter(name="--store", help="A SQLite file, or kind:place, such as jsonl:runs/log or postgres:DSN.")
 ]
+CONCURRENCY: Final = Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
+MAX_COST: Final = Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
+SEED: Final = Parameter(help="The seed of the first candidate; the others count on from it.")
+TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
+MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 
@@ -40,16 +47,12 @@ class Changes:
         None
     )
     limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
-    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    seed: Annotated[int | None, SEED] = None
     samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")] = None
-    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
-    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
-    concurrency: Annotated[
-        int | None, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
-    ] = None
-    max_cost: Annotated[
-        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
-    ] = None
+    temperature: Annotated[float | None, TEMPERATURE] = None
+    max_tokens: Annotated[int | None, MAX_TOKENS] = None
+    concurrency: Annotated[int | None, CONCURRENCY] = None
+    max_cost: Annotated[float | None, MAX_COST] = None
 
     def overrides(self) -> list[str]:
         """Return the options that a config has a key for, as overrides."""
@@ -64,12 +67,19 @@ class Changes:
 
     def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
         """Return the experiment of a config with these changes."""
-        from themis.api.config_options import with_options
         from themis.api.experiment import Experiment
+        from themis.pure.plan import candidate_count
 
         experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
-        storage = None if self.store is None else storage_of(self.store)
-        return with_options(experiment, limit=self.limit, seed=self.seed, storage=storage)
+        changes: dict[str, Any] = {}
+        if self.limit is not None:
+            changes["datasets"] = [limited(dataset, self.limit) for dataset in experiment.datasets]
+        if self.seed is not None:
+            count = candidate_count(experiment.generation.candidate_policy)
+            changes["seeds"] = range(self.seed, self.seed + count)
+        if self.store is not None:
+            changes["storage"] = storage_of(self.store)
+        return experiment.evolve(**changes)
 
 
 NO_CHANGES: Final = Changes()
@@ -121,9 +131,35 @@ def stored(text: str) -> RunStore:
     return closed_at_the_end(open_existing(storage_of(text)))
 
 
+def stored_run(text: str, run: str) -> tuple[RunStore, str]:
+    """Open the store that holds a run, and return it with the run's whole id."""
+    from themis.api.stores import find_run
+
+    store = stored(text)
+    return store, find_run(store, run)
+
+
 def closed_at_the_end(store: RunStore) -> RunStore:
     """Return a store that is closed when the command ends."""
     from themis.api.cli import at_the_end
 
     at_the_end.callback(store.close)
     return store
+
+
+def limited(dataset: Dataset, limit: int) -> Dataset:
+    """Return a dataset's first cases; a file is still read as needed.
+
+    Raises:
+        SpecError: the limit is below 1.
+    """
+    from themis.effects.sources.files import FileCases
+    from themis.pure.errors import SpecError
+
+    if limit < 1:
+        raise SpecError(f"limit: a number from 1 up expected, found {limit}")
+    cases = dataset.cases
+    if isinstance(cases, FileCases):
+        fewer = limit if cases.limit is None else min(limit, cases.limit)
+        return dataset.evolve(cases=FileCases(cases.path, cases.fields, fewer, cases.stated_kind))
+    return dataset.evolve(cases=tuple(itertools.islice(cases, limit)))

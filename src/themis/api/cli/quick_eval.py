@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, Json, Words, storage_of
+from themis.api.cli.options import (
+    CONCURRENCY,
+    DEFAULT_STORE,
+    MAX_COST,
+    MAX_TOKENS,
+    SEED,
+    TEMPERATURE,
+    Json,
+    Words,
+    limited,
+    storage_of,
+)
 
 app: App = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
 
@@ -35,21 +46,16 @@ class Quick:
         str,
         Parameter(help="Keep the run here, a SQLite file or kind:place; running again goes on from what is there."),
     ] = DEFAULT_STORE
-    concurrency: Annotated[
-        int, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
-    ] = 32
-    max_cost: Annotated[
-        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
-    ] = None
-    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
-    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
-    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
+    concurrency: Annotated[int, CONCURRENCY] = 32
+    max_cost: Annotated[float | None, MAX_COST] = None
+    seed: Annotated[int | None, SEED] = None
+    temperature: Annotated[float | None, TEMPERATURE] = None
+    max_tokens: Annotated[int | None, MAX_TOKENS] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
     def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
         """Evaluate a model on data."""
-        from themis.api.config_options import limited
         from themis.api.evaluating import as_datasets, make_experiment
 
         datasets = as_datasets(data)
@@ -68,10 +74,10 @@ class Quick:
 
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
-        from themis.api.config import configured_component
+        from themis.api.components import resolve_component
 
         sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return configured_component(name, {key: value for key, value in sampling.items() if value is not None})
+        return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
 
     def runtime(self) -> Any:
         """Return the limits that were given."""
@@ -81,7 +87,7 @@ class Quick:
 
     def carry_out(self, experiment: Any, *, as_json: bool) -> int:
         """Run an experiment, print its result, and return the exit code."""
-        from themis.api.cli.running import carry_out
+        from themis.api.cli.run import carry_out
 
         return carry_out(experiment, require=self.require, junit=self.junit, as_json=as_json)
 
@@ -196,7 +202,7 @@ def huggingface(
     id_field
         The column with the case's id, if it is not `case_id` or `id`.
     """
-    from themis.api.hub_datasets import hub_dataset
+    from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
 
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
@@ -232,7 +238,7 @@ def benchmark(
     shuffle
         A seed; the cases come in the order it gives them, and --limit takes the first of those.
     """
-    from themis.api.benchmarks import Benchmark
+    from themis.api.catalog.benchmark import Benchmark
 
     experiment = Benchmark.named(name).experiment(
         model=quick.model(model),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import attrs
@@ -17,6 +17,7 @@ from themis.pure.wire.exchange import Prompt, Reply, Sampling
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com/v1"
 _PROTOCOL_VERSION: Final = "2023-06-01"
+_VERSION_HEADER: Final = ("anthropic-version", _PROTOCOL_VERSION)
 
 
 @attrs.frozen(kw_only=True)
@@ -35,9 +36,15 @@ class AnthropicModel(HttpModel):
     def _protocol(self) -> tuple[str, ...]:
         return ("messages", _PROTOCOL_VERSION)
 
+    def _default_headers(self) -> Collection[tuple[str, str]]:
+        return {_VERSION_HEADER}
+
+    def _stated_sampling(self) -> Sampling:
+        is_default = self.sampling.max_tokens == anthropic_wire.DEFAULT_MAX_TOKENS
+        return attrs.evolve(self.sampling, max_tokens=None) if is_default else self.sampling
+
     @property
     def path(self) -> str:
-        """The operation's path."""
         return "/messages"
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
@@ -45,6 +52,11 @@ class AnthropicModel(HttpModel):
 
     def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
         return anthropic_wire.read_message(payload, is_structured=is_structured)
+
+
+def _with_version(headers: Mapping[str, str]) -> Mapping[str, str]:
+    name, version = _VERSION_HEADER
+    return headers if name in {given.lower() for given in headers} else {name: version, **headers}
 
 
 def build_anthropic(
@@ -64,7 +76,7 @@ def build_anthropic(
         base_url=url,
         key_env=api_key_env,
         url_env=came_from,
-        headers={"anthropic-version": _PROTOCOL_VERSION, **(headers or {})},
+        headers=_with_version(headers or {}),
         **{**key, **of_endpoint},
     )
     return AnthropicModel(

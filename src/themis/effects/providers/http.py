@@ -19,7 +19,7 @@ import logging
 import os
 import ssl
 import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from themis.effects.calls import report_quota
 from themis.pure.calls import Failure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
+from themis.pure.security import find_secrets
 from themis.pure.wire.exchange import error_in, shortened
 
 _MEGABYTE: Final = 1 << 20
@@ -44,6 +45,15 @@ _SECRET_FIELDS: Final = frozenset(
 _SECRET_HEADERS: Final = frozenset(
     {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-goog-api-key"}
 )
+UNCOUNTED_HEADERS: Final = _SECRET_HEADERS | {
+    *("accept-encoding", "connection", "content-length", "user-agent"),
+    *("traceparent", "tracestate", "baggage", "uber-trace-id", "b3", "x-b3-flags", "x-b3-parentspanid", "x-b3-sampled"),
+    *("x-b3-spanid", "x-b3-traceid", "x-amzn-trace-id", "x-cloud-trace-context", "sentry-trace", "x-trace-id"),
+    *("request-id", "x-request-id", "x-client-request-id", "x-correlation-id", "idempotency-key"),
+}
+"""Headers that can't change an answer, in lower case: credentials, ids of traces and requests, and how an answer is
+carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
+
 _LARGEST_ERROR: Final = 1 << 16
 _HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
 # zlib's names for the containers (its manual, "inflateInit2").
@@ -59,17 +69,22 @@ def plain_url(url: str) -> str:
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not _is_secret(name)])
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not is_secret_field(name)])
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, ""))
 
 
-def _is_secret(name: str) -> bool:
+def is_secret_field(name: str) -> bool:
     return name.lower() in _SECRET_FIELDS
+
+
+def _can_matter(name: str, value: str, key_header: str) -> bool:
+    is_credential = name == key_header.lower() or next(find_secrets({name: value}), None) is not None
+    return not is_credential and name not in UNCOUNTED_HEADERS
 
 
 def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
     parts = urlsplit(url)
-    if "@" in parts.netloc or any(_is_secret(name) for name, _ in parse_qsl(parts.query)):
+    if "@" in parts.netloc or any(is_secret_field(name) for name, _ in parse_qsl(parts.query)):
         raise LiteralSecretError(
             f"{field.name}: a credential stands in the address {plain_url(url)!r}; put it into the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
@@ -117,12 +132,10 @@ class Endpoint:
     max_bytes: int = 64 * _MEGABYTE
 
     def timeout(self) -> httpx.Timeout:
-        """Return connect and read timeouts, as the HTTP client takes them."""
         return httpx.Timeout(self.read_timeout_s, connect=self.connect_timeout_s, pool=None)
 
     @property
     def host(self) -> str:
-        """Host and port."""
         return urlsplit(self.base_url).netloc
 
     def url(self, path: str) -> str:
@@ -152,10 +165,22 @@ class Endpoint:
             return {self.key_header: f"{self.key_prefix}{key}"}
         return {} if basic is None else {"authorization": basic}
 
+    def counted_headers(self, more: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
+        """Return the headers that can change an answer, by name in lower case.
+
+        Args:
+            more: what the HTTP client adds; a header of the endpoint stands instead of one of the same name.
+        """
+        own = {name.lower() for name in self.headers}
+        sent = [*self.headers.items(), *((name, value) for name, value in more if name.lower() not in own)]
+        return sorted(
+            (name.lower(), value.strip()) for name, value in sent if _can_matter(name.lower(), value, self.key_header)
+        )
+
     def redact(self, text: str) -> str:
         """Return a text without any of this endpoint's credentials."""
         user = urlsplit(self._env_url())
-        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if _is_secret(n))]
+        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if is_secret_field(n))]
         for secret in filter(None, secrets):
             for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
                 text = text.replace(form, REDACTED)
@@ -177,7 +202,7 @@ class Endpoint:
 
     def _env_query(self) -> str:
         fields = parse_qsl(urlsplit(self._env_url()).query)
-        return urlencode([(name, value) for name, value in fields if _is_secret(name)])
+        return urlencode([(name, value) for name, value in fields if is_secret_field(name)])
 
 
 @attrs.frozen(kw_only=True)

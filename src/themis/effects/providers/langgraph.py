@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -12,7 +13,7 @@ import trio
 from themis.effects.asyncio_bridge import run_in_asyncio
 from themis.effects.sources.source_code import source_of
 from themis.pure.errors import SpecError
-from themis.pure.fingerprints import code_text
+from themis.pure.fingerprints import code_fingerprint
 from themis.pure.json import EMPTY, JSONValue, content_hash, encode, freeze_mapping, thaw
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
@@ -21,6 +22,7 @@ from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import PromptSpec, as_messages
 
 _MESSAGES: Final = "messages"
+_LIBRARIES: Final = frozenset({"langgraph", "langgraph_sdk", "langchain", "langchain_core"})
 _NOISE: Final = frozenset({"id", "tool_call_id", "response_metadata", "additional_kwargs", "example"})
 """Fields of LangChain's messages that differ between identical calls, or repeat what others say."""
 
@@ -160,12 +162,12 @@ def _described(graph: Any) -> JSONValue:
     builder = getattr(graph, "builder", None)
     nodes = getattr(builder, "nodes", None)
     if not isinstance(nodes, Mapping):
-        return {"source": _source(type(graph))}
+        return {"graph": _code(graph)}
     return {
-        "nodes": {name: _source(_function(node)) for name, node in sorted(nodes.items())},
+        "nodes": {name: _code(_function(node)) for name, node in sorted(nodes.items())},
         "edges": sorted([str(end) for end in edge] for edge in getattr(builder, "edges", ())),
         "branches": {
-            name: {label: _source(_function(branch)) for label, branch in sorted(branches.items())}
+            name: {label: _code(_function(branch)) for label, branch in sorted(branches.items())}
             for name, branches in sorted(getattr(builder, "branches", {}).items())
         },
     }
@@ -176,9 +178,13 @@ def _function(node: Any) -> Any:
     return getattr(runnable, "func", None) or getattr(runnable, "afunc", None) or type(runnable)
 
 
-def _source(value: Any) -> str:
-    source = source_of(value)
-    return code_text(source) if source else f"{value.__module__}.{getattr(value, '__qualname__', value)}"
+def _code(value: Any) -> JSONValue:
+    """Name a function, or an object that is called, with everything of its own package that it reaches."""
+    owner = value if inspect.isroutine(value) or isinstance(value, type) else type(value)
+    if str(owner.__module__).partition(".")[0] not in _LIBRARIES:
+        return code_fingerprint(value, source_of, [owner])
+    facts = {name: fact for name, fact in getattr(value, "__dict__", {}).items() if isinstance(fact, str | int | float)}
+    return {"name": f"{owner.__module__}.{owner.__qualname__}", **({} if value is owner else {"facts": facts})}
 
 
 # --- what it did ------------------------------------------------------------------------------------------

@@ -6,14 +6,15 @@ A subclass says how its protocol renders and reads; everything that happens is h
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import httpx
 
-from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
+from themis.effects.providers.http import Answer, Endpoint, is_secret_field, pooled_clients, post_json
 from themis.pure.calls import Failure, ProviderError
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
@@ -24,6 +25,9 @@ from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
+
+_STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
+"""Headers that a request states itself, whatever the client would add."""
 
 
 @attrs.frozen(kw_only=True)
@@ -52,29 +56,43 @@ class HttpModel(abc.ABC):
 
     @property
     def component_id(self) -> str:
-        """`provider/model`."""
         return f"{self.provider}/{self.model}"
 
     @property
     def version(self) -> str:
-        """The adapter's version: it changes when the same configuration would send another request."""
         return self.adapter_version
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest answer, in tokens, if there is a limit."""
         return self.sampling.max_tokens
 
     def fingerprint(self) -> str:
-        """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter."""
-        return content_hash(
-            {
-                "adapter": [self.provider, self.adapter_version, *self._protocol()],
-                "endpoint": self.endpoint_name or self.endpoint.base_url,
-                "model": self.model,
-                "sampling": self.sampling,
-            }
-        )
+        """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter, headers."""
+        facts = {
+            "adapter": [self.provider, self.adapter_version, *self._protocol()],
+            "endpoint": self.endpoint_name or self.endpoint.base_url,
+            "model": self.model,
+            "sampling": self._stated_sampling(),
+        }
+        # What is not there does not count: a model without headers is called what it always was.
+        return content_hash({**facts, **{name: fact for name, fact in self._sent_besides().items() if fact}})
+
+    def _sent_besides(self) -> dict[str, list[tuple[str, str]]]:
+        """Return what reaches the server besides body and address, but for what can't change an answer."""
+        client, default = self.client, self._default_headers()
+        added = [] if client is None else [pair for pair in client.headers.multi_items() if pair[0] not in _STATED]
+        query = [*(() if client is None else client.params.multi_items())]
+        if self.endpoint_name is not None:  # the name stands for where the server is, and not for what it is asked
+            query += parse_qsl(urlsplit(self.endpoint.base_url).query)
+        headers = [pair for pair in self.endpoint.counted_headers(added) if pair not in default]
+        return {"headers": headers, "query": [pair for pair in query if not is_secret_field(pair[0])]}
+
+    def _stated_sampling(self) -> Sampling:
+        """Return the sampling without what the protocol would be sent anyway."""
+        return self.sampling
+
+    def _default_headers(self) -> Collection[tuple[str, str]]:
+        return ()
 
     def check(self) -> Sequence[str]:
         """Return what is missing for calls to succeed, one sentence each, without making one."""
@@ -82,7 +100,6 @@ class HttpModel(abc.ABC):
         return () if problem is None else (problem,)
 
     def session(self) -> AbstractAsyncContextManager[None]:
-        """Return what a run holds open while it makes calls: the connections to this and other endpoints."""
         return pooled_clients()
 
     def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
@@ -93,7 +110,6 @@ class HttpModel(abc.ABC):
         return self._body(prompt_of(case.input, ctx.prompt_spec), ctx.seed)
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
-        """Return the tokens that a rendered request is expected to use, from the size of its text."""
         return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:

@@ -16,6 +16,7 @@ from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
 from themis.pure.errors import DataError, MissingExtraError, nearest
 from themis.pure.json import decode
+from themis.pure.text import shortened
 
 Row: TypeAlias = Mapping[str, Any]
 FileFormat: TypeAlias = Literal["jsonl", "json", "csv", "tsv", "parquet"]
@@ -112,18 +113,14 @@ def _decoded(path: Path, number: int, text: bytes) -> Any:
         return decode(text)
     except ValueError as error:
         problem = re.sub(r"line 1 (column \d+) \(char \d+\)", r"\1", str(error))
-        raise DataError(f"{path}:{number}: this line is not JSON: {problem}; found {_short(text)}") from None
+        found = shortened(text.decode(errors="replace").strip(), 60)
+        raise DataError(f"{path}:{number}: this line is not JSON: {problem}; found {found!r}") from None
 
 
 def _object(path: Path, number: int, value: Any) -> Row:
     if not isinstance(value, dict):
         raise DataError(f"{path}:{number}: an object with the case's fields expected, found {type(value).__name__}")
     return value
-
-
-def _short(text: bytes) -> str:
-    shown = text.decode(errors="replace").strip()
-    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
 
 
 def _json_array(path: Path) -> Iterator[tuple[int, Row]]:

@@ -129,7 +129,6 @@ class EventStore(ABC):
 
 
 def overtaken(run_id: str) -> StoreError:
-    """Return the error for events that don't come right after the run's last one."""
     return StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
 
 
@@ -139,18 +138,19 @@ def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
         yield hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest(), dataset
 
 
-def restored(header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
+def altered(run_id: str, what: str) -> StoreError:
+    return StoreError(f"run {run_id}: {what}; the store was changed by hand: restore it from a copy")
+
+
+def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
     """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored.
 
     Raises:
-        StoreError: the store has not the cases of each dataset.
+        StoreError: there are more datasets in the header than are stored, or fewer.
     """
-    snapshot = RunSnapshot.from_dict(header)
-    if len(cases) != len(snapshot.datasets):
-        raise StoreError(
-            f"run {snapshot.run_id} has {len(snapshot.datasets)} datasets, and the store cases of {len(cases)}; "
-            "restore it from a copy. Nothing was changed"
-        )
+    snapshot = RunSnapshot.from_dict(header).stored_as(run_id)
+    if len(snapshot.datasets) != len(cases):
+        raise altered(run_id, f"its header names {len(snapshot.datasets)} datasets, and {len(cases)} are stored")
     datasets = [dataset.evolve(cases=source) for dataset, source in zip(snapshot.datasets, cases, strict=True)]
     return snapshot.evolve(datasets=datasets)
 

@@ -120,7 +120,7 @@ class JsonlRunStore(EventStore):
         """Return a snapshot whose cases are read from their files as needed."""
         header = self._folder.header(self._run(run_id))
         cases = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
-        return restored(header["snapshot"], cases)
+        return restored(run_id, header["snapshot"], cases)
 
     def _lines(self) -> Iterable[RunSummary]:
         headers = sorted(

@@ -132,7 +132,8 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
 
     def _stream(self, sql: str, parameters: Mapping[str, Any]) -> Iterator[Row]:
         with self._reading() as db:
-            yield from self._execute(db, sql, parameters)
+            for row in self._execute(db, sql, parameters):  # noqa: UP028  # `yield from` would close the cursor, late
+                yield row
 
     def _insert_cases(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         db.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)

@@ -9,14 +9,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import importlib.resources
-import itertools
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from themis.effects.stores.base import EventStore, keyed_datasets, overtaken, restored, summary_of
-from themis.pure.errors import StoreError, ThemisError
+from themis.effects.stores.base import EventStore, altered, keyed_datasets, overtaken, restored, summary_of
+from themis.pure.errors import StoreError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
@@ -130,11 +129,23 @@ class TableStore(EventStore, Generic[Db]):
             run = {"run_no": self._number(db, run_id)}
             header = _value(self._execute(db, "select header from run where run_no = :run_no", run))
             datasets = self._execute(db, _DATASETS, run).fetchall()
-        cases = [_StoredCases(self, number, count) for number, count, _ in datasets]
-        firsts = itertools.accumulate((count for _, count, _ in datasets), initial=0)
-        if any(stated != first for (_, _, stated), first in zip(datasets, firsts, strict=False)):
-            raise StoreError(f"run {run_id} in {self.location}: its datasets don't follow each other; {_RESTORE}")
-        return restored(decode(header), cases)
+        first = 0
+        for ordinal, (_, _, number, found, count) in enumerate(datasets):
+            if (number, found) != (ordinal, first):
+                raise altered(run_id, f"dataset {number}: it begins at case {found}, and not at {first}")
+            first += count
+        sources = [
+            _StoredCases(self, dataset_no, count, f"{self.location}: dataset {dataset_id!r}")
+            for dataset_id, dataset_no, _, _, count in datasets
+        ]
+        stored_ids = [row[0] for row in datasets]
+        try:
+            snapshot = restored(run_id, decode(header), sources)
+        except ValueError as error:
+            raise altered(run_id, f"its header can't be read: {error}") from error
+        if stored_ids != [self._text(dataset.dataset_id) for dataset in snapshot.datasets]:
+            raise altered(run_id, f"its datasets are stored as {stored_ids}")
+        return snapshot
 
     def _find(self, db: Db, run_id: str) -> int | None:
         row = self._execute(db, "select run_no from run where run_id = :run_id", {"run_id": run_id}).fetchone()
@@ -250,7 +261,6 @@ class TableStore(EventStore, Generic[Db]):
 
 
 def read_schema(name: str) -> str:
-    """Return one of the SQL files beside this module."""
     return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -261,38 +271,39 @@ def stored_event(row: Row) -> StoredEvent:
 
 
 def _value(cursor: Any) -> Any:
-    """Return the one value of a row that is there."""
     return cursor.fetchone()[0]
 
 
 class _StoredCases(CaseSource):
-    """The cases of a stored dataset, read as needed."""
+    """The cases of a stored dataset, read as needed; columns that say again what a case says are held against it."""
 
-    def __init__(self, store: TableStore[Any], dataset_no: int, count: int) -> None:
+    def __init__(self, store: TableStore[Any], dataset_no: int, count: int, where: str) -> None:
         self._store = store
         self._dataset_no = dataset_no
         self._count = count
-        self._where = f"{store.location}, dataset {dataset_no}"
+        self._where = where
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Case]:
-        number = 0
-        for position, payload in self._store._stream(_CASES, {"dataset_no": self._dataset_no}):
-            if position != number:
-                break
+        query: Final = (
+            "select position, case_id, payload from dataset_case where dataset_no = :dataset_no order by position"
+        )
+        rows = self._store._stream(query, {"dataset_no": self._dataset_no})
+        for number, (position, case_id, payload) in enumerate(rows):
             try:
                 case = Case.from_dict(decode(payload))
-            except (ValueError, ThemisError) as error:
-                raise StoreError(f"{self._where}, case {number}: {error}; {_RESTORE}") from error
+            except ValueError as error:
+                raise StoreError(f"{self._where}: case {number} can't be read: {error}") from error
+            if (position, case_id) != (number, self._store._text(case.case_id)):
+                raise StoreError(
+                    f"{self._where}: case {number} ({case.case_id!r}) is stored at position {position} as {case_id!r}; "
+                    "the table was changed: restore the store from a copy"
+                )
             yield case
-            number += 1
-        if number != self._count:
-            raise StoreError(f"{self._where}: case {number} of {self._count} is missing; {_RESTORE}")
 
 
-_RESTORE: Final = "restore the store from a copy. Nothing was changed"
 _INSERT_RUN: Final = """
     insert into run (run_id, header, created_at, head_digest) values (:run_id, :header, :now, :start) returning run_no
 """
@@ -300,10 +311,9 @@ _INSERT_RUN_DATASET: Final = "insert into run_dataset values (:run_no, :ordinal,
 # The cases are counted when they have been read: a source may not know before.
 _INSERT_DATASET: Final = "insert into dataset (fingerprint, case_count) values (:key, 0) returning dataset_no"
 _DATASETS: Final = """
-    select dataset_no, case_count, first_case_no from run_dataset join dataset using (dataset_no) where run_no = :run_no
-    order by ordinal
+    select dataset_id, dataset_no, ordinal, first_case_no, case_count
+    from run_dataset join dataset using (dataset_no) where run_no = :run_no order by ordinal
 """
-_CASES: Final = "select position, payload from dataset_case where dataset_no = :dataset_no order by position"
 _LIST: Final = """
     select r.run_id, r.header,
         (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)

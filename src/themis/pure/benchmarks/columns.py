@@ -13,6 +13,7 @@ import attrs
 from themis.pure.errors import DataError, nearest
 from themis.pure.records.base import HashableModel
 from themis.pure.rows import MISSING, lookup
+from themis.pure.text import shortened
 
 Row: TypeAlias = Mapping[str, Any]
 """One row of a dataset, as its file holds it."""
@@ -84,7 +85,6 @@ class Column(HashableModel):
     nullable: bool = False
 
     def named(self, variant: str) -> Column:
-        """Return the column under its name in a variant of the dataset."""
         return self.evolve(name=self.name.replace("<variant>", variant))
 
 
@@ -242,9 +242,7 @@ def _fault(column: Column, value: Any, row: Row) -> Fault | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value with its type, shortened, for an error."""
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= _LONGEST_SHOWN else f'{text[: _LONGEST_SHOWN - 3]}...'}"
+    return f"{type(value).__name__} {shortened(repr(value), _LONGEST_SHOWN)}"
 
 
 def metadata_of(columns: Sequence[Column], row: Row) -> dict[str, str]:

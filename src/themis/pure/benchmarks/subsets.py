@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from themis.pure.errors import SpecError, nearest
+from themis.pure.identity import SHUFFLE_VERSION
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
@@ -91,6 +92,6 @@ def shuffled(case_ids: Sequence[str], seed: int) -> list[int]:
     """
 
     def place(index: int) -> bytes:
-        return hashlib.sha256(f"themis/1\nshuffle\n{seed}\n{case_ids[index]}".encode()).digest()
+        return hashlib.sha256(f"{SHUFFLE_VERSION}\nshuffle\n{seed}\n{case_ids[index]}".encode()).digest()
 
     return sorted(range(len(case_ids)), key=place)

@@ -27,7 +27,7 @@ from themis.pure.events import (
     RunStartedEvent,
     ScoreFailedEvent,
 )
-from themis.pure.identity import dataset_ref
+from themis.pure.identity import misnamed
 from themis.pure.json import EMPTY, decode, encode
 from themis.pure.pipeline.effects import Program
 from themis.pure.pipeline.recorded import from_record
@@ -40,7 +40,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.scoring import ScoreError
-from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.snapshot import DatasetRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, apply, new_state
 
@@ -143,7 +143,7 @@ def case_checks(
     for row, step, outcome in settled_steps(run.plan, states[-1]):
         number = last[step, isinstance(outcome, FailedEvent | ScoreError)]
         event = events[number]
-        if _at_hand(run, step) and isinstance(event, CaseRunEvent):
+        if row.at_hand(run, step) and isinstance(event, CaseRunEvent):
             # The program sees what was there before it; failures that it met are recorded in what it left.
             before, after = states[number], states[number + 1]
             founded = is_reached(run.plan, before, row)
@@ -159,20 +159,6 @@ def _fresh(item: CaseItem) -> CaseState:
 
 def _is_failure(event: RunEvent) -> bool:
     return isinstance(event, FailedEvent | ScoreFailedEvent)
-
-
-def _at_hand(run: Run, step: Step) -> bool:
-    identity, components = run.identity, run.components
-    match step.stage:
-        case "select":
-            return components.selector is not None
-        case "reduce":
-            return components.reducer is not None or identity.reducer_ref is None
-        case "parse":
-            return len(components.parsers) == len(identity.parser_refs)
-        case "score" | "judge":
-            return step.metric_id in components.metric
-    return components.generator.component is not None
 
 
 def compared(check: Check, case_key: str, again: CaseRunEvent) -> Difference | str | None:
@@ -274,6 +260,13 @@ def misplaced(item: CaseItem, run_id: str, stored: StoredEvent, event: RunEvent)
         yield f"{name}: it is stored under case {item.case_key}, and is of case {event.case_key}"
 
 
+def altered_identity(snapshot: RunSnapshot) -> Iterator[str]:
+    """Yield what of a run's identity is not what its id is the hash of."""
+    fault = misnamed(snapshot.run_id, snapshot.identity, snapshot.identity_algorithm)
+    if fault is not None:
+        yield fault
+
+
 def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
     """Yield what of a run's cases is not what its identity names, in one pass over them."""
     refs = snapshot.identity.dataset_refs
@@ -281,7 +274,7 @@ def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
         yield "datasets: they are not those that the run's identity names"
         return
     for dataset, ref in zip(snapshot.datasets, refs, strict=True):
-        if dataset_ref(dataset).fingerprint != ref.fingerprint:
+        if DatasetRef.of(dataset) != ref:
             yield f"dataset {ref.dataset_id}: its cases are not those that the run was made of"
         elif len(dataset.cases) != sum(1 for _ in dataset.cases):
             yield f"dataset {ref.dataset_id}: it is stored as {len(dataset.cases)} cases, and has another number"

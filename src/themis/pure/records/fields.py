@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -18,6 +18,9 @@ from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
+
+A_PATH: Final = {"path": True}
+"""Metadata of a field that holds a path, or a mapping with a `path`: a config file gives it relative to itself."""
 
 _UNNAMED: Any = types.SimpleNamespace(name="$")  # stands for the field where a converter is called by hand
 
@@ -29,12 +32,10 @@ def json_value(value: JSONValue, field: Field = _UNNAMED) -> JSONValue:
 
 
 def json_object(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict:
-    """Take a JSON object, deeply frozen."""
     return value if type(value) is FrozenDict else freeze_mapping(value, field.name)
 
 
 def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAMED) -> FrozenDict | None:
-    """Take a JSON object or nothing."""
     return None if value is None else json_object(value, field)
 
 
@@ -71,7 +72,6 @@ def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
-    """Take any iterable of records, or nothing."""
     return None if value is None else sequence(value)
 
 

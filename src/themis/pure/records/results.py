@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -120,15 +120,15 @@ class BenchmarkScoreRow(HashableModel):
 class Lazy(Sequence[T], Generic[T]):
     """Items that are computed each time they are read, so that a million of them need not be held."""
 
-    def __init__(self, length: int, items: Iterable[T]) -> None:
+    def __init__(self, length: int, read: Callable[[], Iterator[T]]) -> None:
         self._length = length
-        self._items = items
+        self._read = read
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self._items)
+        return self._read()
 
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:  # type: ignore[override]  # one body for both
         if isinstance(index, slice):

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import attrs
 
-from themis.pure.json import EMPTY, JSONValue, content_hash, decode, encode
+from themis.pure.identity import FIRST_ALGORITHM, dataset_fingerprint, run_name
+from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.records.base import HashableModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, non_empty, sequence, text_mapping
 from themis.pure.records.prompt import PromptSpec
-
-IDENTITY_ALGORITHM: Final = "themis/1"
-"""The version of the algorithm that makes `run_id`. It changes only if equal experiments must get new ids."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -48,6 +46,12 @@ class DatasetRef(HashableModel):
     revision: str | None = None
     fingerprint: str = attrs.field(validator=non_empty)
 
+    @classmethod
+    def of(cls, dataset: Dataset, case_hashes: Iterable[str] | None = None) -> DatasetRef:
+        """Name a dataset by its content; `case_hashes` are its cases' hashes in order, if they are known already."""
+        content = dataset_fingerprint(dataset, case_hashes)
+        return cls(dataset_id=dataset.dataset_id, revision=dataset.revision, fingerprint=content)
+
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class RunIdentity(HashableModel):
@@ -66,11 +70,6 @@ class RunIdentity(HashableModel):
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
-
-    @property
-    def run_id(self) -> str:
-        """The SHA-256 of the canonical identity together with the version of this algorithm."""
-        return content_hash({"algorithm": IDENTITY_ALGORITHM, "identity": self})
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -94,6 +93,8 @@ class RunSnapshot(HashableModel):
 
     Attributes:
         identity: what can change a result; `run_id` is its hash.
+        identity_algorithm: how that hash is made. A run keeps its algorithm, and so its id; where none is stated it
+            is the first.
         provenance: where and how the run was made.
         component_refs: the components by place.
         datasets: the datasets with their cases.
@@ -107,11 +108,29 @@ class RunSnapshot(HashableModel):
     datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
     metric_kinds: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     metric_thresholds: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object)
+    identity_algorithm: str = attrs.field(default=FIRST_ALGORITHM, validator=non_empty)
 
     @functools.cached_property
     def run_id(self) -> str:
-        """The run's name: the SHA-256 of its canonical identity, 64 hexadecimal digits."""
-        return self.identity.run_id
+        """The run's name, 64 hexadecimal digits: what it is stored under, and else the hash of its identity.
+
+        Raises:
+            SchemaVersionError: it has to be computed, by an algorithm of a newer Themis.
+        """
+        return run_name(self.identity, self.identity_algorithm)
+
+    def stored_as(self, run_id: str) -> Self:
+        """Return the snapshot of the run that is stored under this id; whether it is the right one is not checked."""
+        copy = self.evolve()
+        copy.__dict__["run_id"] = run_id
+        return copy
+
+    def evolve(self, **changes: Any) -> Self:
+        """Return a copy with some fields changed. It keeps the run's id, unless what that is made of changes."""
+        copy = super().evolve(**changes)
+        if "run_id" in self.__dict__ and not {"identity", "identity_algorithm"} & changes.keys():
+            copy.__dict__["run_id"] = self.__dict__["run_id"]
+        return copy
 
     def to_dict(self) -> dict[str, Any]:
         """Return the snapshot as plain data, every dataset's cases included."""

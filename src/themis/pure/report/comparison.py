@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 
 from themis.pure.records.snapshot import RunIdentity
-from themis.pure.report.plain import printable
-from themis.pure.report.summary import plain_table
+from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
 from themis.pure.stats.wording import comparison_sentence, equivalence_sentence, number
+from themis.pure.text import printable
 
 _SHOWN = 10
 _HEADER = ("metric", "a", "b", "b - a", "95% interval", "p (Holm)", "pairs")

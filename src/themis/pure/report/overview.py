@@ -14,18 +14,22 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Digest, Tallies, Threshold, case_result
+from themis.pure.projections import Digest, Tallies, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.summary import SummaryRow, summary_row
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
 
 BINS = 20
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
+
+FIRST_ROWS = 40
+FIRST_ERRORS = 20
+"""How many score rows a report shows one by one."""
 
 TOKENS = ("prompt_tokens", "completion_tokens")
 
@@ -60,6 +64,8 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         candidates: how many candidates were generated.
+        first_rows: the first score rows.
+        first_errors: the first of them that are errors.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         cluster_by: the metadata key that names clusters, if one was asked for.
     """
@@ -69,6 +75,8 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
+    first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
     cluster_by: str | None = None
 
@@ -93,7 +101,6 @@ class Overview:
 
     Args:
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
@@ -102,7 +109,6 @@ class Overview:
     def __init__(
         self,
         metrics: tuple[MetricSlot, ...],
-        threshold: Threshold,
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
@@ -111,7 +117,7 @@ class Overview:
         self._metrics = metrics
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
-        self._tallies = Tallies(metrics, threshold)
+        self._tallies = Tallies(metrics)
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
         self._clusters: list[str | None] = []
@@ -119,14 +125,19 @@ class Overview:
         self._owners: dict[str, array[int]] = {name: array("q") for name in self._measured}
         self._cases = 0
         self._candidates = 0
+        self._first_rows: list[BenchmarkScoreRow] = []
+        self._first_errors: list[BenchmarkScoreRow] = []
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
-        self._tallies.add_rows(state, rows)
+        self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
             self._digest.add(case_result(self._metrics, state))
+        self._first_rows += rows[: FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
+            if row.outcome == "error" and len(self._first_errors) < FIRST_ERRORS:
+                self._first_errors.append(row)
         if self._cluster_by is not None:
             self._clusters.append(item.case.metadata.get(self._cluster_by))
         for candidate in state.candidates.values():
@@ -155,6 +166,8 @@ class Overview:
                 if (quantity := self._quantity(name, unit)) is not None
             ],
             candidates=self._candidates,
+            first_rows=self._first_rows,
+            first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
             cluster_by=self._cluster_by,
         )

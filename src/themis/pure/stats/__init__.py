@@ -29,7 +29,7 @@ from themis.pure.stats.intervals import (
     t_interval,
     wilson_interval,
 )
-from themis.pure.stats.pairs import adjusted, paired_compare
+from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
 from themis.pure.stats.pass_at_k import estimate_pass_at_k, pass_at_k, pass_hat_k
 from themis.pure.stats.power import (
     PairedDesign,
@@ -69,6 +69,7 @@ __all__ = [
     "Interval",
     "PairedComparison",
     "PairedDesign",
+    "PairedMethod",
     "RegressionGate",
     "RequirementGate",
     "RunComparison",

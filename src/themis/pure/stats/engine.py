@@ -246,6 +246,9 @@ class StatsEngine:
         cases_b = set(content_b) if content_b is not None else _cases(b)
         checked = content_a is not None and content_b is not None
         changed = _changed(content_a or {}, content_b or {}) if checked else ()
+        method = pairs.PairedMethod(
+            level=self.level, power=self.power, mid_p=mid_p, correction=self.correction, seed=self.seed
+        )
         compared = [
             pairs.paired_compare(
                 [(row.case_key, _score(row)) for row in a.get(metric, ())],
@@ -255,11 +258,7 @@ class StatsEngine:
                 label_b=label_b,
                 clusters=clusters,
                 changed=changed,
-                level=self.level,
-                power=self.power,
-                mid_p=mid_p,
-                correction=self.correction,
-                seed=self.seed,
+                method=method,
             )
             for metric in chosen
         ]
