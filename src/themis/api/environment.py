@@ -12,13 +12,11 @@ DEPENDENCIES = ("attrs", "cattrs", "httpx", "orjson", "returns", "sacrebleu", "s
 
 @functools.cache
 def python_version() -> str:
-    """Return the running Python's version."""
     return platform.python_version()
 
 
 @functools.cache
 def platform_name() -> str:
-    """Return the operating system and machine."""
     return platform.platform()
 
 

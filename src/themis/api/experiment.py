@@ -12,13 +12,13 @@ import attrs
 from themis._version import __version__
 from themis.api import environment
 from themis.api.components import resolve_all, resolve_component
-from themis.api.config.record import ExperimentConfig
+from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
 from themis.api.running import RunOptions, run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
 from themis.effects.sources.source_code import source_of
-from themis.pure.abilities import Components
+from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
@@ -68,15 +68,11 @@ class Experiment(ExperimentConfig):
 
     def components(self) -> Components:
         """Return the experiment's components as objects, with what each can do; names are resolved."""
-        generation, evaluation = self.generation, self.evaluation
-        return Components.of(
-            generator=resolve_component(generation.generator),
-            selector=resolve_component(generation.selector),
-            reducer=resolve_component(generation.reducer),
-            parsers=resolve_all(evaluation.parsers),
-            metrics=resolve_all(evaluation.metrics),
-            judge_models=resolve_all(evaluation.judge_models),
-        )
+        made = {f.name: getattr(self.generation, f.name) for f in attrs.fields(GenerationConfig)}
+        read = {f.name: getattr(self.evaluation, f.name) for f in attrs.fields(EvaluationConfig)}
+        one = {place: resolve_component(made[place]) for place in PLACES if place in made}
+        several = {place: resolve_all(read[place]) for place in PLACES if place in read}
+        return Components.of(**one, **several)
 
     def compile(self) -> RunSnapshot:
         """Return the snapshot: identity, provenance and data.

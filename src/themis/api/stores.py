@@ -37,7 +37,6 @@ def register_store_backend(name: str, factory: Callable[..., RunStore]) -> None:
 
 
 def store_kinds() -> Mapping[str, StoreKind]:
-    """Return the known kinds of stores by name."""
     return dict(_kinds)
 
 

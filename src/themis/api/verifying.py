@@ -15,7 +15,7 @@ from themis.effects.driver import Caller
 from themis.effects.host import run_anywhere
 from themis.effects.reading import stored_cases
 from themis.effects.sources.source_code import source_of
-from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.abilities import PLACES, Components
 from themis.pure.chain import broken_links, read_event
 from themis.pure.errors import ThemisError, UnknownComponentError
 from themis.pure.events import CaseRunEvent, RunEvent
@@ -186,47 +186,44 @@ class _Verifying:
         )
 
 
+@attrs.frozen
+class _RecordedJudge:
+    """Stands for a judge, whose answers are recorded; it is never called."""
+
+    component_id: str
+
+    def judge(self) -> None:
+        raise AssertionError("a recorded judge was called")
+
+
 def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Components, list[str]]:
     """Return the run's components as far as they are at hand, unchanged; say which are not."""
     notes: list[str] = []
     by_id = {able.component_id: able.component for able in given} if given is not None else {}
 
-    def find(ref: ComponentRef | None) -> Any:
+    def find(place: str, ref: ComponentRef | None) -> Any:
         if ref is None:
             return None
+        if place == "judge_models":
+            return _RecordedJudge(ref.component_id)
         component = by_id.get(ref.component_id)
         try:
-            component = component if component is not None else resolve_component(ref.component_id)
-            current = component_ref(component, source_of, snapshot.identity_algorithm)
+            if component is None and place != "generator":
+                component = resolve_component(ref.component_id)
+            current = component_ref(component, source_of, snapshot.identity_algorithm) if component else None
         except ThemisError as error:
             why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
             notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment (--config) to verify it too")
             return None
-        if current.fingerprint != ref.fingerprint:
+        if current is not None and current.fingerprint == ref.fingerprint:
+            return component
+        if place != "generator":  # its answers are recorded; only the seeds that it was given rest on it
             notes.append(f"{ref.component_id}: its code or configuration is not the one that the run used")
-            return None
-        return component
+        return None
 
-    def all_of(refs: Sequence[ComponentRef]) -> list[Any]:
-        return [found for ref in refs if (found := find(ref)) is not None]
-
-    def recorded(ref: ComponentRef) -> CallerAbilities:
-        """Stand for a model whose answers are recorded; it is never called."""
-        return CallerAbilities(component=None, component_id=ref.component_id, call=lambda: None, is_async=False)
-
-    refs = snapshot.component_refs
-    generator = by_id.get(refs.generator.component_id)
-    algorithm = snapshot.identity_algorithm
-    if (
-        generator is not None
-        and component_ref(generator, source_of, algorithm).fingerprint != refs.generator.fingerprint
-    ):
-        generator = None  # its answers are recorded; only the seeds that it was given rest on it
-    components = Components.of(
-        generator=generator,
-        selector=find(refs.selector),
-        reducer=find(refs.reducer),
-        parsers=all_of(refs.parsers),
-        metrics=all_of(refs.metrics),
-    )
-    return attrs.evolve(components, judge_models=tuple(map(recorded, refs.judge_models))), notes
+    placed: dict[str, Any] = {}
+    for place in PLACES:
+        refs = getattr(snapshot.component_refs, place)
+        several = isinstance(refs, tuple)
+        placed[place] = [one for ref in refs if (one := find(place, ref))] if several else find(place, refs)
+    return Components.of(**placed), notes

@@ -131,7 +131,6 @@ class AsyncioComponent:
     component: Any
 
     def fingerprint(self) -> str:
-        """Return the component's own fingerprint: the wrapper changes nothing in what it does."""
         return fingerprint(self.component, source_of)
 
     def __getattr__(self, name: str) -> Any:

@@ -94,7 +94,6 @@ class BatchLog:
         sync_folder(self.path.parent)
 
     def clear(self) -> None:
-        """Forget all batches."""
         self.path.unlink(missing_ok=True)
 
 
@@ -111,7 +110,6 @@ class BatchedGenerator:
         self._answers = answers
 
     def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
-        """Return the model's request: what candidates are cached under."""
         return self._model.request(case, ctx)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:

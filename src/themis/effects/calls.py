@@ -155,11 +155,9 @@ class CallRuntime:
         )
 
     def usage(self) -> tuple[UsageRow, ...]:
-        """Return what this process's calls used and cost so far, by stage and model."""
         return self._ledger.rows()
 
     def concurrency(self, provider_key: str) -> int:
-        """Return how many calls at a time an endpoint gets at present."""
         return self._gate.admission.endpoint(provider_key).concurrency.limit
 
     async def call(

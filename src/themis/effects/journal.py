@@ -77,16 +77,13 @@ class Journal:
 
     @property
     def appended(self) -> int:
-        """How many events the run has, those included that are waiting."""
         return self._appended
 
     @property
     def crowded(self) -> bool:
-        """Whether so much is waiting that those who append should wait for the disk."""
         return len(self._waiting) >= 2 * LARGEST_BATCH
 
     async def room(self) -> None:
-        """Wait until the journal is no longer crowded."""
         await self._until(lambda: not self.crowded)
 
     async def durable(self) -> None:

@@ -16,7 +16,6 @@ Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """Return the time, in UTC."""
     return datetime.now(UTC)
 
 

@@ -45,7 +45,6 @@ class FolderQueue:
 
     @property
     def pending(self) -> Path:
-        """Where manifests wait."""
         return self.root / "pending"
 
     def put(self, name: str, text: str) -> Path:
@@ -138,11 +137,9 @@ class Claim:
     file: IO[str]
 
     def finish(self, outcome: str) -> None:
-        """Move the manifest to those that are done."""
         self._move("done", outcome)
 
     def fail(self, outcome: str) -> None:
-        """Move the manifest to those that are given up."""
         self._move("failed", outcome)
 
     def release(self) -> None:

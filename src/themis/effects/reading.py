@@ -23,7 +23,6 @@ from themis.pure.state import CaseState, ExecutionState, fold, fold_case, new_st
 
 
 def read_events(store: RunStore, run_id: str) -> Iterator[RunEvent]:
-    """Yield a run's events in order, blobs in their places."""
     return (read_event(stored, store.blob) for stored in store.events(run_id))
 
 
@@ -33,17 +32,14 @@ def read_state(store: RunStore, run_id: str) -> ExecutionState:
 
 
 def read_case(store: RunStore, run_id: str, item: CaseItem) -> CaseState:
-    """Return one case's state."""
     return fold_case(fresh_state(item), (read_event(e, store.blob) for e in store.case_events(run_id, item.case_no)))
 
 
 def fresh_state(item: CaseItem) -> CaseState:
-    """Return the state of a case that nothing has happened to."""
     return new_state(item.case.case_id, item.dataset_id, item.case_key)
 
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
-    """Yield every case of a run with its state, in plan order, holding one case at a time."""
     return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
 
 

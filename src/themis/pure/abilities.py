@@ -10,7 +10,7 @@ import functools
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
@@ -47,7 +47,6 @@ class Abilities:
 
     @property
     def name(self) -> str:
-        """The component's id, or its class where it has none: for messages."""
         return self.component_id or type(self.component).__name__
 
     @classmethod
@@ -128,7 +127,6 @@ class ReducerAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a reducer."""
         return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
 
 
@@ -140,7 +138,6 @@ class ParserAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        """Ask a parser."""
         return cls._of(component, "parse", parse=getattr(component, "parse", None))
 
 
@@ -205,28 +202,40 @@ class Components:
         return {judge.component_id: judge for judge in self.judge_models}
 
     @classmethod
-    def of(
-        cls,
-        *,
-        generator: Any,
-        selector: Any = None,
-        reducer: Any = None,
-        parsers: Iterable[Any] = (),
-        metrics: Iterable[Any] = (),
-        judge_models: Iterable[Any] = (),
-    ) -> Self:
-        """Ask every component what it can do."""
-        return cls(
-            generator=CallerAbilities.of(generator, "generate"),
-            selector=None if selector is None else SelectorAbilities.of(selector),
-            reducer=None if reducer is None else ReducerAbilities.of(reducer),
-            parsers=tuple(map(ParserAbilities.of, parsers)),
-            metrics=tuple(map(MetricAbilities.of, metrics)),
-            judge_models=tuple(CallerAbilities.of(judge, "judge") for judge in judge_models),
-        )
+    def of(cls, **given: Any) -> Self:
+        """Ask every component what it can do.
+
+        Args:
+            given: the components by their places: one, or for `parsers`, `metrics` and `judge_models` several.
+        """
+        return cls(**{place: PLACES[place](component) for place, component in given.items()})
+
+    def placed(self) -> Iterator[tuple[str, Abilities]]:
+        """Yield every component that there is, with its place."""
+        for place in PLACES:
+            found = getattr(self, place)
+            for able in found if isinstance(found, tuple) else () if found is None else (found,):
+                yield place, able
 
     def __iter__(self) -> Iterator[Abilities]:
         """Yield every component that there is."""
-        single = [self.generator, self.selector, self.reducer]
-        yield from (component for component in single if component is not None)
-        yield from (*self.parsers, *self.metrics, *self.judge_models)
+        return (able for _, able in self.placed())
+
+
+def _if_any(of: Callable[[Any], Abilities]) -> Callable[[Any], Abilities | None]:
+    return lambda component: None if component is None else of(component)
+
+
+def _each(of: Callable[[Any], Abilities]) -> Callable[[Iterable[Any]], tuple[Abilities, ...]]:
+    return lambda components: tuple(map(of, components))
+
+
+PLACES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "generator": lambda component: CallerAbilities.of(component, "generate"),
+    "selector": _if_any(SelectorAbilities.of),
+    "reducer": _if_any(ReducerAbilities.of),
+    "parsers": _each(ParserAbilities.of),
+    "metrics": _each(MetricAbilities.of),
+    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge")),
+}
+"""The places of a run's components, under the names that they have everywhere, each with how a component is asked."""

@@ -324,10 +324,8 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
 
     @property
     def reason(self) -> str:
-        """The verdict's reason."""
         return self.verdict.reason
 
     @property
     def fatal(self) -> bool:
-        """Whether every other call to this endpoint would fail the same way."""
         return self.verdict.fatal

@@ -9,39 +9,37 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 
 from themis.pure.errors import StoreError, ThemisError
-from themis.pure.events import (
-    EvaluationCompletedEvent,
-    GenerationCompletedEvent,
-    ParseCompletedEvent,
-    ReductionCompletedEvent,
-    RunEvent,
-    SelectionCompletedEvent,
-    StepCompletedEvent,
-    event_from_dict,
-)
+from themis.pure.events import EVENT_TYPES, RunEvent, event_from_dict
 from themis.pure.json import FrozenDict, content_hash, decode, encode
 from themis.pure.records.base import structure
-from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
-from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START, ChainHead, StoredEvent
 
 BLOB_FROM: Final = 64 * 1024
 """Bytes from which an event's artifact is kept as a blob."""
 
+
+def _artifact(kind: type[RunEvent]) -> tuple[str, str, type] | None:
+    """Return an event's artifact: its field, the field that names its blob, and the record that it is."""
+    fields = attrs.fields_dict(attrs.resolve_types(kind))
+    ref = next((name for name in fields if name.endswith(_BLOB_REF)), None)
+    if ref is None:
+        return None
+    name = ref.removesuffix(_BLOB_REF)
+    records = [part for part in get_args(fields[name].type) if attrs.has(part)]
+    return name, ref, records[0] if records else FrozenDict
+
+
+_BLOB_REF: Final = "_blob_ref"
 _ARTIFACTS: Final[dict[type, tuple[str, str, type]]] = {
-    GenerationCompletedEvent: ("result", "result_blob_ref", GenerationResult),
-    ReductionCompletedEvent: ("result", "result_blob_ref", ReducedCandidate),
-    ParseCompletedEvent: ("result", "result_blob_ref", ParsedOutput),
-    SelectionCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
-    EvaluationCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
-    StepCompletedEvent: ("output", "output_blob_ref", FrozenDict),
+    kind: found for kind in EVENT_TYPES.values() if (found := _artifact(kind)) is not None
 }
+"""What may be taken out of an event: the field that has a `..._blob_ref` beside it."""
 
 
 @attrs.frozen
@@ -78,7 +76,6 @@ _NO_BLOBS: Final[dict[str, bytes]] = {}
 
 
 def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
-    """Return an event's digest."""
     return hashlib.sha256(f"{previous}\n{cache_key or ''}\n".encode() + body).hexdigest()
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import attrs
 
-from themis.pure.abilities import Abilities, Components
+from themis.pure.abilities import Components
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
@@ -177,15 +178,8 @@ def _shape_faults(authored: Authored) -> Iterator[str]:
     yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
     yield from _twice("metrics", (metric.component_id for metric in components.metrics))
     yield from _twice("judge_models", (judge.component_id for judge in components.judge_models))
-    for place, able in (
-        ("generator", components.generator),
-        ("selector", components.selector),
-        ("reducer", components.reducer),
-        *(("parsers", parser) for parser in components.parsers),
-        *(("judge_models", judge) for judge in components.judge_models),
-    ):
-        if able is not None:
-            yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
+    for place, able in components.placed():
+        yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
     yield from _candidate_faults(authored)
 
 
@@ -226,18 +220,11 @@ def _judge_faults(components: Components) -> Iterator[str]:
 
 
 def _component_refs(components: Components, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
-    def of(ables: Sequence[Abilities]) -> list[ComponentRef]:
-        return [refs[id(able.component)] for able in ables]
-
-    selector, reducer = components.selector, components.reducer
-    return ComponentRefs(
-        generator=refs[id(components.generator.component)],
-        selector=refs[id(selector.component)] if selector is not None else None,
-        reducer=refs[id(reducer.component)] if reducer is not None else None,
-        parsers=of(components.parsers),
-        metrics=of(components.metrics),
-        judge_models=of(components.judge_models),
-    )
+    placed: dict[str, Any] = {}
+    for place, able in components.placed():
+        ref = refs[id(able.component)]
+        placed[place] = (*placed.get(place, ()), ref) if isinstance(getattr(components, place), tuple) else ref
+    return ComponentRefs(**placed)
 
 
 def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:

@@ -128,7 +128,6 @@ def case_key(dataset_id: str, case_id: str) -> str:
 
 
 def candidate_id(case_id: str, index: int) -> str:
-    """Name the candidate of a case by its index."""
     return f"{case_id}-candidate-{index}"
 
 
@@ -146,7 +145,6 @@ def dataset_fingerprint(dataset: Dataset, case_hashes: Iterable[str] | None = No
 
 
 def case_hash(case: Case) -> str:
-    """Return the hash of everything in a case."""
     return content_hash(case)
 
 
@@ -164,12 +162,10 @@ def generation_key(generator: _Fingerprinted, request: bytes) -> str:
 
 
 def candidate_key(generation: str, index: int, seed: int | None) -> str:
-    """Return the cache key of one candidate of a generation."""
     return stage_key("candidate", generation, str(index), str(seed))
 
 
 def stage_key(stage: str, *parts: str) -> str:
-    """Return the cache key of a stage from the names of everything that it reads."""
     return hashlib.sha256("\n".join((KEY_VERSION, stage, *parts)).encode()).hexdigest()
 
 

@@ -85,7 +85,6 @@ class FrozenDict(dict[str, Any]):
         return freeze_mapping({**self, **other})
 
     def copy(self) -> FrozenDict:
-        """Return this same value: what can't change needs no copy."""
         return self
 
 

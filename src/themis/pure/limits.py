@@ -149,7 +149,6 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is a cap at all."""
         return self._tokens < FOREVER or self._cost < FOREVER
 
     def spend(self, stage: str, tokens: int, cost: float) -> None:
@@ -157,11 +156,9 @@ class Budget:
         _add(self._spent, stage, tokens, cost)
 
     def fits(self, stage: str, estimate: Estimate) -> bool:
-        """Tell whether a call's estimate can be reserved now."""
         return self._fits(stage, estimate, self._spent, self._reserved)
 
     def ever_fits(self, stage: str, estimate: Estimate) -> bool:
-        """Tell whether it could be reserved if every call under way turned out to cost nothing."""
         return self._fits(stage, estimate, self._spent)
 
     def _fits(self, stage: str, estimate: Estimate, *books: Mapping[str, tuple[int, float]]) -> bool:
@@ -175,7 +172,6 @@ class Budget:
         )
 
     def reserve(self, stage: str, estimate: Estimate) -> None:
-        """Set a call's estimate aside."""
         _add(self._reserved, stage, estimate.tokens, estimate.cost)
 
     def settle(self, stage: str, estimate: Estimate, tokens: int, cost: float) -> None:
@@ -250,7 +246,6 @@ class EndpointState:
         return moment
 
     def hold(self, until: float) -> None:
-        """Start no call before `until`: the endpoint asked for it."""
         self.held_until = max(self.held_until, until)
 
 
@@ -294,7 +289,6 @@ class Admission:
 
     @property
     def under_way(self) -> int:
-        """How many calls have started and not ended."""
         return self._total
 
     def enter(self, ticket: Ticket, now: float) -> bool:
@@ -337,11 +331,9 @@ class Admission:
         return started
 
     def heads(self) -> list[Ticket]:
-        """Return the first call of each queue: those that watch the clock for the rest."""
         return [queue[0] for queue in self._queues.values()]
 
     def is_head(self, ticket: Ticket) -> bool:
-        """Tell whether a waiting call is the first of its queue."""
         return self._queues[(ticket.provider_key, ticket.stage)][0] is ticket
 
     def wake_at(self, ticket: Ticket, now: float) -> float:

@@ -161,5 +161,4 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
 
 
 def total_cases(snapshot: RunSnapshot) -> int:
-    """Return how many cases a run has."""
     return sum(len(dataset.cases) for dataset in snapshot.datasets)

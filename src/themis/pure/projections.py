@@ -51,11 +51,9 @@ class Threshold:
     by_metric: Mapping[str, float] = attrs.field(factory=FrozenDict)
 
     def outcome(self, score: Score) -> Outcome:
-        """Return `correct` or `incorrect`."""
         return "correct" if score.value >= self.of(score.metric_id) else "incorrect"
 
     def of(self, metric_id: str) -> float:
-        """Return from which value a metric's score counts as correct."""
         return self.by_metric.get(metric_id, CORRECT_FROM)
 
 
@@ -231,11 +229,9 @@ class Tallies:
             self._by_metric[row.metric_id].add(row)
 
     def outcomes_of(self, metric_id: str) -> Counter[str]:
-        """Return how many rows of a metric have which outcome."""
         return self._by_metric[metric_id].outcomes
 
     def sum_of(self, metric_id: str) -> float:
-        """Return the sum of a metric's scores."""
         return self._by_metric[metric_id].sum()
 
     def progress(self) -> ProgressSnapshot:
@@ -291,11 +287,9 @@ class Digest:
         self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
-        """Take the next case in, in plan order."""
         self._hash.update(hashlib.sha256(encode(digest_data(result))).digest())
 
     def hexdigest(self) -> str:
-        """Return the digest over all cases so far, 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 

@@ -226,7 +226,6 @@ def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseSt
 
 
 def step_key(workflow_id: str, step_id: str) -> str:
-    """Name a workflow's step within its case."""
     return f"{workflow_id}/{step_id}"
 
 

@@ -76,7 +76,6 @@ class UsageRow(HashableModel):
 
     @property
     def total_tokens(self) -> int:
-        """Prompt and completion tokens together."""
         return self.prompt_tokens + self.completion_tokens
 
 
@@ -132,7 +131,6 @@ class Attempt(HashableModel):
 
     @property
     def seconds(self) -> float:
-        """How long the attempt took, as far as it is stored."""
         return (self.ended_at - self.started_at).total_seconds()
 
 

@@ -74,7 +74,6 @@ class ScriptedGenerator:
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
     def fingerprint(self) -> str:
-        """Return the script: how it dawdles changes no result."""
         return "generator " + ",".join(self.script)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
@@ -173,7 +172,6 @@ class ScriptedJudge:
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
     def fingerprint(self) -> str:
-        """Return the script."""
         return "judge " + ",".join(self.script)
 
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
@@ -197,7 +195,6 @@ class ScriptedJudgeMetric:
     version: str = "1"
 
     def build_workflow(self, subject: Any, ctx: EvalScoreContext) -> ScriptedWorkflow:
-        """Return the workflow."""
         return ScriptedWorkflow(self, ctx)
 
 
@@ -229,13 +226,11 @@ class ScriptedWorkflow:
         return ParsedJudgment(label=response.raw_response)
 
     def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score:
-        """Score yes as 1, no as 0."""
         return Score(metric_id=self.metric.component_id, value=float(judgment.label == "yes"))
 
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult:
-        """Average."""
         return AggregationResult(method="mean", value=sum(score.value for score in scores) / len(scores))
 
 
@@ -291,7 +286,6 @@ class ScriptedExecution:
     def next_requests(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Sequence[SandboxRequest]:
-        """Return a third one, once."""
         return [SandboxRequest(command=("more", case.case_id, results[1].stdout))] if len(results) == 2 else []
 
     def score_results(
@@ -321,7 +315,6 @@ class ScriptedSandbox:
         return scripted_result(request)
 
     def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
-        """Return that nothing is missing."""
         return ()
 
 

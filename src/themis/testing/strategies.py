@@ -31,7 +31,6 @@ _FLOATS: Final = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def json_scalars() -> st.SearchStrategy[Any]:
-    """Any JSON scalar, integers past 64 bits included."""
     return st.none() | st.booleans() | st.integers(-(2**80), 2**80) | _FLOATS | _TEXT
 
 
@@ -50,7 +49,6 @@ def json_objects() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def times() -> st.SearchStrategy[datetime]:
-    """Times in UTC."""
     return st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))  # noqa: DTZ001
 
 

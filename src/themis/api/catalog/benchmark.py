@@ -197,7 +197,6 @@ class Benchmark:
 
 
 def made(choice: ComponentChoice) -> Any:
-    """Return a recipe's component: by its id, or made with the recipe's options."""
     return make_builtin(choice.component_id, **choice.options) if choice.options else choice.component_id
 
 

@@ -72,7 +72,6 @@ EXAMPLE_OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def example_component(component_id: str) -> Any:
-    """Return a builtin component, with example options where it needs some."""
     return make_builtin(component_id, **EXAMPLE_OPTIONS.get(component_id, {}))
 
 

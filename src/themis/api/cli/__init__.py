@@ -93,7 +93,6 @@ def make_app(words: Sequence[str] = ()) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
     sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -141,7 +140,6 @@ def _code(error: Exception) -> int:
 
 
 def _close_stdout() -> None:
-    """Keep Python from complaining at exit that whoever read our output has stopped (`themis list | head`)."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

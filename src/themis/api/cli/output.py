@@ -9,17 +9,14 @@ from typing import Any
 
 
 def write(text: str) -> None:
-    """Write to stdout, ending in one line break."""
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 
 def write_json(value: Any) -> None:
-    """Write a value as JSON: what `--json` prints."""
     write(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def say(text: str) -> None:
-    """Write a remark for people, which no pipe should carry."""
     sys.stderr.write(f"{text}\n")
 
 

@@ -46,7 +46,6 @@ def _result_text(result: RunResult) -> str:
 
 
 def place(result: RunResult) -> str:
-    """Return where a run is stored, as `--store` takes it."""
     return result.store.location.removeprefix("sqlite:")
 
 

@@ -67,7 +67,6 @@ for _kind, _construct in {
 
 class _Representer(SafeRepresenter):
     def ignore_aliases(self, data: Any) -> bool:
-        """Write equal parts out in full."""
         return True
 
     def represent_str(self, data: str) -> Any:

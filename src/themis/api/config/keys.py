@@ -62,7 +62,6 @@ class Key:
 
     @property
     def needed(self) -> bool:
-        """Whether it has to be given."""
         return self.default is attrs.NOTHING
 
 
@@ -133,17 +132,14 @@ def bounds_of(hint: Any) -> Sequence[Bound]:
 
 
 def is_mapping(hint: Any) -> bool:
-    """Tell whether a type is an object with keys that no record knows."""
     return isinstance(get_origin(hint), type) and issubclass(get_origin(hint), Mapping)
 
 
 def is_optional(hint: Any) -> bool:
-    """Tell whether a type is one of something or nothing."""
     return get_origin(hint) in (types.UnionType, Union)
 
 
 def something(hint: Any) -> Any:
-    """Return what an optional type is if it is not nothing."""
     return next(part for part in get_args(hint) if part is not types.NoneType)
 
 

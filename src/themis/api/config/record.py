@@ -42,7 +42,6 @@ class ComponentConfig:
     arguments: Mapping[str, JSONValue] = EMPTY
 
     def made(self) -> Any:
-        """Return the component."""
         return resolve_component(self.id, **self.arguments)
 
 

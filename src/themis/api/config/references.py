@@ -40,7 +40,6 @@ Place: TypeAlias = tuple[str | int, ...]
 
 
 def dotted(place: Place) -> str:
-    """Return a place as it is written: `datasets[0].path`."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).removeprefix(".")
 
 
@@ -80,7 +79,6 @@ class Resolution:
 
 
 def escaped(tree: Any) -> Any:
-    """Return a config in which no text is taken for a reference."""
     return change_texts(tree, lambda text, _: re.sub(r"(?=\$\{oc\.env:)", r"\\", text))
 
 
@@ -89,7 +87,6 @@ class _CredentialError(SpecError):
 
 
 def has_reference(text: str) -> bool:
-    """Tell whether text holds a reference to the environment."""
     return any(not found["escape"] for found in _REFERENCE.finditer(text))
 
 

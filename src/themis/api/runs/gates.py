@@ -74,7 +74,6 @@ def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[
 
 
 def check_regressions(gates: Sequence[RegressionGate], comparison: RunComparison) -> tuple[GateResult, ...]:
-    """Return what became of each gate of a comparison."""
     return tuple(check_regression(gate, comparison) for gate in gates)
 
 

@@ -35,12 +35,10 @@ PARQUET_BATCH = 10_000
 
 
 def result_table(result: RunResult) -> str:
-    """Return a run's result table for a terminal."""
     return run_summary(read_report(result.view))
 
 
 def result_data(result: RunResult) -> dict[str, Any]:
-    """Return a run's result as plain data: what `--json` prints."""
     return _data(read_report(result.view))
 
 

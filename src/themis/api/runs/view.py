@@ -78,32 +78,26 @@ class RunView:
 
     @property
     def run_id(self) -> str:
-        """The run's id."""
         return self.snapshot.run_id
 
     @functools.cached_property
     def plan(self) -> RunPlan:
-        """The shape of the run."""
         return make_plan(self.snapshot)
 
     @property
     def metrics(self) -> tuple[MetricSlot, ...]:
-        """Its metrics, with their families."""
         return self.plan.metrics
 
     @functools.cached_property
     def threshold(self) -> Threshold:
-        """From which value each metric's score counts as correct."""
         return Threshold(self.snapshot.metric_thresholds)
 
     @property
     def dataset_ids(self) -> tuple[str, ...]:
-        """The ids of its datasets."""
         return tuple(dataset.dataset_id for dataset in self.snapshot.datasets)
 
     @property
     def total_cases(self) -> int:
-        """How many cases were planned."""
         return total_cases(self.snapshot)
 
     @property
@@ -131,23 +125,18 @@ class RunView:
     # --- passes over the run ------------------------------------------------------------------------------
 
     def events(self) -> Iterator[RunEvent]:
-        """Yield all events, in order."""
         return read_events(self.store, self.run_id)
 
     def items(self) -> Iterator[CaseItem]:
-        """Yield the cases themselves, and nothing of what became of them."""
         return case_items(self.snapshot)
 
     def cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
-        """Yield every case with its state."""
         return read_cases(self.store, self.snapshot)
 
     def case_events(self) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
-        """Yield every case with what happened to it."""
         return read_case_events(self.store, self.snapshot)
 
     def results(self) -> Iterator[CaseResult]:
-        """Yield what became of every case."""
         return (case_result(self.metrics, state) for _, state in self.cases())
 
     def scored(self) -> Iterator[ScoredCase]:
@@ -163,7 +152,6 @@ class RunView:
             yield ScoredCase(item, folded, has_failures(state), bool(stored))
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
-        """Yield a score row for every case and metric."""
         return (row for case in self.scored() for row in case.rows)
 
     def tallies(self) -> Tallies:
@@ -208,7 +196,6 @@ class RunView:
         return ((item, self.state_of(item)) for item in items)
 
     def state_of(self, item: CaseItem) -> CaseState:
-        """Return the state of a case."""
         return fold_case(fresh_state(item), self.events_of(item))
 
     def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:

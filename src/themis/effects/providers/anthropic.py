@@ -45,7 +45,6 @@ class AnthropicModel(HttpModel):
 
     @property
     def path(self) -> str:
-        """The operation's path."""
         return "/messages"
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:

@@ -74,7 +74,6 @@ def plain_url(url: str) -> str:
 
 
 def is_secret_field(name: str) -> bool:
-    """Tell whether a field of an address's query holds a credential."""
     return name.lower() in _SECRET_FIELDS
 
 
@@ -133,12 +132,10 @@ class Endpoint:
     max_bytes: int = 64 * _MEGABYTE
 
     def timeout(self) -> httpx.Timeout:
-        """Return connect and read timeouts, as the HTTP client takes them."""
         return httpx.Timeout(self.read_timeout_s, connect=self.connect_timeout_s, pool=None)
 
     @property
     def host(self) -> str:
-        """Host and port."""
         return urlsplit(self.base_url).netloc
 
     def url(self, path: str) -> str:

@@ -56,17 +56,14 @@ class HttpModel(abc.ABC):
 
     @property
     def component_id(self) -> str:
-        """`provider/model`."""
         return f"{self.provider}/{self.model}"
 
     @property
     def version(self) -> str:
-        """The adapter's version: it changes when the same configuration would send another request."""
         return self.adapter_version
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest answer, in tokens, if there is a limit."""
         return self.sampling.max_tokens
 
     def fingerprint(self) -> str:
@@ -95,7 +92,6 @@ class HttpModel(abc.ABC):
         return self.sampling
 
     def _default_headers(self) -> Collection[tuple[str, str]]:
-        """Return the headers that the protocol itself has: they are counted with it."""
         return ()
 
     def check(self) -> Sequence[str]:
@@ -104,7 +100,6 @@ class HttpModel(abc.ABC):
         return () if problem is None else (problem,)
 
     def session(self) -> AbstractAsyncContextManager[None]:
-        """Return what a run holds open while it makes calls: the connections to this and other endpoints."""
         return pooled_clients()
 
     def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
@@ -115,7 +110,6 @@ class HttpModel(abc.ABC):
         return self._body(prompt_of(case.input, ctx.prompt_spec), ctx.seed)
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
-        """Return the tokens that a rendered request is expected to use, from the size of its text."""
         return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:

@@ -52,7 +52,6 @@ class OpenAIModel(HttpModel):
 
     @property
     def path(self) -> str:
-        """The operation's path."""
         return _PATHS[self.api]
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:

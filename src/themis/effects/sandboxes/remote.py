@@ -109,7 +109,6 @@ async def exchanged(
 
 
 def failed(request: SandboxRequest, why: str) -> SandboxResult:
-    """Return the result of a run that the sandbox could not do."""
     return SandboxResult(status="sandbox_error", stderr=why, label=request.label)
 
 

@@ -90,7 +90,6 @@ def _names(library: Any, dataset_id: str, root: Path) -> list[str]:
 
 
 def folder_names(root: Path) -> list[str]:
-    """Return the names of all files below a folder, relative to it."""
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
@@ -118,7 +117,6 @@ def card_configs(root: Path) -> Sequence[Mapping[str, Any]]:
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    """Tell whether nothing was reached: offline mode, no name, no connection, no answer in time."""
     return any(kind.__name__ in _UNREACHABLE for kind in type(error).__mro__)
 
 

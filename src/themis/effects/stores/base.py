@@ -129,7 +129,6 @@ class EventStore(ABC):
 
 
 def overtaken(run_id: str) -> StoreError:
-    """Return the error for events that don't come right after the run's last one."""
     return StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
 
 
@@ -140,7 +139,6 @@ def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
 
 
 def altered(run_id: str, what: str) -> StoreError:
-    """Return the error for a run whose parts don't fit together any more."""
     return StoreError(f"run {run_id}: {what}; the store was changed by hand: restore it from a copy")
 
 

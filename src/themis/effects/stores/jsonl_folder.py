@@ -84,7 +84,6 @@ class StoreFolder:
         return self.path / "runs" / (run_id if _HASH.fullmatch(run_id) else "none")
 
     def cases(self, key: str) -> Path:
-        """Return the file of a dataset's cases, which may not be there."""
         return self.path / "datasets" / f"{key}.jsonl"
 
     def blob(self, ref: str) -> Path:

@@ -46,7 +46,6 @@ class EventIndex:
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Forget everything."""
         self._db.close()
 
     def knows(self, run_id: str, stamp: str) -> bool:

@@ -194,7 +194,6 @@ _CACHED: Final = """
 
 @functools.cache
 def _spelled(sql: str) -> bytes:
-    """Return a statement with its parameters as psycopg wants them."""
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
 
 

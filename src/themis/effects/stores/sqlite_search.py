@@ -66,7 +66,6 @@ _PROMPT: Final = """
 
 
 def is_behind(db: Database) -> bool:
-    """Tell whether something is stored that is not indexed."""
     return not _is_made(db) or bool(db.execute(_BEHIND).fetchone()[0])
 
 

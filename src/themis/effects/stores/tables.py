@@ -261,7 +261,6 @@ class TableStore(EventStore, Generic[Db]):
 
 
 def read_schema(name: str) -> str:
-    """Return one of the SQL files beside this module."""
     return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -272,7 +271,6 @@ def stored_event(row: Row) -> StoredEvent:
 
 
 def _value(cursor: Any) -> Any:
-    """Return the one value of a row that is there."""
     return cursor.fetchone()[0]
 
 

@@ -55,7 +55,6 @@ def choice_content(fields: Fields, variant: str) -> Content:
 
 
 def stated_options_content(fields: Fields, variant: str) -> Content:
-    """Ask the question as it stands: the options, A to D, are in its text."""
     return Content(fields["question"], _letter(fields["answer"], LETTERS[:4]))
 
 

@@ -85,7 +85,6 @@ class Column(HashableModel):
     nullable: bool = False
 
     def named(self, variant: str) -> Column:
-        """Return the column under its name in a variant of the dataset."""
         return self.evolve(name=self.name.replace("<variant>", variant))
 
 
@@ -243,7 +242,6 @@ def _fault(column: Column, value: Any, row: Row) -> Fault | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value with its type, shortened, for an error."""
     return f"{type(value).__name__} {shortened(repr(value), _LONGEST_SHOWN)}"
 
 

@@ -38,7 +38,6 @@ def reference_content(fields: Fields, variant: str) -> Content:
 
 
 def hle_content(fields: Fields, variant: str) -> Content:
-    """Ask the question with its image, if it has one."""
     return Content(with_images(fields["question"], fields.get("images")), fields["answer"])
 
 

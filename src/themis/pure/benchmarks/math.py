@@ -24,7 +24,6 @@ def math_content(fields: Fields, variant: str) -> Content:
 
 
 def unanswered(row: Row, variant: str) -> str | None:
-    """Leave out problems whose answer is not published: those are there with an empty text."""
     return "has no published answer" if row.get("answer") == "" else None
 
 

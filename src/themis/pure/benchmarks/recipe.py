@@ -159,7 +159,6 @@ LeavesOut: TypeAlias = Callable[[Row, str], str | None]
 
 
 def nothing_left_out(row: Row, variant: str) -> str | None:
-    """Leave no row out."""
     return None
 
 

@@ -307,7 +307,6 @@ def _is_held(run: RunShape, state: CaseState, event: CaseRunEvent, kind: BundleK
 
 
 def _place(event: CaseRunEvent) -> tuple[int, int, str]:
-    """Order a case's events by the table: by stages, and not by when calls happened to be answered."""
     return _ORDER[type(event)], getattr(event, "candidate_index", 0), event_name(event)
 
 

@@ -102,7 +102,6 @@ def _row_of(kind: type[CaseRunEvent]) -> Held:
 
 
 def _same(has: Any, new: Any) -> bool:
-    """Tell whether two results differ in nothing but times and transport facts."""
     return isinstance(has, GenerationResult | EvaluationExecution) and bool(steady(has) == steady(new))
 
 

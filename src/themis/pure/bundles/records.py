@@ -213,12 +213,10 @@ _DETAILS: Final = {"candidate_index": "candidate", "metric_id": "metric", "workf
 
 
 def event_name(event: CaseRunEvent) -> str:
-    """Name what an event tells of: a later event of the same name supersedes it."""
     return f"{event.event_type} of {_subject(event)}"
 
 
 def record_name(event: CaseRunEvent) -> str:
-    """Name an event for errors."""
     return f"{event.event_type.rpartition('_')[0]} record of {_subject(event)}"
 
 

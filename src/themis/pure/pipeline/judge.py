@@ -75,7 +75,6 @@ def judge(subject_of: SubjectOf, run: Run, item: CaseItem, state: CaseState, ste
 
 
 def the_answer(state: CaseState) -> Result[Subject, StepFailure]:
-    """Family `llm`: the one answer."""
     return Success(CandidateSetSubject(candidates=(_answer(state),)))
 
 

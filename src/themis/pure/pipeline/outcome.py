@@ -98,7 +98,6 @@ def case_fields(run: Run, item: CaseItem) -> dict[str, Any]:
 
 
 def failed_fields(run: Run, item: CaseItem, failure: StepFailure) -> dict[str, Any]:
-    """Return the fields of a failure's event."""
     return {**case_fields(run, item), **{name: getattr(failure, name) for name in _FAILURE}}
 
 

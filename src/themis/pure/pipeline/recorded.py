@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.pipeline.effects import (
@@ -131,9 +132,8 @@ def _computed(ask: Ask) -> Program[Result[Answer, StepFailure]]:
         return Failure(failure_of(ask.of.component_id, error))
     if not inspect.isawaitable(value):
         return Success(Answer(value))
-    if inspect.iscoroutine(value):
-        value.close()
-    answer = yield ask
+    # It has begun, and is for the one who drives to finish.
+    answer = yield attrs.evolve(ask, method=lambda *args, **keywords: value)
     return answer
 
 
@@ -153,7 +153,6 @@ def purely(program: Program[T]) -> T:
 
 
 def missing(effect: Effect) -> MissingError:
-    """Return the error that names what a program asked for and nobody has."""
     return MissingError(effect.what if isinstance(effect, Ask | Execute) else type(effect).__name__)
 
 

@@ -68,7 +68,6 @@ def scored(metric_id: str, method: Method, *args: object) -> Scored:
 
 
 def score_or_error(outcome: Scored) -> Score | ScoreError:
-    """Return whichever of the two there is."""
     return outcome.unwrap() if isinstance(outcome, Success) else outcome.failure()
 
 

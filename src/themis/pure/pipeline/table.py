@@ -73,6 +73,7 @@ class StageRow:
         span: the name of its spans.
         program: does one of its steps.
         planned: its steps for each case.
+        at_hand: its component is there, and not only named; what has none needs none.
         settled: what the state holds of a step: an artifact, or the failure in its place; `None` if it is open.
         blocks: a failure of it keeps the case from all later stages.
         applies: a case that has come this far has its steps to do.
@@ -89,6 +90,7 @@ class StageRow:
     span: str
     program: StepProgram
     planned: Callable[[RunPlan], tuple[Step, ...]]
+    at_hand: Callable[[Run, Step], bool]
     settled: Callable[[CaseState, Step], object | None]
     blocks: Callable[[CaseState], object]
     side_by_side: bool = False
@@ -120,6 +122,10 @@ def _metric_outcome(state: CaseState, step: Step) -> object | None:
     )
 
 
+def _metric_at_hand(run: Run, step: Step) -> bool:
+    return step.metric_id in run.components.metric
+
+
 _SELECT: Final = (Step("select"),)
 _REDUCE: Final = (Step("reduce"),)
 _PARSE: Final = (Step("parse"),)
@@ -135,6 +141,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="generation",
         program=generate,
         planned=lambda plan: _candidates(plan.candidate_count),
+        at_hand=lambda run, step: run.components.generator.component is not None,
         settled=lambda state, step: (
             state.candidates.get(step.candidate_index) or state.generation_failures.get(step.candidate_index)
         ),
@@ -151,6 +158,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="selection",
         program=select,
         planned=lambda plan: _SELECT if plan.selects else (),
+        at_hand=lambda run, step: run.components.selector is not None,
         settled=lambda state, step: state.selection or state.selection_failure,
         blocks=lambda state: state.selection_failure,
     ),
@@ -164,6 +172,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="reduction",
         program=reduce,
         planned=lambda plan: _REDUCE,
+        at_hand=lambda run, step: (run.components.reducer is None) == (run.identity.reducer_ref is None),
         settled=lambda state, step: state.reduced or state.reduction_failure,
         blocks=lambda state: state.reduction_failure,
     ),
@@ -177,6 +186,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="parse",
         program=parse,
         planned=lambda plan: _PARSE,
+        at_hand=lambda run, step: len(run.components.parsers) == len(run.identity.parser_refs),
         settled=lambda state, step: state.parsed or state.parse_failure,
         blocks=lambda state: state.parse_failure,
     ),
@@ -190,6 +200,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="score",
         program=_of_family,
         planned=lambda plan: _metrics("score", plan.scored_ids),
+        at_hand=_metric_at_hand,
         applies=_usable,
         decides=False,
         settled=_metric_outcome,
@@ -205,6 +216,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         span="judge",
         program=_of_family,
         planned=lambda plan: _metrics("judge", plan.judged_ids),
+        at_hand=_metric_at_hand,
         applies=_usable,
         decides=False,
         settled=_metric_outcome,

@@ -143,7 +143,7 @@ def case_checks(
     for row, step, outcome in settled_steps(run.plan, states[-1]):
         number = last[step, isinstance(outcome, FailedEvent | ScoreError)]
         event = events[number]
-        if _at_hand(run, step) and isinstance(event, CaseRunEvent):
+        if row.at_hand(run, step) and isinstance(event, CaseRunEvent):
             # The program sees what was there before it; failures that it met are recorded in what it left.
             before, after = states[number], states[number + 1]
             founded = is_reached(run.plan, before, row)
@@ -159,20 +159,6 @@ def _fresh(item: CaseItem) -> CaseState:
 
 def _is_failure(event: RunEvent) -> bool:
     return isinstance(event, FailedEvent | ScoreFailedEvent)
-
-
-def _at_hand(run: Run, step: Step) -> bool:
-    identity, components = run.identity, run.components
-    match step.stage:
-        case "select":
-            return components.selector is not None
-        case "reduce":
-            return components.reducer is not None or identity.reducer_ref is None
-        case "parse":
-            return len(components.parsers) == len(identity.parser_refs)
-        case "score" | "judge":
-            return step.metric_id in components.metric
-    return components.generator.component is not None
 
 
 def compared(check: Check, case_key: str, again: CaseRunEvent) -> Difference | str | None:

@@ -87,7 +87,6 @@ def _converter() -> cattrs.Converter:
 
 @functools.cache
 def reader_of(kind: type) -> Reader:
-    """Return the function that builds a `kind` from complete plain data, fast."""
     return compile_reader(kind, reader_of, _general)
 
 

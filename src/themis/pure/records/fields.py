@@ -32,12 +32,10 @@ def json_value(value: JSONValue, field: Field = _UNNAMED) -> JSONValue:
 
 
 def json_object(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict:
-    """Take a JSON object, deeply frozen."""
     return value if type(value) is FrozenDict else freeze_mapping(value, field.name)
 
 
 def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAMED) -> FrozenDict | None:
-    """Take a JSON object or nothing."""
     return None if value is None else json_object(value, field)
 
 
@@ -74,7 +72,6 @@ def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
-    """Take any iterable of records, or nothing."""
     return None if value is None else sequence(value)
 
 

@@ -95,5 +95,4 @@ def as_messages(value: JSONValue) -> Sequence[Any] | None:
 
 
 def text_of(value: JSONValue) -> str:
-    """Return text as it is, and any other JSON as its compact encoding."""
     return value if isinstance(value, str) else encode(value).decode()

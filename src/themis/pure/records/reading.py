@@ -65,7 +65,6 @@ def _expression(kind: Any, value: str, reader: str) -> str:
 
 
 def _is_json(kind: Any) -> bool:
-    """Tell whether a field's own converter takes whatever JSON there is."""
     return kind is Any or get_origin(kind) is Mapping
 
 

@@ -47,7 +47,6 @@ class CaseSample:
 
     @property
     def whole(self) -> bool:
-        """Whether all cases are kept."""
         return self._all
 
     def add(self, item: CaseItem, rows: Sequence[BenchmarkScoreRow], view: Callable[[], CaseView]) -> None:

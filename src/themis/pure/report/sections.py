@@ -165,7 +165,6 @@ class Section:
 
 
 def sections(report: Report, shown_in: Format) -> list[Section]:
-    """Return the sections of a report that are for a format, in their order."""
     return [section for make in SECTIONS for section in make(report) if shown_in in section.shown_in]
 
 

@@ -22,7 +22,6 @@ _LARGE: Final = 10.0
 
 
 def normal_cdf(x: float) -> float:
-    """Return P(Z <= x) of the standard normal distribution, accurate in both tails."""
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
@@ -127,7 +126,6 @@ def t_survival(t: float, df: float) -> float:
 
 
 def t_cdf(t: float, df: float) -> float:
-    """Return P(T <= t) of Student's t with `df` degrees of freedom."""
     return t_survival(-t, df)
 
 

@@ -52,16 +52,13 @@ class PairedDesign(HashableModel):
 
     @property
     def difference_variance(self) -> float:
-        """Variance over cases of the observed per-case difference of mean scores."""
         return self.between_variance + self.within_variance_a / self.samples_a + self.within_variance_b / self.samples_b
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean difference."""
         return math.sqrt(self.difference_variance / self.cases)
 
     def power(self, effect: float, *, alpha: float = DEFAULT_ALPHA) -> float:
-        """Return the chance that a true difference of `effect` comes out significant."""
         return paired_power(effect, cases=self.cases, spread=math.sqrt(self.difference_variance), alpha=alpha)
 
     def minimum_detectable_effect(self, *, power: float = DEFAULT_POWER, alpha: float = DEFAULT_ALPHA) -> float | None:

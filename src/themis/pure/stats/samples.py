@@ -42,12 +42,10 @@ def checked(values: Iterable[float | None], what: str = "values") -> list[float 
 
 
 def is_binary(values: Iterable[float]) -> bool:
-    """Whether every value is 0 or 1 (vacuously true of no values)."""
     return all(value in (0.0, 1.0) for value in values)
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the arithmetic mean of at least one value, from an exact sum."""
     return math.fsum(values) / len(values) if len(values) > 1 else values[0]
 
 
@@ -82,7 +80,6 @@ class ClusteredSample:
 
     @property
     def clusters(self) -> int:
-        """How many clusters there are."""
         return len(self.cluster_sizes)
 
 

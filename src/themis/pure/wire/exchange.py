@@ -69,7 +69,6 @@ class Prompt(FrozenModel):
 
     @property
     def is_structured(self) -> bool:
-        """Whether the answer is asked for as JSON."""
         return (self.response_format or EMPTY).get("type") in {"json_object", "json_schema"}
 
 
@@ -187,17 +186,14 @@ class Reply(FrozenModel):
 
 
 def malformed(problem: str, payload: object) -> Failure:
-    """Describe an answer that is not what its protocol says."""
     return Failure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
 
 
 def refused(words: object) -> Failure:
-    """Describe an answer that the model or a filter declined to give."""
     return Failure(kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer")))
 
 
 def shortened(text: str) -> str:
-    """Return the beginning of a long text: an error quotes, it does not dump."""
     return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
@@ -219,7 +215,6 @@ def error_in(body: bytes) -> tuple[str, str | None]:
 
 
 def counts(**numbers: object) -> dict[str, int]:
-    """Return the token counts that a server did state."""
     return {name: number for name, number in numbers.items() if isinstance(number, int)}
 
 
@@ -233,5 +228,4 @@ def structured(text: str) -> JSONValue:
 
 
 def arguments_of(text: object) -> JSONValue:
-    """Return a tool call's arguments, which come as JSON in a string."""
     return structured(text) if isinstance(text, str) else thaw(text)  # type: ignore[arg-type]  # decoded JSON
