@@ -204,14 +204,16 @@ class Ledger:
             if event.cache_hit:
                 self._sum("generate", generator).reused += 1
             elif event.result is not None:
-                made = event.result
-                self._answer("generate", generator, made.token_usage, made.latency_ms, event.retry_history, price)
+                result = event.result
+                self._answer("generate", generator, result.token_usage, result.latency_ms, event.retry_history, price)
         elif isinstance(event, StepCompletedEvent) and event.step_type == "judge_call":
-            model, told = str(event.output.get("judge_model_id") or ""), event.output.get
+            output = event.output
+            model = str(output.get("judge_model_id") or "")
             if event.cache_hit:
                 self._sum("judge", model).reused += 1
             else:
-                self._answer("judge", model, told("token_usage"), told("latency_ms"), told("retry_history"), price)
+                usage, latency, retries = map(output.get, ("token_usage", "latency_ms", "retry_history"))
+                self._answer("judge", model, usage, latency, retries, price)
 
     def _answer(self, stage: str, model: str, usage: Any, latency: Any, retries: Any, price: Price | None) -> None:
         counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None

@@ -325,7 +325,7 @@ def _quantity_facts(each: Quantity) -> Facts:
 
 
 def _identity(report: Report) -> Iterator[Section]:
-    identity, made = report.snapshot.identity, report.snapshot.provenance
+    identity, provenance = report.snapshot.identity, report.snapshot.provenance
     refs: list[tuple[str, ComponentRef | None]] = [
         ("Generator", identity.generator_ref),
         ("Selector", identity.selector_ref),
@@ -344,12 +344,12 @@ def _identity(report: Report) -> Iterator[Section]:
         ),
         ("Candidates per case", _listed(identity.candidate_policy) or "1"),
         ("Seeds", ", ".join(map(str, identity.seeds)) or "derived from each case"),
-        ("Themis", made.themis_version),
-        ("Python", f"{made.python_version} on {made.platform}"),
-        ("Git commit", made.git_commit or "not known"),
-        ("Store", made.storage.store),
-        ("Environment", _listed(made.environment_metadata) or "-"),
-        ("Libraries", _listed(made.dependency_versions) or "-"),
+        ("Themis", provenance.themis_version),
+        ("Python", f"{provenance.python_version} on {provenance.platform}"),
+        ("Git commit", provenance.git_commit or "not known"),
+        ("Store", provenance.storage.store),
+        ("Environment", _listed(provenance.environment_metadata) or "-"),
+        ("Libraries", _listed(provenance.dependency_versions) or "-"),
     )
     yield Section(
         title="Identity and provenance",

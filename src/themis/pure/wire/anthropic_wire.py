@@ -118,8 +118,8 @@ def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: boo
     if is_structured and answers:
         return answers[0]
     if calls:
-        made = [{"name": call.get("name"), "arguments": call.get("input")} for call in calls]
-        return {"content": text, "tool_calls": made}
+        tool_calls = [{"name": call.get("name"), "arguments": call.get("input")} for call in calls]
+        return {"content": text, "tool_calls": tool_calls}
     return text
 
 

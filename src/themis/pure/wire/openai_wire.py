@@ -81,8 +81,8 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
 def _output(text: str, calls: Sequence[Any], *, is_structured: bool) -> Any:
     if calls:
         functions = [call.get("function") or call for call in calls]
-        made = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
-        return {"content": text, "tool_calls": made}
+        tool_calls = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
+        return {"content": text, "tool_calls": tool_calls}
     return structured(text) if is_structured else text
 
 
