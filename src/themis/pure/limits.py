@@ -87,6 +87,8 @@ class AdaptiveConcurrency:
 
     def _price_of_growth(self) -> float:
         """Return how many successes the next step up costs."""
+        # Well below the ceiling one success a step, as in slow start. Near it a whole round of calls. At it and above,
+        # where the last overload was, several rounds, and more of them after each further overload.
         if self.limit < 0.9 * self._ceiling:
             return 1.0
         if self.limit < self._ceiling:
@@ -238,12 +240,8 @@ class EndpointState:
 
     def ready_at(self) -> float:
         """Return when the rates allow the next call."""
-        moment = self.held_until
-        if self.requests is not None:
-            moment = max(moment, self.requests.ready_at)
-        if self.tokens is not None:
-            moment = max(moment, self.tokens.ready_at)
-        return moment
+        rates = [rate.ready_at for rate in (self.requests, self.tokens) if rate is not None]
+        return max([self.held_until, *rates])
 
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
@@ -344,6 +342,8 @@ class Admission:
         return moment if moment > now else FOREVER
 
     def _try_start(self, ticket: Ticket, now: float) -> bool:
+        # Every limit is asked before any is taken: a call that one of them holds back must not use up the others. The
+        # budget comes last, for its reservation is the one thing that would have to be undone.
         if self._total >= self._most:
             return False
         of_stage = self._limits.stage_concurrency.get(ticket.stage)

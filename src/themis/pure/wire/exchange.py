@@ -133,9 +133,10 @@ def without_files(request: Any) -> Any:
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
     """
     if isinstance(request, str):
+        if not request.startswith("data:"):
+            return request
         head, _, data = request.partition(",")
-        hashed = f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
-        return hashed if request.startswith("data:") else request
+        return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
     if isinstance(request, Mapping):
         # Anthropic's form of the same: the data alone, beside its type.
         if request.get("type") == "base64" and isinstance(request.get("data"), str):
