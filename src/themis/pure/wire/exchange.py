@@ -23,7 +23,9 @@ _IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at eith
 
 
 def _optional_texts(value: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    return (value,) if isinstance(value, str) else value if value is None else texts(value)
+    if value is None:
+        return None
+    return (value,) if isinstance(value, str) else texts(value)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
