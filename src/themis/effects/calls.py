@@ -234,8 +234,7 @@ class CallRuntime:
         if usage is None:
             return ticket.estimate.tokens, ticket.estimate.cost
         cost = self._price(model, usage) if self._price and model else None
-        self._ledger.record(ticket.stage, model, usage, cost)
-        return total_tokens(usage), cost or 0.0
+        return self._ledger.record(ticket.stage, model, usage, cost), cost or 0.0
 
     def _note_failure(self, ticket: Ticket, model: str, failure: Failure) -> _AttemptFailed:
         attempt = _AttemptFailed(failure)

@@ -65,19 +65,19 @@ class Caller:
 
     async def drive(self, program: Program[T]) -> T:
         """Drive a program to its end and return what it returns."""
+        send, keep = program.send, self._keep
         answer: Any = None
         while True:
             try:
-                effect = program.send(answer)
+                effect = send(answer)
             except StopIteration as done:
                 value: T = done.value
                 return value
-            # The commonest effects go without a detour.
+            # The commonest effects first: these lines run for every event of every case.
             if type(effect) is Keep:
-                self._keep(effect)
-                answer = None
+                answer = keep(effect)
             elif type(effect) is Ask:
-                answer = await self._ask(effect)
+                answer = await (self._call(effect) if effect.stage in PAID else self._compute(effect))
             else:
                 answer = await self._perform(effect)
 
@@ -88,29 +88,32 @@ class Caller:
         assert isinstance(effect, Together)
         return await self._together(effect.programs)
 
-    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
-        name = ask.of.component_id
+    async def _compute(self, ask: Ask) -> Result[Answer, StepFailure]:
+        """Call a component that costs nothing."""
         try:
-            if ask.stage not in PAID:
-                value = ask.method(*ask.args, **ask.keywords)
-                return Success(Answer(await value if inspect.isawaitable(value) else value))
-            caller = ask.caller
-            outcome = await self._calls.call(
-                functools.partial(_called, caller, ask),
+            value = ask.method(*ask.args, **ask.keywords)
+            return Success(Answer(await value if inspect.isawaitable(value) else value))
+        except Exception as error:
+            return Failure(failure_of(ask.of.component_id, error))
+
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
+        """Call a model. What it raises comes as `CallFailed`; anything else is a fault of ours, and ends the run."""
+        caller, calls = ask.caller, self._calls
+        method = functools.partial(ask.method, *ask.args, **ask.keywords)
+        try:
+            outcome = await calls.call(
+                method if caller.is_async else functools.partial(_in_thread, method),
                 stage=ask.stage,
                 provider_key=caller.provider_key,
-                model=name,
-                estimate=_estimate(caller, ask) if self._calls.reserves else None,
+                model=caller.component_id,
+                estimate=_estimate(caller, ask) if calls.reserves else None,
             )
         except CallFailed as error:
             if error.fatal:  # the wrong key, the budget: this ends the run
                 raise
-            return Failure(failure_of(name, error))
-        except Exception as error:
-            if ask.stage in PAID:  # not the component's doing: what that raises comes as `CallFailed`
-                raise
-            return Failure(failure_of(name, error))
-        return Success(Answer(outcome.value, tuple(entry.to_dict() for entry in outcome.retry_history)))
+            return Failure(failure_of(caller.component_id, error))
+        history = outcome.retry_history
+        return Success(Answer(outcome.value, tuple([entry.to_dict() for entry in history]) if history else ()))
 
     async def _together(self, programs: Sequence[Program[Any]]) -> tuple[Any, ...]:
         if len(programs) == 1:
@@ -128,12 +131,8 @@ class Caller:
         return tuple(results[number] for number in range(len(programs)))
 
 
-async def _called(caller: CallerAbilities, ask: Ask) -> Any:
-    """Call a model's method; one that is not async runs in a thread."""
-    if caller.is_async:
-        return await ask.method(*ask.args, **ask.keywords)
-    call = functools.partial(ask.method, *ask.args, **ask.keywords)
-    value = await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+async def _in_thread(method: Callable[[], Any]) -> Any:
+    value = await trio.to_thread.run_sync(method, abandon_on_cancel=True)
     return await value if inspect.isawaitable(value) else value
 
 
@@ -197,10 +196,10 @@ class Driver(Caller):
             case Keep() | Ask():
                 raise AssertionError("the loop does these")
 
-    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
         if ask.stage in self._shell.offline:
             raise NotStoredError(_not_stored(ask))
-        answer = await super()._ask(ask)
+        answer = await super()._call(ask)
         if ask.stage == "generate" and isinstance(answer, Success):
             usage = getattr(answer.unwrap().value, "token_usage", None)
             if usage:

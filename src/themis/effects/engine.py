@@ -166,7 +166,10 @@ class Engine:
 
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
         for item, state in cases:
-            await self._drive_case(item, state)
+            state = await self._driver.drive(carry_out(self._run, item, state))
+            self._progress.done += 1
+            if has_failures(state):
+                self._progress.failed += 1
             # A component that never waits must not keep the others, or a cancellation, from their turn.
             if trio.current_time() >= self._next_turn:
                 await trio.lowlevel.checkpoint()
@@ -205,14 +208,6 @@ class Engine:
     async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
         for event in events:
             await self._hooks.call("on_event", event)
-
-    # --- one case -----------------------------------------------------------------------------------------
-
-    async def _drive_case(self, item: CaseItem, state: CaseState) -> None:
-        state = await self._driver.drive(carry_out(self._run, item, state))
-        self._progress.done += 1
-        if has_failures(state):
-            self._progress.failed += 1
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -44,8 +44,8 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
     history: tuple[object, ...] = ()
     outcome: Result[GenerationResult, StepFailure]
     if isinstance(answer, Success):
-        outcome = _accepted(answer.unwrap().value, generator.component_id, ctx)
-        history = answer.unwrap().retry_history
+        made: Answer = answer.unwrap()
+        outcome, history = _accepted(made.value, generator.component_id, ctx), made.retry_history
     else:
         outcome = Failure(answer.failure())
     event = _event(run, item, asked, outcome, provider_key=generator.provider_key, history=history)
