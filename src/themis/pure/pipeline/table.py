@@ -302,7 +302,8 @@ def is_reached(plan: RunPlan, state: CaseState, row: StageRow) -> bool:
 
 
 _BEFORE: Final[Mapping[Stage, Sequence[StageRow]]] = {
-    row.stage: [earlier for earlier in reversed(STAGES[:number]) if earlier.decides] for number, row in enumerate(STAGES)
+    row.stage: [earlier for earlier in reversed(STAGES[:number]) if earlier.decides]
+    for number, row in enumerate(STAGES)
 }
 
 

@@ -8,7 +8,6 @@ runs. Neither is an error that a machine decides, such as a recursion too deep; 
 
 from __future__ import annotations
 
-import functools
 import itertools
 import operator
 import re
@@ -198,7 +197,7 @@ def _plainly_equal(stored: CaseRunEvent, again: CaseRunEvent) -> bool:
     kind = type(stored)
     if kind is not type(again) or isinstance(stored, _FAILED):
         return False
-    fields = _fields(kind)
+    fields = _COMPARED_OF[kind]
     for left, right in zip(fields(stored), fields(again), strict=True):
         # What a program handed on as it was recorded needs no second look, and neither does equal text.
         if left is not right and (left != right if type(left) is str else encode(left) != encode(right)):
@@ -210,11 +209,9 @@ _COMPARED: Final[Mapping[type, tuple[str, ...]]] = {
     kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _CIRCUMSTANCES)
     for kind in EVENT_TYPES.values()
 }
-
-
-@functools.cache
-def _fields(kind: type) -> Callable[[object], tuple[Any, ...]]:
-    return operator.attrgetter(*_COMPARED[kind])
+_COMPARED_OF: Final[Mapping[type, Callable[[object], tuple[Any, ...]]]] = {
+    kind: operator.attrgetter(*names) for kind, names in _COMPARED.items()
+}
 
 
 def _comparable(event: CaseRunEvent) -> Mapping[str, Any]:
