@@ -73,6 +73,7 @@ class CallerAbilities(Abilities):
         request: renders the whole request, purely.
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
+        batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
     """
 
     call: Method
@@ -81,6 +82,7 @@ class CallerAbilities(Abilities):
     request: Callable[[Case, GenerateContext], JSONValue] | None = None
     estimate: Callable[[Any], TokenEstimate] | None = None
     max_tokens: int | None = None
+    batch: Any = None
 
     @classmethod
     def of(cls, component: Any, method: str) -> Self:
@@ -95,6 +97,7 @@ class CallerAbilities(Abilities):
             request=getattr(component, "request", None),
             estimate=getattr(component, "estimate", None),
             max_tokens=longest if isinstance(longest, int) else None,
+            batch=getattr(component, "batch", None),
         )
 
 
