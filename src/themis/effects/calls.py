@@ -29,7 +29,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 import trio
 
-from themis.effects.failures import failure_of
+from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
 from themis.pure.calls import (
     NO_RETRIES,
@@ -202,7 +202,7 @@ class CallRuntime:
         except CallFailed:
             raise
         except Exception as error:
-            failure = failure_of(error)
+            failure = to_failure(error)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
             raise self._note_failure(ticket, model, failure) from error

@@ -48,7 +48,7 @@ _WRAP_HINT: Final = (
 )
 
 
-def failure_of(error: Exception) -> Failure:
+def to_failure(error: Exception) -> Failure:
     """Describe what a component or an adapter raised."""
     if isinstance(error, ProviderError):
         return error.failure
