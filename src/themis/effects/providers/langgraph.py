@@ -202,17 +202,13 @@ def trace_of(events: Sequence[Mapping[str, Any]]) -> tuple[TraceStep, ...]:
     return tuple(
         TraceStep(
             step_name=str(starts.get(run, ends.get(run, {})).get("name", "")),
-            step_type=_step_type(starts.get(run) or ends[run]),
+            step_type=str((starts.get(run) or ends[run])["event"]).removeprefix("on_").rpartition("_")[0],
             input=_object(starts.get(run, {}).get("data", {}).get("input")),
             output=_object(ends.get(run, {}).get("data", {}).get("output")),
             metadata=_metadata(starts.get(run) or ends[run], numbers, finished=run in ends),
         )
         for run in numbers
     )
-
-
-def _step_type(event: Mapping[str, Any]) -> str:
-    return str(event["event"]).removeprefix("on_").rpartition("_")[0]
 
 
 def _metadata(event: Mapping[str, Any], numbers: Mapping[str, int], *, finished: bool) -> dict[str, JSONValue]:
