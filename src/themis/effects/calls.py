@@ -69,7 +69,7 @@ def report_quota(wait_s: float) -> None:
         pause(wait_s)
 
 
-@attrs.frozen
+@attrs.define
 class CallOutcome(Generic[T]):
     """What a call came to: its value, and the attempts that failed before it."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.abilities import ParserAbilities
@@ -45,8 +45,7 @@ def parse(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     return event
 
 
-@attrs.frozen
-class _Parsed:
+class _Parsed(NamedTuple):
     output: ParsedOutput
     parser_id: str
 
