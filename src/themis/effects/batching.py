@@ -1,6 +1,6 @@
 """Generating in batches: what a run lacks answers to goes to the provider's batch endpoint, then the run goes on.
 
-A batch is submitted once, whatever happens to this process. That it is about to be submitted is written down, then
+A batch is submitted once, even if this process dies. That it is about to be submitted is written down, then
 it is submitted, then its id is written down, and only then is it asked about; each line is on disk before the next
 step. A process that comes later asks about the batches that are written down, takes up the one whose id it does not
 know from its hash, and submits only what none of them answers.
@@ -39,7 +39,7 @@ _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
 def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
-    """Return what stands in the way of generating in batches, one sentence each."""
+    """Return why answers can't be generated in batches, one sentence each."""
     faults = []
     if generator.batch is None:
         faults.append(
@@ -71,7 +71,7 @@ class BatchEndpoint(Protocol):
         """Return why a batch failed as a whole, if it did: it then has no answers."""
 
     async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what came of each request of a batch that has ended, by key."""
+        """Return the result of each request of a batch that has ended, by key."""
 
     def is_answer(self, line: Any) -> bool:
         """Tell whether that is an answer that was paid for, and not a failure."""

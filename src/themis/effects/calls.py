@@ -109,7 +109,7 @@ class CallRuntime:
         self._retry = retry
         self._timeouts = timeouts
         self._price = price
-        self._dice = Random(seed)  # noqa: S311  # jitter is no secret
+        self._random = Random(seed)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str, _AttemptFailed] = {}
 
@@ -259,7 +259,7 @@ class CallRuntime:
             attempt=number,
             reason=attempt.verdict.reason,
             kind=attempt.failure.kind,
-            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._dice),
+            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._random),
             status=attempt.failure.status,
         )
 

@@ -1,7 +1,7 @@
 """The engine: a fixed number of workers that pull cases and drive each through the pipeline.
 
-It decides nothing: what is done with a case is the core's program of a whole case, and what a call's failure means
-stands in `themis.pure.calls`. A case's state is dropped when the case is done.
+It decides nothing: what is done with a case is the core's program of a whole case, and what a call's failure means is
+decided in `themis.pure.calls`. A case's state is dropped when the case is done.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Engine:
             self._hooks.end_span(span, status)
 
     async def _work(self) -> None:
-        # The journal's task is in a nursery around that of the workers: whatever ends them, a fault, a cancellation
-        # or Ctrl-C, what they finished and how the run ended are handed over to a journal that still writes.
+        # The journal's task is in a nursery around that of the workers. Be it a fault, a cancellation or Ctrl-C that ends
+        # them: what they finished, and how the run ended, goes to a journal that still writes.
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)

@@ -55,7 +55,7 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
 
 
 def run_anywhere(main: Callable[[], Awaitable[T]]) -> T:
-    """Run what may have to await something, from sync code, whatever runs here: beside a running loop, in a thread."""
+    """Run what may have to await something, from sync code; beside a running loop, in a thread."""
     if running_loop() is None:
         return trio.run(main)
     with concurrent.futures.ThreadPoolExecutor(1) as thread:

@@ -5,7 +5,7 @@ the disk has been heard of; `durable` waits until everything handed over so far 
 store. Batches are written in a worker thread, one at a time, so that the event loop never waits for a disk; an event
 that was handed over is stored within `_INTERVAL` seconds, or the run fails saying why.
 
-One task, `run`, writes; whoever likes appends. Of the two one-shot events that it waits for, `_has_events` says that
+One task, `run`, writes; any other may append. Of the two one-shot events that it waits for, `_has_events` says that
 there is something to write, and `_write_now` that there is no point in gathering more: the batch is full, or someone
 waits in `durable`. `run` makes both anew before it writes, so what is appended meanwhile sets the new ones and is
 written in the next round. `_progressed` is told after every batch and after a failure; `space` and `durable` look again

@@ -4,7 +4,7 @@ No decision is made here. The first waiting call of each queue watches the clock
 of any length costs one timer.
 
 A parked task is woken by the one-shot event that `_parked` has under its ticket, for one of three reasons: its call was
-admitted or refused by whoever ended a call or saw the clock; it has become the first of its queue and must set the
+admitted or refused when another call ended or time had passed; it has become the first of its queue and must set the
 timer; or its own timer ran out. It does not ask which: it lets `Admission` look once more, and parks again with a new
 event if its ticket is still neither admitted nor refused. To wake a task once too often is harmless; to wake it too
 late would be a call that waits for ever, so whenever a call ends or leaves its queue, all heads are woken.

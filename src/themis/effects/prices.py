@@ -92,7 +92,7 @@ def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetim
 
 
 def needs_prices(price: Price, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what stands in the way of a cost budget, one sentence per model whose price is not known."""
+    """Return why costs can't be limited, one sentence per model whose price is not known."""
     probe = {PROMPT_TOKENS: 1, COMPLETION_TOKENS: 1}
     return tuple(
         f"max_cost: the price of {model} is not known; state it in prices, or give max_tokens instead"

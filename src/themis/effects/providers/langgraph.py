@@ -264,7 +264,7 @@ def plain(value: Any) -> Any:
 
 
 def _message(fields: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: item for name, item in fields.items() if name not in _NOISE and item not in (None, [], {})}
-    if "tool_calls" in told:
-        told["tool_calls"] = [{"name": call["name"], "args": call["args"]} for call in told["tool_calls"]]
-    return {"role": told.pop("type"), **told}
+    kept = {name: item for name, item in fields.items() if name not in _NOISE and item not in (None, [], {})}
+    if "tool_calls" in kept:
+        kept["tool_calls"] = [{"name": call["name"], "args": call["args"]} for call in kept["tool_calls"]]
+    return {"role": kept.pop("type"), **kept}
