@@ -103,7 +103,7 @@ class Engine:
             self._hooks.end_span(span, status)
 
     async def _work(self) -> None:
-        # The journal's task is in a nursery around that of the workers. Be it a fault, a cancellation or Ctrl-C that ends
+        # The journal runs in a nursery around that of the workers. Be it a fault, a cancellation or Ctrl-C that ends
         # them: what they finished, and how the run ended, goes to a journal that still writes.
         try:
             async with trio.open_nursery() as outer:
