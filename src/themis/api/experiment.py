@@ -13,10 +13,11 @@ from themis._version import __version__
 from themis.api import environment
 from themis.api.components import resolve_all, resolve_component
 from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
-from themis.api.running import RunOptions, run_snapshot
+from themis.api.running import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.host import run_async, run_sync
+from themis.effects.options import RunOptions
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot

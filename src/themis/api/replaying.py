@@ -7,10 +7,10 @@ from typing import Final
 
 import attrs
 
-from themis.api.running import RunOptions, run_snapshot
+from themis.api.running import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
-from themis.effects.options import NotStoredError, Replay
+from themis.effects.options import NotStoredError, Replay, RunOptions
 from themis.effects.reading import unasked
 from themis.pure.abilities import Components
 from themis.pure.pipeline.replay import ReplayStage, check_replay
@@ -53,8 +53,8 @@ async def replay_snapshot(
         recorded_judging=recorded_judging,
     )
     runtime = options.runtime.evolve(existing_run_policy="auto")
-    options = attrs.evolve(options, store=store, runtime=runtime)
-    return await run_snapshot(snapshot, components, options, offline=True, replay=again)
+    options = attrs.evolve(options, store=store, runtime=runtime, offline=True, replay=again)
+    return await run_snapshot(snapshot, components, options)
 
 
 def missing_generations(snapshot: RunSnapshot, components: Components, store: RunStore) -> list[str]:

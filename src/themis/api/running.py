@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import attrs
@@ -12,7 +12,7 @@ from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
-from themis.effects.options import EngineOptions, Progress, Replay
+from themis.effects.options import RunOptions
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
 from themis.effects.sandboxes import open_sandbox
@@ -21,41 +21,14 @@ from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.plan import RunPlan, UntilStage, make_plan
-from themis.pure.protocols import RunStore, TracingProvider
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.usage import Price, UsageRow, run_costs
 
 
-@attrs.frozen(kw_only=True)
-class RunOptions:
-    """How a run is carried out, as a caller says it; nothing of it is identity.
-
-    Attributes:
-        runtime: limits, retries, timeouts.
-        storage: where the run is kept, unless a store is handed in.
-        store: an open store.
-        subscribers: told of everything that happens.
-        tracing: takes spans.
-        progress: counted up as cases finish.
-    """
-
-    runtime: RuntimeConfig
-    storage: StorageConfig
-    store: RunStore | None = None
-    subscribers: Sequence[object] = ()
-    tracing: TracingProvider | None = None
-    progress: Progress = attrs.field(factory=Progress)
-
-
 async def run_snapshot(
-    snapshot: RunSnapshot,
-    components: Components,
-    options: RunOptions,
-    *,
-    until_stage: UntilStage = "judge",
-    offline: bool = False,
-    replay: Replay | None = None,
+    snapshot: RunSnapshot, components: Components, options: RunOptions, *, until_stage: UntilStage = "judge"
 ) -> RunResult:
     """Carry a run out and return its result.
 
@@ -67,7 +40,7 @@ async def run_snapshot(
         RunExistsError: the run is stored, and the policy is `error`.
         CallFailed: the endpoint refuses every call.
     """
-    plan, runtime = make_plan(snapshot, until_stage), options.runtime
+    plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
     check_components(components, offline=offline, executes=executes)
@@ -79,15 +52,6 @@ async def run_snapshot(
     await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
     finished = False
     try:
-        engine_options = EngineOptions(
-            runtime=runtime,
-            subscribers=options.subscribers,
-            tracing=options.tracing,
-            progress=options.progress,
-            offline=offline,
-            reuse=runtime.existing_run_policy != "rerun",
-            replay=replay,
-        )
         async with AsyncExitStack() as sessions:
             for component in components:
                 if component.session is not None:
@@ -96,7 +60,7 @@ async def run_snapshot(
                 components = await _batched(snapshot, components, plan, store, runtime)
             spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if _has_budget(runtime) else ()
             calls = CallRuntime.from_config(runtime, price=price, spent=spent)
-            await Engine(snapshot, components, store, engine_options, plan, calls).run()
+            await Engine(snapshot, components, store, options, plan, calls).run()
         finished = True
     except CallFailed as error:
         finished = error.failure.kind is FailureKind.BUDGET

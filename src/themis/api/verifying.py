@@ -20,7 +20,7 @@ from themis.pure.chain import broken_links, read_event
 from themis.pure.errors import ThemisError, UnknownComponentError
 from themis.pure.events import CaseRunEvent, RunEvent
 from themis.pure.fingerprints import component_ref
-from themis.pure.pipeline.effects import PAID, Answer, Ask, Effect
+from themis.pure.pipeline.effects import Answer, Ask, Effect
 from themis.pure.pipeline.recorded import MissingError, missing
 from themis.pure.pipeline.run import Run, planned_run
 from themis.pure.pipeline.verification import (
@@ -76,10 +76,8 @@ class _Awaiting(Caller):
     async def _perform(self, effect: Effect) -> Any:
         raise missing(effect)
 
-    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
-        if ask.stage in PAID:
-            raise missing(ask)
-        return await super()._ask(ask)
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
+        raise missing(ask)
 
 
 @attrs.define

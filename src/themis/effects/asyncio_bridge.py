@@ -31,7 +31,7 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     Raises:
         trio.Cancelled: this task was cancelled; the coroutine was cancelled too, and has ended.
-        BaseException: whatever the coroutine raised.
+        BaseException: what the coroutine raised.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     crossing = _Crossing(start, _loop())

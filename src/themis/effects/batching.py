@@ -1,6 +1,6 @@
 """Generating in batches: what a run lacks answers to goes to the provider's batch endpoint, then the run goes on.
 
-A batch is submitted once, whatever happens to this process. That it is about to be submitted is written down, then
+A batch is submitted once, even if this process dies. That it is about to be submitted is written down, then
 it is submitted, then its id is written down, and only then is it asked about; each line is on disk before the next
 step. A process that comes later asks about the batches that are written down, takes up the one whose id it does not
 know from its hash, and submits only what none of them answers.
@@ -12,26 +12,14 @@ import functools
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import trio
 
 from themis.effects.calls import CallRuntime
 from themis.effects.files import sync_folder
-from themis.effects.providers.batch import (
-    MOST_REQUESTS,
-    BatchItem,
-    BatchRequests,
-    answer_files,
-    batch_answers,
-    batch_outcome,
-    batch_state,
-    known_batch,
-    render_batch,
-    submit_batch,
-)
-from themis.effects.providers.openai import OpenAIModel
+from themis.effects.providers.batch import BatchItem, BatchRequests
 from themis.effects.reading import unasked
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailure, ProviderError, RetryPolicy
@@ -47,15 +35,13 @@ from themis.pure.records.snapshot import RunSnapshot
 
 T = TypeVar("T")
 
-_LARGEST_FILE: Final = 100 << 20
-"""Bytes of one batch's requests; OpenAI takes twice as many."""
 _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
 def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
-    """Return what stands in the way of generating in batches, one sentence each."""
+    """Return why answers can't be generated in batches, one sentence each."""
     faults = []
-    if not isinstance(generator.component, OpenAIModel):
+    if generator.batch is None:
         faults.append(
             f"runtime.generation_mode: {generator.name} has no batch endpoint; a model of adapters.openai() has one"
         )
@@ -64,6 +50,34 @@ def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[st
     if runtime.max_cost is not None or runtime.max_tokens is not None:
         faults.append("runtime.generation_mode: a batch can't be stopped by a budget; see `estimate`, and leave it out")
     return tuple(faults)
+
+
+class BatchEndpoint(Protocol):
+    """What a provider's batch endpoint can do: a model states one as `batch`."""
+
+    def render(self, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
+        """Render items, each with a key of its own, as batches that the provider takes."""
+
+    async def submit(self, requests: BatchRequests) -> str:
+        """Submit a batch and return its id."""
+
+    async def known(self, digest: str) -> str | None:
+        """Return the id of a batch of these requests that was submitted before and did not fail."""
+
+    async def ended(self, batch_id: str) -> Mapping[str, Any] | None:
+        """Return what the provider says of a batch that has ended; `None` while it has not."""
+
+    def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
+        """Return why a batch failed as a whole, if it did: it then has no answers."""
+
+    async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of each request of a batch that has ended, by key."""
+
+    def is_answer(self, line: Any) -> bool:
+        """Tell whether that is an answer that was paid for, and not a failure."""
+
+    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
+        """Read it; `None` is a request that the batch says nothing of."""
 
 
 @attrs.frozen
@@ -102,15 +116,15 @@ class BatchedGenerator:
 
     provider_key = None  # nothing is sent any more: limits would only slow it down
 
-    def __init__(self, model: OpenAIModel, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
-        self.component_id: str = model.component_id
-        self.version: str = model.version
-        self._model = model
+    def __init__(self, model: CallerAbilities, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
+        self.component_id = model.component_id
+        self.version: str = model.component.version
+        # The keys that the answers have rest on the request: it is rendered as the model renders it, if it does.
+        if model.request is not None:
+            self.request = model.request
+        self._batch: BatchEndpoint = model.batch
         self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
         self._answers = answers
-
-    def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
-        return self._model.request(case, ctx)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Return the answer that came.
@@ -119,7 +133,7 @@ class BatchedGenerator:
             ProviderError: none came, or a failure.
         """
         item = self._items[ctx.case_key, ctx.candidate_id]
-        outcome = batch_outcome(self._model, item, self._answers.get(item.key))
+        outcome = self._batch.outcome(item, self._answers.get(item.key))
         if isinstance(outcome, CallFailure):
             raise ProviderError(outcome.evolve(retryable=False))  # asking the file again changes nothing
         return outcome
@@ -133,7 +147,7 @@ async def generate_in_batches(
     Raises:
         CallFailed: the provider refuses a batch as a whole, or can't be reached.
     """
-    model: OpenAIModel = components.generator.component
+    model = components.generator
     reuse = runtime.existing_run_policy != "rerun"
     log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
     if not reuse:
@@ -142,8 +156,8 @@ async def generate_in_batches(
     items = await trio.to_thread.run_sync(lambda: list(_missing(snapshot, plan, components, store, reuse)))
     answers = await batches.recorded() if items else {}
     # Equal prompts with equal seeds have one key: they are asked once.
-    open_items = {item.key: item for item in items if not _is_answered(answers.get(item.key))}
-    submitted = [await batches.submitted(requests) for requests in _in_batches(model, list(open_items.values()))]
+    open_items = {item.key: item for item in items if not model.batch.is_answer(answers.get(item.key))}
+    submitted = [await batches.submitted(requests) for requests in model.batch.render(list(open_items.values()))]
     for batch_id in submitted:
         answers.update(await batches.answers(batch_id))
     return BatchedGenerator(model, items, answers)
@@ -158,29 +172,12 @@ def _missing(
         yield BatchItem(key=ask.key, case=item.case, ctx=ask.args[1])
 
 
-def _in_batches(model: OpenAIModel, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
-    start = size = 0
-    for end, item in enumerate(items):
-        length = len(encode(model.request(item.case, item.ctx)))
-        if end > start and (end - start >= MOST_REQUESTS or size + length > _LARGEST_FILE):
-            yield render_batch(model, items[start:end])
-            start, size = end, 0
-        size += length
-    if start < len(items):
-        yield render_batch(model, items[start:])
-
-
-def _is_answered(line: Any) -> bool:
-    # A refusal is an answer, too: it was paid for.
-    response = line.get("response") if isinstance(line, Mapping) else None
-    return isinstance(response, Mapping) and response.get("status_code") == 200
-
-
 class _Batches:
     """The batches of one run at the provider."""
 
-    def __init__(self, model: OpenAIModel, log: BatchLog, poll_s: float, reuse: bool) -> None:
-        self._model = model
+    def __init__(self, model: CallerAbilities, log: BatchLog, poll_s: float, reuse: bool) -> None:
+        self._model_id = model.component_id
+        self._batch: BatchEndpoint = model.batch
         self._log = log
         self._poll_s = poll_s
         self._reuse = reuse
@@ -196,12 +193,12 @@ class _Batches:
                 continue  # the process died before it was submitted
             self._recorded.add(digest)
             batch = await self._ended(batch_id)
-            if answer_files(batch):
-                answers.update(await self._patiently(functools.partial(batch_answers, self._model, batch)))
+            if self._batch.failure(batch) is None:
+                answers.update(await self._patiently(functools.partial(self._batch.answers, batch)))
         return answers
 
     async def _taken_up(self, digest: str) -> str | None:
-        batch_id = await self._patiently(lambda: known_batch(self._model, digest))
+        batch_id = await self._patiently(lambda: self._batch.known(digest))
         if batch_id is not None:
             await trio.to_thread.run_sync(self._log.add, digest, batch_id)
         return batch_id
@@ -211,19 +208,30 @@ class _Batches:
         # What is asked again although its batch is on record failed there: taking that one up would fail again.
         take_up = self._reuse and requests.digest not in self._recorded
         await trio.to_thread.run_sync(self._log.add, requests.digest)
-        batch_id = await self._patiently(lambda: submit_batch(self._model, requests, take_up=take_up))
+
+        async def submit() -> str:
+            known = await self._batch.known(requests.digest) if take_up else None
+            return known or await self._batch.submit(requests)
+
+        batch_id = await self._patiently(submit)
         await trio.to_thread.run_sync(self._log.add, requests.digest, batch_id)
         return batch_id
 
     async def answers(self, batch_id: str) -> dict[str, Any]:
         """Wait for a batch's end and return its lines by key."""
         batch = await self._ended(batch_id)
-        return await self._patiently(lambda: batch_answers(self._model, batch))
+
+        async def answers() -> dict[str, Any]:
+            if (failure := self._batch.failure(batch)) is not None:
+                raise ProviderError(failure)
+            return await self._batch.answers(batch)
+
+        return await self._patiently(answers)
 
     async def _ended(self, batch_id: str) -> Mapping[str, Any]:
-        while (batch := await self._patiently(lambda: batch_state(self._model, batch_id))) is None:  # noqa: ASYNC110  # the provider has no other way
+        while (batch := await self._patiently(lambda: self._batch.ended(batch_id))) is None:  # noqa: ASYNC110  # the provider has no other way
             await trio.sleep(self._poll_s)
         return batch
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        return (await self._calls.call(call, stage="batch", model=self._model.component_id)).value
+        return (await self._calls.call(call, stage="batch", model=self._model_id)).value

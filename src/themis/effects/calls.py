@@ -29,7 +29,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 import trio
 
-from themis.effects.failures import failure_of
+from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
 from themis.pure.calls import (
     NO_RETRIES,
@@ -69,7 +69,7 @@ def report_quota(wait_s: float) -> None:
         pause(wait_s)
 
 
-@attrs.frozen
+@attrs.define
 class CallOutcome(Generic[T]):
     """What a call came to: its value, and the attempts that failed before it."""
 
@@ -109,7 +109,7 @@ class CallRuntime:
         self._retry = retry
         self._timeouts = timeouts
         self._price = price
-        self._dice = Random(seed)  # noqa: S311  # jitter is no secret
+        self._random = Random(seed)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str, _AttemptFailed] = {}
 
@@ -202,7 +202,7 @@ class CallRuntime:
         except CallFailed:
             raise
         except Exception as error:
-            failure = failure_of(error)
+            failure = to_failure(error)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
             raise self._note_failure(ticket, model, failure) from error
@@ -234,8 +234,7 @@ class CallRuntime:
         if usage is None:
             return ticket.estimate.tokens, ticket.estimate.cost
         cost = self._price(model, usage) if self._price and model else None
-        self._ledger.record(ticket.stage, model, usage, cost)
-        return total_tokens(usage), cost or 0.0
+        return self._ledger.record(ticket.stage, model, usage, cost), cost or 0.0
 
     def _note_failure(self, ticket: Ticket, model: str, failure: CallFailure) -> _AttemptFailed:
         attempt = _AttemptFailed(failure)
@@ -260,7 +259,7 @@ class CallRuntime:
             attempt=number,
             reason=attempt.diagnosis.reason,
             kind=attempt.failure.kind,
-            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._dice),
+            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._random),
             status=attempt.failure.status,
         )
 

@@ -2,6 +2,11 @@
 
 One loop, one branch for each kind of effect. A program's own code runs between two effects without a pause, so a stage
 that needs no one costs no task, no thread and no trip through the scheduler.
+
+Cancellation is raised where the driver waits, in `drive`, and never inside a program: the program is dropped as it
+stands. Nothing is lost by that. What it made was handed to the journal by its `Keep`, which does not wait, before
+anything that waits after it, a `Tell` for one; and an answer that is on its way has not been made yet. What goes wrong
+in a component is answered as a value; all that leaves `drive` as an exception ends the run.
 """
 
 from __future__ import annotations
@@ -9,10 +14,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
-import attrs
 import trio
 from returns.result import Failure, Result, Success
 
@@ -65,19 +69,19 @@ class Caller:
 
     async def drive(self, program: Program[T]) -> T:
         """Drive a program to its end and return what it returns."""
+        send, keep = program.send, self._keep
         answer: Any = None
         while True:
             try:
-                effect = program.send(answer)
+                effect = send(answer)
             except StopIteration as done:
                 value: T = done.value
                 return value
-            # The commonest effects go without a detour.
+            # The commonest effects first: these lines run for every event of every case.
             if type(effect) is Keep:
-                self._keep(effect)
-                answer = None
+                answer = keep(effect)
             elif type(effect) is Ask:
-                answer = await self._ask(effect)
+                answer = await (self._call(effect) if effect.stage in PAID else self._compute(effect))
             else:
                 answer = await self._perform(effect)
 
@@ -88,29 +92,34 @@ class Caller:
         assert isinstance(effect, Together)
         return await self._together(effect.programs)
 
-    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
-        name = ask.of.component_id
+    async def _compute(self, ask: Ask) -> Result[Answer, StepFailure]:
+        """Call a component that costs nothing."""
         try:
-            if ask.stage not in PAID:
-                value = ask.method(*ask.args, **ask.keywords)
-                return Success(Answer(await value if inspect.isawaitable(value) else value))
-            caller = ask.caller
-            outcome = await self._calls.call(
-                functools.partial(_called, caller, ask),
+            value = ask.method(*ask.args, **ask.keywords)
+            return Success(Answer(await value if inspect.isawaitable(value) else value))
+        except Exception as error:
+            return Failure(failure_of(ask.of.component_id, error))
+
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
+        """Call a model. What it raises comes as `CallFailed`; anything else is a fault of ours, and ends the run."""
+        caller, calls = ask.caller, self._calls
+        method = functools.partial(ask.method, *ask.args, **ask.keywords)
+        # Rendered and counted only where a limit is on tokens.
+        estimate = caller.estimate if calls.reserves and ask.request is not None else None
+        try:
+            outcome = await calls.call(
+                method if caller.is_async else functools.partial(_in_thread, method),
                 stage=ask.stage,
                 provider_key=caller.provider_key,
-                model=name,
-                estimate=_estimate(caller, ask) if self._calls.reserves else None,
+                model=caller.component_id,
+                estimate=estimate(ask.request) if estimate is not None else None,
             )
         except CallFailed as error:
             if error.fatal:  # the wrong key, the budget: this ends the run
                 raise
-            return Failure(failure_of(name, error))
-        except Exception as error:
-            if ask.stage in PAID:  # not the component's doing: what that raises comes as `CallFailed`
-                raise
-            return Failure(failure_of(name, error))
-        return Success(Answer(outcome.value, tuple(entry.to_dict() for entry in outcome.retry_history)))
+            return Failure(failure_of(caller.component_id, error))
+        history = outcome.retry_history
+        return Success(Answer(outcome.value, tuple([entry.to_dict() for entry in history]) if history else ()))
 
     async def _together(self, programs: Sequence[Program[Any]]) -> tuple[Any, ...]:
         if len(programs) == 1:
@@ -128,56 +137,44 @@ class Caller:
         return tuple(results[number] for number in range(len(programs)))
 
 
-async def _called(caller: CallerAbilities, ask: Ask) -> Any:
-    """Call a model's method; one that is not async runs in a thread."""
-    if caller.is_async:
-        return await ask.method(*ask.args, **ask.keywords)
-    call = functools.partial(ask.method, *ask.args, **ask.keywords)
-    value = await trio.to_thread.run_sync(call, abandon_on_cancel=True)
+async def _in_thread(method: Callable[[], Any]) -> Any:
+    value = await trio.to_thread.run_sync(method, abandon_on_cancel=True)
     return await value if inspect.isawaitable(value) else value
-
-
-def _estimate(caller: CallerAbilities, ask: Ask) -> Any:
-    if caller.estimate is None or ask.request is None:
-        return None
-    return caller.estimate(ask.request)
-
-
-@attrs.frozen(kw_only=True)
-class Shell:
-    """What the effects of one run are performed with.
-
-    Attributes:
-        store: where earlier results are.
-        journal: where new ones go.
-        calls: makes model calls.
-        hooks: tells subscribers.
-        progress: its tokens are counted up with each answer.
-        offline: what must not be asked of anyone: `generate`, `judge`.
-        side_by_side: how many programs of one case go on at once.
-    """
-
-    store: RunStore
-    journal: Journal
-    calls: CallRuntime
-    hooks: Hooks
-    progress: Progress
-    offline: frozenset[str] = frozenset()
-    side_by_side: int = 32
 
 
 class Driver(Caller):
     """Drives the programs of a run.
 
+    Args:
+        calls, side_by_side: as for a `Caller`.
+        store: where earlier results are.
+        journal: where new ones go.
+        hooks: tells subscribers.
+        progress: its tokens are counted up with each answer.
+        offline: what must not be asked of anyone: `generate`, `judge`.
+
     Raises:
         NotStoredError: an offline run needs an answer that is not stored.
     """
 
-    def __init__(self, shell: Shell, sandbox: Sandbox | None = None) -> None:
-        super().__init__(shell.calls, shell.side_by_side)
-        self._shell = shell
-        self._journal = shell.journal
-        self._sandbox = SandboxTurns(sandbox)
+    def __init__(
+        self,
+        calls: CallRuntime,
+        side_by_side: int,
+        *,
+        store: RunStore,
+        journal: Journal,
+        hooks: Hooks,
+        progress: Progress,
+        offline: Collection[str],
+    ) -> None:
+        super().__init__(calls, side_by_side)
+        self._store = store
+        self._journal = journal
+        self._hooks = hooks
+        self._progress = progress
+        self._offline = offline
+        self._sandboxes = SandboxTurns()
 
     def _keep(self, effect: Keep) -> None:
         self._journal.append(effect.case_no, effect.event, effect.cache_key)
@@ -185,11 +182,11 @@ class Driver(Caller):
     async def _perform(self, effect: Effect) -> Any:
         match effect:
             case Recall():
-                return recalled(self._shell.store, effect.key)
+                return recalled(self._store, effect.key)
             case Tell():
-                return await self._shell.hooks.call(effect.hook, *effect.args)
+                return await self._hooks.call(effect.hook, *effect.args)
             case Execute():
-                return await self._sandbox.run(effect.request)
+                return await self._sandboxes.run(effect.request)
             case Together():
                 return await self._together(effect.programs)
             case Within():
@@ -197,24 +194,23 @@ class Driver(Caller):
             case Keep() | Ask():
                 raise AssertionError("the loop does these")
 
-    async def _ask(self, ask: Ask) -> Result[Answer, StepFailure]:
-        if ask.stage in self._shell.offline:
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
+        if ask.stage in self._offline:
             raise NotStoredError(_not_stored(ask))
-        answer = await super()._ask(ask)
+        answer = await super()._call(ask)
         if ask.stage == "generate" and isinstance(answer, Success):
             usage = getattr(answer.unwrap().value, "token_usage", None)
             if usage:
-                self._shell.progress.tokens += total_tokens(usage)
+                self._progress.tokens += total_tokens(usage)
         return answer
 
     async def _within(self, effect: Within) -> CaseRunEvent:
-        hooks = self._shell.hooks
-        span, status = hooks.start_span(effect.span, effect.attributes), "error"
+        span, status = self._hooks.start_span(effect.span, effect.attributes), "error"
         try:
             event = await self.drive(effect.program)
             status = "error" if event.event_type.endswith("_failed") else "ok"
         finally:
-            hooks.end_span(span, status)
+            self._hooks.end_span(span, status)
         return event
 
 
@@ -232,7 +228,6 @@ class SandboxTurns:
         self._turns: Final = trio.Semaphore(max(1, os.cpu_count() or 1))
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        """Run a program when it is its turn."""
         async with self._turns:
             if self._sandbox is None:
                 self._sandbox = open_sandbox()

@@ -48,15 +48,16 @@ _WRAP_HINT: Final = (
 )
 
 
-def failure_of(error: Exception) -> CallFailure:
+def to_failure(error: Exception) -> CallFailure:
     """Describe what a component or an adapter raised."""
     if isinstance(error, ProviderError):
         return error.failure
     retryable = getattr(error, "retryable", None)
     status = _status(error)
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return CallFailure(
         kind=FailureKind.STATUS if status else _kind(error),
-        message=_message(error),
+        message=f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text,
         status=status,
         code=_text(getattr(error, "code", None)),
         retry_after_s=retry_after(_headers(error), datetime.now(UTC)),
@@ -76,11 +77,6 @@ def _kind(error: Exception) -> FailureKind:
         if (package, name) in names:
             return kind
     return FailureKind.COMPONENT
-
-
-def _message(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text
 
 
 def _needs_asyncio(error: Exception) -> bool:

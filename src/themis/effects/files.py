@@ -17,7 +17,7 @@ UNFINISHED: Final = ".new-"
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for writing that others see once the context is left: complete, and safe from a crash.
 
-    If an exception leaves the context, whatever was at `path` before stays.
+    If an exception leaves the context, what was at `path` before stays.
     """
     target = Path(path)
     beside = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")

@@ -55,7 +55,7 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
 
 
 def run_anywhere(main: Callable[[], Awaitable[T]]) -> T:
-    """Run what may have to await something, from sync code, whatever runs here: beside a running loop, in a thread."""
+    """Run what may have to await something, from sync code; beside a running loop, in a thread."""
     if running_loop() is None:
         return trio.run(main)
     with concurrent.futures.ThreadPoolExecutor(1) as thread:
@@ -76,6 +76,11 @@ async def run_async(main: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
+    # In guest mode trio waits for I/O in a thread and hands each of its turns to the host's loop as a callback, so that
+    # both loops run in one thread. Two outcomes have to be carried across: that of the guest, which `finish` puts into
+    # a future that the host awaits; and a cancellation of the host's task, which becomes one of the guest's scope.
+    # The future is shielded, for a cancelled future would take no outcome; and after a cancellation we wait for the
+    # guest all the same, because it still writes what it finished, and a guest outlives its host as a hung thread.
     host = asyncio.get_running_loop()
     done: asyncio.Future[T] = host.create_future()
     scope = trio.CancelScope()

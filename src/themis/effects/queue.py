@@ -1,6 +1,6 @@
-"""A queue in a folder, shared by processes of one host: manifests are claimed by one at a time, whatever dies when.
+"""A queue in a folder, shared by processes of one host: one process at a time claims a manifest, and may die of it.
 
-    <root>/pending/<name>.json    waiting, or claimed by whoever holds the lock on <name>.lock
+    <root>/pending/<name>.json    waiting, or claimed by the process that holds the lock on <name>.lock
     <root>/done/<name>.json       worked off; its outcome is beside it in <name>.outcome.json
     <root>/failed/<name>.json     given up; why is beside it
 
@@ -115,7 +115,7 @@ class FolderQueue:
         return claim
 
     def outcome(self, name: str) -> str | None:
-        """Return what became of a manifest, if it is done or failed."""
+        """Return the outcome of a manifest that is done or failed."""
         for folder in ("done", "failed"):
             with contextlib.suppress(FileNotFoundError):
                 return (self.root / folder / f"{name}.outcome.json").read_text(encoding="utf-8")
@@ -170,7 +170,7 @@ def _locked(path: Path) -> IO[str] | None:
         is_current = False
     if is_current:
         return file
-    file.close()  # whoever held it has finished and removed the file: this lock guards nothing
+    file.close()  # its holder has finished and removed the file: this lock guards nothing
     return None
 
 

@@ -74,6 +74,7 @@ class CallerAbilities(Abilities):
         request: renders the whole request, purely.
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
+        batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
     """
 
     call: Method
@@ -82,6 +83,7 @@ class CallerAbilities(Abilities):
     request: Callable[[Case, GenerateContext], JSONValue] | None = None
     estimate: Callable[[Any], TokenEstimate] | None = None
     max_tokens: int | None = None
+    batch: Any = None
 
     @classmethod
     def of(cls, component: Any, method: str) -> Self:
@@ -93,6 +95,7 @@ class CallerAbilities(Abilities):
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             max_tokens=longest if isinstance(longest, int) else None,
+            batch=getattr(component, "batch", None),
         )
 
 

@@ -42,7 +42,7 @@ _ARTIFACTS: Final[dict[type, tuple[str, str, type]]] = {
 """What may be taken out of an event: the field that has a `..._blob_ref` beside it."""
 
 
-@attrs.frozen
+@attrs.define
 class Entry:
     """An event on its way into a store: the case's number, the cache key, and the event."""
 

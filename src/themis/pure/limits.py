@@ -55,6 +55,16 @@ class AdaptiveConcurrency:
     were under way before the last halving neither halve nor grow it again: one burst of rejections counts once.
     """
 
+    # Where `limit` is between 1 and `_most`, how many successes a step up costs, which `_credit` saves up for:
+    #
+    #     below 0.9 of the ceiling          1                      slow start: the limit doubles each round
+    #     from there to the ceiling         limit                  one step a round
+    #     at the ceiling and above          limit x patience       one step in `patience` rounds: a probe
+    #
+    # An overload halves the limit, puts the ceiling just under where it happened and makes patience four times as long
+    # (4 to 16). A probe that succeeds takes the ceiling along and halves patience; when patience is down to 1 there is
+    # no ceiling any more, for the endpoint has plainly got room. Rounds are not timed: `limit` successes are a round.
+
     __slots__ = ("_ceiling", "_credit", "_epoch", "_most", "_patience", "limit")
 
     def __init__(self, most: int, first: int = _FIRST_CONCURRENCY) -> None:

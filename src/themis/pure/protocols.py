@@ -63,7 +63,8 @@ class Generator(Component, Protocol):
     """Produces a candidate for a case: a model, an agent, a program.
 
     May state `provider_key: str`, which groups the calls to one endpoint, and `request(case, ctx)`, which
-    renders the whole request purely: what it returns is then the cache key, instead of the whole case.
+    renders the whole request purely: what it returns is then the cache key, instead of the whole case. One whose
+    provider has a batch endpoint may state it as `batch`.
     """
 
     def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:

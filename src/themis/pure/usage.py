@@ -177,18 +177,23 @@ class Ledger:
 
     def record(
         self, stage: str, model: str, usage: Mapping[str, int] | None, cost: float | None, latency_ms: float = 0.0
-    ) -> None:
-        """Count one answered call."""
+    ) -> int:
+        """Count one answered call, and return its tokens."""
         found = self._sum(stage, model)
         found.calls += 1
         found.latency_ms += latency_ms
-        if usage:
-            # Some providers state a total and some do not: summed up, it must be that of all calls.
-            found.tokens.update({**usage, _TOTAL_TOKENS: total_tokens(usage)})
         if cost is None:
             found.unpriced_calls += 1
         else:
             found.cost = (found.cost or 0.0) + cost
+        if not usage:
+            return 0
+        total, tokens = total_tokens(usage), found.tokens
+        for kind, count in usage.items():
+            tokens[kind] += count
+        # Some providers state a total and some do not: summed up, it must be that of all calls.
+        tokens[_TOTAL_TOKENS] += total - usage.get(_TOTAL_TOKENS, 0)
+        return total
 
     def record_failure(self, stage: str, model: str, attempts: int = 1) -> None:
         if attempts:
@@ -251,7 +256,10 @@ class Ledger:
         )
 
     def _sum(self, stage: str, model: str) -> _Sum:
-        return self._sums.setdefault((stage, model), _Sum())
+        found = self._sums.get((stage, model))
+        if found is None:
+            found = self._sums[stage, model] = _Sum()
+        return found
 
 
 def run_usage(run_id: str, events: Iterable[RunEvent]) -> RunUsage:

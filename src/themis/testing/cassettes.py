@@ -17,9 +17,10 @@ import attrs
 from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.api.experiment import Experiment
 from themis.api.replaying import SHOWN, missing_generations
-from themis.api.running import RunOptions, run_snapshot
+from themis.api.running import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.effects.host import run_sync
+from themis.effects.options import RunOptions
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.abilities import CallerAbilities
@@ -64,8 +65,8 @@ def replay_run(experiment: Experiment, path: str | Path) -> RunResult:
     runtime = experiment.runtime.evolve(existing_run_policy="auto", judge_retry_attempts=1)
 
     async def main() -> RunResult:
-        options = RunOptions(runtime=runtime, storage=experiment.storage, store=store)
-        return await run_snapshot(snapshot, silent, options, offline=True)
+        options = RunOptions(runtime=runtime, storage=experiment.storage, store=store, offline=True)
+        return await run_snapshot(snapshot, silent, options)
 
     result = run_sync(main, "replay_run")
     if refused:

@@ -82,10 +82,9 @@ def _again(
     from themis.api.cli.live import shown
     from themis.api.cli.result import show_result
     from themis.api.replaying import replay_snapshot
-    from themis.api.running import RunOptions
     from themis.api.stores import open_existing
     from themis.effects.host import run_sync
-    from themis.effects.options import Progress
+    from themis.effects.options import Progress, RunOptions
 
     store = closed_at_the_end(open_existing(experiment.storage))
     components, progress = experiment.components(), Progress()

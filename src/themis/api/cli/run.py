@@ -100,10 +100,10 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
         until: the last stage.
     """
     from themis.api.cli.live import shown
-    from themis.api.running import RunOptions, run_snapshot
+    from themis.api.running import run_snapshot
     from themis.api.stores import make_store
     from themis.effects.host import run_sync
-    from themis.effects.options import Progress
+    from themis.effects.options import Progress, RunOptions
 
     components, progress = experiment.components(), Progress()
     snapshot = experiment.compile_with(components)

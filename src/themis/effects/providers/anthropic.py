@@ -54,11 +54,6 @@ class AnthropicModel(HttpModel):
         return anthropic_wire.read_message(payload, is_structured=is_structured)
 
 
-def _with_version(headers: Mapping[str, str]) -> Mapping[str, str]:
-    name, version = _VERSION_HEADER
-    return headers if name in {given.lower() for given in headers} else {name: version, **headers}
-
-
 def build_anthropic(
     model: str,
     *,
@@ -72,11 +67,12 @@ def build_anthropic(
     of_endpoint, of_sampling, of_model = split_options("anthropic", options)
     key = {"key_header": "x-api-key", "key_prefix": "", "key_needed": url == ANTHROPIC_URL}
     of_model.setdefault("provider_key", provider_key_of("anthropic", url, ANTHROPIC_URL))
+    given, (name, version) = headers or {}, _VERSION_HEADER
     endpoint = Endpoint(
         base_url=url,
         key_env=api_key_env,
         url_env=came_from,
-        headers=_with_version(headers or {}),
+        headers=given if name in {header.lower() for header in given} else {name: version, **given},
         **{**key, **of_endpoint},
     )
     return AnthropicModel(

@@ -76,7 +76,7 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
     parts = urlsplit(url)
     if "@" in parts.netloc or any(names_secret(name, "query") for name, _ in parse_qsl(parts.query)):
         raise LiteralSecretError(
-            f"{field.name}: a credential stands in the address {plain_url(url)!r}; put it into the environment "
+            f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -144,7 +144,7 @@ class Endpoint:
         """Return the header that carries the credential, read from the environment now.
 
         Raises:
-            ProviderError: the key is missing, or can't stand in a header.
+            ProviderError: the key is missing, or contains characters that a header can't.
         """
         problem, key, basic = self.missing_key(), self._key(), self._basic()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
@@ -159,7 +159,7 @@ class Endpoint:
         """Return the headers that can change an answer, by name in lower case.
 
         Args:
-            more: what the HTTP client adds; a header of the endpoint stands instead of one of the same name.
+            more: what the HTTP client adds; a header of the endpoint replaces one of the same name.
         """
         own = {name.lower() for name in self.headers}
         sent = [*self.headers.items(), *((name, value) for name, value in more if name.lower() not in own)]

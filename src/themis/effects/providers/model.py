@@ -28,7 +28,7 @@ from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
-"""Headers that a request states itself, whatever the client would add."""
+"""Headers that a request always states itself, in place of the client's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -181,7 +181,7 @@ class HttpModel(abc.ABC):
         try:
             return self._read(payload, is_structured=is_structured)
         except (AttributeError, KeyError, TypeError, ValueError):
-            # The payload's shape is the server's; whatever it breaks in the reader is its fault.
+            # The payload's shape is the server's; anything it breaks in the reader is its fault.
             return malformed("the answer does not follow the protocol", payload)
 
     @abc.abstractmethod

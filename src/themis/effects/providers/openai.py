@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
+from themis.effects.providers.batch import OpenAIBatches
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, split_options
@@ -53,6 +54,10 @@ class OpenAIModel(HttpModel):
     @property
     def path(self) -> str:
         return _PATHS[self.api]
+
+    @property
+    def batch(self) -> OpenAIBatches:
+        return OpenAIBatches(self)
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":

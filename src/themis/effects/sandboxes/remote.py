@@ -95,7 +95,7 @@ async def exchanged(
     request: SandboxRequest,
     read: Callable[[Any, SandboxRequest], SandboxResult],
 ) -> SandboxResult:
-    """Have a service run a request; whatever the service does wrong becomes a `sandbox_error`."""
+    """Have a service run a request; anything the service does wrong becomes a `sandbox_error`."""
     if not service.url:
         return failed(request, service.check("")[0][0])
     try:

@@ -1,7 +1,7 @@
 """Reads rows out of dataset files, one at a time: JSON lines, JSON, CSV, TSV and Parquet, plain or gzipped.
 
-What lives here: file formats. A row comes with its position (a line or row number, from 1), so that whoever finds
-fault with it can say where it stands. Nothing here knows what a case is.
+What lives here: file formats. A row comes with its position (a line or row number, from 1), so that a fault in it
+can be located. Nothing here knows what a case is.
 """
 
 from __future__ import annotations

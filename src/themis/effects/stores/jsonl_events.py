@@ -24,7 +24,7 @@ _ENDS: Final = b'"ends_batch":true,'
 
 
 def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
-    """Return an event as a line; the event itself stands in it byte for byte.
+    """Return an event as a line; it contains the event byte for byte.
 
     Raises:
         StoreError: the event's text has a line feed in it, which no event that Themis encoded has.

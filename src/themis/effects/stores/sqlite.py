@@ -139,7 +139,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
         db.executemany("insert into dataset_case values (?, ?, ?, ?)", rows)
 
     def _packed(self, events: Sequence[StoredEvent]) -> dict[str, bytes | str | int]:
-        """Return four values: keys, texts and digests end to end, and where each event's parts stand in them."""
+        """Return four values: keys, texts and digests end to end, and where each event's parts are in them."""
         keys, texts, places = bytearray(), bytearray(), []
         for event in events:
             key, text = event.cache_key, event.payload.encode()

@@ -48,17 +48,14 @@ def check_file(path: Path) -> None:
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     page = 65536 if page == 1 else page
     is_counted = header[24:28] == header[92:96]
-    if len(header) < 100 or (is_counted and size < page * pages and not _has_log(path)):
+    # With a log beside it, from a crash or another process, SQLite will bring the file up to date.
+    logs = [path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal")]
+    has_log = any(log.exists() and log.stat().st_size > 0 for log in logs)
+    if len(header) < 100 or (is_counted and size < page * pages and not has_log):
         raise StoreError(
             f"{path} is cut off: {size} bytes of {page * pages}; restore it from a copy. Nothing was changed"
         )
     _check_version(path, int.from_bytes(header[60:64]), int.from_bytes(header[68:72]))
-
-
-def _has_log(path: Path) -> bool:
-    """Tell whether SQLite will bring the file up to date, from a log that a crash or another process left."""
-    logs = [path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal")]
-    return any(log.exists() and log.stat().st_size > 0 for log in logs)
 
 
 def _check_version(path: Path, version: int, application: int) -> None:

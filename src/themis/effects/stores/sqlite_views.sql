@@ -1,4 +1,4 @@
--- The SQLite store's views: they hold no data of their own, and are the same in a file of whatever age.
+-- The SQLite store's views: they hold no data of their own, and are the same in a file of any age.
 
 -- Every planned case of every run.
 create view planned_case as

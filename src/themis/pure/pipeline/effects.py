@@ -10,6 +10,9 @@
 
 Whatever goes wrong in a component comes back as a value: a program never sees an exception of a component's, and what
 ends the whole run (a wrong key, a budget) never comes back into a program at all.
+
+Effects are made for every event of every case, handed over and forgotten: they are not frozen, for that would make each
+of them several times as expensive.
 """
 
 from __future__ import annotations
@@ -32,14 +35,14 @@ PAID: Final = frozenset({"generate", "judge"})
 """What is asked of a model or the like: it is waited for, costs, and can't be computed again."""
 
 
-@attrs.frozen
+@attrs.define
 class Recall:
     """What the step whose cache key this is came to before, in whatever run. Answered: `Recalled`, or `None`."""
 
     key: str
 
 
-@attrs.frozen
+@attrs.define
 class Recalled:
     """An event that another step of the same cache key left, and the run it is of."""
 
@@ -47,7 +50,7 @@ class Recalled:
     source_run_id: str
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class Ask:
     """Call a component. Answered: a `Result` of `Answer` or `StepFailure`.
 
@@ -83,7 +86,7 @@ class Ask:
         return self.of
 
 
-@attrs.frozen
+@attrs.define
 class Answer:
     """What a call came to: the value as the component returned it, and the attempts that failed before."""
 
@@ -91,7 +94,7 @@ class Answer:
     retry_history: tuple[Mapping[str, JSONValue], ...] = ()
 
 
-@attrs.frozen
+@attrs.define
 class Execute:
     """Run a program in the sandbox. Answered: its `SandboxResult`. `place` is the workflow's step."""
 
@@ -104,14 +107,14 @@ class Execute:
         return f"the result of sandbox run {self.place}"
 
 
-@attrs.frozen
+@attrs.define
 class Together:
     """Drive several programs side by side. Answered: what they returned, in their order."""
 
     programs: tuple[Program[Any], ...]
 
 
-@attrs.frozen
+@attrs.define
 class Within:
     """Drive a program within a span. Answered: what it returned."""
 
@@ -120,12 +123,12 @@ class Within:
     program: Program[CaseRunEvent]
 
 
-@attrs.frozen
+@attrs.define
 class Keep(Entry):
     """Hand an event to the journal: it happened, and is stored soon, whatever becomes of the program."""
 
 
-@attrs.frozen
+@attrs.define
 class Tell:
     """Call a hook of every subscriber that has it; of something that is kept, always after `Keep`."""
 

@@ -10,7 +10,7 @@ from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, Generatio
 from themis.pure.json import encode
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell
 from themis.pure.pipeline.names import AskedGeneration, asked_generation
-from themis.pure.pipeline.outcome import case_fields, checked, failed_fields
+from themis.pure.pipeline.outcome import case_fields, failed_fields, wrong_type
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
@@ -44,8 +44,8 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
     history: tuple[object, ...] = ()
     outcome: Result[GenerationResult, StepFailure]
     if isinstance(answer, Success):
-        outcome = _accepted(answer.unwrap().value, generator.component_id, ctx)
-        history = answer.unwrap().retry_history
+        made: Answer = answer.unwrap()
+        outcome, history = _accepted(made.value, generator.component_id, ctx), made.retry_history
     else:
         outcome = Failure(answer.failure())
     event = _event(run, item, asked, outcome, provider_key=generator.provider_key, history=history)
@@ -61,11 +61,9 @@ LARGEST_RESULT: Final = 32 * 1024 * 1024
 
 def _accepted(value: object, component_id: str, ctx: GenerateContext) -> Result[GenerationResult, StepFailure]:
     """Check what a generator returned, and give it the candidate's id if it named it otherwise."""
-    found = checked(component_id, value, GenerationResult, "generate")
-    if not isinstance(found, Success):
-        return found
-    result = found.unwrap()
-    if (size := _size(result)) > LARGEST_RESULT:
+    if not isinstance(value, GenerationResult):
+        return Failure(wrong_type(component_id, value, GenerationResult, "generate"))
+    if (size := _size(value)) > LARGEST_RESULT:
         return Failure(
             StepFailure(
                 component_id=component_id,
@@ -74,7 +72,7 @@ def _accepted(value: object, component_id: str, ctx: GenerateContext) -> Result[
                 f"may hold {LARGEST_RESULT:,}: return less, or keep what is large elsewhere and return its address",
             )
         )
-    return found if result.candidate_id == ctx.candidate_id else Success(result.evolve(candidate_id=ctx.candidate_id))
+    return Success(value if value.candidate_id == ctx.candidate_id else value.evolve(candidate_id=ctx.candidate_id))
 
 
 def _size(result: GenerationResult) -> int:

@@ -6,8 +6,7 @@ Seeds derive from what is asked, so that samples of one case differ, and more sa
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-import attrs
+from typing import NamedTuple
 
 from themis.pure.identity import candidate_id, candidate_key, derive_seed, generation_key
 from themis.pure.json import JSONValue, encode
@@ -18,8 +17,7 @@ from themis.pure.records.results import GenerationWorkItem
 from themis.pure.records.snapshot import RunSnapshot
 
 
-@attrs.frozen
-class AskedGeneration:
+class AskedGeneration(NamedTuple):
     """What one candidate's generator is told, the request that it sends if it renders one, and the cache key."""
 
     ctx: GenerateContext

@@ -74,15 +74,14 @@ def _traceback_digest(error: BaseException) -> str:
 
 def checked(component_id: str, value: object, kind: type[T], method: str) -> Result[T, StepFailure]:
     """Check that a component returned a `kind`."""
-    if isinstance(value, kind):
-        return Success(value)
-    found = type(value).__name__
-    return Failure(
-        StepFailure(
-            component_id=component_id,
-            error_type="TypeError",
-            error_message=f"{component_id}.{method}() returned {found}, and {kind.__name__} is needed",
-        )
+    return Success(value) if isinstance(value, kind) else Failure(wrong_type(component_id, value, kind, method))
+
+
+def wrong_type(component_id: str, value: object, kind: type, method: str) -> StepFailure:
+    return StepFailure(
+        component_id=component_id,
+        error_type="TypeError",
+        error_message=f"{component_id}.{method}() returned {type(value).__name__}, and {kind.__name__} is needed",
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
-import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.abilities import ParserAbilities
 from themis.pure.events import CaseRunEvent, ParseCompletedEvent, ParseFailedEvent
 from themis.pure.pipeline.effects import Keep, Program, Tell
-from themis.pure.pipeline.outcome import attempt, case_fields, checked, failed_fields
+from themis.pure.pipeline.outcome import case_fields, failed_fields, failure_of, wrong_type
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
@@ -45,8 +45,7 @@ def parse(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     return event
 
 
-@attrs.frozen
-class _Parsed:
+class _Parsed(NamedTuple):
     output: ParsedOutput
     parser_id: str
 
@@ -75,14 +74,16 @@ def _first_usable(
     unusable: _Parsed | None = None
     failure: StepFailure | None = None
     for parser in parsers:
-        outcome: Result[ParsedOutput, StepFailure] = attempt(parser.component_id, parser.parse, candidate, ctx)
-        if isinstance(outcome, Success) and type(outcome.unwrap()) is not ParsedOutput:
-            outcome = checked(parser.component_id, outcome.unwrap(), ParsedOutput, "parse")
-        if not isinstance(outcome, Success):
-            failure = failure or outcome.failure()
+        try:
+            output = parser.parse(candidate, ctx)
+        except Exception as error:
+            failure = failure or failure_of(parser.component_id, error)
             continue
-        found = _Parsed(outcome.unwrap(), parser.component_id)
-        if found.output.usable:
+        if not isinstance(output, ParsedOutput):
+            failure = failure or wrong_type(parser.component_id, output, ParsedOutput, "parse")
+            continue
+        found = _Parsed(output, parser.component_id)
+        if output.usable:
             return Success(found)
         unusable = unusable or found
     if unusable is not None:

@@ -62,6 +62,9 @@ def from_record(program: Program[T], state: CaseState, kept: Callable[[Keep], ob
             return value
         answer = None
         match effect:
+            case Keep():
+                if kept is not None:
+                    kept(effect)
             case Ask() if effect.stage in PAID:
                 answer = _recorded(state, effect) or (yield effect)
             case Ask():
@@ -72,8 +75,6 @@ def from_record(program: Program[T], state: CaseState, kept: Callable[[Keep], ob
                 answer = yield from _one_by_one(effect.programs, state, kept)
             case Within():
                 answer = yield from from_record(effect.program, state, kept)
-            case Keep() if kept is not None:
-                kept(effect)
 
 
 def _one_by_one(

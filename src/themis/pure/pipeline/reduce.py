@@ -24,9 +24,9 @@ def reduce(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Ca
     """Make one answer of the candidates."""
     candidates, reducer = chosen_candidates(state), run.components.reducer
     if reducer is None:
-        event = _event(run, item, Success(_first(candidates)))
-        yield Keep(item.case_no, event)
-        return event
+        first = _reduced(run, item, _first(candidates))
+        yield Keep(item.case_no, first)
+        return first
     ctx = _context(run, item, candidates)
     if run.listens:
         yield Tell("before_reduce", (candidates, ctx))
@@ -35,7 +35,11 @@ def reduce(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Ca
     )
     name = reducer.component_id
     outcome = answer.bind(lambda found: checked(name, found.value, ReducedCandidate, "reduce"))
-    event = _event(run, item, outcome)
+    event: CaseRunEvent
+    if isinstance(outcome, Success):
+        event = _reduced(run, item, outcome.unwrap())
+    else:
+        event = ReductionFailedEvent(**failed_fields(run, item, outcome.failure()))
     yield Keep(item.case_no, event)
     if run.listens and isinstance(outcome, Success):
         yield Tell("after_reduce", (outcome.unwrap(), ctx))
@@ -64,13 +68,10 @@ def _first(candidates: Sequence[GenerationResult]) -> ReducedCandidate:
     )
 
 
-def _event(run: Run, item: CaseItem, outcome: Result[ReducedCandidate, StepFailure]) -> CaseRunEvent:
-    if isinstance(outcome, Success):
-        reduced = outcome.unwrap()
-        return ReductionCompletedEvent(
-            **case_fields(run, item),
-            candidate_id=reduced.candidate_id,
-            source_candidate_ids=reduced.source_candidate_ids,
-            result=reduced,
-        )
-    return ReductionFailedEvent(**failed_fields(run, item, outcome.failure()))
+def _reduced(run: Run, item: CaseItem, reduced: ReducedCandidate) -> ReductionCompletedEvent:
+    return ReductionCompletedEvent(
+        **case_fields(run, item),
+        candidate_id=reduced.candidate_id,
+        source_candidate_ids=reduced.source_candidate_ids,
+        result=reduced,
+    )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import attrs
+from typing import NamedTuple
 
 from themis.pure.plan import Stage
 
 
-@attrs.frozen
-class Step:
+class Step(NamedTuple):
     """A stage of a case, and which candidate or metric of it."""
 
     stage: Stage

@@ -295,10 +295,16 @@ def is_reached(plan: RunPlan, state: CaseState, row: StageRow) -> bool:
     if not row.applies(state):
         return False
     # The stage right before is enough: what that one rests on is its own affair.
-    for earlier in reversed(STAGES[: STAGE_ORDER.index(row.stage)]):
-        if earlier.decides and (steps := earlier.planned(plan)):
+    for earlier in _BEFORE[row.stage]:
+        if steps := earlier.planned(plan):
             return not earlier.blocks(state) and all(earlier.settled(state, step) is not None for step in steps)
     return True
+
+
+_BEFORE: Final[Mapping[Stage, Sequence[StageRow]]] = {
+    row.stage: [earlier for earlier in reversed(STAGES[:number]) if earlier.decides]
+    for number, row in enumerate(STAGES)
+}
 
 
 def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:

@@ -9,8 +9,9 @@ runs. Neither is an error that a machine decides, such as a recursion too deep; 
 from __future__ import annotations
 
 import itertools
+import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import attrs
@@ -139,9 +140,9 @@ def case_checks(
     last: dict[tuple[Step, bool], int] = {}
     for number, event in enumerate(events):
         if (step := step_of(run.plan, event)) is not None:
-            last[step, _is_failure(event)] = number
+            last[step, isinstance(event, _FAILED)] = number
     for row, step, outcome in settled_steps(run.plan, states[-1]):
-        number = last[step, isinstance(outcome, FailedEvent | ScoreError)]
+        number = last[step, isinstance(outcome, _FAILED)]
         event = events[number]
         if row.at_hand(run, step) and isinstance(event, CaseRunEvent):
             # The program sees what was there before it; failures that it met are recorded in what it left.
@@ -157,8 +158,8 @@ def _fresh(item: CaseItem) -> CaseState:
     return new_state(item.case.case_id, item.dataset_id, item.case_key)
 
 
-def _is_failure(event: RunEvent) -> bool:
-    return isinstance(event, FailedEvent | ScoreFailedEvent)
+_FAILED: Final = (FailedEvent, ScoreFailedEvent, ScoreError)
+"""What says of a step that it failed: its event, or what the state keeps of that."""
 
 
 def compared(check: Check, case_key: str, again: CaseRunEvent) -> Difference | str | None:
@@ -193,11 +194,13 @@ _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{4,}")
 
 def _plainly_equal(stored: CaseRunEvent, again: CaseRunEvent) -> bool:
     """Tell whether two events are field by field the same bytes: the quick way, and the way of nearly all of them."""
-    if type(stored) is not type(again) or isinstance(stored, FailedEvent | ScoreFailedEvent):
+    kind = type(stored)
+    if kind is not type(again) or isinstance(stored, _FAILED):
         return False
-    for name in _COMPARED[type(stored)]:
-        left, right = getattr(stored, name), getattr(again, name)
-        if left is not right and (left != right or (not isinstance(left, str) and encode(left) != encode(right))):
+    fields = _COMPARED_OF[kind]
+    for left, right in zip(fields(stored), fields(again), strict=True):
+        # What a program handed on as it was recorded needs no second look, and neither does equal text.
+        if left is not right and (left != right if type(left) is str else encode(left) != encode(right)):
             return False
     return True
 
@@ -205,6 +208,9 @@ def _plainly_equal(stored: CaseRunEvent, again: CaseRunEvent) -> bool:
 _COMPARED: Final[Mapping[type, tuple[str, ...]]] = {
     kind: tuple(field.name for field in attrs.fields(kind) if field.name not in _CIRCUMSTANCES)
     for kind in EVENT_TYPES.values()
+}
+_COMPARED_OF: Final[Mapping[type, Callable[[object], tuple[Any, ...]]]] = {
+    kind: operator.attrgetter(*names) for kind, names in _COMPARED.items()
 }
 
 
