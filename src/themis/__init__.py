@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
-    from themis.api.evaluating import evaluate as evaluate
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
-    from themis.api.planning import RunExplanation as RunExplanation
+    from themis.api.experiment.evaluate import evaluate as evaluate
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
+    from themis.api.experiment.verify import verify as verify
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from themis.api.runs.search import search as search
     from themis.api.stores import open_store as open_store
     from themis.api.stores import register_store_backend as register_store_backend
-    from themis.api.verifying import verify as verify
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -62,6 +61,7 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import parser as parser
     from themis.pure.components.functions import reducer as reducer
     from themis.pure.errors import ThemisError as ThemisError
+    from themis.pure.explain import RunExplanation as RunExplanation
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig
@@ -82,7 +82,7 @@ _HOMES = {
     "Case": "themis.pure.records.dataset",
     "Dataset": "themis.pure.records.dataset",
     "EvaluationConfig": "themis.api.config.record",
-    "Experiment": "themis.api.experiment",
+    "Experiment": "themis.api.experiment.experiment",
     "GenerationConfig": "themis.api.config.record",
     "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
@@ -93,7 +93,7 @@ _HOMES = {
     "ReducedCandidate": "themis.pure.records.generation",
     "Reporter": "themis.api.runs.report",
     "RunEstimate": "themis.pure.records.results",
-    "RunExplanation": "themis.api.planning",
+    "RunExplanation": "themis.pure.explain",
     "RunResult": "themis.api.runs.result",
     "RunSnapshot": "themis.pure.records.snapshot",
     "RunStatus": "themis.pure.records.results",
@@ -106,8 +106,8 @@ _HOMES = {
     "StorageConfig": "themis.pure.records.config",
     "ThemisError": "themis.pure.errors",
     "compare": "themis.api.runs.compare",
-    "evaluate": "themis.api.evaluating",
-    "evaluate_async": "themis.api.evaluating",
+    "evaluate": "themis.api.experiment.evaluate",
+    "evaluate_async": "themis.api.experiment.evaluate",
     "export_evaluation_bundle": "themis.api.bundles.transfer",
     "export_generation_bundle": "themis.api.bundles.transfer",
     "export_parse_bundle": "themis.api.bundles.transfer",
@@ -137,7 +137,7 @@ _HOMES = {
     "snapshot_report": "themis.api.runs.inspect",
     "sqlite_store": "themis.effects.stores.sqlite",
     "submit": "themis.api.deferred",
-    "verify": "themis.api.verifying",
+    "verify": "themis.api.experiment.verify",
     "work_off": "themis.api.deferred",
     "write_bundle": "themis.api.bundles.files",
 }

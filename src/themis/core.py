@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
     from themis.api.deferred import WorkOutcome as WorkOutcome
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.runs.inspect import MetricCheck as MetricCheck
     from themis.api.runs.inspect import QuickCheck as QuickCheck
     from themis.api.runs.inspect import get_case_view as get_case_view
@@ -221,7 +221,7 @@ _HOMES = {
     "EvaluationWorkflow": "themis.pure.protocols",
     "ExecutionMetric": "themis.pure.protocols",
     "ExecutionState": "themis.pure.state",
-    "Experiment": "themis.api.experiment",
+    "Experiment": "themis.api.experiment.experiment",
     "FoundText": "themis.pure.records.stored",
     "FrozenModel": "themis.pure.records.base",
     "GateResult": "themis.pure.stats.gates",
@@ -330,7 +330,7 @@ _HOMES = {
     "WorkflowFailure": "themis.pure.records.judging",
     "WorkflowRunner": "themis.pure.protocols",
     "WorkflowTrace": "themis.pure.records.judging",
-    "evaluate_async": "themis.api.evaluating",
+    "evaluate_async": "themis.api.experiment.evaluate",
     "event_from_dict": "themis.pure.events",
     "export_evaluation_bundle": "themis.api.bundles.transfer",
     "export_generation_bundle": "themis.api.bundles.transfer",

@@ -31,7 +31,7 @@ from themis.pure.records.fields import json_object, sequence
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
     from themis.api.runs.result import RunResult
     from themis.pure.protocols import RunStore
 
@@ -226,7 +226,7 @@ def _own_modules(folders: Sequence[str]) -> Iterator[None]:
 
 def _experiment(manifest: Manifest) -> Experiment:
     from themis.api.config.read import build
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
 
     experiment = build(Experiment, thaw(manifest.config), Path(manifest.folder))
     found = experiment.compile().run_id

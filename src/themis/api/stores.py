@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from themis.api.config.references import resolve_all_references
 from themis.effects.stores import BUILTIN, PATH, StoreKind
@@ -13,9 +13,6 @@ from themis.pure.json import thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 from themis.pure.security import refuse_secrets
-
-if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
 
 LATEST: Final = "latest"
 SHOWN: Final = 8
@@ -144,21 +141,3 @@ def find_run(store: RunStore, name: str) -> str:
 def _listed(ids: list[str]) -> str:
     more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
     return ", ".join(run_id[:12] for run_id in ids[:SHOWN]) + more
-
-
-def require_stored(experiment: Experiment, store: RunStore) -> None:
-    """Make sure that an experiment's run is stored, at least in part.
-
-    Raises:
-        RunNotFoundError: the store does not hold the run; says what differs from the nearest that it holds.
-    """
-    explanation = experiment.plan(store=store)
-    if explanation.stored:
-        return
-    changed = ", ".join(explanation.changed_fields)
-    nearest_run = explanation.compared_run_id
-    hint = f"; the nearest is {nearest_run[:12]}, which differs in {changed}" if nearest_run else ""
-    raise RunNotFoundError(
-        f"run {explanation.run_id[:12]} is not in {store.location}{hint}; `themis run` starts it, and `themis list` "
-        "shows what is stored"
-    )

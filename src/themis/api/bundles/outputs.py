@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
 from themis.pure.errors import DataError, ThemisError, nearest

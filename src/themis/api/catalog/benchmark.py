@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.config.record import EvaluationConfig
+from themis.api.experiment.experiment import Experiment, sampled
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
 from themis.effects.sources.hub import card_configs, fetch_files, folder_names
 from themis.pure.benchmarks.columns import Row
@@ -136,12 +136,7 @@ class Benchmark:
         entry = self.entry
         dataset = self.dataset(**data)
         return Experiment(
-            generation=GenerationConfig(
-                generator=DEMO_MODEL if model is None else model,
-                candidate_policy={"num_samples": samples} if samples != 1 else {},
-                prompt_spec=entry.prompt_of(self.variant),
-                reducer="builtin/majority_vote" if samples > 1 else None,
-            ),
+            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
             evaluation=EvaluationConfig(
                 metrics=[made(choice) for choice in entry.metrics],
                 parsers=[made(choice) for choice in entry.parsers],

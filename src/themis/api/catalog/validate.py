@@ -10,7 +10,7 @@ import attrs
 from themis.api.catalog.benchmark import Benchmark, Source, made
 from themis.api.components import resolve_component
 from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.benchmarks.columns import Row
 from themis.pure.benchmarks.recipe import read_case
 from themis.pure.benchmarks.samples import Sample

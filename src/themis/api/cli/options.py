@@ -67,7 +67,7 @@ class Changes:
 
     def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
         """Return the experiment of a config with these changes."""
-        from themis.api.experiment import Experiment
+        from themis.api.experiment.experiment import Experiment
         from themis.pure.plan import candidate_count
 
         experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])

@@ -56,19 +56,18 @@ class Quick:
 
     def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
         """Evaluate a model on data."""
-        from themis.api.evaluating import as_datasets, make_experiment
+        from themis.api.config.record import EvaluationConfig
+        from themis.api.experiment.experiment import Experiment, sampled
+        from themis.api.experiment.rows import as_datasets
 
         datasets = as_datasets(data)
-        experiment = make_experiment(
-            model=self.model(model),
-            data=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
-            metric=metrics,
-            parser=parser,
-            judge=self.judge,
-            samples=self.samples,
-            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
+        experiment = Experiment(
+            generation=sampled(self.model(model), self.samples),
+            evaluation=EvaluationConfig(metrics=metrics, parsers=parser, judge_models=self.judge),
+            datasets=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             storage=storage_of(self.store),
             runtime=self.runtime(),
+            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
         )
         return self.carry_out(experiment, as_json=as_json)
 
@@ -120,7 +119,7 @@ def inline(
     expected
         The answer of each, in the same order.
     """
-    from themis.api.evaluating import inline_rows
+    from themis.api.experiment.rows import inline_rows
 
     return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
 

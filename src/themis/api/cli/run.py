@@ -65,7 +65,8 @@ def resume(
     until
         Stop after this stage; a later run goes on from there.
     """
-    from themis.api.stores import open_existing, require_stored
+    from themis.api.experiment.plan import require_stored
+    from themis.api.stores import open_existing
 
     experiment = changes.load(config, overrides)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
@@ -100,7 +101,7 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
         until: the last stage.
     """
     from themis.api.cli.live import shown
-    from themis.api.running import RunOptions, run_snapshot
+    from themis.api.experiment.run import RunOptions, run_snapshot
     from themis.api.stores import make_store
     from themis.effects.host import run_sync
     from themis.effects.options import Progress

@@ -40,7 +40,7 @@ from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
 
 
 def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None, most: int = 10) -> Verification:
