@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from themis.api.config.references import resolve_all_references
+from themis.effects.files import nearest_files
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
 from themis.pure.json import thaw
@@ -99,9 +100,7 @@ def open_existing(storage: StorageConfig) -> RunStore:
         )
     path = missing_path(storage)
     if path is not None:
-        folder = Path(path).parent
-        beside = [str(p) for p in folder.iterdir() if p.suffix == Path(path).suffix] if folder.is_dir() else []
-        hint = f"; {nearest(path, beside)}" if beside else ""
+        hint = nearest_files(Path(path), same_suffix=True)
         raise StoreError(f"{path}: there is no store{hint}; --store names another")
     return open_store(storage)
 
