@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
     from themis.api.runs.inspect import get_execution_state as get_execution_state
     from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
     from themis.api.runs.report import Reporter as Reporter
@@ -120,6 +123,9 @@ _HOMES = {
     "get_evaluation_execution": "themis.api.runs.inspect",
     "get_execution_state": "themis.api.runs.inspect",
     "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
     "import_bundle_file": "themis.api.bundles.files",
     "import_evaluation_bundle": "themis.api.bundles.transfer",
     "import_generation_bundle": "themis.api.bundles.transfer",
@@ -145,7 +151,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
 
 
-_DOORS = ("adapters", "catalog", "core", "testing")
+_DOORS = ("adapters", "catalog", "core", "planner", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
     from themis.api.runs.inspect import get_execution_state as get_execution_state
     from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
     from themis.api.runs.report import Reporter as Reporter
@@ -154,7 +157,9 @@ if TYPE_CHECKING:
     from themis.pure.records.results import ProgressSnapshot as ProgressSnapshot
     from themis.pure.records.results import RunEstimate as RunEstimate
     from themis.pure.records.results import RunStatus as RunStatus
+    from themis.pure.records.results import TimelineEntry as TimelineEntry
     from themis.pure.records.results import TimelineView as TimelineView
+    from themis.pure.records.results import TracedItem as TracedItem
     from themis.pure.records.results import TraceView as TraceView
     from themis.pure.records.sandbox import SandboxRequest as SandboxRequest
     from themis.pure.records.sandbox import SandboxResult as SandboxResult
@@ -317,11 +322,13 @@ _HOMES = {
     "StoredEvent": "themis.pure.records.stored",
     "StoredRun": "themis.pure.state",
     "ThemisError": "themis.pure.errors",
+    "TimelineEntry": "themis.pure.records.results",
     "TimelineView": "themis.pure.records.results",
     "TraceMetric": "themis.pure.protocols",
     "TraceStep": "themis.pure.records.generation",
     "TraceSubject": "themis.pure.records.judging",
     "TraceView": "themis.pure.records.results",
+    "TracedItem": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
     "Verification": "themis.pure.pipeline.verification",
@@ -342,6 +349,9 @@ _HOMES = {
     "get_evaluation_execution": "themis.api.runs.inspect",
     "get_execution_state": "themis.api.runs.inspect",
     "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
     "import_evaluation_bundle": "themis.api.bundles.transfer",
     "import_generation_bundle": "themis.api.bundles.transfer",
     "import_parse_bundle": "themis.api.bundles.transfer",
