@@ -65,7 +65,7 @@ class Manifest(HashableModel):
 
 @attrs.frozen(kw_only=True)
 class WorkOutcome(HashableModel):
-    """What became of a manifest.
+    """How the work on a manifest ended.
 
     Attributes:
         run_id: the run.
@@ -135,7 +135,7 @@ def work_off(
     watch_s: float | None = None,
     submitted: str | None = None,
 ) -> Iterator[WorkOutcome]:
-    """Run what waits in a queue, one experiment after the other, and yield what became of each.
+    """Run what waits in a queue, one experiment after the other, and yield how each ended.
 
     Several processes may work on one queue; each experiment is run by one of them. An experiment whose worker died is
     taken over, and goes on from what is stored. An interrupted one waits on.
@@ -144,7 +144,7 @@ def work_off(
         root: the queue's folder.
         run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
         most: stop after so many.
-        watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
+        watch_s: when nothing waits, look again after so many seconds, forever; without it, stop.
         submitted: only the manifest of this run.
 
     Raises:

@@ -16,7 +16,7 @@ from themis.pure.records.config import StorageConfig
 from themis.pure.security import refuse_secrets
 
 LATEST: Final = "latest"
-SHOWN: Final = 8
+_SHOWN: Final = 8
 
 _kinds: dict[str, StoreKind] = {kind.name: kind for kind in BUILTIN}
 
@@ -44,7 +44,7 @@ def lasts(storage: StorageConfig) -> bool:
     return kind is None or kind.place_key is not None
 
 
-def missing_path(storage: StorageConfig) -> str | None:
+def _missing_path(storage: StorageConfig) -> str | None:
     """Return where a store is said to be on this disk, if nothing is there."""
     path = storage.parameters.get(PATH)
     return path if isinstance(path, str) and not Path(path).exists() else None
@@ -70,7 +70,7 @@ def make_store(config: StorageConfig) -> RunStore:
 
     Raises:
         SpecError: no store of that name, or parameters that it does not take.
-        LiteralSecretError: a password stands in the parameters, which are kept with every run.
+        LiteralSecretError: the parameters, which are stored with every run, contain a password.
         MissingExtraError: the store needs an optional dependency.
     """
     kind = _kinds.get(config.store)
@@ -98,7 +98,7 @@ def open_existing(storage: StorageConfig) -> RunStore:
             f"this needs a stored run, and the store is {storage.store!r}, which ends with its process; name one that "
             "lasts: --store runs/themis.sqlite3, or storage: {store: sqlite} in the config"
         )
-    path = missing_path(storage)
+    path = _missing_path(storage)
     if path is not None:
         hint = nearest_files(Path(path), same_suffix=True)
         raise StoreError(f"{path}: there is no store{hint}; --store names another")
@@ -107,7 +107,7 @@ def open_existing(storage: StorageConfig) -> RunStore:
 
 def existing_or_empty(storage: StorageConfig) -> RunStore:
     """Return the store that is there, or an empty one in memory: to look into it must not make it."""
-    return make_store(StorageConfig()) if not lasts(storage) or missing_path(storage) else open_store(storage)
+    return make_store(StorageConfig()) if not lasts(storage) or _missing_path(storage) else open_store(storage)
 
 
 # --- finding a run ----------------------------------------------------------------------------------------
@@ -138,5 +138,5 @@ def find_run(store: RunStore, name: str) -> str:
 
 
 def _listed(ids: list[str]) -> str:
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(run_id[:12] for run_id in ids[:SHOWN]) + more
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(run_id[:12] for run_id in ids[:_SHOWN]) + more

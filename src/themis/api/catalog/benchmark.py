@@ -138,8 +138,8 @@ class Benchmark:
         return Experiment(
             generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
             evaluation=EvaluationConfig(
-                metrics=[made(choice) for choice in entry.metrics],
-                parsers=[made(choice) for choice in entry.parsers],
+                metrics=[component_of(choice) for choice in entry.metrics],
+                parsers=[component_of(choice) for choice in entry.parsers],
                 judge_models=judge if entry.requires_judge else (),
                 workflow_overrides=entry.workflow_overrides,
             ),
@@ -191,7 +191,7 @@ class Benchmark:
         return [path / name for name in chosen]
 
 
-def made(choice: ComponentChoice) -> Any:
+def component_of(choice: ComponentChoice) -> Any:
     return make_builtin(choice.component_id, **choice.options) if choice.options else choice.component_id
 
 

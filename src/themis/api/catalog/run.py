@@ -75,7 +75,7 @@ async def run_async(
     )
 
     async def main() -> RunResult:
-        # Data may have to be downloaded; the event loop must not stand still meanwhile.
+        # Data may have to be downloaded; the event loop must not be blocked.
         experiment = await trio.to_thread.run_sync(build)
         return await experiment.run_async(store=store)
 

@@ -34,7 +34,7 @@ Field = Annotated[str | None, Parameter()]
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Quick:
-    """How to evaluate, whatever the data."""
+    """How to evaluate, on any data."""
 
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
     samples: Annotated[
@@ -69,7 +69,7 @@ class Quick:
             runtime=self.runtime(),
             seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
         )
-        return self.carry_out(experiment, as_json=as_json)
+        return self.run(experiment, as_json=as_json)
 
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
@@ -84,11 +84,11 @@ class Quick:
 
         return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)
 
-    def carry_out(self, experiment: Any, *, as_json: bool) -> int:
+    def run(self, experiment: Any, *, as_json: bool) -> int:
         """Run an experiment, print its result, and return the exit code."""
-        from themis.api.cli.run import carry_out
+        from themis.api.cli.run import run_and_show
 
-        return carry_out(experiment, require=self.require, junit=self.junit, as_json=as_json)
+        return run_and_show(experiment, require=self.require, junit=self.junit, as_json=as_json)
 
 
 NO_CHOICE = Quick()
@@ -251,4 +251,4 @@ def benchmark(
         limit=quick.limit,
         shuffle=shuffle,
     )
-    return quick.carry_out(experiment, as_json=json_output)
+    return quick.run(experiment, as_json=json_output)

@@ -1,4 +1,4 @@
-"""`themis run` and `themis resume`: carrying out the experiment of a config file."""
+"""`themis run` and `themis resume`: running the experiment of a config file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(
         Write the gates as JUnit XML to this file.
     """
     experiment = changes.load(config, overrides)
-    return carry_out(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
+    return run_and_show(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
 
 
 def resume(
@@ -70,10 +70,10 @@ def resume(
 
     experiment = changes.load(config, overrides)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
-    return carry_out(experiment, until=until, as_json=json_output)
+    return run_and_show(experiment, until=until, as_json=json_output)
 
 
-def carry_out(
+def run_and_show(
     experiment: Any,
     *,
     until: StageName = "judge",

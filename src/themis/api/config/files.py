@@ -102,7 +102,7 @@ def read_value(text: str) -> Any:
 
 
 def meant(text: str) -> Any:
-    """Return what text of the environment stands for where text can't be meant."""
+    """Return what text from the environment means where no text is expected."""
     try:
         return read_value(text)
     except YAMLError:

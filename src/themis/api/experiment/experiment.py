@@ -47,7 +47,7 @@ class Experiment(ExperimentConfig):
 
         Raises:
             SpecError: the file does not describe an experiment: every fault with its dotted key.
-            LiteralSecretError: a credential stands in it.
+            LiteralSecretError: it contains a credential.
         """
         from themis.api.config.read import read_config
 
@@ -87,7 +87,7 @@ class Experiment(ExperimentConfig):
         return compile_snapshot(self._authored(components), self._provenance(), source_of)
 
     def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:
-        """Compile to the run that a store has of this experiment: one that an earlier version made kept its id."""
+        """Compile to the run that the store has; a run of an earlier version kept the id that it had then."""
         snapshot = self.compile_with(components)
         if store.head(snapshot.run_id).count == 0:
             first = as_first_named(snapshot, self._authored(components), source_of)

@@ -126,7 +126,7 @@ def get_evaluation_execution(
     dataset_id: str | None = None,
     case_key: str | None = None,
 ) -> EvaluationExecution | None:
-    """Return how a metric's workflow went on a case; `None` if it has not come to it, or the metric has none.
+    """Return how a metric's workflow went on a case; `None` if it was not reached, or the metric has none.
 
     Args:
         store: where the run is.
@@ -220,7 +220,7 @@ class QuickCheck(HashableModel):
 
 
 def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
-    """Sum a run up: where it stands, and every metric's counts and mean. Nothing is written.
+    """Sum a run up: its status, and every metric's counts and mean. Nothing is written.
 
     A store that can count by itself (SQLite) does so; of others, and where metrics judge or run code, every case is
     read.
