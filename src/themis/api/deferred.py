@@ -120,17 +120,13 @@ def submit(
     return FolderQueue(root).put(manifest.run_id, _text(manifest))
 
 
-Carry = Callable[["Experiment", "RunStore"], "RunResult"]
-
-
-def _run(experiment: Experiment, store: RunStore) -> RunResult:
-    return experiment.run(store=store)
+Runner = Callable[["Experiment", "RunStore"], "RunResult"]
 
 
 def work_off(
     root: str | Path,
     *,
-    run: Carry | None = None,
+    run: Runner | None = None,
     most: int | None = None,
     watch_s: float | None = None,
     submitted: str | None = None,
@@ -142,7 +138,7 @@ def work_off(
 
     Args:
         root: the queue's folder.
-        run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
+        run: runs an experiment in a store, which is closed afterwards; `Experiment.run` if not given.
         most: stop after so many.
         watch_s: when nothing waits, look again after so many seconds, forever; without it, stop.
         submitted: only the manifest of this run.
@@ -159,7 +155,7 @@ def work_off(
             claim = _next(queue, passed_over, submitted)
             if claim is None:
                 break
-            outcome = _worked_off(claim, run or _run)
+            outcome = _worked_off(claim, run or (lambda experiment, store: experiment.run(store=store)))
             if outcome is None:
                 passed_over.add(claim.name)
                 continue
@@ -179,7 +175,7 @@ def _next(queue: FolderQueue, passed_over: set[str], submitted: str | None) -> C
     return None
 
 
-def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
+def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
     """Run one experiment; `None` if another process is writing its run, and it has to wait."""
     try:
         manifest = read_manifest(claim.text, claim.name)

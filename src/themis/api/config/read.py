@@ -190,7 +190,7 @@ def _record(kind: type) -> _Hook:
 def _key(key: Key) -> _Hook:
     def read(value: Any, _: Any) -> Any:
         if value is _MISSING:
-            raise SpecError(f"missing; {key.words}")
+            raise SpecError(f"missing; {key.description}")
         found = _structure(value, key.type)
         folder = _folder.get() or Path()
         return relocated(found, lambda path: str(folder / Path(path).expanduser())) if key.is_path else found
