@@ -15,7 +15,7 @@ from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 from themis.pure.security import refuse_secrets
 
-LATEST: Final = "latest"
+_LATEST: Final = "latest"
 _SHOWN: Final = 8
 
 _kinds: dict[str, StoreKind] = {kind.name: kind for kind in BUILTIN}
@@ -124,7 +124,7 @@ def find_run(store: RunStore, name: str) -> str:
         RunNotFoundError: no run, or more than one, is called so.
     """
     ids = [line.run_id for line in store.list_runs()]
-    if name == LATEST and ids:
+    if name == _LATEST and ids:
         return ids[0]
     found = [run_id for run_id in ids if run_id.startswith(name.lower())] if name else []
     if len(found) == 1 or name in found:

@@ -1,4 +1,4 @@
-"""What a record says of its keys: names, types, bounds, defaults and descriptions; for reading, writing and the schema."""
+"""What a record says of its keys, for reading, writing and the schema: names, types, bounds, defaults, descriptions."""
 
 from __future__ import annotations
 
