@@ -17,13 +17,21 @@ _OF_BUILTINS = {inspect.cleandoc(kind.__doc__ or "") for kind in (dict, list, tu
 class Doctests(Extension):
     """Puts a fence around each paragraph that begins with `>>>`, and describes fields by what is written of them.
 
-    A class without fields of its own shows those of the class that it is made of.
+    A class without fields of its own shows those of the class that it is made of, and a sync variant of an async
+    function its signature.
     """
 
     def on_instance(self, *, obj: Any, **_: Any) -> None:
         """Change a docstring before it is parsed."""
         if obj.docstring is not None:
             obj.docstring.value = fenced(obj.docstring.value)
+
+    def on_function_instance(self, *, func: Any, **_: Any) -> None:
+        """Show the sync variant of an async function with the signature that it takes from there."""
+        for decorator in func.decorators:
+            if decorator.callable_path.endswith(".sync_variant"):
+                function = func.parent.members[str(decorator.value.arguments[0])]
+                func.parameters, func.returns = function.parameters, function.returns
 
     def on_class(self, *, cls: Any, **_: Any) -> None:
         """Take out what a default's type says of itself, where nothing was written about the field."""

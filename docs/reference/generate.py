@@ -7,6 +7,7 @@ that the navigation does not name at the end of its folder's section.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import sqlite3
@@ -19,6 +20,7 @@ DOORS: Final = {
     "themis.core": "Every public type and protocol: for typing, embedding, and writing components.",
     "themis.catalog": "Builtin components and benchmarks by name.",
     "themis.adapters": "Model endpoints, agents and asyncio code as components.",
+    "themis.planner": "The pure core for programs that do their own I/O: plans, programs of stages, effects, folds.",
     "themis.testing": "Strategies, laws, fixtures and a scripted endpoint for tests.",
 }
 
@@ -90,7 +92,8 @@ def pages() -> Mapping[str, str]:
 def exports(door: str) -> Mapping[str, str]:
     """Return a door's public names, each with the full name of what it is."""
     module = importlib.import_module(door)
-    homes = getattr(module, "_HOMES", {})
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)]
+    homes = {alias.asname or alias.name: node.module for node in imports for alias in node.names}
     names = [name for name in getattr(module, "__all__", ()) if not name.startswith("__")]
     return {name: f"{homes.get(name) or getattr(module, name).__module__}.{name}" for name in sorted(names)}
 

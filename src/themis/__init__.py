@@ -34,15 +34,18 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
-    from themis.api.evaluating import evaluate as evaluate
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
-    from themis.api.planning import RunExplanation as RunExplanation
+    from themis.api.experiment.evaluate import evaluate as evaluate
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
+    from themis.api.experiment.verify import verify as verify
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
     from themis.api.runs.inspect import get_execution_state as get_execution_state
     from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
     from themis.api.runs.report import Reporter as Reporter
@@ -51,7 +54,6 @@ if TYPE_CHECKING:
     from themis.api.runs.search import search as search
     from themis.api.stores import open_store as open_store
     from themis.api.stores import register_store_backend as register_store_backend
-    from themis.api.verifying import verify as verify
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import parser as parser
     from themis.pure.components.functions import reducer as reducer
     from themis.pure.errors import ThemisError as ThemisError
+    from themis.pure.explain import RunExplanation as RunExplanation
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig
@@ -82,7 +85,7 @@ _HOMES = {
     "Case": "themis.pure.records.dataset",
     "Dataset": "themis.pure.records.dataset",
     "EvaluationConfig": "themis.api.config.record",
-    "Experiment": "themis.api.experiment",
+    "Experiment": "themis.api.experiment.experiment",
     "GenerationConfig": "themis.api.config.record",
     "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
@@ -93,7 +96,7 @@ _HOMES = {
     "ReducedCandidate": "themis.pure.records.generation",
     "Reporter": "themis.api.runs.report",
     "RunEstimate": "themis.pure.records.results",
-    "RunExplanation": "themis.api.planning",
+    "RunExplanation": "themis.pure.explain",
     "RunResult": "themis.api.runs.result",
     "RunSnapshot": "themis.pure.records.snapshot",
     "RunStatus": "themis.pure.records.results",
@@ -106,8 +109,8 @@ _HOMES = {
     "StorageConfig": "themis.pure.records.config",
     "ThemisError": "themis.pure.errors",
     "compare": "themis.api.runs.compare",
-    "evaluate": "themis.api.evaluating",
-    "evaluate_async": "themis.api.evaluating",
+    "evaluate": "themis.api.experiment.evaluate",
+    "evaluate_async": "themis.api.experiment.evaluate",
     "export_evaluation_bundle": "themis.api.bundles.transfer",
     "export_generation_bundle": "themis.api.bundles.transfer",
     "export_parse_bundle": "themis.api.bundles.transfer",
@@ -120,6 +123,9 @@ _HOMES = {
     "get_evaluation_execution": "themis.api.runs.inspect",
     "get_execution_state": "themis.api.runs.inspect",
     "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
     "import_bundle_file": "themis.api.bundles.files",
     "import_evaluation_bundle": "themis.api.bundles.transfer",
     "import_generation_bundle": "themis.api.bundles.transfer",
@@ -137,7 +143,7 @@ _HOMES = {
     "snapshot_report": "themis.api.runs.inspect",
     "sqlite_store": "themis.effects.stores.sqlite",
     "submit": "themis.api.deferred",
-    "verify": "themis.api.verifying",
+    "verify": "themis.api.experiment.verify",
     "work_off": "themis.api.deferred",
     "write_bundle": "themis.api.bundles.files",
 }
@@ -145,7 +151,7 @@ _HOMES = {
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
 
 
-_DOORS = ("adapters", "catalog", "core", "testing")
+_DOORS = ("adapters", "catalog", "core", "planner", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -21,14 +21,17 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
     from themis.api.deferred import WorkOutcome as WorkOutcome
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.runs.inspect import MetricCheck as MetricCheck
     from themis.api.runs.inspect import QuickCheck as QuickCheck
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
     from themis.api.runs.inspect import get_execution_state as get_execution_state
     from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
     from themis.api.runs.report import Reporter as Reporter
@@ -154,7 +157,9 @@ if TYPE_CHECKING:
     from themis.pure.records.results import ProgressSnapshot as ProgressSnapshot
     from themis.pure.records.results import RunEstimate as RunEstimate
     from themis.pure.records.results import RunStatus as RunStatus
+    from themis.pure.records.results import TimelineEntry as TimelineEntry
     from themis.pure.records.results import TimelineView as TimelineView
+    from themis.pure.records.results import TracedItem as TracedItem
     from themis.pure.records.results import TraceView as TraceView
     from themis.pure.records.sandbox import SandboxRequest as SandboxRequest
     from themis.pure.records.sandbox import SandboxResult as SandboxResult
@@ -221,7 +226,7 @@ _HOMES = {
     "EvaluationWorkflow": "themis.pure.protocols",
     "ExecutionMetric": "themis.pure.protocols",
     "ExecutionState": "themis.pure.state",
-    "Experiment": "themis.api.experiment",
+    "Experiment": "themis.api.experiment.experiment",
     "FoundText": "themis.pure.records.stored",
     "FrozenModel": "themis.pure.records.base",
     "GateResult": "themis.pure.stats.gates",
@@ -317,11 +322,13 @@ _HOMES = {
     "StoredEvent": "themis.pure.records.stored",
     "StoredRun": "themis.pure.state",
     "ThemisError": "themis.pure.errors",
+    "TimelineEntry": "themis.pure.records.results",
     "TimelineView": "themis.pure.records.results",
     "TraceMetric": "themis.pure.protocols",
     "TraceStep": "themis.pure.records.generation",
     "TraceSubject": "themis.pure.records.judging",
     "TraceView": "themis.pure.records.results",
+    "TracedItem": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
     "Verification": "themis.pure.pipeline.verification",
@@ -330,7 +337,7 @@ _HOMES = {
     "WorkflowFailure": "themis.pure.records.judging",
     "WorkflowRunner": "themis.pure.protocols",
     "WorkflowTrace": "themis.pure.records.judging",
-    "evaluate_async": "themis.api.evaluating",
+    "evaluate_async": "themis.api.experiment.evaluate",
     "event_from_dict": "themis.pure.events",
     "export_evaluation_bundle": "themis.api.bundles.transfer",
     "export_generation_bundle": "themis.api.bundles.transfer",
@@ -342,6 +349,9 @@ _HOMES = {
     "get_evaluation_execution": "themis.api.runs.inspect",
     "get_execution_state": "themis.api.runs.inspect",
     "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
     "import_evaluation_bundle": "themis.api.bundles.transfer",
     "import_generation_bundle": "themis.api.bundles.transfer",
     "import_parse_bundle": "themis.api.bundles.transfer",

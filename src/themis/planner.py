@@ -1,4 +1,4 @@
-"""The door for whoever embeds the planner: the pure core that says what comes next, and folds what happened.
+"""The door for programs that embed the planner: the pure core that decides what comes next and folds what happened.
 
     components = Components.of(generator=...)
     snapshot = compile_snapshot(Authored(components=components, datasets=[...]), provenance, source_of)

@@ -65,6 +65,11 @@ def test_every_public_name_is_described(site: Path, generator: ModuleType) -> No
     assert missing == set()
 
 
+def test_sync_variants_are_shown_with_their_signature(site: Path) -> None:
+    text = words(site / "reference" / "running.html")
+    assert text.count("tracing_provider: TracingProvider | None = None") == 8
+
+
 def test_fields_of_records_are_shown_with_their_types(site: Path) -> None:
     text = words(site / "reference" / "records.html")
     assert "final_output JSONValue the answer, text or any JSON." in text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from themis.effects import files
-from themis.effects.files import whole_file
+from themis.effects.files import nearest_files, whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -67,3 +67,13 @@ def test_content_and_then_name_are_on_the_disk_when_it_is_left(tmp_path: Path, m
     assert [what for what, _ in done] == ["content", "name"]
     assert done[0][1][0].startswith(files.UNFINISHED)
     assert done[1][1] == ["a.txt"]
+
+
+def test_a_missing_file_is_told_with_its_neighbours(tmp_path: Path) -> None:
+    assert nearest_files(tmp_path / "none" / "a.jsonl") == ""
+    assert nearest_files(tmp_path / "a.jsonl") == ""
+    (tmp_path / "case.jsonl").write_text("")
+    (tmp_path / "cases").mkdir()
+    assert nearest_files(tmp_path / "cases.jsonl") == f"; did you mean {tmp_path / 'case.jsonl'}?"
+    assert nearest_files(tmp_path / "cased", same_suffix=True) == f"; did you mean {tmp_path / 'cases'}?"
+    assert nearest_files(tmp_path / "a.txt", same_suffix=True) == ""

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from themis import RunResult, SqliteRunStore, verify
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.errors import ThemisError
 from themis.testing.pipelines import Pipeline
 

@@ -44,7 +44,7 @@ ONE_TRY = RuntimeConfig(generation_retry_attempts=1, judge_retry_attempts=1)
 
 @pytest.fixture(autouse=True)
 def _sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("themis.effects.driver", "themis.api.running"):
+    for module in ("themis.effects.driver", "themis.api.experiment.run"):
         monkeypatch.setattr(f"{module}.open_sandbox", ScriptedSandbox)
 
 

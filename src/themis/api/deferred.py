@@ -31,7 +31,7 @@ from themis.pure.records.fields import json_object, sequence
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
     from themis.api.runs.result import RunResult
     from themis.pure.protocols import RunStore
 
@@ -65,7 +65,7 @@ class Manifest(HashableModel):
 
 @attrs.frozen(kw_only=True)
 class WorkOutcome(HashableModel):
-    """What became of a manifest.
+    """How the work on a manifest ended.
 
     Attributes:
         run_id: the run.
@@ -120,31 +120,27 @@ def submit(
     return FolderQueue(root).put(manifest.run_id, _text(manifest))
 
 
-Carry = Callable[["Experiment", "RunStore"], "RunResult"]
-
-
-def _run(experiment: Experiment, store: RunStore) -> RunResult:
-    return experiment.run(store=store)
+Runner = Callable[["Experiment", "RunStore"], "RunResult"]
 
 
 def work_off(
     root: str | Path,
     *,
-    run: Carry | None = None,
+    run: Runner | None = None,
     most: int | None = None,
     watch_s: float | None = None,
     submitted: str | None = None,
 ) -> Iterator[WorkOutcome]:
-    """Run what waits in a queue, one experiment after the other, and yield what became of each.
+    """Run what waits in a queue, one experiment after the other, and yield how each ended.
 
     Several processes may work on one queue; each experiment is run by one of them. An experiment whose worker died is
     taken over, and goes on from what is stored. An interrupted one waits on.
 
     Args:
         root: the queue's folder.
-        run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
+        run: runs an experiment in a store, which is closed afterwards; `Experiment.run` if not given.
         most: stop after so many.
-        watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
+        watch_s: when nothing waits, look again after so many seconds, forever; without it, stop.
         submitted: only the manifest of this run.
 
     Raises:
@@ -159,7 +155,7 @@ def work_off(
             claim = _next(queue, passed_over, submitted)
             if claim is None:
                 break
-            outcome = _worked_off(claim, run or _run)
+            outcome = _worked_off(claim, run or (lambda experiment, store: experiment.run(store=store)))
             if outcome is None:
                 passed_over.add(claim.name)
                 continue
@@ -179,7 +175,7 @@ def _next(queue: FolderQueue, passed_over: set[str], submitted: str | None) -> C
     return None
 
 
-def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
+def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
     """Run one experiment; `None` if another process is writing its run, and it has to wait."""
     try:
         manifest = read_manifest(claim.text, claim.name)
@@ -226,7 +222,7 @@ def _own_modules(folders: Sequence[str]) -> Iterator[None]:
 
 def _experiment(manifest: Manifest) -> Experiment:
     from themis.api.config.read import build
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
 
     experiment = build(Experiment, thaw(manifest.config), Path(manifest.folder))
     found = experiment.compile().run_id

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from themis.api.config.references import resolve_all_references
+from themis.effects.files import nearest_files
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
 from themis.pure.json import thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 from themis.pure.security import refuse_secrets
-
-if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
 
 _LATEST: Final = "latest"
 _SHOWN: Final = 8
@@ -46,7 +44,7 @@ def lasts(storage: StorageConfig) -> bool:
     return kind is None or kind.place_key is not None
 
 
-def missing_path(storage: StorageConfig) -> str | None:
+def _missing_path(storage: StorageConfig) -> str | None:
     """Return where a store is said to be on this disk, if nothing is there."""
     path = storage.parameters.get(PATH)
     return path if isinstance(path, str) and not Path(path).exists() else None
@@ -72,7 +70,7 @@ def make_store(config: StorageConfig) -> RunStore:
 
     Raises:
         SpecError: no store of that name, or parameters that it does not take.
-        LiteralSecretError: a password stands in the parameters, which are kept with every run.
+        LiteralSecretError: the parameters, which are stored with every run, contain a password.
         MissingExtraError: the store needs an optional dependency.
     """
     kind = _kinds.get(config.store)
@@ -100,18 +98,16 @@ def open_existing(storage: StorageConfig) -> RunStore:
             f"this needs a stored run, and the store is {storage.store!r}, which ends with its process; name one that "
             "lasts: --store runs/themis.sqlite3, or storage: {store: sqlite} in the config"
         )
-    path = missing_path(storage)
+    path = _missing_path(storage)
     if path is not None:
-        folder = Path(path).parent
-        beside = [str(p) for p in folder.iterdir() if p.suffix == Path(path).suffix] if folder.is_dir() else []
-        hint = f"; {nearest(path, beside)}" if beside else ""
+        hint = nearest_files(Path(path), same_suffix=True)
         raise StoreError(f"{path}: there is no store{hint}; --store names another")
     return open_store(storage)
 
 
 def existing_or_empty(storage: StorageConfig) -> RunStore:
     """Return the store that is there, or an empty one in memory: to look into it must not make it."""
-    return make_store(StorageConfig()) if not lasts(storage) or missing_path(storage) else open_store(storage)
+    return make_store(StorageConfig()) if not lasts(storage) or _missing_path(storage) else open_store(storage)
 
 
 # --- finding a run ----------------------------------------------------------------------------------------
@@ -144,21 +140,3 @@ def find_run(store: RunStore, name: str) -> str:
 def _listed(ids: list[str]) -> str:
     more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
     return ", ".join(run_id[:12] for run_id in ids[:_SHOWN]) + more
-
-
-def require_stored(experiment: Experiment, store: RunStore) -> None:
-    """Make sure that an experiment's run is stored, at least in part.
-
-    Raises:
-        RunNotFoundError: the store does not hold the run; says what differs from the nearest that it holds.
-    """
-    explanation = experiment.plan(store=store)
-    if explanation.stored:
-        return
-    changed = ", ".join(explanation.changed_fields)
-    nearest_run = explanation.compared_run_id
-    hint = f"; the nearest is {nearest_run[:12]}, which differs in {changed}" if nearest_run else ""
-    raise RunNotFoundError(
-        f"run {explanation.run_id[:12]} is not in {store.location}{hint}; `themis run` starts it, and `themis list` "
-        "shows what is stored"
-    )

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from themis.pure.errors import nearest
+
 UNFINISHED: Final = ".new-"
 """How the names of files begin that are still being written, or that a crash left so."""
 
@@ -43,3 +45,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def nearest_files(path: Path, *, same_suffix: bool = False) -> str:
+    """Return the end of an error about a file that is not there: those in its folder that may be meant.
+
+    Args:
+        path: the file.
+        same_suffix: whether to name files and folders of its suffix, instead of all files.
+    """
+    if not path.parent.is_dir():
+        return ""
+    beside = (p for p in path.parent.iterdir() if (p.suffix == path.suffix if same_suffix else p.is_file()))
+    names = [str(p) for p in beside]
+    return f"; {nearest(str(path), names)}" if names else ""

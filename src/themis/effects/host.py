@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import outcome
 import sniffio
@@ -17,6 +18,7 @@ import trio
 from themis.effects.interrupts import second_interrupt_exits
 from themis.pure.errors import RunningLoopError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -52,6 +54,26 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
 
     # At checkpoints of the main task alone: raised inside the journal, it would leave a run that never ends.
     return trio.run(interruptible, restrict_keyboard_interrupt_to_checkpoints=True)
+
+
+def sync_variant(function: Callable[P, Awaitable[T]], called: str) -> Callable[[Callable[..., None]], Callable[P, T]]:
+    """Make the function that is decorated the sync variant of an async one.
+
+    It lends its name and docstring; what it does, its signature and its types are the async function's.
+
+    Args:
+        function: the async function.
+        called: the name of the entry point, for the error.
+    """
+
+    def decorate(named: Callable[..., None]) -> Callable[P, T]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return run_sync(functools.partial(function, *args, **kwargs), called)
+
+        functools.update_wrapper(call, named)
+        return functools.update_wrapper(call, function, assigned=["__annotations__"], updated=())
+
+    return decorate
 
 
 def run_anywhere(main: Callable[[], Awaitable[T]]) -> T:

@@ -15,9 +15,9 @@ from typing import Any, Final
 import attrs
 
 from themis.api.bundles.files import import_bundle_file, write_bundle
-from themis.api.experiment import Experiment
-from themis.api.replaying import SHOWN, missing_generations
-from themis.api.running import run_snapshot
+from themis.api.experiment.experiment import Experiment
+from themis.api.experiment.replay import SHOWN, missing_generations
+from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.effects.host import run_sync
 from themis.effects.options import RunOptions

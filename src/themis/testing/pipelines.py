@@ -16,7 +16,7 @@ import trio
 from hypothesis import strategies as st
 
 from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.records.contexts import (
     EvalScoreContext,
     GenerateContext,

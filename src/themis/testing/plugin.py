@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
     from themis.api.runs.result import RunResult
     from themis.effects.stores.memory import InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore
@@ -141,7 +141,7 @@ class _Mark:
 
 
 def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
     from themis.api.runs.gates import check_gates, read_gates
     from themis.api.runs.report import read_report
     from themis.api.runs.result import RunResult

@@ -21,7 +21,7 @@ STORES: dict[str, Callable[[Path], RunStore]] = {
 
 @pytest.fixture(autouse=True)
 def _sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("themis.effects.driver", "themis.api.running"):
+    for module in ("themis.effects.driver", "themis.api.experiment.run"):
         monkeypatch.setattr(f"{module}.open_sandbox", ScriptedSandbox)
 
 

@@ -10,7 +10,7 @@ import attrs
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, RunResult
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.effects.reading import read_cases, read_events, stored_cases
 from themis.pure.bundles.records import BundleKind
 from themis.pure.chain import Entry, link_all, read_event

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from jsonschema.validators import Draft202012Validator
 
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.errors import ThemisError
 
 HERE = Path(__file__).parent

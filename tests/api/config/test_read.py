@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import thaw
 

@@ -45,8 +45,8 @@ class Data(DatasetConfig):
 
     language: Annotated[str, Bound("minLength", 1)] | None = None
 
-    def made(self) -> Dataset:
-        return super().made().evolve(metadata={"language": self.language or "unknown"})
+    def build(self) -> Dataset:
+        return super().build().evolve(metadata={"language": self.language or "unknown"})
 
     @classmethod
     def of(cls, dataset: Dataset) -> Data:

@@ -11,7 +11,7 @@ from jsonschema.validators import Draft202012Validator
 
 from themis.api.config.read import build
 from themis.api.config.schema import config_schema
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.errors import SpecError
 
 PUBLISHED = Path(__file__).parents[3] / "docs" / "reference" / "config.schema.json"

@@ -18,7 +18,7 @@ from themis.api.config.read import build
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.config.schema import config_schema
 from themis.api.config.write import config_of
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.effects.sources.files import CaseFields, file_dataset
 from themis.pure.components.basic import DemoModel, MajorityVote
 from themis.pure.components.functions import metric

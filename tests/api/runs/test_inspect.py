@@ -12,18 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis import Dataset, InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
+from themis import Dataset, InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore, evaluate
 from themis.api.runs.inspect import (
     QuickCheck,
     get_case_view,
     get_evaluation_execution,
     get_execution_state,
     get_run_snapshot,
+    get_stored_run,
+    get_timeline,
+    get_traces,
     quickcheck,
     snapshot_report,
 )
 from themis.api.runs.view import RunView
-from themis.effects.reading import read_state
+from themis.effects.reading import read_events, read_state
 from themis.pure.case_view import case_view
 from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
@@ -38,7 +41,7 @@ from themis.pure.json import JSONValueError, decode, encode
 from themis.pure.plan import CaseItem
 from themis.pure.projections import Thresholds
 from themis.pure.records.dataset import Case
-from themis.pure.records.generation import GenerationResult, ParsedOutput
+from themis.pure.records.generation import GenerationResult, Message, ParsedOutput, TraceStep
 from themis.pure.records.judging import JudgeResponse
 from themis.pure.records.results import RunStatus
 from themis.pure.records.scoring import Score
@@ -171,9 +174,61 @@ def test_snapshot_and_state_are_what_is_stored(store: RunStore) -> None:
     result = PIPELINE.experiment().run(store=store)
     assert get_run_snapshot(store, result.run_id) == result.snapshot
     assert get_execution_state(store, result.run_id) == read_state(store, result.run_id)
-    for call in (get_run_snapshot, get_execution_state, quickcheck):
+    for call in (get_run_snapshot, get_execution_state, quickcheck, get_stored_run, get_timeline, get_traces):
         with pytest.raises(RunNotFoundError):
             call(store, "0" * 64)
+
+
+@given(pipelines())
+def test_timeline_traces_and_the_stored_run_say_what_the_events_say(pipeline: Pipeline) -> None:
+    store = InMemoryRunStore()
+    run_id = pipeline.experiment().run(store=store).run_id
+    events, state = tuple(read_events(store, run_id)), read_state(store, run_id)
+    stored, timeline, traces = get_stored_run(store, run_id), get_timeline(store, run_id), get_traces(store, run_id)
+    assert (stored.snapshot, stored.events) == (get_run_snapshot(store, run_id), events)
+    assert stored.execution_state == state
+    facts = ("event_type", "occurred_at", "case_id", "dataset_id", "case_key", "candidate_id", "metric_id")
+    assert [tuple(getattr(entry, fact) for fact in facts) for entry in timeline.entries] == [
+        tuple(getattr(event, fact, None) for fact in facts) for event in events
+    ]
+    assert [entry.index for entry in timeline.entries] == list(range(len(events)))
+    assert {(item.case_key, item.metric_id) for item in traces.evaluation_traces} == {
+        (key, metric) for key, case in state.case_states.items() for metric in case.executions
+    }
+    for view in (timeline, traces):
+        assert view.from_dict(decode(encode(view))) == view
+
+
+class Agent:
+    """A generator that records the steps and the talk that led to each answer but the first case's."""
+
+    component_id = "agent"
+    version = "1"
+
+    def fingerprint(self) -> str:
+        return "agent"
+
+    def generate(self, case: Case, ctx: Any) -> GenerationResult:
+        answer = GenerationResult(candidate_id=ctx.candidate_id, final_output=case.input)
+        if ctx.case_id == "1":
+            return answer
+        step = TraceStep(step_name="look", step_type="tool", input={"for": case.input}, output={"found": 1})
+        return answer.evolve(trace=[step], conversation=[Message(role="user", content=case.input)])
+
+
+def test_traces_are_listed_with_their_case_and_candidate(store: RunStore) -> None:
+    rows = [{"input": "a", "expected_output": "a"}, {"input": "b", "expected_output": "b"}]
+    result = evaluate(model=Agent(), data=rows, metric="builtin/exact_match", samples=2, store=store)
+    traces = get_traces(store, result.run_id)
+    names = [(item.case_id, item.candidate_id) for item in traces.generation_traces]
+    assert names == [("2", "2-candidate-0"), ("2", "2-candidate-1")]
+    assert names == [(item.case_id, item.candidate_id) for item in traces.conversation_traces]
+    first, spoken = traces.generation_traces[0].trace, traces.conversation_traces[0].conversation
+    assert first is not None
+    assert first.steps[0].output == {"found": 1}
+    assert spoken is not None
+    assert spoken.messages[0].content == "b"
+    assert traces.evaluation_traces == ()
 
 
 def test_an_execution_is_found_by_case_and_metric(store: RunStore) -> None:

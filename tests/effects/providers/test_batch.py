@@ -14,7 +14,7 @@ import pytest
 from themis import RuntimeConfig, StorageConfig, adapters, evaluate
 from themis.effects.batching import BatchLog
 from themis.effects.providers.batch import BatchItem, BatchRequests
-from themis.pure.calls import CallFailed
+from themis.pure.calls import CallFailed, CallFailure
 from themis.pure.errors import SpecError
 from themis.pure.json import decode, encode
 from themis.pure.records.contexts import GenerateContext
@@ -246,7 +246,7 @@ class OwnBatches:
         self.looks += 1
         return {"id": batch_id} if self.looks % 3 == 0 else None
 
-    def failure(self, batch: Mapping[str, Any]) -> Failure | None:
+    def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
         return None
 
     async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -256,7 +256,7 @@ class OwnBatches:
     def is_answer(self, line: Any) -> bool:
         return line is not None
 
-    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | Failure:
+    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
         return GenerationResult(candidate_id=item.ctx.candidate_id, final_output=line)
 
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from themis.api.experiment.verify import verify
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
-from themis.api.verifying import verify
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.chain import read_event
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError

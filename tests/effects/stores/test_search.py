@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.api.runs.search import find_runs, search
 from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore

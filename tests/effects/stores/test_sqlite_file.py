@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from themis.api.experiment.verify import verify
 from themis.api.runs.search import search
-from themis.api.verifying import verify
 from themis.effects.stores import sqlite_file
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION

@@ -43,7 +43,7 @@ Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
 
 BATCH = 250
 """Cases whose events are chained and stored at once."""
-SHOWN: Final = 10
+_SHOWN: Final = 10
 """How many faults of a bundle an error names."""
 
 
@@ -209,7 +209,7 @@ def _check_header(header: Bundle) -> None:
 
 
 def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
-    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
+    # Computed, not asked of the snapshot: one that a store returned has the id that it is stored under.
     found = run_name(snapshot.identity, snapshot.identity_algorithm)
     if found != run_id:
         raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
@@ -280,8 +280,8 @@ class _Merge:
                     yield merge
         faults += self._left_over()
         if faults:
-            more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:SHOWN] + more))
+            more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:_SHOWN] + more))
 
     def _left_over(self) -> list[str]:
         """Return what is wrong with the cases that the run did not ask for, or not at that place."""

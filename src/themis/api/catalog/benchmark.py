@@ -10,8 +10,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.config.record import EvaluationConfig
+from themis.api.experiment.experiment import Experiment, sampled
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
 from themis.effects.sources.hub import card_configs, fetch_files, folder_names
 from themis.pure.benchmarks.columns import Row
@@ -136,15 +136,10 @@ class Benchmark:
         entry = self.entry
         dataset = self.dataset(**data)
         return Experiment(
-            generation=GenerationConfig(
-                generator=DEMO_MODEL if model is None else model,
-                candidate_policy={"num_samples": samples} if samples != 1 else {},
-                prompt_spec=entry.prompt_of(self.variant),
-                reducer="builtin/majority_vote" if samples > 1 else None,
-            ),
+            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
             evaluation=EvaluationConfig(
-                metrics=[made(choice) for choice in entry.metrics],
-                parsers=[made(choice) for choice in entry.parsers],
+                metrics=[component_of(choice) for choice in entry.metrics],
+                parsers=[component_of(choice) for choice in entry.parsers],
                 judge_models=judge if entry.requires_judge else (),
                 workflow_overrides=entry.workflow_overrides,
             ),
@@ -196,7 +191,7 @@ class Benchmark:
         return [path / name for name in chosen]
 
 
-def made(choice: ComponentChoice) -> Any:
+def component_of(choice: ComponentChoice) -> Any:
     return make_builtin(choice.component_id, **choice.options) if choice.options else choice.component_id
 
 

@@ -55,7 +55,7 @@ def list_component_ids(*, kind: str | None = None) -> list[str]:
 
 
 def builtin_component_refs() -> dict[str, ComponentRef]:
-    """Return the builtin components' references, as they stand in a run's identity: id, version and fingerprint.
+    """Return the builtin components' references, as a run's identity has them: id, version and fingerprint.
 
     Fingerprints are computed from the components' code and options: the default ones, or, where a component has none
     for what it needs, those of `example_component`.

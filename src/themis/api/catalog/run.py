@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
 import trio
 
 from themis.api.catalog.benchmark import Benchmark, Source
-from themis.api.experiment import Experiment
 from themis.api.runs.result import RunResult
 from themis.effects.host import run_async as run_on_host
-from themis.effects.host import run_sync
+from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 
@@ -58,49 +58,32 @@ async def run_async(
             it before the first call to a model.
         DataError: the data can't be read, or don't fit.
     """
-    benchmark = Benchmark.named(name)
-
-    def build() -> Experiment:
-        return benchmark.experiment(
-            model=model,
-            judge=judge,
-            samples=samples,
-            seed=seed,
-            storage=storage,
-            runtime=runtime,
-            source=source,
-            revision=revision,
-            limit=limit,
-            shuffle=shuffle,
-            filter=filter,
-            skip_misfits=skip_misfits,
-        )
+    build = functools.partial(
+        Benchmark.named(name).experiment,
+        model=model,
+        judge=judge,
+        samples=samples,
+        seed=seed,
+        storage=storage,
+        runtime=runtime,
+        source=source,
+        revision=revision,
+        limit=limit,
+        shuffle=shuffle,
+        filter=filter,
+        skip_misfits=skip_misfits,
+    )
 
     async def main() -> RunResult:
-        # Data may have to be downloaded; the event loop must not stand still meanwhile.
+        # Data may have to be downloaded; the event loop must not be blocked.
         experiment = await trio.to_thread.run_sync(build)
         return await experiment.run_async(store=store)
 
     return await run_on_host(main)
 
 
-def run(
-    name: str,
-    *,
-    model: object | None = None,
-    store: RunStore | None = None,
-    judge: object | None = None,
-    source: Source | None = None,
-    revision: str | None = None,
-    limit: int | None = None,
-    shuffle: int | None = None,
-    filter: Mapping[str, Any] | None = None,  # noqa: A002  # the field's word
-    skip_misfits: bool = False,
-    samples: int = 1,
-    seed: int | None = None,
-    storage: StorageConfig | None = None,
-    runtime: RuntimeConfig | None = None,
-) -> RunResult:
+@sync_variant(run_async, "catalog.run")
+def run() -> None:
     """Run a benchmark, from sync code; arguments as for `run_async`.
 
     Raises:
@@ -110,9 +93,3 @@ def run(
     >>> run("aime_2026", source=rows, model="builtin/demo_generator").progress.total_cases
     1
     """
-    arguments = dict(locals())
-
-    async def main() -> RunResult:
-        return await run_async(**arguments)
-
-    return run_sync(main, "catalog.run")

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from themis.api.catalog.benchmark import Benchmark, Source, made
+from themis.api.catalog.benchmark import Benchmark, Source, component_of
 from themis.api.components import resolve_component
 from themis.api.config.record import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.pure.benchmarks.columns import Row
 from themis.pure.benchmarks.recipe import read_case
 from themis.pure.benchmarks.samples import Sample
@@ -27,7 +27,7 @@ _NEAR_ENOUGH = 1e-9
 
 
 def validate_benchmark(name: str, *, source: Source | None = None) -> BenchmarkValidationResult:
-    """Check that a benchmark loads, comes to cases, and scores answers as it should.
+    """Check that a benchmark loads, has cases, and scores answers as it should.
 
     Nothing is downloaded: the rows are made ones in the dataset's columns. Their right answers must score what they
     are worth, and their wrong ones less. Judged benchmarks are scored by the demo judge, code is executed in the local
@@ -108,7 +108,7 @@ def _sample_cases(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Case 
     for number, sample in enumerate(samples, 1):
         found = read_case(benchmark.recipe, _variant(benchmark, sample), sample.row, number)
         if isinstance(found, Case) == sample.left_out:
-            raise DataError(f"{benchmark.name}: the rules about what is left out are not kept for made row {number}")
+            raise DataError(f"{benchmark.name}: the rules about what is left out are broken by made row {number}")
         cases.append(found.evolve(case_id=f"{number}/{found.case_id}") if isinstance(found, Case) else None)
     return cases
 
@@ -191,8 +191,8 @@ def _scores(
     experiment = Experiment(
         generation=GenerationConfig(generator=StatedAnswers(answers), prompt_spec=entry.prompt_of(benchmark.variant)),
         evaluation=EvaluationConfig(
-            metrics=[made(choice) for choice in entry.metrics],
-            parsers=[made(choice) for choice in entry.parsers],
+            metrics=[component_of(choice) for choice in entry.metrics],
+            parsers=[component_of(choice) for choice in entry.parsers],
             judge_models=resolve_component("builtin/demo_judge") if entry.requires_judge else (),
             workflow_overrides=entry.workflow_overrides,
         ),

@@ -110,7 +110,7 @@ def run_command(arguments: Sequence[str]) -> int:
         _say(str(error) or "interrupted: what finished is stored; run the same command again to go on from there")
         return INTERRUPTED
     except BrokenPipeError:
-        _close_stdout()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
         return DONE
     except Exception as error:
         if debug:
@@ -137,10 +137,6 @@ def _code(error: Exception) -> int:
 
     is_usage = isinstance(error, ThemisError | OSError) and not isinstance(error, CallError)
     return USAGE if is_usage or isinstance(error, StoreError) else INCOMPLETE
-
-
-def _close_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

@@ -33,7 +33,6 @@ def list_catalog(
     what
         What to list.
     """
-
     if what == "components":
         from themis.api.catalog.entries import list_component_ids
 
@@ -43,12 +42,12 @@ def list_catalog(
     from themis.api.catalog.entries import list_benchmarks
 
     entries = list_benchmarks()
-    show_value([entry.to_dict() for entry in entries], lambda: _listing(entries), as_json=json_output)
-
-
-def _listing(entries: Any) -> str:
     width = max(len(entry.benchmark_id) for entry in entries)
-    return "\n".join(_line(entry, width) for entry in entries)
+    show_value(
+        [entry.to_dict() for entry in entries],
+        lambda: "\n".join(_line(entry, width) for entry in entries),
+        as_json=json_output,
+    )
 
 
 def _line(entry: Any, width: int) -> str:

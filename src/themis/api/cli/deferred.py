@@ -123,15 +123,11 @@ def _work_off(queue: Path, as_json: bool, **how: Any) -> int:
     outcomes = []
     for outcome in work_off(queue, run=run_with_progress, **how):
         outcomes.append(outcome)
-        say(_outcome_text(outcome))
+        why = f": {outcome.message}" if outcome.message else ""
+        say(f"run {outcome.run_id[:12]} {outcome.status}{why}")
     text = f"{len(outcomes)} run" if len(outcomes) == 1 else f"{len(outcomes)} runs"
     show([outcome.to_dict() for outcome in outcomes], f"worked off {text}", as_json=as_json)
     return DONE if all(outcome.status == "completed" for outcome in outcomes) else INCOMPLETE
-
-
-def _outcome_text(outcome: Any) -> str:
-    why = f": {outcome.message}" if outcome.message else ""
-    return f"run {outcome.run_id[:12]} {outcome.status}{why}"
 
 
 def _state_text(state: dict[str, Any]) -> str:

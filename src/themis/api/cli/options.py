@@ -21,7 +21,7 @@ Config: TypeAlias = Annotated[
     Path, Parameter(name="CONFIG", env_var=(), help="A YAML, TOML or JSON file that describes the experiment.")
 ]
 Overrides: TypeAlias = Annotated[
-    str, Parameter(name="KEY=VALUE", env_var=(), help="Values that stand for those of the file: datasets.0.limit=10.")
+    str, Parameter(name="KEY=VALUE", env_var=(), help="Values instead of those in the file: datasets.0.limit=10.")
 ]
 RunName: TypeAlias = Annotated[
     str, Parameter(name="RUN", env_var=(), help="A run's id, its first characters, or 'latest'.")
@@ -67,7 +67,7 @@ class Changes:
 
     def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
         """Return the experiment of a config with these changes."""
-        from themis.api.experiment import Experiment
+        from themis.api.experiment.experiment import Experiment
         from themis.pure.plan import candidate_count
 
         experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
@@ -110,7 +110,7 @@ def storage_of(text: str) -> StorageConfig:
     if kind == "postgresql":
         kind, place = "postgres", text
         if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
-            # Where a run is kept is kept with the run: the variable's name, and not the password that it holds.
+            # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
             place = f"${{oc.env:{_STORE_VARIABLE}}}"
     place_keys = {name: known.place_key for name, known in store_kinds().items() if known.place_key is not None}
     if kind not in place_keys:

@@ -25,7 +25,7 @@ def plan(
     until
         The last stage that would be run.
     """
-    from themis.api.costing import planned_cost
+    from themis.api.experiment.plan import planned_cost
     from themis.api.stores import existing_or_empty
 
     experiment = changes.load(config, overrides)
@@ -44,7 +44,7 @@ def estimate(
       themis estimate experiment.yaml
       themis estimate experiment.yaml --samples 8 --json
     """
-    from themis.api.costing import planned_cost
+    from themis.api.experiment.plan import planned_cost
 
     experiment = changes.load(config, overrides)
     figures = experiment.estimate()

@@ -34,7 +34,7 @@ Field = Annotated[str | None, Parameter()]
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Quick:
-    """How to evaluate, whatever the data."""
+    """How to evaluate, on any data."""
 
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
     samples: Annotated[
@@ -56,21 +56,20 @@ class Quick:
 
     def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
         """Evaluate a model on data."""
-        from themis.api.evaluating import as_datasets, make_experiment
+        from themis.api.config.record import EvaluationConfig
+        from themis.api.experiment.experiment import Experiment, sampled
+        from themis.api.experiment.rows import as_datasets
 
         datasets = as_datasets(data)
-        experiment = make_experiment(
-            model=self.model(model),
-            data=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
-            metric=metrics,
-            parser=parser,
-            judge=self.judge,
-            samples=self.samples,
-            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
+        experiment = Experiment(
+            generation=sampled(self.model(model), self.samples),
+            evaluation=EvaluationConfig(metrics=metrics, parsers=parser, judge_models=self.judge),
+            datasets=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             storage=storage_of(self.store),
             runtime=self.runtime(),
+            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
         )
-        return self.carry_out(experiment, as_json=as_json)
+        return self.run(experiment, as_json=as_json)
 
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
@@ -85,11 +84,11 @@ class Quick:
 
         return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)
 
-    def carry_out(self, experiment: Any, *, as_json: bool) -> int:
+    def run(self, experiment: Any, *, as_json: bool) -> int:
         """Run an experiment, print its result, and return the exit code."""
-        from themis.api.cli.run import carry_out
+        from themis.api.cli.run import run_and_show
 
-        return carry_out(experiment, require=self.require, junit=self.junit, as_json=as_json)
+        return run_and_show(experiment, require=self.require, junit=self.junit, as_json=as_json)
 
 
 NO_CHOICE = Quick()
@@ -120,7 +119,7 @@ def inline(
     expected
         The answer of each, in the same order.
     """
-    from themis.api.evaluating import inline_rows
+    from themis.api.experiment.rows import inline_rows
 
     return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
 
@@ -252,4 +251,4 @@ def benchmark(
         limit=quick.limit,
         shuffle=shuffle,
     )
-    return quick.carry_out(experiment, as_json=json_output)
+    return quick.run(experiment, as_json=json_output)

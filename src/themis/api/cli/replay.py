@@ -81,7 +81,7 @@ def _again(
 ) -> int:
     from themis.api.cli.live import shown
     from themis.api.cli.result import show_result
-    from themis.api.replaying import replay_snapshot
+    from themis.api.experiment.replay import replay_snapshot
     from themis.api.stores import open_existing
     from themis.effects.host import run_sync
     from themis.effects.options import Progress, RunOptions
@@ -130,8 +130,8 @@ def verify(
     most
         Differing records to show at most.
     """
-    from themis.api.experiment import Experiment
-    from themis.api.verifying import verify as verify_run
+    from themis.api.experiment.experiment import Experiment
+    from themis.api.experiment.verify import verify as verify_run
 
     opened, run_id = stored_run(store, run)
     experiment = Experiment.from_config(config) if config is not None else None

@@ -1,4 +1,4 @@
-"""Printing a run's result, and the exit code that it comes to."""
+"""Printing a run's result, and its exit code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def place(result: RunResult) -> str:
 
 
 def exit_code(result: RunResult, gates: Sequence[GateResult] = ()) -> int:
-    """Return what a run comes to: incomplete counts before a failed gate, as its numbers may still change."""
+    """Return a run's exit code: incomplete counts before a failed gate, as its numbers may still change."""
     if result.status != RunStatus.COMPLETED:
         return INCOMPLETE
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED

@@ -1,4 +1,4 @@
-"""`themis run` and `themis resume`: carrying out the experiment of a config file."""
+"""`themis run` and `themis resume`: running the experiment of a config file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(
         Write the gates as JUnit XML to this file.
     """
     experiment = changes.load(config, overrides)
-    return carry_out(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
+    return run_and_show(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
 
 
 def resume(
@@ -65,14 +65,15 @@ def resume(
     until
         Stop after this stage; a later run goes on from there.
     """
-    from themis.api.stores import open_existing, require_stored
+    from themis.api.experiment.plan import require_stored
+    from themis.api.stores import open_existing
 
     experiment = changes.load(config, overrides)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
-    return carry_out(experiment, until=until, as_json=json_output)
+    return run_and_show(experiment, until=until, as_json=json_output)
 
 
-def carry_out(
+def run_and_show(
     experiment: Any,
     *,
     until: StageName = "judge",
@@ -100,7 +101,7 @@ def run_with_progress(experiment: Any, store: Any = None, until: StageName = "ju
         until: the last stage.
     """
     from themis.api.cli.live import shown
-    from themis.api.running import run_snapshot
+    from themis.api.experiment.run import run_snapshot
     from themis.api.stores import make_store
     from themis.effects.host import run_sync
     from themis.effects.options import Progress, RunOptions

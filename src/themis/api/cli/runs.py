@@ -198,7 +198,7 @@ def evaluation(
     store: Store = DEFAULT_STORE,
     json_output: Json = False,
 ) -> None:
-    """Show what the judges were asked about a case, what they answered, and what came of it.
+    """Show what the judges were asked about a case, what they answered, and how that was scored.
 
     For example:
       themis inspect evaluation latest case-7 builtin/llm_rubric

@@ -22,7 +22,8 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from themis.pure.errors import SpecError, listed, nearest
+from themis.effects.files import nearest_files
+from themis.pure.errors import SpecError, listed
 
 _NUMBER: Final = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
@@ -101,7 +102,7 @@ def read_value(text: str) -> Any:
 
 
 def meant(text: str) -> Any:
-    """Return what text of the environment stands for where text can't be meant."""
+    """Return what text from the environment means where no text is expected."""
     try:
         return read_value(text)
     except YAMLError:
@@ -163,8 +164,7 @@ def _json_object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _unreadable(path: Path, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
-        siblings = [str(p) for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
-        return f"{path}: there is no such file" + (f"; {nearest(str(path), siblings)}" if siblings else "")
+        return f"{path}: there is no such file{nearest_files(path)}"
     return f"{path}: can't be read: {error}"
 
 

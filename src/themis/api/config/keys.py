@@ -1,4 +1,4 @@
-"""What a record says of its keys: names, types, bounds, defaults and words; for reading, writing and the schema."""
+"""What a record says of its keys, for reading, writing and the schema: names, types, bounds, defaults, descriptions."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class Key:
     Attributes:
         type: what it takes in a file.
         default: what it is if it is not given; `attrs.NOTHING` if it has to be.
-        words: what the record's docstring says of it.
+        description: what the record's docstring says of it.
         is_path: it holds a path, or an object with a `path`.
     """
 
     name: str
     type: Any
     default: Any
-    words: str
+    description: str
     is_path: bool
 
     @property
@@ -68,13 +68,13 @@ class Key:
 @functools.cache
 def keys_of(record: type) -> Mapping[str, Key]:
     """Return the keys of a record, by name."""
-    hints, words = typing.get_type_hints(record, include_extras=True), _words(record)
+    hints, descriptions = typing.get_type_hints(record, include_extras=True), _descriptions(record)
     return {
         field.name: Key(
             name=field.name,
             type=_in_a_file(hints[field.name], field),
             default=default_of(field),
-            words=words.get(field.name, ""),
+            description=descriptions.get(field.name, ""),
             is_path=A_PATH.items() <= field.metadata.items(),
         )
         for field in attrs.fields(record)
@@ -146,7 +146,7 @@ def something(hint: Any) -> Any:
 _ENTRY: Final = re.compile(r"^ {4}([\w, ]+): (.*(?:\n {5,}.*)*)", re.MULTILINE)
 
 
-def _words(record: type) -> dict[str, str]:
+def _descriptions(record: type) -> dict[str, str]:
     """Return what a record's docstring says of each attribute."""
     # Python 3.13 strips docstrings' indentation, and earlier ones keep it.
     docs = [inspect.cleandoc(kind.__doc__ or "") for kind in reversed(record.__mro__)]

@@ -37,7 +37,7 @@ def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
 
     Raises:
         SpecError: the file can't be read, or does not describe an experiment: every fault with its dotted key.
-        LiteralSecretError: a credential stands in it.
+        LiteralSecretError: it contains a credential.
     """
     tree = read_file(path)
     apply_overrides(tree, overrides)
@@ -190,15 +190,12 @@ def _record(kind: type) -> _Hook:
 def _key(key: Key) -> _Hook:
     def read(value: Any, _: Any) -> Any:
         if value is _MISSING:
-            raise SpecError(f"missing; {key.words}")
+            raise SpecError(f"missing; {key.description}")
         found = _structure(value, key.type)
-        return relocated(found, _inside) if key.is_path else found
+        folder = _folder.get() or Path()
+        return relocated(found, lambda path: str(folder / Path(path).expanduser())) if key.is_path else found
 
     return read
-
-
-def _inside(path: str) -> str:
-    return str((_folder.get() or Path()) / Path(path).expanduser())
 
 
 def _is_left_out(value: Any, key: Key) -> bool:
@@ -218,7 +215,7 @@ def _unknown(data: Iterable[str], known: Iterable[str]) -> list[Exception]:
 
 
 def _beside(problems: list[Exception], kind: type, read: Callable[[], Any]) -> Any:
-    """Read an object; what is wrong with its values is told together with what is wrong with it as a whole."""
+    """Read an object; the faults of its values come together with its own."""
     try:
         found = read()
     except cattrs.BaseValidationError as error:
@@ -278,7 +275,7 @@ def _annotated(kind: Any) -> _Hook:
 
 def _made(form: ComponentConfig | DatasetConfig) -> Any:
     try:
-        return form.made()
+        return form.build()
     except (ThemisError, ValueError, TypeError):
         raise
     except Exception as error:
@@ -308,7 +305,7 @@ def _scalar(value: Any, expected: str, *kinds: type) -> Any:
 
 
 def _fitting(value: Any, expected: str, *kinds: type) -> Any:
-    """Return a value of one of these types; text of the environment stands for what is meant."""
+    """Return a value of one of these types; text from the environment may mean a number."""
     if isinstance(value, EnvironmentText):
         value = _meant(value) if kinds and str not in kinds else _resolved(value)
     if type(value) not in kinds:

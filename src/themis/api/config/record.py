@@ -1,4 +1,4 @@
-"""The whole config file as records. A key is a field here: its type, bounds, default and words are told nowhere else.
+"""The whole config file as records. A key is a field here: its type, bounds, default and description are nowhere else.
 
 A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
 """
@@ -41,7 +41,7 @@ class ComponentConfig:
     id: _Name
     arguments: Mapping[str, JSONValue] = EMPTY
 
-    def made(self) -> Any:
+    def build(self) -> Any:
         return resolve_component(self.id, **self.arguments)
 
 
@@ -101,7 +101,7 @@ class DatasetConfig:
         if faults:
             raise InvalidRecordError("DatasetConfig", faults)
 
-    def made(self) -> Dataset:
+    def build(self) -> Dataset:
         """Return the dataset; a file is read as needed."""
         facts: dict[str, Any] = {"revision": self.revision, "metadata": self.metadata}
         if self.path is None:
@@ -158,7 +158,7 @@ class GenerationConfig(FrozenModel):
     Attributes:
         generator: a component, a builtin's id, a model string, or an import path.
         candidate_policy: `num_samples`, `pass_k`, `best_of`, `self_consistency_count`; the largest counts.
-        prompt_spec: what stands around each case's input.
+        prompt_spec: the text around each case's input.
         selector: chooses among candidates.
         reducer: makes one answer of them.
     """
@@ -178,7 +178,7 @@ class EvaluationConfig(FrozenModel):
         metrics: one or several.
         parsers: a fallback chain: the first that finds something usable wins.
         judge_models: the models that judged metrics ask.
-        prompt_spec: what stands around a judge's prompt.
+        prompt_spec: the text around a judge's prompt.
         judge_config: configuration of judging, such as `{"repeats": 3}`.
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
     """

@@ -22,7 +22,7 @@ _BODY: Final = re.compile(r"^(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:,(?P<default>.*)
 
 
 class EnvironmentText(str):
-    """Text that came from the environment, where everything is text: it may stand for a number."""
+    """Text that came from the environment, where everything is text: it may mean a number."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class UnresolvedText(EnvironmentText):
 
 
 Place: TypeAlias = tuple[str | int, ...]
-"""Where something stands in a config, from the outside in."""
+"""Where something is in a config, from the outside in."""
 
 
 def dotted(place: Place) -> str:
@@ -123,6 +123,6 @@ def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str],
 
 
 def resolve_all_references(value: Any, environ: Mapping[str, str] | None = None) -> Any:
-    """Return plain JSON with every reference in it resolved: for parameters that are used, and not kept."""
+    """Return plain JSON with every reference in it resolved: for parameters that are used and not stored."""
     variables = os.environ if environ is None else environ
     return change_texts(thaw(value), lambda text, _: str(resolve_text(text, variables)), ("parameters",))

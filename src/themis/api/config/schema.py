@@ -52,7 +52,7 @@ def config_schema(record: type[ExperimentConfig] = ExperimentConfig) -> Schema:
 
 
 def _record(record: type) -> Schema:
-    """Return the schema of a record: its keys' types, its docstring's words."""
+    """Return the schema of a record: its keys' types, its docstring."""
     keys = keys_of(record)
     schema: Schema = {
         "type": "object",
@@ -72,7 +72,7 @@ def _key(key: Key) -> Schema:
     schema: Schema = {"not": {"type": "null"}} if key.type is Any else _of(key.type)
     if isinstance(key.default, str | int | float):
         schema["default"] = key.default
-    return {**schema, "description": key.words} if key.words else schema
+    return {**schema, "description": key.description} if key.description else schema
 
 
 def _of(hint: Any) -> Schema:

@@ -85,7 +85,7 @@ def _full_name(metric: str, metric_ids: Sequence[str]) -> str:
 
 
 def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[GateResult, ...]:
-    """Return what became of each gate."""
+    """Return whether each gate holds."""
     if not gates:
         return ()
     estimates = {row.metric_id: row.estimate for row in read_report(result.view).overview.metrics}
@@ -119,7 +119,7 @@ def junit_xml(name: str, gates: Sequence[GateResult], incomplete: str | None = N
 
     Args:
         name: the suite's name.
-        gates: what each came to.
+        gates: the result of each.
         incomplete: adds a test that the run is complete: why it is not, or empty if it is.
     """
     tests = [] if incomplete is None else [("the run is complete", "error", incomplete)]

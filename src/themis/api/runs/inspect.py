@@ -12,14 +12,14 @@ from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
 from themis.pure.plan import candidate_count, happy_path, metric_slots, total_cases
-from themis.pure.projections import Tallies, score_rows
+from themis.pure.projections import Tallies, score_rows, timeline, trace_view
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
-from themis.pure.records.results import RunStatus
+from themis.pure.records.results import RunStatus, TimelineView, TraceView
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.state import ExecutionState, fold, has_failures
+from themis.pure.state import ExecutionState, StoredRun, fold, has_failures
 
 
 def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
@@ -33,6 +33,73 @@ def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
         RunNotFoundError: the store has no such run.
     """
     return store.load_snapshot(run_id)
+
+
+def get_stored_run(store: RunStore, run_id: str) -> StoredRun:
+    """Return a run as it is stored: its snapshot and every event, in order.
+
+    It holds the whole run, its cases included.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+
+    Raises:
+        RunNotFoundError: the store has no such run.
+
+    >>> from themis import InMemoryRunStore, evaluate
+    >>> store = InMemoryRunStore()
+    >>> rows = [{"input": "1 + 1", "expected_output": "2"}]
+    >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", store=store)
+    >>> stored = get_stored_run(store, result.run_id)
+    >>> stored.events[0].event_type, stored.execution_state.status == result.status
+    ('run_started', True)
+    """
+    view = RunView.of(store, run_id)
+    return StoredRun(snapshot=view.snapshot, events=view.events())
+
+
+def get_timeline(store: RunStore, run_id: str) -> TimelineView:
+    """Return when each thing happened, in order: every event's type, time, case, candidate and metric, as `entries`.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+
+    Raises:
+        RunNotFoundError: the store has no such run.
+
+    >>> from themis import InMemoryRunStore, evaluate
+    >>> store = InMemoryRunStore()
+    >>> rows = [{"input": "1 + 1", "expected_output": "2"}]
+    >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", store=store)
+    >>> [entry.event_type for entry in get_timeline(store, result.run_id).entries][:2]
+    ['run_started', 'generation_completed']
+    """
+    return timeline(run_id, RunView.of(store, run_id).events())
+
+
+def get_traces(store: RunStore, run_id: str) -> TraceView:
+    """Return the traces and conversations of a run's candidates and the traces of its judging and code execution.
+
+    Each is with its case, and its candidate or metric, in `generation_traces`, `conversation_traces` and
+    `evaluation_traces`; what recorded none is not listed.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+
+    Raises:
+        RunNotFoundError: the store has no such run.
+
+    >>> from themis import InMemoryRunStore, evaluate
+    >>> store = InMemoryRunStore()
+    >>> rows = [{"input": "1 + 1", "expected_output": "2"}]
+    >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", store=store)
+    >>> len(get_traces(store, result.run_id).evaluation_traces)
+    0
+    """
+    return trace_view(run_id, (state for _, state in RunView.of(store, run_id).cases()))
 
 
 def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
@@ -59,7 +126,7 @@ def get_evaluation_execution(
     dataset_id: str | None = None,
     case_key: str | None = None,
 ) -> EvaluationExecution | None:
-    """Return how a metric's workflow went on a case; `None` if it has not come to it, or the metric has none.
+    """Return how a metric's workflow went on a case; `None` if it was not reached, or the metric has none.
 
     Args:
         store: where the run is.
@@ -153,7 +220,7 @@ class QuickCheck(HashableModel):
 
 
 def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
-    """Sum a run up: where it stands, and every metric's counts and mean. Nothing is written.
+    """Sum a run up: its status, and every metric's counts and mean. Nothing is written.
 
     A store that can count by itself (SQLite) does so; of others, and where metrics judge or run code, every case is
     read.

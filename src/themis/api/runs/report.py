@@ -139,7 +139,7 @@ class Reporter:
         return json.dumps(data, indent=2, ensure_ascii=False)
 
     def export_markdown(self, run_id: str) -> str:
-        """Return a summary for people; whatever a model wrote is escaped."""
+        """Return a summary for people; what a model wrote is escaped."""
         return run_markdown(self._report(self._view(run_id)))
 
     def export_latex(self, run_id: str) -> str:

@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
 
-FAILURES_SHOWN: Final = 3
+_FAILURES_SHOWN: Final = 3
 ROWS_LOOKED_AT: Final = 1000
 """Failed rows that are read at most: when everything fails, it mostly fails alike."""
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class RunResult:
-    """What a run came to.
+    """The result of a run.
 
     Everything past `run_id` is computed when it is first asked for, from what the store holds, so that a result
     of a million cases takes no memory.
@@ -51,7 +51,7 @@ class RunResult:
 
     @functools.cached_property
     def status(self) -> RunStatus:
-        """Where the run stands: `partial_failure` when it went through and some cases have errors."""
+        """The run's status: `partial_failure` when it went through and some cases have errors."""
         return self.view.ending.status(lambda: self.progress.failed_cases > 0)
 
     @property
@@ -116,6 +116,6 @@ def first_failures(result: RunResult) -> list[str]:
     for row in itertools.islice(errors, ROWS_LOOKED_AT):
         what = f"{row.error_category}: {row.error_message}"
         seen.setdefault(what, f"case {row.case_id}, {row.metric_id}: {what}")
-        if len(seen) == FAILURES_SHOWN:
+        if len(seen) == _FAILURES_SHOWN:
             break
     return list(seen.values())

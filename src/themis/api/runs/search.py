@@ -53,7 +53,7 @@ def find_runs(
 def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
     """Find text among the cases' inputs and the models' outputs.
 
-    A text matches if it has all words of the query, whatever their case and accents; words in double quotes must
+    A text matches if it has all words of the query, regardless of case and accents; words in double quotes must
     follow each other. The SQLite store answers from an index, best matches first; it makes it at the first search
     and adds to it at later ones. Other stores are read through from the newest run on, which takes its time.
 

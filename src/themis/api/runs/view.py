@@ -1,6 +1,6 @@
 """One stored run, read as needed: the only reader under results, reports, quick checks, comparisons and searches.
 
-A view holds no case. A pass streams the store once, in plan order, one case at a time; what a case or a run comes to
+A view holds no case. A pass streams the store once, in plan order, one case at a time; the outcome of a case or a run
 is decided in the core (`projections.score_rows`, `state.status_of`) and only asked for here.
 """
 
@@ -41,7 +41,7 @@ class RunEnding:
     error_message: str | None = None
 
     def status(self, any_failed: Callable[[], bool]) -> RunStatus:
-        """Return where the run stands; cases are looked through only where they decide."""
+        """Return the run's status; cases are read only where they decide."""
         return status_of(self.event_type, any_failed)
 
 
@@ -199,7 +199,7 @@ class RunView:
         return fold_case(fresh_state(item), self.events_of(item))
 
     def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:
-        """Return a case with everything that became of it, from its events, and their state if that is at hand."""
+        """Return a case in full, from its events, and their state if there is one already."""
         prompt = self.snapshot.identity.generation_prompt_spec
         return case_view(item, events, self.metrics, self.thresholds, prompt, state)
 

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
+from themis.effects.files import nearest_files
 from themis.pure.errors import DataError, MissingExtraError, nearest
 from themis.pure.json import decode
 from themis.pure.text import shortened
@@ -84,9 +85,7 @@ def count_rows(path: Path, kind: FileFormat) -> int:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
-        siblings = [str(p) for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
-        hint = f"; {nearest(str(path), siblings)}" if siblings else ""
-        return DataError(f"{path}: there is no such file{hint}")
+        return DataError(f"{path}: there is no such file{nearest_files(path)}")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: this is a folder; name a file in it")
     return DataError(f"{path}: can't be read: {error}")

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from themis._version import __version__
-from themis.api import environment
 from themis.api.components import resolve_all, resolve_component
 from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
-from themis.api.running import run_snapshot
+from themis.api.experiment import environment
+from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
-from themis.effects.host import run_async, run_sync
+from themis.effects.host import run_async as run_on_host
+from themis.effects.host import sync_variant
 from themis.effects.options import RunOptions
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
-from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
 from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
-from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.fields import named_fields
+from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
 
@@ -48,7 +48,7 @@ class Experiment(ExperimentConfig):
 
         Raises:
             SpecError: the file does not describe an experiment: every fault with its dotted key.
-            LiteralSecretError: a credential stands in it.
+            LiteralSecretError: it contains a credential.
         """
         from themis.api.config.read import read_config
 
@@ -88,7 +88,7 @@ class Experiment(ExperimentConfig):
         return compile_snapshot(self._authored(components), self._provenance(), source_of)
 
     def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:
-        """Compile to the run that a store has of this experiment: one that an earlier version made kept its id."""
+        """Compile to the run that the store has; a run of an earlier version kept the id that it had then."""
         snapshot = self.compile_with(components)
         if store.head(snapshot.run_id).count == 0:
             first = as_first_named(snapshot, self._authored(components), source_of)
@@ -123,39 +123,6 @@ class Experiment(ExperimentConfig):
             environment_metadata=self.environment_metadata,
         )
 
-    def run(
-        self,
-        *,
-        until_stage: UntilStage = "judge",
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
-        subscribers: Sequence[object] | None = None,
-        tracing_provider: TracingProvider | None = None,
-    ) -> RunResult:
-        """Run the experiment, or what is left of it, from sync code.
-
-        Args:
-            until_stage: stop after this stage; a later run goes on from there.
-            runtime: instead of the experiment's own.
-            store: instead of the experiment's own.
-            subscribers: told of everything that happens.
-            tracing_provider: takes spans.
-
-        Raises:
-            RunningLoopError: an event loop runs here; await `run_async` instead.
-        """
-
-        async def main() -> RunResult:
-            return await self.run_async(
-                until_stage=until_stage,
-                runtime=runtime,
-                store=store,
-                subscribers=subscribers,
-                tracing_provider=tracing_provider,
-            )
-
-        return run_sync(main, "Experiment.run")
-
     async def run_async(
         self,
         *,
@@ -172,7 +139,22 @@ class Experiment(ExperimentConfig):
             options = self._options(runtime, store, subscribers, tracing_provider)
             return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
 
-        return await run_async(main)
+        return await run_on_host(main)
+
+    @sync_variant(run_async, "Experiment.run")
+    def run(self) -> None:
+        """Run the experiment, or what is left of it, from sync code.
+
+        Args:
+            until_stage: stop after this stage; a later run goes on from there.
+            runtime: instead of the experiment's own.
+            store: instead of the experiment's own.
+            subscribers: told of everything that happens.
+            tracing_provider: takes spans.
+
+        Raises:
+            RunningLoopError: an event loop runs here; await `run_async` instead.
+        """
 
     def _options(
         self,
@@ -189,44 +171,6 @@ class Experiment(ExperimentConfig):
             tracing=tracing,
         )
 
-    def replay(
-        self,
-        *,
-        stage: ReplayStage,
-        metric_ids: Sequence[str] | None = None,
-        recorded_judging: bool = False,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
-        subscribers: Sequence[object] | None = None,
-        tracing_provider: TracingProvider | None = None,
-    ) -> RunResult:
-        """Do the stages from `stage` on again, from stored upstream artifacts, without a generation.
-
-        Args:
-            stage: `reduce`, `parse`, `score` or `judge`.
-            metric_ids: of the metrics, these alone; all by default.
-            recorded_judging: judge from the recorded answers; without it stage `judge` asks the judges again and
-                keeps the new executions beside the old ones.
-            runtime, store, subscribers, tracing_provider: as for `run`.
-
-        Raises:
-            SpecError: no such stage or metric.
-            NotStoredError: something that the replay rests on is not stored; what is missing is listed.
-        """
-
-        async def main() -> RunResult:
-            return await self.replay_async(
-                stage=stage,
-                metric_ids=metric_ids,
-                recorded_judging=recorded_judging,
-                runtime=runtime,
-                store=store,
-                subscribers=subscribers,
-                tracing_provider=tracing_provider,
-            )
-
-        return run_sync(main, "Experiment.replay")
-
     async def replay_async(
         self,
         *,
@@ -239,7 +183,7 @@ class Experiment(ExperimentConfig):
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
         """Do the stages from `stage` on again, from async code; arguments as for `replay`."""
-        from themis.api.replaying import replay_snapshot
+        from themis.api.experiment.replay import replay_snapshot
 
         async def main() -> RunResult:
             components = self.components()
@@ -254,26 +198,23 @@ class Experiment(ExperimentConfig):
                 recorded_judging=recorded_judging,
             )
 
-        return await run_async(main)
+        return await run_on_host(main)
 
-    def rejudge(
-        self,
-        *,
-        metric_ids: Sequence[str] | None = None,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
-        subscribers: Sequence[object] | None = None,
-        tracing_provider: TracingProvider | None = None,
-    ) -> RunResult:
-        """Ask the judges again about stored answers; arguments as for `replay`."""
-        return self.replay(
-            stage="judge",
-            metric_ids=metric_ids,
-            runtime=runtime,
-            store=store,
-            subscribers=subscribers,
-            tracing_provider=tracing_provider,
-        )
+    @sync_variant(replay_async, "Experiment.replay")
+    def replay(self) -> None:
+        """Do the stages from `stage` on again, from stored upstream artifacts, without a generation.
+
+        Args:
+            stage: `reduce`, `parse`, `score` or `judge`.
+            metric_ids: of the metrics, these alone; all by default.
+            recorded_judging: judge from the recorded answers; without it stage `judge` asks the judges again and
+                keeps the new executions beside the old ones.
+            runtime, store, subscribers, tracing_provider: as for `run`.
+
+        Raises:
+            SpecError: no such stage or metric.
+            NotStoredError: something that the replay rests on is not stored; what is missing is listed.
+        """
 
     async def rejudge_async(
         self,
@@ -294,6 +235,10 @@ class Experiment(ExperimentConfig):
             tracing_provider=tracing_provider,
         )
 
+    @sync_variant(rejudge_async, "Experiment.rejudge")
+    def rejudge(self) -> None:
+        """Ask the judges again about stored answers; arguments as for `replay`."""
+
     def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | None = None) -> RunExplanation:
         """Say what `run` would do, what it would reuse, and why, without doing it.
 
@@ -301,7 +246,7 @@ class Experiment(ExperimentConfig):
             until_stage: the last stage that would be run.
             store: instead of the experiment's own.
         """
-        from themis.api.planning import explain_run
+        from themis.api.experiment.plan import explain_run
 
         components = self.components()
         snapshot = self.compile_with(components)
@@ -316,19 +261,13 @@ class Experiment(ExperimentConfig):
         return estimate_run(self.compile_with(components), components)
 
 
-def as_dataset(rows: Iterable[object], dataset_id: str = "data") -> Dataset:
-    """Return cases, or plain rows, as a dataset; a row without a `case_id` gets its number.
-
-    Raises:
-        DataError: a row is neither; names the first.
-    """
-    cases = [row if isinstance(row, Case) else _numbered(row, i) for i, row in enumerate(rows, 1)]
-    return Dataset(dataset_id=dataset_id, cases=cases)
-
-
-def _numbered(row: object, number: int) -> dict[str, Any]:
-    if not isinstance(row, Mapping):
-        raise DataError(
-            f"data[{number - 1}]: a row with `input`, or a Case, expected; found {type(row).__name__}: {row!r:.80}"
-        )
-    return {"case_id": str(number), **row}
+def sampled(
+    generator: object, samples: int, reducer: object = None, prompt: PromptSpec | None = None
+) -> GenerationConfig:
+    """Return how to generate `samples` candidates per case; of several, the majority vote is the answer by default."""
+    return GenerationConfig(
+        generator=generator,
+        candidate_policy={"num_samples": samples} if samples != 1 else {},
+        prompt_spec=prompt,
+        reducer="builtin/majority_vote" if reducer is None and samples > 1 else reducer,
+    )

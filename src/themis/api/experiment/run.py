@@ -1,4 +1,4 @@
-"""Carrying a snapshot out: checks before paying, the existing run's policy, the engine, and the result."""
+"""Running a snapshot: checks before paying, the policy for existing runs, the engine, and the result."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from themis.pure.usage import Price, UsageRow, run_costs
 async def run_snapshot(
     snapshot: RunSnapshot, components: Components, options: RunOptions, *, until_stage: UntilStage = "judge"
 ) -> RunResult:
-    """Carry a run out and return its result.
+    """Run a snapshot and return the result.
 
     A run that its budget ends early returns a result of status `failed`, which says so; running again with a
     larger budget goes on from there.
@@ -43,12 +43,13 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    check_components(components, offline=offline, executes=executes)
-    check_batching(components, runtime)
-    price = budget_prices(runtime, _paid_models(components))
+    _check(components, runtime, offline=offline, executes=executes)
+    # What runs in this process costs nothing.
+    callers = (components.generator, *components.judge_models)
+    price = budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))
     store = options.store if options.store is not None else open_store(options.storage)
     store.initialize()
-    # Large datasets take a while to store; the event loop must not stand still meanwhile.
+    # Large datasets take a while to store; the event loop must not be blocked.
     await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
     finished = False
     try:
@@ -58,7 +59,8 @@ async def run_snapshot(
                     await sessions.enter_async_context(component.session())
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
-            spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if _has_budget(runtime) else ()
+            has_budget = runtime.max_cost is not None or runtime.max_tokens is not None
+            spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if has_budget else ()
             calls = CallRuntime.from_config(runtime, price=price, spent=spent)
             await Engine(snapshot, components, store, options, plan, calls).run()
         finished = True
@@ -70,7 +72,7 @@ async def run_snapshot(
         raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, store)) from None
     finally:
         store.release(snapshot.run_id)
-        await close_components(components)
+        await _close(components)
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
     return RunResult(snapshot=snapshot, store=store)
@@ -83,16 +85,6 @@ async def _batched(
 
     answered = await generate_in_batches(snapshot, plan, components, store, runtime)
     return attrs.evolve(components, generator=CallerAbilities.of(answered, "generate"))
-
-
-def _paid_models(components: Components) -> tuple[str, ...]:
-    """Return the models behind endpoints; what runs in this process costs nothing."""
-    callers = (components.generator, *components.judge_models)
-    return tuple(caller.component_id for caller in callers if caller.provider_key is not None)
-
-
-def _has_budget(runtime: RuntimeConfig) -> bool:
-    return runtime.max_cost is not None or runtime.max_tokens is not None
 
 
 def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple[UsageRow, ...]:
@@ -134,20 +126,14 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def check_components(components: Components, *, offline: bool = False, executes: bool = False) -> None:
+def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
     faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
+    if runtime.generation_mode == "batch":
+        from themis.effects.batching import batch_faults
+
+        faults += batch_faults(runtime, components.generator)
     if faults:
-        raise SpecError(listed("the run can't start", faults))
-
-
-def check_batching(components: Components, runtime: RuntimeConfig) -> None:
-    """Refuse a run that is to generate in batches and can't."""
-    if runtime.generation_mode != "batch":
-        return
-    from themis.effects.batching import batch_faults
-
-    if faults := batch_faults(runtime, components.generator):
         raise SpecError(listed("the run can't start", faults))
 
 
@@ -174,7 +160,7 @@ def _sandbox_problems(components: Components) -> Iterator[str]:
         yield f"{names}: {problem}"
 
 
-async def close_components(components: Components) -> None:
+async def _close(components: Components) -> None:
     """Close what components hold open, such as HTTP clients."""
     with trio.CancelScope(shield=True):
         for component in components:

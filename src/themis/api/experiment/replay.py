@@ -7,7 +7,7 @@ from typing import Final
 
 import attrs
 
-from themis.api.running import run_snapshot
+from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.options import NotStoredError, Replay, RunOptions

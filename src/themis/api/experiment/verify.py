@@ -40,7 +40,7 @@ from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
+    from themis.api.experiment.experiment import Experiment
 
 
 def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None, most: int = 10) -> Verification:
@@ -68,7 +68,7 @@ def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None
 
 
 class _Awaiting(Caller):
-    """Drives programs whose components may have to be awaited; whatever else they ask for is missing."""
+    """Drives programs whose components may have to be awaited; anything else they ask for is missing."""
 
     def __init__(self) -> None:
         super().__init__(CallRuntime())
