@@ -123,6 +123,13 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     )
 
 
+def workflow_stages(snapshot: RunSnapshot) -> dict[str, Stage]:
+    """Return the workflows that a run may have, each with its stage: its selector's, and those of its metrics."""
+    selector = snapshot.identity.selector_ref
+    stages: dict[str, Stage] = {slot.metric_id: slot.stage for slot in metric_slots(snapshot) if not slot.is_scored}
+    return stages if selector is None else {**stages, selector.component_id: "select"}
+
+
 def straight(plan: RunPlan) -> tuple[str, ...]:
     """Return the events, in order, of a case that went through at once: each step done once, and none failed.
 
