@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
 from themis.api import environment
 from themis.api.components import resolve_all, resolve_component
@@ -23,8 +24,6 @@ from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.errors import DataError
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
-from themis.pure.pipeline.replay import ReplayStage
-from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, Dataset

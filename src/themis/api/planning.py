@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 
+from themis._stages import STAGE_ORDER, UntilStage
 from themis.effects.reading import fresh_state, read_cases, recalled
 from themis.pure.abilities import Components
 from themis.pure.errors import RunNotFoundError
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons
 from themis.pure.pipeline.recorded import unanswered
 from themis.pure.pipeline.run import planned_run
-from themis.pure.plan import STAGE_ORDER, UntilStage, case_items
+from themis.pure.plan import case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 

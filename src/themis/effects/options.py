@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import attrs
 
+from themis._stages import ReplayStage
 from themis.pure.errors import ThemisError
-from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.protocols import TracingProvider
 from themis.pure.records.config import RuntimeConfig
 

@@ -51,13 +51,18 @@ class Abilities:
 
     @classmethod
     def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
+        """Read off a component whatever is not given, each field under its own name.
+
+        Fields without a default are methods that it needs, and so are those that are `needed` besides.
+        """
+        own = {"component", "component_id", "lacks", *fields}
+        asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
+        needed += tuple(name for name, default in asked.items() if default is attrs.NOTHING)
         return cls(
             component=component,
             component_id=str(getattr(component, "component_id", None) or ""),
-            check=getattr(component, "check", None),
-            session=getattr(component, "session", None),
-            aclose=getattr(component, "aclose", None),
             lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
+            **{name: getattr(component, name, None) for name in asked},
             **fields,
         )
 
@@ -91,9 +96,6 @@ class CallerAbilities(Abilities):
             method,
             call=call,
             is_async=inspect.iscoroutinefunction(call),
-            provider_key=getattr(component, "provider_key", None),
-            request=getattr(component, "request", None),
-            estimate=getattr(component, "estimate", None),
             max_tokens=longest if isinstance(longest, int) else None,
         )
 
@@ -110,13 +112,7 @@ class SelectorAbilities(Abilities):
     def of(cls, component: Any) -> Self:
         """Ask a selector."""
         judges = hasattr(component, "build_workflow")
-        return cls._of(
-            component,
-            "choose" if judges else "select",
-            select=None if judges else getattr(component, "select", None),
-            build_workflow=getattr(component, "build_workflow", None),
-            choose=getattr(component, "choose", None),
-        )
+        return cls._of(component, "choose", select=None) if judges else cls._of(component, "select")
 
 
 @attrs.frozen(kw_only=True)
@@ -127,7 +123,7 @@ class ReducerAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
+        return cls._of(component)
 
 
 @attrs.frozen(kw_only=True)
@@ -138,7 +134,7 @@ class ParserAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        return cls._of(component, "parse", parse=getattr(component, "parse", None))
+        return cls._of(component)
 
 
 @attrs.frozen(kw_only=True)
@@ -169,14 +165,12 @@ class MetricAbilities(Abilities):
         except SpecError as error:
             problem = str(error)
         value = getattr(component, "threshold", None)
-        methods = ("score", "sandbox_requests", "next_requests", "score_results", "build_workflow")
         return cls._of(
             component,  # what a metric needs, its family says
             family=family,
             problem=problem,
             threshold=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
             sandbox_languages=tuple(getattr(component, "sandbox_languages", ())),
-            **{name: getattr(component, name, None) for name in methods},
         )
 
 

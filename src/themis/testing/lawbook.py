@@ -16,7 +16,11 @@ import attrs
 from themis.effects.sources.source_code import source_of
 from themis.pure.errors import ThemisError
 from themis.pure.fingerprints import fingerprint
+from themis.pure.identity import case_key
 from themis.pure.json import canonical_bytes, decode, encode
+from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.text import shortened
 
 LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -115,6 +119,60 @@ class Input:
     example: tuple[str, ...]
 
 
+def score_input(parsed: ParsedOutput, case: Case) -> Input:
+    """Return a metric's call."""
+    ctx = ScoreContext(
+        run_id=_RUN,
+        case=case,
+        parsed_output=parsed,
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, case.case_id),
+    )
+    return Input((parsed, case, ctx), (f"answer: {shown(parsed)}", f"case: {shown(case)}"))
+
+
+def parse_input(candidate: ReducedCandidate) -> Input:
+    """Return a parser's call."""
+    ctx = ParseContext(
+        run_id=_RUN,
+        case_id="1",
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, "1"),
+        candidate_id=candidate.candidate_id,
+    )
+    return Input((candidate, ctx), (f"answer: {candidate.final_output!r}",))
+
+
+def reduce_input(candidates: Sequence[GenerationResult]) -> Input:
+    """Return a reducer's call."""
+    ctx = ReduceContext(
+        run_id=_RUN,
+        case_id="1",
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, "1"),
+        candidate_ids=[candidate.candidate_id for candidate in candidates],
+        seed=7,
+    )
+    answers = [f"candidate {each.candidate_id}: {each.final_output!r}" for each in candidates]
+    return Input((tuple(candidates), ctx), tuple(answers))
+
+
+def generate_input(case: Case, seed: int) -> Input:
+    """Return a generator's call."""
+    ctx = GenerateContext(
+        run_id=_RUN,
+        case_id=case.case_id,
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, case.case_id),
+        candidate_id=f"{case.case_id}-0",
+        seed=seed,
+    )
+    return Input((case, ctx), (f"case: {shown(case)}", f"seed: {seed}"))
+
+
+_DATASET: Final = "data"
+_RUN: Final = "run"
+
 Check: TypeAlias = Callable[[Any, Input, Any], None]
 """A further law of one kind of component: takes the component, the input and what was returned."""
 
@@ -124,7 +182,7 @@ class Trial:
     """How components of one kind are tried.
 
     Attributes:
-        method: what is called: `score`, `parse`, `reduce`, `generate`.
+        of: the protocol's method that is called, such as `PureMetric.score`.
         kinds: what it must return.
         settle: makes the answer of what was returned (awaits it, unwraps it); takes the component and the value.
         checks: the laws of this kind besides those of all.
@@ -133,13 +191,17 @@ class Trial:
         compared: what of an answer must be the same again.
     """
 
-    method: str
+    of: Callable[..., Any]
     kinds: tuple[type, ...]
     settle: Callable[[Any, Any], Any] = lambda component, value: value
     checks: tuple[Check, ...] = ()
     expected: tuple[type[Exception], ...] = ()
     deterministic: bool = True
     compared: Callable[[Any], Any] = canonical_bytes
+
+    @property
+    def method(self) -> str:
+        return self.of.__name__
 
     def call(self, component: Any, given: Input) -> Any:
         """Ask once, and hold what comes of it against the laws that one call shows."""

@@ -10,13 +10,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from themis.pure.calls import CallFailed
 from themis.pure.errors import CallError, MissingExtraError, SpecError, listed
-from themis.pure.identity import case_key
 from themis.pure.json import canonical_bytes
-from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
@@ -26,14 +25,10 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from themis.pure.json import JSONValue
-    from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 
     Answers: TypeAlias = SearchStrategy[ParsedOutput] | SearchStrategy[JSONValue] | SearchStrategy[str]
     Candidates: TypeAlias = SearchStrategy[Sequence[GenerationResult]]
     Property: TypeAlias = Callable[[list[Input]], None]
-
-_DATASET: Final = "data"
-_RUN: Final = "run"
 
 
 def assert_metric_laws(
@@ -76,8 +71,7 @@ def assert_metric_laws(
     >>> assert_metric_laws(brief, value_range=(0, 1))
     """
     stated = value_range if value_range is not None else getattr(metric, "value_range", None)
-    checks = [*_range_check(stated)]
-    trial = Trial("score", (Score, ScoreError), settle=_unwrapped, checks=tuple(checks))
+    trial = Trial(PureMetric.score, (Score, ScoreError), settle=_unwrapped, checks=tuple(_range_check(stated)))
     _need(metric, trial.method, "a pure metric")
     from themis.testing import law_inputs
 
@@ -114,7 +108,7 @@ def assert_parser_laws(
     >>> from themis.pure.components.parsers import Text
     >>> assert_parser_laws(Text())
     """
-    trial = Trial("parse", (ParsedOutput,))
+    trial = Trial(Parser.parse, (ParsedOutput,))
     _need(parser, trial.method, "a parser")
     from themis.testing import law_inputs
 
@@ -151,7 +145,7 @@ def assert_reducer_laws(
     >>> from themis.pure.components.basic import MajorityVote
     >>> assert_reducer_laws(MajorityVote())
     """
-    trial = Trial("reduce", (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
+    trial = Trial(CandidateReducer.reduce, (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
     _need(reducer, trial.method, "a reducer")
     from themis.testing import law_inputs
 
@@ -194,7 +188,7 @@ def assert_generator_contract(
     >>> assert_generator_contract(DemoModel(), deterministic=True)
     """
     trial = Trial(
-        "generate",
+        Generator.generate,
         (GenerationResult,),
         settle=_awaited,
         checks=(_check_request,),
@@ -258,10 +252,9 @@ def _need(component: Any, method: str, kind: str) -> None:
     """Refuse what can't be tried: the wrong kind, a component that lacks something, no hypothesis."""
     name = getattr(component, "component_id", None)
     if not callable(getattr(component, method, None)) or not isinstance(name, str):
-        decorator = {"score": "metric", "parse": "parser", "reduce": "reducer", "generate": "generator"}[method]
         raise SpecError(
             f"{component!r} is not {kind}: it needs component_id and {method}(); for a plain function, use "
-            f"@themis.{decorator}"
+            f"@themis.{kind.rpartition(' ')[2]}"
         )
     try:
         import hypothesis  # noqa: F401  # asked for before anything is tried
@@ -361,57 +354,3 @@ def _awaited(component: Any, value: Any) -> Any:
             return await value
 
     return trio.run(main)
-
-
-# --- contexts ---------------------------------------------------------------------------------------------
-
-
-def score_input(parsed: ParsedOutput, case: Case) -> Input:
-    """Return a metric's call."""
-    ctx = ScoreContext(
-        run_id=_RUN,
-        case=case,
-        parsed_output=parsed,
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, case.case_id),
-    )
-    return Input((parsed, case, ctx), (f"answer: {shown(parsed)}", f"case: {shown(case)}"))
-
-
-def parse_input(candidate: ReducedCandidate) -> Input:
-    """Return a parser's call."""
-    ctx = ParseContext(
-        run_id=_RUN,
-        case_id="1",
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, "1"),
-        candidate_id=candidate.candidate_id,
-    )
-    return Input((candidate, ctx), (f"answer: {candidate.final_output!r}",))
-
-
-def reduce_input(candidates: Sequence[GenerationResult]) -> Input:
-    """Return a reducer's call."""
-    ctx = ReduceContext(
-        run_id=_RUN,
-        case_id="1",
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, "1"),
-        candidate_ids=[candidate.candidate_id for candidate in candidates],
-        seed=7,
-    )
-    answers = [f"candidate {each.candidate_id}: {each.final_output!r}" for each in candidates]
-    return Input((tuple(candidates), ctx), tuple(answers))
-
-
-def generate_input(case: Case, seed: int) -> Input:
-    """Return a generator's call."""
-    ctx = GenerateContext(
-        run_id=_RUN,
-        case_id=case.case_id,
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, case.case_id),
-        candidate_id=f"{case.case_id}-0",
-        seed=seed,
-    )
-    return Input((case, ctx), (f"case: {shown(case)}", f"seed: {seed}"))

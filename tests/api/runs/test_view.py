@@ -17,7 +17,7 @@ from themis.core import GenerationResult, SelectContext
 from themis.effects.reading import stored_cases
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.events import ParseCompletedEvent
-from themis.pure.plan import straight
+from themis.pure.pipeline.table import straight
 from themis.pure.projections import benchmark_result, score_rows
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.results import RunStatus

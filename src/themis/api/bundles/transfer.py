@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
@@ -30,7 +31,7 @@ from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
 from themis.pure.identity import run_name
 from themis.pure.pipeline.verification import altered_cases
-from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
+from themis.pure.plan import CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent

@@ -17,7 +17,8 @@ from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
 from themis.pure.events import RunEvent
-from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, straight, total_cases
+from themis.pure.pipeline.table import straight
+from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Threshold, case_result, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis._stages import STAGE_ORDER, Stage
 from themis.pure.bundles.records import BUNDLE_TYPES, KINDS, BundleKind, Keyed, event_name
 from themis.pure.chain import ARTIFACTS, BlobOf, read_event
 from themis.pure.events import (
@@ -29,7 +30,7 @@ from themis.pure.events import (
 from themis.pure.identity import candidate_id
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.table import ROWS, STAGES, StageRow, step_of
-from themis.pure.plan import STAGE_ORDER, CaseItem, RunPlan, Stage, make_plan, workflow_stages
+from themis.pure.plan import CaseItem, RunPlan, make_plan, workflow_stages
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, apply, new_state, step_key

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from themis._stages import STAGE_ORDER
 from themis.pure.bundles.holding import RunShape, in_place, is_settled, misfit, standing
 from themis.pure.bundles.records import Bundle, BundleKind, Keyed, record_name
 from themis.pure.chain import ARTIFACTS, Entry, header_hash
@@ -24,7 +25,7 @@ from themis.pure.events import (
     StepEvent,
 )
 from themis.pure.json import encode
-from themis.pure.plan import STAGE_ORDER, CaseItem
+from themis.pure.plan import CaseItem
 from themis.pure.projections import steady
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution

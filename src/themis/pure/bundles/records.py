@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.pure.chain import chain_digest
 from themis.pure.errors import DataError, InvalidRecordError, SchemaVersionError, nearest
 from themis.pure.events import (
@@ -31,7 +32,7 @@ from themis.pure.events import (
     event_from_dict,
 )
 from themis.pure.json import EMPTY, decode, encode
-from themis.pure.plan import STAGE_ORDER, MetricSlot, case_items
+from themis.pure.plan import MetricSlot, case_items
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import named_fields, sequence, text_mapping
 from themis.pure.records.snapshot import RunSnapshot

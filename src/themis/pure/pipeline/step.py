@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from themis.pure.plan import Stage
+from themis._stages import Stage
 
 
 @attrs.frozen
