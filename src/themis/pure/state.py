@@ -1,7 +1,7 @@
 """Folding: from events to the state of a case, and of a run.
 
 `apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened and
-decides nothing: what comes next stands in `pipeline.py`.
+decides nothing: what comes next stands in `pipeline/table.py`.
 """
 
 from __future__ import annotations
