@@ -33,7 +33,7 @@ TELL_ALL: Final = {
     "themis/pure/events.py": "the events",
     "themis/pure/state.py": "what each event does to a case",
     "themis/pure/pipeline/table.py": "what each stage is",
-    "themis/pure/bundles/records.py": "the classes of bundles that users import, each typed by the events that it holds",
+    "themis/pure/bundles/records.py": "the bundle classes that users import, each typed by the events it holds",
 }
 
 
@@ -80,7 +80,7 @@ def test_events_and_stages_are_listed_where_they_are_told(modules: dict[str, Nam
 
 
 def names_the_stage(named: Named) -> bool:
-    """Tell whether a module names stage `select`: itself, its events, its component's place, what a case holds of it."""
+    """Tell whether a module names stage `select`: it, its events, its component's place, what a case holds of it."""
     row, fields = ROWS["select"], {"selection", "selection_failure"}
     place, ref = "selector", "selector_ref"
     assert place in PLACES
