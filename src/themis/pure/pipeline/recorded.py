@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.pipeline.effects import (
@@ -131,9 +132,8 @@ def _computed(ask: Ask) -> Program[Result[Answer, StepFailure]]:
         return Failure(failure_of(ask.of.component_id, error))
     if not inspect.isawaitable(value):
         return Success(Answer(value))
-    if inspect.iscoroutine(value):
-        value.close()
-    answer = yield ask
+    # It has begun, and is for the one who drives to finish.
+    answer = yield attrs.evolve(ask, method=lambda *args, **keywords: value)
     return answer
 
 
