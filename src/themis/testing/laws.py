@@ -19,7 +19,7 @@ from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetri
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
-from themis.testing.lawbook import BrokenLawError, Input, Trial, hold_to_laws, hold_variants, shown
+from themis.testing.lawbook import BrokenLawError, Check, Input, Trial, hold_to_laws, hold_variants, shown
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -71,17 +71,11 @@ def assert_metric_laws(
     >>> assert_metric_laws(brief, value_range=(0, 1))
     """
     stated = value_range if value_range is not None else getattr(metric, "value_range", None)
-    trial = Trial(PureMetric.score, (Score, ScoreError), settle=_unwrapped, checks=tuple(_range_check(stated)))
-    _need(metric, trial.method, "a pure metric")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, metric, inputs)
-        hold_variants(trial, metric, variants, inputs[0])
-        if unordered_references:
-            _hold_order_of_references(trial, metric, inputs[0])
-
-    _for_all(law_inputs.scored(cases, outputs), prove, metric, examples, seed)
+    trial = Trial(PureMetric.score, (Score, ScoreError), settle=_unwrapped, checks=_range_check(stated))
+    order = _hold_order_of_references if unordered_references else None
+    _assert_laws(
+        trial, metric, "a pure metric", lambda draw: draw.scored(cases, outputs), variants, examples, seed, order
+    )
 
 
 def assert_parser_laws(
@@ -109,14 +103,7 @@ def assert_parser_laws(
     >>> assert_parser_laws(Text())
     """
     trial = Trial(Parser.parse, (ParsedOutput,))
-    _need(parser, trial.method, "a parser")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, parser, inputs)
-        hold_variants(trial, parser, variants, inputs[0])
-
-    _for_all(law_inputs.parsed(outputs), prove, parser, examples, seed)
+    _assert_laws(trial, parser, "a parser", lambda draw: draw.parsed(outputs), variants, examples, seed)
 
 
 def assert_reducer_laws(
@@ -146,16 +133,8 @@ def assert_reducer_laws(
     >>> assert_reducer_laws(MajorityVote())
     """
     trial = Trial(CandidateReducer.reduce, (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
-    _need(reducer, trial.method, "a reducer")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, reducer, inputs)
-        hold_variants(trial, reducer, variants, inputs[0])
-        if unordered:
-            _hold_order_of_candidates(trial, reducer, inputs[0])
-
-    _for_all(law_inputs.reduced(candidates), prove, reducer, examples, seed)
+    order = _hold_order_of_candidates if unordered else None
+    _assert_laws(trial, reducer, "a reducer", lambda draw: draw.reduced(candidates), variants, examples, seed, order)
 
 
 def assert_generator_contract(
@@ -196,17 +175,33 @@ def assert_generator_contract(
         deterministic=deterministic,
         compared=_without_times,
     )
-    _need(generator, trial.method, "a generator")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, generator, inputs)
-        hold_variants(trial, generator, variants, inputs[0])
-
-    _for_all(law_inputs.generated(cases), prove, generator, examples, seed)
+    _assert_laws(trial, generator, "a generator", lambda draw: draw.generated(cases), variants, examples, seed)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------
+
+
+def _assert_laws(
+    trial: Trial,
+    component: Any,
+    kind: str,
+    draw: Callable[[Any], SearchStrategy[Input]],
+    variants: Sequence[Any],
+    examples: int,
+    seed: int | None,
+    order: Callable[[Trial, Any, Input], None] | None = None,
+) -> None:
+    """Hold a component to the laws of its kind; `draw` takes the module of inputs, which needs hypothesis."""
+    _need(component, trial.method, kind)
+    from themis.testing import law_inputs
+
+    def prove(inputs: list[Input]) -> None:
+        hold_to_laws(trial, component, inputs)
+        hold_variants(trial, component, variants, inputs[0])
+        if order is not None:
+            order(trial, component, inputs[0])
+
+    _for_all(draw(law_inputs), prove, component, examples, seed)
 
 
 def _for_all(strategy: SearchStrategy[Input], prove: Property, component: Any, examples: int, seed: int | None) -> None:
@@ -268,9 +263,9 @@ def _need(component: Any, method: str, kind: str) -> None:
 # --- laws of one kind -------------------------------------------------------------------------------------
 
 
-def _range_check(value_range: tuple[float, float] | None) -> list[Callable[[Any, Input, Any], None]]:
+def _range_check(value_range: tuple[float, float] | None) -> tuple[Check, ...]:
     if value_range is None:
-        return []
+        return ()
     low, high = value_range
     if not low <= high:
         raise SpecError(f"value_range must be (least, greatest), found {value_range!r}")
@@ -280,7 +275,7 @@ def _range_check(value_range: tuple[float, float] | None) -> list[Callable[[Any,
             found = f"{shown(answer)}, and the range is {low:g} to {high:g}"
             raise BrokenLawError("range", component.component_id, given.example, found)
 
-    return [check]
+    return (check,)
 
 
 def _hold_order_of_references(trial: Trial, metric: Any, given: Input) -> None:

@@ -114,8 +114,8 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("kind", "changes", "fault"),
     [
-        (CaseRunEvent, {"run_id": "0" * 64}, "it says that it is of run 0000"),
-        (CaseRunEvent, {"case_id": "7"}, "generation record of case 4:made:0, candidate 0: it says .* of case '7'"),
+        (CaseRunEvent, {"run_id": "0" * 64}, "it belongs to run 0000"),
+        (CaseRunEvent, {"case_id": "7"}, "generation record of case 4:made:0, candidate 0: it belongs to case '7'"),
         (CaseRunEvent, {"dataset_id": "x"}, "of dataset 'x'"),
         (CaseRunEvent, {"schema_version": SCHEMA_VERSION + 1}, f"this Themis reads up to {SCHEMA_VERSION}"),
         (CaseRunEvent, {"schema_version": 0}, "event of schema version 0"),

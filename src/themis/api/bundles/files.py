@@ -215,7 +215,7 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             if part == "record" and text.startswith(_HEAD):
                 yield "head", number, text.removeprefix(b"],")
                 if file.read().strip():  # to the end: a compressed file's checksum stands there
-                    raise DataError(f"{path}:{number + 1}: something stands behind the bundle's end")
+                    raise DataError(f"{path}:{number + 1}: there is more after the bundle's end")
                 return
             if part == "dataset" and text == _RECORDS:
                 part = "record"
@@ -253,13 +253,13 @@ def _streamed_header(path: Path) -> Bundle | None:
             data["snapshot"]["datasets"] = datasets
         bundle = header_from_dict(data)
     sources = [
-        dataset.evolve(cases=_FileCases(path, place, count))
+        dataset.evolve(cases=_BundleCases(path, place, count))
         for place, (dataset, count) in enumerate(zip(bundle.snapshot.datasets, counts, strict=True))
     ]
     return bundle.evolve(snapshot=bundle.snapshot.evolve(datasets=sources))
 
 
-class _FileCases(CaseSource):
+class _BundleCases(CaseSource):
     """The cases of one of a bundle file's datasets, read as needed."""
 
     def __init__(self, path: Path, place: int, count: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.api.bundles.transfer import in_memory
 from themis.api.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
@@ -22,9 +23,9 @@ from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
 
-SHOWN: Final = 10
+_SHOWN: Final = 10
 """How many faults of one kind an error lists."""
-MOST_NAMES: Final = 2000
+_MOST_NAMES: Final = 2000
 """Case ids that are searched for one that an unknown one may mean."""
 
 
@@ -55,16 +56,12 @@ def generation_bundle_from_outputs(
     is_whole = len(reading.outputs) == len(reading.items) * reading.plan.candidate_count
     header = GenerationBundle(
         run_id=reading.snapshot.run_id,
-        snapshot=_held(reading.snapshot),
+        snapshot=in_memory(reading.snapshot),
         records=(),
         completed_through_stage="generate" if is_whole else None,
     )
     bundle: GenerationBundle = header.with_events(reading.events(datetime.now(UTC)))
     return bundle
-
-
-def _held(snapshot: RunSnapshot) -> RunSnapshot:
-    return snapshot.evolve(datasets=[dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets])
 
 
 @attrs.define
@@ -128,7 +125,7 @@ class _Reading:
             datasets = ", ".join(self.items[key].dataset_id for key in keys)
             self.faults["ambiguous"].append(f"{where}: case {case_id!r} is in datasets {datasets}: add dataset_id")
             return None
-        hint = f"; {nearest(case_id, self.by_id)}" if len(self.by_id) <= MOST_NAMES else ""
+        hint = f"; {nearest(case_id, self.by_id)}" if len(self.by_id) <= _MOST_NAMES else ""
         of = f" of dataset {dataset_id!r}" if dataset_id else ""
         self.faults["unknown"].append(f"{where}: the run has no case {case_id!r}{of}{hint}")
         return None
@@ -160,9 +157,9 @@ class _Reading:
         lines = [f"{self.source}: these are not the outputs of run {self.snapshot.run_id}"]
         for kind, found in self.faults.items():
             lines.append(f"{len(found)} {kind}:")
-            lines += [f"  - {fault}" for fault in found[:SHOWN]]
-            if len(found) > SHOWN:
-                lines.append(f"  - and {len(found) - SHOWN} more")
+            lines += [f"  - {fault}" for fault in found[:_SHOWN]]
+            if len(found) > _SHOWN:
+                lines.append(f"  - and {len(found) - _SHOWN} more")
         if "missing" in self.faults:
             lines.append("To score the others all the same, pass allow_missing=True.")
         raise DataError("\n".join(lines))

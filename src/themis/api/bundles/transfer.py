@@ -87,9 +87,13 @@ def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
 def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
     """Return a run as a bundle of the class given, in memory."""
     header, cases = export_parts(store, run_id, kind)
-    held = header.snapshot.evolve(datasets=[d.evolve(cases=tuple(d.cases)) for d in header.snapshot.datasets])
-    bundle: B = header.evolve(snapshot=held).with_events(itertools.chain.from_iterable(cases))
+    bundle: B = header.evolve(snapshot=in_memory(header.snapshot)).with_events(itertools.chain.from_iterable(cases))
     return bundle
+
+
+def in_memory(snapshot: RunSnapshot) -> RunSnapshot:
+    """Return a snapshot with all of its cases read, so that it outlives the store or file that they come from."""
+    return snapshot.evolve(datasets=[dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets])
 
 
 def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
@@ -197,7 +201,10 @@ def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
-    _check_run_id(header.run_id, snapshot)
+    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
+    found = run_name(snapshot.identity, snapshot.identity_algorithm)
+    if found != header.run_id:
+        raise DataError(f"the bundle says run {header.run_id}, and its snapshot is that of run {found}")
     faults = [*altered_cases(snapshot)]
     stage = header.completed_through_stage
     if stage is not None and not (
@@ -207,13 +214,6 @@ def _check_header(header: Bundle) -> None:
     if faults:
         raise DataError(listed(f"bundle of run {header.run_id}", faults))
     _refuse_secrets(snapshot)
-
-
-def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
-    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
-    found = run_name(snapshot.identity, snapshot.identity_algorithm)
-    if found != run_id:
-        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
 
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:

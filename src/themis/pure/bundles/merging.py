@@ -113,9 +113,9 @@ def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunE
     if not run.is_in(event, kind):
         yield f"{kind} bundles hold no such records"
     if event.run_id != run.plan.run_id:
-        yield f"it says that it is of run {event.run_id}"
+        yield f"it belongs to run {event.run_id}"
     if (event.case_id, event.dataset_id, event.case_key) != (item.case.case_id, item.dataset_id, item.case_key):
-        yield f"it says that it is of case {event.case_id!r} of dataset {event.dataset_id!r} (key {event.case_key!r})"
+        yield f"it belongs to case {event.case_id!r} of dataset {event.dataset_id!r} (key {event.case_key!r})"
     if artifact is not None:
         ref = getattr(event, artifact.ref_field)
         if ref is not None and hashlib.sha256(encode(getattr(event, artifact.field))).hexdigest() != ref:

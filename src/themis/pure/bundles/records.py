@@ -264,7 +264,7 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
         raise InvalidRecordError(kind.__name__, foreign)
     bundle: Bundle = super(Bundle, kind).from_dict({**fields, "records": ()})
     if data.get("digest") != _header_digest(data):
-        raise DataError(f"the bundle's header is not what was written: its digest is another; {_DAMAGED}")
+        raise DataError(f"the bundle's header was changed: its digest does not match; {_DAMAGED}")
     return bundle
 
 
@@ -298,7 +298,7 @@ def read_record(previous: str, data: object) -> tuple[Keyed, str]:
         raise DataError(f"an event of a case expected, {event.event_type} found")
     if digest != chain_digest(previous, key, encode(fields)):
         raise DataError(
-            f"{record_name(event)}: its content or place is not what was written: its digest is another; {_DAMAGED}"
+            f"{record_name(event)}: its content or place was changed: its digest does not match; {_DAMAGED}"
         )
     return (event, key), digest
 
@@ -306,7 +306,7 @@ def read_record(previous: str, data: object) -> tuple[Keyed, str]:
 def check_head(data: object, head: str) -> None:
     """Check that a document ends with the record that it was written to end with."""
     if data != head:
-        raise DataError(f"the bundle's last records are missing: its head is another digest; {_DAMAGED}")
+        raise DataError(f"the bundle's last records are missing: its last digest does not match; {_DAMAGED}")
 
 
 def bundle_from_dict(data: Mapping[str, Any]) -> Any:
