@@ -35,7 +35,8 @@ def openai(model: str, **options: Any) -> OpenAIModel:
         model: the model's name, such as `gpt-4o`.
         **options: of the endpoint: `base_url`, `api` (`responses`, `chat` or `completions`; `responses` at
             OpenAI and `chat` elsewhere if not given), `api_key_env`, `key_header`, `headers`,
-            `connect_timeout_s`, `read_timeout_s`, `total_timeout_s`, `max_bytes`. Of the sampling:
+            `connect_timeout_s`, `read_timeout_s`, `total_timeout_s`, `max_bytes`; headers count in the run's
+            identity, but for credentials, ids of traces and requests, and the user agent. Of the sampling:
             `temperature`, `top_p`, `max_tokens`, `stop`, `seed` (each candidate's own if not given),
             `logprobs` (alternatives per token; 0 for none), `extra` (more fields of the request). Of the run:
             `provider_key` (groups calls for limits), `endpoint_name` (stands for the address in the run's

@@ -6,9 +6,10 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
+import attrs
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from returns.result import Failure, Success
 
 from themis import InMemoryRunStore, RuntimeConfig
@@ -106,7 +107,23 @@ def by_case(pipeline: Pipeline) -> Iterator[tuple[Run, CaseItem, list[CaseRunEve
         yield run, item, [event for event in events if isinstance(event, CaseRunEvent)]
 
 
+EVERYTHING = Pipeline(
+    cases=8,
+    samples=3,
+    generator=("right", "wrong", "right", "right", "right", "raise"),
+    reducer=("right", "right", "raise"),
+    parser=("right", "right", "right", "raise"),
+    metrics=(("right", "error"),),
+    judge=("right", "wrong", "raise"),
+    repeats=3,
+    selector=("right", "first", "raise"),
+    execution=("right", "error"),
+)
+
+
 @given(whole_pipelines())
+@example(EVERYTHING)
+@example(attrs.evolve(EVERYTHING, selector=None, judges_selection=True))
 def test_a_driver_by_hand_makes_the_engines_events(pipeline: Pipeline) -> None:
     for run, item, events in by_case(pipeline):
         kept: list[CaseRunEvent] = []
@@ -116,6 +133,8 @@ def test_a_driver_by_hand_makes_the_engines_events(pipeline: Pipeline) -> None:
 
 
 @given(whole_pipelines())
+@example(EVERYTHING)
+@example(attrs.evolve(EVERYTHING, selector=None, judges_selection=True))
 def test_the_recorded_driver_makes_the_engines_events(pipeline: Pipeline) -> None:
     for run, item, events in by_case(pipeline):
         kept: list[CaseRunEvent] = []

@@ -17,8 +17,8 @@ from themis.pure.security import refuse_secrets
 if TYPE_CHECKING:
     from themis.api.experiment import Experiment
 
-LATEST: Final = "latest"
-SHOWN: Final = 8
+_LATEST: Final = "latest"
+_SHOWN: Final = 8
 
 _kinds: dict[str, StoreKind] = {kind.name: kind for kind in BUILTIN}
 
@@ -128,7 +128,7 @@ def find_run(store: RunStore, name: str) -> str:
         RunNotFoundError: no run, or more than one, is called so.
     """
     ids = [line.run_id for line in store.list_runs()]
-    if name == LATEST and ids:
+    if name == _LATEST and ids:
         return ids[0]
     found = [run_id for run_id in ids if run_id.startswith(name.lower())] if name else []
     if len(found) == 1 or name in found:
@@ -142,8 +142,8 @@ def find_run(store: RunStore, name: str) -> str:
 
 
 def _listed(ids: list[str]) -> str:
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(run_id[:12] for run_id in ids[:SHOWN]) + more
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(run_id[:12] for run_id in ids[:_SHOWN]) + more
 
 
 def require_stored(experiment: Experiment, store: RunStore) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import attrs
 
 from themis._stages import STAGE_ORDER
+from themis.pure.compilation import canonical_identity
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.pipeline.table import ROWS, STAGES, next_steps, settled_steps
 from themis.pure.plan import RunPlan
@@ -73,7 +74,8 @@ def changed_fields(old: RunIdentity, new: RunIdentity) -> tuple[str, ...]:
     >>> tuple(_changes("a", freeze({"x": 1, "y": [1]}), freeze({"x": 2, "y": [1]})))
     ('a.x',)
     """
-    before, after = old.canonical_data(), new.canonical_data()
+    # What is written in another form is not changed: an identity of an earlier version may not be canonical.
+    before, after = (canonical_identity(identity, judges=True).canonical_data() for identity in (old, new))
     return tuple(path for key in after for path in _changes(key, before[key], after[key]))
 
 

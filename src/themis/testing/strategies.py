@@ -22,6 +22,7 @@ from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.security import find_secrets
 
 R = TypeVar("R")
 
@@ -60,7 +61,8 @@ def cases() -> st.SearchStrategy[Case]:
 def datasets(min_size: int = 1, max_size: int = 6) -> st.SearchStrategy[Dataset]:
     """Any dataset whose cases have different ids."""
     many = st.lists(cases(), min_size=min_size, max_size=max_size, unique_by=lambda case: case.case_id)
-    return st.builds(Dataset, dataset_id=_NAMES, cases=many, metadata=st.dictionaries(_NAMES, _TEXT, max_size=2))
+    facts = st.dictionaries(_NAMES, _TEXT, max_size=2).filter(lambda found: not any(find_secrets(found)))
+    return st.builds(Dataset, dataset_id=_NAMES, cases=many, metadata=facts)
 
 
 def parsed_outputs() -> st.SearchStrategy[ParsedOutput]:

@@ -13,6 +13,7 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.bundles.records import (
     BUNDLE_TYPES,
     KINDS,
+    RECORD_TYPES,
     Bundle,
     BundleKind,
     GenerationBundle,
@@ -48,7 +49,7 @@ def bundles_of(kind: BundleKind) -> st.SearchStrategy[Bundle]:
         BUNDLE_TYPES[kind],
         run_id=st.just(SNAPSHOT.run_id),
         snapshot=st.just(SNAPSHOT),
-        records=events_of(BUNDLE_TYPES[kind].record_types),
+        records=events_of(RECORD_TYPES[kind]),
         upstream=events_of((StepCompletedEvent,)),
         completed_through_stage=st.none() | st.just("judge"),
         started_at=st.none() | strategies.times(),

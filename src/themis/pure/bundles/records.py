@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -85,8 +85,6 @@ class Bundle(HashableModel):
         schema_version: of the document.
     """
 
-    record_types: ClassVar[tuple[type[CaseRunEvent], ...]] = ()
-
     run_id: str
     snapshot: RunSnapshot
     records: tuple[CaseRunEvent, ...] = attrs.field(converter=sequence)
@@ -111,7 +109,7 @@ class Bundle(HashableModel):
         parts: tuple[list[CaseRunEvent], list[CaseRunEvent]] = [], []
         keys: dict[str, str] = {}
         for event, key in events:
-            parts[isinstance(event, self.record_types)].append(event)
+            parts[isinstance(event, RECORD_TYPES[self.kind])].append(event)
             if key is not None:
                 keys[event_name(event)] = key
         return self.evolve(upstream=parts[False], records=parts[True], cache_keys=keys)
@@ -146,7 +144,6 @@ EvaluationBundleRecord = EvaluationCompletedEvent
 class GenerationBundle(Bundle):
     """A run's candidates."""
 
-    record_types = (GenerationCompletedEvent, GenerationFailedEvent)
     records: tuple[GenerationCompletedEvent | GenerationFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["generation"] = "generation"
 
@@ -155,7 +152,6 @@ class GenerationBundle(Bundle):
 class ReductionBundle(Bundle):
     """A run's reduced candidates, with what they were selected and reduced from upstream."""
 
-    record_types = (ReductionCompletedEvent, ReductionFailedEvent)
     records: tuple[ReductionCompletedEvent | ReductionFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["reduction"] = "reduction"
 
@@ -164,7 +160,6 @@ class ReductionBundle(Bundle):
 class ParseBundle(Bundle):
     """A run's parsed answers, with what they were read from upstream."""
 
-    record_types = (ParseCompletedEvent, ParseFailedEvent)
     records: tuple[ParseCompletedEvent | ParseFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["parse"] = "parse"
 
@@ -173,7 +168,6 @@ class ParseBundle(Bundle):
 class ScoreBundle(Bundle):
     """A run's scores of pure metrics, with everything that they follow from upstream."""
 
-    record_types = (ScoreCompletedEvent, ScoreFailedEvent)
     records: tuple[ScoreCompletedEvent | ScoreFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["score"] = "score"
 
@@ -182,11 +176,17 @@ class ScoreBundle(Bundle):
 class EvaluationBundle(Bundle):
     """A run's workflows (judges, code execution), with their steps and all the rest of the run upstream."""
 
-    record_types = (EvaluationCompletedEvent, EvaluationFailedEvent)
     records: tuple[EvaluationCompletedEvent | EvaluationFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["evaluation"] = "evaluation"
 
 
+RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
+    "generation": (GenerationCompletedEvent, GenerationFailedEvent),
+    "reduction": (ReductionCompletedEvent, ReductionFailedEvent),
+    "parse": (ParseCompletedEvent, ParseFailedEvent),
+    "score": (ScoreCompletedEvent, ScoreFailedEvent),
+    "evaluation": (EvaluationCompletedEvent, EvaluationFailedEvent),
+}
 BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "generation": GenerationBundle,
     "reduction": ReductionBundle,
