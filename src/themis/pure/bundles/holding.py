@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 
 from themis._stages import STAGE_ORDER, Stage
-from themis.pure.bundles.records import BUNDLE_TYPES, KINDS, BundleKind, Keyed, event_name
+from themis.pure.bundles.records import KINDS, RECORD_TYPES, BundleKind, Keyed, event_name
 from themis.pure.chain import ARTIFACTS, BlobOf, read_event
 from themis.pure.events import (
     EVENT_TYPES,
@@ -40,7 +40,7 @@ from themis.pure.state import CaseState, apply, new_state, step_key
 
 def _kinds() -> Iterator[tuple[type[CaseRunEvent], BundleKind]]:
     """Yield each stage's events with the first kind of bundle that has them, from the last stage to the first."""
-    own = {event: kind for kind, bundle in BUNDLE_TYPES.items() for event in bundle.record_types}
+    own = {event: kind for kind, records in RECORD_TYPES.items() for event in records}
     kind = KINDS[-1]
     for row in reversed(STAGES):
         for event in (*row.emits, *row.emits_on_failure):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 import attrs
 
@@ -180,13 +180,6 @@ class EvaluationBundle(Bundle):
     kind: Literal["evaluation"] = "evaluation"
 
 
-RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
-    "generation": (GenerationCompletedEvent, GenerationFailedEvent),
-    "reduction": (ReductionCompletedEvent, ReductionFailedEvent),
-    "parse": (ParseCompletedEvent, ParseFailedEvent),
-    "score": (ScoreCompletedEvent, ScoreFailedEvent),
-    "evaluation": (EvaluationCompletedEvent, EvaluationFailedEvent),
-}
 BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "generation": GenerationBundle,
     "reduction": ReductionBundle,
@@ -194,6 +187,10 @@ BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "score": ScoreBundle,
     "evaluation": EvaluationBundle,
 }
+RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
+    kind: get_args(get_args(get_type_hints(bundle)["records"])[0]) for kind, bundle in BUNDLE_TYPES.items()
+}
+"""The events that are the records of each kind, as its class says."""
 
 
 def bundle_kind(name: object) -> BundleKind:
