@@ -1,4 +1,4 @@
-"""A scripted model endpoint on loopback: speaks the providers' protocols, and misbehaves as it is told.
+"""A scripted model endpoint on loopback: speaks the providers' protocols, and misbehaves by script.
 
     with FakeEndpoint(script=by_attempt(Reject(status=429, retry_after="0.1"), Drop())) as endpoint:
         model = themis.adapters.openai("tiny", base_url=endpoint.base_url)

@@ -1,7 +1,7 @@
 """The laws that components are held to, what a breach of each says, and how a component is tried on an input.
 
 Nothing here knows hypothesis: `laws.py` draws the inputs. A trial calls a component the way a run does, with deeply
-frozen records, and looks at what came out, at what became of what went in, and at what a second call says.
+frozen records, and looks at the output, at whether the inputs changed, and at what a second call returns.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "range": ("a value lies in the range that is stated", "clip or scale the value, or state its real range"),
         "no mutation": (
-            "a component leaves what it was handed as it was",
+            "a component does not change its inputs",
             "work on a copy: themis.core.thaw(value) returns JSON as plain dicts and lists",
         ),
         "determinism": (
@@ -53,7 +53,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "keep nothing between calls: cases are worked on in any order, and some are taken from the cache",
         ),
         "order of keys": (
-            "JSON objects with the same members are the same input, whatever the order of their keys",
+            "JSON objects with the same members are the same input, in any order of their keys",
             "don't rely on the order of keys; themis caches answers by content, in which it does not count",
         ),
         "order independence": (
@@ -70,7 +70,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "let fingerprint() cover all configuration and no state, or leave it out: themis makes one from the code",
         ),
         "sources": (
-            "the sources of a reduced candidate are candidates that were handed in",
+            "the sources of a reduced candidate are candidates that it was given",
             "fill source_candidate_ids from the candidates' candidate_id",
         ),
     }
@@ -204,7 +204,7 @@ class Trial:
         return self.of.__name__
 
     def call(self, component: Any, given: Input) -> Any:
-        """Ask once, and hold what comes of it against the laws that one call shows."""
+        """Ask once, and check the laws that a single call can break."""
         before = _data(given.arguments)
         try:
             answer = self.settle(component, getattr(component, self.method)(*given.arguments))
@@ -219,7 +219,7 @@ class Trial:
                 "no mutation",
                 component.component_id,
                 given.example,
-                f"after {self.method}() what was handed in reads {_short(_changed(before, _data(given.arguments)))}",
+                f"after {self.method}() an input reads {_short(_changed(before, _data(given.arguments)))}",
             )
         if isinstance(answer, self.expected):
             return answer

@@ -45,8 +45,8 @@ def assert_metric_laws(
     """Assert what every pure metric must keep.
 
     It scores any usable JSON, with any reference or none, without an exception; its values are finite and in the
-    stated range; it changes nothing that it was handed; the same answer gets the same score whatever was scored
-    before and whatever the order of an object's keys; what it returns survives JSON; its fingerprint stays.
+    stated range; it changes none of its inputs; the same answer gets the same score, no matter what
+    was scored before or in which order an object has its keys; what it returns survives JSON; its fingerprint stays.
 
     Args:
         metric: the metric, or a function that `@metric` decorates.

@@ -1,7 +1,7 @@
-"""Whole pipelines for property tests: components that answer, err and fail as they are told, and strategies of them.
+"""Whole pipelines for property tests: components that answer, err and fail by script, and strategies for them.
 
 What a scripted component does for a case is a function of the case and the candidate alone, so that the same
-pipeline must come to the same results however it is scheduled. How long it dawdles is drawn apart from that.
+pipeline must come to the same results however it is scheduled. How long it takes is drawn separately.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ class ImportedBundle(FrozenModel):
 
 
 def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> Path:
-    """Write a stage of a run into a file; whatever happens meanwhile, the file is whole or not there.
+    """Write a stage of a run into a file, which is there whole or not at all.
 
     Args:
         store: where the run is.
@@ -133,7 +133,7 @@ def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read a bundle file, of whatever layout, into memory.
+    """Read a bundle file of any layout into memory.
 
     Args:
         path: the file; gzipped if its name ends in `.gz`, Zstandard if in `.zst`.
@@ -214,7 +214,7 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
             if part == "record" and text.startswith(_HEAD):
                 yield "head", number, text.removeprefix(b"],")
-                if file.read().strip():  # to the end: a compressed file's checksum stands there
+                if file.read().strip():  # to the end, where a compressed file has its checksum
                     raise DataError(f"{path}:{number + 1}: there is more after the bundle's end")
                 return
             if part == "dataset" and text == _RECORDS:

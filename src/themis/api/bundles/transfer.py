@@ -201,7 +201,7 @@ def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
-    # Computed, whatever the snapshot says: one that a store returned has the id that it is stored under.
+    # Computed, for a snapshot from a store says the id that it is stored under.
     found = run_name(snapshot.identity, snapshot.identity_algorithm)
     if found != header.run_id:
         raise DataError(f"the bundle says run {header.run_id}, and its snapshot is that of run {found}")

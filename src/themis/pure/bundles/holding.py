@@ -227,7 +227,7 @@ def _misnamed(run: RunShape, state: CaseState, event: Any) -> str | None:
         return _not_the_candidate(run.plan, state, event)
     if hasattr(event, "candidate_ids"):
         return _not_a_choice(state, event.candidate_ids)
-    # A reduction names the answer, and whatever comes after it is of that answer.
+    # A reduction names the answer, and every later event is of that answer.
     if state.reduced is None or not hasattr(event, "candidate_id") or hasattr(event, "source_candidate_ids"):
         return None
     answer = state.reduced.candidate_id

@@ -68,7 +68,7 @@ class CaseMerge:
         has, new = in_place(self._before, event), standing(event)
         if isinstance(event, StepEvent) and event.workflow_id in self._taken:
             return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
-        if isinstance(new, CaseRunEvent | ScoreError):  # a failure: of it, the event itself stands in the state
+        if isinstance(new, CaseRunEvent | ScoreError):  # a failure, which a state keeps as the event
             return is_settled(self._run, self._before, event)
         if has is None or has == new or _same(has, new):
             return has is not None
