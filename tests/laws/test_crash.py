@@ -75,7 +75,8 @@ def assert_nothing_acknowledged_was_asked_again(folder: Path) -> None:
     assert len(calls) == CASES * SAMPLES
     for name, attempts in calls.items():
         assert len(attempts) == len(set(attempts)), f"{name} was asked twice within one attempt"
-        assert all(number <= acknowledged_in[name] for number in attempts), (
+        # One that died between the commit and the telling acknowledged nothing: there is nothing to hold it to.
+        assert all(number <= acknowledged_in.get(name, number) for number in attempts), (
             f"{name} was asked again after it was stored"
         )
 

@@ -24,8 +24,11 @@ from themis import (
     StorageConfig,
     adapters,
 )
+from themis.effects.sources.source_code import source_of
 from themis.pure.benchmarks.subsets import shuffled
 from themis.pure.compilation import canonical_identity
+from themis.pure.components.basic import DemoGenerator, DemoModel
+from themis.pure.fingerprints import code_fingerprint
 from themis.pure.identity import (
     ALGORITHMS,
     candidate_key,
@@ -111,6 +114,14 @@ def test_endpoints_without_headers_are_called_what_they_always_were() -> None:
         "openai at": adapters.openai("m", base_url="http://h/v1?v=2").fingerprint(),
         "vllm": adapters.vllm("m", base_url="http://h/v1", top_k=3).fingerprint(),
         "anthropic": adapters.anthropic("m").fingerprint(),
+    }
+
+
+def test_the_demo_models_code_is_that_of_their_version() -> None:
+    """They are named by version. Write the new hash down if one does the same as before; else raise its version."""
+    demos: list[Any] = [DemoGenerator(), DemoModel()]
+    assert NAMES["demo_models"] == {
+        f"{demo.component_id} {demo.version}": code_fingerprint(demo, source_of, [type(demo)]) for demo in demos
     }
 
 

@@ -102,6 +102,13 @@ def test_a_stored_run_replays_under_its_id(version: str, kind: str, title: str, 
             assert (judged.run_id, judged.digest) == (facts["run_id"], facts["digest"])
 
 
+@pytest.mark.parametrize("title", sorted(FACTS["themis-1"]["sqlite"]))
+def test_the_same_experiment_has_the_results_that_it_had(title: str) -> None:
+    again = MAKER.experiments()[title].run()
+    assert again.digest == FACTS["themis-1"]["sqlite"][title]["digest"]
+    assert again.snapshot.identity_algorithm == IDENTITY_ALGORITHM
+
+
 def test_a_stored_run_moves_in_a_bundle_and_keeps_its_id(tmp_path: Path) -> None:
     facts = FACTS["themis-1"]["sqlite"]["plain"]
     other = InMemoryRunStore()

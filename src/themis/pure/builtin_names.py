@@ -1,9 +1,9 @@
-"""What components that come with Themis were called before names were made as they are now.
+"""Names of builtin components that are kept, not computed: by stated version, which changes when what they do does.
 
 An identity algorithm brings its own way of making fingerprints, and a run is held to its own. Source code that has
-changed since can't be hashed as it was; but a builtin states a version, which changes when what it does changes. So
-the names are kept here as they were, for builtins as they come, of that version; `verify` computes what they did again,
-and would find a difference.
+changed since can't be hashed as it was, so what builtins were called is written down, for builtins as they come.
+`verify` computes what they did again, and would find a difference. The demo models keep their names for good: seeds
+derive from them, and the numbers of a demo should not change with a comment.
 """
 
 from __future__ import annotations
@@ -11,29 +11,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from themis.pure.errors import SpecError
-from themis.pure.identity import FIRST_ALGORITHM
+from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM
 
 _VERSION: Final = "1"
-"""The version of every builtin at that time."""
+"""The version of the builtins that are named here."""
 
 
-def builtin_name(component: Any, algorithm: str) -> str:
-    """Return the fingerprint that an earlier algorithm gave to a builtin component.
-
-    Raises:
-        SpecError: the component is none of Themis', or is not as it comes; what it was called can't be known.
-    """
-    name, kind = component.component_id, type(component)
-    known = _NAMES.get(algorithm, {}).get(name)
-    if (
-        known is None
-        or component.version != _VERSION
-        or not kind.__module__.startswith("themis.")
-        or kind() != component
-    ):
-        raise SpecError(f"how {name} was named by {algorithm} can't be computed any more")
-    return known
+def kept_name(component: Any, algorithm: str) -> str | None:
+    """Return the fingerprint that is kept for a builtin as it comes, if one is."""
+    known, kind = _NAMES.get(algorithm, {}).get(str(getattr(component, "component_id", ""))), type(component)
+    as_it_comes = known is not None and component.version == _VERSION and kind.__module__.startswith("themis.")
+    return known if as_it_comes and kind() == component else None
 
 
 _FIRST: Final = {
@@ -74,4 +62,7 @@ _FIRST: Final = {
     "builtin/text": "435f24b8cbe584b26fa208cb264c2ba2a8c9c36a15af48675d40d3fc4e2715e4",
     "builtin/trace_rubric": "c2a97ed9828f74179c267b930bbcd5dc4773934a5e0a8fa55880deacdb234209",
 }
-_NAMES: Final[Mapping[str, Mapping[str, str]]] = {FIRST_ALGORITHM: _FIRST}
+_NAMES: Final[Mapping[str, Mapping[str, str]]] = {
+    FIRST_ALGORITHM: _FIRST,
+    IDENTITY_ALGORITHM: {name: _FIRST[name] for name in ("builtin/demo_generator", "builtin/demo_model")},
+}

@@ -19,7 +19,6 @@ Reading source is I/O: the function that does so is handed in.
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 import sys
 import types
@@ -30,13 +29,33 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.builtin_names import builtin_name
+from themis.pure.builtin_names import kept_name
 from themis.pure.errors import SpecError
 from themis.pure.identity import IDENTITY_ALGORITHM
+from themis.pure.introspection import (
+    CACHED,
+    FUNCTION,
+    assigned_in,
+    bytecode_of,
+    changed_at,
+    class_at,
+    closed_over,
+    code_at,
+    defaults_of,
+    functions_of,
+    imported_in,
+    is_made,
+    names_of,
+    parts_of,
+    rebound_in,
+    slots_of,
+    spot_of,
+    whole_of,
+)
 from themis.pure.json import JSONValueError, content_hash, freeze
 from themis.pure.records.base import HashableModel
 from themis.pure.records.snapshot import ComponentRef
-from themis.pure.syntax import Code, Place, Text
+from themis.pure.syntax import Code
 
 SourceOf = Callable[[Any], str | None]
 """Returns the text of the file that a function, a class, a module or the module of a name was read from, or `None` if
@@ -79,8 +98,11 @@ def fingerprint(component: Any, source_of: SourceOf, algorithm: str = IDENTITY_A
                 f"{component.component_id}.fingerprint() must return a non-empty str; it returned {value!r}"
             )
         return value
+    kept = kept_name(component, algorithm)
+    if kept is not None:
+        return kept
     if algorithm != IDENTITY_ALGORITHM:
-        return builtin_name(component, algorithm)
+        raise SpecError(f"how {component.component_id} was named by {algorithm} can't be computed any more")
     # A component made around a function (`functools.wraps` says so) does what the function does.
     return code_fingerprint(component, source_of, [type(component), getattr(component, "__wrapped__", None)])
 
@@ -224,7 +246,7 @@ class _Walk:
         if attrs.has(kind):
             # What is no argument is derived from arguments, or is filled while the component is used.
             return {field.name: getattr(value, field.name, None) for field in attrs.fields(kind) if field.init}
-        names = {name for base in kind.__mro__ for name in _slots(base)}
+        names = {name for base in kind.__mro__ for name in slots_of(base)}
         slots = {name: getattr(value, name) for name in sorted(names) if hasattr(value, name)}
         own = {name: item for name, item in getattr(value, "__dict__", {}).items() if not name.startswith("__")}
         if own or slots or self._homes.hold(kind.__module__):
@@ -239,22 +261,22 @@ class _Walk:
     def _module(self, value: types.ModuleType) -> Any:
         if not self._homes.hold(value.__name__):
             return {"module": value.__name__}
-        code = _whole(self._source_of(value))
+        code = whole_of(self._source_of(value))
         return {"module": value.__name__ if code is None else code.digest}
 
     def _function(self, function: types.FunctionType) -> Any:
         self._reach(vars(function).values())
         wrapped = getattr(function, "__wrapped__", None)
         if not self._homes.hold(_module_of(function)):
-            self._reach(_closed_over(function).values())
+            self._reach(closed_over(function).values())
             name = f"{_module_of(function)}.{function.__code__.co_qualname}"
             return {"name": name, "wraps": self.describe(wrapped)}
         code = self._code_of(function)
         changed = self._changed_by(function) if function.__closure__ or function.__defaults__ else frozenset()
         described = {
             "code": code.digest if isinstance(code, Code) else code,
-            "defaults": self._values(_defaults(function), changed),
-            "closure": self._values(_closed_over(function), changed),
+            "defaults": self._values(defaults_of(function), changed),
+            "closure": self._values(closed_over(function), changed),
         }
         self._name(function, described, code)
         return described
@@ -265,7 +287,7 @@ class _Walk:
         code = self._code_of_class(kind)
         members = {name: value for name, value in sorted(vars(kind).items()) if not _MACHINERY.fullmatch(name)}
         functions = {
-            name: f for name, value in members.items() for f in _functions(value) if self._wrote(f) and not _is_made(f)
+            name: f for name, value in members.items() for f in functions_of(value) if self._wrote(f) and not is_made(f)
         }
         described = {
             "code": code.digest if code is not None else kind.__qualname__,
@@ -282,27 +304,27 @@ class _Walk:
     def _wrote(self, function: types.FunctionType) -> bool:
         """Tell whether a method was written in the package: itself, or what a library's wrapper is around."""
         wrapped = getattr(function, "__wrapped__", None)
-        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, _FUNCTION) else function))
+        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, FUNCTION) else function))
 
     def _values(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
         self._reach(value for name, value in values.items() if name in changed)
         return {name: None if name in changed else self.describe(value) for name, value in values.items()}
 
     def _changed_by(self, function: types.FunctionType) -> frozenset[str]:
-        return _changed(self._source_of(function), _spot(function.__code__))
+        return changed_at(self._source_of(function), spot_of(function.__code__))
 
     def _code_of(self, function: types.FunctionType) -> Code | Any:
-        found = _code(self._source_of(function), _spot(function.__code__))
-        return found if found is not None else _bytecode(function.__code__)
+        found = code_at(self._source_of(function), spot_of(function.__code__))
+        return found if found is not None else bytecode_of(function.__code__)
 
     def _code_of_class(self, kind: type) -> Code | None:
-        for function in (f for value in vars(kind).values() for f in _functions(value)):
+        for function in (f for value in vars(kind).values() for f in functions_of(value)):
             if function.__code__.co_qualname == f"{kind.__qualname__}.{function.__code__.co_name}":
                 line = function.__code__.co_firstlineno
-                if (found := _class_code(self._source_of(function), kind.__qualname__, line)) is not None:
+                if (found := class_at(self._source_of(function), kind.__qualname__, line)) is not None:
                     return found
         source = self._source_of(kind)
-        return _class_code(source, kind.__qualname__, None) or _class_code(source, kind.__name__, None)
+        return class_at(source, kind.__qualname__, None) or class_at(source, kind.__name__, None)
 
     def _name(self, value: Any, described: Any, code: Code | Any) -> None:
         """Count a function or class among the code that is reached, and look later into what it names."""
@@ -315,9 +337,9 @@ class _Walk:
         self._todo.append(lambda: self._count_names(value, code, sorted(own)))
 
     def _count_names(self, value: Any, code: Code | Any, of: Any) -> None:
-        space = value.__globals__ if isinstance(value, _FUNCTION) else _space(value.__module__)
-        if isinstance(value, _FUNCTION):
-            read = {name for name in _names(value.__code__) if name in space}
+        space = value.__globals__ if isinstance(value, FUNCTION) else _space(value.__module__)
+        if isinstance(value, FUNCTION):
+            read = {name for name in names_of(value.__code__) if name in space}
             chains = (
                 {chain for chain in code.names if chain[0] in read} if isinstance(code, Code) else {(n,) for n in read}
             )
@@ -325,7 +347,7 @@ class _Walk:
                 chains |= code.around
         else:
             chains = set(code.around) if code is not None else set()
-        found = self._globals(chains, space, value if isinstance(value, _FUNCTION) else None)
+        found = self._globals(chains, space, value if isinstance(value, FUNCTION) else None)
         self._code.add(content_hash({"of": of, "names": found}))
         if isinstance(code, Code):
             self._import(str(space.get("__package__") or ""), code.imports)
@@ -338,7 +360,7 @@ class _Walk:
             for found in (within, home):
                 if found in self._modules:
                     break
-                code = _whole(self._source_of(found)) if found and self._homes.hold(found) else None
+                code = whole_of(self._source_of(found)) if found and self._homes.hold(found) else None
                 if code is not None:
                     self._modules.add(found)
                     self._code.add(code.digest)
@@ -357,7 +379,7 @@ class _Walk:
                 return self._global(tuple(attributes), vars(value))
             return {"module": value.__name__} if attributes else self.describe(value)
         source = self._source_of(sys.modules.get(str(space.get("__name__"))))
-        if _is_steady(value) and not (isinstance(value, _SCALARS) and name in _rebound(source)):
+        if _is_steady(value) and not (isinstance(value, _SCALARS) and name in rebound_in(source)):
             return self.describe(value)
         if source is None:  # a notebook, a REPL: the value is all there is
             return self._values({name: value}, frozenset() if reader is None else self._changed_by(reader))
@@ -369,7 +391,7 @@ class _Walk:
     def _changing(self, name: str, value: Any, space: Mapping[str, Any], source: str) -> Any:
         """Count a global that can change: by the source of its assignment, and the code of what it holds."""
         self._reach([value])
-        assigned = _assigned(source, name)
+        assigned = assigned_in(source, name)
         if assigned is None:
             return {"assigned": name}
         if (id(space), name) not in self._visited:
@@ -389,9 +411,9 @@ class _Walk:
                 continue
             self._visited.add(id(value))
             self._kept.append(value)
-            if isinstance(value, _FUNCTION):
+            if isinstance(value, FUNCTION):
                 # A function that another one made is that one's code; its values may be those of the moment.
-                if "<locals>" not in value.__qualname__ and not _is_made(value):
+                if "<locals>" not in value.__qualname__ and not is_made(value):
                     self.describe(value)
             elif isinstance(value, type):
                 self.describe(value)
@@ -403,17 +425,15 @@ class _Walk:
             return [*value.keys(), *value.values()]
         if isinstance(value, list | tuple | set | frozenset | deque):
             return value
-        parts = [*_parts(value)]
+        parts = [*parts_of(value)]
         if parts or not self._homes.hold(type(value).__module__):
             return parts
         state = self._state(value)
         return [type(value), *(state.values() if isinstance(state, dict) else ())]
 
 
-_FUNCTION: Final = types.FunctionType
 _SCALARS: Final = (bool, int, float, str, bytes, types.NoneType)
 _STEADY: Final[tuple[type, ...]] = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, type, HashableModel)
-_CACHED: Final = type(functools.cache(len))
 _MACHINERY: Final = re.compile(
     "__(dict|weakref|doc|module|qualname|annotat.*|firstlineno|static_attributes|slots|match_args|attrs_.*|dataclass_.*"
     "|abstractmethods|orig_bases|parameters|type_params)__|_abc_impl"
@@ -436,7 +456,7 @@ _DESCRIBERS: Final[tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...]] = (
         (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
         _Walk._c_function,
     ),
-    (_CACHED, _Walk._cached),
+    (CACHED, _Walk._cached),
     (type, _Walk._class),
 )
 
@@ -446,78 +466,6 @@ def _scalar(value: Any) -> Any:
         return freeze(value)
     except JSONValueError:
         return {"repr": repr(value)}
-
-
-def _slots(kind: type) -> Iterator[str]:
-    stated = vars(kind).get("__slots__", ())
-    names = (stated,) if isinstance(stated, str) else stated
-    return (name for name in names if name not in ("__weakref__", "__dict__"))
-
-
-def _parts(value: Any) -> Iterator[Any]:
-    """Yield what a descriptor, a method or a partial function is made of."""
-    for name in ("__func__", "__self__", "__wrapped__", "func", "keywords", "args", "fget", "fset", "fdel"):
-        if isinstance(value, _WRAPPERS) and getattr(value, name, None) is not None:
-            yield getattr(value, name)
-
-
-_WRAPPERS: Final = (
-    property,
-    staticmethod,
-    classmethod,
-    functools.cached_property,
-    functools.partial,
-    functools.partialmethod,
-    functools.singledispatchmethod,
-    types.MethodType,
-    _CACHED,
-)
-
-
-def _functions(value: Any) -> Iterator[types.FunctionType]:
-    """Yield the functions that a member of a class is made of."""
-    if isinstance(value, _FUNCTION):
-        yield value
-    elif isinstance(value, _WRAPPERS):
-        for part in _parts(value):
-            yield from _functions(part)
-
-
-def _is_made(function: types.FunctionType) -> bool:
-    """Tell whether attrs or a dataclass made a method: it follows from the class, and differs between versions."""
-    code: types.CodeType = inspect.unwrap(function).__code__
-    return code.co_filename.startswith("<attrs generated") or code.co_qualname.startswith("__create_fn__")
-
-
-def _cell(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # the cell is still empty
-        return None
-
-
-def _closed_over(function: types.FunctionType) -> dict[str, Any]:
-    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-    return {name: _cell(cell) for name, cell in cells if name != "__class__"}
-
-
-def _defaults(function: types.FunctionType) -> dict[str, Any]:
-    code, values = function.__code__, function.__defaults__ or ()
-    names = code.co_varnames[: code.co_argcount]
-    return {**dict(zip(names[len(names) - len(values) :], values, strict=True)), **(function.__kwdefaults__ or {})}
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    """Yield the global names that a function and all functions within it read."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
-
-
-def _bytecode(code: types.CodeType) -> Any:
-    consts = [_bytecode(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts]
-    return {"bytecode": code.co_code.hex(), "consts": consts, "names": list(code.co_names)}
 
 
 def _space(module: str) -> Mapping[str, Any]:
@@ -539,83 +487,8 @@ def _absolute(package: str, level: int, module: str) -> str:
 def _origins(source: str, name: str, space: Mapping[str, Any]) -> Iterator[tuple[types.ModuleType, str]]:
     """Yield the modules that a name is imported from, each with its name there."""
     package = str(space.get("__package__") or "")
-    for here, level, module, there in _imported(source):
+    for here, level, module, there in imported_in(source):
         if here in (name, "*"):
             found = sys.modules.get(_absolute(package, level, module))
             if found is not None:
                 yield found, name if there == "*" else there
-
-
-# --- source text, read once -------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=8)
-def _parsed(source: str) -> Text | None:
-    try:
-        return Text(source)
-    except SyntaxError:  # a part of an expression, or no Python
-        return None
-
-
-_Columns = tuple[int, int, int, int]
-_Spot = tuple[str, int, frozenset[_Columns]]
-"""Where a function begins: its name, its first line, and for a lambda the places of what it does."""
-
-
-def _spot(code: types.CodeType) -> _Spot:
-    if code.co_name != "<lambda>":
-        return code.co_name, code.co_firstlineno, frozenset()
-    columns = frozenset(
-        (line, column, end, end_column)
-        for line, end, column, end_column in code.co_positions()
-        if line is not None and end is not None and column is not None and end_column is not None
-        if (line, column) < (end, end_column)
-    )
-    return code.co_name, code.co_firstlineno, columns
-
-
-def _place(source: str, spot: _Spot) -> Place | None:
-    text, (name, line, columns) = _parsed(source), spot
-    return None if text is None else text.function(name, line, columns) or text.function(name, 1, ())
-
-
-@functools.lru_cache(maxsize=4096)
-def _code(source: str | None, spot: _Spot) -> Code | None:
-    place = _place(source, spot) if source is not None else None
-    return None if place is None else place.code()
-
-
-@functools.lru_cache(maxsize=4096)
-def _changed(source: str | None, spot: _Spot) -> frozenset[str]:
-    place = _place(source, spot) if source is not None else None
-    return frozenset() if place is None else place.changed()
-
-
-@functools.lru_cache(maxsize=4096)
-def _class_code(source: str | None, qualname: str, line: int | None) -> Code | None:
-    text = _parsed(source) if source is not None else None
-    return None if text is None else text.class_(qualname, line)
-
-
-@functools.lru_cache(maxsize=4096)
-def _assigned(source: str, name: str) -> Code | None:
-    text = _parsed(source)
-    return None if text is None else text.assigned(name)
-
-
-@functools.lru_cache(maxsize=256)
-def _whole(source: str | None) -> Code | None:
-    text = _parsed(source) if source is not None else None
-    return None if text is None else text.whole()
-
-
-@functools.lru_cache(maxsize=256)
-def _imported(source: str) -> tuple[tuple[str, int, str, str], ...]:
-    text = _parsed(source)
-    return () if text is None else text.imported
-
-
-@functools.lru_cache(maxsize=256)
-def _rebound(source: str | None) -> frozenset[str]:
-    text = _parsed(source) if source is not None and "global" in source else None
-    return frozenset() if text is None else text.rebound
