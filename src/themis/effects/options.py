@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import attrs
 
+from themis._stages import ReplayStage
 from themis.pure.errors import ThemisError
-from themis.pure.pipeline.replay import ReplayStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 

@@ -51,15 +51,19 @@ class Abilities:
 
     @classmethod
     def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
-        """Ask for what may be there, each under its field's name; `fields` are asked for by the caller."""
-        offered = {
-            field.name: getattr(component, field.name, None) for field in attrs.fields(cls) if field.default is None
-        }
+        """Read off a component whatever is not given, each field under its own name.
+
+        Fields without a default are methods that it needs, and so are those that are `needed` besides.
+        """
+        own = {"component", "component_id", "lacks", *fields}
+        asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
+        needed += tuple(name for name, default in asked.items() if default is attrs.NOTHING)
         return cls(
             component=component,
             component_id=str(getattr(component, "component_id", None) or ""),
             lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
-            **{**offered, **fields},
+            **{name: getattr(component, name, None) for name in asked},
+            **fields,
         )
 
 
@@ -109,9 +113,8 @@ class SelectorAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        if hasattr(component, "build_workflow"):
-            return cls._of(component, "choose", select=None)
-        return cls._of(component, "select")
+        judges = hasattr(component, "build_workflow")
+        return cls._of(component, "choose", select=None) if judges else cls._of(component, "select")
 
 
 @attrs.frozen(kw_only=True)
@@ -122,7 +125,7 @@ class ReducerAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
+        return cls._of(component)
 
 
 @attrs.frozen(kw_only=True)
@@ -133,7 +136,7 @@ class ParserAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        return cls._of(component, "parse", parse=getattr(component, "parse", None))
+        return cls._of(component)
 
 
 @attrs.frozen(kw_only=True)

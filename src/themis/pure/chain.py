@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final, get_args
+from typing import Any, Final, NamedTuple, get_args
 
 import attrs
 
@@ -24,19 +24,26 @@ BLOB_FROM: Final = 64 * 1024
 """Bytes from which an event's artifact is kept as a blob."""
 
 
-def _artifact(kind: type[RunEvent]) -> tuple[str, str, type] | None:
-    """Return an event's artifact: its field, the field that names its blob, and the record that it is."""
+class Artifact(NamedTuple):
+    """An event's artifact: its field, the field that names its blob, and the record that it is."""
+
+    field: str
+    ref_field: str
+    kind: type
+
+
+def _artifact(kind: type[RunEvent]) -> Artifact | None:
     fields = attrs.fields_dict(attrs.resolve_types(kind))
     ref = next((name for name in fields if name.endswith(_BLOB_REF)), None)
     if ref is None:
         return None
     name = ref.removesuffix(_BLOB_REF)
     records = [part for part in get_args(fields[name].type) if attrs.has(part)]
-    return name, ref, records[0] if records else FrozenDict
+    return Artifact(name, ref, records[0] if records else FrozenDict)
 
 
 _BLOB_REF: Final = "_blob_ref"
-_ARTIFACTS: Final[dict[type, tuple[str, str, type]]] = {
+ARTIFACTS: Final[dict[type, Artifact]] = {
     kind: found for kind in EVENT_TYPES.values() if (found := _artifact(kind)) is not None
 }
 """What may be taken out of an event: the field that has a `..._blob_ref` beside it."""
@@ -65,7 +72,7 @@ def link(
     """
     body = encode(event)
     blobs = _NO_BLOBS
-    if len(body) >= BLOB_FROM and type(event) in _ARTIFACTS:
+    if len(body) >= BLOB_FROM and type(event) in ARTIFACTS:
         event, blobs = _without_artifact(event)
         body = encode(event)
     digest = chain_digest(previous, cache_key, body)
@@ -92,7 +99,7 @@ def link_all(head: ChainHead, entries: Iterable[Entry]) -> tuple[list[StoredEven
 
 
 def _without_artifact(event: RunEvent) -> tuple[RunEvent, dict[str, bytes]]:
-    field, ref_field, kind = _ARTIFACTS[type(event)]
+    field, ref_field, kind = ARTIFACTS[type(event)]
     artifact = getattr(event, field)
     if artifact is None:
         return event, {}
@@ -148,7 +155,7 @@ def read_event(stored: StoredEvent, blob_of: BlobOf) -> RunEvent:
 
 
 def _with_artifact(event: RunEvent, blob_of: BlobOf) -> RunEvent:
-    names = _ARTIFACTS.get(type(event))
+    names = ARTIFACTS.get(type(event))
     if names is None:
         return event
     field, ref_field, kind = names

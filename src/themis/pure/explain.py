@@ -7,10 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.pure.compilation import canonical_identity
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.pipeline.table import ROWS, STAGES, next_steps, settled_steps
-from themis.pure.plan import STAGE_ORDER, RunPlan
+from themis.pure.plan import RunPlan
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.snapshot import RunIdentity

@@ -24,18 +24,20 @@ class Family:
         stage: the stage that does its metrics; those of `judge` ask judge models.
         method: the method that shows a metric to be of this family where it states none; empty if none does.
         is_scored: its outcome is a score of its own, and not the execution of a workflow.
+        runs_code: its metrics have programs run in a sandbox.
     """
 
     name: str
     stage: MetricStage
     method: str
     is_scored: bool = False
+    runs_code: bool = False
 
 
 FAMILIES: Final[Mapping[str, Family]] = {
     family.name: family
     for family in (
-        Family("execution", "score", "sandbox_requests"),
+        Family("execution", "score", "sandbox_requests", runs_code=True),
         Family("pure", "score", "score", is_scored=True),
         Family("llm", "judge", "build_workflow"),
         Family("selection", "judge", ""),

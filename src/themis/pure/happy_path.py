@@ -1,8 +1,8 @@
 """Score rows of cases that took the happy path, read off their stored events without building records.
 
-Most cases go through at once (`plan.happy_path`), and their rows stand in their events as they are. Any other case (a
-failure, a retry, an unusable answer, a judge, a blob) is left to the fold, which knows what supersedes what; property
-tests hold the two against each other.
+Most cases go through at once (`happy_path` in the stage table), and their rows stand in their events as they are. Any
+other case (a failure, a retry, an unusable answer, a judge, a blob) is left to the fold, which knows what supersedes
+what; property tests hold the two against each other.
 """
 
 from __future__ import annotations

@@ -12,16 +12,13 @@ from typing import Final, Literal, get_args
 
 import attrs
 
+from themis._stages import STAGE_ORDER, Stage, UntilStage
 from themis.pure.errors import SpecError, nearest
 from themis.pure.families import FAMILIES, MetricStage
 from themis.pure.identity import case_key
 from themis.pure.json import JSONValue
 from themis.pure.records.dataset import Case
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
-
-Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
-UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
-STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
 CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
 _COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
@@ -119,20 +116,11 @@ def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
     )
 
 
-def happy_path(plan: RunPlan) -> tuple[str, ...]:
-    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
-
-    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
-    """
-    if not all(metric.is_scored for metric in plan.metrics):
-        return ()
-    return (
-        *("generation_completed",) * plan.candidate_count,
-        *("selection_completed",) * plan.selects,
-        "reduction_completed",
-        "parse_completed",
-        *("score_completed",) * len(plan.metrics),
-    )
+def workflow_stages(snapshot: RunSnapshot) -> dict[str, Stage]:
+    """Return the workflows that a run may have, each with its stage: its selector's, and those of its metrics."""
+    selector = snapshot.identity.selector_ref
+    stages: dict[str, Stage] = {slot.metric_id: slot.stage for slot in metric_slots(snapshot) if not slot.is_scored}
+    return stages if selector is None else {**stages, selector.component_id: "select"}
 
 
 @attrs.frozen

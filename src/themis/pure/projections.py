@@ -36,7 +36,7 @@ from themis.pure.records.results import (
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, candidates_of, has_failures
+from themis.pure.state import CaseState, candidates_of, has_failures, reduction_problem, selected_ids
 
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -63,7 +63,7 @@ class Thresholds:
 def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
     """Return everything that is known of one case."""
     order = [metric.metric_id for metric in metrics]
-    failed = state.selection_failure or state.reduction_failure
+    failed = reduction_problem(state)
     return CaseResult(
         case_id=state.case_id,
         dataset_id=state.dataset_id,
@@ -72,7 +72,7 @@ def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
         generation_failures=tuple(
             failure.described(GenerationFailure) for _, failure in sorted(state.generation_failures.items())
         ),
-        selected_candidate_ids=state.selection.candidate_ids if state.selection else None,
+        selected_candidate_ids=selected_ids(state),
         reduced_candidate=state.reduced,
         reduction_error=failed.described(StepFailure) if failed else None,
         parsed_output=state.parsed,
@@ -146,7 +146,7 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     if state.generation_failures:
         # The first candidate's, not the first in time: a report must not depend on the order of completion.
         return "generation_failure", state.generation_failures[min(state.generation_failures)].error_message
-    failure = state.selection_failure or state.reduction_failure
+    failure = reduction_problem(state)
     if failure is not None:
         return "reduction_failure", failure.error_message
     if state.parse_failure is not None:

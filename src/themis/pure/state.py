@@ -16,6 +16,7 @@ from themis.pure.events import (
     CaseRunEvent,
     EvaluationCompletedEvent,
     EvaluationFailedEvent,
+    FailedEvent,
     GenerationCompletedEvent,
     GenerationFailedEvent,
     ParseCompletedEvent,
@@ -137,6 +138,16 @@ def candidates_of(state: CaseState) -> tuple[GenerationResult, ...]:
     if len(state.candidates) == 1:
         return tuple(state.candidates.values())
     return tuple(state.candidates[index] for index in sorted(state.candidates))
+
+
+def selected_ids(state: CaseState) -> tuple[str, ...] | None:
+    """Return the ids of the selected candidates, best first; `None` where nothing was selected."""
+    return None if state.selection is None else state.selection.candidate_ids
+
+
+def reduction_problem(state: CaseState) -> FailedEvent | None:
+    """Return the failure that keeps the candidates from being one answer."""
+    return state.selection_failure or state.reduction_failure
 
 
 def recorded_outputs(

@@ -16,11 +16,10 @@ import attrs
 
 from themis.pure.events import (
     GenerationCompletedEvent,
-    GenerationFailedEvent,
     RunEvent,
     RunStartedEvent,
     StepCompletedEvent,
-    StepFailedEvent,
+    StepEvent,
 )
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
@@ -167,6 +166,9 @@ class _Sum:
     unpriced_calls: int = 0
 
 
+_FAILED_CALLS: Final = ("generation_failed", "step_failed")
+
+
 class Ledger:
     """Adds up calls, by stage and model."""
 
@@ -201,10 +203,9 @@ class Ledger:
 
     def take(self, event: RunEvent, generator: str = "", price: Price | None = None) -> None:
         """Count what an event tells of a call, if it tells of one; `generator` is the model that generated."""
-        if isinstance(event, GenerationFailedEvent):
-            self.record_failure("generate", generator, max(1, len(event.retry_history)))
-        elif isinstance(event, StepFailedEvent):
-            self.record_failure("judge", "", max(1, len(event.retry_history)))
+        if event.event_type in _FAILED_CALLS:
+            stage, model = ("judge", "") if isinstance(event, StepEvent) else ("generate", generator)
+            self.record_failure(stage, model, max(1, len(getattr(event, "retry_history", ()))))
         elif isinstance(event, GenerationCompletedEvent):
             if event.cache_hit:
                 self._sum("generate", generator).reused += 1

@@ -15,6 +15,7 @@ from typing import Any, Final
 import attrs
 
 from themis.api.bundles.files import import_bundle_file, write_bundle
+from themis.api.bundles.transfer import in_memory
 from themis.api.experiment.experiment import Experiment
 from themis.api.experiment.replay import SHOWN, missing_generations
 from themis.api.experiment.run import run_snapshot
@@ -28,7 +29,7 @@ from themis.pure.chain import read_event
 from themis.pure.errors import DataError, ThemisError, listed
 from themis.pure.protocols import RunStore
 
-STORE_FILES: Final = (".sqlite3", ".sqlite", ".db")
+_STORE_FILES: Final = (".sqlite3", ".sqlite", ".db")
 
 
 class CassetteError(ThemisError):
@@ -93,7 +94,7 @@ def record_run(experiment: Experiment, path: str | Path) -> RunResult:
     if missing := missing_generations(result.snapshot, components, store):
         raise CassetteError(listed(f"{target} is not recorded: {len(missing)} generations failed", missing[:SHOWN]))
     target.parent.mkdir(parents=True, exist_ok=True)
-    if target.suffix in STORE_FILES:
+    if target.suffix in _STORE_FILES:
         _write_store(store, result.run_id, target)
     else:
         write_bundle(store, result.run_id, "evaluation" if components.judge_models else "generation", target)
@@ -125,7 +126,7 @@ class _SilentJudge:
 
 def _loaded(source: Path) -> InMemoryRunStore:
     store = InMemoryRunStore()
-    if source.suffix not in STORE_FILES:
+    if source.suffix not in _STORE_FILES:
         import_bundle_file(store, source)
         return store
     with tempfile.TemporaryDirectory() as folder:  # opening a store may write beside it, and into it
@@ -165,9 +166,7 @@ def _copy_run(source: RunStore, target: RunStore, run_id: str) -> None:
     snapshot = source.load_snapshot(run_id)
     target.acquire(run_id)
     try:
-        # The cases are read while the source is open; the copy may outlive it.
-        held = [dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets]
-        target.persist_snapshot(snapshot.evolve(datasets=held))
+        target.persist_snapshot(in_memory(snapshot))
         target.append(run_id, events, blobs)
     finally:
         target.release(run_id)

@@ -1,4 +1,4 @@
-"""A scripted model endpoint on loopback: speaks the providers' protocols, and misbehaves as it is told.
+"""A scripted model endpoint on loopback: speaks the providers' protocols, and misbehaves by script.
 
     with FakeEndpoint(script=by_attempt(Reject(status=429, retry_after="0.1"), Drop())) as endpoint:
         model = themis.adapters.openai("tiny", base_url=endpoint.base_url)
@@ -118,7 +118,6 @@ class Answer(Play):
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send the right answer."""
         status, body = exchange.answer
         await exchange.send(status, body, self.headers)
         return status
@@ -134,7 +133,6 @@ class Reject(Play):
     retry_after: str | None = None
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send the error as OpenAI and Anthropic both write it."""
         error = {"error": {"message": self.message, "type": self.code or "server_error", "code": self.code}}
         headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
         await exchange.send(self.status, json.dumps({"type": "error", **error}).encode(), headers)
@@ -146,7 +144,6 @@ class Drop(Play):
     """Hangs up without a word."""
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Close the connection."""
         raise _HangUp
 
 
@@ -155,7 +152,6 @@ class Cut(Play):
     """Hangs up in the middle of the body."""
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Promise a body, send half of it."""
         _, body = exchange.answer
         await exchange.stream.send_all(head(200, {"content-length": str(len(body))}) + body[: len(body) // 2])
         raise _HangUp
@@ -166,7 +162,6 @@ class Truncate(Play):
     """Sends a whole body that is half of the JSON."""
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send half of the answer as if it were all."""
         _, body = exchange.answer
         await exchange.send(200, body[: len(body) // 2])
         return 200
@@ -177,7 +172,6 @@ class WrongType(Play):
     """Sends a page for people with status 200, as proxies do."""
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send HTML."""
         await exchange.send(200, b"<html><body>Please log in</body></html>", {"content-type": "text/html"})
         return 200
 
@@ -193,7 +187,6 @@ class Endless(Play):
     size: int | None = None
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send spaces for ever."""
         block = b" " * 65536
         promise = {"transfer-encoding": "chunked"} if self.size is None else {"content-length": str(self.size)}
         await exchange.stream.send_all(head(200, {"content-type": _JSON, **promise}))
@@ -210,7 +203,6 @@ class Drip(Play):
     interval_s: float = 1.0
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send slowly."""
         status, body = exchange.answer
         await exchange.stream.send_all(head(status, {"content-type": _JSON, "content-length": str(len(body))}))
         for byte in body:
@@ -226,7 +218,6 @@ class Bomb(Play):
     size: int = 256 * _MEGABYTE
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send the bomb."""
         await exchange.send(200, _bomb(self.size), {"content-encoding": "gzip"})
         return 200
 
@@ -247,7 +238,6 @@ class ManyHeaders(Play):
     count: int = 100_000
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Send the wall."""
         status, body = exchange.answer
         await exchange.send(status, body, {f"x-filler-{i}": "x" for i in range(self.count)})
         return status
@@ -261,7 +251,6 @@ class Redirect(Play):
     status: int = 307
 
     async def act(self, exchange: Exchange) -> int | None:
-        """Name the other address."""
         await exchange.send(self.status, b"", {"location": self.to})
         return self.status
 

@@ -1,4 +1,4 @@
-"""Texts that try to be more than text: for testing whatever shows, stores or exports what a model says."""
+"""Texts that try to be more than text: for testing code that shows, stores or exports what a model says."""
 
 from __future__ import annotations
 

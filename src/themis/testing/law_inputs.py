@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
-from themis.testing.lawbook import Input
-from themis.testing.laws import generate_input, parse_input, reduce_input, score_input
+from themis.testing.lawbook import Input, generate_input, parse_input, reduce_input, score_input
 from themis.testing.strategies import json_values
 
 _TELLING: Final = (

@@ -1,7 +1,7 @@
 """The laws that components are held to, what a breach of each says, and how a component is tried on an input.
 
 Nothing here knows hypothesis: `laws.py` draws the inputs. A trial calls a component the way a run does, with deeply
-frozen records, and looks at what came out, at what became of what went in, and at what a second call says.
+frozen records, and looks at the output, at whether the inputs changed, and at what a second call returns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ import attrs
 from themis.effects.sources.source_code import source_of
 from themis.pure.errors import ThemisError
 from themis.pure.fingerprints import fingerprint
+from themis.pure.identity import case_key
 from themis.pure.json import canonical_bytes, decode, encode
+from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.text import shortened
 
 LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
@@ -36,7 +40,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "range": ("a value lies in the range that is stated", "clip or scale the value, or state its real range"),
         "no mutation": (
-            "a component leaves what it was handed as it was",
+            "a component does not change its inputs",
             "work on a copy: themis.core.thaw(value) returns JSON as plain dicts and lists",
         ),
         "determinism": (
@@ -49,7 +53,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "keep nothing between calls: cases are worked on in any order, and some are taken from the cache",
         ),
         "order of keys": (
-            "JSON objects with the same members are the same input, whatever the order of their keys",
+            "JSON objects with the same members are the same input, in any order of their keys",
             "don't rely on the order of keys; themis caches answers by content, in which it does not count",
         ),
         "order independence": (
@@ -66,7 +70,7 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "let fingerprint() cover all configuration and no state, or leave it out: themis makes one from the code",
         ),
         "sources": (
-            "the sources of a reduced candidate are candidates that were handed in",
+            "the sources of a reduced candidate are candidates that it was given",
             "fill source_candidate_ids from the candidates' candidate_id",
         ),
     }
@@ -115,6 +119,60 @@ class Input:
     example: tuple[str, ...]
 
 
+def score_input(parsed: ParsedOutput, case: Case) -> Input:
+    """Return a metric's call."""
+    ctx = ScoreContext(
+        run_id=_RUN,
+        case=case,
+        parsed_output=parsed,
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, case.case_id),
+    )
+    return Input((parsed, case, ctx), (f"answer: {shown(parsed)}", f"case: {shown(case)}"))
+
+
+def parse_input(candidate: ReducedCandidate) -> Input:
+    """Return a parser's call."""
+    ctx = ParseContext(
+        run_id=_RUN,
+        case_id="1",
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, "1"),
+        candidate_id=candidate.candidate_id,
+    )
+    return Input((candidate, ctx), (f"answer: {candidate.final_output!r}",))
+
+
+def reduce_input(candidates: Sequence[GenerationResult]) -> Input:
+    """Return a reducer's call."""
+    ctx = ReduceContext(
+        run_id=_RUN,
+        case_id="1",
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, "1"),
+        candidate_ids=[candidate.candidate_id for candidate in candidates],
+        seed=7,
+    )
+    answers = [f"candidate {each.candidate_id}: {each.final_output!r}" for each in candidates]
+    return Input((tuple(candidates), ctx), tuple(answers))
+
+
+def generate_input(case: Case, seed: int) -> Input:
+    """Return a generator's call."""
+    ctx = GenerateContext(
+        run_id=_RUN,
+        case_id=case.case_id,
+        dataset_id=_DATASET,
+        case_key=case_key(_DATASET, case.case_id),
+        candidate_id=f"{case.case_id}-0",
+        seed=seed,
+    )
+    return Input((case, ctx), (f"case: {shown(case)}", f"seed: {seed}"))
+
+
+_DATASET: Final = "data"
+_RUN: Final = "run"
+
 Check: TypeAlias = Callable[[Any, Input, Any], None]
 """A further law of one kind of component: takes the component, the input and what was returned."""
 
@@ -124,7 +182,7 @@ class Trial:
     """How components of one kind are tried.
 
     Attributes:
-        method: what is called: `score`, `parse`, `reduce`, `generate`.
+        of: the protocol's method that is called, such as `PureMetric.score`.
         kinds: what it must return.
         settle: makes the answer of what was returned (awaits it, unwraps it); takes the component and the value.
         checks: the laws of this kind besides those of all.
@@ -133,7 +191,7 @@ class Trial:
         compared: what of an answer must be the same again.
     """
 
-    method: str
+    of: Callable[..., Any]
     kinds: tuple[type, ...]
     settle: Callable[[Any, Any], Any] = lambda component, value: value
     checks: tuple[Check, ...] = ()
@@ -141,8 +199,12 @@ class Trial:
     deterministic: bool = True
     compared: Callable[[Any], Any] = canonical_bytes
 
+    @property
+    def method(self) -> str:
+        return self.of.__name__
+
     def call(self, component: Any, given: Input) -> Any:
-        """Ask once, and hold what comes of it against the laws that one call shows."""
+        """Ask once, and check the laws that a single call can break."""
         before = _data(given.arguments)
         try:
             answer = self.settle(component, getattr(component, self.method)(*given.arguments))
@@ -157,7 +219,7 @@ class Trial:
                 "no mutation",
                 component.component_id,
                 given.example,
-                f"after {self.method}() what was handed in reads {_short(_changed(before, _data(given.arguments)))}",
+                f"after {self.method}() an input reads {_short(_changed(before, _data(given.arguments)))}",
             )
         if isinstance(answer, self.expected):
             return answer

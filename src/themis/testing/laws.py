@@ -10,30 +10,25 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from themis.pure.calls import CallFailed
 from themis.pure.errors import CallError, MissingExtraError, SpecError, listed
-from themis.pure.identity import case_key
 from themis.pure.json import canonical_bytes
-from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
-from themis.testing.lawbook import BrokenLawError, Input, Trial, hold_to_laws, hold_variants, shown
+from themis.testing.lawbook import BrokenLawError, Check, Input, Trial, hold_to_laws, hold_variants, shown
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from themis.pure.json import JSONValue
-    from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 
     Answers: TypeAlias = SearchStrategy[ParsedOutput] | SearchStrategy[JSONValue] | SearchStrategy[str]
     Candidates: TypeAlias = SearchStrategy[Sequence[GenerationResult]]
     Property: TypeAlias = Callable[[list[Input]], None]
-
-_DATASET: Final = "data"
-_RUN: Final = "run"
 
 
 def assert_metric_laws(
@@ -50,8 +45,8 @@ def assert_metric_laws(
     """Assert what every pure metric must keep.
 
     It scores any usable JSON, with any reference or none, without an exception; its values are finite and in the
-    stated range; it changes nothing that it was handed; the same answer gets the same score whatever was scored
-    before and whatever the order of an object's keys; what it returns survives JSON; its fingerprint stays.
+    stated range; it changes none of its inputs; the same answer gets the same score, no matter what
+    was scored before or in which order an object has its keys; what it returns survives JSON; its fingerprint stays.
 
     Args:
         metric: the metric, or a function that `@metric` decorates.
@@ -76,18 +71,11 @@ def assert_metric_laws(
     >>> assert_metric_laws(brief, value_range=(0, 1))
     """
     stated = value_range if value_range is not None else getattr(metric, "value_range", None)
-    checks = [*_range_check(stated)]
-    trial = Trial("score", (Score, ScoreError), settle=_unwrapped, checks=tuple(checks))
-    _need(metric, trial.method, "a pure metric")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, metric, inputs)
-        hold_variants(trial, metric, variants, inputs[0])
-        if unordered_references:
-            _hold_order_of_references(trial, metric, inputs[0])
-
-    _for_all(law_inputs.scored(cases, outputs), prove, metric, examples, seed)
+    trial = Trial(PureMetric.score, (Score, ScoreError), settle=_unwrapped, checks=_range_check(stated))
+    order = _hold_order_of_references if unordered_references else None
+    _assert_laws(
+        trial, metric, "a pure metric", lambda draw: draw.scored(cases, outputs), variants, examples, seed, order
+    )
 
 
 def assert_parser_laws(
@@ -114,15 +102,8 @@ def assert_parser_laws(
     >>> from themis.pure.components.parsers import Text
     >>> assert_parser_laws(Text())
     """
-    trial = Trial("parse", (ParsedOutput,))
-    _need(parser, trial.method, "a parser")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, parser, inputs)
-        hold_variants(trial, parser, variants, inputs[0])
-
-    _for_all(law_inputs.parsed(outputs), prove, parser, examples, seed)
+    trial = Trial(Parser.parse, (ParsedOutput,))
+    _assert_laws(trial, parser, "a parser", lambda draw: draw.parsed(outputs), variants, examples, seed)
 
 
 def assert_reducer_laws(
@@ -151,17 +132,9 @@ def assert_reducer_laws(
     >>> from themis.pure.components.basic import MajorityVote
     >>> assert_reducer_laws(MajorityVote())
     """
-    trial = Trial("reduce", (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
-    _need(reducer, trial.method, "a reducer")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, reducer, inputs)
-        hold_variants(trial, reducer, variants, inputs[0])
-        if unordered:
-            _hold_order_of_candidates(trial, reducer, inputs[0])
-
-    _for_all(law_inputs.reduced(candidates), prove, reducer, examples, seed)
+    trial = Trial(CandidateReducer.reduce, (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
+    order = _hold_order_of_candidates if unordered else None
+    _assert_laws(trial, reducer, "a reducer", lambda draw: draw.reduced(candidates), variants, examples, seed, order)
 
 
 def assert_generator_contract(
@@ -194,7 +167,7 @@ def assert_generator_contract(
     >>> assert_generator_contract(DemoModel(), deterministic=True)
     """
     trial = Trial(
-        "generate",
+        Generator.generate,
         (GenerationResult,),
         settle=_awaited,
         checks=(_check_request,),
@@ -202,17 +175,33 @@ def assert_generator_contract(
         deterministic=deterministic,
         compared=_without_times,
     )
-    _need(generator, trial.method, "a generator")
-    from themis.testing import law_inputs
-
-    def prove(inputs: list[Input]) -> None:
-        hold_to_laws(trial, generator, inputs)
-        hold_variants(trial, generator, variants, inputs[0])
-
-    _for_all(law_inputs.generated(cases), prove, generator, examples, seed)
+    _assert_laws(trial, generator, "a generator", lambda draw: draw.generated(cases), variants, examples, seed)
 
 
 # --- drawing ----------------------------------------------------------------------------------------------
+
+
+def _assert_laws(
+    trial: Trial,
+    component: Any,
+    kind: str,
+    draw: Callable[[Any], SearchStrategy[Input]],
+    variants: Sequence[Any],
+    examples: int,
+    seed: int | None,
+    order: Callable[[Trial, Any, Input], None] | None = None,
+) -> None:
+    """Hold a component to the laws of its kind; `draw` takes the module of inputs, which needs hypothesis."""
+    _need(component, trial.method, kind)
+    from themis.testing import law_inputs
+
+    def prove(inputs: list[Input]) -> None:
+        hold_to_laws(trial, component, inputs)
+        hold_variants(trial, component, variants, inputs[0])
+        if order is not None:
+            order(trial, component, inputs[0])
+
+    _for_all(draw(law_inputs), prove, component, examples, seed)
 
 
 def _for_all(strategy: SearchStrategy[Input], prove: Property, component: Any, examples: int, seed: int | None) -> None:
@@ -258,10 +247,9 @@ def _need(component: Any, method: str, kind: str) -> None:
     """Refuse what can't be tried: the wrong kind, a component that lacks something, no hypothesis."""
     name = getattr(component, "component_id", None)
     if not callable(getattr(component, method, None)) or not isinstance(name, str):
-        decorator = {"score": "metric", "parse": "parser", "reduce": "reducer", "generate": "generator"}[method]
         raise SpecError(
             f"{component!r} is not {kind}: it needs component_id and {method}(); for a plain function, use "
-            f"@themis.{decorator}"
+            f"@themis.{kind.rpartition(' ')[2]}"
         )
     try:
         import hypothesis  # noqa: F401  # asked for before anything is tried
@@ -275,9 +263,9 @@ def _need(component: Any, method: str, kind: str) -> None:
 # --- laws of one kind -------------------------------------------------------------------------------------
 
 
-def _range_check(value_range: tuple[float, float] | None) -> list[Callable[[Any, Input, Any], None]]:
+def _range_check(value_range: tuple[float, float] | None) -> tuple[Check, ...]:
     if value_range is None:
-        return []
+        return ()
     low, high = value_range
     if not low <= high:
         raise SpecError(f"value_range must be (least, greatest), found {value_range!r}")
@@ -287,7 +275,7 @@ def _range_check(value_range: tuple[float, float] | None) -> list[Callable[[Any,
             found = f"{shown(answer)}, and the range is {low:g} to {high:g}"
             raise BrokenLawError("range", component.component_id, given.example, found)
 
-    return [check]
+    return (check,)
 
 
 def _hold_order_of_references(trial: Trial, metric: Any, given: Input) -> None:
@@ -361,57 +349,3 @@ def _awaited(component: Any, value: Any) -> Any:
             return await value
 
     return trio.run(main)
-
-
-# --- contexts ---------------------------------------------------------------------------------------------
-
-
-def score_input(parsed: ParsedOutput, case: Case) -> Input:
-    """Return a metric's call."""
-    ctx = ScoreContext(
-        run_id=_RUN,
-        case=case,
-        parsed_output=parsed,
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, case.case_id),
-    )
-    return Input((parsed, case, ctx), (f"answer: {shown(parsed)}", f"case: {shown(case)}"))
-
-
-def parse_input(candidate: ReducedCandidate) -> Input:
-    """Return a parser's call."""
-    ctx = ParseContext(
-        run_id=_RUN,
-        case_id="1",
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, "1"),
-        candidate_id=candidate.candidate_id,
-    )
-    return Input((candidate, ctx), (f"answer: {candidate.final_output!r}",))
-
-
-def reduce_input(candidates: Sequence[GenerationResult]) -> Input:
-    """Return a reducer's call."""
-    ctx = ReduceContext(
-        run_id=_RUN,
-        case_id="1",
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, "1"),
-        candidate_ids=[candidate.candidate_id for candidate in candidates],
-        seed=7,
-    )
-    answers = [f"candidate {each.candidate_id}: {each.final_output!r}" for each in candidates]
-    return Input((tuple(candidates), ctx), tuple(answers))
-
-
-def generate_input(case: Case, seed: int) -> Input:
-    """Return a generator's call."""
-    ctx = GenerateContext(
-        run_id=_RUN,
-        case_id=case.case_id,
-        dataset_id=_DATASET,
-        case_key=case_key(_DATASET, case.case_id),
-        candidate_id=f"{case.case_id}-0",
-        seed=seed,
-    )
-    return Input((case, ctx), (f"case: {shown(case)}", f"seed: {seed}"))

@@ -1,7 +1,7 @@
-"""Whole pipelines for property tests: components that answer, err and fail as they are told, and strategies of them.
+"""Whole pipelines for property tests: components that answer, err and fail by script, and strategies for them.
 
 What a scripted component does for a case is a function of the case and the candidate alone, so that the same
-pipeline must come to the same results however it is scheduled. How long it dawdles is drawn apart from that.
+pipeline must come to the same results however it is scheduled. How long it takes is drawn separately.
 """
 
 from __future__ import annotations
@@ -52,6 +52,14 @@ class ScriptedError(Exception):
     """What scripted components raise."""
 
 
+def behave(script: Sequence[str], problem: str, *parts: object) -> str:
+    """Choose from a script by what is asked, and raise where that is what it says."""
+    behaviour = pick(script, *parts)
+    if behaviour == "raise":
+        raise ScriptedError(problem)
+    return behaviour
+
+
 @attrs.define
 class Calls:
     """Counts the calls that components received, by what was asked."""
@@ -59,7 +67,6 @@ class Calls:
     counts: Counter[str] = attrs.field(factory=Counter)
 
     def note(self, *parts: object) -> None:
-        """Count one call."""
         self.counts["/".join(map(str, parts))] += 1
 
 
@@ -77,13 +84,10 @@ class ScriptedGenerator:
         return "generator " + ",".join(self.script)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
-        """Return what the script says for this case and candidate."""
         self.calls.note(ctx.case_key, ctx.candidate_index)
         for _ in range(self.dawdle[sum(self.calls.counts.values()) % len(self.dawdle)]):
             await trio.lowlevel.checkpoint()
-        behaviour = pick(self.script, case.case_id, ctx.candidate_index)
-        if behaviour == "raise":
-            raise ScriptedError(f"no answer to {case.case_id}")
+        behaviour = behave(self.script, f"no answer to {case.case_id}", case.case_id, ctx.candidate_index)
         if behaviour == "wrong type":
             return "not a result"  # type: ignore[return-value]  # that is the point
         output = case.expected_output if behaviour == "right" else f"{behaviour} {ctx.candidate_index}"
@@ -106,11 +110,8 @@ class ScriptedReducer:
     version: str = "1"
 
     async def reduce(self, candidates: Sequence[GenerationResult], ctx: ReduceContext) -> ReducedCandidate:
-        """Return the last candidate."""
         await trio.lowlevel.checkpoint()
-        behaviour = pick(self.script, ctx.case_id)
-        if behaviour == "raise":
-            raise ScriptedError("cannot reduce")
+        behaviour = behave(self.script, "cannot reduce", ctx.case_id)
         if behaviour == "wrong type":
             return None  # type: ignore[return-value]  # that is the point
         last = candidates[-1]
@@ -130,10 +131,7 @@ class ScriptedParser:
     version: str = "1"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        """Return what the script says."""
-        behaviour = pick(self.script, ctx.case_id)
-        if behaviour == "raise":
-            raise ScriptedError("cannot parse")
+        behaviour = behave(self.script, "cannot parse", ctx.case_id)
         if behaviour == "wrong type":
             return 5  # type: ignore[return-value]  # that is the point
         if behaviour == "null":
@@ -150,10 +148,7 @@ class ScriptedMetric:
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Return what the script says."""
-        behaviour = pick(self.script, case.case_id)
-        if behaviour == "raise":
-            raise ScriptedError("cannot score")
+        behaviour = behave(self.script, "cannot score", case.case_id)
         if behaviour == "wrong type":
             return "1.0"  # type: ignore[return-value]  # that is the point
         if behaviour == "error":
@@ -175,12 +170,9 @@ class ScriptedJudge:
         return "judge " + ",".join(self.script)
 
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
-        """Return what the script says for this prompt."""
         self.calls.note(prompt.prompt_id)
         await trio.lowlevel.checkpoint()
-        behaviour = pick(self.script, prompt.content)
-        if behaviour == "raise":
-            raise ScriptedError("the judge is out")
+        behaviour = behave(self.script, "the judge is out", prompt.content)
         verdict = {"right": "yes", "wrong": "no"}.get(behaviour, "hm")
         return JudgeResponse(judge_model_id=self.component_id, raw_response=verdict, effective_seed=seed)
 
@@ -206,7 +198,6 @@ class ScriptedWorkflow:
     ctx: EvalScoreContext
 
     def judge_calls(self) -> list[JudgeCall]:
-        """Plan a call for every judge and repeat."""
         return [
             JudgeCall(call_id=f"{ref.component_id}-{i}", judge_model_id=ref.component_id, repeat_index=i)
             for ref in self.ctx.judge_model_refs
@@ -214,13 +205,11 @@ class ScriptedWorkflow:
         ]
 
     def render_prompt(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> RenderedJudgePrompt:
-        """Show the case, the repeat, and the answers."""
         name = f"{ctx.case_key}/{call.call_id}"
         answers = [candidate.final_output for candidate in getattr(subject, "candidates", ())]
         return RenderedJudgePrompt(prompt_id=name, content=f"{name} {answers}")
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
-        """Read yes or no."""
         if response.raw_response not in ("yes", "no"):
             raise ValueError(f"no verdict in {response.raw_response!r}")
         return ParsedJudgment(label=response.raw_response)
@@ -243,11 +232,8 @@ class ScriptedSelector:
     version: str = "1"
 
     async def select(self, candidates: Sequence[GenerationResult], ctx: SelectContext) -> Sequence[GenerationResult]:
-        """Return what the script says."""
         await trio.lowlevel.checkpoint()
-        behaviour = pick(self.script, ctx.case_id)
-        if behaviour == "raise":
-            raise ScriptedError("cannot select")
+        behaviour = behave(self.script, "cannot select", ctx.case_id)
         if behaviour == "wrong type":
             return [*candidates, *candidates]
         return candidates[:1] if behaviour == "first" else candidates[::-1]
@@ -263,7 +249,6 @@ class ScriptedJudgingSelector(ScriptedJudgeMetric):
     def choose(
         self, candidates: Sequence[GenerationResult], execution: EvaluationExecution
     ) -> Sequence[GenerationResult]:
-        """Return one candidate."""
         if execution.aggregation_output is None:
             raise ScriptedError("the judges did not agree")
         return candidates[-1:] if execution.aggregation_output.value == 1.0 else candidates[:1]
@@ -278,7 +263,6 @@ class ScriptedExecution:
     version: str = "1"
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
-        """Return two programs."""
         if pick(self.script, case.case_id) == "raise":
             raise ScriptedError("nothing to run")
         return [SandboxRequest(command=("run", case.case_id, str(number), str(parsed.value))) for number in range(2)]
@@ -291,7 +275,6 @@ class ScriptedExecution:
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Score | ScoreError:
-        """Score how many said yes."""
         if pick(self.script, case.case_id) == "error":
             return ScoreError(metric_id=self.component_id, reason="by script", retryable=case.case_id == "0")
         return Score(metric_id=self.component_id, value=sum(result.stdout == "yes" for result in results) / 3)
@@ -310,7 +293,6 @@ class ScriptedSandbox:
     """A sandbox that runs nothing."""
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
-        """Return what the script says."""
         await trio.lowlevel.checkpoint()
         return scripted_result(request)
 
@@ -368,7 +350,6 @@ class Pipeline:
 
 
 def dataset(cases: int, dataset_id: str = "made") -> Dataset:
-    """Return a dataset of that many cases."""
     rows: list[Mapping[str, Any]] = [
         {"case_id": str(i), "input": {"n": i}, "expected_output": f"answer {i}"} for i in range(cases)
     ]

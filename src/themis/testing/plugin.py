@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
     RecordedRun = Callable[..., RunResult]
 
-PROPERTY: Final = "themis_evaluation"
+_PROPERTY: Final = "themis_evaluation"
 """The name under which a test's report (and JUnit XML) carries its gates and its result table."""
 
-MARKER: Final = (
+_MARKER: Final = (
     "evaluation(metric, at_least, on='interval', max_errors=0, cassette=None): the test returns an Experiment (or a "
     "RunResult); it passes if the metric's interval (or 'mean') reaches at_least, with at most max_errors cases in "
     "error; with a cassette, the run is replayed from there"
@@ -41,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", MARKER)
+    config.addinivalue_line("markers", _MARKER)
 
 
 # --- fixtures ---------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ class _Mark:
             return cls(*mark.args, **mark.kwargs)
         except TypeError as error:
             problem = str(error).replace("_Mark.__init__()", "it")
-            pytest.fail(f"{where}: the evaluation mark is wrong: {problem}; it is {MARKER}", pytrace=False)
+            pytest.fail(f"{where}: the evaluation mark is wrong: {problem}; it is {_MARKER}", pytrace=False)
 
 
 def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
@@ -177,7 +177,7 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
         failed += [] if passed else [lines[-1]]
     if result.error_message is not None:
         failed.append(f"FAILED  the run ended early: {result.error_message}")
-    item.user_properties.append((PROPERTY, "\n".join([*lines, run_summary(report)])))
+    item.user_properties.append((_PROPERTY, "\n".join([*lines, run_summary(report)])))
     if failed:
         pytest.fail("\n".join([*failed, f"run {result.run_id[:12]} in {result.store.location}"]), pytrace=False)
 
@@ -192,7 +192,7 @@ def _run(item: pytest.Function, experiment: Experiment, marks: list[_Mark]) -> R
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Show the evaluations: each with its gates and its result table."""
     reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, ())]
-    shown = [(report.nodeid, text) for report in reports for name, text in report.user_properties if name == PROPERTY]
+    shown = [(report.nodeid, text) for report in reports for name, text in report.user_properties if name == _PROPERTY]
     if not shown:
         return
     terminalreporter.section("evaluations")

@@ -1,4 +1,4 @@
-"""Hypothesis strategies: any JSON, any record, and whole pipelines with components that err as they are told.
+"""Hypothesis strategies: any JSON, any record, any event, any dataset.
 
 `records(kind)` builds a strategy for every record of Themis from its fields' types, so that a new field is tested
 from the day it is added.

@@ -10,12 +10,12 @@ import attrs
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, RunResult
+from themis._stages import UntilStage
 from themis.api.experiment.experiment import Experiment
 from themis.effects.reading import read_cases, read_events, stored_cases
 from themis.pure.bundles.records import BundleKind
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.events import RunEvent
-from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore
 from themis.pure.records.stored import ChainHead
 from themis.pure.state import CaseState

@@ -94,7 +94,7 @@ def test_a_damaged_file_is_named_and_nothing_of_it_is_stored(store: RunStore, tm
         assert is_untouched(store)
     if ending == "json":
         path.write_bytes(whole + b"{}")
-        with pytest.raises(DataError, match="after the bundle's end"):
+        with pytest.raises(DataError, match="more after the bundle's end"):
             import_bundle_file(store, path)
     else:
         path.write_bytes(b"not compressed at all")

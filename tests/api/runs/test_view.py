@@ -18,7 +18,7 @@ from themis.effects.reading import stored_cases
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.events import ParseCompletedEvent
 from themis.pure.happy_path import happy_path_rows
-from themis.pure.plan import happy_path
+from themis.pure.pipeline.table import happy_path
 from themis.pure.projections import benchmark_result, score_rows
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.results import RunStatus

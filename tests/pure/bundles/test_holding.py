@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 
 from themis.effects.reading import fresh_state, read_cases
 from themis.effects.stores.memory import InMemoryRunStore
-from themis.pure.bundles.holding import HOLDS, RUN_FIELDS, held_events, refuse_forgotten, shape_of
+from themis.pure.bundles.holding import KNOWN, RUN_FIELDS, held_events, in_place, refuse_forgotten, shape_of, standing
 from themis.pure.bundles.records import KINDS, BundleKind
-from themis.pure.events import EVENT_TYPES, CaseRunEvent, StepEvent
-from themis.pure.state import fold_case
+from themis.pure.chain import ARTIFACTS
+from themis.pure.events import EVENT_TYPES, CaseRunEvent, StepEvent, StepStartedEvent
+from themis.pure.state import apply, fold_case, new_state
 from themis.testing.pipelines import Pipeline, pipelines
+from themis.testing.strategies import records
 
 
 @given(pipelines())
@@ -40,7 +42,7 @@ def test_a_kind_holds_what_the_next_one_holds_too(pipeline: Pipeline, kind: str)
             held_events(shape_of(snapshot), item, stored, store.blob, name) for name in KINDS[place : place + 2]
         )
         assert [keyed for keyed in more if keyed in less] == less
-        assert {kept.kind for event, _ in less if (kept := HOLDS[type(event)])} <= {*KINDS[: place + 1]}
+        assert {shape_of(snapshot).kind_of(event) for event, _ in less} <= {*KINDS[: place + 1]}
 
 
 JUDGED = Pipeline(
@@ -74,12 +76,19 @@ class NewEvent(CaseRunEvent):
     event_type: Literal["new"] = "new"
 
 
-def test_an_event_without_a_row_is_refused_by_name() -> None:
+def test_an_event_that_no_stage_makes_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="bundles know nothing of NewEvent"):
-        refuse_forgotten({**HOLDS, **RUN_FIELDS}, [*EVENT_TYPES.values(), NewEvent])
+        refuse_forgotten(KNOWN, [*EVENT_TYPES.values(), NewEvent])
     for kind in EVENT_TYPES.values():
-        rows = {known: None for known in (*HOLDS, *RUN_FIELDS) if known is not kind}
         with pytest.raises(TypeError, match=kind.__name__):
-            refuse_forgotten(rows, EVENT_TYPES.values())
-    assert all(issubclass(kind, CaseRunEvent) for kind in HOLDS)
-    assert not any(issubclass(kind, CaseRunEvent) for kind in RUN_FIELDS)
+            refuse_forgotten(KNOWN - {kind}, EVENT_TYPES.values())
+    assert {kind for kind in KNOWN if not issubclass(kind, CaseRunEvent)} == {*RUN_FIELDS}
+
+
+@given(st.one_of(*(records(kind) for kind in EVENT_TYPES.values() if issubclass(kind, CaseRunEvent))))
+def test_an_event_stands_for_what_it_puts_into_a_state(event: CaseRunEvent) -> None:
+    state = new_state(event.case_id, event.dataset_id, event.case_key)
+    if standing(event) is None:
+        assert isinstance(event, StepStartedEvent) or getattr(event, ARTIFACTS[type(event)].field) is None
+    assert in_place(state, event) is None
+    assert in_place(apply(state, event), event) == standing(event)

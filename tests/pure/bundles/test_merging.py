@@ -114,8 +114,8 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
 @pytest.mark.parametrize(
     ("kind", "changes", "fault"),
     [
-        (CaseRunEvent, {"run_id": "0" * 64}, "it says that it is of run 0000"),
-        (CaseRunEvent, {"case_id": "7"}, "generation record of case 4:made:0, candidate 0: it says .* of case '7'"),
+        (CaseRunEvent, {"run_id": "0" * 64}, "it belongs to run 0000"),
+        (CaseRunEvent, {"case_id": "7"}, "generation record of case 4:made:0, candidate 0: it belongs to case '7'"),
         (CaseRunEvent, {"dataset_id": "x"}, "of dataset 'x'"),
         (CaseRunEvent, {"schema_version": SCHEMA_VERSION + 1}, f"this Themis reads up to {SCHEMA_VERSION}"),
         (CaseRunEvent, {"schema_version": 0}, "event of schema version 0"),
@@ -124,15 +124,27 @@ def changed(**changes: Any) -> Callable[[Any], Any]:
         (GenerationCompletedEvent, {"candidate_id": "x"}, "is named '0-candidate-0', and 'x' was found"),
         (GenerationCompletedEvent, {"result": None}, "candidate 0: it has no result"),
         (GenerationCompletedEvent, {"result_blob_ref": "0" * 64}, "its result is not what result_blob_ref .0000"),
-        (ReductionCompletedEvent, {"candidate_id": "x"}, "its candidate_id is not that of its result"),
-        (ReductionCompletedEvent, {"source_candidate_ids": ["x"]}, "its source_candidate_ids is not that"),
+        (
+            ReductionCompletedEvent,
+            {"candidate_id": "x"},
+            "its candidate_id is 'x', and its outcome says '0-candidate-0'",
+        ),
+        (
+            ReductionCompletedEvent,
+            {"source_candidate_ids": ["x"]},
+            "its source_candidate_ids is .'x',., and its outcome says",
+        ),
         (ReductionCompletedEvent, {"result": None}, "reduction record of case 4:made:0: it has no result"),
         (ParseCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
         (ScoreCompletedEvent, {"candidate_id": "x"}, "the answer is '0-candidate-0', and it is of 'x'"),
-        (ScoreCompletedEvent, {"metric_id": "stranger"}, "metric stranger: it is a score of 'scripted/metric0'"),
+        (ScoreCompletedEvent, {"metric_id": "stranger"}, "metric stranger: the run has no pure metric 'stranger'"),
         (ScoreCompletedEvent, stranger("stranger"), "metric stranger: the run has no pure metric 'stranger'"),
         (ScoreCompletedEvent, stranger("scripted/judged"), "the run has no pure metric 'scripted/judged'"),
-        (ScoreCompletedEvent, {"score": Score(metric_id="stranger", value=1)}, "metric0: it is a score of 'stranger'"),
+        (
+            ScoreCompletedEvent,
+            {"score": Score(metric_id="stranger", value=1)},
+            "its metric_id is 'scripted/metric0', and its outcome says",
+        ),
         (EvaluationCompletedEvent, {"metric_id": "scripted/metric0"}, "no metric that judges or runs code"),
         (EvaluationCompletedEvent, {"execution": None}, "it has no execution"),
         (StepCompletedEvent, {"workflow_id": "x"}, "workflow x, step scripted/judge-0: the run has no such workflow"),
@@ -150,9 +162,8 @@ def test_what_an_event_rests_on_must_be_there(case: Case) -> None:
     def without(kind: type[CaseRunEvent]) -> str:
         return case.faults(lambda event: None, kind)
 
-    assert "candidates that are missing: 0; import the bundle of the stage before first" in without(
-        GenerationCompletedEvent
-    )
+    missing = "it rests on a generation that is missing; import the bundle of the stage before first"
+    assert missing in without(GenerationCompletedEvent)
     assert "reduction that is missing" in without(ReductionCompletedEvent)
     assert "usable parsed answer" in without(ParseCompletedEvent)
     assert without(GenerationCompletedEvent).count("\n") == 0  # what comes after it rests on it
@@ -203,9 +214,11 @@ def test_a_selection_is_of_candidates_that_are_there(chosen: tuple[str, ...], fa
     assert f"selection record of case 4:made:0: {fault}" in case.faults(
         changed(candidate_ids=chosen), SelectionCompletedEvent
     )
+    missing = "a generation that is missing (candidates 0, 1); import the bundle of the stage before first"
+    assert missing in case.faults(lambda event: None, GenerationCompletedEvent)
     assert "a selection that is missing" in case.faults(lambda event: None, SelectionCompletedEvent)
     unselected = attrs.evolve(case, run=attrs.evolve(case.run, plan=attrs.evolve(case.run.plan, selects=False)))
-    assert "the run has no selector" in unselected.faults(changed(), SelectionCompletedEvent)
+    assert "the run has no stage select" in unselected.faults(changed(), SelectionCompletedEvent)
 
 
 def test_a_candidate_has_the_seed_that_the_run_states() -> None:

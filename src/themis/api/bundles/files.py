@@ -69,7 +69,7 @@ class ImportedBundle(FrozenModel):
 
 
 def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> Path:
-    """Write a stage of a run into a file; after a crash the file is complete or not there.
+    """Write a stage of a run into a file, which is there whole or not at all.
 
     Args:
         store: where the run is.
@@ -133,7 +133,7 @@ def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
 
 
 def read_bundle(path: str | Path) -> Bundle:
-    """Read a bundle file, of any layout, into memory.
+    """Read a bundle file of any layout into memory.
 
     Args:
         path: the file; gzipped if its name ends in `.gz`, Zstandard if in `.zst`.
@@ -214,8 +214,8 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
             if part == "record" and text.startswith(_HEAD):
                 yield "head", number, text.removeprefix(b"],")
-                if file.read().strip():  # to the end: a compressed file's checksum is there
-                    raise DataError(f"{path}:{number + 1}: there is something after the bundle's end")
+                if file.read().strip():  # to the end, where a compressed file has its checksum
+                    raise DataError(f"{path}:{number + 1}: there is more after the bundle's end")
                 return
             if part == "dataset" and text == _RECORDS:
                 part = "record"
@@ -253,13 +253,13 @@ def _streamed_header(path: Path) -> Bundle | None:
             data["snapshot"]["datasets"] = datasets
         bundle = header_from_dict(data)
     sources = [
-        dataset.evolve(cases=_FileCases(path, place, count))
+        dataset.evolve(cases=_BundleCases(path, place, count))
         for place, (dataset, count) in enumerate(zip(bundle.snapshot.datasets, counts, strict=True))
     ]
     return bundle.evolve(snapshot=bundle.snapshot.evolve(datasets=sources))
 
 
-class _FileCases(CaseSource):
+class _BundleCases(CaseSource):
     """The cases of one of a bundle file's datasets, read as needed."""
 
     def __init__(self, path: Path, place: int, count: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.api.bundles.transfer import in_memory
 from themis.api.experiment.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
@@ -53,11 +54,9 @@ def generation_bundle_from_outputs(
         reading.note_missing()
     reading.refuse_faults()
     is_whole = len(reading.outputs) == len(reading.items) * reading.plan.candidate_count
-    snapshot = reading.snapshot
-    held = [dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets]
     header = GenerationBundle(
-        run_id=snapshot.run_id,
-        snapshot=snapshot.evolve(datasets=held),
+        run_id=reading.snapshot.run_id,
+        snapshot=in_memory(reading.snapshot),
         records=(),
         completed_through_stage="generate" if is_whole else None,
     )

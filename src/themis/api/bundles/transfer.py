@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
@@ -30,7 +31,7 @@ from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
 from themis.pure.identity import run_name
 from themis.pure.pipeline.verification import altered_cases
-from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
+from themis.pure.plan import CaseItem, case_items, metric_slots
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
@@ -86,9 +87,13 @@ def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
 def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
     """Return a run as a bundle of the class given, in memory."""
     header, cases = export_parts(store, run_id, kind)
-    held = header.snapshot.evolve(datasets=[d.evolve(cases=tuple(d.cases)) for d in header.snapshot.datasets])
-    bundle: B = header.evolve(snapshot=held).with_events(itertools.chain.from_iterable(cases))
+    bundle: B = header.evolve(snapshot=in_memory(header.snapshot)).with_events(itertools.chain.from_iterable(cases))
     return bundle
+
+
+def in_memory(snapshot: RunSnapshot) -> RunSnapshot:
+    """Return a snapshot with all of its cases read, so that it outlives the store or file that they come from."""
+    return snapshot.evolve(datasets=[dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets])
 
 
 def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
@@ -196,7 +201,10 @@ def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
-    _check_run_id(header.run_id, snapshot)
+    # Computed, for a snapshot from a store says the id that it is stored under.
+    found = run_name(snapshot.identity, snapshot.identity_algorithm)
+    if found != header.run_id:
+        raise DataError(f"the bundle says run {header.run_id}, and its snapshot is that of run {found}")
     faults = [*altered_cases(snapshot)]
     stage = header.completed_through_stage
     if stage is not None and not (
@@ -206,13 +214,6 @@ def _check_header(header: Bundle) -> None:
     if faults:
         raise DataError(listed(f"bundle of run {header.run_id}", faults))
     _refuse_secrets(snapshot)
-
-
-def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
-    # Computed, not asked of the snapshot: one that a store returned has the id that it is stored under.
-    found = run_name(snapshot.identity, snapshot.identity_algorithm)
-    if found != run_id:
-        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
 
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:

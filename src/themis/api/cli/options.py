@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import attrs
 from cyclopts import Parameter
@@ -83,8 +83,6 @@ class Changes:
 
 
 NO_CHANGES: Final = Changes()
-
-StageName: TypeAlias = Literal["generate", "reduce", "parse", "score", "judge"]
 
 _STORE_VARIABLE: Final = "THEMIS_STORE"
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, closed_at_the_end
+from themis._stages import UntilStage
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, closed_at_the_end
 from themis.api.cli.output import show
 
 
@@ -11,7 +12,7 @@ def plan(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: StageName = "judge",
+    until: UntilStage = "judge",
     json_output: Json = False,
 ) -> None:
     """Say what a run would do, reuse and cost, without doing it.

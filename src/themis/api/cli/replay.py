@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from themis._stages import ReplayStage
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
 from themis.api.cli.options import (
     DEFAULT_STORE,
@@ -28,7 +29,7 @@ def replay(
     config: Config,
     /,
     *overrides: Overrides,
-    stage: Literal["reduce", "parse", "score", "judge"],
+    stage: ReplayStage,
     metric: Words = None,
     recorded_judging: Annotated[bool, Parameter(negative="")] = False,
     changes: Changes = NO_CHANGES,

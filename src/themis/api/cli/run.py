@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, Words, closed_at_the_end
+from themis._stages import UntilStage
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, Words, closed_at_the_end
 
 
 def run(
@@ -13,7 +14,7 @@ def run(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: StageName = "judge",
+    until: UntilStage = "judge",
     require: Words = None,
     require_on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
@@ -49,7 +50,7 @@ def resume(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: StageName = "judge",
+    until: UntilStage = "judge",
     json_output: Json = False,
 ) -> int:
     """Go on with a run that was interrupted.
@@ -76,7 +77,7 @@ def resume(
 def run_and_show(
     experiment: Any,
     *,
-    until: StageName = "judge",
+    until: UntilStage = "judge",
     require: list[str] | None = None,
     on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
@@ -92,7 +93,7 @@ def run_and_show(
     return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
 
 
-def run_with_progress(experiment: Any, store: Any = None, until: StageName = "judge") -> Any:
+def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "judge") -> Any:
     """Run an experiment, with its progress shown, and return the result.
 
     Args:

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
 from themis.api.components import resolve_all, resolve_component
 from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
@@ -24,8 +25,6 @@ from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
-from themis.pure.pipeline.replay import ReplayStage
-from themis.pure.plan import UntilStage
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.fields import named_fields

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from themis._stages import STAGE_ORDER, UntilStage
 from themis.effects.prices import price_table
 from themis.effects.reading import fresh_state, read_cases, recalled
 from themis.pure.abilities import Components
@@ -15,7 +16,7 @@ from themis.pure.errors import MissingExtraError, RunNotFoundError
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons
 from themis.pure.pipeline.recorded import unanswered
 from themis.pure.pipeline.run import planned_run
-from themis.pure.plan import STAGE_ORDER, UntilStage, case_items
+from themis.pure.plan import case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.snapshot import RunSnapshot

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 import attrs
 import trio
 
+from themis._stages import UntilStage
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.calls import CallRuntime
@@ -20,7 +21,8 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.errors import RunExistsError, SpecError, listed
-from themis.pure.plan import RunPlan, UntilStage, make_plan
+from themis.pure.families import FAMILIES
+from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
@@ -147,7 +149,7 @@ def _problems(components: Components, *, offline: bool) -> Iterator[str]:
 
 def _sandbox_problems(components: Components) -> Iterator[str]:
     """Yield what keeps programs from being run, where a metric runs any."""
-    executing = [metric for metric in components.metrics if metric.family == "execution"]
+    executing = [metric for metric in components.metrics if metric.family and FAMILIES[metric.family].runs_code]
     if not executing:
         return
     languages = dict.fromkeys(name for metric in executing for name in metric.sandbox_languages)

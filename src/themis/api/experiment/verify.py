@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 from returns.result import Result
 
+from themis._stages import UntilStage
 from themis.api.components import resolve_component
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Caller
@@ -33,7 +34,7 @@ from themis.pure.pipeline.verification import (
     misplaced,
     run_checks,
 )
-from themis.pure.plan import CaseItem, RunPlan, UntilStage, make_plan
+from themis.pure.plan import CaseItem, RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot

@@ -11,7 +11,8 @@ from themis.api.runs.view import RunView
 from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
-from themis.pure.plan import candidate_count, happy_path, metric_slots, total_cases
+from themis.pure.pipeline.table import happy_path
+from themis.pure.plan import candidate_count, metric_slots, total_cases
 from themis.pure.projections import Tallies, score_rows, timeline, trace_view
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
@@ -311,13 +312,7 @@ def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue]
             {**ref.to_dict(), "cases": len(dataset.cases), "metadata": dict(dataset.metadata)}
             for ref, dataset in zip(identity.dataset_refs, snapshot.datasets, strict=True)
         ],
-        "components": {
-            "generator": _data(refs.generator),
-            "selector": _data(refs.selector),
-            "reducer": _data(refs.reducer),
-            "parsers": [_data(ref) for ref in refs.parsers],
-            "judge_models": [_data(ref) for ref in refs.judge_models],
-        },
+        "components": {place: ref for place, ref in refs.to_dict().items() if place != "metrics"},
         "metrics": [
             {**ref.to_dict(), "family": slot.family, "threshold": snapshot.metric_thresholds.get(slot.metric_id)}
             for ref, slot in zip(refs.metrics, metric_slots(snapshot), strict=True)

@@ -18,7 +18,8 @@ from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
 from themis.pure.events import RunEvent
 from themis.pure.happy_path import happy_path_rows
-from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, happy_path, make_plan, total_cases
+from themis.pure.pipeline.table import happy_path
+from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus

@@ -1,245 +1,69 @@
-"""What of a case's state an event stands for: one table, from which exports pick and to which imports are held.
+"""What of a case's state an event stands for: what exports pick, and what imports are held to.
 
-An event that a later one superseded stands for nothing any more and is left out. Folding the events of a bundle gives
-the very state that the stored ones fold into.
+Nothing is listed here. What an event stands for is what it puts into a state that nothing has happened to, so the fold
+says it; which bundle has it first, what it rests on and what else may be in its place, the stage table says. An event
+that a later one superseded stands for nothing any more and is left out: folding the events of a bundle gives the very
+state that the stored ones fold into.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
-from themis.pure.bundles.records import KINDS, BundleKind, Keyed, event_name
-from themis.pure.chain import BlobOf, read_event
+from themis._stages import STAGE_ORDER, Stage
+from themis.pure.bundles.records import KINDS, RECORD_TYPES, BundleKind, Keyed, event_name
+from themis.pure.chain import ARTIFACTS, BlobOf, read_event
 from themis.pure.events import (
     EVENT_TYPES,
     CaseRunEvent,
-    EvaluationCompletedEvent,
-    EvaluationFailedEvent,
-    GenerationCompletedEvent,
-    GenerationFailedEvent,
-    ParseCompletedEvent,
-    ParseFailedEvent,
-    ReductionCompletedEvent,
-    ReductionFailedEvent,
+    FailedEvent,
     RunCompletedEvent,
     RunEvent,
     RunFailedEvent,
     RunStartedEvent,
-    ScoreCompletedEvent,
-    ScoreFailedEvent,
-    SelectionCompletedEvent,
-    SelectionFailedEvent,
-    StepCompletedEvent,
     StepEvent,
-    StepFailedEvent,
-    StepStartedEvent,
 )
 from themis.pure.identity import candidate_id
-from themis.pure.plan import CaseItem, RunPlan, make_plan
+from themis.pure.pipeline.step import Step
+from themis.pure.pipeline.table import ROWS, STAGES, StageRow, step_of
+from themis.pure.plan import CaseItem, RunPlan, make_plan, workflow_stages
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, apply, new_state, step_key
 
-
-@attrs.frozen
-class RunShape:
-    """What a run's events must agree with: its plan, and the workflow of its selector, if it has one."""
-
-    plan: RunPlan
-    selector_id: str | None
-
-    def workflow_of(self, event: CaseRunEvent) -> str | None:
-        """Return the workflow whose outcome an event is."""
-        if isinstance(event, SelectionCompletedEvent | SelectionFailedEvent):
-            return self.selector_id
-        return event.metric_id if isinstance(event, EvaluationCompletedEvent | EvaluationFailedEvent) else None
-
-    def is_in(self, event: CaseRunEvent, kind: BundleKind) -> bool:
-        """Tell whether bundles of a kind hold an event; steps come with the outcome of their workflow."""
-        is_judged = isinstance(event, StepEvent) and event.workflow_id != self.selector_id
-        return kind == "evaluation" if is_judged else type(event) in _held_by(kind)
+# --- which bundle has it ----------------------------------------------------------------------------------
 
 
-def shape_of(snapshot: RunSnapshot) -> RunShape:
-    """Return what a run's events must agree with."""
-    selector = snapshot.identity.selector_ref
-    return RunShape(make_plan(snapshot), selector.component_id if selector is not None else None)
+def _kinds() -> Iterator[tuple[type[CaseRunEvent], BundleKind]]:
+    """Yield each stage's events with the first kind of bundle that has them, from the last stage to the first."""
+    own = {event: kind for kind, records in RECORD_TYPES.items() for event in records}
+    kind = KINDS[-1]
+    for row in reversed(STAGES):
+        for event in (*row.emits, *row.emits_on_failure):
+            kind = own.get(event, kind)  # a stage without a bundle of its own comes with the next one
+            yield event, kind
 
 
-@attrs.frozen
-class Held:
-    """What an event stands for.
+_KIND_OF: Final[Mapping[type[RunEvent], BundleKind]] = dict(_kinds())
+_STEPS: Final = tuple(kind for kind in EVENT_TYPES.values() if issubclass(kind, StepEvent))
 
-    Attributes:
-        kind: the first kind of bundle that has it.
-        has: what the state has in its place.
-        says: what the event says is there.
-        misfit: why a run in this state can't have the event; `None` if it can.
-        failed_for: of a failure, the event that the step would have made.
+
+def _in_order() -> Iterator[type[RunEvent]]:
+    """Yield the events of a case as a bundle has them: by stage, and a failure behind the outcome.
+
+    Where a state holds both, the failure came later. A workflow's steps rest on nothing but candidates.
     """
-
-    kind: BundleKind
-    has: Callable[[CaseState, Any], Any]
-    says: Callable[[Any], Any]
-    misfit: Callable[[RunShape, CaseState, Any], str | None]
-    failed_for: type[CaseRunEvent] | None = None
+    for row in STAGES:
+        for pair in zip(row.emits, row.emits_on_failure, strict=True):
+            yield from pair
+        yield from _STEPS
 
 
-# --- what an event must agree with ------------------------------------------------------------------------
-
-
-def _candidate(run: RunShape, state: CaseState, event: Any) -> str | None:
-    index, plan = event.candidate_index, run.plan
-    if not 0 <= index < plan.candidate_count:
-        return f"the run has {plan.candidate_count} candidate(s) a case, counted from 0"
-    expected, result = candidate_id(state.case_id, index), getattr(event, "result", None)
-    for found in (event.candidate_id, result.candidate_id if result is not None else expected):
-        if found != expected:
-            return f"candidate {index} of this case is named {expected!r}, and {found!r} was found"
-    seed = getattr(event, "seed", None)
-    if plan.seeds and seed is not None and seed != plan.seeds[index]:
-        return f"candidate {index} has seed {plan.seeds[index]}, and {seed} was found"
-    return None
-
-
-def _selection(run: RunShape, state: CaseState, event: Any) -> str | None:
-    if not run.plan.selects:
-        return "the run has no selector"
-    missing = _all_candidates(run, state)
-    if missing or isinstance(event, SelectionFailedEvent):
-        return missing
-    chosen, offered = event.candidate_ids, {c.candidate_id for c in state.candidates.values()}
-    if strangers := {*chosen} - offered:
-        return f"no such candidates: {', '.join(sorted(strangers))}"
-    return None if chosen and len({*chosen}) == len(chosen) else "it must choose a candidate, and none of them twice"
-
-
-def _reduction(run: RunShape, state: CaseState, event: Any) -> str | None:
-    if run.plan.selects and state.selection is None:
-        return "it rests on a selection that is missing"
-    if missing := _all_candidates(run, state):
-        return missing
-    made = getattr(event, "result", event)
-    for name in ("candidate_id", "source_candidate_ids"):
-        if getattr(made, name, None) != getattr(event, name, None):
-            return f"its {name} is not that of its result"
-    return None
-
-
-def _all_candidates(run: RunShape, state: CaseState) -> str | None:
-    missing = [str(index) for index in range(run.plan.candidate_count) if index not in state.candidates]
-    return f"it rests on candidates that are missing: {', '.join(missing)}; {_IMPORT_FIRST}" if missing else None
-
-
-def _parse(run: RunShape, state: CaseState, event: Any) -> str | None:
-    if state.reduced is None:
-        return f"it rests on a reduction that is missing; {_IMPORT_FIRST}"
-    return _of_the_answer(state, event)
-
-
-def _of_the_answer(state: CaseState, event: Any) -> str | None:
-    answer = state.reduced.candidate_id if state.reduced is not None else None
-    return None if event.candidate_id == answer else f"the answer is {answer!r}, and it is of {event.candidate_id!r}"
-
-
-def _score(run: RunShape, state: CaseState, event: Any) -> str | None:
-    made = event.score if isinstance(event, ScoreCompletedEvent) else event.error
-    if made.metric_id != event.metric_id:
-        return f"it is a score of {made.metric_id!r}"
-    return _metric(run, state, event, "pure metric", is_score=True)
-
-
-def _evaluation(run: RunShape, state: CaseState, event: Any) -> str | None:
-    return _metric(run, state, event, "metric that judges or runs code", is_score=False)
-
-
-def _metric(run: RunShape, state: CaseState, event: Any, kind: str, *, is_score: bool) -> str | None:
-    if not any((m.metric_id, m.is_scored) == (event.metric_id, is_score) for m in run.plan.metrics):
-        return f"the run has no {kind} {event.metric_id!r}"
-    if state.parsed is None or not state.parsed.usable:
-        return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
-    return _of_the_answer(state, event)
-
-
-def _step(run: RunShape, state: CaseState, event: Any) -> str | None:
-    workflows = {metric.metric_id for metric in run.plan.metrics if not metric.is_scored} | {run.selector_id}
-    return None if event.workflow_id in workflows else "the run has no such workflow"
-
-
-_IMPORT_FIRST: Final = "import the bundle of the stage before first"
-
-
-# --- the table --------------------------------------------------------------------------------------------
-
-
-def _itself(event: CaseRunEvent) -> CaseRunEvent:
-    return event
-
-
-def _result(event: Any) -> Any:
-    return event.result
-
-
-def _answer(state: CaseState, event: Any) -> Any:
-    step = state.steps.get(step_key(event.workflow_id, event.step_id))
-    return None if step is None else step.output
-
-
-def _failed_step(state: CaseState, event: Any) -> Any:
-    return state.failed_steps.get(step_key(event.workflow_id, event.step_id))
-
-
-HOLDS: Final[Mapping[type[RunEvent], Held | None]] = {
-    # In the order of the stages, and a failure behind the outcome: where a state holds both, it came after.
-    GenerationCompletedEvent: Held("generation", lambda s, e: s.candidates.get(e.candidate_index), _result, _candidate),
-    GenerationFailedEvent: Held(
-        "generation",
-        lambda s, e: s.generation_failures.get(e.candidate_index),
-        _itself,
-        _candidate,
-        GenerationCompletedEvent,
-    ),
-    StepCompletedEvent: Held("reduction", _answer, lambda e: e.output, _step),
-    StepFailedEvent: Held(
-        "reduction",
-        lambda s, e: s.failed_steps.get(step_key(e.workflow_id, e.step_id)),
-        _itself,
-        _step,
-        StepCompletedEvent,
-    ),
-    StepStartedEvent: None,
-    SelectionCompletedEvent: Held(
-        "reduction", lambda s, e: s.selection and s.selection.candidate_ids, lambda e: e.candidate_ids, _selection
-    ),
-    SelectionFailedEvent: Held(
-        "reduction", lambda s, e: s.selection_failure, _itself, _selection, SelectionCompletedEvent
-    ),
-    ReductionCompletedEvent: Held("reduction", lambda s, e: s.reduced, _result, _reduction),
-    ReductionFailedEvent: Held(
-        "reduction", lambda s, e: s.reduction_failure, _itself, _reduction, ReductionCompletedEvent
-    ),
-    ParseCompletedEvent: Held("parse", lambda s, e: s.parsed, _result, _parse),
-    ParseFailedEvent: Held("parse", lambda s, e: s.parse_failure, _itself, _parse, ParseCompletedEvent),
-    ScoreCompletedEvent: Held("score", lambda s, e: s.scores.get(e.metric_id), lambda e: e.score, _score),
-    ScoreFailedEvent: Held(
-        "score", lambda s, e: s.score_failures.get(e.metric_id), lambda e: e.error, _score, ScoreCompletedEvent
-    ),
-    EvaluationCompletedEvent: Held(
-        "evaluation", lambda s, e: s.executions.get(e.metric_id), lambda e: e.execution, _evaluation
-    ),
-    EvaluationFailedEvent: Held(
-        "evaluation",
-        lambda s, e: s.evaluation_failures.get(e.metric_id),
-        _itself,
-        _evaluation,
-        EvaluationCompletedEvent,
-    ),
-}
-"""Every event of a case; `None` where it stands for nothing that a bundle must hold."""
+_ORDER: Final = {kind: number for number, kind in enumerate(dict.fromkeys(_in_order()))}
 
 RUN_FIELDS: Final[Mapping[type[RunEvent], Callable[[Any], dict[str, Any]]]] = {
     RunStartedEvent: lambda e: {"started_at": e.occurred_at},
@@ -250,23 +74,179 @@ RUN_FIELDS: Final[Mapping[type[RunEvent], Callable[[Any], dict[str, Any]]]] = {
 
 
 def refuse_forgotten(known: Iterable[type[RunEvent]], kinds: Iterable[type[RunEvent]]) -> None:
-    """Refuse to go on where an event has no row: a bundle that leaves events out without a word is worth nothing."""
+    """Refuse to go on where an event is unknown: a bundle that leaves events out without a word is worth nothing."""
     if forgotten := {*kinds} - {*known}:
         names = ", ".join(sorted(kind.__name__ for kind in forgotten))
-        raise TypeError(f"bundles know nothing of {names}: give each a row in HOLDS, or in RUN_FIELDS")
+        raise TypeError(f"bundles know nothing of {names}: give each a stage in the table, or a row in RUN_FIELDS")
 
 
-refuse_forgotten({**HOLDS, **RUN_FIELDS}, EVENT_TYPES.values())
+KNOWN: Final = frozenset({*_ORDER, *RUN_FIELDS})
+refuse_forgotten(KNOWN, EVENT_TYPES.values())
 
-ARTIFACTS: Final[Mapping[type[RunEvent], str]] = {
-    event: field.name.removesuffix("_blob_ref")
-    for event in HOLDS
-    for field in attrs.fields(event)
-    if field.name.endswith("_blob_ref")
-}
-"""The field of an event that a store may keep as a blob: the one that has a `..._blob_ref` beside it."""
 
-_ORDER: Final = {kind: number for number, kind in enumerate(HOLDS)}
+@attrs.frozen
+class RunShape:
+    """What a run's events must agree with: its plan, and its workflows, each with the stage that carries it out."""
+
+    plan: RunPlan
+    workflows: Mapping[str, Stage]
+
+    def kind_of(self, event: CaseRunEvent) -> BundleKind:
+        """Return the first kind of bundle that has an event; steps come with the outcome of their workflow."""
+        if isinstance(event, StepEvent):
+            stage = self.workflows.get(event.workflow_id, STAGE_ORDER[-1])
+            return _KIND_OF[ROWS[stage].emits[-1]]
+        return _KIND_OF[type(event)]
+
+    def is_in(self, event: CaseRunEvent, kind: BundleKind) -> bool:
+        """Tell whether bundles of a kind hold an event."""
+        return KINDS.index(self.kind_of(event)) <= KINDS.index(kind)
+
+    def workflow_of(self, event: CaseRunEvent) -> str | None:
+        """Return the workflow whose outcome an event is."""
+        step = step_of(self.plan, event)
+        ids = (
+            workflow_id
+            for workflow_id, stage in self.workflows.items()
+            if step is not None and stage == step.stage and step.metric_id in ("", workflow_id)
+        )
+        return next(ids, None)
+
+
+def shape_of(snapshot: RunSnapshot) -> RunShape:
+    """Return what a run's events must agree with."""
+    return RunShape(make_plan(snapshot), workflow_stages(snapshot))
+
+
+# --- what it stands for -----------------------------------------------------------------------------------
+
+
+def standing(event: CaseRunEvent) -> Any:
+    """Return what an event puts into a state; `None` if nothing."""
+    put = _put(event)
+    return None if put is None else _outcome(put[2])
+
+
+def in_place(state: CaseState, event: CaseRunEvent) -> Any:
+    """Return what a state has in the place where an event puts what it stands for."""
+    put = _put(event)
+    if put is None:
+        return None
+    found = getattr(state, put[0])
+    return _outcome(found.get(put[1]) if isinstance(found, Mapping) else found)
+
+
+def _put(event: CaseRunEvent) -> tuple[str, object, Any] | None:
+    """Return the field that an event changes, the key within it (a candidate, metric or step), and what it puts there.
+
+    A state that nothing has happened to shares its fields with every other, so that identity tells a change.
+    """
+    for field, value in vars(apply(_BLANK, event)).items():
+        if value is not vars(_BLANK)[field]:
+            return (field, *next(iter(value.items()))) if isinstance(value, Mapping) else (field, None, value)
+    return None
+
+
+def _outcome(found: Any) -> Any:
+    return next((getattr(found, name) for name in _OUTCOMES if hasattr(found, name)), found)
+
+
+_BLANK: Final = new_state("", "", "")
+_OUTCOMES: Final = ("candidate_ids", "output")
+"""What counts of an outcome that the state holds as the event: not when it was, and the like."""
+
+
+def is_settled(run: RunShape, state: CaseState, event: CaseRunEvent) -> bool:
+    """Tell whether a state has an outcome of the step that an event is of, or a failure in its place."""
+    if isinstance(event, StepEvent):
+        key = step_key(event.workflow_id, event.step_id)
+        return key in state.steps or key in state.failed_steps
+    step = step_of(run.plan, event)
+    return step is not None and ROWS[step.stage].settled(state, step) is not None
+
+
+# --- what it must agree with ------------------------------------------------------------------------------
+
+
+def misfit(run: RunShape, state: CaseState, event: CaseRunEvent) -> str | None:
+    """Say why a run in this state can't have an event; `None` if it can."""
+    if isinstance(event, StepEvent):
+        return None if event.workflow_id in run.workflows else "the run has no such workflow"
+    step = step_of(run.plan, event)
+    assert step is not None  # every other event of a case is a stage's
+    row = ROWS[step.stage]
+    return (
+        _not_planned(run, row, step, event)
+        or _too_early(run, state, row)
+        or _misnamed(run, state, event)
+        or _other_than_its_outcome(event)
+    )
+
+
+def _not_planned(run: RunShape, row: StageRow, step: Step, event: CaseRunEvent) -> str | None:
+    plan, is_score = run.plan, run.kind_of(event) == "score"
+    if step.metric_id:
+        if any((m.metric_id, m.is_scored) == (step.metric_id, is_score) for m in plan.metrics):
+            return None
+        return f"the run has no {'pure metric' if is_score else 'metric that judges or runs code'} {step.metric_id!r}"
+    if step in row.planned(plan):
+        return None
+    if row.planned(plan):
+        return f"the run has {plan.candidate_count} candidate(s) a case, counted from 0"
+    return f"the run has no stage {row.stage}"
+
+
+def _too_early(run: RunShape, state: CaseState, row: StageRow) -> str | None:
+    if not row.applies(state):
+        return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
+    for earlier in reversed(STAGES[: STAGE_ORDER.index(row.stage)]):
+        steps = earlier.planned(run.plan) if earlier.decides else ()
+        missing = [step for step in steps if isinstance(earlier.settled(state, step), FailedEvent | None)]
+        if missing:
+            which = f" (candidates {', '.join(str(s.candidate_index) for s in missing)})" if len(steps) > 1 else ""
+            return f"it rests on a {earlier.span} that is missing{which}; {_IMPORT_FIRST}"
+        if steps:
+            break  # what that one rests on was asked when it came in
+    return None
+
+
+_IMPORT_FIRST: Final = "import the bundle of the stage before first"
+
+
+def _other_than_its_outcome(event: CaseRunEvent) -> str | None:
+    made = standing(event)
+    for name in ("candidate_id", "source_candidate_ids", "metric_id"):
+        if hasattr(event, name) and getattr(made, name, getattr(event, name)) != getattr(event, name):
+            return f"its {name} is {getattr(event, name)!r}, and its outcome says {getattr(made, name)!r}"
+    return None
+
+
+def _misnamed(run: RunShape, state: CaseState, event: Any) -> str | None:
+    """Say which name or seed of an event is not the run's or the case's."""
+    if hasattr(event, "candidate_index"):
+        return _not_the_candidate(run.plan, state, event)
+    if hasattr(event, "candidate_ids"):
+        return _not_a_choice(state, event.candidate_ids)
+    # A reduction names the answer, and every later event is of that answer.
+    if state.reduced is None or not hasattr(event, "candidate_id") or hasattr(event, "source_candidate_ids"):
+        return None
+    answer = state.reduced.candidate_id
+    return None if event.candidate_id == answer else f"the answer is {answer!r}, and it is of {event.candidate_id!r}"
+
+
+def _not_the_candidate(plan: RunPlan, state: CaseState, event: Any) -> str | None:
+    index, seed = event.candidate_index, getattr(event, "seed", None)
+    if event.candidate_id != (expected := candidate_id(state.case_id, index)):
+        return f"candidate {index} of this case is named {expected!r}, and {event.candidate_id!r} was found"
+    if plan.seeds and seed is not None and seed != plan.seeds[index]:
+        return f"candidate {index} has seed {plan.seeds[index]}, and {seed} was found"
+    return None
+
+
+def _not_a_choice(state: CaseState, chosen: tuple[str, ...]) -> str | None:
+    if strangers := {*chosen} - {candidate.candidate_id for candidate in state.candidates.values()}:
+        return f"no such candidates: {', '.join(sorted(strangers))}"
+    return None if chosen and len({*chosen}) == len(chosen) else "it must choose a candidate, and none of them twice"
 
 
 # --- what a bundle takes ----------------------------------------------------------------------------------
@@ -287,7 +267,7 @@ def held_events(
     state = new_state(item.case.case_id, item.dataset_id, item.case_key)
     latest: dict[str, Keyed] = {}
     for one in stored:
-        if EVENT_TYPES.get(one.event_type) in _held_by(kind):
+        if one.event_type in _held_by(kind):
             event = _read(one, blob_of)
             state = apply(state, event)
             latest[event_name(event)] = event, one.cache_key
@@ -296,14 +276,15 @@ def held_events(
 
 
 @functools.cache
-def _held_by(kind: BundleKind) -> Mapping[type[RunEvent], Held]:
-    held = KINDS[: KINDS.index(kind) + 1]
-    return {event: row for event, row in HOLDS.items() if row is not None and row.kind in held}
+def _held_by(kind: BundleKind) -> frozenset[str]:
+    """Return the types of the events that bundles of a kind may have; those of the first have no workflow's steps."""
+    held, first = KINDS[: KINDS.index(kind) + 1], dict.fromkeys(_STEPS, KINDS[1]) | dict(_KIND_OF)
+    return frozenset(name for name, event in EVENT_TYPES.items() if first.get(event) in held)
 
 
 def _is_held(run: RunShape, state: CaseState, event: CaseRunEvent, kind: BundleKind) -> bool:
-    row = _held_by(kind)[type(event)]
-    return run.is_in(event, kind) and bool(row.has(state, event) == row.says(event))
+    stands_for = standing(event)
+    return run.is_in(event, kind) and stands_for is not None and bool(in_place(state, event) == stands_for)
 
 
 def _place(event: CaseRunEvent) -> tuple[int, int, str]:
@@ -318,7 +299,7 @@ def _read(stored: StoredEvent, blob_of: BlobOf) -> Any:
         return blob_of(ref)
 
     event = read_event(stored, noted)
-    return event.evolve(**{f"{ARTIFACTS[type(event)]}_blob_ref": refs[-1]}) if refs else event
+    return event.evolve(**{ARTIFACTS[type(event)].ref_field: refs[-1]}) if refs else event
 
 
 def run_fields(events: Iterable[RunEvent]) -> dict[str, Any]:

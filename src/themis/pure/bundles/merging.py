@@ -11,24 +11,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from themis.pure.bundles.holding import ARTIFACTS, HOLDS, Held, RunShape
+from themis._stages import STAGE_ORDER
+from themis.pure.bundles.holding import RunShape, in_place, is_settled, misfit, standing
 from themis.pure.bundles.records import Bundle, BundleKind, Keyed, record_name
-from themis.pure.chain import Entry, header_hash
+from themis.pure.chain import ARTIFACTS, Entry, header_hash
 from themis.pure.events import (
     EVENT_TYPES,
     SCHEMA_VERSION,
     CaseRunEvent,
-    EvaluationCompletedEvent,
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
     StepEvent,
 )
 from themis.pure.json import encode
-from themis.pure.plan import STAGE_ORDER, CaseItem
+from themis.pure.plan import CaseItem
 from themis.pure.projections import reproducible_part
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.scoring import ScoreError
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, apply
 
@@ -52,29 +53,28 @@ class CaseMerge:
                 self._take(item, event, cache_key)
 
     def _take(self, item: CaseItem, event: CaseRunEvent, cache_key: str | None) -> None:
-        problem = _row(event).misfit(self._run, self._after, event)
+        problem = misfit(self._run, self._after, event)
         known = self._known(event) if problem is None else None
         if known is None:
             self.faults.append(f"{record_name(event)}: {problem or _CONTRADICTS}")
         elif not known:
             artifact = ARTIFACTS.get(type(event))
-            event = event if artifact is None else event.evolve(**{f"{artifact}_blob_ref": None})  # stores decide
+            event = event if artifact is None else event.evolve(**{artifact.ref_field: None})  # stores decide
             self._after = apply(self._after, event)
             self.entries.append(Entry(item.case_no, event, cache_key))
 
     def _known(self, event: CaseRunEvent) -> bool | None:
         """Tell whether the run has this already; `None` if it has something else in its place."""
-        row = _row(event)
-        has, new = row.has(self._before, event), row.says(event)
+        has, new = in_place(self._before, event), standing(event)
         if isinstance(event, StepEvent) and event.workflow_id in self._taken:
             return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
-        if row.failed_for is not None:
-            return has is not None or _row_of(row.failed_for).has(self._before, event) is not None
+        if isinstance(new, CaseRunEvent | ScoreError):  # a failure, which a state keeps as the event
+            return is_settled(self._run, self._before, event)
         if has is None or has == new or _same(has, new):
             return has is not None
         if isinstance(event, StepEvent):
             return True  # it was answered
-        if isinstance(event, EvaluationCompletedEvent):
+        if isinstance(new, EvaluationExecution):
             return _is_better(has, new)
         return None
 
@@ -89,16 +89,6 @@ _CONTRADICTS: Final = (
     "the store has another result in its place, and an import changes no result; "
     "import into a store without this run, or clear the run first"
 )
-
-
-def _row(event: CaseRunEvent) -> Held:
-    return _row_of(type(event))
-
-
-def _row_of(kind: type[CaseRunEvent]) -> Held:
-    row = HOLDS[kind]
-    assert row is not None  # `_own_faults` refuses the others
-    return row
 
 
 def _same(has: Any, new: Any) -> bool:
@@ -116,7 +106,8 @@ def _is_better(has: EvaluationExecution, new: EvaluationExecution) -> bool | Non
 
 def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunEvent) -> Iterator[str]:
     """Yield what is wrong with an event wherever it stands."""
-    if EVENT_TYPES.get(event.event_type) is not type(event) or HOLDS[type(event)] is None:
+    artifact, made = ARTIFACTS.get(type(event)), standing(event)
+    if EVENT_TYPES.get(event.event_type) is not type(event) or (made is None and artifact is None):
         yield f"it is no {event.event_type!r} that a bundle can hold"
         return
     if not 1 <= event.schema_version <= SCHEMA_VERSION:
@@ -124,16 +115,15 @@ def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunE
     if not run.is_in(event, kind):
         yield f"{kind} bundles hold no such records"
     if event.run_id != run.plan.run_id:
-        yield f"it says that it is of run {event.run_id}"
+        yield f"it belongs to run {event.run_id}"
     if (event.case_id, event.dataset_id, event.case_key) != (item.case.case_id, item.dataset_id, item.case_key):
-        yield f"it says that it is of case {event.case_id!r} of dataset {event.dataset_id!r} (key {event.case_key!r})"
-    artifact = ARTIFACTS.get(type(event))
+        yield f"it belongs to case {event.case_id!r} of dataset {event.dataset_id!r} (key {event.case_key!r})"
     if artifact is not None:
-        ref = getattr(event, f"{artifact}_blob_ref")
-        if ref is not None and hashlib.sha256(encode(getattr(event, artifact))).hexdigest() != ref:
-            yield f"its {artifact} is not what {artifact}_blob_ref ({ref}) names"
-    if _row(event).says(event) is None:
-        yield f"it has no {artifact}"
+        ref = getattr(event, artifact.ref_field)
+        if ref is not None and hashlib.sha256(encode(getattr(event, artifact.field))).hexdigest() != ref:
+            yield f"its {artifact.field} is not what {artifact.ref_field} ({ref}) names"
+        if made is None:
+            yield f"it has no {artifact.field}"
 
 
 # --- the whole run ----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """What a bundle is: the events of one stage, with the earlier ones that they rest on, under a header and a snapshot.
 
-A bundle is whole: what it holds can be reported, replayed and verified by whoever has nothing else. As plain data its
+A bundle is whole: what it holds can be reported, replayed and verified without anything else. As plain data its
 records are chained like those of a store, each with the digest over the one before it, so that a line that was cut,
 changed, dropped or swapped is found, and found by its place.
 """
@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.pure.chain import chain_digest
 from themis.pure.errors import DataError, InvalidRecordError, SchemaVersionError, nearest
 from themis.pure.events import (
@@ -31,13 +32,13 @@ from themis.pure.events import (
     event_from_dict,
 )
 from themis.pure.json import EMPTY, decode, encode
-from themis.pure.plan import STAGE_ORDER, MetricSlot, case_items
+from themis.pure.plan import MetricSlot, case_items
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import named_fields, sequence, text_mapping
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START
 
-BUNDLE_SCHEMA: Final = 2
+_BUNDLE_SCHEMA: Final = 2
 """The version of the document. A newer one is refused, never half-read; so is 1, which was never released."""
 
 BundleKind = Literal["generation", "reduction", "parse", "score", "evaluation"]
@@ -47,22 +48,22 @@ Keyed: TypeAlias = tuple[CaseRunEvent, str | None]
 """An event and its cache key, which stores keep beside it."""
 
 
-def bundle_schema(value: int) -> int:
+def _readable_schema(value: int) -> int:
     """Return a bundle's schema version if it can be read.
 
     Raises:
         SchemaVersionError: another Themis wrote the bundle.
     """
-    if value > BUNDLE_SCHEMA:
+    if value > _BUNDLE_SCHEMA:
         raise SchemaVersionError(
-            f"bundle of schema version {value}; this Themis reads up to {BUNDLE_SCHEMA}: upgrade it to read the bundle"
+            f"bundle of schema version {value}; this Themis reads up to {_BUNDLE_SCHEMA}: upgrade it to read the bundle"
         )
     if value < 1:
         raise InvalidRecordError("bundle", [f"schema_version: a whole number from 1 up expected, found {value!r}"])
-    if value < BUNDLE_SCHEMA:
+    if value < _BUNDLE_SCHEMA:
         raise SchemaVersionError(
             f"bundle of schema version {value}, which a Themis from before the first release wrote; this one reads "
-            f"version {BUNDLE_SCHEMA}: export the run again, with this Themis, from the store that it is in"
+            f"version {_BUNDLE_SCHEMA}: export the run again, with this Themis, from the store that it is in"
         )
     return value
 
@@ -74,7 +75,7 @@ class Bundle(HashableModel):
     Attributes:
         run_id: the run; the hash of the snapshot's identity, or the bundle is refused.
         snapshot: the compiled experiment with its cases, so that a store need not know the run.
-        records: what the stage came to for each case, in the order of the cases: its events. Each has `case_id`,
+        records: the stage's events, in the order of the cases. Each has `case_id`,
             `dataset_id` and `case_key`, and its artifact (`result`, `score` or `execution`) or what went wrong.
         upstream: the events that the records rest on: those of earlier stages, selections, and a workflow's steps.
         cache_keys: the names under which other runs find outcomes to reuse, by `event_name`.
@@ -93,7 +94,7 @@ class Bundle(HashableModel):
     error_message: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
-    schema_version: int = attrs.field(default=BUNDLE_SCHEMA, converter=bundle_schema)
+    schema_version: int = attrs.field(default=_BUNDLE_SCHEMA, converter=_readable_schema)
     kind: BundleKind = attrs.field(init=False)
 
     def events(self) -> Iterator[Keyed]:
@@ -179,13 +180,6 @@ class EvaluationBundle(Bundle):
     kind: Literal["evaluation"] = "evaluation"
 
 
-RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
-    "generation": (GenerationCompletedEvent, GenerationFailedEvent),
-    "reduction": (ReductionCompletedEvent, ReductionFailedEvent),
-    "parse": (ParseCompletedEvent, ParseFailedEvent),
-    "score": (ScoreCompletedEvent, ScoreFailedEvent),
-    "evaluation": (EvaluationCompletedEvent, EvaluationFailedEvent),
-}
 BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "generation": GenerationBundle,
     "reduction": ReductionBundle,
@@ -193,6 +187,10 @@ BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "score": ScoreBundle,
     "evaluation": EvaluationBundle,
 }
+RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
+    kind: get_args(get_args(get_type_hints(bundle)["records"])[0]) for kind, bundle in BUNDLE_TYPES.items()
+}
+"""The events that are the records of each kind, as its class says."""
 
 
 def bundle_kind(name: object) -> BundleKind:
@@ -254,7 +252,7 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
     """
     version = data.get("schema_version")
     if type(version) is int:
-        bundle_schema(version)
+        _readable_schema(version)
     fields = {name: value for name, value in data.items() if name not in ("digest", "records", "head")}
     kind = BUNDLE_TYPES[bundle_kind(data.get("kind"))]
     # What a document has in another form is no field of it.
@@ -263,7 +261,7 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
         raise InvalidRecordError(kind.__name__, foreign)
     bundle: Bundle = super(Bundle, kind).from_dict({**fields, "records": ()})
     if data.get("digest") != _header_digest(data):
-        raise DataError(f"the bundle's header is not what was written: its digest is another; {_DAMAGED}")
+        raise DataError(f"the bundle's header was changed: its digest does not match; {_DAMAGED}")
     return bundle
 
 
@@ -297,7 +295,7 @@ def read_record(previous: str, data: object) -> tuple[Keyed, str]:
         raise DataError(f"an event of a case expected, {event.event_type} found")
     if digest != chain_digest(previous, key, encode(fields)):
         raise DataError(
-            f"{record_name(event)}: its content or place is not what was written: its digest is another; {_DAMAGED}"
+            f"{record_name(event)}: its content or place was changed: its digest does not match; {_DAMAGED}"
         )
     return (event, key), digest
 
@@ -305,7 +303,7 @@ def read_record(previous: str, data: object) -> tuple[Keyed, str]:
 def check_head(data: object, head: str) -> None:
     """Check that a document ends with the record that it was written to end with."""
     if data != head:
-        raise DataError(f"the bundle's last records are missing: its head is another digest; {_DAMAGED}")
+        raise DataError(f"the bundle's last records are missing: its last digest does not match; {_DAMAGED}")
 
 
 def bundle_from_dict(data: Mapping[str, Any]) -> Any:

@@ -18,10 +18,11 @@ of them several times as expensive.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 import attrs
 
+from themis._stages import Stage
 from themis.pure.abilities import Abilities, CallerAbilities, Method
 from themis.pure.chain import Entry
 from themis.pure.events import CaseRunEvent
@@ -30,7 +31,6 @@ from themis.pure.records.sandbox import SandboxRequest
 
 T = TypeVar("T")
 
-Asked: TypeAlias = Literal["generate", "select", "reduce", "judge"]
 PAID: Final = frozenset({"generate", "judge"})
 """What is asked of a model or the like: it is waited for, costs, and can't be computed again."""
 
@@ -63,7 +63,7 @@ class Ask:
         key: the cache key of the answer.
     """
 
-    stage: Asked
+    stage: Stage
     of: Abilities
     method: Method
     args: tuple[Any, ...]

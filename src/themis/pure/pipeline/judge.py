@@ -23,12 +23,19 @@ from themis.pure.events import (
     EvaluationCompletedEvent,
     EvaluationFailedEvent,
     StepCompletedEvent,
-    StepFailedEvent,
 )
 from themis.pure.identity import content_hash, derive_seed, stage_key
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell, Together
-from themis.pure.pipeline.outcome import attempt, case_fields, checked, failed_fields, failure_of
+from themis.pure.pipeline.outcome import (
+    attempt,
+    case_fields,
+    checked,
+    failed_fields,
+    failed_step_event,
+    failure_of,
+    step_event,
+)
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
@@ -199,7 +206,7 @@ def _answered(
         yield Keep(item.case_no, step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output), key)
     else:
         failure = _step_failure(call.call_id, JUDGE_STEP, answer.failure())
-        yield Keep(item.case_no, _failed_step_event(run, item, workflow_id, call.call_id, failure))
+        yield Keep(item.case_no, failed_step_event(run, item, workflow_id, call.call_id, failure))
     return answer
 
 
@@ -417,41 +424,6 @@ def execution_score(execution: EvaluationExecution, metric_id: str) -> Score | S
 
 
 # --- events -----------------------------------------------------------------------------------------------
-
-
-def step_event(
-    run: Run,
-    item: CaseItem,
-    workflow_id: str,
-    step_id: str,
-    step_type: str,
-    output: Mapping[str, JSONValue],
-    source_run_id: str | None = None,
-) -> StepCompletedEvent:
-    """Record one answered call or one sandbox run, so that it is never made twice."""
-    return StepCompletedEvent(
-        **case_fields(run, item),
-        workflow_id=workflow_id,
-        step_id=step_id,
-        step_type=step_type,
-        output=output,
-        cache_hit=source_run_id is not None,
-        source_run_id=source_run_id,
-    )
-
-
-def _failed_step_event(
-    run: Run, item: CaseItem, workflow_id: str, step_id: str, failure: WorkflowFailure
-) -> StepFailedEvent:
-    """Record a call that failed for good in this attempt; the next one tries it again."""
-    return StepFailedEvent(
-        **case_fields(run, item),
-        workflow_id=workflow_id,
-        step_id=step_id,
-        step_type=failure.step_type,
-        error_message=failure.error_message,
-        retry_history=failure.retry_history,
-    )
 
 
 def evaluation_event(

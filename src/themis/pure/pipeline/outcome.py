@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.events import StepCompletedEvent, StepFailedEvent
+from themis.pure.json import JSONValue
 from themis.pure.pipeline.run import Run
 from themis.pure.plan import CaseItem
 from themis.pure.records.failure import StepFailure
+from themis.pure.records.judging import WorkflowFailure
 from themis.pure.security import redact
 
 T = TypeVar("T")
@@ -101,3 +104,38 @@ def failed_fields(run: Run, item: CaseItem, failure: StepFailure) -> dict[str, A
 
 
 _FAILURE: Final = tuple(field.name for field in attrs.fields(StepFailure))
+
+
+def step_event(
+    run: Run,
+    item: CaseItem,
+    workflow_id: str,
+    step_id: str,
+    step_type: str,
+    output: Mapping[str, JSONValue],
+    source_run_id: str | None = None,
+) -> StepCompletedEvent:
+    """Record one answered call or one sandbox run, so that it is never made twice."""
+    return StepCompletedEvent(
+        **case_fields(run, item),
+        workflow_id=workflow_id,
+        step_id=step_id,
+        step_type=step_type,
+        output=output,
+        cache_hit=source_run_id is not None,
+        source_run_id=source_run_id,
+    )
+
+
+def failed_step_event(
+    run: Run, item: CaseItem, workflow_id: str, step_id: str, failure: WorkflowFailure
+) -> StepFailedEvent:
+    """Record a call that failed for good in this attempt; the next one tries it again."""
+    return StepFailedEvent(
+        **case_fields(run, item),
+        workflow_id=workflow_id,
+        step_id=step_id,
+        step_type=failure.step_type,
+        error_message=failure.error_message,
+        retry_history=failure.retry_history,
+    )

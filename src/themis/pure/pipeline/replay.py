@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
+from themis._stages import ReplayStage
 from themis.pure.errors import SpecError, nearest
 from themis.pure.plan import RunPlan
 from themis.pure.state import CaseState, changed, without_stages
 
-ReplayStage = Literal["reduce", "parse", "score", "judge"]
 REPLAY_STAGES: Final[tuple[ReplayStage, ...]] = get_args(ReplayStage)
 
 

@@ -8,8 +8,9 @@ from typing import Final
 
 import attrs
 
+from themis._stages import UntilStage
 from themis.pure.abilities import Components
-from themis.pure.plan import RunPlan, UntilStage, make_plan
+from themis.pure.plan import RunPlan, make_plan
 from themis.pure.records.snapshot import RunIdentity, RunSnapshot
 
 

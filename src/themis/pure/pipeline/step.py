@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from themis.pure.plan import Stage
+from themis._stages import Stage
 
 
 class Step(NamedTuple):

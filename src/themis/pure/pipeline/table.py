@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis._stages import STAGE_ORDER, Stage
 from themis.pure.events import (
     CaseRunEvent,
     EvaluationCompletedEvent,
@@ -41,7 +42,7 @@ from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.score import score
 from themis.pure.pipeline.select import select
 from themis.pure.pipeline.step import Step
-from themis.pure.plan import STAGE_ORDER, CaseItem, RunPlan, Stage
+from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.state import CaseState, apply
 
 StepProgram = Callable[[Run, CaseItem, CaseState, Step], Program[CaseRunEvent]]
@@ -337,6 +338,16 @@ def _traced(
     return event
 
 
+def happy_path(plan: RunPlan) -> tuple[str, ...]:
+    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
+
+    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    """
+    if not all(metric.is_scored for metric in plan.metrics):
+        return ()
+    return tuple(_name(row.emits[0]) for row in STAGES for _ in row.planned(plan))
+
+
 def stage_table() -> str:
     """Return the table as Markdown: the documentation's picture of the pipeline is made from it.
 
@@ -352,4 +363,8 @@ def stage_table() -> str:
 
 
 def _names(events: tuple[type[Any], ...]) -> str:
-    return " or ".join(attrs.fields(event).event_type.default for event in events)
+    return " or ".join(map(_name, events))
+
+
+def _name(event: type[Any]) -> str:
+    return str(attrs.fields(event).event_type.default)

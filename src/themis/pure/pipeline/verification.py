@@ -21,10 +21,8 @@ from themis.pure.events import (
     EVENT_TYPES,
     CaseRunEvent,
     FailedEvent,
-    GenerationCompletedEvent,
     RunCompletedEvent,
     RunEvent,
-    RunFailedEvent,
     RunStartedEvent,
     ScoreFailedEvent,
 )
@@ -39,6 +37,7 @@ from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.projections import reproducible_part
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.scoring import ScoreError
 from themis.pure.records.snapshot import DatasetRef, RunSnapshot
@@ -221,16 +220,16 @@ def _comparable(event: CaseRunEvent) -> Mapping[str, Any]:
     if isinstance(event, ScoreFailedEvent):
         told = {"error_type": event.error.details.get("error_type"), "retryable": event.error.retryable}
         return {"event_type": event.event_type, "metric_id": event.metric_id, **told}
-    kept = {name: getattr(event, name) for name in _COMPARED[type(event)]}
-    if isinstance(event, GenerationCompletedEvent) and event.result is not None:
-        kept["result"] = reproducible_part(event.result)
-    if isinstance(execution := kept.get("execution"), EvaluationExecution):
-        kept["execution"] = _without_addresses(reproducible_part(execution))
-    return kept
+    return {name: _without_circumstances(getattr(event, name)) for name in _COMPARED[type(event)]}
 
 
-def _without_addresses(execution: dict[str, Any]) -> dict[str, Any]:
-    """Blot the addresses of objects out of an execution's error messages."""
+def _without_circumstances(value: Any) -> Any:
+    """Return a field's value without times, and an execution's error messages without the addresses of objects."""
+    if isinstance(value, GenerationResult):
+        return reproducible_part(value)
+    if not isinstance(value, EvaluationExecution):
+        return value
+    execution = reproducible_part(value)
     for told in (*execution["failures"], *(step["output"] for step in execution["trace"]["steps"])):
         for name in ("error_message", "error"):
             if isinstance(told.get(name), str):
@@ -315,7 +314,7 @@ def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], co
         if isinstance(event, RunCompletedEvent) and event.event_count not in (None, position):
             altered.append(f"event {position} (run_completed): the run had {event.event_count} events with it")
     last = events[-1] if events else (0, None)
-    if count and not (isinstance(last[1], RunCompletedEvent | RunFailedEvent) and last[0] == count):
+    if count and (last[0] != count or isinstance(last[1], RunStartedEvent)):
         unknown.append("end: that of the last attempt is not stored, so what may be cut off is not known; run it again")
     through = last[1].completed_through_stage if isinstance(last[1], RunCompletedEvent) else None
     return RunChecks(tuple(altered), tuple(unknown), through)

@@ -12,7 +12,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from themis.pure.records.results import BenchmarkScoreRow
-from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
 from themis.pure.report.overview import Bin, Quantity, RunOverview
 from themis.pure.report.summary import SummaryRow
 from themis.pure.stats import Estimate
@@ -324,20 +324,21 @@ def _quantity_facts(each: Quantity) -> Facts:
 # --- what was run -----------------------------------------------------------------------------------------
 
 
+def _refs(identity: RunIdentity) -> Iterator[tuple[str, ComponentRef]]:
+    """Yield every component that a run names, after its place: `generator_ref`, `parser_refs`."""
+    for field in attrs.fields(RunIdentity):
+        named = getattr(identity, field.name)
+        for ref in named if isinstance(named, tuple) else (named,):
+            if isinstance(ref, ComponentRef):
+                yield field.name.partition("_")[0].capitalize(), ref
+
+
 def _identity(report: Report) -> Iterator[Section]:
     identity, provenance = report.snapshot.identity, report.snapshot.provenance
-    refs: list[tuple[str, ComponentRef | None]] = [
-        ("Generator", identity.generator_ref),
-        ("Selector", identity.selector_ref),
-        ("Reducer", identity.reducer_ref),
-        *(("Parser", ref) for ref in identity.parser_refs),
-        *(("Metric", ref) for ref in identity.metric_refs),
-        *(("Judge", ref) for ref in identity.judge_model_refs),
-    ]
     facts = (
         ("Run id", report.snapshot.run_id),
         ("Result digest", report.overview.digest or "not computed for a sample; run `themis verify`"),
-        *((kind, f"{ref.component_id} {ref.version}, code {ref.fingerprint[:12]}") for kind, ref in refs if ref),
+        *((kind, f"{ref.component_id} {ref.version}, code {ref.fingerprint[:12]}") for kind, ref in _refs(identity)),
         *(
             ("Dataset", f"{' '.join(filter(None, (ref.dataset_id, ref.revision)))}, content {ref.fingerprint[:12]}")
             for ref in identity.dataset_refs
