@@ -47,7 +47,7 @@ million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, rep
 	$(BIN)/python -m benchmarks.million
 
 generated: $(VENV)/.base  ## write the generated pages anew: the catalog's cards, the config's schema
-	$(BIN)/python -m themis.api.catalog_cards docs/reference/catalog
+	$(BIN)/python docs/reference/catalog_cards.py docs/reference/catalog
 	$(BIN)/python -m themis schema > docs/reference/config.schema.json
 
 coverage: $(VENV)/.dev  ## tests with branch coverage

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.processes import measured, peak_mb
 from themis import EvaluationConfig, Experiment, GenerationConfig, Reporter, RunResult, SqliteRunStore, verify
-from themis.api.bundle_files import import_bundle_file, write_bundle
+from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.core import Case, GenerateContext, GenerationResult
 from themis.effects.reading import read_cases, read_events
 from themis.effects.sources.files import file_dataset

@@ -29,7 +29,7 @@ from typing import Self
 import pytest
 
 import themis
-from themis.api.storage import store_backends
+from themis.api.stores import store_kinds
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -154,7 +154,7 @@ def test_blocks_run_and_print_what_they_show(page: Path, tmp_path: Path, monkeyp
     for name in [name for name in os.environ if name.startswith("THEMIS_")]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr("themis.api.storage._BACKENDS", dict(store_backends()))
+    monkeypatch.setattr("themis.api.stores._kinds", dict(store_kinds()))
     with Shell(tmp_path) as shell, forgotten(tmp_path):
         session = Session(page, shell)
         for block in BLOCK.finditer(page.read_text(encoding="utf-8")):
@@ -200,7 +200,7 @@ def test_links_lead_somewhere(page: Path, made_when_built: set[Path]) -> None:
 
 
 def test_the_picture_of_the_pipeline_is_the_stage_table() -> None:
-    from themis.pure.pipeline import stage_table
+    from themis.pure.pipeline.table import stage_table
 
     assert stage_table() in (ROOT / "docs" / "how-to" / "embed-the-core.md").read_text(encoding="utf-8")
 

@@ -7,6 +7,7 @@ that the navigation does not name at the end of its folder's section.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import sqlite3
@@ -19,6 +20,7 @@ DOORS: Final = {
     "themis.core": "Every public type and protocol: for typing, embedding, and writing components.",
     "themis.catalog": "Builtin components and benchmarks by name.",
     "themis.adapters": "Model endpoints, agents and asyncio code as components.",
+    "themis.planner": "The pure core for programs that do their own I/O: plans, programs of stages, effects, folds.",
     "themis.testing": "Strategies, laws, fixtures and a scripted endpoint for tests.",
 }
 
@@ -90,7 +92,8 @@ def pages() -> Mapping[str, str]:
 def exports(door: str) -> Mapping[str, str]:
     """Return a door's public names, each with the full name of what it is."""
     module = importlib.import_module(door)
-    homes = getattr(module, "_HOMES", {})
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(module))) if isinstance(node, ast.ImportFrom)]
+    homes = {alias.asname or alias.name: node.module for node in imports for alias in node.names}
     names = [name for name in getattr(module, "__all__", ()) if not name.startswith("__")]
     return {name: f"{homes.get(name) or getattr(module, name).__module__}.{name}" for name in sorted(names)}
 
@@ -142,7 +145,7 @@ def _markdown(doc: str) -> str:
 
 
 def _pipeline() -> str:
-    from themis.pure.pipeline import STAGES, stage_table
+    from themis.pure.pipeline.table import STAGES, stage_table
 
     drawing = "\n".join(f"  {row.stage:<9} -> {row.emits}, or {row.emits_on_failure}" for row in STAGES)
     head = (
@@ -159,7 +162,7 @@ def _command_line() -> str:
 
 
 def _config() -> str:
-    from themis.api.config_schema import config_schema
+    from themis.api.config.schema import config_schema
 
     head = (
         "Every key of a [config file](../how-to/config.md), from its [JSON Schema](config.schema.json), "
@@ -183,7 +186,7 @@ def _keys(schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str) -> It
 
 def _type(part: Mapping[str, Any]) -> str:
     if "enum" in part:
-        return ", ".join(f"`{value}`" for value in part["enum"])
+        return ", ".join(f"`{value}`" for value in part["enum"] if value is not None)
     if "$ref" in part:
         return str(part["$ref"]).rpartition("/")[2]
     if "anyOf" in part:
@@ -199,7 +202,8 @@ def _sql() -> str:
     from themis.effects import stores
 
     folder = Path(str(inspect.getfile(stores))).parent
-    text = (folder / "schema.sql").read_text(encoding="utf-8")
+    files = [*sorted(folder.glob("sqlite_[0-9]*.sql")), folder / "sqlite_views.sql"]
+    text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     with sqlite3.connect(":memory:") as database:
         database.executescript(text)
         kinds = database.execute("select name, type, sql from sqlite_schema where type in ('table', 'view')").fetchall()

@@ -13,45 +13,47 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from themis._version import __version__
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
-    from themis.api.bundle_files import import_bundle_file as import_bundle_file
-    from themis.api.bundle_files import read_bundle as read_bundle
-    from themis.api.bundle_files import write_bundle as write_bundle
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
-    from themis.api.comparing import compare as compare
+    from themis.api.bundles.files import import_bundle_file as import_bundle_file
+    from themis.api.bundles.files import read_bundle as read_bundle
+    from themis.api.bundles.files import write_bundle as write_bundle
+    from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
+    from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles.transfer import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles.transfer import export_score_bundle as export_score_bundle
+    from themis.api.bundles.transfer import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles.transfer import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles.transfer import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles.transfer import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles.transfer import import_score_bundle as import_score_bundle
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
-    from themis.api.evaluating import evaluate as evaluate
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
-    from themis.api.inspection import get_case_view as get_case_view
-    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
-    from themis.api.inspection import get_execution_state as get_execution_state
-    from themis.api.inspection import get_run_snapshot as get_run_snapshot
-    from themis.api.inspection import quickcheck as quickcheck
-    from themis.api.inspection import snapshot_report as snapshot_report
-    from themis.api.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
-    from themis.api.planning import RunExplanation as RunExplanation
-    from themis.api.replaying import verify as verify
-    from themis.api.reporting import Reporter as Reporter
-    from themis.api.results import RunResult as RunResult
-    from themis.api.searching import find_runs as find_runs
-    from themis.api.searching import search as search
-    from themis.api.storage import open_store as open_store
-    from themis.api.storage import register_store_backend as register_store_backend
+    from themis.api.experiment.evaluate import evaluate as evaluate
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
+    from themis.api.experiment.verify import verify as verify
+    from themis.api.runs.compare import compare as compare
+    from themis.api.runs.inspect import get_case_view as get_case_view
+    from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
+    from themis.api.runs.inspect import get_execution_state as get_execution_state
+    from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
+    from themis.api.runs.inspect import quickcheck as quickcheck
+    from themis.api.runs.inspect import snapshot_report as snapshot_report
+    from themis.api.runs.report import Reporter as Reporter
+    from themis.api.runs.result import RunResult as RunResult
+    from themis.api.runs.search import find_runs as find_runs
+    from themis.api.runs.search import search as search
+    from themis.api.stores import open_store as open_store
+    from themis.api.stores import register_store_backend as register_store_backend
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import parser as parser
     from themis.pure.components.functions import reducer as reducer
     from themis.pure.errors import ThemisError as ThemisError
+    from themis.pure.explain import RunExplanation as RunExplanation
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig
@@ -81,9 +84,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "Case": "themis.pure.records.dataset",
     "Dataset": "themis.pure.records.dataset",
-    "EvaluationConfig": "themis.api.authoring",
-    "Experiment": "themis.api.experiment",
-    "GenerationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
+    "Experiment": "themis.api.experiment.experiment",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationResult": "themis.pure.records.generation",
     "InMemoryRunStore": "themis.effects.stores.memory",
     "JsonlRunStore": "themis.effects.stores.jsonl",
@@ -91,10 +94,10 @@ _HOMES = {
     "PostgresRunStore": "themis.effects.stores.postgres",
     "PromptSpec": "themis.pure.records.prompt",
     "ReducedCandidate": "themis.pure.records.generation",
-    "Reporter": "themis.api.reporting",
+    "Reporter": "themis.api.runs.report",
     "RunEstimate": "themis.pure.records.results",
-    "RunExplanation": "themis.api.planning",
-    "RunResult": "themis.api.results",
+    "RunExplanation": "themis.pure.explain",
+    "RunResult": "themis.api.runs.result",
     "RunSnapshot": "themis.pure.records.snapshot",
     "RunStatus": "themis.pure.records.results",
     "RunStore": "themis.pure.protocols",
@@ -105,47 +108,50 @@ _HOMES = {
     "StatsEngine": "themis.pure.stats",
     "StorageConfig": "themis.pure.records.config",
     "ThemisError": "themis.pure.errors",
-    "compare": "themis.api.comparing",
-    "evaluate": "themis.api.evaluating",
-    "evaluate_async": "themis.api.evaluating",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
-    "find_runs": "themis.api.searching",
-    "generation_bundle_from_outputs": "themis.api.outputs",
+    "compare": "themis.api.runs.compare",
+    "evaluate": "themis.api.experiment.evaluate",
+    "evaluate_async": "themis.api.experiment.evaluate",
+    "export_evaluation_bundle": "themis.api.bundles.transfer",
+    "export_generation_bundle": "themis.api.bundles.transfer",
+    "export_parse_bundle": "themis.api.bundles.transfer",
+    "export_reduction_bundle": "themis.api.bundles.transfer",
+    "export_score_bundle": "themis.api.bundles.transfer",
+    "find_runs": "themis.api.runs.search",
+    "generation_bundle_from_outputs": "themis.api.bundles.outputs",
     "generator": "themis.pure.components.functions",
-    "get_case_view": "themis.api.inspection",
-    "get_evaluation_execution": "themis.api.inspection",
-    "get_execution_state": "themis.api.inspection",
-    "get_run_snapshot": "themis.api.inspection",
-    "import_bundle_file": "themis.api.bundle_files",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
+    "get_case_view": "themis.api.runs.inspect",
+    "get_evaluation_execution": "themis.api.runs.inspect",
+    "get_execution_state": "themis.api.runs.inspect",
+    "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
+    "import_bundle_file": "themis.api.bundles.files",
+    "import_evaluation_bundle": "themis.api.bundles.transfer",
+    "import_generation_bundle": "themis.api.bundles.transfer",
+    "import_parse_bundle": "themis.api.bundles.transfer",
+    "import_reduction_bundle": "themis.api.bundles.transfer",
+    "import_score_bundle": "themis.api.bundles.transfer",
     "metric": "themis.pure.components.functions",
-    "open_store": "themis.api.storage",
+    "open_store": "themis.api.stores",
     "parser": "themis.pure.components.functions",
-    "quickcheck": "themis.api.inspection",
-    "read_bundle": "themis.api.bundle_files",
+    "quickcheck": "themis.api.runs.inspect",
+    "read_bundle": "themis.api.bundles.files",
     "reducer": "themis.pure.components.functions",
-    "register_store_backend": "themis.api.storage",
-    "search": "themis.api.searching",
-    "snapshot_report": "themis.api.inspection",
+    "register_store_backend": "themis.api.stores",
+    "search": "themis.api.runs.search",
+    "snapshot_report": "themis.api.runs.inspect",
     "sqlite_store": "themis.effects.stores.sqlite",
     "submit": "themis.api.deferred",
-    "verify": "themis.api.replaying",
+    "verify": "themis.api.experiment.verify",
     "work_off": "themis.api.deferred",
-    "write_bundle": "themis.api.bundle_files",
+    "write_bundle": "themis.api.bundles.files",
 }
 
 __all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
 
 
-_DOORS = ("adapters", "catalog", "core", "testing")
+_DOORS = ("adapters", "catalog", "core", "planner", "testing")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,36 +14,36 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from themis.api.benchmark_running import run as run
-    from themis.api.benchmark_running import run_async as run_async
-    from themis.api.benchmark_validation import validate_benchmark as validate_benchmark
-    from themis.api.benchmarks import Benchmark as Benchmark
-    from themis.api.catalog import builtin_component_refs as builtin_component_refs
-    from themis.api.catalog import get_benchmark as get_benchmark
-    from themis.api.catalog import list_benchmark_ids as list_benchmark_ids
-    from themis.api.catalog import list_benchmarks as list_benchmarks
-    from themis.api.catalog import list_component_ids as list_component_ids
-    from themis.api.catalog import load as load
+    from themis.api.catalog.benchmark import Benchmark as Benchmark
+    from themis.api.catalog.entries import builtin_component_refs as builtin_component_refs
+    from themis.api.catalog.entries import get_benchmark as get_benchmark
+    from themis.api.catalog.entries import list_benchmark_ids as list_benchmark_ids
+    from themis.api.catalog.entries import list_benchmarks as list_benchmarks
+    from themis.api.catalog.entries import list_component_ids as list_component_ids
+    from themis.api.catalog.entries import load as load
+    from themis.api.catalog.run import run as run
+    from themis.api.catalog.run import run_async as run_async
+    from themis.api.catalog.validate import validate_benchmark as validate_benchmark
     from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry as BenchmarkCatalogEntry
     from themis.pure.benchmarks.recipe import BenchmarkRecipe as BenchmarkRecipe
     from themis.pure.benchmarks.validation import BenchmarkValidationResult as BenchmarkValidationResult
     from themis.pure.benchmarks.validation import ValidationCheck as ValidationCheck
 
 _HOMES = {
-    "Benchmark": "themis.api.benchmarks",
+    "Benchmark": "themis.api.catalog.benchmark",
     "BenchmarkCatalogEntry": "themis.pure.benchmarks.recipe",
     "BenchmarkRecipe": "themis.pure.benchmarks.recipe",
     "BenchmarkValidationResult": "themis.pure.benchmarks.validation",
     "ValidationCheck": "themis.pure.benchmarks.validation",
-    "builtin_component_refs": "themis.api.catalog",
-    "get_benchmark": "themis.api.catalog",
-    "list_benchmark_ids": "themis.api.catalog",
-    "list_benchmarks": "themis.api.catalog",
-    "list_component_ids": "themis.api.catalog",
-    "load": "themis.api.catalog",
-    "run": "themis.api.benchmark_running",
-    "run_async": "themis.api.benchmark_running",
-    "validate_benchmark": "themis.api.benchmark_validation",
+    "builtin_component_refs": "themis.api.catalog.entries",
+    "get_benchmark": "themis.api.catalog.entries",
+    "list_benchmark_ids": "themis.api.catalog.entries",
+    "list_benchmarks": "themis.api.catalog.entries",
+    "list_component_ids": "themis.api.catalog.entries",
+    "load": "themis.api.catalog.entries",
+    "run": "themis.api.catalog.run",
+    "run_async": "themis.api.catalog.run",
+    "validate_benchmark": "themis.api.catalog.validate",
 }
 
 __all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list

@@ -6,34 +6,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from themis.api.authoring import EvaluationConfig as EvaluationConfig
-    from themis.api.authoring import GenerationConfig as GenerationConfig
-    from themis.api.bundle_files import ImportedBundle as ImportedBundle
-    from themis.api.bundles import export_evaluation_bundle as export_evaluation_bundle
-    from themis.api.bundles import export_generation_bundle as export_generation_bundle
-    from themis.api.bundles import export_parse_bundle as export_parse_bundle
-    from themis.api.bundles import export_reduction_bundle as export_reduction_bundle
-    from themis.api.bundles import export_score_bundle as export_score_bundle
-    from themis.api.bundles import import_evaluation_bundle as import_evaluation_bundle
-    from themis.api.bundles import import_generation_bundle as import_generation_bundle
-    from themis.api.bundles import import_parse_bundle as import_parse_bundle
-    from themis.api.bundles import import_reduction_bundle as import_reduction_bundle
-    from themis.api.bundles import import_score_bundle as import_score_bundle
+    from themis.api.bundles.files import ImportedBundle as ImportedBundle
+    from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
+    from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
+    from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle
+    from themis.api.bundles.transfer import export_reduction_bundle as export_reduction_bundle
+    from themis.api.bundles.transfer import export_score_bundle as export_score_bundle
+    from themis.api.bundles.transfer import import_evaluation_bundle as import_evaluation_bundle
+    from themis.api.bundles.transfer import import_generation_bundle as import_generation_bundle
+    from themis.api.bundles.transfer import import_parse_bundle as import_parse_bundle
+    from themis.api.bundles.transfer import import_reduction_bundle as import_reduction_bundle
+    from themis.api.bundles.transfer import import_score_bundle as import_score_bundle
+    from themis.api.config.record import EvaluationConfig as EvaluationConfig
+    from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import Manifest as Manifest
     from themis.api.deferred import WorkOutcome as WorkOutcome
-    from themis.api.evaluating import evaluate_async as evaluate_async
-    from themis.api.experiment import Experiment as Experiment
-    from themis.api.inspection import MetricCheck as MetricCheck
-    from themis.api.inspection import QuickCheck as QuickCheck
-    from themis.api.inspection import get_case_view as get_case_view
-    from themis.api.inspection import get_evaluation_execution as get_evaluation_execution
-    from themis.api.inspection import get_execution_state as get_execution_state
-    from themis.api.inspection import get_run_snapshot as get_run_snapshot
-    from themis.api.inspection import quickcheck as quickcheck
-    from themis.api.inspection import snapshot_report as snapshot_report
-    from themis.api.reporting import Reporter as Reporter
-    from themis.api.results import RunResult as RunResult
-    from themis.effects.judging import DefaultWorkflowRunner as DefaultWorkflowRunner
+    from themis.api.experiment.evaluate import evaluate_async as evaluate_async
+    from themis.api.experiment.experiment import Experiment as Experiment
+    from themis.api.runs.inspect import MetricCheck as MetricCheck
+    from themis.api.runs.inspect import QuickCheck as QuickCheck
+    from themis.api.runs.inspect import get_case_view as get_case_view
+    from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
+    from themis.api.runs.inspect import get_execution_state as get_execution_state
+    from themis.api.runs.inspect import get_run_snapshot as get_run_snapshot
+    from themis.api.runs.inspect import get_stored_run as get_stored_run
+    from themis.api.runs.inspect import get_timeline as get_timeline
+    from themis.api.runs.inspect import get_traces as get_traces
+    from themis.api.runs.inspect import quickcheck as quickcheck
+    from themis.api.runs.inspect import snapshot_report as snapshot_report
+    from themis.api.runs.report import Reporter as Reporter
+    from themis.api.runs.result import RunResult as RunResult
+    from themis.effects.driver import DefaultWorkflowRunner as DefaultWorkflowRunner
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
     from themis.pure.bundles.records import EvaluationBundle as EvaluationBundle
@@ -47,7 +50,6 @@ if TYPE_CHECKING:
     from themis.pure.bundles.records import ScoreBundle as ScoreBundle
     from themis.pure.bundles.records import ScoreBundleRecord as ScoreBundleRecord
     from themis.pure.case_view import CaseView as CaseView
-    from themis.pure.costs import RunCosts as RunCosts
     from themis.pure.errors import CallError as CallError
     from themis.pure.errors import DataError as DataError
     from themis.pure.errors import InvalidRecordError as InvalidRecordError
@@ -89,6 +91,8 @@ if TYPE_CHECKING:
     from themis.pure.json import JSONValueError as JSONValueError
     from themis.pure.json import freeze as freeze
     from themis.pure.json import thaw as thaw
+    from themis.pure.pipeline.verification import Difference as Difference
+    from themis.pure.pipeline.verification import Verification as Verification
     from themis.pure.protocols import AfterGenerate as AfterGenerate
     from themis.pure.protocols import AfterJudge as AfterJudge
     from themis.pure.protocols import AfterParse as AfterParse
@@ -153,7 +157,9 @@ if TYPE_CHECKING:
     from themis.pure.records.results import ProgressSnapshot as ProgressSnapshot
     from themis.pure.records.results import RunEstimate as RunEstimate
     from themis.pure.records.results import RunStatus as RunStatus
+    from themis.pure.records.results import TimelineEntry as TimelineEntry
     from themis.pure.records.results import TimelineView as TimelineView
+    from themis.pure.records.results import TracedItem as TracedItem
     from themis.pure.records.results import TraceView as TraceView
     from themis.pure.records.sandbox import SandboxRequest as SandboxRequest
     from themis.pure.records.sandbox import SandboxResult as SandboxResult
@@ -168,14 +174,13 @@ if TYPE_CHECKING:
     from themis.pure.records.stored import FoundText as FoundText
     from themis.pure.records.stored import RunSummary as RunSummary
     from themis.pure.records.stored import StoredEvent as StoredEvent
-    from themis.pure.replay import Difference as Difference
-    from themis.pure.replay import Verification as Verification
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun
     from themis.pure.stats.gates import GateResult as GateResult
     from themis.pure.stats.records import Interval as Interval
     from themis.pure.stats.records import RunComparison as RunComparison
+    from themis.pure.usage import RunCosts as RunCosts
     from themis.pure.usage import RunUsage as RunUsage
 
 _HOMES = {
@@ -209,19 +214,19 @@ _HOMES = {
     "DataError": "themis.pure.errors",
     "Dataset": "themis.pure.records.dataset",
     "DatasetRef": "themis.pure.records.snapshot",
-    "DefaultWorkflowRunner": "themis.effects.judging",
-    "Difference": "themis.pure.replay",
+    "DefaultWorkflowRunner": "themis.effects.driver",
+    "Difference": "themis.pure.pipeline.verification",
     "EvalScoreContext": "themis.pure.records.contexts",
     "EvaluationBundle": "themis.pure.bundles.records",
     "EvaluationBundleRecord": "themis.pure.bundles.records",
     "EvaluationCompletedEvent": "themis.pure.events",
-    "EvaluationConfig": "themis.api.authoring",
+    "EvaluationConfig": "themis.api.config.record",
     "EvaluationExecution": "themis.pure.records.judging",
     "EvaluationFailedEvent": "themis.pure.events",
     "EvaluationWorkflow": "themis.pure.protocols",
     "ExecutionMetric": "themis.pure.protocols",
     "ExecutionState": "themis.pure.state",
-    "Experiment": "themis.api.experiment",
+    "Experiment": "themis.api.experiment.experiment",
     "FoundText": "themis.pure.records.stored",
     "FrozenModel": "themis.pure.records.base",
     "GateResult": "themis.pure.stats.gates",
@@ -229,13 +234,13 @@ _HOMES = {
     "GenerationBundle": "themis.pure.bundles.records",
     "GenerationBundleRecord": "themis.pure.bundles.records",
     "GenerationCompletedEvent": "themis.pure.events",
-    "GenerationConfig": "themis.api.authoring",
+    "GenerationConfig": "themis.api.config.record",
     "GenerationFailedEvent": "themis.pure.events",
     "GenerationResult": "themis.pure.records.generation",
     "GenerationWorkItem": "themis.pure.records.results",
     "Generator": "themis.pure.protocols",
     "HashableModel": "themis.pure.records.base",
-    "ImportedBundle": "themis.api.bundle_files",
+    "ImportedBundle": "themis.api.bundles.files",
     "InMemoryRunStore": "themis.effects.stores.memory",
     "Interval": "themis.pure.stats.records",
     "InvalidRecordError": "themis.pure.errors",
@@ -249,7 +254,7 @@ _HOMES = {
     "LiteralSecretError": "themis.pure.errors",
     "Manifest": "themis.api.deferred",
     "Message": "themis.pure.records.generation",
-    "MetricCheck": "themis.api.inspection",
+    "MetricCheck": "themis.api.runs.inspect",
     "MissingExtraError": "themis.pure.errors",
     "OnEvent": "themis.pure.protocols",
     "ParseBundle": "themis.pure.bundles.records",
@@ -263,7 +268,7 @@ _HOMES = {
     "ProgressSnapshot": "themis.pure.records.results",
     "PromptSpec": "themis.pure.records.prompt",
     "PureMetric": "themis.pure.protocols",
-    "QuickCheck": "themis.api.inspection",
+    "QuickCheck": "themis.api.runs.inspect",
     "ReduceContext": "themis.pure.records.contexts",
     "ReducedCandidate": "themis.pure.records.generation",
     "ReductionBundle": "themis.pure.bundles.records",
@@ -271,10 +276,10 @@ _HOMES = {
     "ReductionCompletedEvent": "themis.pure.events",
     "ReductionFailedEvent": "themis.pure.events",
     "RenderedJudgePrompt": "themis.pure.records.judging",
-    "Reporter": "themis.api.reporting",
+    "Reporter": "themis.api.runs.report",
     "RunComparison": "themis.pure.stats.records",
     "RunCompletedEvent": "themis.pure.events",
-    "RunCosts": "themis.pure.costs",
+    "RunCosts": "themis.pure.usage",
     "RunEstimate": "themis.pure.records.results",
     "RunEvent": "themis.pure.events",
     "RunExistsError": "themis.pure.errors",
@@ -284,7 +289,7 @@ _HOMES = {
     "RunLockedError": "themis.pure.errors",
     "RunNotFoundError": "themis.pure.errors",
     "RunProvenance": "themis.pure.records.snapshot",
-    "RunResult": "themis.api.results",
+    "RunResult": "themis.api.runs.result",
     "RunSnapshot": "themis.pure.records.snapshot",
     "RunStartedEvent": "themis.pure.events",
     "RunStatus": "themis.pure.records.results",
@@ -317,38 +322,43 @@ _HOMES = {
     "StoredEvent": "themis.pure.records.stored",
     "StoredRun": "themis.pure.state",
     "ThemisError": "themis.pure.errors",
+    "TimelineEntry": "themis.pure.records.results",
     "TimelineView": "themis.pure.records.results",
     "TraceMetric": "themis.pure.protocols",
     "TraceStep": "themis.pure.records.generation",
     "TraceSubject": "themis.pure.records.judging",
     "TraceView": "themis.pure.records.results",
+    "TracedItem": "themis.pure.records.results",
     "TracingProvider": "themis.pure.protocols",
     "UnknownComponentError": "themis.pure.errors",
-    "Verification": "themis.pure.replay",
+    "Verification": "themis.pure.pipeline.verification",
     "WorkOutcome": "themis.api.deferred",
     "WorkflowBuildError": "themis.pure.errors",
     "WorkflowFailure": "themis.pure.records.judging",
     "WorkflowRunner": "themis.pure.protocols",
     "WorkflowTrace": "themis.pure.records.judging",
-    "evaluate_async": "themis.api.evaluating",
+    "evaluate_async": "themis.api.experiment.evaluate",
     "event_from_dict": "themis.pure.events",
-    "export_evaluation_bundle": "themis.api.bundles",
-    "export_generation_bundle": "themis.api.bundles",
-    "export_parse_bundle": "themis.api.bundles",
-    "export_reduction_bundle": "themis.api.bundles",
-    "export_score_bundle": "themis.api.bundles",
+    "export_evaluation_bundle": "themis.api.bundles.transfer",
+    "export_generation_bundle": "themis.api.bundles.transfer",
+    "export_parse_bundle": "themis.api.bundles.transfer",
+    "export_reduction_bundle": "themis.api.bundles.transfer",
+    "export_score_bundle": "themis.api.bundles.transfer",
     "freeze": "themis.pure.json",
-    "get_case_view": "themis.api.inspection",
-    "get_evaluation_execution": "themis.api.inspection",
-    "get_execution_state": "themis.api.inspection",
-    "get_run_snapshot": "themis.api.inspection",
-    "import_evaluation_bundle": "themis.api.bundles",
-    "import_generation_bundle": "themis.api.bundles",
-    "import_parse_bundle": "themis.api.bundles",
-    "import_reduction_bundle": "themis.api.bundles",
-    "import_score_bundle": "themis.api.bundles",
-    "quickcheck": "themis.api.inspection",
-    "snapshot_report": "themis.api.inspection",
+    "get_case_view": "themis.api.runs.inspect",
+    "get_evaluation_execution": "themis.api.runs.inspect",
+    "get_execution_state": "themis.api.runs.inspect",
+    "get_run_snapshot": "themis.api.runs.inspect",
+    "get_stored_run": "themis.api.runs.inspect",
+    "get_timeline": "themis.api.runs.inspect",
+    "get_traces": "themis.api.runs.inspect",
+    "import_evaluation_bundle": "themis.api.bundles.transfer",
+    "import_generation_bundle": "themis.api.bundles.transfer",
+    "import_parse_bundle": "themis.api.bundles.transfer",
+    "import_reduction_bundle": "themis.api.bundles.transfer",
+    "import_score_bundle": "themis.api.bundles.transfer",
+    "quickcheck": "themis.api.runs.inspect",
+    "snapshot_report": "themis.api.runs.inspect",
     "thaw": "themis.pure.json",
 }
 

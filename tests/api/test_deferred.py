@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from themis.api.deferred import queue_state, read_manifest, submit, work_off
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.errors import DataError, LiteralSecretError, SpecError
 

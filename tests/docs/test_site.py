@@ -65,13 +65,18 @@ def test_every_public_name_is_described(site: Path, generator: ModuleType) -> No
     assert missing == set()
 
 
+def test_sync_variants_are_shown_with_their_signature(site: Path) -> None:
+    text = words(site / "reference" / "running.html")
+    assert text.count("tracing_provider: TracingProvider | None = None") == 8
+
+
 def test_fields_of_records_are_shown_with_their_types(site: Path) -> None:
     text = words(site / "reference" / "records.html")
     assert "final_output JSONValue the answer, text or any JSON." in text
 
 
 def test_the_family_tree_of_errors_the_stage_table_and_the_views_are_shown(site: Path) -> None:
-    from themis.pure.pipeline import STAGES
+    from themis.pure.pipeline.table import STAGES
 
     assert "├── StoreError" in words(site / "reference" / "errors.html")
     pipeline = words(site / "reference" / "pipeline.html")

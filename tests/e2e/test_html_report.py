@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.reporting import Reporter
+from themis.api.runs.report import Reporter
 from themis.testing.hostile import HOSTILE, hostile_rows
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")

@@ -108,7 +108,7 @@ def test_a_run_is_replayed_and_verified_where_there_is_no_sandbox(
     assert again.digest == first.digest
     verification = verify(again.store, again.run_id)  # without the experiment: the metric is found by its name
     assert verification.ok, verification
-    assert verification.recomputed["judge"] == 4
+    assert verification.recomputed["score"] == 4
     first.store.close()
     again.store.close()
     with pytest.raises(SpecError, match="humaneval_pass_rate: bwrap is not installed; apt-get install bubblewrap"):

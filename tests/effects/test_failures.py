@@ -121,7 +121,7 @@ class UnreliableStore(InMemoryRunStore):
 
 
 def test_a_store_that_raises_now_and_then_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("themis.effects.journal.LARGEST_BATCH", 3)
+    monkeypatch.setattr("themis.effects.journal._LARGEST_BATCH", 3)
     store = UnreliableStore(every=10)
     experiment = PIPELINE.experiment(runtime=QUICK)
     result = experiment.run(store=store)
@@ -185,7 +185,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_disk_that_fills_up_ends_the_run_cleanly_and_room_lets_it_go_on(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("themis.effects.journal.LARGEST_BATCH", 200)
+    monkeypatch.setattr("themis.effects.journal._LARGEST_BATCH", 200)
     pipeline = attrs.evolve(PIPELINE, cases=2_000)
     path = small_disk / "s.sqlite3"
     with SqliteRunStore(path) as store, pytest.raises(StoreError, match=r"s\.sqlite3.*full.*run again to resume"):

@@ -112,7 +112,7 @@ def test_ten_times_the_cases_are_ten_times_the_work(
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("themis.effects.journal.LARGEST_BATCH", 500)  # so that few cases fill the journal
+    monkeypatch.setattr("themis.effects.journal._LARGEST_BATCH", 500)  # so that few cases fill the journal
 
     def peak(cases: int) -> int:
         made = experiment(tmp_path, cases)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import pytest
 import trio
 
 from themis import InMemoryRunStore, RunStatus, evaluate, evaluate_async
+from themis.effects.host import sync_variant
 from themis.pure.errors import RunningLoopError
 from themis.testing.pipelines import Pipeline, ScriptedGenerator, ScriptedMetric
 
@@ -77,3 +79,27 @@ def test_asyncio_cancellation_reaches_the_run_and_keeps_what_finished() -> None:
     assert kinds[-1] == "run_failed"
     assert experiment.run(store=store).status is RunStatus.COMPLETED
     assert max(experiment.generation.generator.calls.counts.values()) == 1
+
+
+async def doubled_async(number: int, *, times: int = 1) -> int:
+    """Return a number doubled, from async code."""
+    await trio.lowlevel.checkpoint()
+    return number << times
+
+
+@sync_variant(doubled_async, "doubled")
+def doubled() -> None:
+    """Return a number doubled."""
+
+
+def test_a_sync_variant_has_its_own_name_and_the_async_function_s_signature() -> None:
+    assert doubled(2, times=3) == 16
+    assert (doubled.__name__, doubled.__doc__) == ("doubled", "Return a number doubled.")
+    assert inspect.signature(doubled) == inspect.signature(doubled_async)
+    assert not inspect.iscoroutinefunction(doubled)
+
+    async def inside() -> None:
+        with pytest.raises(RunningLoopError, match=r"doubled\(\) was called .* `await doubled_async"):
+            doubled(2)
+
+    asyncio.run(inside())

@@ -8,13 +8,27 @@ from collections import Counter
 from typing import Any
 
 from themis import InMemoryRunStore
-from themis.effects.reading import read_cases, read_events
+from themis.effects.reading import read_case_events, read_cases, read_events
 from themis.pure.chain import broken_links
-from themis.pure.plan import make_plan, metric_slots
-from themis.pure.projections import Threshold, benchmark_result, case_result, result_digest, timeline, trace_view
-from themis.pure.replay import differences, recompute
+from themis.pure.pipeline.recorded import purely
+from themis.pure.pipeline.run import planned_run
+from themis.pure.pipeline.verification import case_checks, compared
+from themis.pure.plan import metric_slots
+from themis.pure.projections import (
+    Thresholds,
+    benchmark_result,
+    case_result,
+    result_digest,
+    score_rows,
+    timeline,
+    trace_view,
+)
+from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
-from themis.pure.report.summary import HEADER, plain_table, summary_rows
+from themis.pure.report.overview import Overview
+from themis.pure.report.sections import Report
+from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold
 from themis.testing.pipelines import Pipeline
 
@@ -47,24 +61,32 @@ def no_clock(*_: object) -> float:
 
 
 def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
-    snapshot, roster = store.load_snapshot(run_id), experiment.roster()
-    plan, slots = make_plan(snapshot), metric_slots(snapshot)
+    snapshot = store.load_snapshot(run_id)
+    run, slots = planned_run(snapshot, experiment.components()), metric_slots(snapshot)
     assert not list(broken_links(store.events(run_id), store.head(run_id)))
     cases = list(read_cases(store, snapshot))
     counts: Counter[str] = Counter()
-    for item, state in cases:
-        checks = recompute(plan, snapshot.identity, roster, item, state)
-        assert not list(differences(item.case_key, checks, lambda stage: counts.update([stage])))
-    assert {"reduce", "parse", "score", "judge"} <= set(counts), counts
+    for item, events in read_case_events(store, snapshot):
+        for check in case_checks(run, item, events):
+            assert check.program is not None
+            assert compared(check, item.case_key, purely(check.program)) is None
+            counts[check.step.stage] += 1
+    assert {"generate", "reduce", "parse", "score", "judge"} <= set(counts), counts
     states = [state for _, state in cases]
-    benchmark = benchmark_result(run_id, slots, ["made"], states, Threshold())
-    rows = summary_rows(benchmark, benchmark.score_rows)
+    benchmark = benchmark_result(run_id, slots, ["made"], states, Thresholds())
+    overview = Overview(slots)
+    for item, state in cases:
+        overview.add(item, state, tuple(score_rows(slots, state, Thresholds())))
+    report = Report(snapshot=snapshot, status="completed", overview=overview.result(run_id, ["made"]))
     events = list(read_events(store, run_id))
     assert len(timeline(run_id, events).entries) == len(events)
     assert trace_view(run_id, states).generation_traces
     assert fold(run_id, events).case_states
-    assert run_markdown(snapshot, "completed", rows, benchmark, [])
-    assert plain_table(HEADER, [row.cells() for row in rows])
+    assert run_markdown(report)
+    assert run_latex(report)
+    assert run_summary(report)
+    assert "".join(html_pieces(report, Page(style="", script=""), ()))
+    assert report.overview.benchmark == benchmark.evolve(score_rows=())
     return result_digest(case_result(slots, state) for state in states)
 
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from themis import InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
-from themis.api.experiment import Experiment
+from themis.api.experiment.experiment import Experiment
 from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 from themis.pure.errors import ThemisError
 from themis.testing.pipelines import Pipeline, ScriptedMetric, dataset

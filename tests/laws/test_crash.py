@@ -45,14 +45,14 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
     seed: int, tmp_path: Path, uninterrupted: str
 ) -> None:
-    dice = random.Random(seed)
+    rng = random.Random(seed)
     killed = in_commit = number = 0
     output = ""
     while not output:
         number += 1
         # Drawn in calls, and in milliseconds after one, so that slow and fast machines are hit alike.
-        moment = f"call:{dice.randint(1, 12)}:{dice.uniform(0.0, 0.03):.4f}"
-        kill = f"commit:{dice.randint(1, 3)}" if number % 3 == 0 else moment
+        moment = f"call:{rng.randint(1, 12)}:{rng.uniform(0.0, 0.03):.4f}"
+        kill = f"commit:{rng.randint(1, 3)}" if number % 3 == 0 else moment
         done = attempt(tmp_path, number, kill if killed < 10 else "never")
         if done.returncode == -signal.SIGKILL:
             killed += 1
@@ -75,7 +75,8 @@ def assert_nothing_acknowledged_was_asked_again(folder: Path) -> None:
     assert len(calls) == CASES * SAMPLES
     for name, attempts in calls.items():
         assert len(attempts) == len(set(attempts)), f"{name} was asked twice within one attempt"
-        assert all(number <= acknowledged_in[name] for number in attempts), (
+        # One that died between the commit and the telling acknowledged nothing: there is nothing to hold it to.
+        assert all(number <= acknowledged_in.get(name, number) for number in attempts), (
             f"{name} was asked again after it was stored"
         )
 

@@ -265,8 +265,8 @@ class Layout:
     """Lays source out anew, as a careless or a careful formatter would: the same tokens, other blanks and lines."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = random.Random(seed)
-        self.width = self.dice.choice([1, 2, 3, 8])
+        self.rng = random.Random(seed)
+        self.width = self.rng.choice([1, 2, 3, 8])
         self.depth = 0
         self.calls: list[bool] = []  # for each open bracket, whether a comma may end what is in it
         self.wraps = False
@@ -280,12 +280,12 @@ class Layout:
             self.depth += 1 if token.type == tokenize.INDENT else -1
         elif token.type == tokenize.NEWLINE:
             yield ")" if self.wraps else ""
-            yield self.dice.choice(["\n", "\n\n", "  # why\n", "\n# a comment\n\n"])
+            yield self.rng.choice(["\n", "\n\n", "  # why\n", "\n# a comment\n\n"])
             self.wraps = False
         else:
             yield self.before(token)
-            yield requoted(token.string, self.dice) if token.type == tokenize.STRING else token.string
-            if token.string == "return" and not self.calls and self.dice.random() < 0.5:
+            yield requoted(token.string, self.rng) if token.type == tokenize.STRING else token.string
+            if token.string == "return" and not self.calls and self.rng.random() < 0.5:
                 self.wraps = True
                 yield " ("
             if token.string in {"(", "[", "{"}:
@@ -296,7 +296,7 @@ class Layout:
         comma = ""
         if token.string in {")", "]", "}"}:
             takes_comma = self.calls.pop() and self.previous.string not in {",", "("}
-            comma = "," if takes_comma and self.dice.random() < 0.5 else ""
+            comma = "," if takes_comma and self.rng.random() < 0.5 else ""
         elif token.string == "for" and self.calls:
             self.calls[-1] = False
         if self.previous.type in _STARTS:
@@ -304,7 +304,7 @@ class Layout:
         if self.previous.string in {"@", "."} or token.string in {".", "("}:
             return comma
         inside = ["\n", " # inside\n   "] if self.calls else []
-        return comma + self.dice.choice([" ", "  ", *inside])
+        return comma + self.rng.choice([" ", "  ", *inside])
 
     def is_callable(self) -> bool:
         name = self.previous.type == tokenize.NAME and not keyword.iskeyword(self.previous.string)
@@ -316,8 +316,8 @@ def tokens_of(source: str) -> Iterator[tokenize.TokenInfo]:
     return (t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in left_out)
 
 
-def requoted(text: str, dice: random.Random) -> str:
-    if re.fullmatch(r"'[^'\"\\\n{}]*'", text) and dice.random() < 0.7:
+def requoted(text: str, rng: random.Random) -> str:
+    if re.fullmatch(r"'[^'\"\\\n{}]*'", text) and rng.random() < 0.7:
         return f'"{text[1:-1]}"'
     if re.fullmatch(r"\'\'\'[^'\"\\]*\'\'\'", text):
         lines = text[3:-3].split("\n")

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from themis import StorageConfig, quickcheck, verify
-from themis.api.bundles import export_generation_bundle, import_generation_bundle
-from themis.api.reporting import Reporter
-from themis.api.results import RunResult
-from themis.api.storage import open_store
+from themis.api.bundles.transfer import export_generation_bundle, import_generation_bundle
+from themis.api.runs.report import Reporter
+from themis.api.runs.result import RunResult
+from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.errors import SchemaVersionError
 from themis.pure.identity import ALGORITHMS, FIRST_ALGORITHM, IDENTITY_ALGORITHM, misnamed
@@ -79,10 +79,16 @@ def test_a_stored_run_says_what_it_said(version: str, kind: str, title: str, tmp
         assert misnamed(run_id, snapshot.identity, snapshot.identity_algorithm) is None
         assert RunResult(snapshot=snapshot, store=store).digest == facts["digest"]
         assert quickcheck(store, run_id).run_id == run_id
-        assert MAKER.facts(store, run_id, facts["digest"]) == facts
+        said = MAKER.facts(store, run_id, facts["digest"])
+        said["recomputed"].pop("select", None)  # the first version looked at no selection
+        assert said == facts
         assert run_id in Reporter(store).export_json(run_id)
         found = verify(store, run_id)
-        assert (found.ok, found.not_verified) == (True, ())
+        # Its events began before headers were hashed: that, and that alone, can't be checked.
+        headers = ("header: the run did not record its hash, as runs of earlier versions did not",)
+        first = version == "themis-1"
+        assert found.verdict == ("verified in part" if first else "verified")
+        assert found.not_verified == (headers if first else ())
 
 
 @pytest.mark.parametrize(("version", "kind", "title"), RUNS)

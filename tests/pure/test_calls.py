@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from themis.pure.calls import (
     NO_RETRIES,
     CallFailed,
-    Failure,
+    CallFailure,
     FailureKind,
     ProviderError,
     RetryEntry,
@@ -28,66 +28,66 @@ NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 599])
 def test_these_statuses_are_worth_another_try(status: int) -> None:
-    verdict = classify(Failure(kind=FailureKind.STATUS, status=status))
-    assert verdict.retryable
-    assert not verdict.fatal
-    assert verdict.overload == (status in {429, 503, 529})
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
+    assert diagnosis.retryable
+    assert not diagnosis.fatal
+    assert diagnosis.overload == (status in {429, 503, 529})
 
 
 @pytest.mark.parametrize("status", [400, 402, 405, 410, 413, 422, 301, 600])
 def test_these_statuses_are_not_worth_another_try(status: int) -> None:
-    verdict = classify(Failure(kind=FailureKind.STATUS, status=status))
-    assert not verdict.retryable
-    assert not verdict.fatal
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
+    assert not diagnosis.retryable
+    assert not diagnosis.fatal
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, None), (403, None), (404, None), (400, "model_not_found")])
 def test_wrong_key_and_unknown_model_stop_the_run(status: int, code: str | None) -> None:
-    verdict = classify(Failure(kind=FailureKind.STATUS, status=status, code=code))
-    assert verdict.fatal
-    assert not verdict.retryable
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status, code=code))
+    assert diagnosis.fatal
+    assert not diagnosis.retryable
 
 
 def test_an_empty_account_is_no_rate_limit() -> None:
-    verdict = classify(Failure(kind=FailureKind.STATUS, status=429, code="insufficient_quota"))
-    assert (verdict.fatal, verdict.overload, verdict.reason) == (True, False, "account is empty")
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=429, code="insufficient_quota"))
+    assert (diagnosis.fatal, diagnosis.overload, diagnosis.reason) == (True, False, "account is empty")
 
 
 @pytest.mark.parametrize("kind", ["timeout", "connection", "malformed", "too_large"])
 def test_what_the_network_does_is_worth_another_try(kind: str) -> None:
-    assert classify(Failure(kind=kind)).retryable
+    assert classify(CallFailure(kind=kind)).retryable
 
 
 @pytest.mark.parametrize("kind", ["refusal", "redirect", "component", "credentials", "budget"])
 def test_what_will_happen_again_is_not(kind: str) -> None:
-    assert not classify(Failure(kind=kind)).retryable
+    assert not classify(CallFailure(kind=kind)).retryable
 
 
 def test_a_content_filter_is_a_refusal_whatever_its_status() -> None:
-    verdict = classify(Failure(kind="status", status=400, code="content_filter"))
-    assert verdict.reason == "refused"
+    diagnosis = classify(CallFailure(kind="status", status=400, code="content_filter"))
+    assert diagnosis.reason == "refused"
 
 
 def test_a_component_may_know_better_than_the_table_but_not_revive_a_fatal_failure() -> None:
-    assert classify(Failure(kind="component", retryable=True)).retryable
-    assert not classify(Failure(kind="timeout", retryable=False)).retryable
-    assert not classify(Failure(kind="status", status=401, retryable=True)).retryable
+    assert classify(CallFailure(kind="component", retryable=True)).retryable
+    assert not classify(CallFailure(kind="timeout", retryable=False)).retryable
+    assert not classify(CallFailure(kind="status", status=401, retryable=True)).retryable
 
 
 @given(
     st.builds(
-        Failure,
+        CallFailure,
         kind=st.sampled_from(FailureKind),
         status=st.none() | st.integers(100, 999),
         code=st.none() | st.text(max_size=20),
         retryable=st.none() | st.booleans(),
     )
 )
-def test_every_failure_has_one_verdict_and_nothing_fatal_is_tried_again(failure: Failure) -> None:
-    verdict = classify(failure)
-    assert verdict == classify(Failure.from_dict(failure.to_dict()))
-    assert verdict.reason
-    assert not (verdict.fatal and verdict.retryable)
+def test_every_failure_has_one_diagnosis_and_nothing_fatal_is_tried_again(failure: CallFailure) -> None:
+    diagnosis = classify(failure)
+    assert diagnosis == classify(CallFailure.from_dict(failure.to_dict()))
+    assert diagnosis.reason
+    assert not (diagnosis.fatal and diagnosis.retryable)
 
 
 # --- waiting ----------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ POLICIES = st.builds(
 
 @given(POLICIES, st.integers(1, 2000), st.integers())
 def test_backoff_stays_within_its_bounds(policy: RetryPolicy, attempt: int, seed: int) -> None:
-    delay = delay_before_retry(policy, Failure(kind="timeout"), attempt, Random(seed))
+    delay = delay_before_retry(policy, CallFailure(kind="timeout"), attempt, Random(seed))
     if attempt >= policy.attempts:
         assert delay is None
     else:
@@ -113,8 +113,8 @@ def test_backoff_stays_within_its_bounds(policy: RetryPolicy, attempt: int, seed
 
 def test_backoff_grows_and_spreads_over_its_whole_range() -> None:
     policy = RetryPolicy(attempts=10, delay_s=1.0, backoff=2.0)
-    dice = Random(7)
-    draws = [delay_before_retry(policy, Failure(kind="timeout"), 3, dice) or 0.0 for _ in range(2000)]
+    rng = Random(7)
+    draws = [delay_before_retry(policy, CallFailure(kind="timeout"), 3, rng) or 0.0 for _ in range(2000)]
     assert min(draws) < 0.1
     assert max(draws) > 3.9
     assert 1.9 < sum(draws) / len(draws) < 2.1
@@ -122,7 +122,7 @@ def test_backoff_grows_and_spreads_over_its_whole_range() -> None:
 
 def test_the_server_wish_comes_first_up_to_a_bound() -> None:
     policy = RetryPolicy(attempts=3, max_retry_after_s=100)
-    asked = Failure(kind="status", status=429, retry_after_s=7.5)
+    asked = CallFailure(kind="status", status=429, retry_after_s=7.5)
     assert delay_before_retry(policy, asked, 1, Random(0)) == 7.5
     assert delay_before_retry(policy, asked.evolve(retry_after_s=101.0), 1, Random(0)) is None
     assert delay_before_retry(NO_RETRIES, asked, 1, Random(0)) is None
@@ -130,8 +130,8 @@ def test_the_server_wish_comes_first_up_to_a_bound() -> None:
 
 def test_same_seed_same_waits() -> None:
     waits = [
-        [delay_before_retry(RetryPolicy(), Failure(kind="timeout"), n, dice) for n in (1, 2)]
-        for dice in (Random(3), Random(3))
+        [delay_before_retry(RetryPolicy(), CallFailure(kind="timeout"), n, rng) for n in (1, 2)]
+        for rng in (Random(3), Random(3))
     ]
     assert waits[0] == waits[1]
 
@@ -187,7 +187,7 @@ def test_quota_headers_of_both_providers() -> None:
 
 
 def test_errors_survive_pickling() -> None:
-    failure = Failure(kind="status", status=500, message="oops")
+    failure = CallFailure(kind="status", status=500, message="oops")
     entry = RetryEntry(attempt=1, reason="http 500", kind="status", status=500)
     failed = pickle.loads(pickle.dumps(CallFailed(failure, classify(failure), (entry, entry))))
     assert (failed.failure, failed.reason, failed.fatal, failed.retry_history) == (

@@ -14,7 +14,7 @@ from themis.pure.limits import (
     Budget,
     CallLimits,
     Estimate,
-    Spacing,
+    RateLimiter,
     Ticket,
     limit_for,
 )
@@ -29,7 +29,7 @@ def most_within(times: Sequence[float], window: float) -> int:
 
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=300), st.integers(1, 6000))
 def test_a_rate_is_never_exceeded_and_never_bursts(pauses: list[float], per_minute: int) -> None:
-    rate, now, sent = Spacing(per_minute), 0.0, list[float]()
+    rate, now, sent = RateLimiter(per_minute), 0.0, list[float]()
     for pause in pauses:
         now = max(now + pause, rate.ready_at)
         rate.take(now)
@@ -40,7 +40,7 @@ def test_a_rate_is_never_exceeded_and_never_bursts(pauses: list[float], per_minu
 
 
 def test_600_a_minute_is_11_a_second() -> None:
-    rate, now, sent = Spacing(600), 0.0, list[float]()
+    rate, now, sent = RateLimiter(600), 0.0, list[float]()
     while now < 180:
         now = max(now, rate.ready_at)
         rate.take(now)
@@ -51,7 +51,7 @@ def test_600_a_minute_is_11_a_second() -> None:
 
 
 def test_tokens_are_corrected_when_the_answer_says_how_many_they_were() -> None:
-    rate = Spacing(60)
+    rate = RateLimiter(60)
     rate.take(0.0, units=10)
     rate.correct(-4)
     assert rate.ready_at == pytest.approx(6.0)

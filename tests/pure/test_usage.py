@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+
 from themis import InMemoryRunStore
-from themis.testing.pipelines import Pipeline
+from themis.pure.usage import Ledger, RunUsage, total_tokens
+from themis.testing.pipelines import Pipeline, pipelines
 
 PIPELINE = Pipeline(
     cases=6, samples=2, generator=("right",), reducer=("right",), parser=None, metrics=(("right",),), judge=("right",)
@@ -46,3 +49,26 @@ def test_failures_are_counted() -> None:
     assert generate.calls == 6 - failed
     assert judge.failed_attempts == 6 - failed
     assert judge.calls == 0
+
+
+def test_totals_add_up_where_only_some_calls_state_one() -> None:
+    ledger = Ledger()
+    ledger.record("generate", "m", {"total_tokens": 7}, None)
+    ledger.record("generate", "m", {"prompt_tokens": 2, "completion_tokens": 3}, 0.5)
+    ledger.record("generate", "n", {"prompt_tokens": 1, "total_tokens": 4}, 0.25)
+    used = ledger.stage("generate")
+    assert RunUsage(run_id="r", stages=[used]).total_tokens == total_tokens(used.tokens) == 7 + 5 + 4
+    assert (used.calls, used.tokens["prompt_tokens"]) == (3, 3)
+    m, n = ledger.rows()
+    assert (m.model, m.calls, m.cost, m.unpriced_calls) == ("m", 2, 0.5, 1)
+    assert (n.model, n.calls, n.cost, n.unpriced_calls) == ("n", 1, 0.25, 0)
+
+
+@given(pipelines())
+def test_costs_and_usage_count_the_same_calls(pipeline: Pipeline) -> None:
+    result = pipeline.experiment().run()
+    rows = result.costs().rows
+    for stage in result.usage.stages:
+        of_stage = [row for row in rows if row.stage == stage.stage]
+        assert stage.calls == sum(row.calls for row in of_stage)
+        assert stage.failed_attempts == sum(row.failed_attempts for row in of_stage)

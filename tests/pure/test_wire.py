@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis.pure.calls import Failure, FailureKind
+from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import encode, freeze
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.wire import anthropic_wire, openai_wire
@@ -242,7 +242,7 @@ def test_a_structured_answer_is_its_value_unless_it_was_cut(text: str, output: A
 )
 def test_refusals_are_failures(reader: Any, payload: Any) -> None:
     failure = reader(payload)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, CallFailure)
     assert failure.kind is FailureKind.REFUSAL
 
 
@@ -258,14 +258,14 @@ READERS = (
 @pytest.mark.parametrize("payload", [None, [], "text", {}, {"choices": []}, {"output": "x"}, {"content": "x"}])
 def test_what_does_not_follow_the_protocol_is_malformed(reader: Any, payload: Any) -> None:
     failure = reader(payload)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, CallFailure)
     assert failure.kind is FailureKind.MALFORMED
 
 
 def test_a_response_that_failed_inside_a_success_is_classified_by_its_code() -> None:
     payload = {"output": [], "status": "failed", "error": {"code": "server_error", "message": "oops"}}
     failure = openai_wire.read_response(payload)
-    assert isinstance(failure, Failure)
+    assert isinstance(failure, CallFailure)
     assert (failure.status, failure.message) == (500, "oops")
 
 

@@ -11,8 +11,8 @@ import pytest
 
 # Pytester forgets the modules that a run within this process loads; what is loaded here stays one and the same.
 import themis.adapters
-import themis.api.gating
-import themis.api.reporting
+import themis.api.runs.gates
+import themis.api.runs.report
 import themis.effects.providers.openai
 import themis.pure.components.registry
 import themis.testing.cassettes

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from themis.pure.components.registry import builtins, make_builtin
@@ -16,7 +17,7 @@ _MODEL: Final = re.compile(rf"^({'|'.join(PROVIDERS)})[/:](?P<model>.+)$")
 _IMPORT: Final = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)$")
 
 
-def resolve_component(value: Any, **options: Any) -> Any:
+def resolve_component(value: Any, /, **options: Any) -> Any:
     """Return the component that a value stands for.
 
     Args:
@@ -55,16 +56,35 @@ def _imported(path: str, module: str, name: str, options: dict[str, Any]) -> Any
         names = dir(importlib.import_module(module))
         raise UnknownComponentError(f"{path!r}: {module} has no {name!r}; {nearest(name, names)}") from None
     except Exception as error:
-        raise SpecError(f"{path!r}: importing {module} raised {_raised(error)}") from error
+        raise SpecError(f"{path!r}: importing {module} raised {raised(error)}") from error
     if isinstance(value, type):
-        return value(**options)
+        return _constructed(path, value, options)
     if options:
         raise SpecError(f"{path!r} is an object, not a class: it takes no arguments, and {sorted(options)} were given")
     return value
 
 
-def _raised(error: Exception) -> str:
-    """Say what a module raised when it was imported, and in which line."""
+def _constructed(path: str, kind: type, options: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**options)
+    except TypeError as error:
+        known = [name for name in _parameters(kind) if name not in ("component_id", "version")]
+        unknown = [option for option in options if option not in known]
+        if not unknown:
+            raise SpecError(f"{path}: {error}") from error
+        hints = [f"{option!r} ({nearest(option, known) if known else 'it takes none'})" for option in unknown]
+        raise SpecError(f"{path}: unknown argument {', '.join(hints)}") from error
+
+
+def _parameters(kind: type) -> Iterable[str]:
+    try:
+        return inspect.signature(kind).parameters
+    except (TypeError, ValueError):  # as with some types written in C
+        return ()
+
+
+def raised(error: Exception) -> str:
+    """Say what somebody else's code raised, and in which line."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from themis.api.config_export import experiment_to_config
-from themis.api.storage import make_store
+from themis.api.config.write import config_of
+from themis.api.stores import lasts, make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
 from themis.pure.json import decode, thaw
@@ -31,8 +31,8 @@ from themis.pure.records.fields import json_object, sequence
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
-    from themis.api.results import RunResult
+    from themis.api.experiment.experiment import Experiment
+    from themis.api.runs.result import RunResult
     from themis.pure.protocols import RunStore
 
 Mode = Literal["worker-pool", "batch"]
@@ -65,7 +65,7 @@ class Manifest(HashableModel):
 
 @attrs.frozen(kw_only=True)
 class WorkOutcome(HashableModel):
-    """What became of a manifest.
+    """How the work on a manifest ended.
 
     Attributes:
         run_id: the run.
@@ -104,14 +104,14 @@ def submit(
     root = root if root is not None else getattr(experiment.runtime, key)
     if root is None:
         raise SpecError(f"no folder for the queue: set runtime.{key} in the config, or name one with --queue")
-    if experiment.storage.store == "memory":
+    if not lasts(experiment.storage):
         raise SpecError("storage: a worker is another process, and 'memory' ends with its process; use sqlite, say")
     changes: dict[str, Any] = {key: str(root), **({"generation_mode": "batch"} if mode == "batch" else {})}
     experiment = experiment.evolve(runtime=experiment.runtime.evolve(**changes))
     folder = Path.cwd()
     manifest = Manifest(
         run_id=experiment.compile().run_id,
-        config=experiment_to_config(experiment, relative_to=folder),
+        config=config_of(experiment, relative_to=folder),
         folder=str(folder),
         modules=[str(place) for place in ([Path(modules).resolve(), folder] if modules is not None else [folder])],
         mode=mode,
@@ -120,31 +120,27 @@ def submit(
     return FolderQueue(root).put(manifest.run_id, _text(manifest))
 
 
-Carry = Callable[["Experiment", "RunStore"], "RunResult"]
-
-
-def _run(experiment: Experiment, store: RunStore) -> RunResult:
-    return experiment.run(store=store)
+Runner = Callable[["Experiment", "RunStore"], "RunResult"]
 
 
 def work_off(
     root: str | Path,
     *,
-    run: Carry | None = None,
+    run: Runner | None = None,
     most: int | None = None,
     watch_s: float | None = None,
     submitted: str | None = None,
 ) -> Iterator[WorkOutcome]:
-    """Run what waits in a queue, one experiment after the other, and yield what became of each.
+    """Run what waits in a queue, one experiment after the other, and yield how each ended.
 
     Several processes may work on one queue; each experiment is run by one of them. An experiment whose worker died is
     taken over, and goes on from what is stored. An interrupted one waits on.
 
     Args:
         root: the queue's folder.
-        run: carries an experiment out in a store, which is closed afterwards; `Experiment.run` if not given.
+        run: runs an experiment in a store, which is closed afterwards; `Experiment.run` if not given.
         most: stop after so many.
-        watch_s: when nothing waits, look again after so many seconds, for ever; without it, stop.
+        watch_s: when nothing waits, look again after so many seconds, forever; without it, stop.
         submitted: only the manifest of this run.
 
     Raises:
@@ -159,7 +155,7 @@ def work_off(
             claim = _next(queue, passed_over, submitted)
             if claim is None:
                 break
-            outcome = _worked_off(claim, run or _run)
+            outcome = _worked_off(claim, run or (lambda experiment, store: experiment.run(store=store)))
             if outcome is None:
                 passed_over.add(claim.name)
                 continue
@@ -179,7 +175,7 @@ def _next(queue: FolderQueue, passed_over: set[str], submitted: str | None) -> C
     return None
 
 
-def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
+def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
     """Run one experiment; `None` if another process is writing its run, and it has to wait."""
     try:
         manifest = read_manifest(claim.text, claim.name)
@@ -210,7 +206,7 @@ def _worked_off(claim: Claim, run: Carry) -> WorkOutcome | None:
 @contextlib.contextmanager
 def _own_modules(folders: Sequence[str]) -> Iterator[None]:
     """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
-    from themis.api.config import make_importable
+    from themis.api.config.read import make_importable
 
     before, path = set(sys.modules), list(sys.path)
     make_importable(*map(Path, folders))
@@ -225,9 +221,10 @@ def _own_modules(folders: Sequence[str]) -> Iterator[None]:
 
 
 def _experiment(manifest: Manifest) -> Experiment:
-    from themis.api.config import build_experiment
+    from themis.api.config.read import build
+    from themis.api.experiment.experiment import Experiment
 
-    experiment = build_experiment(thaw(manifest.config), Path(manifest.folder))
+    experiment = build(Experiment, thaw(manifest.config), Path(manifest.folder))
     found = experiment.compile().run_id
     if found != manifest.run_id:
         raise SpecError(

@@ -31,7 +31,7 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     Raises:
         trio.Cancelled: this task was cancelled; the coroutine was cancelled too, and has ended.
-        BaseException: whatever the coroutine raised.
+        BaseException: what the coroutine raised.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     crossing = _Crossing(start, _loop())
@@ -131,7 +131,6 @@ class AsyncioComponent:
     component: Any
 
     def fingerprint(self) -> str:
-        """Return the component's own fingerprint: the wrapper changes nothing in what it does."""
         return fingerprint(self.component, source_of)
 
     def __getattr__(self, name: str) -> Any:

@@ -1,6 +1,6 @@
 """Generating in batches: what a run lacks answers to goes to the provider's batch endpoint, then the run goes on.
 
-A batch is submitted once, whatever happens to this process. That it is about to be submitted is written down, then
+A batch is submitted once, even if this process dies. That it is about to be submitted is written down, then
 it is submitted, then its id is written down, and only then is it asked about; each line is on disk before the next
 step. A process that comes later asks about the batches that are written down, takes up the one whose id it does not
 know from its hash, and submits only what none of them answers.
@@ -12,57 +12,72 @@ import functools
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 import trio
 
 from themis.effects.calls import CallRuntime
-from themis.effects.providers.batch import (
-    MOST_REQUESTS,
-    BatchItem,
-    BatchRequests,
-    answer_files,
-    batch_answers,
-    batch_outcome,
-    batch_state,
-    known_batch,
-    render_batch,
-    submit_batch,
-)
-from themis.effects.providers.openai import OpenAIModel
-from themis.effects.reading import fresh_state, read_case
-from themis.pure.calls import Failure, ProviderError, RetryPolicy
-from themis.pure.identity import candidate_key, generation_key
+from themis.effects.files import sync_folder
+from themis.effects.providers.batch import BatchItem, BatchRequests
+from themis.effects.reading import unasked
+from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.calls import CallFailure, ProviderError, RetryPolicy
 from themis.pure.json import decode, encode
-from themis.pure.pipeline import next_steps
-from themis.pure.plan import RunPlan, case_items, request_bytes, seed_of
+from themis.pure.pipeline.run import planned_run
+from themis.pure.plan import RunPlan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.stages.generate import generate_context
 
 T = TypeVar("T")
 
-_LARGEST_FILE: Final = 100 << 20
-"""Bytes of one batch's requests; OpenAI takes twice as many."""
 _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
-def batch_faults(runtime: RuntimeConfig, generator: Any) -> tuple[str, ...]:
-    """Return what stands in the way of generating in batches, one sentence each."""
+def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
+    """Return why answers can't be generated in batches, one sentence each."""
     faults = []
-    if not isinstance(generator, OpenAIModel):
-        name = getattr(generator, "component_id", type(generator).__name__)
-        faults.append(f"runtime.generation_mode: {name} has no batch endpoint; a model of adapters.openai() has one")
+    if generator.batch is None:
+        faults.append(
+            f"runtime.generation_mode: {generator.name} has no batch endpoint; a model of adapters.openai() has one"
+        )
     if runtime.batch_root is None:
         faults.append("runtime.batch_root: a folder is needed to keep the ids of submitted batches in")
     if runtime.max_cost is not None or runtime.max_tokens is not None:
         faults.append("runtime.generation_mode: a batch can't be stopped by a budget; see `estimate`, and leave it out")
     return tuple(faults)
+
+
+class BatchEndpoint(Protocol):
+    """What a provider's batch endpoint can do: a model states one as `batch`."""
+
+    def render(self, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
+        """Render items, each with a key of its own, as batches that the provider takes."""
+
+    async def submit(self, requests: BatchRequests) -> str:
+        """Submit a batch and return its id."""
+
+    async def known(self, digest: str) -> str | None:
+        """Return the id of a batch of these requests that was submitted before and did not fail."""
+
+    async def ended(self, batch_id: str) -> Mapping[str, Any] | None:
+        """Return what the provider says of a batch that has ended; `None` while it has not."""
+
+    def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
+        """Return why a batch failed as a whole, if it did: it then has no answers."""
+
+    async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the result of each request of a batch that has ended, by key."""
+
+    def is_answer(self, line: Any) -> bool:
+        """Tell whether that is an answer that was paid for, and not a failure."""
+
+    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
+        """Read it; `None` is a request that the batch says nothing of."""
 
 
 @attrs.frozen
@@ -90,14 +105,9 @@ class BatchLog:
             file.write(encode(entry) + b"\n")
             file.flush()
             os.fsync(file.fileno())
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self.path.parent)
 
     def clear(self) -> None:
-        """Forget all batches."""
         self.path.unlink(missing_ok=True)
 
 
@@ -106,16 +116,15 @@ class BatchedGenerator:
 
     provider_key = None  # nothing is sent any more: limits would only slow it down
 
-    def __init__(self, model: OpenAIModel, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
-        self.component_id: str = model.component_id
-        self.version: str = model.version
-        self._model = model
+    def __init__(self, model: CallerAbilities, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
+        self.component_id = model.component_id
+        self.version: str = model.component.version
+        # The keys that the answers have rest on the request: it is rendered as the model renders it, if it does.
+        if model.request is not None:
+            self.request = model.request
+        self._batch: BatchEndpoint = model.batch
         self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
         self._answers = answers
-
-    def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
-        """Return the model's request: what candidates are cached under."""
-        return self._model.request(case, ctx)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Return the answer that came.
@@ -124,78 +133,51 @@ class BatchedGenerator:
             ProviderError: none came, or a failure.
         """
         item = self._items[ctx.case_key, ctx.candidate_id]
-        outcome = batch_outcome(self._model, item, self._answers.get(item.key))
-        if isinstance(outcome, Failure):
+        outcome = self._batch.outcome(item, self._answers.get(item.key))
+        if isinstance(outcome, CallFailure):
             raise ProviderError(outcome.evolve(retryable=False))  # asking the file again changes nothing
         return outcome
 
 
 async def generate_in_batches(
-    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, runtime: RuntimeConfig
+    snapshot: RunSnapshot, plan: RunPlan, components: Components, store: RunStore, runtime: RuntimeConfig
 ) -> BatchedGenerator:
     """Get all answers that a run lacks, and return the generator that gives them.
 
     Raises:
         CallFailed: the provider refuses a batch as a whole, or can't be reached.
     """
+    model = components.generator
     reuse = runtime.existing_run_policy != "rerun"
     log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
     if not reuse:
         await trio.to_thread.run_sync(log.clear)
     batches = _Batches(model, log, runtime.batch_poll_s, reuse)
-    items = await trio.to_thread.run_sync(lambda: list(missing_generations(snapshot, plan, model, store, reuse)))
+    items = await trio.to_thread.run_sync(lambda: list(_missing(snapshot, plan, components, store, reuse)))
     answers = await batches.recorded() if items else {}
     # Equal prompts with equal seeds have one key: they are asked once.
-    open_items = {item.key: item for item in items if not _is_answered(answers.get(item.key))}
-    submitted = [await batches.submitted(requests) for requests in _in_batches(model, list(open_items.values()))]
+    open_items = {item.key: item for item in items if not model.batch.is_answer(answers.get(item.key))}
+    submitted = [await batches.submitted(requests) for requests in model.batch.render(list(open_items.values()))]
     for batch_id in submitted:
         answers.update(await batches.answers(batch_id))
     return BatchedGenerator(model, items, answers)
 
 
-def missing_generations(
-    snapshot: RunSnapshot, plan: RunPlan, model: OpenAIModel, store: RunStore, reuse: bool
+def _missing(
+    snapshot: RunSnapshot, plan: RunPlan, components: Components, store: RunStore, reuse: bool
 ) -> Iterator[BatchItem]:
     """Yield the generations of a run that are not stored, in its own events or in the stage cache."""
-    is_resumed, identity = store.head(plan.run_id).count > 0, snapshot.identity
-    spec = identity.generation_prompt_spec
-    for item in case_items(snapshot):
-        state = read_case(store, plan.run_id, item).without_failures() if is_resumed else fresh_state(item)
-        for step in next_steps(plan, state):
-            if step.stage != "generate":
-                continue
-            request = model.request(item.case, generate_context(plan, item, step.candidate_index, None, spec))
-            generation = generation_key(plan.generator, request_bytes(identity, item.case, request))
-            seed = seed_of(plan, generation, step.candidate_index)
-            key = candidate_key(generation, step.candidate_index, seed)
-            if not (reuse and store.cached([key])):
-                ctx = generate_context(plan, item, step.candidate_index, seed, spec)
-                yield BatchItem(key=key, case=item.case, ctx=ctx)
-
-
-def _in_batches(model: OpenAIModel, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
-    start = size = 0
-    for end, item in enumerate(items):
-        length = len(encode(model.request(item.case, item.ctx)))
-        if end > start and (end - start >= MOST_REQUESTS or size + length > _LARGEST_FILE):
-            yield render_batch(model, items[start:end])
-            start, size = end, 0
-        size += length
-    if start < len(items):
-        yield render_batch(model, items[start:])
-
-
-def _is_answered(line: Any) -> bool:
-    # A refusal is an answer, too: it was paid for.
-    response = line.get("response") if isinstance(line, Mapping) else None
-    return isinstance(response, Mapping) and response.get("status_code") == 200
+    run = planned_run(snapshot, components, plan.until_stage)
+    for item, ask in unasked(run, snapshot, store, reuse=reuse):
+        yield BatchItem(key=ask.key, case=item.case, ctx=ask.args[1])
 
 
 class _Batches:
     """The batches of one run at the provider."""
 
-    def __init__(self, model: OpenAIModel, log: BatchLog, poll_s: float, reuse: bool) -> None:
-        self._model = model
+    def __init__(self, model: CallerAbilities, log: BatchLog, poll_s: float, reuse: bool) -> None:
+        self._model_id = model.component_id
+        self._batch: BatchEndpoint = model.batch
         self._log = log
         self._poll_s = poll_s
         self._reuse = reuse
@@ -211,12 +193,12 @@ class _Batches:
                 continue  # the process died before it was submitted
             self._recorded.add(digest)
             batch = await self._ended(batch_id)
-            if answer_files(batch):
-                answers.update(await self._patiently(functools.partial(batch_answers, self._model, batch)))
+            if self._batch.failure(batch) is None:
+                answers.update(await self._patiently(functools.partial(self._batch.answers, batch)))
         return answers
 
     async def _taken_up(self, digest: str) -> str | None:
-        batch_id = await self._patiently(lambda: known_batch(self._model, digest))
+        batch_id = await self._patiently(lambda: self._batch.known(digest))
         if batch_id is not None:
             await trio.to_thread.run_sync(self._log.add, digest, batch_id)
         return batch_id
@@ -226,19 +208,30 @@ class _Batches:
         # What is asked again although its batch is on record failed there: taking that one up would fail again.
         take_up = self._reuse and requests.digest not in self._recorded
         await trio.to_thread.run_sync(self._log.add, requests.digest)
-        batch_id = await self._patiently(lambda: submit_batch(self._model, requests, take_up=take_up))
+
+        async def submit() -> str:
+            known = await self._batch.known(requests.digest) if take_up else None
+            return known or await self._batch.submit(requests)
+
+        batch_id = await self._patiently(submit)
         await trio.to_thread.run_sync(self._log.add, requests.digest, batch_id)
         return batch_id
 
     async def answers(self, batch_id: str) -> dict[str, Any]:
         """Wait for a batch's end and return its lines by key."""
         batch = await self._ended(batch_id)
-        return await self._patiently(lambda: batch_answers(self._model, batch))
+
+        async def answers() -> dict[str, Any]:
+            if (failure := self._batch.failure(batch)) is not None:
+                raise ProviderError(failure)
+            return await self._batch.answers(batch)
+
+        return await self._patiently(answers)
 
     async def _ended(self, batch_id: str) -> Mapping[str, Any]:
-        while (batch := await self._patiently(lambda: batch_state(self._model, batch_id))) is None:  # noqa: ASYNC110  # the provider has no other way
+        while (batch := await self._patiently(lambda: self._batch.ended(batch_id))) is None:  # noqa: ASYNC110  # the provider has no other way
             await trio.sleep(self._poll_s)
         return batch
 
     async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
-        return (await self._calls.call(call, stage="batch", model=self._model.component_id)).value
+        return (await self._calls.call(call, stage="batch", model=self._model_id)).value

@@ -24,17 +24,17 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from random import Random
-from typing import Any, Final, Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 import trio
 
-from themis.effects.failures import failure_of
+from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
 from themis.pure.calls import (
     NO_RETRIES,
     CallFailed,
-    Failure,
+    CallFailure,
     FailureKind,
     ProviderError,
     RetryEntry,
@@ -42,10 +42,10 @@ from themis.pure.calls import (
     classify,
     delay_before_retry,
 )
-from themis.pure.costs import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
-from themis.pure.json import EMPTY, JSONValue
+from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS, Ledger, Price, UsageRow, total_tokens
 
 T = TypeVar("T")
 
@@ -69,16 +69,7 @@ def report_quota(wait_s: float) -> None:
         pause(wait_s)
 
 
-def expected_tokens(component: Any, request: JSONValue) -> TokenEstimate | None:
-    """Return the tokens that a component expects a request to use at most; `None` if it does not say."""
-    estimate = getattr(component, "estimate", None)
-    if estimate is None or request is None:
-        return None
-    expected: TokenEstimate = estimate(request)
-    return expected
-
-
-@attrs.frozen
+@attrs.define
 class CallOutcome(Generic[T]):
     """What a call came to: its value, and the attempts that failed before it."""
 
@@ -118,7 +109,7 @@ class CallRuntime:
         self._retry = retry
         self._timeouts = timeouts
         self._price = price
-        self._dice = Random(seed)  # noqa: S311  # jitter is no secret
+        self._random = Random(seed)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str, _AttemptFailed] = {}
 
@@ -164,11 +155,9 @@ class CallRuntime:
         )
 
     def usage(self) -> tuple[UsageRow, ...]:
-        """Return what this process's calls used and cost so far, by stage and model."""
         return self._ledger.rows()
 
     def concurrency(self, provider_key: str) -> int:
-        """Return how many calls at a time an endpoint gets at present."""
         return self._gate.admission.endpoint(provider_key).concurrency.limit
 
     async def call(
@@ -195,7 +184,7 @@ class CallRuntime:
                 history = (*history, self._entry(attempt, stage, len(history) + 1))
                 delay_s = history[-1].delay_s
                 if delay_s is None:
-                    raise CallFailed(attempt.failure, attempt.verdict, history) from attempt.__cause__
+                    raise CallFailed(attempt.failure, attempt.diagnosis, history) from attempt.__cause__
             await trio.sleep(delay_s)
 
     async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
@@ -204,7 +193,7 @@ class CallRuntime:
         if ticket.refused:
             # The run ends with this refusal: what is under way has been paid for, and is waited for.
             await self._gate.quiet()
-            raise _AttemptFailed(Failure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
+            raise _AttemptFailed(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
         tokens, cost = 0, 0.0
         try:
             self._refuse_dead(ticket)
@@ -213,7 +202,7 @@ class CallRuntime:
         except CallFailed:
             raise
         except Exception as error:
-            failure = failure_of(error)
+            failure = to_failure(error)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
             raise self._note_failure(ticket, model, failure) from error
@@ -231,7 +220,7 @@ class CallRuntime:
             return await func()
         with trio.move_on_after(timeout):
             return await func()
-        raise ProviderError(Failure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
+        raise ProviderError(CallFailure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
 
     def _pause(self, provider_key: str, wait_s: float) -> None:
         self._gate.admission.endpoint(provider_key).hold(trio.current_time() + wait_s)
@@ -245,33 +234,32 @@ class CallRuntime:
         if usage is None:
             return ticket.estimate.tokens, ticket.estimate.cost
         cost = self._price(model, usage) if self._price and model else None
-        self._ledger.record(ticket.stage, model, usage, cost)
-        return total_tokens(usage), cost or 0.0
+        return self._ledger.record(ticket.stage, model, usage, cost), cost or 0.0
 
-    def _note_failure(self, ticket: Ticket, model: str, failure: Failure) -> _AttemptFailed:
+    def _note_failure(self, ticket: Ticket, model: str, failure: CallFailure) -> _AttemptFailed:
         attempt = _AttemptFailed(failure)
         self._ledger.record_failure(ticket.stage, model)
         if ticket.provider_key is None:
             return attempt
-        if attempt.verdict.overload:
+        if attempt.diagnosis.overload:
             self._gate.admission.endpoint(ticket.provider_key).concurrency.overloaded(ticket.epoch)
             if failure.retry_after_s is not None:
                 self._pause(ticket.provider_key, failure.retry_after_s)
-        if attempt.verdict.fatal:
+        if attempt.diagnosis.fatal:
             self._dead[ticket.provider_key] = attempt
         return attempt
 
     def _refuse_dead(self, ticket: Ticket) -> None:
         dead = self._dead.get(ticket.provider_key) if ticket.provider_key is not None else None
         if dead is not None:
-            raise CallFailed(dead.failure, dead.verdict, ())
+            raise CallFailed(dead.failure, dead.diagnosis, ())
 
     def _entry(self, attempt: _AttemptFailed, stage: str, number: int) -> RetryEntry:
         return RetryEntry(
             attempt=number,
-            reason=attempt.verdict.reason,
+            reason=attempt.diagnosis.reason,
             kind=attempt.failure.kind,
-            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._dice),
+            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._random),
             status=attempt.failure.status,
         )
 
@@ -283,7 +271,7 @@ class CallRuntime:
 
 
 class _AttemptFailed(Exception):  # noqa: N818  # never leaves this module
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: CallFailure) -> None:
         self.failure = failure
-        self.verdict = classify(failure)
+        self.diagnosis = classify(failure)
         super().__init__(failure.message)

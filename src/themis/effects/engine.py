@@ -1,46 +1,37 @@
 """The engine: a fixed number of workers that pull cases and drive each through the pipeline.
 
-For each case it asks the core what is next, does it, folds the outcome into the case's state and hands the event
-to the journal. It decides nothing: what comes next stands in `themis.pure.pipeline`, what a call's failure
-means in `themis.pure.calls`. A case's state is dropped when the case is done.
+It decides nothing: what is done with a case is the core's program of a whole case, and what a call's failure means is
+decided in `themis.pure.calls`. A case's state is dropped when the case is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import trio
 
 from themis.effects.calls import CallRuntime
+from themis.effects.driver import Driver
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
-from themis.effects.options import EngineOptions
+from themis.effects.options import RunOptions
 from themis.effects.reading import fresh_state, read_case, read_cases
-from themis.effects.steps import Handler, handlers
-from themis.effects.steps.shared import RunInHand
+from themis.pure.abilities import Components
+from themis.pure.chain import header_hash
 from themis.pure.errors import StoreError
-from themis.pure.events import (
-    CaseRunEvent,
-    RunCompletedEvent,
-    RunEvent,
-    RunFailedEvent,
-    RunStartedEvent,
-)
-from themis.pure.json import freeze
-from themis.pure.pipeline import Step, next_steps
-from themis.pure.plan import CaseItem, RunPlan, Stage, case_items, make_plan
+from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunStartedEvent
+from themis.pure.pipeline.replay import restart_from
+from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.table import carry_out, next_steps
+from themis.pure.plan import CaseItem, RunPlan, case_items, total_cases
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.replay import restart_from
-from themis.pure.roster import Roster
-from themis.pure.state import CaseState, apply, has_failures
+from themis.pure.state import CaseState, has_failures
 
-TURN: Final = 0.001
+_TURN: Final = 0.001
 """Seconds after which a worker that never had to wait lets the other tasks take their turn."""
-
-EFFECTFUL: Final = frozenset({"generate", "judge"})
-"""Stages whose steps wait for someone else, so that several of a case are done side by side."""
 
 
 class Engine:
@@ -49,25 +40,52 @@ class Engine:
     def __init__(
         self,
         snapshot: RunSnapshot,
-        roster: Roster,
+        components: Components,
         store: RunStore,
-        options: EngineOptions,
-        plan: RunPlan | None = None,
-        calls: CallRuntime | None = None,
+        options: RunOptions,
+        plan: RunPlan,
+        calls: CallRuntime,
     ) -> None:
+        runtime, replay = options.runtime, options.replay
         self._snapshot = snapshot
-        self._roster = roster
         self._store = store
-        self._options = options
-        self._plan = plan or make_plan(snapshot)
-        self._calls = calls or CallRuntime.from_config(options.runtime)
-        self._hooks = Hooks(options.subscribers, options.tracing)
-        self._now = options.clock
+        self._plan = plan
+        self._workers = int(runtime.max_concurrent_tasks)
+        self._replay = replay
         self._progress = options.progress
+        self._hooks = Hooks(options.subscribers, options.tracing)
+        self._is_resumed = store.head(plan.run_id).count > 0
+        self._journal = Journal(
+            store,
+            plan.run_id,
+            attempts=int(runtime.store_retry_attempts),
+            delay=runtime.store_retry_delay,
+            acknowledged=self._acknowledged if self._hooks.wants("on_event") else None,
+        )
+        reuses = runtime.existing_run_policy != "rerun"
+        self._run = Run(
+            plan=plan,
+            identity=snapshot.identity,
+            components=components,
+            clock=_utc_now,
+            listens=self._hooks.any,
+            traces=self._hooks.traces,
+            recalls=reuses and (self._is_resumed or _has_other_runs(store, plan.run_id)),
+            asks_again=replay is not None and replay.stage == "judge" and not replay.recorded_judging,
+        )
+        offline = {"generate"} if options.offline else set()
+        if replay is not None and replay.recorded_judging:
+            offline.add("judge")
+        self._driver = Driver(
+            calls,
+            self._workers,
+            store=store,
+            journal=self._journal,
+            hooks=self._hooks,
+            progress=self._progress,
+            offline=offline,
+        )
         self._next_turn = 0.0
-        self._handlers: Mapping[Stage, Handler] = {}
-
-    # --- the run ------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Do what is left of the run.
@@ -76,102 +94,85 @@ class Engine:
             CallFailed: the endpoint refuses every call (a wrong key, an unknown model), or the budget is used up.
             StoreError: the store can't be written any more.
         """
-        run_id = self._plan.run_id
-        self._is_resumed = self._store.head(run_id).count > 0
-        runtime = self._options.runtime
-        self._journal = Journal(
-            self._store,
-            run_id,
-            attempts=int(runtime.store_retry_attempts),
-            delay=runtime.store_retry_delay,
-            acknowledged=self._acknowledged if self._hooks.wants("on_event") else None,
-        )
-        self._handlers = handlers(self._in_hand())
-        span = self._hooks.start_span("run", {"run_id": run_id})
+        span = self._hooks.start_span("run", {"run_id": self._plan.run_id})
         status = "error"
         try:
-            await self._drive(int(runtime.max_concurrent_tasks))
+            await self._work()
             status = "ok"
         finally:
             self._hooks.end_span(span, status)
 
-    def _in_hand(self) -> RunInHand:
-        return RunInHand(
-            identity=self._snapshot.identity,
-            plan=self._plan,
-            roster=self._roster,
-            store=self._store,
-            journal=self._journal,
-            calls=self._calls,
-            hooks=self._hooks,
-            options=self._options,
-            may_reuse=self._options.reuse and (self._is_resumed or self._others_are_stored()),
-        )
-
-    def _others_are_stored(self) -> bool:
-        return any(line.run_id != self._plan.run_id for line in self._store.list_runs())
-
-    async def _drive(self, workers: int) -> None:
+    async def _work(self) -> None:
+        # The journal runs in a nursery around that of the workers. Be it a fault, a cancellation or Ctrl-C that ends
+        # them: what they finished, and how the run ended, goes to a journal that still writes.
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                self._journal.append(None, RunStartedEvent(run_id=self._plan.run_id, occurred_at=self._now()))
+                self._journal.append(None, self._started())
                 try:
-                    await self._work_through(workers)
-                    through = self._plan.until_stage
-                    self._journal.append(
-                        None,
-                        RunCompletedEvent(
-                            run_id=self._plan.run_id, occurred_at=self._now(), completed_through_stage=through
-                        ),
-                    )
+                    cases = self._unfinished()
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(self._workers):
+                            nursery.start_soon(self._worker, cases)
+                    self._journal.append(None, self._completed())
                 except BaseException as error:
-                    self._note_end(error)
+                    self._note_failure(error)
                     raise
                 finally:
                     # What finished is stored even when the run is cancelled: that is what resuming rests on.
                     with trio.CancelScope(shield=True):
                         await self._journal.close()
         except BaseExceptionGroup as group:
-            raise root_cause(group) from None
+            raise _root_cause(group) from None
 
-    def _note_end(self, error: BaseException) -> None:
-        causes = root_cause(error) if isinstance(error, BaseExceptionGroup) else error
+    def _started(self) -> RunStartedEvent:
+        run_id = self._plan.run_id
+        # Of a resumed run, what counts is the header that was stored when it first began.
+        header = header_hash(self._store.load_snapshot(run_id))
+        return RunStartedEvent(run_id=run_id, occurred_at=_utc_now(), header=header)
+
+    def _completed(self) -> RunCompletedEvent:
+        return RunCompletedEvent(
+            run_id=self._plan.run_id,
+            occurred_at=_utc_now(),
+            completed_through_stage=self._plan.until_stage,
+            event_count=self._journal.appended + 1,
+        )
+
+    def _note_failure(self, error: BaseException) -> None:
+        causes = _root_cause(error) if isinstance(error, BaseExceptionGroup) else error
         if isinstance(causes, StoreError):
             return  # there is no storing it
         message = "interrupted" if isinstance(causes, KeyboardInterrupt | trio.Cancelled) else str(causes)
         event = RunFailedEvent(
-            run_id=self._plan.run_id, occurred_at=self._now(), error_message=message or type(causes).__name__
+            run_id=self._plan.run_id, occurred_at=_utc_now(), error_message=message or type(causes).__name__
         )
         self._journal.append(None, event)
 
-    async def _work_through(self, workers: int) -> None:
-        cases = self._unfinished()
-        async with trio.open_nursery() as nursery:
-            for _ in range(workers):
-                nursery.start_soon(self._worker, cases)
-
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
         for item, state in cases:
-            await self._drive_case(item, state)
+            state = await self._driver.drive(carry_out(self._run, item, state))
+            self._progress.done += 1
+            if has_failures(state):
+                self._progress.failed += 1
             # A component that never waits must not keep the others, or a cancellation, from their turn.
             if trio.current_time() >= self._next_turn:
                 await trio.lowlevel.checkpoint()
-                self._next_turn = trio.current_time() + TURN
-            if self._journal.crowded:
-                await self._journal.room()
+                self._next_turn = trio.current_time() + _TURN
+            if self._journal.is_full:
+                await self._journal.space()
 
     def _unfinished(self) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases that are not done, with what is stored of them."""
-        self._progress.total = sum(len(dataset.cases) for dataset in self._snapshot.datasets)
+        self._progress.total = total_cases(self._snapshot)
         if not self._is_resumed:
             for item in case_items(self._snapshot):
                 yield item, fresh_state(item)
             return
-        replay = self._options.replay
+        replay = self._replay
         if replay is not None:
             for item, state in read_cases(self._store, self._snapshot):
-                yield item, restart_from(state, replay.stage, self._plan.metrics, replay.metric_ids)
+                yield item, restart_from(self._plan, state, replay.stage, replay.metric_ids)
             return
         names = [slot.metric_id for slot in self._plan.metrics]
         settled = self._store.settled_cases(self._plan.run_id, names)
@@ -193,63 +194,16 @@ class Engine:
         for event in events:
             await self._hooks.call("on_event", event)
 
-    # --- one case -----------------------------------------------------------------------------------------
 
-    async def _drive_case(self, item: CaseItem, state: CaseState) -> None:
-        while steps := next_steps(self._plan, state):
-            if len(steps) > 1 and steps[0].stage in EFFECTFUL:
-                events = await self._side_by_side(steps, item, state)
-            else:
-                events = []
-                for step in steps:
-                    do = self._do if self._hooks.traces else self._handlers[step.stage]
-                    events.append(await do(step, item, state))
-            for event in events:
-                state = apply(state, event)
-        self._progress.done += 1
-        if has_failures(state):
-            self._progress.failed += 1
-
-    async def _side_by_side(self, steps: Sequence[Step], item: CaseItem, state: CaseState) -> list[CaseRunEvent]:
-        """Do several steps at once, no more at a time than the run has workers; the order of events is the steps'."""
-        events: dict[int, CaseRunEvent] = {}
-        numbered = iter(enumerate(steps))
-
-        async def worker() -> None:
-            for number, step in numbered:
-                events[number] = await self._do(step, item, state)
-
-        async with trio.open_nursery() as nursery:
-            for _ in range(min(len(steps), int(self._options.runtime.max_concurrent_tasks))):
-                nursery.start_soon(worker)
-        return [events[number] for number in range(len(steps))]
-
-    async def _do(self, step: Step, item: CaseItem, state: CaseState) -> CaseRunEvent:
-        handler = self._handlers[step.stage]
-        if not self._hooks.traces:
-            return await handler(step, item, state)
-        attributes = {"run_id": self._plan.run_id, "case_key": item.case_key, "metric_id": step.metric_id}
-        span = self._hooks.start_span(_SPANS[step.stage], freeze(attributes))
-        status = "error"
-        try:
-            event = await handler(step, item, state)
-            status = "error" if event.event_type.endswith("_failed") else "ok"
-        finally:
-            self._hooks.end_span(span, status)
-        return event
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
-_SPANS: Final = {
-    "generate": "generation",
-    "select": "selection",
-    "reduce": "reduction",
-    "parse": "parse",
-    "score": "score",
-    "judge": "judge",
-}
+def _has_other_runs(store: RunStore, run_id: str) -> bool:
+    return any(line.run_id != run_id for line in store.list_runs())
 
 
-def root_cause(error: BaseException) -> BaseException:
+def _root_cause(error: BaseException) -> BaseException:
     """Return the one exception that matters of a group: never a mere cancellation if there is anything else."""
     while isinstance(error, BaseExceptionGroup):
         rest = [e for e in error.exceptions if not isinstance(e, trio.Cancelled)]

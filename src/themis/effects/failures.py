@@ -1,4 +1,4 @@
-"""Foreign exceptions become `Failure` records here, by one table; `themis.pure.calls` decides what they mean.
+"""Foreign exceptions become `CallFailure` records here, by one table; `themis.pure.calls` decides what they mean.
 
 SDKs are recognised by the names of their exception classes, so that none has to be imported.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import trio
 
-from themis.pure.calls import Failure, FailureKind, ProviderError, retry_after
+from themis.pure.calls import CallFailure, FailureKind, ProviderError, retry_after
 
 _BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
     ((trio.TooSlowError, TimeoutError), FailureKind.TIMEOUT),
@@ -48,15 +48,16 @@ _WRAP_HINT: Final = (
 )
 
 
-def failure_of(error: Exception) -> Failure:
+def to_failure(error: Exception) -> CallFailure:
     """Describe what a component or an adapter raised."""
     if isinstance(error, ProviderError):
         return error.failure
     retryable = getattr(error, "retryable", None)
     status = _status(error)
-    return Failure(
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return CallFailure(
         kind=FailureKind.STATUS if status else _kind(error),
-        message=_message(error),
+        message=f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text,
         status=status,
         code=_text(getattr(error, "code", None)),
         retry_after_s=retry_after(_headers(error), datetime.now(UTC)),
@@ -76,11 +77,6 @@ def _kind(error: Exception) -> FailureKind:
         if (package, name) in names:
             return kind
     return FailureKind.COMPONENT
-
-
-def _message(error: Exception) -> str:
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    return f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text
 
 
 def _needs_asyncio(error: Exception) -> bool:

@@ -25,7 +25,6 @@ class Hooks:
         self.traces: bool = tracing is not None
 
     def wants(self, hook: str) -> bool:
-        """Tell whether any subscriber implements a hook."""
         return any(hasattr(subscriber, hook) for subscriber in self._subscribers)
 
     async def call(self, hook: str, *args: object) -> None:

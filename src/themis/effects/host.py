@@ -6,8 +6,10 @@ Under asyncio the shell runs as a guest of the host's loop (trio's guest mode), 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
+import functools
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import outcome
 import sniffio
@@ -16,6 +18,7 @@ import trio
 from themis.effects.interrupts import second_interrupt_exits
 from themis.pure.errors import RunningLoopError
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -53,6 +56,34 @@ def run_sync(main: Callable[[], Awaitable[T]], called: str) -> T:
     return trio.run(interruptible, restrict_keyboard_interrupt_to_checkpoints=True)
 
 
+def sync_variant(function: Callable[P, Awaitable[T]], called: str) -> Callable[[Callable[..., None]], Callable[P, T]]:
+    """Make the function that is decorated the sync variant of an async one.
+
+    It lends its name and docstring; what it does, its signature and its types are the async function's.
+
+    Args:
+        function: the async function.
+        called: the name of the entry point, for the error.
+    """
+
+    def decorate(named: Callable[..., None]) -> Callable[P, T]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> T:
+            return run_sync(functools.partial(function, *args, **kwargs), called)
+
+        functools.update_wrapper(call, named)
+        return functools.update_wrapper(call, function, assigned=["__annotations__"], updated=())
+
+    return decorate
+
+
+def run_anywhere(main: Callable[[], Awaitable[T]]) -> T:
+    """Run what may have to await something, from sync code; beside a running loop, in a thread."""
+    if running_loop() is None:
+        return trio.run(main)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(trio.run, main).result()
+
+
 async def run_async(main: Callable[[], Awaitable[T]]) -> T:
     """Run the shell from async code: directly under trio, as a guest under asyncio."""
     loop = running_loop()
@@ -67,6 +98,11 @@ async def run_async(main: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
+    # In guest mode trio waits for I/O in a thread and hands each of its turns to the host's loop as a callback, so that
+    # both loops run in one thread. Two outcomes have to be carried across: that of the guest, which `finish` puts into
+    # a future that the host awaits; and a cancellation of the host's task, which becomes one of the guest's scope.
+    # The future is shielded, for a cancelled future would take no outcome; and after a cancellation we wait for the
+    # guest all the same, because it still writes what it finished, and a guest outlives its host as a hung thread.
     host = asyncio.get_running_loop()
     done: asyncio.Future[T] = host.create_future()
     scope = trio.CancelScope()

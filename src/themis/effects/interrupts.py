@@ -1,7 +1,7 @@
 """Ctrl-C: the first one stops a run in good order, a second one ends the process at once.
 
 trio raises the first as `KeyboardInterrupt` in the run; storing what finished may then wait for a thread, a component
-that cleans up, or a slow disk. Whoever presses again does not want to wait: what is stored is safe at any moment.
+that cleans up, or a slow disk. Someone who presses again does not want to wait: what is stored is safe at any moment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LAST_WORDS: Final = (
 
 @contextmanager
 def second_interrupt_exits() -> Iterator[None]:
-    """End the process at the second SIGINT that arrives inside; the first goes to whoever handled it before.
+    """End the process at the second SIGINT that arrives inside; the first goes to the handler that was there before.
 
     At an interactive prompt, in threads, and where nothing of Python handles SIGINT, this does nothing.
     """

@@ -2,8 +2,20 @@
 
 `append` encodes an event and hands it over without waiting, so that the records behind it need not live until
 the disk has been heard of; `durable` waits until everything handed over so far is in the
-store. Batches are written by one worker thread, so that the event loop never waits for a disk; an event that
-was handed over is stored within `INTERVAL` seconds, or the run fails saying why.
+store. Batches are written in a worker thread, one at a time, so that the event loop never waits for a disk; an event
+that was handed over is stored within `_INTERVAL` seconds, or the run fails saying why.
+
+One task, `run`, writes; any other may append. Of the two one-shot events that it waits for, `_has_events` says that
+there is something to write, and `_write_now` that there is no point in gathering more: the batch is full, or someone
+waits in `durable`. `run` makes both anew before it writes, so what is appended meanwhile sets the new ones and is
+written in the next round. `_progressed` is told after every batch and after a failure; `space` and `durable` look again
+then.
+
+Who may cancel what: nobody cancels `run`. It is in a nursery of its own around that of the workers, and is shielded
+and protected from Ctrl-C all along, because a cancelled run is where it matters most: `close`, itself called under a
+shield, has everything written that the workers finished, and `run` then ends by itself. `space` and `durable` may be
+cancelled: they only wait. If the store fails for good, `run` raises, which cancels the workers; `_failure` is what
+those who append or wait from then on are told, so that none of them waits for a task that is no more.
 """
 
 from __future__ import annotations
@@ -21,9 +33,9 @@ from themis.pure.events import RunEvent
 from themis.pure.protocols import RunStore
 from themis.pure.records.stored import ChainHead, StoredEvent
 
-INTERVAL: Final = 0.05
+_INTERVAL: Final = 0.05
 """Seconds of work that a crash may cost at most."""
-LARGEST_BATCH: Final = 4_000
+_LARGEST_BATCH: Final = 4_000
 """Events in one transaction; past twice as many waiting, appending waits for the disk."""
 
 Acknowledged = Callable[[Sequence[RunEvent]], Awaitable[None]]
@@ -51,10 +63,10 @@ class Journal:
         self._digest = head.digest
         self._waiting: list[StoredEvent] = []
         self._blobs: dict[str, bytes] = {}
-        self._unheard: deque[RunEvent] = deque()
-        self._arrived = trio.Event()
-        self._hurry = trio.Event()
-        self._room = trio.Condition()
+        self._unacknowledged: deque[RunEvent] = deque()
+        self._has_events = trio.Event()
+        self._write_now = trio.Event()
+        self._progressed = trio.Condition()
         self._closing = False
         self._failure: StoreError | None = None
 
@@ -69,74 +81,72 @@ class Journal:
         if blobs:
             self._blobs.update(blobs)
         if self._acknowledged is not None:
-            self._unheard.append(event)
+            self._unacknowledged.append(event)
         if len(self._waiting) == 1:
-            self._arrived.set()
-        elif len(self._waiting) == LARGEST_BATCH:
-            self._hurry.set()
+            self._has_events.set()
+        elif len(self._waiting) == _LARGEST_BATCH:
+            self._write_now.set()
 
     @property
-    def crowded(self) -> bool:
-        """Whether so much is waiting that those who append should wait for the disk."""
-        return len(self._waiting) >= 2 * LARGEST_BATCH
+    def appended(self) -> int:
+        return self._appended
 
-    async def room(self) -> None:
-        """Wait until the journal is no longer crowded."""
-        await self._until(lambda: not self.crowded)
+    @property
+    def is_full(self) -> bool:
+        return len(self._waiting) >= 2 * _LARGEST_BATCH
+
+    async def space(self) -> None:
+        await self._until(lambda: not self.is_full)
 
     async def durable(self) -> None:
         """Wait until everything appended so far is stored and acknowledged."""
         target = self._appended
-        self._hurry.set()
+        self._write_now.set()
         await self._until(lambda: self._written >= target)
 
     async def _until(self, holds: Callable[[], bool]) -> None:
-        async with self._room:
+        async with self._progressed:
             while not holds():
                 if self._failure is not None:
                     raise self._failure
-                await self._room.wait()
+                await self._progressed.wait()
 
     @trio.lowlevel.enable_ki_protection
     async def run(self) -> None:
-        """Write batches until closed; the shell starts this once, beside the workers.
-
-        Cancellation does not reach in here: what a cancelled run finished is still to be written.
-        """
+        """Write batches until closed; the engine starts this once, beside the workers."""
         with trio.CancelScope(shield=True):
             while not (self._closing and not self._waiting):
-                await self._arrived.wait()
-                with trio.move_on_after(INTERVAL):
-                    await self._hurry.wait()
-                self._arrived, self._hurry = trio.Event(), trio.Event()
+                await self._has_events.wait()
+                with trio.move_on_after(_INTERVAL):
+                    await self._write_now.wait()
+                self._has_events, self._write_now = trio.Event(), trio.Event()
                 await self._write_all()
 
     async def _write_all(self) -> None:
         while self._waiting:
-            events, self._waiting = self._waiting[:LARGEST_BATCH], self._waiting[LARGEST_BATCH:]
+            events, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
             # A blob may go in with an earlier batch than its event, never with a later one.
             blobs, self._blobs = self._blobs, {}
             await self._write(events, blobs)
             self._written = events[-1].sequence
             if self._acknowledged is not None:
-                await self._acknowledged([self._unheard.popleft() for _ in events])
-            async with self._room:
-                self._room.notify_all()
+                await self._acknowledged([self._unacknowledged.popleft() for _ in events])
+            async with self._progressed:
+                self._progressed.notify_all()
 
     async def _write(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
         head = ChainHead(events[-1].sequence, events[-1].digest)
         write = functools.partial(self._store.append, self._run_id, events, blobs)
         for attempt in range(1, self._attempts + 1):
-            # Cancellation waits for the disk: a batch is written whole or not begun.
-            with trio.CancelScope(shield=True):
-                try:
-                    await trio.to_thread.run_sync(write)
+            try:
+                await trio.to_thread.run_sync(write)
+                break
+            except Exception as error:
+                # It may have raised after its commit; a batch that is written twice would break the chain.
+                if await self._was_written(head):
                     break
-                except Exception as error:
-                    if await self._was_written(head):
-                        break
-                    if attempt == self._attempts:
-                        await self._give_up(error)
+                if attempt == self._attempts:
+                    await self._give_up(error)
             await trio.sleep(self._delay * attempt)
 
     async def _was_written(self, head: ChainHead) -> bool:
@@ -152,12 +162,12 @@ class Journal:
             "before is kept; mend the store (free the disk, check its permissions) and run again to resume"
         )
         self._failure.__cause__ = error
-        async with self._room:
-            self._room.notify_all()
+        async with self._progressed:
+            self._progressed.notify_all()
         raise self._failure
 
     async def close(self) -> None:
         """Write what is waiting, then let `run` end."""
         self._closing = True
         await self.durable()
-        self._arrived.set()
+        self._has_events.set()

@@ -2,6 +2,12 @@
 
 No decision is made here. The first waiting call of each queue watches the clock for those behind it, so a queue
 of any length costs one timer.
+
+A parked task is woken by the one-shot event that `_parked` has under its ticket, for one of three reasons: its call was
+admitted or refused when another call ended or time had passed; it has become the first of its queue and must set the
+timer; or its own timer ran out. It does not ask which: it lets `Admission` look once more, and parks again with a new
+event if its ticket is still neither admitted nor refused. To wake a task once too often is harmless; to wake it too
+late would be a call that waits for ever, so whenever a call ends or leaves its queue, all heads are woken.
 """
 
 from __future__ import annotations
@@ -29,6 +35,7 @@ class Gate:
         try:
             await self._wait(ticket)
         except BaseException:
+            # Cancelled. Between being admitted and running again a task may be cancelled, too: its place is given back.
             if ticket.admitted:
                 self.admission.leave(ticket)
             elif not ticket.refused:

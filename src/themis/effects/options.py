@@ -1,23 +1,15 @@
-"""What a run is carried out with, apart from its snapshot, components and store: none of it is identity."""
+"""What a run is carried out with, apart from its snapshot and components: none of it is identity."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 
 import attrs
 
 from themis.pure.errors import ThemisError
-from themis.pure.protocols import TracingProvider
-from themis.pure.records.config import RuntimeConfig
-from themis.pure.replay import ReplayStage
-
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    """Return the time, in UTC."""
-    return datetime.now(UTC)
+from themis.pure.pipeline.replay import ReplayStage
+from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.records.config import RuntimeConfig, StorageConfig
 
 
 @attrs.define
@@ -28,8 +20,6 @@ class Progress:
     done: int = 0
     failed: int = 0
     reused: int = 0
-    generated: int = 0
-    judged: int = 0
     tokens: int = 0
     finished: bool = False
 
@@ -50,27 +40,27 @@ class Replay:
 
 
 @attrs.frozen(kw_only=True)
-class EngineOptions:
-    """What a run is carried out with, apart from its snapshot, components and store; nothing of it is identity.
+class RunOptions:
+    """How a run is carried out.
 
     Attributes:
         runtime: limits, retries, timeouts.
+        storage: where the run is kept, unless a store is handed in.
+        store: an open store.
         subscribers: told of everything that happens.
         tracing: takes spans.
-        clock: tells the time of events.
         progress: counted up as cases finish.
         offline: take generations from the store alone; one that is not there ends the run.
-        reuse: take what earlier runs stored.
         replay: do stages again that are done already.
     """
 
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    runtime: RuntimeConfig
+    storage: StorageConfig
+    store: RunStore | None = None
     subscribers: Sequence[object] = ()
     tracing: TracingProvider | None = None
-    clock: Clock = utc_now
     progress: Progress = attrs.field(factory=Progress)
     offline: bool = False
-    reuse: bool = True
     replay: Replay | None = None
 
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from themis.pure.costs import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
 from themis.pure.errors import MissingExtraError, SpecError, listed
 from themis.pure.json import EMPTY
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
 
 
 def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
@@ -70,15 +70,11 @@ def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | 
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
         if model in own:
-            return _own_price(own[model], usage)
+            rates, prompt, completion = own[model], usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
+            return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
         return None if library is None else _table_price(library, model, usage, moment)
 
     return price
-
-
-def _own_price(rates: Mapping[str, float], usage: Mapping[str, int]) -> float:
-    prompt, completion = usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
-    return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
 
 
 def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetime) -> float | None:
@@ -96,7 +92,7 @@ def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetim
 
 
 def needs_prices(price: Price, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return what stands in the way of a cost budget, one sentence per model whose price is not known."""
+    """Return why costs can't be limited, one sentence per model whose price is not known."""
     probe = {PROMPT_TOKENS: 1, COMPLETION_TOKENS: 1}
     return tuple(
         f"max_cost: the price of {model} is not known; state it in prices, or give max_tokens instead"

@@ -1,6 +1,6 @@
-"""A queue in a folder, shared by processes of one host: manifests are claimed by one at a time, whatever dies when.
+"""A queue in a folder, shared by processes of one host: one process at a time claims a manifest, and may die of it.
 
-    <root>/pending/<name>.json    waiting, or claimed by whoever holds the lock on <name>.lock
+    <root>/pending/<name>.json    waiting, or claimed by the process that holds the lock on <name>.lock
     <root>/done/<name>.json       worked off; its outcome is beside it in <name>.outcome.json
     <root>/failed/<name>.json     given up; why is beside it
 
@@ -24,6 +24,7 @@ from typing import IO, Final
 import attrs
 import portalocker
 
+from themis.effects.files import whole_file
 from themis.pure.errors import StoreError
 
 MOST_CLAIMS: Final = 3
@@ -44,7 +45,6 @@ class FolderQueue:
 
     @property
     def pending(self) -> Path:
-        """Where manifests wait."""
         return self.root / "pending"
 
     def put(self, name: str, text: str) -> Path:
@@ -115,7 +115,7 @@ class FolderQueue:
         return claim
 
     def outcome(self, name: str) -> str | None:
-        """Return what became of a manifest, if it is done or failed."""
+        """Return the outcome of a manifest that is done or failed."""
         for folder in ("done", "failed"):
             with contextlib.suppress(FileNotFoundError):
                 return (self.root / folder / f"{name}.outcome.json").read_text(encoding="utf-8")
@@ -137,11 +137,9 @@ class Claim:
     file: IO[str]
 
     def finish(self, outcome: str) -> None:
-        """Move the manifest to those that are done."""
         self._move("done", outcome)
 
     def fail(self, outcome: str) -> None:
-        """Move the manifest to those that are given up."""
         self._move("failed", outcome)
 
     def release(self) -> None:
@@ -172,14 +170,13 @@ def _locked(path: Path) -> IO[str] | None:
         is_current = False
     if is_current:
         return file
-    file.close()  # whoever held it has finished and removed the file: this lock guards nothing
+    file.close()  # its holder has finished and removed the file: this lock guards nothing
     return None
 
 
 def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    with whole_file(path) as file:
+        file.write(text.encode())
 
 
 def lock_holders(queue: FolderQueue) -> Iterator[tuple[str, str]]:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Final
+
+import attrs
 
 from themis.pure.chain import read_event
-from themis.pure.events import RunEvent
+from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, RunEvent
 from themis.pure.json import decode
+from themis.pure.pipeline.effects import Ask, Recalled
+from themis.pure.pipeline.recorded import unanswered
+from themis.pure.pipeline.run import Run
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
@@ -16,7 +23,6 @@ from themis.pure.state import CaseState, ExecutionState, fold, fold_case, new_st
 
 
 def read_events(store: RunStore, run_id: str) -> Iterator[RunEvent]:
-    """Yield a run's events in order, blobs in their places."""
     return (read_event(stored, store.blob) for stored in store.events(run_id))
 
 
@@ -26,17 +32,14 @@ def read_state(store: RunStore, run_id: str) -> ExecutionState:
 
 
 def read_case(store: RunStore, run_id: str, item: CaseItem) -> CaseState:
-    """Return one case's state."""
     return fold_case(fresh_state(item), (read_event(e, store.blob) for e in store.case_events(run_id, item.case_no)))
 
 
 def fresh_state(item: CaseItem) -> CaseState:
-    """Return the state of a case that nothing has happened to."""
     return new_state(item.case.case_id, item.dataset_id, item.case_key)
 
 
 def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
-    """Yield every case of a run with its state, in plan order, holding one case at a time."""
     return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
 
 
@@ -59,8 +62,34 @@ def stored_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseI
             yield item, ()
 
 
-def read_generated(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, frozenset[int]]]:
-    """Yield every case of a run with the indices of the candidates that it has, without reading the rest of it."""
-    for item, events in stored_cases(store, snapshot):
-        generated = (stored for stored in events if stored.event_type == "generation_completed")
-        yield item, frozenset(decode(stored.payload)["candidate_index"] for stored in generated)
+def recalled(store: RunStore, key: str) -> Recalled | None:
+    """Look a cache key up in the events of all runs."""
+    found = store.cached([key]).get(key)
+    event = read_event(found[1], store.blob) if found is not None else None
+    return Recalled(event, found[0]) if found is not None and isinstance(event, CaseRunEvent) else None
+
+
+def unasked(run: Run, snapshot: RunSnapshot, store: RunStore, *, reuse: bool = True) -> Iterator[tuple[CaseItem, Ask]]:
+    """Yield what a run would ask its generator: the candidates that neither it nor any other run of the store has.
+
+    Args:
+        run: the run; nobody is told anything.
+        snapshot: the run's cases.
+        store: where results are.
+        reuse: what other runs stored counts.
+    """
+    recall = functools.partial(recalled, store) if reuse else None
+    is_stored = store.head(snapshot.run_id).count > 0
+    for item, events in stored_cases(store, snapshot) if is_stored else ((item, ()) for item in case_items(snapshot)):
+        if _generated(events) < run.plan.candidate_count:
+            state = fold_case(fresh_state(item), (read_event(stored, store.blob) for stored in events))
+            yield from ((item, ask) for ask in unanswered(run, item, state.without_failures(), recall))
+
+
+def _generated(events: Sequence[StoredEvent]) -> int:
+    """Count the candidates that are there, without reading more than has to be."""
+    made = [stored for stored in events if stored.event_type == _GENERATED]
+    return len(made) if len(made) < 2 else len({decode(stored.payload)["candidate_index"] for stored in made})
+
+
+_GENERATED: Final = attrs.fields(GenerationCompletedEvent).event_type.default

@@ -1,6 +1,6 @@
-"""What a failed call means, and what to do about it: pure policy, with no clock and no dice of its own.
+"""What a failed call means, and what to do about it: pure policy, with no clock and no randomness of its own.
 
-A failure reaches this module as plain data (`Failure`), whoever met it: an HTTP client, an SDK, a component.
+A failure reaches this module as plain data (`CallFailure`), from an HTTP client, an SDK or a component.
 `classify` is the one place that says whether it is worth another try, `delay_before_retry` how long to wait,
 `RetryEntry` what is kept of it. The arithmetic of rates, concurrency and budgets is in `themis.pure.limits`.
 """
@@ -22,7 +22,7 @@ from themis.pure.records.base import FrozenModel
 
 
 class FailureKind(StrEnum):
-    """How a call failed, told apart as far as the answer to "try again?" differs."""
+    """How a call failed, as far as it matters to whether it is tried again."""
 
     TIMEOUT = "timeout"
     """No complete answer in the time allowed."""
@@ -49,16 +49,16 @@ class FailureKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class Failure(FrozenModel):
+class CallFailure(FrozenModel):
     """One failed attempt, as plain data: never with a header or a credential.
 
     Attributes:
         kind: how it failed.
         message: what was found, redacted, for a person to read.
         status: the HTTP status, when a whole answer came.
-        code: the provider's own word for it, such as `model_not_found` or `overloaded_error`.
+        code: the provider's own code, such as `model_not_found` or `overloaded_error`.
         retry_after_s: how long the server asks to wait, in seconds.
-        retryable: the component's own word on whether another try makes sense; it overrules the table.
+        retryable: whether the component says that another try makes sense; it overrules the table.
         request_id: the provider's id of the request, for asking its support.
     """
 
@@ -72,7 +72,7 @@ class Failure(FrozenModel):
 
 
 @attrs.frozen(kw_only=True)
-class Verdict(FrozenModel):
+class Diagnosis(FrozenModel):
     """What a failure means.
 
     Attributes:
@@ -108,48 +108,48 @@ _FATAL_CODES: Final = {
 _REFUSAL_CODES: Final = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
 _OVERLOAD_CODES: Final = frozenset({"overloaded_error", "rate_limit_exceeded", "rate_limit_error", "slow_down"})
 _BY_KIND: Final = {
-    FailureKind.TIMEOUT: Verdict(retryable=True, reason="timeout"),
-    FailureKind.CONNECTION: Verdict(retryable=True, reason="connection failed"),
-    FailureKind.MALFORMED: Verdict(retryable=True, reason="malformed answer"),
-    FailureKind.TOO_LARGE: Verdict(retryable=True, reason="answer too large"),
-    FailureKind.REDIRECT: Verdict(retryable=False, reason="redirected elsewhere"),
-    FailureKind.REFUSAL: Verdict(retryable=False, reason="refused"),
-    FailureKind.CREDENTIALS: Verdict(retryable=False, reason="no credentials", fatal=True),
-    FailureKind.WRONG_LOOP: Verdict(retryable=False, reason="needs asyncio", fatal=True),
-    FailureKind.BUDGET: Verdict(retryable=False, reason="budget exhausted", fatal=True),
-    FailureKind.COMPONENT: Verdict(retryable=False, reason="component failed"),
+    FailureKind.TIMEOUT: Diagnosis(retryable=True, reason="timeout"),
+    FailureKind.CONNECTION: Diagnosis(retryable=True, reason="connection failed"),
+    FailureKind.MALFORMED: Diagnosis(retryable=True, reason="malformed answer"),
+    FailureKind.TOO_LARGE: Diagnosis(retryable=True, reason="answer too large"),
+    FailureKind.REDIRECT: Diagnosis(retryable=False, reason="redirected elsewhere"),
+    FailureKind.REFUSAL: Diagnosis(retryable=False, reason="refused"),
+    FailureKind.CREDENTIALS: Diagnosis(retryable=False, reason="no credentials", fatal=True),
+    FailureKind.WRONG_LOOP: Diagnosis(retryable=False, reason="needs asyncio", fatal=True),
+    FailureKind.BUDGET: Diagnosis(retryable=False, reason="budget exhausted", fatal=True),
+    FailureKind.COMPONENT: Diagnosis(retryable=False, reason="component failed"),
 }
 
 
-def classify(failure: Failure) -> Verdict:
+def classify(failure: CallFailure) -> Diagnosis:
     """Say what a failure means: the only place that decides so.
 
     Timeouts, connection failures, malformed answers, 408, 409, 425, 429, every 5xx and overloads are worth
     another try. 400, 401, 403, 404, refusals and a component's own exceptions are not; a wrong credential, a
     forbidden or unknown model and an empty account are fatal.
 
-    >>> classify(Failure(kind="status", status=429)).retryable
+    >>> classify(CallFailure(kind="status", status=429)).retryable
     True
-    >>> classify(Failure(kind="status", status=404)).fatal
+    >>> classify(CallFailure(kind="status", status=404)).fatal
     True
     """
-    verdict = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
-    if failure.retryable is None or verdict.fatal:
-        return verdict
-    return verdict.evolve(retryable=failure.retryable)
+    diagnosis = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
+    if failure.retryable is None or diagnosis.fatal:
+        return diagnosis
+    return diagnosis.evolve(retryable=failure.retryable)
 
 
-def _by_status(failure: Failure) -> Verdict:
+def _by_status(failure: CallFailure) -> Diagnosis:
     status, code = failure.status or 0, failure.code or ""
     if code in _REFUSAL_CODES:
         return _BY_KIND[FailureKind.REFUSAL]
     if code in _FATAL_CODES:
-        return Verdict(retryable=False, reason=_FATAL_CODES[code], fatal=True)
+        return Diagnosis(retryable=False, reason=_FATAL_CODES[code], fatal=True)
     if status in _FATAL_STATUS:
-        return Verdict(retryable=False, reason=_FATAL_STATUS[status], fatal=True)
+        return Diagnosis(retryable=False, reason=_FATAL_STATUS[status], fatal=True)
     if status in _OVERLOAD_STATUS or code in _OVERLOAD_CODES:
-        return Verdict(retryable=True, reason="rate limited" if status == 429 else "overloaded", overload=True)
-    return Verdict(retryable=status in _RETRYABLE_STATUS or 500 <= status < 600, reason=f"http {status}")
+        return Diagnosis(retryable=True, reason="rate limited" if status == 429 else "overloaded", overload=True)
+    return Diagnosis(retryable=status in _RETRYABLE_STATUS or 500 <= status < 600, reason=f"http {status}")
 
 
 # --- when to try again ------------------------------------------------------------------------------------
@@ -184,7 +184,7 @@ class RetryEntry(FrozenModel):
 
     Attributes:
         attempt: which one, from 1.
-        reason: the verdict's reason.
+        reason: the diagnosis's reason.
         kind: how it failed.
         delay_s: the wait chosen before the next attempt, in seconds; `None` when there was none.
         status: the HTTP status, if one came.
@@ -197,26 +197,26 @@ class RetryEntry(FrozenModel):
     status: int | None = None
 
 
-def delay_before_retry(policy: RetryPolicy, failure: Failure, attempt: int, dice: Random) -> float | None:
+def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, rng: Random) -> float | None:
     """Return the seconds to wait after failed attempt number `attempt` (from 1), or `None` to give up.
 
-    The server's wish comes first. Without one the wait is exponential backoff with full jitter: uniform
+    What the server asks for comes first. Without one the wait is exponential backoff with full jitter: uniform
     between 0 and the bound, which spreads clients best (M. Brooker, "Exponential Backoff And Jitter", AWS
     Architecture Blog, 2015).
 
     >>> policy = RetryPolicy(attempts=3, delay_s=1.0)
-    >>> 0 <= delay_before_retry(policy, Failure(kind="timeout"), 2, Random(1)) <= 2
+    >>> 0 <= delay_before_retry(policy, CallFailure(kind="timeout"), 2, Random(1)) <= 2
     True
-    >>> delay_before_retry(policy, Failure(kind="timeout"), 3, Random(1)) is None
+    >>> delay_before_retry(policy, CallFailure(kind="timeout"), 3, Random(1)) is None
     True
     """
     if attempt >= policy.attempts or not classify(failure).retryable:
         return None
     if failure.retry_after_s is not None:
         return failure.retry_after_s if failure.retry_after_s <= policy.max_retry_after_s else None
-    # Past 2**64 the bound is the longest wait whatever the numbers; the cap keeps the power finite.
+    # Past 2**64 the bound is the longest wait for any numbers; the cap keeps the power finite.
     grown = policy.delay_s * policy.backoff ** min(attempt - 1, 64)
-    return dice.uniform(0.0, min(policy.max_delay_s, grown))
+    return rng.uniform(0.0, min(policy.max_delay_s, grown))
 
 
 # --- what servers say about waiting -----------------------------------------------------------------------
@@ -292,14 +292,14 @@ def _moment(text: str) -> datetime | None:
 class ProviderError(CallError):
     """One attempt at a call failed; `failure` says how, as plain data that `classify` reads.
 
-    The `CallRuntime` retries; whoever raises this makes one attempt only.
+    Raise it after one attempt: the `CallRuntime` retries.
     """
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: CallFailure) -> None:
         self.failure = failure
         super().__init__(failure.message or failure.kind.value)
 
-    def __reduce__(self) -> tuple[type[ProviderError], tuple[Failure]]:
+    def __reduce__(self) -> tuple[type[ProviderError], tuple[CallFailure]]:
         return type(self), (self.failure,)
 
 
@@ -308,26 +308,24 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
 
     Attributes:
         failure: the last attempt's failure.
-        verdict: what it means; `verdict.fatal` stops the run.
+        diagnosis: what it means; `diagnosis.fatal` stops the run.
         retry_history: one entry per failed attempt, the last one included.
     """
 
-    def __init__(self, failure: Failure, verdict: Verdict, retry_history: tuple[RetryEntry, ...]) -> None:
+    def __init__(self, failure: CallFailure, diagnosis: Diagnosis, retry_history: tuple[RetryEntry, ...]) -> None:
         self.failure = failure
-        self.verdict = verdict
+        self.diagnosis = diagnosis
         self.retry_history = retry_history
         tries = f" after {len(retry_history)} attempts" if len(retry_history) > 1 else ""
-        super().__init__(f"{verdict.reason}{tries}: {failure.message or failure.kind.value}")
+        super().__init__(f"{diagnosis.reason}{tries}: {failure.message or failure.kind.value}")
 
-    def __reduce__(self) -> tuple[type[CallFailed], tuple[Failure, Verdict, tuple[RetryEntry, ...]]]:
-        return type(self), (self.failure, self.verdict, self.retry_history)
+    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, Diagnosis, tuple[RetryEntry, ...]]]:
+        return type(self), (self.failure, self.diagnosis, self.retry_history)
 
     @property
     def reason(self) -> str:
-        """The verdict's reason."""
-        return self.verdict.reason
+        return self.diagnosis.reason
 
     @property
     def fatal(self) -> bool:
-        """Whether every other call to this endpoint would fail the same way."""
-        return self.verdict.fatal
+        return self.diagnosis.fatal

@@ -1,4 +1,4 @@
-"""One case of a run, whole: what was asked, what came back, what was made of it, and every try that failed.
+"""One case of a run in full: the prompt, the answers, the scores, and every attempt that failed.
 
 For people who look into a single result; a pure function of the case and its events. Model output is untrusted:
 the text form shows control characters by their names, so that none reaches a terminal.
@@ -6,7 +6,6 @@ the text form shows control characters by their names, so that none reaches a te
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -16,20 +15,22 @@ import attrs
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepCompletedEvent, StepEvent, StepFailedEvent
 from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Threshold, case_result, score_rows
+from themis.pure.projections import Thresholds, case_result, score_rows
 from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import CaseName
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult
-from themis.pure.state import fold_case, new_state
+from themis.pure.state import CaseState, fold_case, new_state
+from themis.pure.text import printable
 
-LONGEST_TEXT = 4000
+_LONGEST_TEXT = 4000
 """Characters of one value that the text form shows."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class FailedTry(HashableModel):
-    """One try that failed, whether or not a later one made it good."""
+class FailedAttempt(HashableModel):
+    """One attempt that failed, whether or not a later one made it good."""
 
     step: str
     occurred_at: datetime
@@ -39,49 +40,50 @@ class FailedTry(HashableModel):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class CaseView(HashableModel):
+class CaseView(CaseName):
     """One case of a run.
 
     Attributes:
         prompt: the messages that the run's prompt makes of the input.
         result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
         score_rows: one row per metric, with its outcome.
-        history: every try that failed, in order.
+        judged: the metric of each of the result's executions.
+        history: every attempt that failed, in order.
     """
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     input: JSONValue = attrs.field(converter=json_value)
     expected_output: JSONValue = attrs.field(default=None, converter=json_value)
     metadata: Mapping[str, str] = attrs.field(factory=dict)
     prompt: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     result: CaseResult
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
-    history: tuple[FailedTry, ...] = attrs.field(default=(), converter=sequence)
+    judged: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    history: tuple[FailedAttempt, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
-        return case_text(self)
+        return _case_text(self)
 
 
 def case_view(
     item: CaseItem,
     events: Sequence[RunEvent],
     metrics: Sequence[MetricSlot],
-    threshold: Threshold,
+    thresholds: Thresholds,
     prompt_spec: PromptSpec | None = None,
+    state: CaseState | None = None,
 ) -> CaseView:
-    """Return one case, whole.
+    """Return one case in full.
 
     Args:
         item: the case.
         events: its events, in order.
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
+        thresholds: of each metric, from which value a score counts as correct.
         prompt_spec: the run's prompt.
+        state: what the events fold into, if that is at hand.
     """
     case = item.case
-    state = fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
+    state = state or fold_case(new_state(case.case_id, item.dataset_id, item.case_key), events)
     return CaseView(
         case_id=case.case_id,
         dataset_id=item.dataset_id,
@@ -91,27 +93,28 @@ def case_view(
         metadata=case.metadata,
         prompt=(prompt_spec or PromptSpec()).render_messages(case.input),
         result=case_result(metrics, state),
-        score_rows=tuple(score_rows(metrics, state, threshold)),
-        history=tuple(_failed_tries(events)),
+        score_rows=tuple(score_rows(metrics, state, thresholds)),
+        judged=tuple(metric.metric_id for metric in metrics if metric.metric_id in state.executions),
+        history=tuple(_failed_attempts(events)),
     )
 
 
-def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
+def _failed_attempts(events: Iterable[RunEvent]) -> Iterator[FailedAttempt]:
     for event in events:
         if not isinstance(event, CaseRunEvent):
             continue
         step = _step(event)
         has_failed = isinstance(event, FailedEvent | StepFailedEvent)
         history = _retries(event)
-        for entry in history[:-1] if has_failed else history:  # the last try is the failure itself
-            yield FailedTry(
+        for entry in history[:-1] if has_failed else history:  # the last attempt is the failure itself
+            yield FailedAttempt(
                 step=step,
                 occurred_at=event.occurred_at,
                 error_message=str(entry.get("reason", "")),
                 error_type=str(entry.get("kind", "")),
             )
         if has_failed:
-            yield FailedTry(
+            yield FailedAttempt(
                 step=step,
                 occurred_at=event.occurred_at,
                 error_message=getattr(event, "error_message", ""),
@@ -121,7 +124,7 @@ def _failed_tries(events: Iterable[RunEvent]) -> Iterator[FailedTry]:
 
 
 def _retries(event: Any) -> Sequence[Mapping[str, Any]]:
-    """Return the tries before the last; an answered step keeps them with its answer."""
+    """Return the attempts before the last; an answered step keeps them with its answer."""
     if isinstance(event, StepCompletedEvent):
         return cast("Sequence[Mapping[str, Any]]", event.output.get("retry_history") or ())
     history: Sequence[Mapping[str, Any]] = getattr(event, "retry_history", ())
@@ -139,10 +142,10 @@ def _step(event: CaseRunEvent) -> str:
 # --- text -------------------------------------------------------------------------------------------------
 
 
-def case_text(view: CaseView) -> str:
+def _case_text(view: CaseView) -> str:
     """Return a case as text for a terminal; control characters are shown, never sent."""
     result = view.result
-    lines = [f"case {visible(view.case_id)} of dataset {visible(view.dataset_id)} ({visible(view.case_key)})"]
+    lines = [f"case {printable(view.case_id)} of dataset {printable(view.dataset_id)} ({printable(view.case_key)})"]
     lines += [line for message in view.prompt for line in _block(f"prompt ({message['role']})", message["content"])]
     lines += _block("expected", view.expected_output)
     for candidate in result.generated_candidates:
@@ -164,9 +167,9 @@ def case_text(view: CaseView) -> str:
         lines += _block(f"{row.metric_id} ({row.outcome})", value)
     for execution in result.evaluation_executions:
         lines += _judgments(execution)
-    for tried in view.history:
-        what = f"{tried.error_type}: {tried.error_message}" if tried.error_type else tried.error_message
-        lines += _block(f"failed try, {tried.step}, {tried.occurred_at.isoformat(timespec='seconds')}", what)
+    for attempt in view.history:
+        what = f"{attempt.error_type}: {attempt.error_message}" if attempt.error_type else attempt.error_message
+        lines += _block(f"failed attempt, {attempt.step}, {attempt.occurred_at.isoformat(timespec='seconds')}", what)
     return "\n".join(lines)
 
 
@@ -179,23 +182,5 @@ def _judgments(execution: Any) -> Iterator[str]:
 
 def _block(title: str, value: JSONValue) -> list[str]:
     text = text_of(value)
-    cut = f"... ({len(text)} characters)" if len(text) > LONGEST_TEXT else ""
-    return [f"{visible(title)}:", *(f"  {line}" for line in visible(text[:LONGEST_TEXT] + cut).split("\n"))]
-
-
-def visible(text: str) -> str:
-    r"""Return text with its control and invisible format characters shown as escapes; line breaks and tabs stay.
-
-    >>> print(visible("red: \x1b[31m"))
-    red: \x1b[31m
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char in "\n\t" or unicodedata.category(char) not in ("Cc", "Cf", "Zl", "Zp") else _escaped(char)
-        for char in text
-    )
-
-
-def _escaped(char: str) -> str:
-    return char.encode("unicode_escape").decode()
+    cut = f"... ({len(text)} characters)" if len(text) > _LONGEST_TEXT else ""
+    return [f"{printable(title)}:", *(f"  {line}" for line in printable(text[:_LONGEST_TEXT] + cut).split("\n"))]

@@ -9,41 +9,40 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import attrs
 
 from themis.pure.errors import StoreError, ThemisError
-from themis.pure.events import (
-    EvaluationCompletedEvent,
-    GenerationCompletedEvent,
-    ParseCompletedEvent,
-    ReductionCompletedEvent,
-    RunEvent,
-    SelectionCompletedEvent,
-    StepCompletedEvent,
-    event_from_dict,
-)
-from themis.pure.json import FrozenDict, decode, encode
+from themis.pure.events import EVENT_TYPES, RunEvent, event_from_dict
+from themis.pure.json import FrozenDict, content_hash, decode, encode
 from themis.pure.records.base import structure
-from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
-from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START, ChainHead, StoredEvent
 
 BLOB_FROM: Final = 64 * 1024
 """Bytes from which an event's artifact is kept as a blob."""
 
+
+def _artifact(kind: type[RunEvent]) -> tuple[str, str, type] | None:
+    """Return an event's artifact: its field, the field that names its blob, and the record that it is."""
+    fields = attrs.fields_dict(attrs.resolve_types(kind))
+    ref = next((name for name in fields if name.endswith(_BLOB_REF)), None)
+    if ref is None:
+        return None
+    name = ref.removesuffix(_BLOB_REF)
+    records = [part for part in get_args(fields[name].type) if attrs.has(part)]
+    return name, ref, records[0] if records else FrozenDict
+
+
+_BLOB_REF: Final = "_blob_ref"
 _ARTIFACTS: Final[dict[type, tuple[str, str, type]]] = {
-    GenerationCompletedEvent: ("result", "result_blob_ref", GenerationResult),
-    ReductionCompletedEvent: ("result", "result_blob_ref", ReducedCandidate),
-    ParseCompletedEvent: ("result", "result_blob_ref", ParsedOutput),
-    SelectionCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
-    EvaluationCompletedEvent: ("execution", "execution_blob_ref", EvaluationExecution),
-    StepCompletedEvent: ("output", "output_blob_ref", FrozenDict),
+    kind: found for kind in EVENT_TYPES.values() if (found := _artifact(kind)) is not None
 }
+"""What may be taken out of an event: the field that has a `..._blob_ref` beside it."""
 
 
-@attrs.frozen
+@attrs.define
 class Entry:
     """An event on its way into a store: the case's number, the cache key, and the event."""
 
@@ -55,7 +54,7 @@ class Entry:
 def link(
     previous: str, sequence: int, case_no: int | None, event: RunEvent, cache_key: str | None
 ) -> tuple[StoredEvent, dict[str, bytes]]:
-    """Encode an event and chain it to the one before; return it with the blobs it gave up.
+    """Encode an event and chain it to the one before; return it with the blobs that were taken out of it.
 
     Args:
         previous: the digest of the event before.
@@ -77,7 +76,6 @@ _NO_BLOBS: Final[dict[str, bytes]] = {}
 
 
 def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
-    """Return an event's digest."""
     return hashlib.sha256(f"{previous}\n{cache_key or ''}\n".encode() + body).hexdigest()
 
 
@@ -102,6 +100,30 @@ def _without_artifact(event: RunEvent) -> tuple[RunEvent, dict[str, bytes]]:
     ref = hashlib.sha256(content).hexdigest()
     empty = FrozenDict() if kind is FrozenDict else None
     return event.evolve(**{field: empty, ref_field: ref}), {ref: content}
+
+
+def header_hash(snapshot: RunSnapshot) -> str:
+    """Return the hash of a run's header: identity, provenance, thresholds, all but the cases.
+
+    Fields that equal their default are left out, so that a field which a later version adds changes no stored run's.
+    """
+    return content_hash(_stated(snapshot.evolve(datasets=())))
+
+
+def _stated(value: Any) -> Any:
+    if not attrs.has(type(value)):
+        return [_stated(item) for item in value] if isinstance(value, tuple) else value
+    fields = [field for field in attrs.fields(type(value)) if field.name != "datasets"]
+    return {
+        field.name: _stated(item)
+        for field in fields
+        if (item := getattr(value, field.name)) != _default_of(field) or field.default is attrs.NOTHING
+    }
+
+
+def _default_of(field: attrs.Attribute[Any]) -> Any:
+    default: Any = field.default
+    return default.factory() if isinstance(default, attrs.Factory) and not default.takes_self else default  # type: ignore[arg-type]  # it is a class
 
 
 BlobOf = Callable[[str], bytes]
@@ -149,7 +171,7 @@ def broken_links(events: Iterable[StoredEvent], head: ChainHead | None = None) -
     for stored in events:
         count += 1
         if stored.sequence != count:
-            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) stands in its place"
+            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) is in its place"
             count = stored.sequence
         elif chain_digest(previous, stored.cache_key, stored.payload.encode()) != stored.digest:
             yield f"event {stored.sequence} ({stored.event_type}): its content or place was changed after it was stored"

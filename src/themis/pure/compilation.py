@@ -5,18 +5,19 @@ All faults are found here, before anything is run, paid for or stored, and are r
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from themis.pure.abilities import Components
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
+from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
 from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
 from themis.pure.json import EMPTY, JSONValue
-from themis.pure.plan import SCORED_PURELY, candidate_count
+from themis.pure.plan import candidate_count
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec
@@ -28,7 +29,6 @@ from themis.pure.records.snapshot import (
     RunProvenance,
     RunSnapshot,
 )
-from themis.pure.roster import Roster, metric_family
 from themis.pure.security import refuse_secrets
 
 
@@ -36,7 +36,7 @@ from themis.pure.security import refuse_secrets
 class Authored:
     """An experiment with its components resolved: everything that `compile_snapshot` reads."""
 
-    roster: Roster
+    components: Components
     datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
     candidate_policy: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     generation_prompt_spec: PromptSpec | None = None
@@ -56,30 +56,30 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
 
     Raises:
         SpecError: the experiment can't be run as written; every fault at once.
-        LiteralSecretError: a credential stands in it.
+        LiteralSecretError: it holds a credential.
         DataError: the data can't be used: no cases, or two of one id.
     """
     _refuse_secrets(authored, provenance)
-    faults = [*_shape_faults(authored), *_judge_faults(authored.roster)]
+    faults = [*_shape_faults(authored), *_judge_faults(authored.components)]
     refs: dict[int, ComponentRef] = {}
-    for component in authored.roster.all():
+    for able in authored.components:
         try:
-            refs[id(component)] = component_ref(component, source_of)
+            refs[id(able.component)] = component_ref(able.component, source_of)
         except SpecError as error:
             faults.append(str(error))
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
-    component_refs = _component_refs(authored.roster, refs)
+    component_refs = _component_refs(authored.components, refs)
     identity = _identity(authored, component_refs, _dataset_refs(authored.datasets))
-    metrics = authored.roster.metrics
+    metrics = authored.components.metrics
     return RunSnapshot(
-        identity=canonical_identity(identity, judges=bool(_judged(authored.roster))),
+        identity=canonical_identity(identity, judges=bool(_judged(authored.components))),
         identity_algorithm=IDENTITY_ALGORITHM,
         provenance=provenance,
         component_refs=component_refs,
         datasets=authored.datasets,
-        metric_kinds={metric.component_id: metric_family(metric) for metric in metrics},
-        metric_thresholds={m.component_id: float(m.threshold) for m in metrics if _states_threshold(m)},
+        metric_kinds={metric.component_id: metric.family for metric in metrics},
+        metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
     )
 
 
@@ -88,12 +88,12 @@ def as_first_named(snapshot: RunSnapshot, authored: Authored, source_of: SourceO
 
     `None` if a component's name of that time can't be known.
     """
-    roster = authored.roster
+    components = authored.components
     try:
-        refs = {id(part): component_ref(part, source_of, FIRST_ALGORITHM) for part in roster.all()}
+        refs = {id(able.component): component_ref(able.component, source_of, FIRST_ALGORITHM) for able in components}
     except SpecError:
         return None
-    component_refs = _component_refs(roster, refs)
+    component_refs = _component_refs(components, refs)
     return snapshot.evolve(
         identity=_identity(authored, component_refs, snapshot.identity.dataset_refs),
         identity_algorithm=FIRST_ALGORITHM,
@@ -134,11 +134,11 @@ def canonical_identity(identity: RunIdentity, *, judges: bool) -> RunIdentity:
         judges: whether a metric or the selector asks a judge.
     """
     count = candidate_count(identity.candidate_policy)
-    told = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
+    shown = identity.evaluation_prompt_spec if judges or identity.selector_ref is not None else None
     identity = identity.evolve(
         candidate_policy={"num_samples": count} if count > 1 else {},
         generation_prompt_spec=_canonical_prompt(identity.generation_prompt_spec),
-        evaluation_prompt_spec=_canonical_prompt(told),
+        evaluation_prompt_spec=_canonical_prompt(shown),
     )
     return identity if judges else identity.evolve(judge_model_refs=(), judge_config={}, workflow_overrides={})
 
@@ -151,11 +151,6 @@ def _canonical_prompt(spec: PromptSpec | None) -> PromptSpec | None:
     return None if spec == PromptSpec() else spec
 
 
-def _states_threshold(metric: Any) -> bool:
-    value = getattr(metric, "threshold", None)
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
     refuse_secrets(
         {
@@ -165,38 +160,23 @@ def _refuse_secrets(authored: Authored, provenance: RunProvenance) -> None:
             "candidate_policy": authored.candidate_policy,
             "judge_config": authored.judge_config,
             "workflow_overrides": authored.workflow_overrides,
-            "generation.prompt_spec": _data(authored.generation_prompt_spec),
-            "evaluation.prompt_spec": _data(authored.evaluation_prompt_spec),
+            "generation.prompt_spec": (authored.generation_prompt_spec or PromptSpec()).to_dict(),
+            "evaluation.prompt_spec": (authored.evaluation_prompt_spec or PromptSpec()).to_dict(),
             "metadata": {dataset.dataset_id: dataset.metadata for dataset in authored.datasets},
         }
     )
 
 
-def _data(spec: PromptSpec | None) -> JSONValue:
-    return None if spec is None else spec.to_dict()
-
-
 def _shape_faults(authored: Authored) -> Iterator[str]:
-    roster = authored.roster
+    components = authored.components
     if not authored.datasets:
         yield "datasets: none given; an experiment needs at least one"
     yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
-    yield from _twice("metrics", _ids(roster.metrics))
-    yield from _twice("judge_models", _ids(roster.judge_models))
-    if not callable(getattr(roster.generator, "generate", None)):
-        yield f"generator: {_name(roster.generator)} has no generate() method"
-    for parser in roster.parsers:
-        if not callable(getattr(parser, "parse", None)):
-            yield f"parsers: {_name(parser)} has no parse() method"
+    yield from _twice("metrics", (metric.component_id for metric in components.metrics))
+    yield from _twice("judge_models", (judge.component_id for judge in components.judge_models))
+    for place, able in components.placed():
+        yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
     yield from _candidate_faults(authored)
-
-
-def _ids(components: Iterable[Any]) -> Iterator[str]:
-    return (str(getattr(component, "component_id", "")) for component in components)
-
-
-def _name(component: Any) -> str:
-    return str(getattr(component, "component_id", None) or type(component).__name__)
 
 
 def _twice(what: str, names: Iterable[str]) -> Iterator[str]:
@@ -211,8 +191,8 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
     except SpecError as error:
         yield str(error)
         return
-    roster = authored.roster
-    if count > 1 and roster.reducer is None and roster.selector is None:
+    components = authored.components
+    if count > 1 and components.reducer is None and components.selector is None:
         yield (
             f"candidate_policy asks for {count} candidates a case, and nothing makes one answer of them: give a "
             "reducer (such as builtin/majority_vote) or a selector (such as builtin/best_of_n)"
@@ -221,42 +201,26 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
         yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
 
 
-def _judged(roster: Roster) -> list[str]:
+def _judged(components: Components) -> list[str]:
     """Return what asks a judge; a metric of no known family does not."""
-    judged = [_name(roster.selector)] if hasattr(roster.selector, "build_workflow") else []
-    for metric in roster.metrics:
-        with contextlib.suppress(SpecError):
-            if metric_family(metric) not in SCORED_PURELY:
-                judged.append(_name(metric))
-    return judged
+    selector = components.selector
+    judged = [selector.name] if selector is not None and selector.build_workflow is not None else []
+    return [*judged, *(m.name for m in components.metrics if m.family and FAMILIES[m.family].stage == "judge")]
 
 
-def _judge_faults(roster: Roster) -> Iterator[str]:
-    for metric in roster.metrics:
-        try:
-            metric_family(metric)
-        except SpecError as error:
-            yield f"metrics: {error}"
-    judged = _judged(roster)
-    if judged and not roster.judge_models:
+def _judge_faults(components: Components) -> Iterator[str]:
+    yield from (f"metrics: {metric.problem}" for metric in components.metrics if metric.problem)
+    judged = _judged(components)
+    if judged and not components.judge_models:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
-    for judge in roster.judge_models:
-        if not callable(getattr(judge, "judge", None)):
-            yield f"judge_models: {_name(judge)} has no judge() method"
 
 
-def _component_refs(roster: Roster, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
-    def of(components: Sequence[Any]) -> list[ComponentRef]:
-        return [refs[id(component)] for component in components]
-
-    return ComponentRefs(
-        generator=refs[id(roster.generator)],
-        selector=refs[id(roster.selector)] if roster.selector is not None else None,
-        reducer=refs[id(roster.reducer)] if roster.reducer is not None else None,
-        parsers=of(roster.parsers),
-        metrics=of(roster.metrics),
-        judge_models=of(roster.judge_models),
-    )
+def _component_refs(components: Components, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
+    placed: dict[str, Any] = {}
+    for place, able in components.placed():
+        ref = refs[id(able.component)]
+        placed[place] = (*placed.get(place, ()), ref) if isinstance(getattr(components, place), tuple) else ref
+    return ComponentRefs(**placed)
 
 
 def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
@@ -280,12 +244,12 @@ def _distinct_hashes(dataset: Dataset) -> Iterator[str]:
     for number, case in enumerate(dataset.cases):
         mark = hash(case.case_id)
         if mark in seen:
-            _refuse_twin(dataset, number, case.case_id)
+            _refuse_duplicate(dataset, number, case.case_id)
         seen.add(mark)
         yield case_hash(case)
 
 
-def _refuse_twin(dataset: Dataset, number: int, case_id: str) -> None:
+def _refuse_duplicate(dataset: Dataset, number: int, case_id: str) -> None:
     for earlier, case in enumerate(dataset.cases):
         if earlier >= number:
             return

@@ -6,7 +6,7 @@
     ├── SpecError (ValueError)                an experiment, config or component can't be run as written
     │   ├── UnknownComponentError             no builtin, model string or import path of that name
     │   ├── WorkflowBuildError                a metric can't build its judge workflow
-    │   ├── LiteralSecretError                a credential stands in a config instead of the environment
+    │   ├── LiteralSecretError                a config holds a credential, which only the environment may
     │   └── MissingExtraError                 a feature needs an optional dependency
     ├── DataError (ValueError)                a dataset, bundle or file can't be read as what it should be
     ├── StoreError                            a store can't be opened, read or written
@@ -60,7 +60,7 @@ class WorkflowBuildError(SpecError):
 
 
 class LiteralSecretError(SpecError):
-    """A credential stands in a config; it belongs into the environment."""
+    """A config holds a credential; only the environment may."""
 
 
 class MissingExtraError(SpecError):

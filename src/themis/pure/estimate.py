@@ -3,65 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from themis.pure.limits import TokenEstimate
-from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
+from themis.pure.abilities import Components
+from themis.pure.pipeline.names import asked_generation
+from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.plan import CaseItem, case_items, make_plan
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.stages.generate import generate_context
 
-CHARACTERS_PER_TOKEN: Final = 4
+_CHARACTERS_PER_TOKEN: Final = 4
 """The rule of thumb for English text of OpenAI's and Google's documentation; other languages take more tokens."""
 OUTPUT_TOKENS: Final = 256
 """Assumed per answer where the generator states no limit."""
-JUDGE_OVERHEAD_TOKENS: Final = 250
+_JUDGE_OVERHEAD_TOKENS: Final = 250
 """Assumed for a judge's instructions and rubric, besides the question and the answer."""
-JUDGE_OUTPUT_TOKENS: Final = 128
+_JUDGE_OUTPUT_TOKENS: Final = 128
 
-CountTokens = Callable[[str], int]
+_CountTokens = Callable[[str], int]
 
 
-def rough_tokens(text: str) -> int:
+def _rough_tokens(text: str) -> int:
     """Return about how many tokens a text has.
 
-    >>> rough_tokens("four words make tokens")
+    >>> _rough_tokens("four words make tokens")
     6
     """
-    return -(-len(text) // CHARACTERS_PER_TOKEN)
+    return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
-def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: CountTokens = rough_tokens) -> RunEstimate:
+def estimate_run(
+    snapshot: RunSnapshot, components: Components, count_tokens: _CountTokens = _rough_tokens
+) -> RunEstimate:
     """Estimate a whole run, reading every case once.
 
     Args:
         snapshot: the compiled experiment.
-        generator: the live generator; its `request` shows the real prompt, its `max_tokens` the longest answer, and
-            its `estimate` counts both.
+        components: the run's; the generator's `request` shows the real prompt, its `max_tokens` the longest answer,
+            and its `estimate` counts both.
         count_tokens: counts a text's tokens, where the generator does not.
     """
     plan = make_plan(snapshot)
-    longest = _longest(generator)
+    run, longest = planned_run(snapshot, components), components.generator.max_tokens
     answer = OUTPUT_TOKENS if longest is None else longest
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
-        prompt_tokens += _prompt_tokens(plan, snapshot.identity.generation_prompt_spec, generator, item, count_tokens)
-    judged = [m for m in plan.metrics if m.family not in ("pure", "execution")]
+        prompt_tokens += _prompt_tokens(run, item, count_tokens)
+    judged = plan.judged_ids
     candidates = plan.candidate_count
     repeats = snapshot.identity.judge_config.get("repeats", 1)
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
     calls = cases * len(judged) * max(1, len(snapshot.identity.judge_model_refs)) * repeats
-    judge_prompt = calls * (JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
-    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * JUDGE_OUTPUT_TOKENS)
+    judge_prompt = calls * (_JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
+    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * _JUDGE_OUTPUT_TOKENS)
     return RunEstimate(
         run_id=plan.run_id,
         total_cases=cases,
         candidate_count=candidates,
         metric_count=len(plan.metrics),
-        pure_metric_count=sum(m.family == "pure" for m in plan.metrics),
-        workflow_metric_count=sum(m.family != "pure" for m in plan.metrics),
+        pure_metric_count=sum(m.is_scored for m in plan.metrics),
+        workflow_metric_count=sum(not m.is_scored for m in plan.metrics),
         planned_generation_tasks=cases * candidates,
         planned_reduction_tasks=cases,
         planned_parse_tasks=cases,
@@ -75,32 +78,23 @@ def estimate_run(snapshot: RunSnapshot, generator: Any = None, count_tokens: Cou
     )
 
 
-def _prompt_tokens(
-    plan: RunPlan, spec: PromptSpec | None, generator: Any, item: CaseItem, count_tokens: CountTokens
-) -> int:
-    if not hasattr(generator, "request"):
-        return count_tokens((spec or PromptSpec()).render(item.case.input))
-    request = generator.request(item.case, generate_context(plan, item, 0, None, spec))
-    if not hasattr(generator, "estimate"):
-        return count_tokens(text_of(request))
-    expected: TokenEstimate = generator.estimate(request)
-    return expected.prompt
-
-
-def _longest(generator: Any) -> int | None:
-    longest = getattr(generator, "max_tokens", None)
-    return longest if isinstance(longest, int) else None
+def _prompt_tokens(run: Run, item: CaseItem, count_tokens: _CountTokens) -> int:
+    generator = run.components.generator
+    if generator.request is None:
+        return count_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
+    request = asked_generation(run, item, 0).request
+    return count_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
 def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
     lines = [
-        f"a token is taken to be {CHARACTERS_PER_TOKEN} characters of the rendered prompt",
+        f"a token is taken to be {_CHARACTERS_PER_TOKEN} characters of the rendered prompt",
         f"every answer is as long as max_tokens allows ({longest})"
         if longest is not None
         else f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit",
     ]
     if judged:
         lines.append(
-            f"a judge call adds {JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {JUDGE_OUTPUT_TOKENS}"
+            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}"
         )
     return (*lines, "nothing is taken from the store; `plan` says what would be reused")

@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import attrs
 
 from themis.pure.errors import InvalidRecordError, SchemaVersionError, nearest
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
+from themis.pure.records.failure import StepFailure
 from themis.pure.records.fields import json_object, json_objects, named_fields, texts
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.scoring import Score, ScoreError
 
-SCHEMA_VERSION: Final = 1
+F = TypeVar("F", bound=StepFailure)
+
+SCHEMA_VERSION: Final = 2
 """The version of the event records. A newer one is refused, never half-read."""
 
 
@@ -43,25 +46,13 @@ class CaseRunEvent(RunEvent):
     case_key: str
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class FailedEvent(CaseRunEvent):
-    """A step that failed: what the error was, and where it came from.
+@attrs.frozen(kw_only=True, field_transformer=named_fields, slots=False)
+class FailedEvent(CaseRunEvent, StepFailure):
+    """A step that failed: the event is the failure, and says when and of which case."""
 
-    Attributes:
-        component_id: the component that failed.
-        error_type: the exception's class.
-        error_message: what it said.
-        traceback_digest: SHA-256 of the frames' function names, so that equal failures can be counted.
-        retry_history: the tries that came before, each with reason and delay.
-        retryable: whether the failure was of a kind that may pass by itself.
-    """
-
-    error_message: str
-    component_id: str = ""
-    error_type: str = ""
-    traceback_digest: str = ""
-    retryable: bool = False
-    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+    def described(self, kind: type[F]) -> F:
+        """Return the failure by itself, as a record of this kind."""
+        return kind(**{field.name: getattr(self, field.name) for field in attrs.fields(kind)})
 
 
 # --- the run ----------------------------------------------------------------------------------------------
@@ -69,16 +60,25 @@ class FailedEvent(CaseRunEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class RunStartedEvent(RunEvent):
-    """An attempt at the run began."""
+    """An attempt at the run began; `header` is the hash of the run's stored header (`chain.header_hash`).
 
+    Runs of event schema 1 did not record it.
+    """
+
+    header: str | None = None
     event_type: Literal["run_started"] = "run_started"
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class RunCompletedEvent(RunEvent):
-    """An attempt went through all cases, up to and with `completed_through_stage`."""
+    """An attempt went through all cases, up to and with `completed_through_stage`.
+
+    `event_count` is how many events the run has with this one: an end that was cut off, or a gap, shows. Runs of event
+    schema 1 did not record it.
+    """
 
     completed_through_stage: str
+    event_count: int | None = None
     event_type: Literal["run_completed"] = "run_completed"
 
 
@@ -95,7 +95,7 @@ class RunFailedEvent(RunEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class GenerationCompletedEvent(CaseRunEvent):
-    """A generator returned a candidate; a large result stands in the blob that `result_blob_ref` names."""
+    """A generator returned a candidate; a large result is in the blob that `result_blob_ref` names."""
 
     candidate_id: str
     candidate_index: int
@@ -212,7 +212,7 @@ class EvaluationCompletedEvent(CaseRunEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class EvaluationFailedEvent(FailedEvent):
-    """A metric's workflow could not be built, or came to nothing."""
+    """A metric's workflow could not be built, or failed."""
 
     candidate_id: str
     metric_id: str

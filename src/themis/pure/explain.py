@@ -1,4 +1,4 @@
-"""Explaining before doing: what a run would reuse, what it would do anew, and because of which changed field."""
+"""What a run would reuse, what it would do, and because of which changed fields."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 
 from themis.pure.compilation import canonical_identity
 from themis.pure.json import EMPTY, JSONValue
-from themis.pure.pipeline import next_steps
+from themis.pure.pipeline.table import ROWS, STAGES, next_steps, settled_steps
 from themis.pure.plan import STAGE_ORDER, RunPlan
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -88,29 +88,16 @@ def _changes(path: str, old: JSONValue, new: JSONValue) -> Iterator[str]:
         yield path
 
 
-_DRIVES: Mapping[str, tuple[str, ...]] = {
-    "generate": ("dataset_refs", "generator_ref", "generation_prompt_spec", "seeds", "candidate_policy"),
-    "select": ("selector_ref",),
-    "reduce": ("reducer_ref",),
-    "parse": ("parser_refs",),
-    "score": ("metric_refs",),
-    "judge": ("metric_refs", "judge_model_refs", "judge_config", "workflow_overrides", "evaluation_prompt_spec"),
-}
-
-
 def stage_reasons(changed: Iterable[str]) -> Mapping[str, tuple[str, ...]]:
     """Return, for each stage, which of the changed fields make it do its work anew, upstream ones included."""
     reasons: dict[str, tuple[str, ...]] = {}
     upstream: tuple[str, ...] = ()
-    for stage in STAGE_ORDER:
-        own = tuple(path for path in changed if path.partition(".")[0] in _DRIVES[stage])
+    for stage, row in ROWS.items():
+        own = tuple(path for path in changed if path.partition(".")[0] in row.identity)
         reasons[stage] = (*upstream, *(path for path in own if path not in upstream))
         if stage != "score":  # judging reads the answer, not the other metrics' scores
             upstream = reasons[stage]
     return reasons
-
-
-_RECOMPUTED = ("computed again from what is stored: cheaper than looking it up",)
 
 
 @attrs.define
@@ -131,19 +118,10 @@ class StageCounter:
             reusable_generations: candidates that other runs have stored.
         """
         plan, clean = self.plan, state.without_failures()
-        judged = sum(metric.family not in ("pure", "execution") for metric in plan.metrics)
-        scored = len(plan.metrics) - judged
-        wanted = {"generate": plan.candidate_count, "select": int(plan.selects), "reduce": 1, "parse": 1}
-        wanted |= {"score": scored, "judge": judged}
-        outcomes = {*clean.scores, *clean.executions}
-        have = {
-            "generate": len(clean.candidates) + min(reusable_generations, plan.candidate_count - len(clean.candidates)),
-            "select": int(clean.selection is not None),
-            "reduce": int(clean.reduced is not None),
-            "parse": int(clean.parsed is not None),
-            "score": sum(m.metric_id in outcomes for m in plan.metrics if m.family in ("pure", "execution")),
-            "judge": sum(m.metric_id in outcomes for m in plan.metrics if m.family not in ("pure", "execution")),
-        }
+        # An answer that can't be scored leaves its metrics out; until then all of them are planned.
+        wanted = {row.stage: len(row.planned(plan)) for row in STAGES}
+        have = Counter(row.stage for row, _, _ in settled_steps(plan, clean))
+        have["generate"] += min(reusable_generations, plan.candidate_count - have["generate"])
         if clean.parsed is not None and not next_steps(plan, clean):
             wanted = have  # an unusable answer is not scored: the case is finished as it is
             self.unusable += not clean.parsed.usable
@@ -154,14 +132,14 @@ class StageCounter:
             self.failed["cases"] += 1
 
     def explanations(self, reasons: Mapping[str, tuple[str, ...]] = EMPTY) -> tuple[StageExplanation, ...]:
-        """Return the counts, each stage with the reasons why something is to do."""
+        recomputed = ("computed again from what is stored: cheaper than looking it up",)
         return tuple(
             StageExplanation(
                 stage=stage,
                 planned=self.planned[stage],
                 reused=self.done[stage],
                 to_do=self.planned[stage] - self.done[stage],
-                reasons=(reasons.get(stage) or _RECOMPUTED) if self.planned[stage] > self.done[stage] else (),
+                reasons=(reasons.get(stage) or recomputed) if self.planned[stage] > self.done[stage] else (),
             )
             for stage in STAGE_ORDER[: self.plan.last + 1]
             if self.planned[stage]

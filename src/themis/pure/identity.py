@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from themis.pure.errors import SchemaVersionError
-from themis.pure.json import canonical_bytes, content_hash, encode
+from themis.pure.json import canonical_bytes, content_hash
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case, Dataset
-from themis.pure.records.generation import TRANSPORT, GenerationResult
 
 __all__ = [
     "candidate_id",
@@ -26,7 +25,6 @@ __all__ = [
     "derive_seed",
     "generation_key",
     "misnamed",
-    "result_hash",
     "run_name",
     "stage_key",
 ]
@@ -130,7 +128,6 @@ def case_key(dataset_id: str, case_id: str) -> str:
 
 
 def candidate_id(case_id: str, index: int) -> str:
-    """Name the candidate of a case by its index."""
     return f"{case_id}-candidate-{index}"
 
 
@@ -148,7 +145,6 @@ def dataset_fingerprint(dataset: Dataset, case_hashes: Iterable[str] | None = No
 
 
 def case_hash(case: Case) -> str:
-    """Return the hash of everything in a case."""
     return content_hash(case)
 
 
@@ -166,12 +162,10 @@ def generation_key(generator: _Fingerprinted, request: bytes) -> str:
 
 
 def candidate_key(generation: str, index: int, seed: int | None) -> str:
-    """Return the cache key of one candidate of a generation."""
     return stage_key("candidate", generation, str(index), str(seed))
 
 
 def stage_key(stage: str, *parts: str) -> str:
-    """Return the cache key of a stage from the names of everything that it reads."""
     return hashlib.sha256("\n".join((KEY_VERSION, stage, *parts)).encode()).hexdigest()
 
 
@@ -183,13 +177,3 @@ def derive_seed(generation: str, index: int) -> int:
     """
     digest = hashlib.sha256(f"{SEED_VERSION}\nseed\n{generation}\n{index}".encode()).digest()
     return int.from_bytes(digest[:4]) & MAX_SEED
-
-
-def result_hash(result: GenerationResult) -> str:
-    """Name what later stages read of a generation: all of it but latency and transport facts."""
-    if result.latency_ms is None and not result.artifacts:
-        return hashlib.sha256(encode(result)).hexdigest()
-    artifacts = result.artifacts
-    if artifacts and TRANSPORT in artifacts:
-        artifacts = {key: value for key, value in artifacts.items() if key != TRANSPORT}
-    return hashlib.sha256(encode(result.evolve(latency_ms=None, artifacts=artifacts))).hexdigest()

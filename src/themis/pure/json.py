@@ -19,6 +19,7 @@ import attrs
 import orjson
 
 from themis.pure.errors import ThemisError
+from themis.pure.text import shortened
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = bool | int | float | str | Sequence["JSONValue"] | Mapping[str, "JSONValue"] | None
@@ -84,7 +85,6 @@ class FrozenDict(dict[str, Any]):
         return freeze_mapping({**self, **other})
 
     def copy(self) -> FrozenDict:
-        """Return this same value: what can't change needs no copy."""
         return self
 
 
@@ -116,7 +116,7 @@ class FrozenList(tuple[Any, ...]):
         return FrozenList(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Iterable[Any], /) -> FrozenList:
-        return FrozenList((*self, *freeze_sequence(other)))
+        return FrozenList((*self, *_freeze_sequence(other)))
 
     def __copy__(self) -> FrozenList:
         return self
@@ -159,9 +159,7 @@ def freeze(value: object, path: str = "$", depth: int = 0) -> Any:
         raise JSONValueError(path, f"nested deeper than {MAX_DEPTH} levels; flatten the value")
     if kind is dict or isinstance(value, Mapping):
         return _freeze_items(value, path, depth)  # type: ignore[arg-type]  # a mapping
-    if isinstance(value, list | tuple) or (
-        isinstance(value, Sequence) and not isinstance(value, bytes | str | bytearray | memoryview)
-    ):
+    if isinstance(value, list | tuple) or (isinstance(value, Sequence) and not isinstance(value, _TEXT_LIKE)):
         return FrozenList([freeze(item, f"{path}[{i}]", depth + 1) for i, item in enumerate(value)])
     return _freeze_subclass(value, path)
 
@@ -200,10 +198,8 @@ def _valid_text(value: Any, path: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise JSONValueError(
-            path,
-            f"text with a lone surrogate at index {error.start} is not Unicode; decode it with errors='replace'",
-        ) from None
+        problem = f"text with a lone surrogate at index {error.start} is not Unicode; decode it with errors='replace'"
+        raise JSONValueError(path, problem) from None
     return str(value)
 
 
@@ -212,8 +208,7 @@ def _refuse_number(value: float, path: str) -> NoReturn:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(repr(value), 80)
 
 
 def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDict:
@@ -227,7 +222,7 @@ def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDi
     return _freeze_items(value, path, 0)
 
 
-def freeze_sequence(value: Iterable[Any], path: str = "$") -> FrozenList:
+def _freeze_sequence(value: Iterable[Any], path: str = "$") -> FrozenList:
     """Freeze the items of any iterable into a JSON array."""
     if isinstance(value, str | bytes | Mapping):
         raise JSONValueError(path, f"an array is needed, and {type(value).__name__} was found: {_short(value)}")

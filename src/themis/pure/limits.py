@@ -15,17 +15,17 @@ import attrs
 from themis.pure.json import EMPTY
 
 FOREVER: Final = float("inf")
-FIRST_CONCURRENCY: Final = 4
+_FIRST_CONCURRENCY: Final = 4
 """How many calls an endpoint gets at once before it has answered any: a start without a burst."""
 
 
-class Spacing:
+class RateLimiter:
     """A rate per minute, kept by spacing: no credit is saved up, so there is never a burst.
 
-    A caller that was held up does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
+    A caller that was delayed does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
     one second and `n + 1` in any minute.
 
-    >>> rate = Spacing(600)
+    >>> rate = RateLimiter(600)
     >>> rate.take(now=5.0)
     >>> rate.ready_at
     5.1
@@ -55,9 +55,19 @@ class AdaptiveConcurrency:
     were under way before the last halving neither halve nor grow it again: one burst of rejections counts once.
     """
 
+    # Where `limit` is between 1 and `_most`, how many successes a step up costs, which `_credit` saves up for:
+    #
+    #     below 0.9 of the ceiling          1                      slow start: the limit doubles each round
+    #     from there to the ceiling         limit                  one step a round
+    #     at the ceiling and above          limit x patience       one step in `patience` rounds: a probe
+    #
+    # An overload halves the limit, puts the ceiling just under where it happened and makes patience four times as long
+    # (4 to 16). A probe that succeeds takes the ceiling along and halves patience; when patience is down to 1 there is
+    # no ceiling any more, for the endpoint has plainly got room. Rounds are not timed: `limit` successes are a round.
+
     __slots__ = ("_ceiling", "_credit", "_epoch", "_most", "_patience", "limit")
 
-    def __init__(self, most: int, first: int = FIRST_CONCURRENCY) -> None:
+    def __init__(self, most: int, first: int = _FIRST_CONCURRENCY) -> None:
         self._most = most
         self._ceiling = FOREVER
         self._patience = 1
@@ -87,6 +97,8 @@ class AdaptiveConcurrency:
 
     def _price_of_growth(self) -> float:
         """Return how many successes the next step up costs."""
+        # Well below the ceiling one success a step, as in slow start. Near it a whole round of calls. At it and above,
+        # where the last overload was, several rounds, and more of them after each further overload.
         if self.limit < 0.9 * self._ceiling:
             return 1.0
         if self.limit < self._ceiling:
@@ -149,7 +161,6 @@ class Budget:
 
     @property
     def is_limited(self) -> bool:
-        """Whether there is a cap at all."""
         return self._tokens < FOREVER or self._cost < FOREVER
 
     def spend(self, stage: str, tokens: int, cost: float) -> None:
@@ -157,11 +168,9 @@ class Budget:
         _add(self._spent, stage, tokens, cost)
 
     def fits(self, stage: str, estimate: Estimate) -> bool:
-        """Tell whether a call's estimate can be reserved now."""
         return self._fits(stage, estimate, self._spent, self._reserved)
 
     def ever_fits(self, stage: str, estimate: Estimate) -> bool:
-        """Tell whether it could be reserved if every call under way turned out to cost nothing."""
         return self._fits(stage, estimate, self._spent)
 
     def _fits(self, stage: str, estimate: Estimate, *books: Mapping[str, tuple[int, float]]) -> bool:
@@ -175,7 +184,6 @@ class Budget:
         )
 
     def reserve(self, stage: str, estimate: Estimate) -> None:
-        """Set a call's estimate aside."""
         _add(self._reserved, stage, estimate.tokens, estimate.cost)
 
     def settle(self, stage: str, estimate: Estimate, tokens: int, cost: float) -> None:
@@ -186,7 +194,7 @@ class Budget:
 
 def _add(book: dict[str, tuple[int, float]], stage: str, tokens: int, cost: float) -> None:
     old_tokens, old_cost = book.get(stage, (0, 0.0))
-    # Sums of binary fractions miss zero by a hair; a negative reservation would be room that is not there.
+    # Sums of binary fractions miss zero by rounding; a negative reservation would be a budget that does not exist.
     book[stage] = old_tokens + tokens, max(0.0, old_cost + cost)
 
 
@@ -226,7 +234,7 @@ def limit_for(limits: Mapping[str, int], provider_key: str) -> int | None:
 
 
 class EndpointState:
-    """What is known of one endpoint: its rates, its concurrency, and how long it asked to be left alone."""
+    """What is known of one endpoint: its rates, its concurrency, and until when it asked not to be called."""
 
     __slots__ = ("concurrency", "held_until", "in_flight", "requests", "tokens")
 
@@ -234,23 +242,18 @@ class EndpointState:
         per_minute = limit_for(limits.requests_per_minute, provider_key)
         tokens_per_minute = limit_for(limits.tokens_per_minute, provider_key)
         most = limit_for(limits.provider_concurrency, provider_key) or limits.max_concurrent or 1_000
-        self.requests: Spacing | None = Spacing(per_minute) if per_minute else None
-        self.tokens: Spacing | None = Spacing(tokens_per_minute) if tokens_per_minute else None
+        self.requests: RateLimiter | None = RateLimiter(per_minute) if per_minute else None
+        self.tokens: RateLimiter | None = RateLimiter(tokens_per_minute) if tokens_per_minute else None
         self.concurrency: AdaptiveConcurrency = AdaptiveConcurrency(most)
         self.in_flight: int = 0
         self.held_until: float = 0.0
 
     def ready_at(self) -> float:
         """Return when the rates allow the next call."""
-        moment = self.held_until
-        if self.requests is not None:
-            moment = max(moment, self.requests.ready_at)
-        if self.tokens is not None:
-            moment = max(moment, self.tokens.ready_at)
-        return moment
+        rates = [rate.ready_at for rate in (self.requests, self.tokens) if rate is not None]
+        return max([self.held_until, *rates])
 
     def hold(self, until: float) -> None:
-        """Start no call before `until`: the endpoint asked for it."""
         self.held_until = max(self.held_until, until)
 
 
@@ -273,7 +276,7 @@ class Admission:
     """Says which calls may start, looking at all limits together.
 
     Calls wait in one queue per provider and stage; the queues take turns, so that no endpoint starves another
-    and a call that its own endpoint holds back never stands in another's way.
+    and a call that its own endpoint holds back never blocks another.
     """
 
     def __init__(self, limits: CallLimits, budget: Budget) -> None:
@@ -294,7 +297,6 @@ class Admission:
 
     @property
     def under_way(self) -> int:
-        """How many calls have started and not ended."""
         return self._total
 
     def enter(self, ticket: Ticket, now: float) -> bool:
@@ -337,11 +339,9 @@ class Admission:
         return started
 
     def heads(self) -> list[Ticket]:
-        """Return the first call of each queue: those that watch the clock for the rest."""
         return [queue[0] for queue in self._queues.values()]
 
     def is_head(self, ticket: Ticket) -> bool:
-        """Tell whether a waiting call is the first of its queue."""
         return self._queues[(ticket.provider_key, ticket.stage)][0] is ticket
 
     def wake_at(self, ticket: Ticket, now: float) -> float:
@@ -352,6 +352,8 @@ class Admission:
         return moment if moment > now else FOREVER
 
     def _try_start(self, ticket: Ticket, now: float) -> bool:
+        # Every limit is asked before any is taken: a call that one of them holds back must not use up the others. The
+        # budget comes last, for its reservation is the one thing that would have to be undone.
         if self._total >= self._most:
             return False
         of_stage = self._limits.stage_concurrency.get(ticket.stage)

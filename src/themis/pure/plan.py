@@ -1,7 +1,7 @@
 """Planning: from a snapshot to what has to be done, lazily, one case at a time.
 
-A plan knows the shape of a run (how many candidates, which stages, which metrics) and its cases in order. It
-knows nothing of what was done already: that is the state's business.
+A plan knows the shape of a run (how many candidates, which stages, which metrics) and its cases in order. What was
+done already is not here, but in the state.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from typing import Final, Literal, get_args
 import attrs
 
 from themis.pure.errors import SpecError, nearest
-from themis.pure.identity import candidate_id, case_key, derive_seed, generation_key
-from themis.pure.json import JSONValue, encode
+from themis.pure.families import FAMILIES, MetricStage
+from themis.pure.identity import case_key
+from themis.pure.json import JSONValue
 from themis.pure.records.dataset import Case
-from themis.pure.records.results import GenerationWorkItem
-from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 
 Stage = Literal["generate", "select", "reduce", "parse", "score", "judge"]
 UntilStage = Literal["generate", "reduce", "parse", "score", "judge"]
 STAGE_ORDER: Final[tuple[Stage, ...]] = ("generate", "select", "reduce", "parse", "score", "judge")
 
-COUNT_POLICIES: Final = ("num_samples", "pass_k", "best_of", "self_consistency_count")
-SCORED_PURELY: Final = frozenset({"pure", "execution"})
-"""Metric families of stage `score`; the others judge."""
+CountPolicy = Literal["num_samples", "pass_k", "best_of", "self_consistency_count"]
+_COUNT_POLICIES: Final[tuple[CountPolicy, ...]] = get_args(CountPolicy)
 
 
 def candidate_count(policy: Mapping[str, JSONValue]) -> int:
@@ -39,8 +38,8 @@ def candidate_count(policy: Mapping[str, JSONValue]) -> int:
     """
     faults = []
     for name, count in policy.items():
-        if name not in COUNT_POLICIES:
-            faults.append(f"candidate_policy.{name}: unknown; {nearest(name, COUNT_POLICIES)}")
+        if name not in _COUNT_POLICIES:
+            faults.append(f"candidate_policy.{name}: unknown; {nearest(name, _COUNT_POLICIES)}")
         elif isinstance(count, bool) or not isinstance(count, int) or count < 1:
             faults.append(f"candidate_policy.{name}: a whole number from 1 up expected, found {count!r}")
     if faults:
@@ -56,10 +55,19 @@ class MetricSlot:
     family: str
     fingerprint: str
 
+    @property
+    def is_scored(self) -> bool:
+        """Its outcome is a score, and not the execution of a workflow."""
+        return FAMILIES[self.family].is_scored
 
-@attrs.frozen(kw_only=True)
+    @property
+    def stage(self) -> MetricStage:
+        return FAMILIES[self.family].stage
+
+
+@attrs.frozen(kw_only=True, eq=False)
 class RunPlan:
-    """The shape of a run: everything about it that is the same for each of its cases."""
+    """The shape of a run: everything about it that is the same for each of its cases. It is equal to itself alone."""
 
     run_id: str
     generator: ComponentRef
@@ -76,13 +84,11 @@ class RunPlan:
 
     @functools.cached_property
     def scored_ids(self) -> tuple[str, ...]:
-        """The metrics of stage `score`."""
-        return tuple(metric.metric_id for metric in self.metrics if metric.family in SCORED_PURELY)
+        return tuple(metric.metric_id for metric in self.metrics if metric.stage == "score")
 
     @functools.cached_property
     def judged_ids(self) -> tuple[str, ...]:
-        """The metrics of stage `judge`."""
-        return tuple(metric.metric_id for metric in self.metrics if metric.family not in SCORED_PURELY)
+        return tuple(metric.metric_id for metric in self.metrics if metric.stage == "judge")
 
 
 def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPlan:
@@ -106,11 +112,26 @@ def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPl
 
 
 def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
-    """Return a run's metrics with their families."""
     refs = snapshot.identity.metric_refs
     return tuple(
         MetricSlot(ref.component_id, snapshot.metric_kinds.get(ref.component_id, "pure"), ref.fingerprint)
         for ref in refs
+    )
+
+
+def happy_path(plan: RunPlan) -> tuple[str, ...]:
+    """Return the events, in order, of a case that went through at once: each step done once, and none failed.
+
+    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    """
+    if not all(metric.is_scored for metric in plan.metrics):
+        return ()
+    return (
+        *("generation_completed",) * plan.candidate_count,
+        *("selection_completed",) * plan.selects,
+        "reduction_completed",
+        "parse_completed",
+        *("score_completed",) * len(plan.metrics),
     )
 
 
@@ -136,49 +157,4 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
 
 
 def total_cases(snapshot: RunSnapshot) -> int:
-    """Return how many cases a run has."""
     return sum(len(dataset.cases) for dataset in snapshot.datasets)
-
-
-def request_bytes(identity: RunIdentity, case: Case, request: JSONValue | None = None) -> bytes:
-    """Return all that a generator reads of a case, as bytes to hash.
-
-    A generator that renders its request says what it reads; of any other it must be assumed that it reads the
-    whole case.
-    """
-    if request is not None:
-        return b"request" + encode(request)
-    return encode({"case": case, "prompt": identity.generation_prompt_spec})
-
-
-def seed_of(plan: RunPlan, generation: str, index: int) -> int:
-    """Return the seed of a candidate: the explicit one, or one derived from the generation and the index."""
-    return plan.seeds[index] if plan.seeds else derive_seed(generation, index)
-
-
-def work_items(snapshot: RunSnapshot) -> Iterator[GenerationWorkItem]:
-    """Yield every candidate that a run generates, lazily and in order.
-
-    The seeds are those of a generator that renders no request of its own.
-    """
-    plan = make_plan(snapshot)
-    for item in case_items(snapshot):
-        generation = generation_key(plan.generator, request_bytes(snapshot.identity, item.case))
-        for index in range(plan.candidate_count):
-            yield GenerationWorkItem(
-                run_id=plan.run_id,
-                dataset_id=item.dataset_id,
-                case=item.case,
-                case_id=item.case.case_id,
-                case_key=item.case_key,
-                candidate_index=index,
-                candidate_id=candidate_id(item.case.case_id, index),
-                seed=seed_of(plan, generation, index),
-            )
-
-
-def shard(snapshot: RunSnapshot, index: int, count: int) -> Iterator[CaseItem]:
-    """Yield the cases of one of `count` shards: every `count`-th, from the `index`-th on."""
-    if not 0 <= index < count:
-        raise SpecError(f"shard {index} of {count}: the index runs from 0 to {count - 1}")
-    return (item for item in case_items(snapshot) if item.case_no % count == index)

@@ -13,10 +13,12 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent
+from themis.pure.events import RunEvent
 from themis.pure.identity import DIGEST_VERSION
 from themis.pure.json import FrozenDict, encode
-from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.pipeline.judge import execution_score
+from themis.pure.plan import MetricSlot
+from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
 from themis.pure.records.results import (
@@ -28,86 +30,61 @@ from themis.pure.records.results import (
     GenerationFailure,
     Outcome,
     ProgressSnapshot,
-    StageError,
     TimelineEntry,
     TimelineView,
     TracedItem,
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.stages.judge import execution_score
-from themis.pure.state import CaseState, has_failures, new_state
+from themis.pure.state import CaseState, candidates_of, has_failures
 
-CORRECT_FROM: Final = 1.0
+_CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
 
-NOT_REACHED: Final = "the run has not come to this stage"
+_NOT_REACHED: Final = "the run has not reached this stage"
 
 
 @attrs.frozen
-class Threshold:
-    """From which value a metric's score counts as correct."""
+class Thresholds:
+    """From which value each metric's score counts as correct."""
 
     by_metric: Mapping[str, float] = attrs.field(factory=FrozenDict)
 
     def outcome(self, score: Score) -> Outcome:
-        """Return `correct` or `incorrect`."""
-        return "correct" if score.value >= self.by_metric.get(score.metric_id, CORRECT_FROM) else "incorrect"
+        return "correct" if score.value >= self.of(score.metric_id) else "incorrect"
+
+    def of(self, metric_id: str) -> float:
+        return self.by_metric.get(metric_id, _CORRECT_FROM)
 
 
 # --- cases ------------------------------------------------------------------------------------------------
 
 
-def state_of(item: CaseItem, states: Mapping[str, CaseState]) -> CaseState:
-    """Return the state of a case; one that nothing has happened to yet has an empty state."""
-    return states.get(item.case_key) or new_state(item.case.case_id, item.dataset_id, item.case_key)
-
-
 def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
-    """Return everything that became of one case."""
+    """Return everything that is known of one case."""
     order = [metric.metric_id for metric in metrics]
-    scores: list[Score | ScoreError] = []
-    for name in order:
-        outcome = _score_of(state, name)
-        if outcome is not None:
-            scores.append(outcome)
+    failed = state.selection_failure or state.reduction_failure
     return CaseResult(
         case_id=state.case_id,
         dataset_id=state.dataset_id,
         case_key=state.case_key,
-        generated_candidates=tuple(state.candidates[i] for i in sorted(state.candidates)),
+        generated_candidates=candidates_of(state),
         generation_failures=tuple(
-            GenerationFailure(
-                candidate_id=failure.candidate_id,
-                candidate_index=index,
-                error_message=failure.error_message,
-                error_type=failure.error_type,
-                component_id=failure.component_id,
-                retry_history=failure.retry_history,
-            )
-            for index, failure in sorted(state.generation_failures.items())
+            failure.described(GenerationFailure) for _, failure in sorted(state.generation_failures.items())
         ),
         selected_candidate_ids=state.selection.candidate_ids if state.selection else None,
         reduced_candidate=state.reduced,
-        reduction_error=_stage_error(state.selection_failure or state.reduction_failure),
+        reduction_error=failed.described(StepFailure) if failed else None,
         parsed_output=state.parsed,
         parser_id=state.parser_id,
-        parse_error=_stage_error(state.parse_failure),
+        parse_error=state.parse_failure.described(StepFailure) if state.parse_failure else None,
         evaluation_executions=tuple(state.executions[name] for name in order if name in state.executions),
         evaluation_failures=tuple(
-            EvaluationFailure(metric_id=name, error_message=failure.error_message, error_type=failure.error_type)
+            failure.described(EvaluationFailure)
             for name in order
             if (failure := state.evaluation_failures.get(name)) is not None
         ),
-        scores=tuple(scores),
-    )
-
-
-def _stage_error(failure: FailedEvent | None) -> StageError | None:
-    if failure is None:
-        return None
-    return StageError(
-        error_message=failure.error_message, error_type=failure.error_type, component_id=failure.component_id
+        scores=tuple(outcome for name in order if (outcome := _score_of(state, name)) is not None),
     )
 
 
@@ -124,46 +101,43 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 # --- score rows -------------------------------------------------------------------------------------------
 
 
-def score_rows(metrics: Iterable[MetricSlot], state: CaseState, threshold: Threshold) -> Iterator[BenchmarkScoreRow]:
-    """Yield one row per metric: a value, or the error that stands in its place."""
+def score_rows(metrics: Iterable[MetricSlot], state: CaseState, thresholds: Thresholds) -> Iterator[BenchmarkScoreRow]:
+    """Yield one row per metric: a value, or the error that explains its absence."""
     upstream = _upstream_error(state)
+    case = (state.case_id, state.dataset_id, state.case_key)
+    candidate_id = state.reduced.candidate_id if state.reduced else None
     for metric in metrics:
         name = metric.metric_id
         outcome = _score_of(state, name) if upstream is None else None
         if isinstance(outcome, Score):
-            yield _scored_row(state, outcome, threshold)
-        else:
-            category, message = upstream or _metric_error(state, name, outcome)
-            details = outcome.details if outcome is not None else FrozenDict()
-            yield _error_row(state, name, category, message, details)
+            yield scored_row(*case, candidate_id, outcome, thresholds)
+            continue
+        category, message = upstream or _metric_error(state, name, outcome)
+        yield BenchmarkScoreRow(
+            case_id=state.case_id,
+            dataset_id=state.dataset_id,
+            case_key=state.case_key,
+            metric_id=name,
+            candidate_id=candidate_id,
+            outcome="error",
+            error_category=category,
+            error_message=message,
+            details=outcome.details if outcome is not None else FrozenDict(),
+        )
 
 
-def _scored_row(state: CaseState, score: Score, threshold: Threshold) -> BenchmarkScoreRow:
-    return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
-        metric_id=score.metric_id,
-        value=score.value,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
-        outcome=threshold.outcome(score),
-        details=score.details,
-    )
-
-
-def _error_row(
-    state: CaseState, metric_id: str, category: ErrorCategory, message: str, details: Mapping[str, Any]
+def scored_row(
+    case_id: str, dataset_id: str, case_key: str, candidate_id: str | None, score: Score, thresholds: Thresholds
 ) -> BenchmarkScoreRow:
     return BenchmarkScoreRow(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
-        metric_id=metric_id,
-        candidate_id=state.reduced.candidate_id if state.reduced else None,
-        outcome="error",
-        error_category=category,
-        error_message=message,
-        details=details,
+        case_id=case_id,
+        dataset_id=dataset_id,
+        case_key=case_key,
+        metric_id=score.metric_id,
+        value=score.value,
+        candidate_id=candidate_id,
+        outcome=thresholds.outcome(score),
+        details=score.details,
     )
 
 
@@ -178,12 +152,12 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     if state.parse_failure is not None:
         return "parse_failure", state.parse_failure.error_message
     if not state.candidates:
-        return "generation_failure", NOT_REACHED
+        return "generation_failure", _NOT_REACHED
     if state.reduced is None:
-        return "reduction_failure", NOT_REACHED
+        return "reduction_failure", _NOT_REACHED
     parsed = state.parsed
     if parsed is None:
-        return "parse_failure", NOT_REACHED
+        return "parse_failure", _NOT_REACHED
     if parsed.metadata.get("invalid") is True:
         return "parse_invalid", str(parsed.metadata.get("reason", "the parser marked the answer as unusable"))
     if parsed.value is None:
@@ -196,7 +170,7 @@ def _metric_error(state: CaseState, metric_id: str, outcome: ScoreError | None) 
     if failure is not None:
         return "evaluation_failure", failure.error_message
     if outcome is None:
-        return "score_failure", NOT_REACHED
+        return "score_failure", _NOT_REACHED
     if metric_id in state.executions:
         return "evaluation_partial_failure", outcome.reason
     return "score_failure", outcome.reason
@@ -225,8 +199,8 @@ class _Tally:
             self.compensation += (big - total) + small
             self.total = total
 
-    def mean(self) -> float:
-        return (self.total + self.compensation) / self.scored
+    def sum(self) -> float:
+        return self.total + self.compensation
 
 
 @attrs.define
@@ -234,24 +208,24 @@ class Tallies:
     """Running counts and means over score rows, one pass, constant memory."""
 
     metrics: tuple[MetricSlot, ...]
-    threshold: Threshold = attrs.field(factory=Threshold)
     cases: int = 0
     failed: int = 0
     _by_metric: dict[str, _Tally] = attrs.field(factory=lambda: defaultdict(_Tally), init=False)
 
-    def add(self, state: CaseState) -> None:
-        """Count one case."""
-        self.add_rows(state, list(score_rows(self.metrics, state, self.threshold)))
-
-    def add_rows(self, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
-        """Count one case whose score rows are at hand already."""
+    def add(self, rows: Sequence[BenchmarkScoreRow], *, failed: bool) -> None:
+        """Count one case by its score rows; `failed` if a step of it failed, whether or not a row shows it."""
         self.cases += 1
-        self.failed += any(row.outcome == "error" for row in rows) or has_failures(state)
+        self.failed += failed or any(row.outcome == "error" for row in rows)
         for row in rows:
             self._by_metric[row.metric_id].add(row)
 
+    def outcomes_of(self, metric_id: str) -> Counter[str]:
+        return self._by_metric[metric_id].outcomes
+
+    def sum_of(self, metric_id: str) -> float:
+        return self._by_metric[metric_id].sum()
+
     def progress(self) -> ProgressSnapshot:
-        """Return how many cases went through, and how many with an error."""
         return ProgressSnapshot(
             total_cases=self.cases, completed_cases=self.cases - self.failed, failed_cases=self.failed
         )
@@ -267,7 +241,7 @@ class Tallies:
             completed_cases=self.cases - self.failed,
             failed_cases=self.failed,
             score_rows=rows,
-            metric_means={name: tally.mean() for name, tally in tallies.items() if tally.scored},
+            metric_means={name: tally.sum() / tally.scored for name, tally in tallies.items() if tally.scored},
             outcome_counts={
                 name: {outcome: tally.outcomes[outcome] for outcome in ("correct", "incorrect", "error")}
                 for name, tally in tallies.items()
@@ -281,15 +255,15 @@ def benchmark_result(
     metrics: tuple[MetricSlot, ...],
     dataset_ids: Iterable[str],
     states: Iterable[CaseState],
-    threshold: Threshold | None = None,
+    thresholds: Thresholds | None = None,
 ) -> BenchmarkResult:
     """Return a run's scores as numbers, its rows included: for runs that fit into memory."""
-    threshold = threshold or Threshold()
-    tallies = Tallies(metrics, threshold)
+    tallies = Tallies(metrics)
     rows: list[BenchmarkScoreRow] = []
     for state in states:
-        tallies.add(state)
-        rows.extend(score_rows(metrics, state, threshold))
+        case_rows = list(score_rows(metrics, state, thresholds or Thresholds()))
+        tallies.add(case_rows, failed=has_failures(state))
+        rows.extend(case_rows)
     return tallies.result(run_id, dataset_ids, tuple(rows))
 
 
@@ -303,11 +277,9 @@ class Digest:
         self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
-        """Take the next case in, in plan order."""
-        self._hash.update(hashlib.sha256(encode(digest_data(result))).digest())
+        self._hash.update(hashlib.sha256(encode(_digest_data(result))).digest())
 
     def hexdigest(self) -> str:
-        """Return the digest over all cases so far, 64 hexadecimal digits."""
         return self._hash.hexdigest()
 
 
@@ -326,11 +298,11 @@ _VARYING_TOKENS: Final = frozenset({"cached_tokens"})
 """How many tokens a provider had cached depends on what else it served."""
 
 
-def digest_data(result: CaseResult) -> Any:
+def _digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     return {
         "case_key": result.case_key,
-        "candidates": [steady(candidate) for candidate in result.generated_candidates],
+        "candidates": [reproducible_part(candidate) for candidate in result.generated_candidates],
         "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
         "selected": result.selected_candidate_ids,
         "reduced": result.reduced_candidate,
@@ -338,7 +310,7 @@ def digest_data(result: CaseResult) -> Any:
         "parsed": result.parsed_output,
         "parser": result.parser_id,
         "parse_error": result.parse_error and result.parse_error.error_type,
-        "executions": [steady(execution) for execution in result.evaluation_executions],
+        "executions": [reproducible_part(execution) for execution in result.evaluation_executions],
         "evaluation_failures": [(f.metric_id, f.error_type) for f in result.evaluation_failures],
         "scores": [
             score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
@@ -347,7 +319,7 @@ def digest_data(result: CaseResult) -> Any:
     }
 
 
-def steady(record: GenerationResult | EvaluationExecution) -> Any:
+def reproducible_part(record: GenerationResult | EvaluationExecution) -> Any:
     """Return a record without what differs between two identical calls: times, latencies, transport facts."""
     if type(record) is GenerationResult and record.trace is None and not record.artifacts and not record.token_usage:
         return record.evolve(latency_ms=None) if record.latency_ms is not None else record
@@ -369,6 +341,9 @@ def _without_varying(value: Any) -> Any:
 # --- views over events ------------------------------------------------------------------------------------
 
 
+_PLACE: Final = ("case_id", "dataset_id", "case_key", "candidate_id", "metric_id")
+
+
 def timeline(run_id: str, events: Iterable[RunEvent]) -> TimelineView:
     """Return what happened, in order, without its content."""
     entries = tuple(
@@ -376,11 +351,7 @@ def timeline(run_id: str, events: Iterable[RunEvent]) -> TimelineView:
             index=index,
             event_type=event.event_type,
             occurred_at=event.occurred_at,
-            case_id=event.case_id if isinstance(event, CaseRunEvent) else None,
-            dataset_id=event.dataset_id if isinstance(event, CaseRunEvent) else None,
-            case_key=event.case_key if isinstance(event, CaseRunEvent) else None,
-            candidate_id=getattr(event, "candidate_id", None),
-            metric_id=getattr(event, "metric_id", None),
+            **{name: getattr(event, name, None) for name in _PLACE},
         )
         for index, event in enumerate(events)
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from returns.result import Result
 
@@ -45,6 +45,7 @@ from themis.pure.records.stored import ChainHead, FoundText, RunSummary, StoredE
 ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
 
 
+@runtime_checkable
 class Component(Protocol):
     """What every component has."""
 
@@ -57,17 +58,20 @@ class Component(Protocol):
         """The component's stated version."""
 
 
+@runtime_checkable
 class Generator(Component, Protocol):
     """Produces a candidate for a case: a model, an agent, a program.
 
     May state `provider_key: str`, which groups the calls to one endpoint, and `request(case, ctx)`, which
-    renders the whole request purely: what it returns is then the cache key, instead of the whole case.
+    renders the whole request purely: what it returns is then the cache key, instead of the whole case. One whose
+    provider has a batch endpoint may state it as `batch`.
     """
 
     def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:
         """Return one candidate for the case."""
 
 
+@runtime_checkable
 class CandidateSelector(Component, Protocol):
     """Chooses among a case's candidates before they are reduced."""
 
@@ -77,6 +81,7 @@ class CandidateSelector(Component, Protocol):
         """Return the chosen candidates, best first."""
 
 
+@runtime_checkable
 class CandidateReducer(Component, Protocol):
     """Collapses a case's candidates into one."""
 
@@ -86,6 +91,7 @@ class CandidateReducer(Component, Protocol):
         """Return the one answer."""
 
 
+@runtime_checkable
 class Parser(Component, Protocol):
     """Reads a value out of an answer."""
 
@@ -93,6 +99,7 @@ class Parser(Component, Protocol):
         """Return what was found; `value=None` if nothing was."""
 
 
+@runtime_checkable
 class PureMetric(Component, Protocol):
     """Scores a parsed answer, deterministically and on its own."""
 
@@ -100,8 +107,9 @@ class PureMetric(Component, Protocol):
         """Return a score, or the reason why there is none."""
 
 
+@runtime_checkable
 class ExecutionMetric(Component, Protocol):
-    """Scores an answer by running it: plans the sandbox's work and scores what came of it, both purely.
+    """Scores an answer by running it: plans the sandbox's work and scores its results, both purely.
 
     May offer `next_requests(parsed, case, results, ctx)`: asked once all requests so far have their results, it
     returns what is to be run next, or nothing. May state `sandbox_languages`, which the sandbox is checked for.
@@ -116,6 +124,7 @@ class ExecutionMetric(Component, Protocol):
         """Score the results, which come in the order of the requests."""
 
 
+@runtime_checkable
 class EvaluationWorkflow(Protocol):
     """How a metric judges, as pure functions: the shell makes the calls, the workflow decides everything."""
 
@@ -134,9 +143,10 @@ class EvaluationWorkflow(Protocol):
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult | None:
-        """Return what the judgments come to; a numeric `value` is the case's score."""
+        """Return the judgments combined; a numeric `value` is the case's score."""
 
 
+@runtime_checkable
 class LLMMetric(Component, Protocol):
     """Judges one candidate through model calls."""
 
@@ -144,6 +154,7 @@ class LLMMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class SelectionMetric(Component, Protocol):
     """Judges two or more candidates against each other."""
 
@@ -151,6 +162,7 @@ class SelectionMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class TraceMetric(Component, Protocol):
     """Judges an agent's trace or a conversation."""
 
@@ -158,6 +170,7 @@ class TraceMetric(Component, Protocol):
         """Return the workflow for one case."""
 
 
+@runtime_checkable
 class JudgeModel(Component, Protocol):
     """A model that is asked for judgments."""
 
@@ -167,6 +180,7 @@ class JudgeModel(Component, Protocol):
         """Return the judge's answer."""
 
 
+@runtime_checkable
 class WorkflowRunner(Protocol):
     """Carries a judge workflow out."""
 
@@ -176,6 +190,7 @@ class WorkflowRunner(Protocol):
         """Make the calls and return everything that happened."""
 
 
+@runtime_checkable
 class TracingProvider(Protocol):
     """Takes spans: `run, generation, selection, reduction, parse, score, judge`."""
 
@@ -266,6 +281,7 @@ class OnEvent(Protocol):
     def on_event(self, event: RunEvent) -> object: ...
 
 
+@runtime_checkable
 class LifecycleSubscriber(
     BeforeGenerate,
     AfterGenerate,
@@ -298,6 +314,7 @@ Subscriber: TypeAlias = (
 )
 
 
+@runtime_checkable
 class RunStore(Protocol):
     """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
 
@@ -383,7 +400,3 @@ class TextIndex(Protocol):
 
     def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
         """Return the best matches among the prompts and outputs of a run, or of all runs, best first."""
-
-
-AnyComponent: TypeAlias = Any
-"""A component of whatever kind, before its kind is checked."""

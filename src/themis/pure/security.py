@@ -1,15 +1,15 @@
-"""Secrets: finding literal credentials before they are stored, and blotting them out of text.
+"""Secrets: finding literal credentials before they are stored, and removing them from text.
 
 Credentials come from the environment at call time and are never part of a record (law 10). The patterns are
 those that the providers document for their keys; a named field (`api_key`, `password`, ...) with a literal value
-counts whatever it looks like. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
+counts, however it looks. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, Literal
 
 from themis.pure.errors import LiteralSecretError, listed
 from themis.pure.json import JSONValue
@@ -31,15 +31,36 @@ _KEYS: Final = re.compile(
 _URL_PASSWORD: Final = re.compile(
     r"(?P<before>\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)(?P<secret>[^\s/@]+)(?=@)", re.IGNORECASE
 )
-_SECRET_NAME: Final = re.compile(
-    r"(?i)^(?:.*[_-])?(?:api[_-]?key|apikey|secret|password|passwd|authorization|access[_-]?token|auth[_-]?token|bearer|credentials?)$"
-)
+Place = Literal["field", "variable", "query", "header"]
+"""Where a name is found: in a record or config, in the environment, in a URL, in a request."""
+
+# They differ because the same word means different things: a variable or a URL's query says `token` or `key` for a
+# credential, a record says it for other things.
+_SECRET_NAMES: Final[Mapping[Place, re.Pattern[str]]] = {
+    "field": re.compile(
+        r"(?i)^(?:.*[_-])?(?:api[_-]?key|secret|password|passwd|authorization|access[_-]?token|auth[_-]?token|bearer|credentials?)$"
+    ),
+    "variable": re.compile(
+        r"(?i)(?:^|_)(?:api_?keys?|keys?|token|secrets?|password|passwd|pwd|credentials?|auth|dsn)(?:_|$)"
+    ),
+    "query": re.compile(r"(?i)^(?:api[_-]?key|key|token|access_token|secret|password|sig|signature)\Z"),
+    "header": re.compile(r"(?i)^(?:(?:proxy-)?authorization|(?:x-(?:goog-)?)?api-key|cookie)\Z"),
+}
 _DSN_NAME: Final = re.compile(r"(?i)^(?:dsn|conninfo|connection_string)$")
 # As libpq and ODBC write it, and a URL's query; a reference to the environment is no password.
 _DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?\$)[^\s&;]")
 _REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
 
-BLOT: Final = "[secret]"
+_BLOT: Final = "[secret]"
+
+
+def names_secret(name: str, place: Place) -> bool:
+    """Tell whether a name says that what it names is a credential.
+
+    >>> names_secret("OPENAI_API_KEY", "variable"), names_secret("MAX_TOKENS", "variable")
+    (True, False)
+    """
+    return _SECRET_NAMES[place].search(name) is not None
 
 
 def find_secrets(value: JSONValue, path: str = "$") -> Iterator[str]:
@@ -66,7 +87,7 @@ def find_secrets(value: JSONValue, path: str = "$") -> Iterator[str]:
 def _is_secret_field(key: str, text: str) -> bool:
     if _DSN_NAME.match(key):
         return _DSN_PASSWORD.search(text) is not None or _has_secret(text)
-    return bool(text.strip() and _SECRET_NAME.match(key) and not _REFERENCE.match(text))
+    return bool(text.strip() and names_secret(key, "field") and not _REFERENCE.match(text))
 
 
 def _has_secret(text: str) -> bool:
@@ -77,12 +98,12 @@ def _has_secret(text: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return text with every credential in it blotted out.
+    """Return text with every credential in it removed.
 
     >>> redact("postgresql://me:hunter2@localhost/db")
     'postgresql://me:[secret]@localhost/db'
     """
-    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{BLOT}", _KEYS.sub(BLOT, text))
+    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{_BLOT}", _KEYS.sub(_BLOT, text))
 
 
 def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:
@@ -95,7 +116,7 @@ def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:
     if paths:
         raise LiteralSecretError(
             listed(
-                "a credential stands in the experiment, and would be stored with it",
-                [f"{path}: put it into an environment variable and leave it out here" for path in paths],
+                "the experiment holds a credential, which would be stored with it",
+                [f"{path}: put it in an environment variable and leave it out here" for path in paths],
             )
         )

@@ -1,13 +1,14 @@
 """Folding: from events to the state of a case, and of a run.
 
 `apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened and
-decides nothing: what comes next stands in `pipeline.py`.
+decides nothing: what comes next is in `pipeline/table.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, cast
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -21,17 +22,15 @@ from themis.pure.events import (
     ParseFailedEvent,
     ReductionCompletedEvent,
     ReductionFailedEvent,
-    RunCompletedEvent,
     RunEvent,
-    RunFailedEvent,
-    RunStartedEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepFailedEvent,
 )
-from themis.pure.json import EMPTY, decode, encode
+from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -41,13 +40,15 @@ from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.records.snapshot import RunSnapshot
 
 _NONE: Final[Mapping[Any, Any]] = EMPTY
+_Change: TypeAlias = "Callable[[CaseState, Any], CaseState]"
 
 
 @attrs.frozen(slots=False)
 class CaseState:
     """Everything that has happened to a case so far; mappings are by candidate index or metric id.
 
-    Without slots, for then a changed copy is a copied dict: it is made for every event.
+    Without slots, for then a changed copy is a copied dict: it is made for every event. Therefore it declares the
+    fields of `CaseName` itself: inherited, they would be slots.
     """
 
     case_id: str
@@ -67,6 +68,7 @@ class CaseState:
     executions: Mapping[str, EvaluationExecution] = _NONE
     evaluation_failures: Mapping[str, EvaluationFailedEvent] = _NONE
     steps: Mapping[str, StepCompletedEvent] = _NONE
+    failed_steps: Mapping[str, StepFailedEvent] = _NONE
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
@@ -79,8 +81,35 @@ class CaseState:
             parse_failure=None,
             score_failures=_NONE,
             evaluation_failures=_NONE,
+            failed_steps=_NONE,
             executions={m: e for m, e in self.executions.items() if m not in unfinished},
         )
+
+
+_OF_STAGE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "generate": {"candidates": _NONE, "generation_failures": _NONE},
+    "select": {"selection": None, "selection_failure": None},
+    "reduce": {"reduced": None, "reduction_failure": None},
+    "parse": {"parsed": None, "parser_id": None, "parse_failure": None},
+    "score": {"scores": _NONE, "score_failures": _NONE, "executions": _NONE, "evaluation_failures": _NONE},
+}
+"""What a state holds of each stage, as it is before the stage; stages `score` and `judge` go by metric, in one."""
+_FROM: Final[Mapping[str, Mapping[str, Any]]] = {
+    stage: {name: empty for fields in [*_OF_STAGE.values()][number:] for name, empty in fields.items()}
+    for number, stage in enumerate(_OF_STAGE)
+}
+_AFTER: Final = dict(itertools.pairwise(_OF_STAGE))
+
+
+def without_stages(state: CaseState, first: str = "", *, after: str = "") -> CaseState:
+    """Return the state without what a stage and all later ones made: an outcome holds only for what it was made from.
+
+    Args:
+        state: the state.
+        first: the first stage to forget, or ...
+        after: ... the stage after which to forget everything.
+    """
+    return changed(state, **_FROM[first or _AFTER[after]])
 
 
 def changed(state: CaseState, **changes: Any) -> CaseState:
@@ -91,7 +120,6 @@ def changed(state: CaseState, **changes: Any) -> CaseState:
 
 
 def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
-    """Return the state of a case that nothing has happened to."""
     return changed(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
 
 
@@ -102,6 +130,22 @@ def apply(state: CaseState, event: RunEvent) -> CaseState:
     """Return the state after an event. An event that changes no case state leaves it as it is."""
     change = _CHANGES.get(type(event))
     return state if change is None else change(state, event)
+
+
+def candidates_of(state: CaseState) -> tuple[GenerationResult, ...]:
+    """Return a case's candidates in the order of their indices."""
+    if len(state.candidates) == 1:
+        return tuple(state.candidates.values())
+    return tuple(state.candidates[index] for index in sorted(state.candidates))
+
+
+def recorded_outputs(
+    state: CaseState, workflow_id: str, step_type: str
+) -> Iterator[tuple[str, Mapping[str, JSONValue]]]:
+    """Yield the stored outputs of a workflow's steps, with the steps' ids."""
+    for event in state.steps.values():
+        if event.workflow_id == workflow_id and event.step_type == step_type:
+            yield event.step_id, event.output
 
 
 def _put(mapping: Mapping[Any, Any], key: object, value: object) -> Mapping[Any, Any]:
@@ -115,7 +159,7 @@ def _without(mapping: Mapping[Any, Any], key: object) -> Mapping[Any, Any]:
 def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     index = event.candidate_index
     if index in state.candidates and state.candidates[index] != event.result:
-        state = _from_candidates(state)
+        state = without_stages(state, after="generate")
     return changed(
         state,
         candidates=_put(state.candidates, index, event.result),
@@ -123,102 +167,69 @@ def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     )
 
 
-def _from_candidates(state: CaseState) -> CaseState:
-    """Forget what was made of other candidates: a stage's outcome holds only for what it was made from."""
-    return changed(_from_reduction(state), selection=None, reduced=None)
-
-
-def _from_reduction(state: CaseState) -> CaseState:
-    return changed(_from_parse(state), parsed=None, parser_id=None)
-
-
-def _from_parse(state: CaseState) -> CaseState:
-    return changed(state, scores=_NONE, score_failures=_NONE, executions=_NONE, evaluation_failures=_NONE)
-
-
-def _generation_failed(state: CaseState, event: GenerationFailedEvent) -> CaseState:
-    failures = _put(state.generation_failures, event.candidate_index, event)
-    return changed(state, generation_failures=failures)
-
-
 def _selected(state: CaseState, event: SelectionCompletedEvent) -> CaseState:
     if state.selection is not None and state.selection.candidate_ids != event.candidate_ids:
-        state = _from_candidates(state)
+        state = without_stages(state, after="select")
     return changed(state, selection=event, selection_failure=None)
 
 
 def _reduced(state: CaseState, event: ReductionCompletedEvent) -> CaseState:
     if state.reduced is not None and state.reduced != event.result:
-        state = _from_reduction(state)
+        state = without_stages(state, after="reduce")
     return changed(state, reduced=event.result, reduction_failure=None)
 
 
 def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
     if state.parsed is not None and state.parsed != event.result:
-        state = _from_parse(state)
+        state = without_stages(state, after="parse")
     return changed(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
 
 
-def _scored(state: CaseState, event: ScoreCompletedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        scores=_put(state.scores, metric, event.score),
-        score_failures=_without(state.score_failures, metric),
-    )
+def _of_metric(into: str, out_of: str, value_of: Callable[[Any], object]) -> _Change:
+    """Return the change that an outcome of a metric makes: put into one mapping, and taken out of its opposite."""
 
+    def change(state: CaseState, event: Any) -> CaseState:
+        metric, held = event.metric_id, state.__dict__
+        now = {into: _put(held[into], metric, value_of(event)), out_of: _without(held[out_of], metric)}
+        return changed(state, **now)
 
-def _score_failed(state: CaseState, event: ScoreFailedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        scores=_without(state.scores, metric),
-        score_failures=_put(state.score_failures, metric, event.error),
-    )
-
-
-def _evaluated(state: CaseState, event: EvaluationCompletedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        executions=_put(state.executions, metric, event.execution),
-        evaluation_failures=_without(state.evaluation_failures, metric),
-    )
-
-
-def _evaluation_failed(state: CaseState, event: EvaluationFailedEvent) -> CaseState:
-    metric = event.metric_id
-    return changed(
-        state,
-        executions=_without(state.executions, metric),
-        evaluation_failures=_put(state.evaluation_failures, metric, event),
-    )
+    return change
 
 
 def step_key(workflow_id: str, step_id: str) -> str:
-    """Name a workflow's step within its case."""
     return f"{workflow_id}/{step_id}"
 
 
 def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
-    return changed(state, steps=_put(state.steps, step_key(event.workflow_id, event.step_id), event))
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, steps=_put(state.steps, key, event), failed_steps=_without(state.failed_steps, key))
 
 
-_CHANGES: Final[Mapping[type, Callable[[CaseState, Any], CaseState]]] = {
+def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
+    key = step_key(event.workflow_id, event.step_id)
+    return changed(state, failed_steps=_put(state.failed_steps, key, event))
+
+
+# Each stage's result is made from those before it. So a result that differs from the one there was takes what later
+# stages made of that one with it (`without_stages(after=...)`); the same result again changes nothing. And a stage that
+# fails when it is done again takes its own earlier result with it too: what there was can't be trusted any more.
+_CHANGES: Final[Mapping[type, _Change]] = {
     GenerationCompletedEvent: _generated,
-    GenerationFailedEvent: _generation_failed,
+    GenerationFailedEvent: lambda state, event: changed(
+        state, generation_failures=_put(state.generation_failures, event.candidate_index, event)
+    ),
     SelectionCompletedEvent: _selected,
-    # What fails when it is done again takes what it had made before with it.
-    SelectionFailedEvent: lambda state, event: changed(_from_candidates(state), selection_failure=event),
+    SelectionFailedEvent: lambda state, event: changed(without_stages(state, "select"), selection_failure=event),
     ReductionCompletedEvent: _reduced,
-    ReductionFailedEvent: lambda state, event: changed(_from_reduction(state), reduced=None, reduction_failure=event),
+    ReductionFailedEvent: lambda state, event: changed(without_stages(state, "reduce"), reduction_failure=event),
     ParseCompletedEvent: _parsed,
-    ParseFailedEvent: lambda state, event: changed(_from_reduction(state), parse_failure=event),
-    ScoreCompletedEvent: _scored,
-    ScoreFailedEvent: _score_failed,
-    EvaluationCompletedEvent: _evaluated,
-    EvaluationFailedEvent: _evaluation_failed,
+    ParseFailedEvent: lambda state, event: changed(without_stages(state, "parse"), parse_failure=event),
+    ScoreCompletedEvent: _of_metric("scores", "score_failures", lambda event: event.score),
+    ScoreFailedEvent: _of_metric("score_failures", "scores", lambda event: event.error),
+    EvaluationCompletedEvent: _of_metric("executions", "evaluation_failures", lambda event: event.execution),
+    EvaluationFailedEvent: _of_metric("evaluation_failures", "executions", lambda event: event),
     StepCompletedEvent: _stepped,
+    StepFailedEvent: _step_failed,
 }
 
 
@@ -250,29 +261,43 @@ def _case_data(case: CaseState) -> dict[str, Any]:
     return data
 
 
+def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
+    """Return the status of a run.
+
+    Args:
+        last_event: the type of its last event, `None` if there is none. Events of cases may be left out: a run that
+            has begun and not ended is running.
+        has_failures: called if the run was completed: whether a step of a case failed. A listing, which reads no
+            cases, leaves it out, and takes it that none did.
+    """
+    if last_event == "run_completed":
+        return RunStatus.PARTIAL_FAILURE if has_failures() else RunStatus.COMPLETED
+    if last_event == "run_failed":
+        return RunStatus.FAILED
+    return RunStatus.RUNNING if last_event else RunStatus.PENDING
+
+
 def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
     """Fold a run's events, in order, into its state; linear in their number."""
-    status, stage, problem = RunStatus.PENDING, None, None
+    last, stage, problem = None, None, None
     cases: dict[str, CaseState] = {}
     for event in events:
         if isinstance(event, CaseRunEvent):
             key = event.case_key
             cases[key] = apply(cases.get(key) or new_state(event.case_id, event.dataset_id, key), event)
-        elif isinstance(event, RunStartedEvent):
-            status, problem = RunStatus.RUNNING, None
-        elif isinstance(event, RunCompletedEvent):
-            status, stage = RunStatus.COMPLETED, event.completed_through_stage
-        elif isinstance(event, RunFailedEvent):
-            status, problem = RunStatus.FAILED, event.error_message
-    if status is RunStatus.COMPLETED and any(map(has_failures, cases.values())):
-        status = RunStatus.PARTIAL_FAILURE
+            continue
+        last, problem = event.event_type, getattr(event, "error_message", None)
+        stage = getattr(event, "completed_through_stage", stage)
     return ExecutionState(
-        run_id=run_id, status=status, completed_through_stage=stage, error_message=problem, case_states=cases
+        run_id=run_id,
+        status=status_of(last, lambda: any(map(has_failures, cases.values()))),
+        completed_through_stage=stage,
+        error_message=problem,
+        case_states=cases,
     )
 
 
 def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
-    """Fold one case's events, in order, into its state."""
     for event in events:
         state = apply(state, event)
     return state

@@ -63,7 +63,6 @@ class Place:
     first_line: int
 
     def code(self) -> Code:
-        """Return what it says."""
         return Code(_digest([self.node]), _chains([self.node]), _chains(_around(self.node)), _imports([self.node]))
 
     def changed(self) -> frozenset[str]:
@@ -141,7 +140,6 @@ class Text:
         return max(here, key=lambda place: place.first_line).code() if here else None
 
     def whole(self) -> Code:
-        """Return all of the text."""
         return Code(_digest(self._body), _chains(self._body), frozenset(), _imports(self._body))
 
     def assigned(self, name: str) -> Code | None:

@@ -1,4 +1,4 @@
-"""Finding words in JSON values, and showing what stands around them."""
+"""Finding words in JSON values, and showing the text around them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def terms_of(query: str) -> list[list[str]]:
     >>> terms_of('naïve "two words"')
     [['naive'], ['two', 'words']]
     """
-    terms = [_words(quoted or word) for quoted, word in _TERM.findall(query)]
+    terms = [[_plain(word) for word in _WORD.findall(quoted or plain)] for quoted, plain in _TERM.findall(query)]
     return [term for term in terms if term]
 
 
@@ -46,10 +46,6 @@ def snippet_of(value: JSONValue, terms: Sequence[Sequence[str]]) -> str | None:
     return f"{'' if is_first else '…'}{before}[{hit}]{after}{'' if is_last else '…'}"
 
 
-def _words(text: str) -> list[str]:
-    return [_plain(word) for word in _WORD.findall(text)]
-
-
 def _plain(word: str) -> str:
     """Return a word without case and accents."""
     if word.isascii():
@@ -64,7 +60,6 @@ def _position(words: Sequence[str], term: Sequence[str]) -> int | None:
 
 
 def _texts(value: JSONValue) -> Iterator[str]:
-    """Yield all the text in a JSON value."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):

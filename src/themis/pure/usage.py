@@ -1,18 +1,19 @@
-"""What a run used, over all of its attempts: calls, tokens and time, from its events.
+"""What a run used and what it cost: calls, tokens, time and US dollars, counted in one ledger.
 
-What was taken from another run's store counts as reused and not as used. Failed attempts of a call are counted, but
-their tokens are not known.
+The runtime writes calls into it as they are made; for a stored run it is made of the events, over all attempts. What
+was taken from another run's store counts as reused and not as used. Failed attempts of a call are counted, but their
+tokens are not known.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from typing import Any, Final, TypeAlias
 
 import attrs
 
-from themis.pure.costs import Ledger, Price, RunCosts
 from themis.pure.events import (
     GenerationCompletedEvent,
     GenerationFailedEvent,
@@ -22,8 +23,91 @@ from themis.pure.events import (
     StepFailedEvent,
 )
 from themis.pure.json import EMPTY
-from themis.pure.records.base import FrozenModel, HashableModel
+from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+
+Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
+"""Model (`provider/name`) and token usage to US dollars; `None` for a model whose price is not known."""
+
+PROMPT_TOKENS: Final = "prompt_tokens"
+COMPLETION_TOKENS: Final = "completion_tokens"
+CACHED_TOKENS: Final = "cached_tokens"
+_TOTAL_TOKENS: Final = "total_tokens"
+_TOKEN_KINDS: Final = (PROMPT_TOKENS, COMPLETION_TOKENS, CACHED_TOKENS, "reasoning_tokens")
+
+
+def total_tokens(usage: Mapping[str, Any]) -> int:
+    """Return all tokens of one call: the provider's total, or prompt and completion together.
+
+    >>> total_tokens({"prompt_tokens": 3, "completion_tokens": 4})
+    7
+    """
+    stated = usage.get(_TOTAL_TOKENS)
+    if isinstance(stated, int):
+        return stated
+    return int(usage.get(PROMPT_TOKENS, 0)) + int(usage.get(COMPLETION_TOKENS, 0))
+
+
+@attrs.frozen(kw_only=True)
+class UsageRow(HashableModel):
+    """What one model used in one stage.
+
+    Attributes:
+        stage: the stage of the run, such as `generate` or `judge`.
+        model: `provider/name`; empty for calls that name no model.
+        calls: calls that gave an answer.
+        failed_attempts: attempts that did not.
+        prompt_tokens, completion_tokens: as the provider counts them; cached and reasoning tokens are parts of
+            these two.
+        cost: US dollars over the calls whose price is known; `None` if none is.
+        unpriced_calls: calls that are in the token counts and not in `cost`.
+    """
+
+    stage: str
+    model: str
+    calls: int = 0
+    failed_attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost: float | None = None
+    unpriced_calls: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+@attrs.frozen(kw_only=True)
+class RunCosts(HashableModel):
+    """What a run used and cost, over all of its attempts, by stage and model."""
+
+    rows: tuple[UsageRow, ...] = attrs.field(default=(), converter=sequence)
+
+    @property
+    def total_tokens(self) -> int:
+        """All tokens of all models."""
+        return sum(row.total_tokens for row in self.rows)
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars over all calls whose price is known; `None` if none is."""
+        known = [row.cost for row in self.rows if row.cost is not None]
+        return sum(known) if known else None
+
+    @property
+    def notice(self) -> str | None:
+        """Which models' prices are not known, in one sentence; `None` if all are.
+
+        >>> RunCosts(rows=[UsageRow(stage="generate", model="vllm/x", calls=2, unpriced_calls=2)]).notice
+        'price unknown, tokens counted: vllm/x (2 calls)'
+        """
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            counts[row.model] += row.unpriced_calls
+        named = ", ".join(f"{model} ({count} calls)" for model, count in counts.items() if model and count)
+        return f"price unknown, tokens counted: {named}" if named else None
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +131,6 @@ class Attempt(HashableModel):
 
     @property
     def seconds(self) -> float:
-        """How long the attempt took, as far as it is stored."""
         return (self.ended_at - self.started_at).total_seconds()
 
 
@@ -67,145 +150,143 @@ class RunUsage(HashableModel):
     @property
     def total_tokens(self) -> int:
         """All tokens of all stages."""
-        return sum(_total(stage.tokens) for stage in self.stages)
+        return sum(total_tokens(stage.tokens) for stage in self.stages)
 
 
-def _total(tokens: Mapping[str, int]) -> int:
-    return tokens.get("total_tokens") or tokens.get("prompt_tokens", 0) + tokens.get("completion_tokens", 0)
-
-
-@attrs.frozen(kw_only=True)
-class RecordedCall(FrozenModel):
-    """One call as the events tell it.
-
-    Attributes:
-        stage: `generate` or `judge`.
-        model: whom it asked; empty where that is not recorded.
-        answered: an answer came; of what was reused nothing is counted.
-        reused: the answer was taken from the store.
-        failed_attempts: attempts that gave no answer.
-        tokens, latency_ms: of the answer.
-    """
-
-    stage: str
-    model: str = ""
-    answered: bool = False
-    reused: bool = False
-    failed_attempts: int = 0
-    tokens: Mapping[str, int] | None = None
-    latency_ms: float | None = None
-
-
-def recorded_calls(events: Iterable[RunEvent], generator: str = "") -> Iterator[RecordedCall]:
-    """Yield the calls of a run, in the order of their ends; `generator` is the id of the model that generated."""
-    for event in events:
-        call = _call(event, generator)
-        if call is not None:
-            yield call
-
-
-def _call(event: RunEvent, generator: str) -> RecordedCall | None:
-    if isinstance(event, GenerationCompletedEvent):
-        return _generation(event, generator)
-    if isinstance(event, GenerationFailedEvent):
-        failed = max(1, len(event.retry_history))
-        return RecordedCall(stage="generate", model=generator, failed_attempts=failed)
-    if isinstance(event, StepCompletedEvent) and event.step_type == "judge_call":
-        return _judgment(event)
-    if isinstance(event, StepFailedEvent):
-        return RecordedCall(stage="judge", failed_attempts=max(1, len(event.retry_history)))
-    return None
-
-
-def _generation(event: GenerationCompletedEvent, generator: str) -> RecordedCall:
-    if event.cache_hit or event.result is None:
-        return RecordedCall(stage="generate", model=generator, reused=event.cache_hit)
-    return RecordedCall(
-        stage="generate",
-        model=generator,
-        answered=True,
-        failed_attempts=len(event.retry_history),
-        tokens=event.result.token_usage,
-        latency_ms=event.result.latency_ms,
-    )
-
-
-def _judgment(event: StepCompletedEvent) -> RecordedCall:
-    output = event.output
-    model = str(output.get("judge_model_id") or "")
-    if event.cache_hit:
-        return RecordedCall(stage="judge", model=model, reused=True)
-    usage, latency, history = output.get("token_usage"), output.get("latency_ms"), output.get("retry_history")
-    counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None
-    return RecordedCall(
-        stage="judge",
-        model=model,
-        answered=True,
-        failed_attempts=len(history) if isinstance(history, list | tuple) else 0,
-        tokens=counts,
-        latency_ms=float(latency) if isinstance(latency, int | float) else None,
-    )
+# --- counting ---------------------------------------------------------------------------------------------
 
 
 @attrs.define
-class _Counts:
+class _Sum:
     calls: int = 0
     reused: int = 0
-    failed: int = 0
+    failed_attempts: int = 0
     latency_ms: float = 0.0
     tokens: Counter[str] = attrs.field(factory=Counter)
+    cost: float | None = None
+    unpriced_calls: int = 0
 
-    def add(self, call: RecordedCall) -> None:
-        self.calls += call.answered
-        self.reused += call.reused
-        self.failed += call.failed_attempts
-        self.latency_ms += call.latency_ms or 0.0
-        self.tokens.update(call.tokens or {})
+
+class Ledger:
+    """Adds up calls, by stage and model."""
+
+    __slots__ = ("_sums",)
+
+    def __init__(self) -> None:
+        self._sums: dict[tuple[str, str], _Sum] = {}
+
+    def record(
+        self, stage: str, model: str, usage: Mapping[str, int] | None, cost: float | None, latency_ms: float = 0.0
+    ) -> int:
+        """Count one answered call, and return its tokens."""
+        found = self._sum(stage, model)
+        found.calls += 1
+        found.latency_ms += latency_ms
+        if cost is None:
+            found.unpriced_calls += 1
+        else:
+            found.cost = (found.cost or 0.0) + cost
+        if not usage:
+            return 0
+        total, tokens = total_tokens(usage), found.tokens
+        for kind, count in usage.items():
+            tokens[kind] += count
+        # Some providers state a total and some do not: summed up, it must be that of all calls.
+        tokens[_TOTAL_TOKENS] += total - usage.get(_TOTAL_TOKENS, 0)
+        return total
+
+    def record_failure(self, stage: str, model: str, attempts: int = 1) -> None:
+        if attempts:
+            self._sum(stage, model).failed_attempts += attempts
+
+    def take(self, event: RunEvent, generator: str = "", price: Price | None = None) -> None:
+        """Count what an event tells of a call, if it tells of one; `generator` is the model that generated."""
+        if isinstance(event, GenerationFailedEvent):
+            self.record_failure("generate", generator, max(1, len(event.retry_history)))
+        elif isinstance(event, StepFailedEvent):
+            self.record_failure("judge", "", max(1, len(event.retry_history)))
+        elif isinstance(event, GenerationCompletedEvent):
+            if event.cache_hit:
+                self._sum("generate", generator).reused += 1
+            elif event.result is not None:
+                result = event.result
+                self._answer("generate", generator, result.token_usage, result.latency_ms, event.retry_history, price)
+        elif isinstance(event, StepCompletedEvent) and event.step_type == "judge_call":
+            output = event.output
+            model = str(output.get("judge_model_id") or "")
+            if event.cache_hit:
+                self._sum("judge", model).reused += 1
+            else:
+                usage, latency, retries = map(output.get, ("token_usage", "latency_ms", "retry_history"))
+                self._answer("judge", model, usage, latency, retries, price)
+
+    def _answer(self, stage: str, model: str, usage: Any, latency: Any, retries: Any, price: Price | None) -> None:
+        counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None
+        cost = price(model, counts) if price is not None and counts is not None else None
+        self.record(stage, model, counts, cost, float(latency) if isinstance(latency, int | float) else 0.0)
+        self.record_failure(stage, model, len(retries) if isinstance(retries, list | tuple) else 0)
+
+    def rows(self) -> tuple[UsageRow, ...]:
+        return tuple(
+            UsageRow(
+                stage=stage,
+                model=model,
+                calls=found.calls,
+                failed_attempts=found.failed_attempts,
+                cost=found.cost,
+                unpriced_calls=found.unpriced_calls,
+                **{kind: found.tokens[kind] for kind in _TOKEN_KINDS},
+            )
+            for (stage, model), found in sorted(self._sums.items())
+            if found.calls or found.failed_attempts
+        )
+
+    def stage(self, stage: str) -> StageUsage:
+        found = [each for (name, _), each in self._sums.items() if name == stage]
+        tokens: Counter[str] = Counter()
+        for each in found:
+            tokens.update(each.tokens)
+        return StageUsage(
+            stage=stage,
+            calls=sum(each.calls for each in found),
+            reused=sum(each.reused for each in found),
+            failed_attempts=sum(each.failed_attempts for each in found),
+            tokens=dict(sorted(tokens.items())),
+            latency_s=sum(each.latency_ms for each in found) / 1000,
+        )
+
+    def _sum(self, stage: str, model: str) -> _Sum:
+        found = self._sums.get((stage, model))
+        if found is None:
+            found = self._sums[stage, model] = _Sum()
+        return found
 
 
 def run_usage(run_id: str, events: Iterable[RunEvent]) -> RunUsage:
     """Return what a run used; one pass over its events."""
-    counts = {"generate": _Counts(), "judge": _Counts()}
-    starts: list[datetime] = []
-    ends: list[datetime] = []
+    ledger, times = Ledger(), list[tuple[datetime, datetime]]()
     for event in events:
         if isinstance(event, RunStartedEvent):
-            starts.append(event.occurred_at)
-            ends.append(event.occurred_at)
-        elif ends:
-            ends[-1] = max(ends[-1], event.occurred_at)
-        call = _call(event, "")
-        if call is not None:
-            counts[call.stage].add(call)
+            times.append((event.occurred_at, event.occurred_at))
+        elif times:
+            times[-1] = times[-1][0], max(times[-1][1], event.occurred_at)
+        ledger.take(event)
     return RunUsage(
         run_id=run_id,
-        attempts=[Attempt(started_at=start, ended_at=end) for start, end in zip(starts, ends, strict=True)],
-        stages=[
-            StageUsage(
-                stage=stage,
-                calls=found.calls,
-                reused=found.reused,
-                failed_attempts=found.failed,
-                tokens=dict(sorted(found.tokens.items())),
-                latency_s=found.latency_ms / 1000,
-            )
-            for stage, found in counts.items()
-        ],
+        attempts=[Attempt(started_at=start, ended_at=end) for start, end in times],
+        stages=[ledger.stage("generate"), ledger.stage("judge")],
     )
 
 
-def run_costs(calls: Iterable[RecordedCall], price: Price | None = None) -> RunCosts:
-    """Return what calls used and cost, by stage and model.
+def run_costs(events: Iterable[RunEvent], generator: str, price: Price | None = None) -> RunCosts:
+    """Return what the calls of a run used and cost.
 
     Args:
-        calls: as `recorded_calls` yields them.
+        events: the run's, in order.
+        generator: the id of the model that generated.
         price: what a model's tokens cost; without it tokens are counted alone.
     """
     ledger = Ledger()
-    for call in calls:
-        if call.answered:
-            cost = price(call.model, call.tokens) if price is not None and call.tokens is not None else None
-            ledger.record(call.stage, call.model, call.tokens, cost)
-        for _ in range(call.failed_attempts):
-            ledger.record_failure(call.stage, call.model)
+    for event in events:
+        ledger.take(event, generator, price)
     return RunCosts(rows=ledger.rows())

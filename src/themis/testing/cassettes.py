@@ -14,14 +14,16 @@ from typing import Any, Final
 
 import attrs
 
-from themis.api.bundle_files import import_bundle_file, write_bundle
-from themis.api.experiment import Experiment
-from themis.api.replaying import SHOWN, missing_generations
-from themis.api.results import RunResult
-from themis.api.running import run_snapshot
+from themis.api.bundles.files import import_bundle_file, write_bundle
+from themis.api.experiment.experiment import Experiment
+from themis.api.experiment.replay import SHOWN, missing_generations
+from themis.api.experiment.run import run_snapshot
+from themis.api.runs.result import RunResult
 from themis.effects.host import run_sync
+from themis.effects.options import RunOptions
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
+from themis.pure.abilities import CallerAbilities
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, ThemisError, listed
 from themis.pure.protocols import RunStore
@@ -47,9 +49,9 @@ def replay_run(experiment: Experiment, path: str | Path) -> RunResult:
     source = Path(path)
     if not source.is_file():
         raise CassetteError(f"{source}: there is no cassette; record one: {_HOW}")
-    store, roster = _loaded(source), experiment.roster()
-    snapshot = experiment.compile_with(roster)
-    if missing := missing_generations(snapshot, roster, store):
+    store, components = _loaded(source), experiment.components()
+    snapshot = experiment.compile_with(components)
+    if missing := missing_generations(snapshot, components, store):
         raise CassetteError(
             listed(
                 f"{source} lacks {len(missing)} generations of this experiment (did its data, prompt or generator "
@@ -58,17 +60,13 @@ def replay_run(experiment: Experiment, path: str | Path) -> RunResult:
             )
         )
     refused: list[str] = []
-    silent = attrs.evolve(roster, judge_models=tuple(_SilentJudge(judge, refused) for judge in roster.judge_models))
+    judges = [CallerAbilities.of(_SilentJudge(judge.component, refused), "judge") for judge in components.judge_models]
+    silent = attrs.evolve(components, judge_models=tuple(judges))
+    runtime = experiment.runtime.evolve(existing_run_policy="auto", judge_retry_attempts=1)
 
     async def main() -> RunResult:
-        return await run_snapshot(
-            snapshot,
-            silent,
-            storage=experiment.storage,
-            store=store,
-            runtime=experiment.runtime.evolve(existing_run_policy="auto", judge_retry_attempts=1),
-            offline=True,
-        )
+        options = RunOptions(runtime=runtime, storage=experiment.storage, store=store, offline=True)
+        return await run_snapshot(snapshot, silent, options)
 
     result = run_sync(main, "replay_run")
     if refused:
@@ -91,14 +89,14 @@ def record_run(experiment: Experiment, path: str | Path) -> RunResult:
     """
     target, store = Path(path), InMemoryRunStore()
     result = experiment.run(store=store)
-    roster = experiment.roster()
-    if missing := missing_generations(result.snapshot, roster, store):
+    components = experiment.components()
+    if missing := missing_generations(result.snapshot, components, store):
         raise CassetteError(listed(f"{target} is not recorded: {len(missing)} generations failed", missing[:SHOWN]))
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix in STORE_FILES:
         _write_store(store, result.run_id, target)
     else:
-        write_bundle(store, result.run_id, "evaluation" if roster.judge_models else "generation", target)
+        write_bundle(store, result.run_id, "evaluation" if components.judge_models else "generation", target)
     return result
 
 

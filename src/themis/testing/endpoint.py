@@ -57,12 +57,10 @@ class Request:
     at_s: float
 
     def json(self) -> Any:
-        """Return the body, decoded."""
         return json.loads(self.body)
 
     @property
     def digest(self) -> str:
-        """What tells requests apart: the hash of method, path and body."""
         return hashlib.sha256(b"%s %s %s" % (self.method.encode(), self.path.encode(), self.body)).hexdigest()
 
 
@@ -274,7 +272,6 @@ Script: TypeAlias = Callable[[Request], Play]
 
 
 def by_attempt(*plays: Play) -> Script:
-    """Play these to each request, one per attempt, and the right answer after them."""
     return lambda request: plays[request.attempt - 1] if request.attempt <= len(plays) else Answer()
 
 

@@ -19,7 +19,6 @@ Reply: TypeAlias = tuple[int, bytes]
 
 
 def echo(prompt: str, body: Mapping[str, Any]) -> str:
-    """Answer with the prompt."""
     return f"echo: {prompt}"
 
 

@@ -28,5 +28,4 @@ HOSTILE: Final = [
 
 
 def hostile_rows() -> list[dict[str, Any]]:
-    """Return a case for each hostile text, which is its id, input, reference and metadata at once."""
     return [{"case_id": text, "input": text, "expected_output": text, "metadata": {"note": text}} for text in HOSTILE]

@@ -73,7 +73,6 @@ def _inputs() -> st.SearchStrategy[Any]:
 
 
 def parsed(outputs: st.SearchStrategy[Any] | None) -> st.SearchStrategy[Input]:
-    """Calls of a parser."""
     return (outputs if outputs is not None else answers()).map(_candidate).map(parse_input)
 
 

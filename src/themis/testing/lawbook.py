@@ -17,6 +17,7 @@ from themis.effects.sources.source_code import source_of
 from themis.pure.errors import ThemisError
 from themis.pure.fingerprints import fingerprint
 from themis.pure.json import canonical_bytes, decode, encode
+from themis.pure.text import shortened
 
 LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
@@ -302,5 +303,4 @@ def shown(answer: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 300 else f"{text[:297]}..."
+    return shortened(repr(value), 300)

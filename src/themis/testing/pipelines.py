@@ -15,19 +15,28 @@ import attrs
 import trio
 from hypothesis import strategies as st
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
-from themis.pure.records.contexts import EvalScoreContext, GenerateContext, ParseContext, ReduceContext, ScoreContext
+from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.experiment.experiment import Experiment
+from themis.pure.records.contexts import (
+    EvalScoreContext,
+    GenerateContext,
+    ParseContext,
+    ReduceContext,
+    ScoreContext,
+    SelectContext,
+)
 from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.generation import GenerationResult, Message, ParsedOutput, ReducedCandidate, TraceStep
 from themis.pure.records.judging import (
     AggregationResult,
+    EvaluationExecution,
     JudgeCall,
     JudgeResponse,
     ParsedJudgment,
     RenderedJudgePrompt,
     Subject,
 )
+from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score, ScoreError
 
 BEHAVIOURS = ("right", "wrong", "null", "invalid", "raise", "wrong type", "nan", "error")
@@ -65,7 +74,6 @@ class ScriptedGenerator:
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
     def fingerprint(self) -> str:
-        """Return the script: how it dawdles changes no result."""
         return "generator " + ",".join(self.script)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
@@ -164,7 +172,6 @@ class ScriptedJudge:
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
     def fingerprint(self) -> str:
-        """Return the script."""
         return "judge " + ",".join(self.script)
 
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
@@ -188,7 +195,6 @@ class ScriptedJudgeMetric:
     version: str = "1"
 
     def build_workflow(self, subject: Any, ctx: EvalScoreContext) -> ScriptedWorkflow:
-        """Return the workflow."""
         return ScriptedWorkflow(self, ctx)
 
 
@@ -220,14 +226,96 @@ class ScriptedWorkflow:
         return ParsedJudgment(label=response.raw_response)
 
     def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score:
-        """Score yes as 1, no as 0."""
         return Score(metric_id=self.metric.component_id, value=float(judgment.label == "yes"))
 
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult:
-        """Average."""
         return AggregationResult(method="mean", value=sum(score.value for score in scores) / len(scores))
+
+
+@attrs.frozen
+class ScriptedSelector:
+    """A selector that turns the candidates round, keeps the first, or fails, by script."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/selector"
+    version: str = "1"
+
+    async def select(self, candidates: Sequence[GenerationResult], ctx: SelectContext) -> Sequence[GenerationResult]:
+        """Return what the script says."""
+        await trio.lowlevel.checkpoint()
+        behaviour = pick(self.script, ctx.case_id)
+        if behaviour == "raise":
+            raise ScriptedError("cannot select")
+        if behaviour == "wrong type":
+            return [*candidates, *candidates]
+        return candidates[:1] if behaviour == "first" else candidates[::-1]
+
+
+@attrs.frozen
+class ScriptedJudgingSelector(ScriptedJudgeMetric):
+    """A selector that asks the judges, and takes the last candidate where they say yes."""
+
+    metric_family: str = "selection"
+    component_id: str = "scripted/judging_selector"
+
+    def choose(
+        self, candidates: Sequence[GenerationResult], execution: EvaluationExecution
+    ) -> Sequence[GenerationResult]:
+        """Return one candidate."""
+        if execution.aggregation_output is None:
+            raise ScriptedError("the judges did not agree")
+        return candidates[-1:] if execution.aggregation_output.value == 1.0 else candidates[:1]
+
+
+@attrs.frozen
+class ScriptedExecution:
+    """A metric that runs two programs and, as the second came out, a third; it scores, or fails, by script."""
+
+    script: tuple[str, ...] = ("right",)
+    component_id: str = "scripted/execution"
+    version: str = "1"
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return two programs."""
+        if pick(self.script, case.case_id) == "raise":
+            raise ScriptedError("nothing to run")
+        return [SandboxRequest(command=("run", case.case_id, str(number), str(parsed.value))) for number in range(2)]
+
+    def next_requests(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Sequence[SandboxRequest]:
+        return [SandboxRequest(command=("more", case.case_id, results[1].stdout))] if len(results) == 2 else []
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Score | ScoreError:
+        """Score how many said yes."""
+        if pick(self.script, case.case_id) == "error":
+            return ScoreError(metric_id=self.component_id, reason="by script", retryable=case.case_id == "0")
+        return Score(metric_id=self.component_id, value=sum(result.stdout == "yes" for result in results) / 3)
+
+
+def scripted_result(request: SandboxRequest) -> SandboxResult:
+    """Return what a scripted sandbox makes of a request: yes, no, or that it could not run it."""
+    behaviour = pick(("yes", "no", "yes", "sandbox_error"), *request.command)
+    if behaviour == "sandbox_error":
+        return SandboxResult(status="sandbox_error", stderr="no sandbox today")
+    return SandboxResult(status="ok", exit_code=0, stdout=behaviour, duration_ms=1.0)
+
+
+@attrs.frozen
+class ScriptedSandbox:
+    """A sandbox that runs nothing."""
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """Return what the script says."""
+        await trio.lowlevel.checkpoint()
+        return scripted_result(request)
+
+    def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
+        return ()
 
 
 # --- strategies -------------------------------------------------------------------------------------------
@@ -245,6 +333,9 @@ class Pipeline:
     metrics: tuple[tuple[str, ...], ...]
     judge: tuple[str, ...] | None
     repeats: int = 1
+    selector: tuple[str, ...] | None = None
+    judges_selection: bool = False
+    execution: tuple[str, ...] | None = None
 
     def experiment(self, dawdle: Sequence[int] = (0,), **fields: Any) -> Experiment:
         """Return a fresh experiment with its own counting components."""
@@ -253,11 +344,17 @@ class Pipeline:
         ]
         if self.judge is not None:
             metrics.append(ScriptedJudgeMetric(self.repeats))
+        if self.execution is not None:
+            metrics.append(ScriptedExecution(self.execution))
+        selector: Any = None if self.selector is None else ScriptedSelector(self.selector)
+        if self.judges_selection:
+            selector = ScriptedJudgingSelector(self.repeats)
         reducer = None if self.reducer is None else ScriptedReducer(self.reducer)
         return Experiment(
             generation=GenerationConfig(
                 generator=ScriptedGenerator(self.generator, dawdle=tuple(dawdle)),
                 candidate_policy={"num_samples": self.samples},
+                selector=selector,
                 reducer=reducer,
             ),
             evaluation=EvaluationConfig(
@@ -297,4 +394,19 @@ def pipelines(max_cases: int = 6) -> st.SearchStrategy[Pipeline]:
             judge=st.none() | scripts("right", "wrong", "unusable", "raise"),
             repeats=st.integers(1, 3),
         )
+    )
+
+
+def whole_pipelines(max_cases: int = 4) -> st.SearchStrategy[Pipeline]:
+    """Any pipeline, with selectors of both kinds and metrics that run code besides; they need `ScriptedSandbox`."""
+    return st.builds(
+        attrs.evolve,
+        pipelines(max_cases),
+        selector=st.none() | scripts("right", "first", "raise", "wrong type"),
+        execution=st.none() | scripts("right", "error", "raise"),
+    ) | st.builds(
+        attrs.evolve,
+        pipelines(max_cases).filter(lambda pipeline: pipeline.judge is not None),
+        judges_selection=st.just(True),
+        execution=st.none() | scripts("right", "error", "raise"),
     )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import pytest
 
 if TYPE_CHECKING:
-    from themis.api.experiment import Experiment
-    from themis.api.results import RunResult
+    from themis.api.experiment.experiment import Experiment
+    from themis.api.runs.result import RunResult
     from themis.effects.stores.memory import InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore
     from themis.testing.endpoint import FakeEndpoint
@@ -41,7 +41,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known."""
     config.addinivalue_line("markers", MARKER)
 
 
@@ -142,12 +141,12 @@ class _Mark:
 
 
 def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
-    from themis.api.experiment import Experiment
-    from themis.api.gating import check_gates, read_gates
-    from themis.api.reporting import result_rows
-    from themis.api.results import RunResult
+    from themis.api.experiment.experiment import Experiment
+    from themis.api.runs.gates import check_gates, read_gates
+    from themis.api.runs.report import read_report
+    from themis.api.runs.result import RunResult
     from themis.pure.errors import ThemisError
-    from themis.pure.report.summary import terminal_summary
+    from themis.pure.report.terminal import run_summary
 
     if not isinstance(returned, Experiment | RunResult):
         found = type(returned).__name__
@@ -165,7 +164,8 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
         result = _run(item, returned, marks) if isinstance(returned, Experiment) else returned
     except ThemisError as error:
         pytest.fail(str(error), pytrace=False)
-    rows = {row.metric_id: row for row in result_rows(result)}
+    report = read_report(result.view)
+    rows = {row.metric_id: row for row in report.overview.metrics}
     verdicts = check_gates(gates, result)
     lines, failed = [], []
     for mark, gate, verdict in zip(marks, gates, verdicts, strict=True):
@@ -177,8 +177,7 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
         failed += [] if passed else [lines[-1]]
     if result.error_message is not None:
         failed.append(f"FAILED  the run ended early: {result.error_message}")
-    table = terminal_summary(list(rows.values()))
-    item.user_properties.append((PROPERTY, "\n".join([*lines, table.rstrip("\n")])))
+    item.user_properties.append((PROPERTY, "\n".join([*lines, run_summary(report)])))
     if failed:
         pytest.fail("\n".join([*failed, f"run {result.run_id[:12]} in {result.store.location}"]), pytrace=False)
 

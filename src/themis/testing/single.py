@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from themis.pure.json import JSONValue
+from themis.pure.pipeline.score import score_or_error, scored
 from themis.pure.protocols import Parser, PureMetric
 from themis.pure.records.contexts import ParseContext, ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.stages.score import score
 
 
 def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None) -> Score | ScoreError:
@@ -21,7 +21,7 @@ def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None
     parsed = ParsedOutput(value=answer)
     case = Case(case_id="1", input="?", expected_output=reference)
     ctx = ScoreContext(run_id="run", case=case, parsed_output=parsed, dataset_id="data", case_key="4:data:1")
-    return score(metric, parsed, ctx)
+    return score_or_error(scored(metric.component_id, metric.score, parsed, case, ctx))
 
 
 def parse_one(parser: Parser, answer: JSONValue, metadata: dict[str, JSONValue] | None = None) -> ParsedOutput:

@@ -33,7 +33,6 @@ class MadeRun:
 
     @property
     def run_id(self) -> str:
-        """The run's id."""
         return self.snapshot.run_id
 
     def batches(self, sizes: Sequence[int]) -> Iterator[tuple[Sequence[StoredEvent], dict[str, bytes]]]:

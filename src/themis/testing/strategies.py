@@ -16,12 +16,13 @@ from typing import Any, Final, Literal, TypeVar, cast
 import attrs
 from hypothesis import strategies as st
 
-from themis.pure.events import EVENT_TYPES, RunEvent
+from themis.pure.events import EVENT_TYPES, SCHEMA_VERSION, RunEvent
 from themis.pure.json import FrozenDict
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.security import find_secrets
 
 R = TypeVar("R")
 
@@ -31,7 +32,6 @@ _FLOATS: Final = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def json_scalars() -> st.SearchStrategy[Any]:
-    """Any JSON scalar, integers past 64 bits included."""
     return st.none() | st.booleans() | st.integers(-(2**80), 2**80) | _FLOATS | _TEXT
 
 
@@ -50,7 +50,6 @@ def json_objects() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def times() -> st.SearchStrategy[datetime]:
-    """Times in UTC."""
     return st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)).map(lambda t: t.replace(tzinfo=UTC))  # noqa: DTZ001
 
 
@@ -62,7 +61,8 @@ def cases() -> st.SearchStrategy[Case]:
 def datasets(min_size: int = 1, max_size: int = 6) -> st.SearchStrategy[Dataset]:
     """Any dataset whose cases have different ids."""
     many = st.lists(cases(), min_size=min_size, max_size=max_size, unique_by=lambda case: case.case_id)
-    return st.builds(Dataset, dataset_id=_NAMES, cases=many, metadata=st.dictionaries(_NAMES, _TEXT, max_size=2))
+    facts = st.dictionaries(_NAMES, _TEXT, max_size=2).filter(lambda found: not any(find_secrets(found)))
+    return st.builds(Dataset, dataset_id=_NAMES, cases=many, metadata=facts)
 
 
 def parsed_outputs() -> st.SearchStrategy[ParsedOutput]:
@@ -104,7 +104,7 @@ _SPECIAL: Mapping[type, Callable[[], st.SearchStrategy[Any]]] = {
 
 _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Case", "input"): json_values(6).filter(lambda value: value is not None),
-    ("*", "schema_version"): st.just(1),
+    ("*", "schema_version"): st.just(SCHEMA_VERSION),
 }
 
 

@@ -41,7 +41,7 @@ def themis(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         capsys.readouterr()
         before = set(sys.modules)
         try:
-            code = cli.run([str(word) for word in words])
+            code = cli.run_command([str(word) for word in words])
         finally:
             for name in set(sys.modules) - before:  # the project's own modules, as a new process would not know them
                 if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == Path.cwd():

@@ -25,7 +25,7 @@ LEAVES = [
     *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
     *[["catalog", name] for name in ("list", "show", "validate")],
 ]
-LEAVES = [leaf for leaf in LEAVES if leaf not in (["worker"], ["batch"])] + [
+LEAVES = [leaf for leaf in LEAVES if leaf not in (["inspect"], ["worker"], ["batch"])] + [
     ["worker", "run"],
     ["worker", "status"],
     ["batch", "run"],
@@ -269,7 +269,11 @@ def test_list_and_search_find_what_is_asked_for(project: Path, themis: Themis) -
 def test_a_run_in_a_folder_of_json_lines(project: Path, themis: Themis) -> None:
     first = themis("run", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data
     assert themis("resume", "experiment.yaml", "--store", "jsonl:runs/log", "--json").data == first
-    assert themis("verify", "latest", "--store", "jsonl:runs/log").code == 0
+    verify = ("verify", "latest", "--store", "jsonl:runs/log")
+    in_part = themis(*verify)
+    assert in_part.code == 3
+    assert "pass the experiment (--config) to verify it too\nverified in part\n" in in_part.out
+    assert themis(*verify, "--config", "experiment.yaml").code == 0
 
 
 @pytest.mark.parametrize("kind", ["generation", "reduction", "parse", "score", "evaluation"])

@@ -182,7 +182,7 @@ def test_a_fault_of_ours_is_said_to_be_one(project: Path, themis: Themis, monkey
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("sk-abcdefghijklmnopqrst leaked")
 
-    monkeypatch.setattr("themis.api.experiment.Experiment.roster", broken)
+    monkeypatch.setattr("themis.api.experiment.experiment.Experiment.components", broken)
     done = themis("run", "experiment.yaml")
     assert (done.code, done.out) == (3, "")
     assert "RuntimeError: [secret] leaked; this is a fault in Themis or in a component: --debug shows where" in done.err
@@ -202,7 +202,7 @@ def test_an_interruption_exits_with_130(project: Path, themis: Themis, monkeypat
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("themis.api.cli.running.run_with_progress", interrupted)
+    monkeypatch.setattr("themis.api.cli.run.run_with_progress", interrupted)
     done = themis("run", "experiment.yaml")
     assert done.code == 130
     assert "run the same command again to go on from there" in done.err

@@ -13,8 +13,8 @@ import pytest
 HEAVY = ("cattrs", "httpx", "orjson", "sqlite3", "sqlite_utils", "trio", "themis.pure", "yaml")
 LOADED = """
 import sys
-from themis.api.cli import run
-assert run(sys.argv[1:]) == 0
+from themis.api.cli import run_command
+assert run_command(sys.argv[1:]) == 0
 print(*sys.modules, file=sys.stderr)
 """
 COMMAND = [sys.executable, "-m", "themis"]

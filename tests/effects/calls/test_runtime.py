@@ -12,11 +12,11 @@ import trio
 import trio.testing
 
 from themis.effects.calls import CallOutcome, CallRuntime, report_quota
-from themis.pure.calls import CallFailed, Failure, ProviderError, RetryPolicy
-from themis.pure.costs import UsageRow
+from themis.pure.calls import CallFailed, CallFailure, ProviderError, RetryPolicy
 from themis.pure.limits import Budget, CallLimits, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.generation import GenerationResult
+from themis.pure.usage import UsageRow
 
 
 def on_mock_clock(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -28,7 +28,7 @@ def on_mock_clock(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
 
 
 def rejected(status: int = 429, **facts: Any) -> ProviderError:
-    return ProviderError(Failure(kind="status", status=status, **facts))
+    return ProviderError(CallFailure(kind="status", status=status, **facts))
 
 
 def answers(*outcomes: object) -> Callable[[], Awaitable[object]]:

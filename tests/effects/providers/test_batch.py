@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,13 @@ import pytest
 
 from themis import RuntimeConfig, StorageConfig, adapters, evaluate
 from themis.effects.batching import BatchLog
-from themis.pure.calls import CallFailed
+from themis.effects.providers.batch import BatchItem, BatchRequests
+from themis.pure.calls import CallFailed, CallFailure
 from themis.pure.errors import SpecError
+from themis.pure.json import decode, encode
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+from themis.pure.records.generation import GenerationResult
 from themis.testing.endpoint import Answer, Drop, FakeEndpoint, Play, Reject, Request
 
 CHILD = Path(__file__).parent / "batch_child.py"
@@ -217,3 +222,63 @@ def test_what_can_not_be_done_in_batches_is_told_at_once(tmp_path: Path) -> None
     assert "builtin/demo_generator has no batch endpoint" in message
     assert "runtime.batch_root" in message
     assert "stopped by a budget" in message
+
+
+class OwnBatches:
+    """A batch endpoint of nobody's in particular, which needs a look or two until it is done."""
+
+    def __init__(self) -> None:
+        self.submitted: dict[str, BatchRequests] = {}
+        self.looks = 0
+
+    def render(self, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
+        for item in items:  # this one takes a request at a time
+            yield BatchRequests(digest=item.key, content=encode({"key": item.key, "text": item.case.input}))
+
+    async def submit(self, requests: BatchRequests) -> str:
+        self.submitted[requests.digest] = requests
+        return requests.digest
+
+    async def known(self, digest: str) -> str | None:
+        return digest if digest in self.submitted else None
+
+    async def ended(self, batch_id: str) -> Mapping[str, Any] | None:
+        self.looks += 1
+        return {"id": batch_id} if self.looks % 3 == 0 else None
+
+    def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
+        return None
+
+    async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        asked = decode(self.submitted[batch["id"]].content)
+        return {asked["key"]: f"echo: {asked['text']}"}
+
+    def is_answer(self, line: Any) -> bool:
+        return line is not None
+
+    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
+        return GenerationResult(candidate_id=item.ctx.candidate_id, final_output=line)
+
+
+def test_any_generator_that_states_a_batch_endpoint_generates_in_batches(tmp_path: Path) -> None:
+    class Own:
+        component_id = "mine/batched"
+        version = "1"
+
+        def __init__(self) -> None:
+            self.batch = OwnBatches()
+
+        def fingerprint(self) -> str:
+            return "mine"
+
+        async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+            raise AssertionError("it was called case by case")
+
+    model = Own()
+    result = evaluate(
+        model=model,
+        data=rows(3),
+        metric="builtin/exact_match",
+        runtime=RuntimeConfig(generation_mode="batch", batch_root=str(tmp_path), batch_poll_s=0.001),
+    )
+    assert counts(result)["correct"] == len(model.batch.submitted) == 3

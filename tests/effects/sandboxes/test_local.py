@@ -15,9 +15,9 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from themis.effects.driver import SandboxTurns
 from themis.effects.sandboxes import open_sandbox, register_sandbox
 from themis.effects.sandboxes.local import LocalSandbox
-from themis.effects.sandboxing import SandboxPool
 from themis.pure.errors import SpecError
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 
@@ -177,22 +177,24 @@ def test_a_run_outlives_idle_worker_threads(box: LocalSandbox) -> None:
     assert trio.run(box.run, request).stdout == "alive\n"
 
 
-def test_the_pool_runs_several_at_once_and_reports_what_the_sandbox_could_not_do(box: LocalSandbox) -> None:
+def test_programs_take_turns_and_what_the_sandbox_could_not_do_is_told_apart(box: LocalSandbox) -> None:
     requests = [SandboxRequest(command=("python3", "main.py"), files={"main.py": f"print({n})"}) for n in range(6)]
     requests.append(SandboxRequest(command=("no-such-language",)))
-    finished: list[int] = []
+    results: dict[int, SandboxResult] = {}
 
     async def main() -> None:
-        pool = SandboxPool(box)
-        known = {0: SandboxResult(status="ok", stdout="known")}
-        results, failures = await pool.run_all(
-            requests, known=known, finished=lambda number, _: finished.append(number)
-        )
-        assert [results[n].stdout for n in range(6)] == ["known", "1\n", "2\n", "3\n", "4\n", "5\n"]
-        assert [failure.step_id for failure in failures] == ["6"]
+        turns = SandboxTurns(box)
+
+        async def run(number: int) -> None:
+            results[number] = await turns.run(requests[number])
+
+        async with trio.open_nursery() as nursery:
+            for number in range(len(requests)):
+                nursery.start_soon(run, number)
 
     trio.run(main)
-    assert sorted(finished) == [1, 2, 3, 4, 5]
+    assert [results[n].stdout for n in range(6)] == [f"{n}\n" for n in range(6)]
+    assert results[6].status == "sandbox_error"
 
 
 def test_it_works_off_the_main_thread(box: LocalSandbox) -> None:

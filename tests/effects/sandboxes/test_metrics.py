@@ -9,16 +9,17 @@ import pytest
 import trio
 from returns.result import Success
 
+from themis.effects.driver import SandboxTurns
 from themis.effects.sandboxes import Sandbox
 from themis.effects.sandboxes.local import LocalSandbox
-from themis.effects.sandboxing import SandboxPool
+from themis.pure.abilities import MetricAbilities
 from themis.pure.components.registry import make_builtin
+from themis.pure.pipeline.execute import conclude_sandbox, plan_sandbox
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.sandbox import SandboxResult
 from themis.pure.records.scoring import Score
-from themis.pure.stages.execute import conclude_sandbox, plan_sandbox
 
 pytestmark = pytest.mark.sandbox
 
@@ -46,20 +47,24 @@ def judged(box: Sandbox, metric: Any, expected: dict[str, Any], answer: str) -> 
     parsed = ParsedOutput(value=answer)
     ctx = ScoreContext(run_id="r", case=case, parsed_output=parsed, dataset_id="d", case_key="1:d:c")
 
+    able = MetricAbilities.of(metric)
+
     async def carry_out() -> Any:
+        sandbox = SandboxTurns(box)
         results: dict[int, SandboxResult] = {}
         while True:
-            planned = plan_sandbox(metric, parsed, ctx, results)
+            planned = plan_sandbox(able, ctx, results)
             if not isinstance(planned, Success):
                 return planned.failure().error_message
             requests = planned.unwrap()
             if len(results) == len(requests):
-                outcome = conclude_sandbox(metric, parsed, requests, results, (), ctx)
+                outcome = conclude_sandbox(able, requests, results, (), ctx)
                 if isinstance(outcome, Success):
                     return outcome.unwrap().scores[0]
                 return outcome.failure().error_message
-            results, failures = await SandboxPool(box).run_all(requests, known=results, finished=lambda *_: None)
-            assert not failures
+            for number in range(len(results), len(requests)):
+                results[number] = await sandbox.run(requests[number])
+                assert results[number].status != "sandbox_error"
 
     return trio.run(carry_out)
 

@@ -9,7 +9,7 @@ import json
 import sys
 from typing import Any
 
-from themis.api.benchmarks import Benchmark
+from themis.api.catalog.benchmark import Benchmark
 from themis.pure.errors import ThemisError
 
 

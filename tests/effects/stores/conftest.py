@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 

@@ -10,7 +10,7 @@ import sqlite3
 import sys
 from pathlib import Path
 
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.chain import broken_links
 from themis.pure.errors import RunNotFoundError
@@ -74,7 +74,7 @@ def write_at_once(store: RunStore, run: MadeRun) -> None:
 
 
 class DyingStore(SqliteRunStore):
-    """Kills its process when its Nth statement begins."""
+    """Kills its process when its Nth statement begins, of those that may change something."""
 
     statements_left = 0
 
@@ -83,8 +83,8 @@ class DyingStore(SqliteRunStore):
         connection.set_trace_callback(self._watch)
         return connection
 
-    def _watch(self, _: str) -> None:
-        DyingStore.statements_left -= 1
+    def _watch(self, statement: str) -> None:
+        DyingStore.statements_left -= not statement.startswith("select")
         if DyingStore.statements_left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from themis.api.replaying import verify
-from themis.api.storage import open_store
+from themis.api.experiment.verify import verify
+from themis.api.runs.result import RunResult
+from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.chain import read_event
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 from themis.pure.records.dataset import Case, CaseSource
+from themis.pure.records.results import RunStatus
 from themis.pure.records.stored import ChainHead, StoredEvent
+from themis.pure.state import fold
 from themis.testing.pipelines import Pipeline, pipelines
 from themis.testing.stores import MadeRun, made_run, made_runs
 
@@ -83,6 +87,27 @@ def test_runs_come_back_as_they_were_written(kind: str, fresh: Fresh, run: MadeR
     if kind != "memory":
         with closing(open_store(config)) as store:
             assert_holds(store, run)
+
+
+@given(run=made_runs(), part=st.floats(0, 1))
+@each_store
+def test_a_listing_and_a_result_say_where_the_fold_says_a_run_stands(
+    kind: str, fresh: Fresh, run: MadeRun, part: float
+) -> None:
+    events = run.events[: round(part * len(run.events))]  # as a crash may leave it
+    with closing(open_store(fresh(kind))) as store:
+        store.persist_snapshot(run.snapshot)
+        store.append(run.run_id, events, run.blobs)
+        folded = fold(run.run_id, (read_event(event, store.blob) for event in events))
+        (line,) = store.list_runs()
+        result = RunResult(snapshot=run.snapshot, store=store)
+        # Whether cases have errors is told by what reads them: a listing does not.
+        assert line.status == came_to(folded.status) == came_to(result.status)
+        assert line.event_count == len(events)
+
+
+def came_to(status: RunStatus) -> str:
+    return "completed" if status == "partial_failure" else status.value
 
 
 @given(runs=st.lists(made_runs(), min_size=1, max_size=3, unique_by=lambda run: run.run_id), sizes=sizes)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from themis import Reporter, RunResult, verify
-from themis.api.bundle_files import import_bundle_file, write_bundle
-from themis.api.storage import open_store
+from themis.api.bundles.files import import_bundle_file, write_bundle
+from themis.api.stores import open_store
 from themis.pure.bundles.records import KINDS, BundleKind
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig

@@ -1,4 +1,4 @@
-"""PostgreSQL: the same views, no password anywhere, newer and damaged schemas refused, lost connections found again."""
+"""PostgreSQL: no password anywhere, newer and damaged schemas refused, lost connections found again."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
 
-from themis.api.storage import open_store
+from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.pure.errors import LiteralSecretError, SchemaVersionError, StoreError
 from themis.pure.records.config import StorageConfig
-from themis.testing.pipelines import Pipeline, pipelines
+from themis.testing.pipelines import Pipeline
 
 pytestmark = pytest.mark.postgres
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
@@ -28,33 +27,6 @@ def query(config: StorageConfig, text: str) -> list[tuple[Any, ...]]:
         connection.execute(f"set search_path to {parameters['schema']}")
         cursor = connection.execute(text)
         return list(cursor.fetchall()) if cursor.description else []
-
-
-@given(pipeline=pipelines())
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    deadline=None,
-    max_examples=settings().max_examples // 3,
-)
-def test_score_rows_and_run_summary_agree_with_the_projections(fresh: Fresh, pipeline: Pipeline) -> None:
-    config = fresh("postgres")
-    with closing(open_store(config)) as store:
-        pipeline.experiment().run(store=store, until_stage="parse")
-        benchmark = pipeline.experiment().run(store=store).benchmark
-        expected = [
-            (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.value, r.outcome, r.error_category)
-            for r in benchmark.score_rows
-        ]
-    columns = "dataset_id, case_key, case_id, metric_id, value, outcome, error_category"
-    assert sorted(map(repr, query(config, f"select {columns} from score_rows"))) == sorted(map(repr, expected))
-    for metric, planned, mean, *outcomes in query(
-        config, "select metric_id, planned, mean, correct, incorrect, errors from run_summary"
-    ):
-        counts = benchmark.outcome_counts[metric]
-        expected_mean = benchmark.metric_means.get(metric)
-        assert planned == benchmark.total_cases
-        assert mean == (None if expected_mean is None else pytest.approx(expected_mean))
-        assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
 
 
 def test_the_views_read_what_jsonb_can_not_hold(fresh: Fresh) -> None:

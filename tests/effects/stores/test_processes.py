@@ -110,11 +110,11 @@ def test_processes_read_whole_beginnings_while_one_writes(
 def test_what_was_acknowledged_is_there_after_a_kill(
     shared_kind: str, fresh: Fresh, opened: Open, run: MadeRun, run_file: Path
 ) -> None:
-    config, dice = fresh(shared_kind), random.Random(7)
+    config, rng = fresh(shared_kind), random.Random(7)
     acknowledged = 0
     for _ in range(3):
         with child("write", config, run_file) as writer:
-            stop_at = acknowledged + dice.randint(3, 12)
+            stop_at = acknowledged + rng.randint(3, 12)
             for line in lines(writer):
                 acknowledged = int(line)
                 if acknowledged >= stop_at:

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis.api.authoring import EvaluationConfig, GenerationConfig
-from themis.api.experiment import Experiment
-from themis.api.searching import find_runs, search
-from themis.api.storage import open_store
+from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.experiment.experiment import Experiment
+from themis.api.runs.search import find_runs, search
+from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.errors import RunNotFoundError, SpecError

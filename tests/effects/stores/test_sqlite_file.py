@@ -12,9 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from themis.api.replaying import verify
+from themis.api.experiment.verify import verify
+from themis.api.runs.search import search
+from themis.effects.stores import sqlite_file
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION
+from themis.effects.stores.tables import read_schema
 from themis.pure.errors import SchemaVersionError, StoreError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -24,23 +27,38 @@ RUNS = {
     "efc06ca860d913591a97bdbe04fa070fb55cd36797c78483847a054d83a3c286": 1,
     "aed238beee3d31fae06f3b8244fc56db5004620fac55443ef23785d65ce0881f": 2,
 }
+RUNS_OF_2 = (
+    "911bbc1496070daaff8d008779be4d7c90ab842592a7906b1e180d29fa144db0",
+    "d94737ef1da89d3fa4059c100707175f6157214d09a7546ae24355a984849aa0",
+)
 
 
 def schema(path: Path) -> tuple[int, set[tuple[str, ...]]]:
     """The version, and what the schema says, however it is laid out."""
     with closing(sqlite3.connect(path)) as database:
         version = database.execute("pragma user_version").fetchone()[0]
-        rows = database.execute("select type, name, sql from sqlite_schema where sql is not null")
-        return version, {(kind, name, " ".join(sql.split())) for kind, name, sql in rows}
+        rows = database.execute("select type, name, sql from sqlite_schema where name not like '%sqlite%'")
+        return version, {(kind, name, " ".join(sql.replace('"', "").lower().split())) for kind, name, sql in rows}
+
+
+def stored(version: int, folder: Path) -> Path:
+    """A store as that version wrote it."""
+    path = folder / "old.sqlite3"
+    path.write_bytes(gzip.decompress((FIXTURES / f"sqlite_{version}.sqlite3.gz").read_bytes()))
+    assert schema(path)[0] == version
+    return path
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Path:
     """A store of version 1."""
-    path = tmp_path / "old.sqlite3"
-    path.write_bytes(gzip.decompress((FIXTURES / "sqlite_1.sqlite3.gz").read_bytes()))
-    assert schema(path)[0] == 1
-    return path
+    return stored(1, tmp_path)
+
+
+@pytest.fixture
+def old_2(tmp_path: Path) -> Path:
+    """A store of version 2 from before sqlite-utils made it, with an index of its text."""
+    return stored(2, tmp_path)
 
 
 def test_an_old_store_is_brought_up_to_date(old: Path, tmp_path: Path) -> None:
@@ -51,6 +69,79 @@ def test_an_old_store_is_brought_up_to_date(old: Path, tmp_path: Path) -> None:
             assert (checked.broken_links, checked.differences, checked.cases) == ((), (), 4)
     assert schema(old) == schema(tmp_path / "new.sqlite3")
     assert schema(old)[0] == SCHEMA_VERSION
+
+
+def test_a_store_of_this_version_from_before_migrations_were_listed_is_used_as_it_is(old_2: Path) -> None:
+    before = schema(old_2)
+    with SqliteRunStore(old_2) as store:
+        assert [line.run_id for line in store.list_runs()] == [*reversed(RUNS_OF_2)]
+        for run_id in RUNS_OF_2:
+            checked = verify(store, run_id)
+            assert (checked.broken_links, checked.differences, checked.cases) == ((), (), 4)
+    assert schema(old_2) == before
+
+
+def test_an_index_that_an_older_version_made_is_made_anew(old_2: Path) -> None:
+    with SqliteRunStore(old_2) as store:
+        first, second = RUNS_OF_2
+        found = [{one.case_id for one in search(store, "needle", run_id, limit=100)} for run_id in (None, first)]
+        assert found == [{"0", "1", "2", "3"}] * 2
+        assert len(search(store, "hay", limit=100)) == 12  # one candidate a case, and then two
+        store.clear_run(second)
+        assert len(search(store, "hay", limit=100)) == 4
+    with closing(sqlite3.connect(old_2)) as database:
+        made = "select name from sqlite_schema where sql like 'create virtual%'"
+        assert database.execute(made).fetchall() == [("search_text_fts",)]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_steps_that_come_next_alone_are_applied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
+) -> None:
+    path = stored(version, tmp_path)
+    if version == 2:
+        edited("delete from blob_use")(path)  # what the second step would fill again
+    read = {
+        "sqlite_3.sql": "create table third (x text) strict;",
+        "sqlite_4.sql": "create table fourth (x text) strict;",
+    }
+    monkeypatch.setattr(sqlite_file, "read_schema", lambda name: read.get(name) or read_schema(name))
+    steps: tuple[str, ...] = sqlite_file._STEPS
+    for number, name in enumerate(read, 3):  # the first time without, the second time with a list of what was applied
+        steps = (*steps, name)
+        monkeypatch.setattr(sqlite_file, "_STEPS", steps)
+        monkeypatch.setattr(sqlite_file, "SCHEMA_VERSION", number)
+        for _ in range(2):
+            with SqliteRunStore(path) as store:
+                assert len(store.list_runs()) == 2
+        with closing(sqlite3.connect(path)) as database:
+            assert database.execute("pragma user_version").fetchone() == (number,)
+            applied = database.execute("select name from _sqlite_migrations order by id").fetchall()
+            assert applied == [(step,) for step in steps]
+            uses = database.execute("select count(*) from blob_use").fetchone()[0]
+            assert bool(uses) == (version == 1)
+    if version == 1:  # the other one has an index of its text, too
+        with SqliteRunStore(tmp_path / "new.sqlite3"):
+            assert schema(tmp_path / "new.sqlite3") == schema(path)
+
+
+def test_a_run_and_a_listing_do_without_sqlite_utils(tmp_path: Path) -> None:
+    """It imports pandas where that is installed: 80 MB, and longer than a small run."""
+    script = """
+import sys
+from themis import SqliteRunStore, evaluate
+with SqliteRunStore(sys.argv[1]) as store:
+    data = [{"input": "1 + 1", "expected_output": "2"}]
+    evaluate(model="builtin/demo_model", data=data, metric="builtin/exact_match", store=store)
+    assert len(store.list_runs()) == 1
+    store.clear_run(store.list_runs()[0].run_id)
+assert "sqlite_utils" not in sys.modules
+"""
+    place = str(tmp_path / "s.sqlite3")
+    done = subprocess.run(
+        [sys.executable, "-c", script, place], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_clearing_runs_of_an_old_store_clears_their_blobs(old: Path) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from themis import Dataset, EvaluationConfig, Experiment, GenerationConfig, PromptSpec, StorageConfig, verify
-from themis.api.inspection import quickcheck
-from themis.api.reporting import Reporter
-from themis.api.storage import open_store
+from themis.api.runs.inspect import quickcheck
+from themis.api.runs.report import Reporter
+from themis.api.stores import open_store
 
 SUMS: Final = Dataset(
     dataset_id="sums",

@@ -24,11 +24,11 @@ from themis.pure.components.execution_verdicts import (
 )
 from themis.pure.components.programs_python import CHECKER, CODEC, CONTEST_PRELUDE, DRIVER
 from themis.pure.components.registry import make_builtin
+from themis.pure.families import metric_family
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
-from themis.pure.roster import metric_family
 
 texts = st.text(st.sampled_from("ab 1.0\n\t-"), max_size=30)
 results = st.builds(

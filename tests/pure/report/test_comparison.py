@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.comparing import compare
+from themis.api.runs.compare import compare
 from themis.pure.errors import DataError
 from themis.pure.report.comparison import comparison_data, comparison_text
 from themis.pure.stats import check_regression, parse_regression_gate

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, evaluate
-from themis.api.reporting import Reporter, result_table
-from themis.pure.report import html, latex, markdown
-from themis.pure.report.plain import one_line, printable
-from themis.pure.report.table import csv_cell
+from themis.api.runs.report import Reporter, result_table
+from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.report import latex, markdown, markup
+from themis.pure.report.table import COLUMNS, csv_lines
+from themis.pure.text import one_line, printable
 from themis.testing.hostile import HOSTILE, hostile_rows
 
 STEERING = ("\x1b", "\x07", "\u202e", "\u2028", "\r")
@@ -45,16 +46,20 @@ def test_csv_holds_no_formula_and_no_terminal_escape(run: tuple[InMemoryRunStore
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_a_csv_cell_is_one_cell_and_no_formula(text: str) -> None:
-    (cells,) = list(csv.reader(io.StringIO(f"{csv_cell(text)},end\r\n", newline="")))
-    assert cells[-1] == "end"
-    assert len(cells) == 2
+    row = BenchmarkScoreRow(case_id=text, dataset_id="d", case_key="k", metric_id="m", value=-0.5, outcome="incorrect")
+    header, cells = list(csv.reader(io.StringIO("".join(csv_lines([row])), newline="")))
+    assert header == list(COLUMNS)
+    assert cells[1:] == ["d", "k", "m", "-0.5", "", "incorrect", "", "", "{}"]
     assert not cells[0].lstrip().startswith(tuple("=+-@"))
+    assert cells[0] == printable(cells[0])
+    if text.isalnum():
+        assert cells[0] == text
 
 
 @given(st.text(st.characters(codec="utf-8")))
 def test_html_text_and_json_can_not_leave_their_place(text: str) -> None:
-    assert not set(html.text(text)) & set("<>\"'")
-    embedded = html.embedded_json(json.dumps([text], ensure_ascii=False))
+    assert not set(markup.text(text)) & set("<>\"'")
+    embedded = markup.embedded_json(json.dumps([text], ensure_ascii=False))
     assert not set(embedded) & set("<>&\u2028\u2029")
     assert json.loads(embedded) == [text]
 
@@ -88,7 +93,7 @@ def test_markdown_has_neither_markup_nor_links_of_the_data() -> None:
 
 
 def test_a_terminal_sees_no_control_character(run: tuple[InMemoryRunStore, str]) -> None:
-    from themis.api.results import RunResult
+    from themis.api.runs.result import RunResult
 
     table = result_table(RunResult(snapshot=run[0].load_snapshot(run[1]), store=run[0]))
     assert not any(character in table for character in STEERING)

@@ -14,7 +14,7 @@ from themis.pure.errors import DataError
 from themis.pure.stats import agreement, intervals, resampling
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.estimates import describe_skewed, estimate_mean
-from themis.pure.stats.pairs import paired_compare
+from themis.pure.stats.pairs import PairedMethod, paired_compare
 from themis.pure.stats.pass_at_k import estimate_pass_at_k
 from themis.pure.stats.records import Estimate, Interval, PairedComparison, SignificanceTest, SkewedEstimate
 from themis.pure.stats.samples import LARGEST, mean
@@ -87,7 +87,7 @@ def test_comparisons(
     clusters: dict[str, str] | None,
     correction: Any,
 ) -> None:
-    compared = paired_compare(a, b, clusters=clusters, correction=correction)
+    compared = paired_compare(a, b, clusters=clusters, method=PairedMethod(correction=correction))
     check_honest(compared)
     check_reasons(compared, "difference", "standard_error", "minimum_detectable_effect", "cases_needed", "significant")
     assert compared.standard_error is None or compared.standard_error > 0.0

@@ -182,7 +182,7 @@ def test_the_import_needs_no_numerical_library() -> None:
 EVERYTHING = """
 import random
 from themis.pure.stats import (
-    StatsEngine, describe_skewed, estimate_mean, estimate_pass_at_k, krippendorff_alpha, paired_compare,
+    PairedMethod, StatsEngine, describe_skewed, estimate_mean, estimate_pass_at_k, krippendorff_alpha, paired_compare,
     percentile_bootstrap, sign_flip_test,
 )
 rng = random.Random(2)
@@ -198,8 +198,8 @@ print([
         describe_skewed(values, clusters=groups, seed=3),
         percentile_bootstrap(values, max, resamples=99, seed=3),
         estimate_mean(values, clusters=groups, correction="CR2"),
-        paired_compare(a, b, seed=3),
-        paired_compare(a, b, clusters=named, seed=3),
+        paired_compare(a, b, method=PairedMethod(seed=3)),
+        paired_compare(a, b, clusters=named, method=PairedMethod(seed=3)),
         sign_flip_test(values, seed=3),
         estimate_pass_at_k([(10, 3), (10, 7), (8, 0)], 2),
         krippendorff_alpha([groups, [group // 2 for group in groups]], scale="interval"),

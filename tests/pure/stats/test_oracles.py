@@ -11,7 +11,7 @@ from themis.pure.stats import agreement, intervals
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.estimates import describe_skewed, estimate_mean
-from themis.pure.stats.pairs import paired_compare
+from themis.pure.stats.pairs import PairedMethod, paired_compare
 from themis.pure.stats.power import PairedDesign, detectable_standard_errors, minimum_detectable_effect
 from themis.pure.stats.samples import by_cluster, cluster_degrees_of_freedom, cluster_standard_error, mean, quantile
 from themis.pure.stats.significance import benjamini_hochberg, holm
@@ -179,7 +179,8 @@ def paired_rows(seed: int, groups: int = 12) -> tuple[list[tuple[str, float]], l
 @pytest.mark.parametrize("correction", ["CR1", "CR2"])
 def test_equivalence_and_planning_use_the_interval_s_degrees_of_freedom(correction: str) -> None:
     a, b, clusters = paired_rows(4)
-    compared = paired_compare(a, b, clusters=clusters, correction="CR1" if correction == "CR1" else "CR2")
+    method = PairedMethod(correction="CR1" if correction == "CR1" else "CR2")
+    compared = paired_compare(a, b, clusters=clusters, method=method)
     difference, error = compared.difference, compared.clustered_standard_error
     assert difference is not None
     assert error is not None

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from themis.pure.errors import DataError
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.intervals import bonett_price_interval
-from themis.pure.stats.pairs import adjusted, paired_compare
+from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
 from themis.pure.stats.records import PairedComparison
 from themis.pure.stats.significance import mcnemar_test
 from themis.pure.stats.unpaired import unpaired_compare
@@ -53,7 +53,7 @@ def test_binary_scores_take_bonett_price_and_mcnemar() -> None:
     assert compared.interval == bonett_price_interval(12, 5, 40)
     assert compared.test == mcnemar_test(12, 5)
     assert compared.difference == pytest.approx(7 / 40)
-    labelled = paired_compare(keyed(a), keyed(b), mid_p=True)
+    labelled = paired_compare(keyed(a), keyed(b), method=PairedMethod(mid_p=True))
     assert labelled.test.method == "McNemar mid-p"
 
 

@@ -7,6 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from themis.pure.report.comparison import comparison_data
 from themis.pure.stats import StatsEngine, estimate_mean, paired_compare
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.pairs import adjusted
@@ -16,7 +17,6 @@ from themis.pure.stats.wording import (
     equivalence_sentence,
     estimate_sentence,
     p_text,
-    run_comparison_sentences,
 )
 
 Rows = list[tuple[str, float | None]]
@@ -91,10 +91,12 @@ def test_equivalence_is_said_only_if_shown() -> None:
 
 def test_runs_say_what_was_left_out_and_what_was_not_checked() -> None:
     comparison = RunComparison(added=("x",), removed=("y", "z"), changed=("w",), content_checked=True)
-    assert run_comparison_sentences(comparison) == (
-        "Left out: 2 cases only in a, 1 only in b, 1 whose content differs.",
-    )
-    assert "not checked" in run_comparison_sentences(StatsEngine().paired_compare([], []))[-1]
+    assert comparison_data(comparison)["sentences"] == [
+        "Left out: 2 cases only in a: y, z",
+        "Left out: 1 cases only in b: x",
+        "Left out: 1 cases whose content differs: w",
+    ]
+    assert "not checked" in comparison_data(StatsEngine().paired_compare([], []))["sentences"][-1]
 
 
 def test_p_values_are_never_written_as_zero() -> None:

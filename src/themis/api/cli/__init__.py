@@ -26,37 +26,37 @@ from THEMIS_STORE. --debug shows the traceback of an error."""
 
 COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "Evaluate": (
-        ("init", "starting:init", "Write a working starter project into a folder."),
+        ("init", "init:init", "Write a working starter project into a folder."),
         ("quick-eval", "quick_eval:app", "Evaluate a model on data at hand, in one command."),
-        ("run", "running:run", "Run the experiment of a config file."),
-        ("resume", "running:resume", "Go on with a run that was interrupted."),
-        ("plan", "planning:plan", "Say what a run would do, reuse and cost, without doing it."),
-        ("estimate", "planning:estimate", "Count a whole run's steps and tokens before it runs."),
+        ("run", "run:run", "Run the experiment of a config file."),
+        ("resume", "run:resume", "Go on with a run that was interrupted."),
+        ("plan", "plan:plan", "Say what a run would do, reuse and cost, without doing it."),
+        ("estimate", "plan:estimate", "Count a whole run's steps and tokens before it runs."),
         ("catalog", "catalog:app", "Look at the benchmarks that come with Themis."),
     ),
     "Evaluate again": (
-        ("replay", "recomputing:replay", "Do a run's stages again from stored answers."),
-        ("rejudge", "recomputing:rejudge", "Ask the judges again about stored answers."),
-        ("verify", "recomputing:verify", "Check that a run's numbers follow from its recorded outputs."),
+        ("replay", "replay:replay", "Do a run's stages again from stored answers."),
+        ("rejudge", "replay:rejudge", "Ask the judges again about stored answers."),
+        ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs."),
     ),
     "Look at runs": (
-        ("list", "looking:list_runs", "List the runs of a store."),
-        ("search", "looking:search", "Find text in a store's cases and answers."),
-        ("quickcheck", "looking:quickcheck", "Show a run in a few lines."),
-        ("report", "looking:report", "Write a run's report."),
-        ("inspect", "inspecting:app", "Look into a stored run."),
-        ("compare", "comparing:compare", "Compare two runs, case by case."),
-        ("export", "moving:export", "Write one stage of a run as a portable bundle."),
-        ("import", "moving:import_bundle", "Bring a bundle into a store."),
+        ("list", "runs:list_runs", "List the runs of a store."),
+        ("search", "runs:search", "Find text in a store's cases and answers."),
+        ("quickcheck", "runs:quickcheck", "Show a run in a few lines."),
+        ("report", "runs:report", "Write a run's report."),
+        ("inspect", "runs:inspect", "Look into a stored run."),
+        ("compare", "compare:compare", "Compare two runs, case by case."),
+        ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
+        ("import", "bundles:import_bundle", "Bring a bundle into a store."),
     ),
     "Later and elsewhere": (
-        ("submit", "deferring:submit", "Queue an experiment for a worker or as a batch."),
-        ("worker", "deferring:worker", "Work off queued experiments."),
-        ("batch", "deferring:batch", "Work off an experiment that was submitted as a batch."),
+        ("submit", "deferred:submit", "Queue an experiment for a worker or as a batch."),
+        ("worker", "deferred:worker", "Work off queued experiments."),
+        ("batch", "deferred:batch", "Work off an experiment that was submitted as a batch."),
     ),
     "Set up": (
-        ("schema", "starting:schema", "Print the JSON Schema of config files."),
-        ("completion", "starting:completion", "Print the completion script of a shell."),
+        ("schema", "init:schema", "Print the JSON Schema of config files."),
+        ("completion", "init:completion", "Print the completion script of a shell."),
     ),
 }
 """Group, command, where it is, and what the overview says of it: the modules are loaded when they are called."""
@@ -71,7 +71,7 @@ def make_app(words: Sequence[str] = ()) -> App:
     from cyclopts import App, Group
     from cyclopts.config import Env
 
-    from themis import __version__
+    from themis._version import __version__
 
     app = App(
         name="themis",
@@ -93,11 +93,10 @@ def make_app(words: Sequence[str] = ()) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit."""
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
+def run_command(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code; errors become one message on stderr."""
     from cyclopts import CycloptsError
 
@@ -111,7 +110,7 @@ def run(arguments: Sequence[str]) -> int:
         _say(str(error) or "interrupted: what finished is stored; run the same command again to go on from there")
         return INTERRUPTED
     except BrokenPipeError:
-        _close_stdout()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
         return DONE
     except Exception as error:
         if debug:
@@ -138,11 +137,6 @@ def _code(error: Exception) -> int:
 
     is_usage = isinstance(error, ThemisError | OSError) and not isinstance(error, CallError)
     return USAGE if is_usage or isinstance(error, StoreError) else INCOMPLETE
-
-
-def _close_stdout() -> None:
-    """Keep Python from complaining at exit that whoever read our output has stopped (`themis list | head`)."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say(message: str) -> None:

@@ -8,6 +8,8 @@ from cyclopts import App, Parameter
 
 from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import Json
+from themis.api.cli.output import show as show_value
+from themis.pure.text import shortened
 
 app: App = App(name="catalog", help="Look at the benchmarks that come with Themis.")
 
@@ -31,30 +33,28 @@ def list_catalog(
     what
         What to list.
     """
-    from themis.api.cli.output import show
-
     if what == "components":
-        from themis.api.catalog import list_component_ids
+        from themis.api.catalog.entries import list_component_ids
 
         names = list_component_ids(kind=kind)
-        show(names, lambda: "\n".join(names), as_json=json_output)
+        show_value(names, lambda: "\n".join(names), as_json=json_output)
         return
-    from themis.api.catalog import list_benchmarks
+    from themis.api.catalog.entries import list_benchmarks
 
     entries = list_benchmarks()
-    show([entry.to_dict() for entry in entries], lambda: _listing(entries), as_json=json_output)
-
-
-def _listing(entries: Any) -> str:
     width = max(len(entry.benchmark_id) for entry in entries)
-    return "\n".join(_line(entry, width) for entry in entries)
+    show_value(
+        [entry.to_dict() for entry in entries],
+        lambda: "\n".join(_line(entry, width) for entry in entries),
+        as_json=json_output,
+    )
 
 
 def _line(entry: Any, width: int) -> str:
     needs = [name for name, needed in (("judge", entry.requires_judge), ("sandbox", entry.requires_sandbox)) if needed]
     note = f" (needs a {' and a '.join(needs)})" if needs else ""
     text = f"{entry.benchmark_id.ljust(width)}  {entry.kind.ljust(6)}  {entry.title}{note}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return shortened(text, 80)
 
 
 @app.command
@@ -69,8 +69,7 @@ def show(name: str, /, *, json_output: Json = False) -> None:
     name
         The benchmark.
     """
-    from themis.api.catalog import get_benchmark
-    from themis.api.cli.output import show as show_value
+    from themis.api.catalog.entries import get_benchmark
 
     entry = get_benchmark(name)
     show_value(entry.to_dict(), lambda: _entry(entry), as_json=json_output)
@@ -108,8 +107,7 @@ def validate(name: str, /, *, source: str | None = None, json_output: Json = Fal
     source
         Other rows to check for their columns: hub, a file or a folder.
     """
-    from themis.api.benchmark_validation import validate_benchmark
-    from themis.api.cli.output import show as show_value
+    from themis.api.catalog.validate import validate_benchmark
 
     found = validate_benchmark(name, source=source)
     show_value({**found.to_dict(), "ok": found.ok}, lambda: _checks(found), as_json=json_output)

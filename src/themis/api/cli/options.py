@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
@@ -12,6 +13,7 @@ from cyclopts import Parameter
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
+    from themis.pure.records.dataset import Dataset
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -19,7 +21,7 @@ Config: TypeAlias = Annotated[
     Path, Parameter(name="CONFIG", env_var=(), help="A YAML, TOML or JSON file that describes the experiment.")
 ]
 Overrides: TypeAlias = Annotated[
-    str, Parameter(name="KEY=VALUE", env_var=(), help="Values that stand for those of the file: datasets.0.limit=10.")
+    str, Parameter(name="KEY=VALUE", env_var=(), help="Values instead of those in the file: datasets.0.limit=10.")
 ]
 RunName: TypeAlias = Annotated[
     str, Parameter(name="RUN", env_var=(), help="A run's id, its first characters, or 'latest'.")
@@ -28,6 +30,11 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Pr
 Store: TypeAlias = Annotated[
     str, Parameter(name="--store", help="A SQLite file, or kind:place, such as jsonl:runs/log or postgres:DSN.")
 ]
+CONCURRENCY: Final = Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
+MAX_COST: Final = Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
+SEED: Final = Parameter(help="The seed of the first candidate; the others count on from it.")
+TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
+MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 
@@ -40,16 +47,12 @@ class Changes:
         None
     )
     limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
-    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    seed: Annotated[int | None, SEED] = None
     samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")] = None
-    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
-    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
-    concurrency: Annotated[
-        int | None, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
-    ] = None
-    max_cost: Annotated[
-        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
-    ] = None
+    temperature: Annotated[float | None, TEMPERATURE] = None
+    max_tokens: Annotated[int | None, MAX_TOKENS] = None
+    concurrency: Annotated[int | None, CONCURRENCY] = None
+    max_cost: Annotated[float | None, MAX_COST] = None
 
     def overrides(self) -> list[str]:
         """Return the options that a config has a key for, as overrides."""
@@ -64,12 +67,19 @@ class Changes:
 
     def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
         """Return the experiment of a config with these changes."""
-        from themis.api.config_options import with_options
-        from themis.api.experiment import Experiment
+        from themis.api.experiment.experiment import Experiment
+        from themis.pure.plan import candidate_count
 
         experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
-        storage = None if self.store is None else storage_of(self.store)
-        return with_options(experiment, limit=self.limit, seed=self.seed, storage=storage)
+        changes: dict[str, Any] = {}
+        if self.limit is not None:
+            changes["datasets"] = [limited(dataset, self.limit) for dataset in experiment.datasets]
+        if self.seed is not None:
+            count = candidate_count(experiment.generation.candidate_policy)
+            changes["seeds"] = range(self.seed, self.seed + count)
+        if self.store is not None:
+            changes["storage"] = storage_of(self.store)
+        return experiment.evolve(**changes)
 
 
 NO_CHANGES: Final = Changes()
@@ -77,7 +87,6 @@ NO_CHANGES: Final = Changes()
 StageName: TypeAlias = Literal["generate", "reduce", "parse", "score", "judge"]
 
 _STORE_VARIABLE: Final = "THEMIS_STORE"
-_PLACE_KEY: Final = {"sqlite": "path", "jsonl": "path", "postgres": "dsn"}
 
 
 def storage_of(text: str) -> StorageConfig:
@@ -88,6 +97,7 @@ def storage_of(text: str) -> StorageConfig:
     >>> storage_of("jsonl:runs/log").store
     'jsonl'
     """
+    from themis.api.stores import store_kinds
     from themis.pure.errors import SpecError, nearest
     from themis.pure.records.config import StorageConfig
     from themis.pure.security import find_secrets
@@ -100,13 +110,14 @@ def storage_of(text: str) -> StorageConfig:
     if kind == "postgresql":
         kind, place = "postgres", text
         if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
-            # Where a run is kept is kept with the run: the variable's name, and not the password that it holds.
+            # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
             place = f"${{oc.env:{_STORE_VARIABLE}}}"
-    if kind not in _PLACE_KEY:
+    place_keys = {name: known.place_key for name, known in store_kinds().items() if known.place_key is not None}
+    if kind not in place_keys:
         raise SpecError(
-            f"--store {text!r}: no store {kind!r}; {nearest(kind, _PLACE_KEY)}, as in sqlite:runs/a.sqlite3"
+            f"--store {text!r}: no store {kind!r}; {nearest(kind, place_keys)}, as in sqlite:runs/a.sqlite3"
         )
-    return StorageConfig(store=kind, parameters={_PLACE_KEY[kind]: place})
+    return StorageConfig(store=kind, parameters={place_keys[kind]: place})
 
 
 def stored(text: str) -> RunStore:
@@ -115,9 +126,17 @@ def stored(text: str) -> RunStore:
     Raises:
         StoreError: there is none at that place.
     """
-    from themis.api.finding import open_existing
+    from themis.api.stores import open_existing
 
     return closed_at_the_end(open_existing(storage_of(text)))
+
+
+def stored_run(text: str, run: str) -> tuple[RunStore, str]:
+    """Open the store that holds a run, and return it with the run's whole id."""
+    from themis.api.stores import find_run
+
+    store = stored(text)
+    return store, find_run(store, run)
 
 
 def closed_at_the_end(store: RunStore) -> RunStore:
@@ -126,3 +145,21 @@ def closed_at_the_end(store: RunStore) -> RunStore:
 
     at_the_end.callback(store.close)
     return store
+
+
+def limited(dataset: Dataset, limit: int) -> Dataset:
+    """Return a dataset's first cases; a file is still read as needed.
+
+    Raises:
+        SpecError: the limit is below 1.
+    """
+    from themis.effects.sources.files import FileCases
+    from themis.pure.errors import SpecError
+
+    if limit < 1:
+        raise SpecError(f"limit: a number from 1 up expected, found {limit}")
+    cases = dataset.cases
+    if isinstance(cases, FileCases):
+        fewer = limit if cases.limit is None else min(limit, cases.limit)
+        return dataset.evolve(cases=FileCases(cases.path, cases.fields, fewer, cases.stated_kind))
+    return dataset.evolve(cases=tuple(itertools.islice(cases, limit)))

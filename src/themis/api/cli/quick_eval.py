@@ -8,7 +8,18 @@ from typing import Annotated, Any
 import attrs
 from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, Json, Words, storage_of
+from themis.api.cli.options import (
+    CONCURRENCY,
+    DEFAULT_STORE,
+    MAX_COST,
+    MAX_TOKENS,
+    SEED,
+    TEMPERATURE,
+    Json,
+    Words,
+    limited,
+    storage_of,
+)
 
 app: App = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
 
@@ -23,7 +34,7 @@ Field = Annotated[str | None, Parameter()]
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
 class Quick:
-    """How to evaluate, whatever the data."""
+    """How to evaluate, on any data."""
 
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
     samples: Annotated[
@@ -35,43 +46,37 @@ class Quick:
         str,
         Parameter(help="Keep the run here, a SQLite file or kind:place; running again goes on from what is there."),
     ] = DEFAULT_STORE
-    concurrency: Annotated[
-        int, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
-    ] = 32
-    max_cost: Annotated[
-        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
-    ] = None
-    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
-    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
-    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
+    concurrency: Annotated[int, CONCURRENCY] = 32
+    max_cost: Annotated[float | None, MAX_COST] = None
+    seed: Annotated[int | None, SEED] = None
+    temperature: Annotated[float | None, TEMPERATURE] = None
+    max_tokens: Annotated[int | None, MAX_TOKENS] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
     def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
         """Evaluate a model on data."""
-        from themis.api.config_options import limited
-        from themis.api.evaluating import as_datasets, make_experiment
+        from themis.api.config.record import EvaluationConfig
+        from themis.api.experiment.experiment import Experiment, sampled
+        from themis.api.experiment.rows import as_datasets
 
         datasets = as_datasets(data)
-        experiment = make_experiment(
-            model=self.model(model),
-            data=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
-            metric=metrics,
-            parser=parser,
-            judge=self.judge,
-            samples=self.samples,
-            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
+        experiment = Experiment(
+            generation=sampled(self.model(model), self.samples),
+            evaluation=EvaluationConfig(metrics=metrics, parsers=parser, judge_models=self.judge),
+            datasets=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             storage=storage_of(self.store),
             runtime=self.runtime(),
+            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
         )
-        return self.carry_out(experiment, as_json=as_json)
+        return self.run(experiment, as_json=as_json)
 
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
-        from themis.api.config import configured_component
+        from themis.api.components import resolve_component
 
         sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return configured_component(name, {key: value for key, value in sampling.items() if value is not None})
+        return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
 
     def runtime(self) -> Any:
         """Return the limits that were given."""
@@ -79,11 +84,11 @@ class Quick:
 
         return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)
 
-    def carry_out(self, experiment: Any, *, as_json: bool) -> int:
+    def run(self, experiment: Any, *, as_json: bool) -> int:
         """Run an experiment, print its result, and return the exit code."""
-        from themis.api.cli.running import carry_out
+        from themis.api.cli.run import run_and_show
 
-        return carry_out(experiment, require=self.require, junit=self.junit, as_json=as_json)
+        return run_and_show(experiment, require=self.require, junit=self.junit, as_json=as_json)
 
 
 NO_CHOICE = Quick()
@@ -114,7 +119,7 @@ def inline(
     expected
         The answer of each, in the same order.
     """
-    from themis.api.evaluating import inline_rows
+    from themis.api.experiment.rows import inline_rows
 
     return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
 
@@ -196,7 +201,7 @@ def huggingface(
     id_field
         The column with the case's id, if it is not `case_id` or `id`.
     """
-    from themis.api.hub_datasets import hub_dataset
+    from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
 
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
@@ -232,7 +237,7 @@ def benchmark(
     shuffle
         A seed; the cases come in the order it gives them, and --limit takes the first of those.
     """
-    from themis.api.benchmarks import Benchmark
+    from themis.api.catalog.benchmark import Benchmark
 
     experiment = Benchmark.named(name).experiment(
         model=quick.model(model),
@@ -246,4 +251,4 @@ def benchmark(
         limit=quick.limit,
         shuffle=shuffle,
     )
-    return quick.carry_out(experiment, as_json=json_output)
+    return quick.run(experiment, as_json=json_output)

@@ -10,7 +10,7 @@ import attrs
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, split_options
-from themis.pure.calls import Failure
+from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError
 from themis.pure.wire import anthropic_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
@@ -45,19 +45,13 @@ class AnthropicModel(HttpModel):
 
     @property
     def path(self) -> str:
-        """The operation's path."""
         return "/messages"
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         return anthropic_wire.message_body(self.model, prompt, self.sampling)
 
-    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         return anthropic_wire.read_message(payload, is_structured=is_structured)
-
-
-def _with_version(headers: Mapping[str, str]) -> Mapping[str, str]:
-    name, version = _VERSION_HEADER
-    return headers if name in {given.lower() for given in headers} else {name: version, **headers}
 
 
 def build_anthropic(
@@ -73,11 +67,12 @@ def build_anthropic(
     of_endpoint, of_sampling, of_model = split_options("anthropic", options)
     key = {"key_header": "x-api-key", "key_prefix": "", "key_needed": url == ANTHROPIC_URL}
     of_model.setdefault("provider_key", provider_key_of("anthropic", url, ANTHROPIC_URL))
+    given, (name, version) = headers or {}, _VERSION_HEADER
     endpoint = Endpoint(
         base_url=url,
         key_env=api_key_env,
         url_env=came_from,
-        headers=_with_version(headers or {}),
+        headers=given if name in {header.lower() for header in given} else {name: version, **given},
         **{**key, **of_endpoint},
     )
     return AnthropicModel(

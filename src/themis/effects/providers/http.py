@@ -1,4 +1,4 @@
-"""The one seam to model endpoints: a JSON body out, a bounded answer in, every failure a `Failure` record.
+"""The one seam to model endpoints: a JSON body out, a bounded answer in, every failure a `CallFailure` record.
 
 Rules of this room:
 
@@ -31,28 +31,22 @@ import httpx
 import trio
 
 from themis.effects.calls import report_quota
-from themis.pure.calls import Failure, FailureKind, ProviderError, quota_wait, retry_after
+from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
-from themis.pure.security import find_secrets
+from themis.pure.security import find_secrets, names_secret
 from themis.pure.wire.exchange import error_in, shortened
 
 _MEGABYTE: Final = 1 << 20
 _REDIRECTS: Final = 3
-_SECRET_FIELDS: Final = frozenset(
-    {"api_key", "apikey", "api-key", "key", "token", "access_token", "secret", "password", "sig", "signature"}
-)
-_SECRET_HEADERS: Final = frozenset(
-    {"authorization", "proxy-authorization", "x-api-key", "api-key", "cookie", "x-goog-api-key"}
-)
-UNCOUNTED_HEADERS: Final = _SECRET_HEADERS | {
+UNCOUNTED_HEADERS: Final = {
     *("accept-encoding", "connection", "content-length", "user-agent"),
     *("traceparent", "tracestate", "baggage", "uber-trace-id", "b3", "x-b3-flags", "x-b3-parentspanid", "x-b3-sampled"),
     *("x-b3-spanid", "x-b3-traceid", "x-amzn-trace-id", "x-cloud-trace-context", "sentry-trace", "x-trace-id"),
     *("request-id", "x-request-id", "x-client-request-id", "x-correlation-id", "idempotency-key"),
 }
-"""Headers that can't change an answer, in lower case: credentials, ids of traces and requests, and how an answer is
-carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
+"""Headers that can't change an answer, in lower case, beside credentials: ids of traces and requests, and how an
+answer is carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
 
 _LARGEST_ERROR: Final = 1 << 16
 _HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
@@ -69,25 +63,20 @@ def plain_url(url: str) -> str:
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not is_secret_field(name)])
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if not names_secret(name, "query")])
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, ""))
 
 
-def is_secret_field(name: str) -> bool:
-    """Tell whether a field of an address's query holds a credential."""
-    return name.lower() in _SECRET_FIELDS
-
-
 def _can_matter(name: str, value: str, key_header: str) -> bool:
-    is_credential = name == key_header.lower() or next(find_secrets({name: value}), None) is not None
+    is_credential = name == key_header.lower() or names_secret(name, "header") or any(find_secrets({name: value}))
     return not is_credential and name not in UNCOUNTED_HEADERS
 
 
 def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
     parts = urlsplit(url)
-    if "@" in parts.netloc or any(is_secret_field(name) for name, _ in parse_qsl(parts.query)):
+    if "@" in parts.netloc or any(names_secret(name, "query") for name, _ in parse_qsl(parts.query)):
         raise LiteralSecretError(
-            f"{field.name}: a credential stands in the address {plain_url(url)!r}; put it into the environment "
+            f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
         )
     if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -96,7 +85,7 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
     for name in headers:
-        if name.lower() in _SECRET_HEADERS:
+        if names_secret(name, "header"):
             raise LiteralSecretError(
                 f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
                 f"(api_key_env=..., key_header={name!r})"
@@ -133,12 +122,10 @@ class Endpoint:
     max_bytes: int = 64 * _MEGABYTE
 
     def timeout(self) -> httpx.Timeout:
-        """Return connect and read timeouts, as the HTTP client takes them."""
         return httpx.Timeout(self.read_timeout_s, connect=self.connect_timeout_s, pool=None)
 
     @property
     def host(self) -> str:
-        """Host and port."""
         return urlsplit(self.base_url).netloc
 
     def url(self, path: str) -> str:
@@ -157,13 +144,13 @@ class Endpoint:
         """Return the header that carries the credential, read from the environment now.
 
         Raises:
-            ProviderError: the key is missing, or can't stand in a header.
+            ProviderError: the key is missing, or contains characters that a header can't.
         """
         problem, key, basic = self.missing_key(), self._key(), self._basic()
         if key and not (key.isascii() and key.isprintable() and " " not in key):
             problem = f"{self.key_env} holds characters that no key has (a line break, a blank?); set it anew"
         if problem is not None:
-            raise ProviderError(Failure(kind=FailureKind.CREDENTIALS, message=problem))
+            raise ProviderError(CallFailure(kind=FailureKind.CREDENTIALS, message=problem))
         if key:
             return {self.key_header: f"{self.key_prefix}{key}"}
         return {} if basic is None else {"authorization": basic}
@@ -172,7 +159,7 @@ class Endpoint:
         """Return the headers that can change an answer, by name in lower case.
 
         Args:
-            more: what the HTTP client adds; a header of the endpoint stands instead of one of the same name.
+            more: what the HTTP client adds; a header of the endpoint replaces one of the same name.
         """
         own = {name.lower() for name in self.headers}
         sent = [*self.headers.items(), *((name, value) for name, value in more if name.lower() not in own)]
@@ -183,7 +170,7 @@ class Endpoint:
     def redact(self, text: str) -> str:
         """Return a text without any of this endpoint's credentials."""
         user = urlsplit(self._env_url())
-        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if is_secret_field(n))]
+        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if names_secret(n, "query"))]
         for secret in filter(None, secrets):
             for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
                 text = text.replace(form, REDACTED)
@@ -205,7 +192,7 @@ class Endpoint:
 
     def _env_query(self) -> str:
         fields = parse_qsl(urlsplit(self._env_url()).query)
-        return urlencode([(name, value) for name, value in fields if is_secret_field(name)])
+        return urlencode([(name, value) for name, value in fields if names_secret(name, "query")])
 
 
 @attrs.frozen(kw_only=True)
@@ -321,7 +308,7 @@ async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.As
     if "json" not in kind:
         text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
         problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
-        raise ProviderError(Failure(kind=FailureKind.MALFORMED, message=problem))
+        raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=problem))
     return answer
 
 
@@ -348,12 +335,12 @@ async def call(
     finally:
         _asked.reset(token)
     # Raised out here, so that no exception of the client, which knows the headers, is its context.
-    if isinstance(outcome, Failure):
+    if isinstance(outcome, CallFailure):
         raise ProviderError(outcome.evolve(message=endpoint.redact(outcome.message)))
     return outcome
 
 
-async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | Failure:
+async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
     endpoint, clients = sent.endpoint, _open_clients.get()
     with trio.move_on_after(endpoint.total_timeout_s):
         if client is not None:
@@ -367,7 +354,7 @@ async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer 
         finally:
             clients.give_back(endpoint, own)
     message = f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s"
-    return Failure(kind=FailureKind.TIMEOUT, message=message)
+    return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
 
 @attrs.frozen(kw_only=True)
@@ -390,17 +377,17 @@ class _Sent:
         )
 
 
-async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
     host = sent.endpoint.host
     try:
         return await _exchange(client, sent)
     except httpx.TimeoutException as error:
-        return Failure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
+        return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
     except httpx.TransportError as error:
-        return Failure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
 
 
-async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
+async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
     began = trio.current_time()
     for _ in range(_REDIRECTS + 1):
         response = await client.send(sent.request(client), stream=True, follow_redirects=False)
@@ -415,9 +402,9 @@ async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | Failure:
                 f"{sent.endpoint.host} answers {response.status_code} and names another address, "
                 f"{_origin(target)}; if that is right, make it the base_url"
             )
-            return Failure(kind=FailureKind.REDIRECT, status=response.status_code, message=message)
+            return CallFailure(kind=FailureKind.REDIRECT, status=response.status_code, message=message)
         sent = attrs.evolve(sent, url=target)
-    return Failure(kind=FailureKind.REDIRECT, message=f"{sent.endpoint.host} redirects in a circle")
+    return CallFailure(kind=FailureKind.REDIRECT, message=f"{sent.endpoint.host} redirects in a circle")
 
 
 def _target(url: str, location: str) -> str:
@@ -432,7 +419,7 @@ def _origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | Failure:
+async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | CallFailure:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
     now = datetime.now(UTC)
     pause_s = quota_wait(headers, now)
@@ -440,12 +427,12 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
         report_quota(pause_s)
     if response.status_code // 100 == 2:
         body = await _body(response, headers, sent.endpoint.max_bytes)
-        if isinstance(body, Failure):
+        if isinstance(body, CallFailure):
             return body
         return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
     error_body = await _body(response, headers, _LARGEST_ERROR)
-    message, code = ("", None) if isinstance(error_body, Failure) else error_in(error_body)
-    return Failure(
+    message, code = ("", None) if isinstance(error_body, CallFailure) else error_in(error_body)
+    return CallFailure(
         kind=FailureKind.STATUS,
         status=response.status_code,
         code=code,
@@ -458,9 +445,9 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
 # --- bounded bodies ---------------------------------------------------------------------------------------
 
 
-async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | Failure:
+async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | CallFailure:
     """Read a body and unpack it, never holding more than `most` bytes and one piece from the network."""
-    too_large = Failure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
+    too_large = CallFailure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
     promised = headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > most:
         return too_large
@@ -469,7 +456,7 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
         return response.content if len(response.content) <= most else too_large
     encoding = headers.get("content-encoding", "identity").strip().lower()
     if encoding not in _WINDOW_BITS:
-        return Failure(
+        return CallFailure(
             kind=FailureKind.MALFORMED, message=f"the body is packed as {encoding!r}, which was not asked for"
         )
     bits = _WINDOW_BITS[encoding]
@@ -487,7 +474,7 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
             pieces.append(piece)
     except zlib.error as error:
         await _hang_up(response, stream)
-        return Failure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
+        return CallFailure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
     return b"".join(pieces)
 
 

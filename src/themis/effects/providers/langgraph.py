@@ -202,17 +202,13 @@ def trace_of(events: Sequence[Mapping[str, Any]]) -> tuple[TraceStep, ...]:
     return tuple(
         TraceStep(
             step_name=str(starts.get(run, ends.get(run, {})).get("name", "")),
-            step_type=_step_type(starts.get(run) or ends[run]),
+            step_type=str((starts.get(run) or ends[run])["event"]).removeprefix("on_").rpartition("_")[0],
             input=_object(starts.get(run, {}).get("data", {}).get("input")),
             output=_object(ends.get(run, {}).get("data", {}).get("output")),
             metadata=_metadata(starts.get(run) or ends[run], numbers, finished=run in ends),
         )
         for run in numbers
     )
-
-
-def _step_type(event: Mapping[str, Any]) -> str:
-    return str(event["event"]).removeprefix("on_").rpartition("_")[0]
 
 
 def _metadata(event: Mapping[str, Any], numbers: Mapping[str, int], *, finished: bool) -> dict[str, JSONValue]:
@@ -268,7 +264,7 @@ def plain(value: Any) -> Any:
 
 
 def _message(fields: Mapping[str, Any]) -> dict[str, Any]:
-    told = {name: item for name, item in fields.items() if name not in _NOISE and item not in (None, [], {})}
-    if "tool_calls" in told:
-        told["tool_calls"] = [{"name": call["name"], "args": call["args"]} for call in told["tool_calls"]]
-    return {"role": told.pop("type"), **told}
+    kept = {name: item for name, item in fields.items() if name not in _NOISE and item not in (None, [], {})}
+    if "tool_calls" in kept:
+        kept["tool_calls"] = [{"name": call["name"], "args": call["args"]} for call in kept["tool_calls"]]
+    return {"role": kept.pop("type"), **kept}

@@ -14,8 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import httpx
 
-from themis.effects.providers.http import Answer, Endpoint, is_secret_field, pooled_clients, post_json
-from themis.pure.calls import Failure, ProviderError
+from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
+from themis.pure.calls import CallFailure, ProviderError
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
@@ -24,10 +24,11 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages
+from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
-"""Headers that a request states itself, whatever the client would add."""
+"""Headers that a request always states itself, in place of the client's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -56,17 +57,14 @@ class HttpModel(abc.ABC):
 
     @property
     def component_id(self) -> str:
-        """`provider/model`."""
         return f"{self.provider}/{self.model}"
 
     @property
     def version(self) -> str:
-        """The adapter's version: it changes when the same configuration would send another request."""
         return self.adapter_version
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest answer, in tokens, if there is a limit."""
         return self.sampling.max_tokens
 
     def fingerprint(self) -> str:
@@ -88,14 +86,13 @@ class HttpModel(abc.ABC):
         if self.endpoint_name is not None:  # the name stands for where the server is, and not for what it is asked
             query += parse_qsl(urlsplit(self.endpoint.base_url).query)
         headers = [pair for pair in self.endpoint.counted_headers(added) if pair not in default]
-        return {"headers": headers, "query": [pair for pair in query if not is_secret_field(pair[0])]}
+        return {"headers": headers, "query": [pair for pair in query if not names_secret(pair[0], "query")]}
 
     def _stated_sampling(self) -> Sampling:
         """Return the sampling without what the protocol would be sent anyway."""
         return self.sampling
 
     def _default_headers(self) -> Collection[tuple[str, str]]:
-        """Return the headers that the protocol itself has: they are counted with it."""
         return ()
 
     def check(self) -> Sequence[str]:
@@ -104,7 +101,6 @@ class HttpModel(abc.ABC):
         return () if problem is None else (problem,)
 
     def session(self) -> AbstractAsyncContextManager[None]:
-        """Return what a run holds open while it makes calls: the connections to this and other endpoints."""
         return pooled_clients()
 
     def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
@@ -115,7 +111,6 @@ class HttpModel(abc.ABC):
         return self._body(prompt_of(case.input, ctx.prompt_spec), ctx.seed)
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
-        """Return the tokens that a rendered request is expected to use, from the size of its text."""
         return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
@@ -126,14 +121,16 @@ class HttpModel(abc.ABC):
         """
         prompt = prompt_of(case.input, ctx.prompt_spec)
         outcome = self.result(case, ctx, prompt, await self._post(prompt, ctx.seed))
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, CallFailure):
             raise ProviderError(outcome)
         return outcome
 
-    def result(self, case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer) -> GenerationResult | Failure:
+    def result(
+        self, case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer
+    ) -> GenerationResult | CallFailure:
         """Read the result of a case out of the endpoint's answer."""
         reply = self._reply(prompt, answer)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             return reply
         return GenerationResult(
             candidate_id=ctx.candidate_id,
@@ -153,7 +150,7 @@ class HttpModel(abc.ABC):
         asked = prompt_of(prompt.content)
         answer = await self._post(asked, seed)
         reply = self._reply(asked, answer)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             raise ProviderError(reply)
         return JudgeResponse(
             judge_model_id=self.component_id,
@@ -170,13 +167,13 @@ class HttpModel(abc.ABC):
     async def _post(self, prompt: Prompt, seed: int | None) -> Answer:
         return await post_json(self.endpoint, self.path, encode(self._body(prompt, seed)), self.client)
 
-    def _reply(self, prompt: Prompt, answer: Answer) -> Reply | Failure:
+    def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
         reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
-        if isinstance(reply, Failure):
+        if isinstance(reply, CallFailure):
             return reply.evolve(request_id=_request_id(answer), message=self.endpoint.redact(reply.message))
         return reply
 
-    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | Failure:
+    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
         try:
             payload = decode(body)
         except ValueError:
@@ -184,7 +181,7 @@ class HttpModel(abc.ABC):
         try:
             return self._read(payload, is_structured=is_structured)
         except (AttributeError, KeyError, TypeError, ValueError):
-            # The payload's shape is the server's; whatever it breaks in the reader is its fault.
+            # The payload's shape is the server's; anything it breaks in the reader is its fault.
             return malformed("the answer does not follow the protocol", payload)
 
     @abc.abstractmethod
@@ -201,7 +198,7 @@ class HttpModel(abc.ABC):
         """Render the request's body."""
 
     @abc.abstractmethod
-    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         """Read the answer."""
 
 

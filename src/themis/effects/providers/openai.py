@@ -7,10 +7,11 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
+from themis.effects.providers.batch import OpenAIBatches
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, split_options
-from themis.pure.calls import Failure
+from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue
 from themis.pure.wire import openai_wire
@@ -52,8 +53,11 @@ class OpenAIModel(HttpModel):
 
     @property
     def path(self) -> str:
-        """The operation's path."""
         return _PATHS[self.api]
+
+    @property
+    def batch(self) -> OpenAIBatches:
+        return OpenAIBatches(self)
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":
@@ -64,7 +68,7 @@ class OpenAIModel(HttpModel):
         limit_field = "max_completion_tokens" if self.endpoint.base_url == OPENAI_URL else "max_tokens"
         return openai_wire.chat_body(self.model, prompt, self.sampling, seed, limit_field)
 
-    def _read(self, payload: Any, *, is_structured: bool) -> Reply | Failure:
+    def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         return _READERS[self.api](payload, is_structured=is_structured)
 
 

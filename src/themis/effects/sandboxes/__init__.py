@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
@@ -23,28 +24,18 @@ class Sandbox(Protocol):
         """Return what is missing to run programs in these languages, with what to do about it."""
 
 
-def _local() -> Sandbox:
-    from themis.effects.sandboxes.local import LocalSandbox
+def _shipped(module: str, name: str) -> Callable[[], Sandbox]:
+    def make() -> Sandbox:
+        made: Sandbox = getattr(importlib.import_module(f"themis.effects.sandboxes.{module}"), name)()
+        return made
 
-    return LocalSandbox()
-
-
-def _piston() -> Sandbox:
-    from themis.effects.sandboxes.piston import PistonSandbox
-
-    return PistonSandbox()
-
-
-def _sandbox_fusion() -> Sandbox:
-    from themis.effects.sandboxes.sandbox_fusion import FusionSandbox
-
-    return FusionSandbox()
+    return make
 
 
 _BACKENDS: Final[dict[str, Callable[[], Sandbox]]] = {
-    "local": _local,
-    "piston": _piston,
-    "sandbox_fusion": _sandbox_fusion,
+    "local": _shipped("local", "LocalSandbox"),
+    "piston": _shipped("piston", "PistonSandbox"),
+    "sandbox_fusion": _shipped("sandbox_fusion", "FusionSandbox"),
 }
 
 

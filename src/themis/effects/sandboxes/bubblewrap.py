@@ -34,17 +34,14 @@ _turns = itertools.count()
 
 
 def search_path() -> str:
-    """Return the PATH inside: the folder of the Python that Themis runs on, then the system's."""
     return f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 
 
 def find(program: str) -> str | None:
-    """Return where a program lies: bubblewrap itself on this process's PATH, others where the inside has them."""
     return shutil.which(program) if program == BWRAP else shutil.which(program, path=search_path())
 
 
 def needed() -> tuple[str, ...]:
-    """Return the programs that the sandbox itself is made of."""
     return (BWRAP, "sh", "prlimit", "setpriv") if os.geteuid() == 0 else (BWRAP, "sh", "prlimit")
 
 

@@ -119,10 +119,10 @@ def _problems() -> Iterator[str]:
     if missing:
         return
     with _spawned(SandboxRequest(command=("true",)), {}) as spawned:
-        told = _last_words(spawned)
+        complaint = _last_words(spawned)
     if spawned.process.returncode != 0:
         yield (
-            f"bubblewrap is installed but does not work here: {told}; user namespaces "
+            f"bubblewrap is installed but does not work here: {complaint}; user namespaces "
             "may be forbidden: see the sysctls kernel.unprivileged_userns_clone, user.max_user_namespaces and "
             "kernel.apparmor_restrict_unprivileged_userns, or the seccomp profile of the container"
         )
@@ -132,14 +132,14 @@ def _last_words(spawned: _Spawned) -> str:
     """Wait for a sandbox that writes little and ends soon; return what it complained of."""
     spawned.let_go()
     try:
-        _, told = spawned.process.communicate(timeout=_TRIAL_S)
+        _, complaint = spawned.process.communicate(timeout=_TRIAL_S)
     except subprocess.TimeoutExpired:
         spawned.process.kill()
         return f"no answer within {_TRIAL_S} seconds"
     os.set_blocking(spawned.stderr, False)
     with suppress(BlockingIOError):
-        told += os.read(spawned.stderr, 4096)
-    return told.decode(errors="replace").strip() or f"exit status {spawned.process.returncode}"
+        complaint += os.read(spawned.stderr, 4096)
+    return complaint.decode(errors="replace").strip() or f"exit status {spawned.process.returncode}"
 
 
 def _faults(request: SandboxRequest) -> Iterator[str]:
@@ -219,7 +219,7 @@ def _in_memory(data: bytes) -> Iterator[int]:
 
 
 async def _execute(request: SandboxRequest, files: Mapping[str, bytes], executable: str = "") -> _Ended:
-    """Run one program to its end or to one of its limits; whatever happens, nothing of it lives on."""
+    """Run one program to its end or to one of its limits; nothing of it lives on in any case."""
     started = time.monotonic()
     with _spawned(request, files, executable) as spawned, _Watch(request, spawned) as watch:
         try:
@@ -285,8 +285,8 @@ class _Watch:
             status = "sandbox_error"
         else:
             status = _STATUS.get(code, "signal" if code > _SIGNAL_BASE else "nonzero_exit")
-        told = self._complaints if status == "sandbox_error" else self._err
-        return _Ended(status, code, bytes(self._out), bytes(told), round(duration_ms, 3))
+        stderr = self._complaints if status == "sandbox_error" else self._err
+        return _Ended(status, code, bytes(self._out), bytes(stderr), round(duration_ms, 3))
 
     def _kill(self) -> None:
         if self._inner_fd is None:

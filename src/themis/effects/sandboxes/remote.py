@@ -95,7 +95,7 @@ async def exchanged(
     request: SandboxRequest,
     read: Callable[[Any, SandboxRequest], SandboxResult],
 ) -> SandboxResult:
-    """Have a service run a request; whatever the service does wrong becomes a `sandbox_error`."""
+    """Have a service run a request; anything the service does wrong becomes a `sandbox_error`."""
     if not service.url:
         return failed(request, service.check("")[0][0])
     try:
@@ -109,7 +109,6 @@ async def exchanged(
 
 
 def failed(request: SandboxRequest, why: str) -> SandboxResult:
-    """Return the result of a run that the sandbox could not do."""
     return SandboxResult(status="sandbox_error", stderr=why, label=request.label)
 
 

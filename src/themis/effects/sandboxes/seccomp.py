@@ -77,7 +77,6 @@ _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
 def is_supported(machine: str = "") -> bool:
-    """Tell whether there is a filter for this kind of processor."""
     return (machine or platform.machine()) in _AUDIT
 
 

@@ -1,4 +1,4 @@
-"""A benchmark's rows, from files or from memory, and the cases they come to.
+"""A benchmark's rows, from files or from memory, and the cases made of them.
 
 All rows that are wanted are checked before the first case is handed out; what does not fit is reported at once. Cases
 are then read as needed, for some datasets don't fit into memory.
@@ -106,7 +106,7 @@ def _mark(path: Path) -> tuple[int, int] | None:
 
 @attrs.frozen
 class Loaded:
-    """Cases, and what became of the rows that have none.
+    """Cases, and why some rows have none.
 
     Attributes:
         cases: the cases.

@@ -63,7 +63,9 @@ class CaseFields:
         return Case(
             case_id=self._id(row, number),
             input=self._stated(row, self.input or DEFAULT_INPUT, "input"),
-            expected_output=self._expected(row),
+            expected_output=row.get(DEFAULT_EXPECTED)
+            if self.expected is None
+            else self._stated(row, self.expected, "expected output"),
             metadata=self._metadata(row),
         )
 
@@ -74,11 +76,6 @@ class CaseFields:
             if row.get(name) is not None:
                 return _as_text(row[name])
         return str(number)
-
-    def _expected(self, row: Row) -> Any:
-        if self.expected is not None:
-            return self._stated(row, self.expected, "expected output")
-        return row.get(DEFAULT_EXPECTED)
 
     def _metadata(self, row: Row) -> dict[str, str]:
         own = row.get(DEFAULT_METADATA)

@@ -90,22 +90,24 @@ def _names(library: Any, dataset_id: str, root: Path) -> list[str]:
 
 
 def folder_names(root: Path) -> list[str]:
-    """Return the names of all files below a folder, relative to it."""
     return sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
 
 
 def card_configs(root: Path) -> Sequence[Mapping[str, Any]]:
     """Return the configurations that a dataset's card states, if it has a card that does."""
-    import yaml
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     try:
         text = (root / _CARD).read_text(encoding="utf-8")
     except OSError:
         return ()
     parts = text.split("---", 2)
+    yaml = YAML(typ="safe", pure=True)
+    yaml.allow_duplicate_keys = True  # in somebody else's file; the configurations are all that is read
     try:
-        head = yaml.safe_load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
-    except yaml.YAMLError:
+        head = yaml.load(parts[1]) if len(parts) == 3 and not parts[0].strip() else None
+    except YAMLError:
         return ()
     configs = head.get("configs") if isinstance(head, Mapping) else None
     return [item for item in configs or () if isinstance(item, Mapping)]
@@ -115,7 +117,6 @@ def card_configs(root: Path) -> Sequence[Mapping[str, Any]]:
 
 
 def _is_unreachable(error: BaseException) -> bool:
-    """Tell whether nothing was reached: offline mode, no name, no connection, no answer in time."""
     return any(kind.__name__ in _UNREACHABLE for kind in type(error).__mro__)
 
 

@@ -1,7 +1,7 @@
 """Reads rows out of dataset files, one at a time: JSON lines, JSON, CSV, TSV and Parquet, plain or gzipped.
 
-What lives here: file formats. A row comes with its position (a line or row number, from 1), so that whoever finds
-fault with it can say where it stands. Nothing here knows what a case is.
+What lives here: file formats. A row comes with its position (a line or row number, from 1), so that a fault in it
+can be located. Nothing here knows what a case is.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
+from themis.effects.files import nearest_files
 from themis.pure.errors import DataError, MissingExtraError, nearest
 from themis.pure.json import decode
+from themis.pure.text import shortened
 
 Row: TypeAlias = Mapping[str, Any]
 FileFormat: TypeAlias = Literal["jsonl", "json", "csv", "tsv", "parquet"]
@@ -83,9 +85,7 @@ def count_rows(path: Path, kind: FileFormat) -> int:
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     if isinstance(error, FileNotFoundError):
-        siblings = [str(p) for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
-        hint = f"; {nearest(str(path), siblings)}" if siblings else ""
-        return DataError(f"{path}: there is no such file{hint}")
+        return DataError(f"{path}: there is no such file{nearest_files(path)}")
     if isinstance(error, IsADirectoryError):
         return DataError(f"{path}: this is a folder; name a file in it")
     return DataError(f"{path}: can't be read: {error}")
@@ -112,18 +112,14 @@ def _decoded(path: Path, number: int, text: bytes) -> Any:
         return decode(text)
     except ValueError as error:
         problem = re.sub(r"line 1 (column \d+) \(char \d+\)", r"\1", str(error))
-        raise DataError(f"{path}:{number}: this line is not JSON: {problem}; found {_short(text)}") from None
+        found = shortened(text.decode(errors="replace").strip(), 60)
+        raise DataError(f"{path}:{number}: this line is not JSON: {problem}; found {found!r}") from None
 
 
 def _object(path: Path, number: int, value: Any) -> Row:
     if not isinstance(value, dict):
         raise DataError(f"{path}:{number}: an object with the case's fields expected, found {type(value).__name__}")
     return value
-
-
-def _short(text: bytes) -> str:
-    shown = text.decode(errors="replace").strip()
-    return repr(shown if len(shown) <= 60 else f"{shown[:57]}...")
 
 
 def _json_array(path: Path) -> Iterator[tuple[int, Row]]:

@@ -16,18 +16,17 @@ import contextlib
 import datetime
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from themis.effects.stores.cases import keyed_datasets
-from themis.effects.stores.durable import sync_folder, write_whole
+from themis.effects.files import sync_folder
+from themis.effects.stores.base import EventStore, keyed_datasets, overtaken, restored, summary_of
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
-from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of
+from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of, write
 from themis.effects.stores.jsonl_index import EventIndex
 from themis.effects.stores.locks import RunLock
-from themis.effects.stores.summaries import Ends, summary_of
-from themis.pure.errors import RunNotFoundError, StoreError
+from themis.pure.errors import StoreError
 from themis.pure.json import encode
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
@@ -36,7 +35,7 @@ _LOOK_AGAIN: Final = 1.0
 """Seconds after which the stage cache looks for what other processes stored."""
 
 
-class JsonlRunStore:
+class JsonlRunStore(EventStore):
     """A store in a folder of text files.
 
     Args:
@@ -49,44 +48,24 @@ class JsonlRunStore:
 
     def __init__(self, path: str | Path) -> None:
         self.path: Path = Path(path)
+        super().__init__(f"jsonl:{self.path}", f"; `themis list --store jsonl:{self.path}` shows what is")
         self._folder = StoreFolder(self.path)
-        self._locks: dict[str, RunLock] = {}
         self._writers: dict[str, EventWriter] = {}
         self._transactions: dict[str, _Transaction] = {}
         self._index: EventIndex | None = None
         self._written: set[str] = set()  # runs that this process wrote to since they were last indexed
         self._looked = float("-inf")
-        self._ready = False
-
-    @property
-    def location(self) -> str:
-        """Where the store is, for people."""
-        return f"jsonl:{self.path}"
 
     def __repr__(self) -> str:
         return f"JsonlRunStore({str(self.path)!r})"
 
-    def initialize(self) -> None:
-        """Open the folder, making it if it is missing."""
-        if not self._ready:
-            self._folder.open()
-            self._ready = True
+    def _open(self) -> None:
+        self._folder.open()
 
-    def close(self) -> None:
-        """Give up all locks and forget the index."""
-        for run_id in tuple(self._locks):
-            self.release(run_id)
+    def _close(self) -> None:
         if self._index is not None:
             self._index.close()
         self._index = None
-        self._ready = False
-
-    def __enter__(self) -> JsonlRunStore:
-        self.initialize()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     # --- snapshots ----------------------------------------------------------------------------------------
 
@@ -102,9 +81,7 @@ class JsonlRunStore:
         folder = self._place(run_id)
         with self._folder.files():
             if not (folder / "run.json").exists():
-                raise RunNotFoundError(
-                    f"no run {run_id!r} in {self.location}; `themis list --store {self.path}` shows what is"
-                )
+                raise self._no_run(run_id)
         return folder
 
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
@@ -117,7 +94,7 @@ class JsonlRunStore:
             for key, dataset in keyed_datasets(snapshot):
                 path = self._folder.cases(key)
                 if not path.exists():
-                    write_whole(path, (encode(case) + b"\n" for case in dataset.cases))
+                    write(path, (encode(case) + b"\n" for case in dataset.cases))
                 datasets.append({"key": key, "cases": len(dataset.cases)})
             header = {
                 "run_id": snapshot.run_id,
@@ -127,8 +104,8 @@ class JsonlRunStore:
             }
             new = self.path / "runs" / f".new-{snapshot.run_id}"
             shutil.rmtree(new, ignore_errors=True)
-            write_whole(new / "events.jsonl", [])
-            write_whole(new / "run.json", [encode(header), b"\n"])
+            write(new / "events.jsonl", [])
+            write(new / "run.json", [encode(header), b"\n"])
             open_one = self._transactions.get(snapshot.run_id)
             if open_one is not None:
                 open_one.new = new
@@ -142,58 +119,37 @@ class JsonlRunStore:
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot whose cases are read from their files as needed."""
         header = self._folder.header(self._run(run_id))
-        snapshot = RunSnapshot.from_dict(header["snapshot"]).stored_as(run_id)
-        sources = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
-        return snapshot.evolve(
-            datasets=[dataset.evolve(cases=cases) for dataset, cases in zip(snapshot.datasets, sources, strict=True)]
-        )
+        cases = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
+        return restored(run_id, header["snapshot"], cases)
 
-    def list_runs(self) -> Sequence[RunSummary]:
-        """Return a line about each run, newest first."""
-        self.initialize()
+    def _lines(self) -> Iterable[RunSummary]:
         headers = sorted(
             ((self._folder.header(folder), folder) for folder in self._folder.runs()),
             key=lambda pair: (pair[0]["created_at"], pair[0]["run_id"]),
             reverse=True,
         )
-        return tuple(self._summary(header, EventFile(folder / "events.jsonl")) for header, folder in headers)
+        return (self._summary(header, EventFile(folder / "events.jsonl")) for header, folder in headers)
 
     def _summary(self, header: Any, file: EventFile) -> RunSummary:
         with self._folder.files():
             last = file.tail().last
             first = file.first() if last is not None else None
-        ends = Ends.of(first, last) if first is not None and last is not None else Ends()
+        ends = (first.payload, last.payload) if first is not None and last is not None else (None, None)
         cases = sum(entry["cases"] for entry in header["datasets"])
-        return summary_of(header["run_id"], header["snapshot"], cases, ends)
+        return summary_of(header["run_id"], header["snapshot"], cases, last.sequence if last is not None else 0, *ends)
 
     # --- the one writer -----------------------------------------------------------------------------------
 
-    def acquire(self, run_id: str) -> None:
-        """Become the run's one writer, across processes."""
-        self.initialize()
+    def _lock(self, run_id: str) -> Callable[[], None]:
         with self._folder.files():
             locks = self.path / "locks"
             locks.mkdir(exist_ok=True)
-            self._locks[run_id] = RunLock.take(locks / f"{run_id[:32]}.lock", run_id)
+            return RunLock.take(locks / f"{run_id[:32]}.lock", run_id).release
 
     def release(self, run_id: str) -> None:
         """Stop being the run's writer."""
         self._writers.pop(run_id, None)
-        lock = self._locks.pop(run_id, None)
-        if lock is not None:
-            lock.release()
-
-    @contextlib.contextmanager
-    def _held(self, run_id: str) -> Iterator[None]:
-        """Hold the run, unless this store does so already."""
-        if run_id in self._locks:
-            yield
-            return
-        self.acquire(run_id)
-        try:
-            yield
-        finally:
-            self.release(run_id)
+        super().release(run_id)
 
     def _writer(self, run_id: str) -> EventWriter:
         writer = self._writers.get(run_id)
@@ -250,10 +206,10 @@ class JsonlRunStore:
             waiting = open_one.waiting if open_one is not None else ()
             before = waiting[-1].sequence if waiting else writer.head.count
             if events[0].sequence != before + 1:
-                raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+                raise overtaken(run_id)
             for ref, content in blobs.items():
                 if not self._folder.blob(ref).exists():
-                    write_whole(self._folder.blob(ref), [content])
+                    write(self._folder.blob(ref), [content])
             self._written.add(run_id)
             if open_one is None:
                 writer.append(events, ends_batch=True)
@@ -283,14 +239,6 @@ class JsonlRunStore:
     def _yielding(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
         with self._folder.files():
             yield from events
-
-    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
-        """Return the events of the whole run."""
-        return self._of_case(run_id, None)
-
-    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
-        """Return one case's events."""
-        return self._of_case(run_id, case_no)
 
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         file = self._file(run_id)

@@ -24,7 +24,7 @@ _ENDS: Final = b'"ends_batch":true,'
 
 
 def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
-    """Return an event as a line; the event itself stands in it byte for byte.
+    """Return an event as a line; it contains the event byte for byte.
 
     Raises:
         StoreError: the event's text has a line feed in it, which no event that Themis encoded has.
@@ -66,7 +66,6 @@ class Tail:
 
     @property
     def head(self) -> ChainHead:
-        """The end of the chain."""
         return ChainHead(self.last.sequence, self.last.digest) if self.last is not None else ChainHead()
 
 
@@ -117,11 +116,9 @@ class EventFile:
                 start += len(line)
 
     def read(self) -> Iterator[StoredEvent]:
-        """Yield the events that are there now."""
         return (event for _, _, event in self.places(0, self.tail().end))
 
     def first(self) -> StoredEvent | None:
-        """Return the first event."""
         return next(self.read(), None)
 
     def at(self, places: Sequence[tuple[int, int]]) -> Iterator[StoredEvent]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import portalocker
 
-from themis.effects.stores.durable import write_whole
+from themis.effects.files import UNFINISHED, whole_file
 from themis.pure.errors import SchemaVersionError, StoreError, ThemisError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, CaseSource
@@ -38,11 +38,11 @@ class StoreFolder:
             mark = self.path / _MARK
             if mark.exists():
                 self._check(mark)
-            elif self.path.exists() and any(not found.name.startswith(".new-") for found in self.path.iterdir()):
+            elif self.path.exists() and any(not found.name.startswith(UNFINISHED) for found in self.path.iterdir()):
                 raise StoreError(f"{self.path} is a folder of something else: name another path for the store")
             else:
                 self.path.mkdir(parents=True, exist_ok=True)
-                write_whole(mark, [encode({"format": "themis-jsonl", "version": FORMAT_VERSION}), b"\n"])
+                write(mark, [encode({"format": "themis-jsonl", "version": FORMAT_VERSION}), b"\n"])
 
     def _check(self, mark: Path) -> None:
         try:
@@ -84,7 +84,6 @@ class StoreFolder:
         return self.path / "runs" / (run_id if _HASH.fullmatch(run_id) else "none")
 
     def cases(self, key: str) -> Path:
-        """Return the file of a dataset's cases, which may not be there."""
         return self.path / "datasets" / f"{key}.jsonl"
 
     def blob(self, ref: str) -> Path:
@@ -140,6 +139,13 @@ class FileCases(CaseSource):
             raise StoreError(f"{self._path}, line {number}: {error}; restore the file from a copy") from error
         if number != self._count:
             raise StoreError(f"{self._path} has {number} of {self._count} cases; restore the file from a copy")
+
+
+def write(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file of the store, and the folder that it is in if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as file:
+        file.writelines(parts)
 
 
 def blobs_of(folder: Path) -> set[str]:

@@ -46,7 +46,6 @@ class EventIndex:
         self._db.executescript(_SCHEMA)
 
     def close(self) -> None:
-        """Forget everything."""
         self._db.close()
 
     def knows(self, run_id: str, stamp: str) -> bool:
@@ -94,7 +93,7 @@ class EventIndex:
             self._db.execute("begin")
             try:
                 self._db.executemany(_INSERT, rows)
-                # A file with a half-written end is looked at again, though it should come to the same size.
+                # A file with a half-written end is looked at again, even if its size is the same.
                 self._db.execute("update run set size = ?, indexed = ? where run_no = ?", (end, end, number))
                 self._db.execute("commit")
             except BaseException:

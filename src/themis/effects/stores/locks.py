@@ -13,7 +13,6 @@ from themis.pure.errors import RunLockedError
 
 
 def this_process() -> str:
-    """Return who we are, for others who find a run locked."""
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
@@ -51,7 +50,6 @@ class RunLock:
 
 
 def locked(run_id: str, holder: str) -> RunLockedError:
-    """Return the error that names who holds a run."""
     return RunLockedError(f"run {run_id} is being written by {holder}; wait until it is done, or stop that process")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from themis.effects.stores.summaries import Ends, summary_of
-from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
+from themis.effects.stores.base import EventStore, overtaken, summary_of
+from themis.pure.errors import StoreError
 from themis.pure.plan import total_cases
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
@@ -38,7 +37,7 @@ class _Run:
             self.by_case.setdefault(event.case_no, []).append(event)
 
 
-class InMemoryRunStore:
+class InMemoryRunStore(EventStore):
     """A store that lives as long as the process, for tests and local development.
 
     >>> store = InMemoryRunStore()
@@ -47,23 +46,14 @@ class InMemoryRunStore:
     """
 
     def __init__(self) -> None:
+        super().__init__("memory (not kept after this process)")
         self._runs: dict[str, _Run] = {}
         self._blobs: dict[str, bytes] = {}
         self._cache: dict[str, tuple[str, StoredEvent]] = {}
-        self._writing: set[str] = set()
         self._numbers = 0
-        self._lock = threading.Lock()
 
-    @property
-    def location(self) -> str:
-        """Where the store is, for people."""
-        return "memory (not kept after this process)"
-
-    def initialize(self) -> None:
-        """Do nothing: memory needs no opening."""
-
-    def close(self) -> None:
-        """Do nothing: the runs stay readable as long as the store is."""
+    def _lock(self, run_id: str) -> Callable[[], None]:
+        return lambda: None  # no other process can write here
 
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         """Keep a snapshot."""
@@ -79,30 +69,12 @@ class InMemoryRunStore:
         try:
             return self._runs[run_id]
         except KeyError:
-            raise RunNotFoundError(f"no run {run_id!r} in {self.location}") from None
+            raise self._no_run(run_id) from None
 
-    def list_runs(self) -> Sequence[RunSummary]:
-        """Return a line about each run, newest first."""
-        return tuple(
-            summary_of(
-                run_id,
-                run.header,
-                total_cases(run.snapshot),
-                Ends.of(run.events[0], run.events[-1]) if run.events else Ends(),
-            )
-            for run_id, run in reversed(tuple(self._runs.items()))
-        )
-
-    def acquire(self, run_id: str) -> None:
-        """Become the run's one writer."""
-        with self._lock:
-            if run_id in self._writing:
-                raise RunLockedError(f"run {run_id} is being written by another task of this process; wait for it")
-            self._writing.add(run_id)
-
-    def release(self, run_id: str) -> None:
-        """Stop being the run's writer."""
-        self._writing.discard(run_id)
+    def _lines(self) -> Iterable[RunSummary]:
+        for run_id, run in reversed(tuple(self._runs.items())):
+            ends = (run.events[0].payload, run.events[-1].payload) if run.events else (None, None)
+            yield summary_of(run_id, run.header, total_cases(run.snapshot), len(run.events), *ends)
 
     @contextlib.contextmanager
     def transaction(self, run_id: str) -> Iterator[None]:
@@ -126,7 +98,7 @@ class InMemoryRunStore:
         if not events:
             return
         if events[0].sequence != len(run.events) + 1:
-            raise StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+            raise overtaken(run_id)
         run.add(events)
         run.blobs.update(blobs)
         self._blobs.update(blobs)
@@ -150,10 +122,6 @@ class InMemoryRunStore:
         """Yield the run's events."""
         return iter(tuple(self._run(run_id).events))
 
-    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
-        """Return the events of the whole run."""
-        return tuple(self._run(run_id).by_case.get(None, ()))
-
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's case events, case by case."""
         by_case = self._run(run_id).by_case
@@ -163,8 +131,7 @@ class InMemoryRunStore:
     def _numbers_of(by_case: Mapping[int | None, object]) -> list[int]:
         return sorted(number for number in by_case if number is not None)
 
-    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
-        """Return one case's events."""
+    def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         return tuple(self._run(run_id).by_case.get(case_no, ()))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:

@@ -7,7 +7,7 @@ import queue
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from themis.effects.stores.sqlite_file import read_schema
+from themis.effects.stores.tables import read_schema
 from themis.pure.errors import MissingExtraError, SchemaVersionError, StoreError
 from themis.pure.security import redact
 

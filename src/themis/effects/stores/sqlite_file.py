@@ -2,25 +2,31 @@
 
 Nothing is written to a file that is not ours, is damaged, or was written by a newer Themis: its header is read
 before SQLite opens it. A new schema and every migration is one transaction, so that a crash leaves the file as
-before or as after.
+before or as after. Both run the same steps: a new file all of them, an older one those that came since.
 """
 
 from __future__ import annotations
 
-import importlib.resources
+import datetime
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from themis.effects.stores.tables import read_schema
 from themis.pure.errors import SchemaVersionError, StoreError
 
-SCHEMA_VERSION: Final = 2
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+_STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql")
+_VIEWS: Final = "sqlite_views.sql"
+SCHEMA_VERSION: Final = len(_STEPS)
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
 _MAGIC: Final = b"SQLite format 3\0"
-_VIEW: Final = re.compile(r"^create view (\w+)", re.MULTILINE)
-_NAME: Final = re.compile(r"^create (?:virtual )?(?:table|view|index) (\w+)", re.MULTILINE)
+_MADE: Final = re.compile(r"^create (?:table|index) (\w+)", re.MULTILINE)
+_VIEW: Final = re.compile(r"^create view (\w+) as\n(.+?);$", re.MULTILINE | re.DOTALL)
 
 
 def check_file(path: Path) -> None:
@@ -42,17 +48,14 @@ def check_file(path: Path) -> None:
     page, pages = int.from_bytes(header[16:18]), int.from_bytes(header[28:32])
     page = 65536 if page == 1 else page
     is_counted = header[24:28] == header[92:96]
-    if len(header) < 100 or (is_counted and size < page * pages and not _has_log(path)):
+    # With a log beside it, from a crash or another process, SQLite will bring the file up to date.
+    logs = [path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal")]
+    has_log = any(log.exists() and log.stat().st_size > 0 for log in logs)
+    if len(header) < 100 or (is_counted and size < page * pages and not has_log):
         raise StoreError(
             f"{path} is cut off: {size} bytes of {page * pages}; restore it from a copy. Nothing was changed"
         )
     _check_version(path, int.from_bytes(header[60:64]), int.from_bytes(header[68:72]))
-
-
-def _has_log(path: Path) -> bool:
-    """Tell whether SQLite will bring the file up to date, from a log that a crash or another process left."""
-    logs = [path.with_name(f"{path.name}{suffix}") for suffix in ("-wal", "-journal")]
-    return any(log.exists() and log.stat().st_size > 0 for log in logs)
 
 
 def _check_version(path: Path, version: int, application: int) -> None:
@@ -65,77 +68,88 @@ def _check_version(path: Path, version: int, application: int) -> None:
         )
 
 
-def prepare(connection: sqlite3.Connection, path: Path) -> None:
+def prepare(db: sqlite3.Connection, path: Path) -> None:
     """Make an open file a store of the current version: create, migrate and check it.
 
     Raises:
         StoreError: the file is something else, or a table of it is missing.
         SchemaVersionError: a newer Themis wrote it.
     """
-    version = _version(connection, path)
-    if version == 0 and connection.execute("select count(*) from sqlite_schema").fetchone()[0]:
+    version = _version(db, path)
+    if version == 0 and _names(db):
         raise StoreError(f"{path} is a SQLite file of something else: name another path for the store")
     if version:
-        _check_tables(connection, path, version)
+        _check_names(db, path, version)
     if version < SCHEMA_VERSION:
-        _bring_up_to_date(connection, path)
-        _check_tables(connection, path, SCHEMA_VERSION)
-    connection.execute("pragma journal_mode=wal")
+        _bring_up_to_date(db, path)
+        _check_names(db, path, SCHEMA_VERSION)
+    db.execute("pragma journal_mode=wal")
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
-    version = int(connection.execute("pragma user_version").fetchone()[0])
-    _check_version(path, version, connection.execute("pragma application_id").fetchone()[0])
+def _version(db: sqlite3.Connection, path: Path) -> int:
+    version = int(db.execute("pragma user_version").fetchone()[0])
+    _check_version(path, version, db.execute("pragma application_id").fetchone()[0])
     return version
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("begin exclusive")
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    db.execute("begin exclusive")
     try:
-        # Another process may have been at it while we waited for the lock.
-        version = _version(connection, path)
-        names = [f"sqlite_{number}.sql" for number in range(version + 1, SCHEMA_VERSION + 1)]
-        for name in names if version else ["schema.sql"]:
-            for statement in statements(read_schema(name)):
-                connection.execute(statement)
+        version = _version(db, path)  # another process may have been at it while we waited for the lock
         if version:
-            _make_views_anew(connection)
-        connection.execute(f"pragma application_id={_APPLICATION_ID}")
-        connection.execute(f"pragma user_version={SCHEMA_VERSION}")
-        connection.execute("commit")
+            _migrate(with_sqlite_utils(db), version)
+        else:
+            for name in (*_STEPS, _VIEWS):
+                for statement in _statements(read_schema(name)):
+                    db.execute(statement)
+        db.execute(f"pragma application_id={_APPLICATION_ID}")
+        db.execute(f"pragma user_version={SCHEMA_VERSION}")
+        db.execute("commit")
     except BaseException:
-        if connection.in_transaction:
-            connection.execute("rollback")
+        if db.in_transaction:
+            db.execute("rollback")
         raise
 
 
-def _make_views_anew(connection: sqlite3.Connection) -> None:
-    """Give an older file today's views: they hold no data of their own."""
-    made = [(found[1], text) for text in statements(read_schema("schema.sql")) if (found := _VIEW.search(text))]
-    for name, _ in reversed(made):
-        connection.execute(f"drop view if exists {name}")
-    for _, text in made:
-        connection.execute(text)
+def with_sqlite_utils(db: sqlite3.Connection) -> Database:
+    """Return sqlite-utils' view of a connection, without its plugins: a store is what its file says.
+
+    It is imported when it is needed, which is for no run and no report: it imports pandas where that is installed, and
+    this takes 80 MB and a third of a second.
+    """
+    from sqlite_utils import Database
+
+    return Database(db, recursive_triggers=False, execute_plugins=False)
 
 
-def _check_tables(connection: sqlite3.Connection, path: Path, version: int) -> None:
-    there = {row[0] for row in connection.execute("select name from sqlite_schema")}
-    expected = set(_NAME.findall(read_schema("schema.sql")))
-    for number in range(version + 1, SCHEMA_VERSION + 1):
-        expected -= set(_NAME.findall(read_schema(f"sqlite_{number}.sql")))
-    missing = sorted(expected - there)
-    if missing:
-        raise StoreError(
-            f"{path} is damaged: it has no {', '.join(missing)}; restore it from a copy. Nothing was changed"
-        )
+def _migrate(db: Database, version: int) -> None:
+    """Apply the steps that come after a version, and make the views anew: they hold no data of their own."""
+    from sqlite_utils import Migrations
+
+    migrations = Migrations("themis")
+    for name in _STEPS:
+        migrations(name=name)(_step(name))
+    migrations.ensure_migrations_table(db)
+    listed = {migration.name for migration in migrations.applied(db)}
+    now = str(datetime.datetime.now(datetime.UTC))
+    db.table(migrations.migrations_table).insert_all(  # what a file was made with is not in its list
+        {"migration_set": migrations.name, "name": name, "applied_at": now}
+        for name in _STEPS[:version]
+        if name not in listed
+    )
+    migrations.apply(db)
+    for name, query in _VIEW.findall(read_schema(_VIEWS)):
+        db.create_view(name, query, replace=True)
 
 
-def read_schema(name: str) -> str:
-    """Return one of the SQL files beside this module."""
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _step(name: str) -> Callable[[Database], None]:
+    def run(db: Database) -> None:
+        db.executescript(read_schema(name))  # SQL, since sqlite-utils has no word for `without rowid` and comments
+
+    return run
 
 
-def statements(script: str) -> Iterator[str]:
+def _statements(script: str) -> Iterator[str]:
     """Yield a script's statements one by one: `executescript` would commit what is open."""
     statement = ""
     for line in script.splitlines(keepends=True):
@@ -143,6 +157,20 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(statement):
             yield statement
             statement = ""
+
+
+def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
+    expected = {name for name, _ in _VIEW.findall(read_schema(_VIEWS))}
+    expected.update(name for step in _STEPS[:version] for name in _MADE.findall(read_schema(step)))
+    missing = sorted(expected - _names(db))
+    if missing:
+        raise StoreError(
+            f"{path} is damaged: it has no {', '.join(missing)}; restore it from a copy. Nothing was changed"
+        )
+
+
+def _names(db: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in db.execute("select name from sqlite_schema")}
 
 
 def unusable(path: Path, error: Exception) -> StoreError:

@@ -6,20 +6,18 @@ is: the id of a `generation_completed` event, or, negative, a case of a dataset,
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
+
+from sqlite_utils import Database
 
 from themis.pure.records.stored import FoundText
 from themis.pure.text_search import snippet_of, terms_of
 
 _SHOWN: Final = 80
 """Characters shown of a text where the index sees a word and we don't."""
-_TABLES: Final = (
-    "create virtual table if not exists search_text using fts5(text, tokenize = 'unicode61 remove_diacritics 2')",
-    "create table if not exists search_done (kind text not null, number integer not null, "
-    "upto integer not null, primary key (kind, number)) strict, without rowid",
-)
+_TEXT: Final = "search_text"
+_DONE: Final = "search_done"
 _BEHIND: Final = """
     select exists (select 1 from dataset d where not exists
             (select 1 from search_done where kind = 'prompts' and number = d.dataset_no))
@@ -27,16 +25,16 @@ _BEHIND: Final = """
             (select upto from search_done where kind = 'outputs' and number = r.run_no), 0))
 """
 # All the text in a JSON value, a line each: a string as it is, and not with the escapes of JSON.
-_PROMPTS: Final = """
-    insert into search_text (rowid, text)
+_CATCH_UP: Final = """
+    insert into search_text (id, text)
     select -((dataset_no << 40) + position + 1),
         (select group_concat(atom, char(10)) from json_tree(payload, '$.input') where atom is not null)
     from dataset_case
-    where dataset_no not in (select number from search_done where kind = 'prompts')
-"""
-_PROMPTS_DONE: Final = "insert or ignore into search_done select 'prompts', dataset_no, case_count from dataset"
-_OUTPUTS: Final = """
-    insert into search_text (rowid, text)
+    where dataset_no not in (select number from search_done where kind = 'prompts');
+
+    insert or ignore into search_done select 'prompts', dataset_no, case_count from dataset;
+
+    insert into search_text (id, text)
     select e.id, (select group_concat(atom, char(10))
         from json_tree(coalesce(cast(b.content as text), e.payload -> 'result'), '$.final_output')
         where atom is not null)
@@ -44,16 +42,13 @@ _OUTPUTS: Final = """
     left join search_done d on d.kind = 'outputs' and d.number = r.run_no
     cross join event e on e.id > (r.run_no << 40) + coalesce(d.upto, 0) and e.id <= (r.run_no << 40) + r.head_count
     left join blob b on b.ref = e.payload ->> 'result_blob_ref'
-    where e.event_type = 'generation_completed'
+    where e.event_type = 'generation_completed';
+
+    insert or replace into search_done select 'outputs', run_no, head_count from run;
 """
-_OUTPUTS_DONE: Final = "insert or replace into search_done select 'outputs', run_no, head_count from run"
-_FIND: Final = """
-    select rowid, text from search_text
-    where search_text match :query and (:run_no is null
-        or rowid between (:run_no << 40) and ((:run_no + 1) << 40)
-        or (rowid < 0 and exists (select 1 from run_dataset
-            where run_no = :run_no and dataset_no = (-rowid - 1) >> 40)))
-    order by rank, rowid limit :limit
+_OF_RUN: Final = """
+    id between (:run_no << 40) and ((:run_no + 1) << 40)
+        or (id < 0 and exists (select 1 from run_dataset where run_no = :run_no and dataset_no = (-id - 1) >> 40))
 """
 _OUTPUT: Final = """
     select c.run_id, c.dataset_id, c.case_id, e.payload ->> 'candidate_id'
@@ -70,47 +65,59 @@ _PROMPT: Final = """
 """
 
 
-def _is_made(db: sqlite3.Connection) -> bool:
-    return db.execute("select 1 from sqlite_schema where name = 'search_done'").fetchone() is not None
-
-
-def is_behind(db: sqlite3.Connection) -> bool:
-    """Tell whether something is stored that is not indexed."""
+def is_behind(db: Database) -> bool:
     return not _is_made(db) or bool(db.execute(_BEHIND).fetchone()[0])
 
 
-def catch_up(db: sqlite3.Connection) -> None:
+def _is_made(db: Database) -> bool:
+    return db.table(_TEXT).detect_fts() == f"{_TEXT}_fts"
+
+
+def catch_up(db: Database) -> None:
     """Index what was stored since the last time; called within a transaction."""
-    for statement in (*_TABLES, _PROMPTS, _PROMPTS_DONE, _OUTPUTS, _OUTPUTS_DONE):
-        db.execute(statement)
+    if not _is_made(db):
+        for name in (_TEXT, _DONE):  # an index of an older Themis, which kept the text itself
+            db.table(name).drop(ignore=True)
+        done = {"kind": str, "number": int, "upto": int}
+        db.create_table(_DONE, done, pk=("kind", "number"), not_null=("kind", "number", "upto"), strict=True)
+        text = db.create_table(_TEXT, {"id": int, "text": str}, pk="id", strict=True)
+        text.enable_fts(["text"], tokenize="unicode61 remove_diacritics 2", create_triggers=True)
+    db.executescript(_CATCH_UP)
 
 
-def find(db: sqlite3.Connection, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:
+def find(db: Database, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:
     """Return the best matches: all words of the query, phrases in quotes."""
-    import sqlite_utils
-
-    words = sqlite_utils.Database(db).quote_fts(query)
-    found = db.execute(_FIND, {"query": words, "run_no": run_no, "limit": limit}).fetchall()
+    found = db.table(_TEXT).search(
+        query,
+        quote=True,
+        columns=["id", "text"],
+        where=_OF_RUN if run_no is not None else None,
+        where_args={"run_no": run_no} if run_no is not None else None,
+        order_by="rank, id",
+        limit=limit,
+    )
     # FTS5's own `snippet` takes time in the square of a text's matches: minutes for a common word in a long output.
     terms = terms_of(query)
-    return [_named(db, row, snippet_of(text, terms) or text[:_SHOWN], run_no) for row, text in found]
+    return [
+        _named(db, row["id"], snippet_of(row["text"], terms) or row["text"][:_SHOWN], run_no) for row in tuple(found)
+    ]
 
 
-def _named(db: sqlite3.Connection, row: int, snippet: str, run_no: int | None) -> FoundText:
+def _named(db: Database, row: int, snippet: str, run_no: int | None) -> FoundText:
     where: Any = db.execute(_OUTPUT if row > 0 else _PROMPT, {"row": row, "run_no": run_no}).fetchone()
     run_id, dataset_id, case_id, candidate_id = where
     return FoundText(run_id=run_id, dataset_id=dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet)
 
 
-def forget(db: sqlite3.Connection, run_no: int) -> None:
+def forget(db: Database, run_no: int) -> None:
     """Take a cleared run out of the index, and the cases that no run has any more."""
     if not _is_made(db):
         return
-    db.execute("delete from search_text where rowid between ? << 40 and (? + 1) << 40", (run_no, run_no))
-    db.execute("delete from search_done where kind = 'outputs' and number = ?", (run_no,))
-    gone = db.execute(
-        "select number from search_done where kind = 'prompts' and number not in (select dataset_no from dataset)"
-    ).fetchall()
-    for (number,) in gone:
-        db.execute("delete from search_text where rowid between -((? + 1) << 40) and -(? << 40) - 1", (number, number))
-        db.execute("delete from search_done where kind = 'prompts' and number = ?", (number,))
+    text, done = db.table(_TEXT), db.table(_DONE)
+    text.delete_where("id between ? << 40 and (? + 1) << 40", (run_no, run_no))
+    done.delete_where("kind = 'outputs' and number = ?", (run_no,))
+    gone = "kind = 'prompts' and number not in (select dataset_no from dataset)"
+    for row in tuple(done.rows_where(gone)):
+        number = row["number"]
+        text.delete_where("id between -((? + 1) << 40) and -(? << 40) - 1", (number, number))
+    done.delete_where(gone)

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, RowMisfitError
+from themis.pure.benchmarks.columns import Column, Fields, RowMisfitError, labels
 from themis.pure.benchmarks.images import with_images
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, Content
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, Content, hub_entry
 from themis.pure.records.prompt import PromptSpec
 
-LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-ONE_LETTER: Final = PromptSpec(
+_ONE_LETTER: Final = PromptSpec(
     suffix="\n\nExactly one option is right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the letter of your option."
 )
-STATED_LETTER: Final = PromptSpec(
+_STATED_LETTER: Final = PromptSpec(
     suffix="\n\nExactly one option is right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the capital letter, A to D, that the last lines of the question give to your option."
 )
-SEVERAL_LETTERS: Final = PromptSpec(
+_SEVERAL_LETTERS: Final = PromptSpec(
     suffix="\n\nOne or several options are right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the letter of every right option, such as `Answer: B` or `Answer: A, C`."
 )
@@ -34,7 +34,7 @@ def lettered(options: Sequence[str]) -> str:
     A. Paris
     B. Rome
     """
-    return "\n".join(f"{letter}. {text}" for letter, text in zip(LETTERS, options, strict=False))
+    return "\n".join(f"{letter}. {text}" for letter, text in zip(_LETTERS, options, strict=False))
 
 
 def _letter(value: Any, letters: Sequence[str]) -> str:
@@ -45,30 +45,29 @@ def _letter(value: Any, letters: Sequence[str]) -> str:
     return letter
 
 
-def choice_content(fields: Fields, variant: str) -> Content:
+def _choice_content(fields: Fields, variant: str) -> Content:
     """Ask the question with its options below; the reference is the letter."""
-    options = fields["options"]
-    if len(options) > len(LETTERS):
-        raise RowMisfitError("options", f"at most {len(LETTERS)} options expected, found {len(options)}")
+    options = list(map(str, fields["options"]))
+    if len(options) > len(_LETTERS):
+        raise RowMisfitError("options", f"at most {len(_LETTERS)} options expected, found {len(options)}")
     text = f"{fields['question'].strip()}\n\n{lettered(options)}"
-    return Content(text, _letter(fields["answer"], LETTERS[: len(options)]))
+    return Content(text, _letter(fields["answer"], _LETTERS[: len(options)]))
 
 
-def stated_options_content(fields: Fields, variant: str) -> Content:
-    """Ask the question as it stands: the options, A to D, are in its text."""
-    return Content(fields["question"], _letter(fields["answer"], LETTERS[:4]))
+def _stated_options_content(fields: Fields, variant: str) -> Content:
+    return Content(fields["question"], _letter(fields["answer"], _LETTERS[:4]))
 
 
-def babe_content(fields: Fields, variant: str) -> Content:
+def _babe_content(fields: Fields, variant: str) -> Content:
     """Ask whether a sentence is factual (A, label 0) or opinionated (B, label 1)."""
     label = fields["answer"]
     if label not in (0, 1):
         raise RowMisfitError("answer", f"0 (factual) or 1 (opinionated) expected, found {label!r}")
     question = f"How is this sentence from a news article written?\n\n{fields['question'].strip()}"
-    return Content(f"{question}\n\n{lettered(_BABE_OPTIONS)}", LETTERS[label])
+    return Content(f"{question}\n\n{lettered(_BABE_OPTIONS)}", _LETTERS[label])
 
 
-def superchem_content(fields: Fields, variant: str) -> Content:
+def _superchem_content(fields: Fields, variant: str) -> Content:
     """Ask the question with its options and images; several letters in the reference mean all of them."""
     options: Mapping[str, Any] = {k: v for k, v in sorted(fields["options"].items()) if v is not None}
     letters = sorted({_letter(letter, tuple(options)) for letter in fields["answer"]})
@@ -81,27 +80,24 @@ def _letter_parser(count: int) -> tuple[ComponentChoice, ...]:
     return (ComponentChoice(component_id="builtin/choice_letter", options={"options": count}),)
 
 
-def _columns(question: str, options: str | None, answer: str, case_id: str, *labels: str) -> tuple[Column, ...]:
+def _columns(question: str, options: str | None, answer: str, case_id: str, *facts: str) -> tuple[Column, ...]:
     given = [] if options is None else [Column(name=options, role="options", kind="texts")]
     return (
         Column(name=case_id, role="id", kind="name"),
         Column(name=question, role="question", kind="text"),
         *given,
         Column(name=answer, role="answer", kind="text"),
-        *(Column(name=label, role="metadata", kind="label", nullable=True) for label in labels),
+        *labels(*facts),
     )
 
 
 def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
     defaults: dict[str, Any] = {
-        "kind": "choice",
-        "split": "test",
-        "prompt_spec": ONE_LETTER,
+        "prompt_spec": _ONE_LETTER,
         "parsers": ("builtin/choice_letter",),
         "metrics": ("builtin/choice_accuracy",),
-        "source": f"https://huggingface.co/datasets/{dataset_id}",
     }
-    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, **{**defaults, **facts})
+    return hub_entry(benchmark_id, dataset_id, "choice", **{**defaults, **facts})
 
 
 _BABE: Final = _entry(
@@ -114,10 +110,7 @@ _BABE: Final = _entry(
         Column(name="uuid", role="id", kind="name"),
         Column(name="text", role="question", kind="text"),
         Column(name="label", role="answer", kind="integer"),
-        *(
-            Column(name=label, role="metadata", kind="label", nullable=True)
-            for label in ("outlet", "topic", "type", "label_opinion")
-        ),
+        *labels("outlet", "topic", "type", "label_opinion"),
     ),
     license="as stated on the dataset's page",
     pitfalls=(
@@ -141,7 +134,7 @@ _GPQA: Final = _entry(
     "fingertap/GPQA-Diamond",
     parsers=_letter_parser(4),
     title="GPQA Diamond",
-    prompt_spec=STATED_LETTER,
+    prompt_spec=_STATED_LETTER,
     measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
     columns=_columns("question", None, "answer", "item_id"),
     license="CC BY 4.0",
@@ -180,7 +173,7 @@ _MMMLU: Final = _entry(
         Column(name="Question", role="question", kind="text"),
         *(Column(name=letter, role="options", kind="result") for letter in "ABCD"),
         Column(name="Answer", role="answer", kind="text"),
-        Column(name="Subject", role="metadata", kind="label", nullable=True),
+        *labels("Subject"),
     ),
     license="MIT",
     pitfalls=(
@@ -205,10 +198,9 @@ _SUPERCHEM: Final = _entry(
         Column(name="options_<variant>", role="options", kind="options"),
         Column(name="answer_<variant>", role="answer", kind="letters"),
         Column(name="question_images", role="images", kind="images", nullable=True),
-        Column(name="field", role="metadata", kind="label", nullable=True),
-        Column(name="question_type", role="metadata", kind="label", nullable=True),
+        *labels("field", "question_type"),
     ),
-    prompt_spec=SEVERAL_LETTERS,
+    prompt_spec=_SEVERAL_LETTERS,
     parsers=(ComponentChoice(component_id="builtin/choice_letter", options={"multiple": True}),),
     license="as stated on the dataset's page",
     pitfalls=(
@@ -229,16 +221,12 @@ _SUPERGPQA: Final = _entry(
 )
 
 
-def _mmmlu_content(fields: Fields, variant: str) -> Content:
-    return choice_content({**fields, "options": [str(option) for option in fields["options"]]}, variant)
-
-
 CHOICE: Final = (
-    BenchmarkRecipe(entry=_BABE, content=babe_content),
-    BenchmarkRecipe(entry=_ENCYCLO_K, content=choice_content),
-    BenchmarkRecipe(entry=_GPQA, content=stated_options_content),
-    BenchmarkRecipe(entry=_MMLU_PRO, content=choice_content),
-    BenchmarkRecipe(entry=_MMMLU, content=_mmmlu_content),
-    BenchmarkRecipe(entry=_SUPERCHEM, content=superchem_content),
-    BenchmarkRecipe(entry=_SUPERGPQA, content=choice_content),
+    BenchmarkRecipe(entry=_BABE, content=_babe_content),
+    BenchmarkRecipe(entry=_ENCYCLO_K, content=_choice_content),
+    BenchmarkRecipe(entry=_GPQA, content=_stated_options_content),
+    BenchmarkRecipe(entry=_MMLU_PRO, content=_choice_content),
+    BenchmarkRecipe(entry=_MMMLU, content=_choice_content),
+    BenchmarkRecipe(entry=_SUPERCHEM, content=_superchem_content),
+    BenchmarkRecipe(entry=_SUPERGPQA, content=_choice_content),
 )

@@ -11,23 +11,23 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError
+from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError, labels
 from themis.pure.benchmarks.recipe import (
     BenchmarkCatalogEntry,
     BenchmarkRecipe,
     ComponentChoice,
     Content,
     VariantFacts,
+    hub_entry,
     value_of,
 )
 from themis.pure.records.prompt import PromptSpec
 
-FUNCTION: Final = PromptSpec(
+_FUNCTION: Final = PromptSpec(
     prefix="Complete this Python function. Answer with the whole function, imports included, in one ```python "
     "block.\n\n"
 )
-CONTINUE: Final = PromptSpec()
-PROGRAM: Final = PromptSpec(
+_PROGRAM: Final = PromptSpec(
     suffix="\n\nWrite a program that reads the input from standard input and writes the output to standard output. "
     "Answer with the whole program in one ```{language} block."
 )
@@ -36,10 +36,10 @@ _DEFINED: Final = re.compile(r"^\s*def\s+(\w+)\s*\(", re.MULTILINE)
 
 
 def _program(language: str) -> PromptSpec:
-    return PromptSpec(suffix=(PROGRAM.suffix or "").replace("{language}", language))
+    return PromptSpec(suffix=(_PROGRAM.suffix or "").replace("{language}", language))
 
 
-def function_content(fields: Fields, variant: str) -> Content:
+def _function_content(fields: Fields, variant: str) -> Content:
     """Ask for a function; `check` of the test script is called with it."""
     if "def check(" not in fields["script"]:
         raise RowMisfitError("script", "a script that defines check(candidate) expected, and it defines none")
@@ -54,7 +54,7 @@ def function_content(fields: Fields, variant: str) -> Content:
     return Content(fields["question"], expected)
 
 
-def stdio(fields: Fields, language: str, time_limit_s: float | None) -> dict[str, Any]:
+def _stdio(fields: Fields, language: str, time_limit_s: float | None) -> dict[str, Any]:
     """Return how a program is tested: inputs and outputs, the checker if there is one, and the limits."""
     memory = fields.get("memory_limit")
     return {
@@ -67,13 +67,13 @@ def stdio(fields: Fields, language: str, time_limit_s: float | None) -> dict[str
     }
 
 
-def aethercode_content(fields: Fields, variant: str) -> Content:
+def _aethercode_content(fields: Fields, variant: str) -> Content:
     """Ask for a C++ program; time limits are in milliseconds, memory in MB."""
     limit = fields.get("time_limit")
-    return Content(fields["question"], stdio(fields, "cpp", None if limit is None else limit / 1000))
+    return Content(fields["question"], _stdio(fields, "cpp", None if limit is None else limit / 1000))
 
 
-def codeforces_content(fields: Fields, variant: str) -> Content:
+def _codeforces_content(fields: Fields, variant: str) -> Content:
     """Ask the row's own prompt; time limits are in seconds, memory in MB."""
     if fields["input_mode"] != "stdio":
         raise RowMisfitError("input_mode", f"stdio or file expected, found {fields['input_mode']!r}")
@@ -81,10 +81,10 @@ def codeforces_content(fields: Fields, variant: str) -> Content:
     if language is None:
         raise RowMisfitError("language", f"python or cpp expected, found {fields['language']!r}")
     limit = fields.get("time_limit")
-    return Content(fields["question"], stdio(fields, language, None if limit is None else float(limit)))
+    return Content(fields["question"], _stdio(fields, language, None if limit is None else float(limit)))
 
 
-def not_verifiable(row: Row, variant: str) -> str | None:
+def _not_verifiable(row: Row, variant: str) -> str | None:
     """Leave out problems that tests through standard input and output don't decide."""
     mode, interaction = value_of(row, "input_mode"), value_of(row, "interaction_format")
     if mode == "file":
@@ -94,7 +94,7 @@ def not_verifiable(row: Row, variant: str) -> str | None:
     return "its official tests are incomplete" if value_of(row, "official_tests_complete") is False else None
 
 
-def livecodebench_content(fields: Fields, variant: str) -> Content:
+def _livecodebench_content(fields: Fields, variant: str) -> Content:
     """Ask for a program, or, where the tests call a function, for the starter code completed.
 
     The tests say which by their `testtype`; the function's name is in the row's metadata, or in its starter code.
@@ -102,7 +102,7 @@ def livecodebench_content(fields: Fields, variant: str) -> Content:
     tests = json.loads(fields["tests"])
     kinds = {test.get("testtype", "stdin") for test in tests}
     if kinds == {"stdin"}:
-        return Content(f"{fields['question']}{PROGRAM_PYTHON}", stdio({**fields, "tests": tests}, "python", None))
+        return Content(f"{fields['question']}{_PROGRAM_PYTHON}", _stdio({**fields, "tests": tests}, "python", None))
     if kinds != {"functional"}:
         raise RowMisfitError("tests", f"tests of one testtype, stdin or functional, expected; found {sorted(kinds)}")
     expected = {
@@ -115,7 +115,7 @@ def livecodebench_content(fields: Fields, variant: str) -> Content:
     return Content(f"{fields['question']}{shown}\n\n{_CALLED}", expected)
 
 
-PROGRAM_PYTHON: Final = _program("python").suffix
+_PROGRAM_PYTHON: Final = _program("python").suffix
 _CALLED: Final = (
     "Answer with the whole Python code, imports included, in one ```python block. It is called, not run as a program."
 )
@@ -142,38 +142,34 @@ def _object(text: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _labels(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
-
-
 _HUMANEVAL_COLUMNS: Final = (
     Column(name="task_id", role="id", kind="name"),
     Column(name="prompt", role="question", kind="text"),
     Column(name="test", role="script", kind="text"),
     Column(name="canonical_solution", role="solution", kind="text"),
     Column(name="entry_point", role="entry_point", kind="text"),
-    *_labels("canonical_solution"),
+    *labels("canonical_solution"),
 )
 
 
+def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
+    defaults: dict[str, Any] = {"parsers": ("builtin/code_text",), "requires_sandbox": True}
+    return hub_entry(benchmark_id, dataset_id, "code", **{**defaults, **facts})
+
+
 def _humaneval(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkRecipe:
-    entry = BenchmarkCatalogEntry(
-        benchmark_id=benchmark_id,
-        kind="code",
-        dataset_id=dataset_id,
-        split="test",
+    entry = _entry(
+        benchmark_id,
+        dataset_id,
         columns=_HUMANEVAL_COLUMNS,
         variants=("chat", "completion"),
         default_variant="chat",
-        prompt_spec=FUNCTION,
-        variant_facts=(VariantFacts(variant="completion", prompt_spec=CONTINUE),),
-        parsers=("builtin/code_text",),
+        prompt_spec=_FUNCTION,
+        variant_facts=(VariantFacts(variant="completion", prompt_spec=PromptSpec()),),
         metrics=("builtin/humaneval_pass_rate",),
-        requires_sandbox=True,
-        source=f"https://huggingface.co/datasets/{dataset_id}",
         **facts,
     )
-    return BenchmarkRecipe(entry=entry, content=function_content)
+    return BenchmarkRecipe(entry=entry, content=_function_content)
 
 
 _HUMANEVAL: Final = _humaneval(
@@ -203,25 +199,21 @@ _HUMANEVAL_PLUS: Final = _humaneval(
     ),
 )
 
-_LIVECODEBENCH: Final = BenchmarkCatalogEntry(
-    benchmark_id="livecodebench",
+_LIVECODEBENCH: Final = _entry(
+    "livecodebench",
+    "livecodebench/code_generation_lite",
     title="LiveCodeBench (code generation, release 6)",
     measures="Programming problems of contests after most models' training, as programs or functions in Python.",
-    kind="code",
-    dataset_id="livecodebench/code_generation_lite",
     files=("test6.jsonl",),
-    split="test",
     columns=(
         Column(name="question_id", role="id", kind="name"),
         Column(name="question_content", role="question", kind="text"),
         Column(name="public_test_cases", role="tests", kind="tests as JSON text"),
         Column(name="starter_code", role="starter", kind="any text", required=False, nullable=True),
         Column(name="metadata", role="entry_point", kind="any text", required=False, nullable=True),
-        *_labels("platform", "contest_id", "difficulty", "contest_date"),
+        *labels("platform", "contest_id", "difficulty", "contest_date"),
     ),
-    parsers=("builtin/code_text",),
     metrics=("builtin/livecodebench_pass_rate",),
-    requires_sandbox=True,
     license="CC (as stated on the dataset's page)",
     source="https://arxiv.org/abs/2403.07974",
     pitfalls=(
@@ -231,14 +223,12 @@ _LIVECODEBENCH: Final = BenchmarkCatalogEntry(
     ),
 )
 
-_CODEFORCES: Final = BenchmarkCatalogEntry(
-    benchmark_id="codeforces",
+_CODEFORCES: Final = _entry(
+    "codeforces",
+    "open-r1/codeforces",
     title="Codeforces (open-r1)",
     measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
-    kind="code",
-    dataset_id="open-r1/codeforces",
     config="verifiable-prompts",
-    split="test",
     columns=(
         Column(name="id", role="id", kind="name"),
         Column(name="prompt", role="question", kind="text"),
@@ -250,13 +240,10 @@ _CODEFORCES: Final = BenchmarkCatalogEntry(
         Column(name="interaction_format", role="rule", kind="any text", nullable=True),
         Column(name="official_tests_complete", role="rule", kind="boolean"),
         Column(name="input_mode", role="input_mode", kind="text"),
-        *_labels("contest_id", "language", "rating", "input_mode"),
+        *labels("contest_id", "language", "rating", "input_mode"),
     ),
-    parsers=("builtin/code_text",),
     metrics=("builtin/codeforces_pass_rate",),
-    requires_sandbox=True,
     license="CC BY 4.0",
-    source="https://huggingface.co/datasets/open-r1/codeforces",
     pitfalls=(
         "Problems that read files, are interactive, or lack official tests are left out, and counted.",
         "Checkers were generated by a model and checked by the dataset's authors; a wrong one misjudges its problem.",
@@ -265,14 +252,12 @@ _CODEFORCES: Final = BenchmarkCatalogEntry(
     ),
 )
 
-_AETHERCODE: Final = BenchmarkCatalogEntry(
-    benchmark_id="aethercode",
+_AETHERCODE: Final = _entry(
+    "aethercode",
+    "m-a-p/AetherCode",
     title="AetherCode",
     measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",
-    kind="code",
-    dataset_id="m-a-p/AetherCode",
     config="v1_2024",
-    split="test",
     columns=(
         Column(name="id", role="id", kind="name"),
         Column(name="description", role="question", kind="text"),
@@ -280,12 +265,11 @@ _AETHERCODE: Final = BenchmarkCatalogEntry(
         Column(name="checker", role="checker", kind="any text", nullable=True),
         Column(name="time_limit", role="time_limit", kind="number", nullable=True),
         Column(name="memory_limit", role="memory_limit", kind="number", required=False, nullable=True),
-        *_labels("difficulty", "contest_category", "contest_name", "date", "year"),
+        *labels("difficulty", "contest_category", "contest_name", "date", "year"),
     ),
     prompt_spec=_program("cpp"),
     parsers=(ComponentChoice(component_id="builtin/code_text", options={"language": "cpp"}),),
     metrics=("builtin/aethercode_pass_rate",),
-    requires_sandbox=True,
     license="as stated on the dataset's page, with a disclaimer of its authors",
     source="https://arxiv.org/abs/2508.16402",
     pitfalls=(
@@ -298,7 +282,7 @@ _AETHERCODE: Final = BenchmarkCatalogEntry(
 CODE: Final = (
     _HUMANEVAL,
     _HUMANEVAL_PLUS,
-    BenchmarkRecipe(entry=_LIVECODEBENCH, content=livecodebench_content),
-    BenchmarkRecipe(entry=_CODEFORCES, content=codeforces_content, leaves_out=not_verifiable),
-    BenchmarkRecipe(entry=_AETHERCODE, content=aethercode_content),
+    BenchmarkRecipe(entry=_LIVECODEBENCH, content=_livecodebench_content),
+    BenchmarkRecipe(entry=_CODEFORCES, content=_codeforces_content, leaves_out=_not_verifiable),
+    BenchmarkRecipe(entry=_AETHERCODE, content=_aethercode_content),
 )

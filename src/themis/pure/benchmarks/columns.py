@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final, Literal, TypeAlias
 
@@ -13,6 +13,7 @@ import attrs
 from themis.pure.errors import DataError, nearest
 from themis.pure.records.base import HashableModel
 from themis.pure.rows import MISSING, lookup
+from themis.pure.text import shortened
 
 Row: TypeAlias = Mapping[str, Any]
 """One row of a dataset, as its file holds it."""
@@ -84,7 +85,6 @@ class Column(HashableModel):
     nullable: bool = False
 
     def named(self, variant: str) -> Column:
-        """Return the column under its name in a variant of the dataset."""
         return self.evolve(name=self.name.replace("<variant>", variant))
 
 
@@ -97,6 +97,10 @@ class Fault:
 
 
 # --- kinds of values --------------------------------------------------------------------------------------
+
+
+def _is_string(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_text(value: Any) -> bool:
@@ -119,13 +123,6 @@ def _has(value: Any, **kinds: Callable[[Any], bool]) -> bool:
     return isinstance(value, Mapping) and all(name in value and is_kind(value[name]) for name, is_kind in kinds.items())
 
 
-def _is_label(value: Any) -> bool:
-    """Tell whether a value is a fact about a case: a scalar, or a list of scalars (which may be empty)."""
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return all(_is_scalar(item) for item in value)
-    return _is_scalar(value)
-
-
 def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | bool | int | date) or _is_number(value)
 
@@ -144,22 +141,12 @@ def _is_image(value: Any) -> bool:
     return isinstance(value, str | bytes)
 
 
-def _is_images(value: Any) -> bool:
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return all(map(_is_image, value))
-    return _is_image(value)
+def _one_or_more(value: Any, item: Callable[[Any], bool]) -> bool:
+    return all(map(item, value)) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else item(value)
 
 
 def _is_test(value: Any) -> bool:
-    return _has(value, input=lambda v: isinstance(v, str), output=lambda v: isinstance(v, str))
-
-
-def _is_message(value: Any) -> bool:
-    return _has(value, role=_is_text, content=lambda v: isinstance(v, str))
-
-
-def _is_rubric(value: Any) -> bool:
-    return _has(value, criterion=_is_text, points=_is_number)
+    return _has(value, input=_is_string, output=_is_string)
 
 
 def _is_json_text(value: Any) -> bool:
@@ -170,31 +157,39 @@ def _is_json_text(value: Any) -> bool:
 
 
 @attrs.frozen
-class Kind:
+class _Kind:
     """What values of a kind are, in words and as a test."""
 
     words: str
     holds: Callable[[Any], bool]
 
 
-KINDS: Final[Mapping[str, Kind]] = {
-    "text": Kind("text", _is_text),
-    "any text": Kind("text, which may be empty", lambda value: isinstance(value, str)),
-    "integer": Kind("a whole number", _is_integer),
-    "number": Kind("a number", _is_number),
-    "boolean": Kind("true or false", lambda value: isinstance(value, bool)),
-    "name": Kind("text or a whole number", lambda value: _is_text(value) or _is_integer(value)),
-    "result": Kind("text or a number", lambda value: _is_text(value) or _is_number(value)),
-    "texts": Kind("a list of texts", lambda value: _is_list(value, lambda item: isinstance(item, str))),
-    "options": Kind("an object from letters to texts", _is_options),
-    "letters": Kind("a list of letters", lambda value: _is_list(value, _is_text)),
-    "tests": Kind("a list of {input, output} texts", lambda value: _is_list(value, _is_test)),
-    "tests as JSON text": Kind("JSON text of a list of {input, output} texts", _is_json_text),
-    "messages": Kind("a list of {role, content} texts", lambda value: _is_list(value, _is_message)),
-    "rubrics": Kind("a list of {criterion, points}", lambda value: _is_list(value, _is_rubric)),
-    "images": Kind("an image, or a list of them: data URI, URL, or bytes", _is_images),
-    "json": Kind("JSON", lambda value: value is not None),
-    "label": Kind("text, a number, true or false, or a list of them", _is_label),
+KINDS: Final[Mapping[str, _Kind]] = {
+    "text": _Kind("text", _is_text),
+    "any text": _Kind("text, which may be empty", _is_string),
+    "integer": _Kind("a whole number", _is_integer),
+    "number": _Kind("a number", _is_number),
+    "boolean": _Kind("true or false", lambda value: isinstance(value, bool)),
+    "name": _Kind("text or a whole number", lambda value: _is_text(value) or _is_integer(value)),
+    "result": _Kind("text or a number", lambda value: _is_text(value) or _is_number(value)),
+    "texts": _Kind("a list of texts", lambda value: _is_list(value, _is_string)),
+    "options": _Kind("an object from letters to texts", _is_options),
+    "letters": _Kind("a list of letters", lambda value: _is_list(value, _is_text)),
+    "tests": _Kind("a list of {input, output} texts", lambda value: _is_list(value, _is_test)),
+    "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_json_text),
+    "messages": _Kind(
+        "a list of {role, content} texts",
+        lambda value: _is_list(value, lambda item: _has(item, role=_is_text, content=_is_string)),
+    ),
+    "rubrics": _Kind(
+        "a list of {criterion, points}",
+        lambda value: _is_list(value, lambda item: _has(item, criterion=_is_text, points=_is_number)),
+    ),
+    "images": _Kind(
+        "an image, or a list of them: data URI, URL, or bytes", lambda value: _one_or_more(value, _is_image)
+    ),
+    "json": _Kind("JSON", lambda value: value is not None),
+    "label": _Kind("text, a number, true or false, or a list of them", lambda value: _one_or_more(value, _is_scalar)),
 }
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -242,21 +237,18 @@ def _fault(column: Column, value: Any, row: Row) -> Fault | None:
 
 
 def shown(value: Any) -> str:
-    """Return a value with its type, shortened, for an error."""
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= _LONGEST_SHOWN else f'{text[: _LONGEST_SHOWN - 3]}...'}"
+    return f"{type(value).__name__} {shortened(repr(value), _LONGEST_SHOWN)}"
+
+
+def labels(*names: str) -> tuple[Column, ...]:
+    """Return columns that become metadata; rows may hold nothing there."""
+    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
 
 
 def metadata_of(columns: Sequence[Column], row: Row) -> dict[str, str]:
     """Return a row's metadata columns as texts; what holds nothing is left out."""
-    return {column.name: label_text(value) for column, value in _labels(columns, row)}
-
-
-def _labels(columns: Sequence[Column], row: Row) -> Iterator[tuple[Column, Any]]:
-    for column in columns:
-        value = lookup(row, column.name)
-        if column.role == "metadata" and value is not MISSING and value is not None:
-            yield column, value
+    found = {column.name: lookup(row, column.name) for column in columns if column.role == "metadata"}
+    return {name: label_text(value) for name, value in found.items() if value is not MISSING and value is not None}
 
 
 def label_text(value: Any) -> str:
@@ -284,7 +276,7 @@ _NESTED: Final = frozenset({"texts", "options", "letters", "tests", "messages", 
 
 
 def typed_cell(value: Any, kind: str) -> Any:
-    """Return what a cell of a CSV file stands for, by its column's kind; as it is where it stands for nothing else.
+    """Return the value that a cell of a CSV file means, by its column's kind; the text itself if it means no other.
 
     >>> typed_cell("1", "integer"), typed_cell("1", "text"), typed_cell("", "integer")
     (1, '1', None)

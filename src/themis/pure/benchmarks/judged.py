@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError
+from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError, labels
 from themis.pure.benchmarks.images import image_addresses, with_images
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, VariantFacts, value_of
+from themis.pure.benchmarks.recipe import (
+    BenchmarkCatalogEntry,
+    BenchmarkRecipe,
+    Content,
+    VariantFacts,
+    hub_entry,
+    value_of,
+)
 from themis.pure.json import thaw
 from themis.pure.records.prompt import PromptSpec
 
-SHORT: Final = PromptSpec(
+_SHORT: Final = PromptSpec(
     suffix="\n\nAnswer as briefly as you can. If you don't know the answer, say so instead of guessing."
 )
-EXPLAINED: Final = PromptSpec(
+_EXPLAINED: Final = PromptSpec(
     suffix="\n\nReason as far as you need to, then state your final answer in one last line: `Answer: ...`."
 )
-FINAL_VALUE: Final = PromptSpec(
+_FINAL_VALUE: Final = PromptSpec(
     suffix="\n\nFollow the procedure step by step. End with the final result alone, as one JSON object in a ```json "
     'block: {"final": <result>}, where the result is a number, a string or a list.'
 )
@@ -32,17 +39,16 @@ _ROLE_RUBRIC: Final = (
 )
 
 
-def reference_content(fields: Fields, variant: str) -> Content:
+def _reference_content(fields: Fields, variant: str) -> Content:
     """Ask the question as it stands; the reference is what a judge grades against."""
     return Content(fields["question"], fields["answer"])
 
 
-def hle_content(fields: Fields, variant: str) -> Content:
-    """Ask the question with its image, if it has one."""
+def _hle_content(fields: Fields, variant: str) -> Content:
     return Content(with_images(fields["question"], fields.get("images")), fields["answer"])
 
 
-def hle_left_out(row: Row, variant: str) -> str | None:
+def _hle_left_out(row: Row, variant: str) -> str | None:
     """Leave out what a variant names: `text_only` rows with an image, a category all rows of other categories."""
     flags = [flag.strip() for flag in variant.split(",") if flag.strip()]
     if "text_only" in flags and _has_image(row):
@@ -63,7 +69,7 @@ def _has_image(row: Row) -> bool:
         return False  # what is wrong with it is said when the row is read
 
 
-def healthbench_content(fields: Fields, variant: str) -> Content:
+def _healthbench_content(fields: Fields, variant: str) -> Content:
     """Continue the conversation; the reference is its rubric, whose points may be negative."""
     rubrics = [
         {
@@ -79,23 +85,23 @@ def healthbench_content(fields: Fields, variant: str) -> Content:
     return Content(messages, {"rubrics": rubrics})
 
 
-def lpfqa_content(fields: Fields, variant: str) -> Content:
+def _lpfqa_content(fields: Fields, variant: str) -> Content:
     """Ask the question; the judge goes by the row's own instructions, which the reference answer completes."""
     return Content(fields["question"], {"reference": fields["answer"], "judging_instructions": fields["judge_system"]})
 
 
-def procbench_content(fields: Fields, variant: str) -> Content:
+def _procbench_content(fields: Fields, variant: str) -> Content:
     """Give the procedure; the reference is the value that it ends in."""
     return Content(fields["question"], thaw(fields["answer"]))
 
 
-def other_task(row: Row, variant: str) -> str | None:
+def _other_task(row: Row, variant: str) -> str | None:
     """Leave out the rows of other tasks than the variant's."""
     task = value_of(row, "task_name")
     return "is of another task" if variant and isinstance(task, str) and task != variant else None
 
 
-def rolebench_content(fields: Fields, variant: str) -> Content:
+def _rolebench_content(fields: Fields, variant: str) -> Content:
     """Put the model into the role, then ask; the first of the generated answers is the reference."""
     role, description = fields["role"], (fields.get("description") or "").strip()
     setting = f"You are {role}. Stay in this role: answer with {role}'s knowledge, manner and way of speaking."
@@ -104,19 +110,9 @@ def rolebench_content(fields: Fields, variant: str) -> Content:
     return Content(messages, fields["answer"][0])
 
 
-def _labels(*names: str) -> tuple[Column, ...]:
-    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
-
-
 def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
-    defaults: dict[str, Any] = {
-        "kind": "judged",
-        "split": "test",
-        "parsers": ("builtin/text",),
-        "requires_judge": True,
-        "source": f"https://huggingface.co/datasets/{dataset_id}",
-    }
-    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, **{**defaults, **facts})
+    defaults: dict[str, Any] = {"kind": "judged", "parsers": ("builtin/text",), "requires_judge": True}
+    return hub_entry(benchmark_id, dataset_id, **{**defaults, **facts})
 
 
 _FRONTIERSCIENCE: Final = _entry(
@@ -127,9 +123,9 @@ _FRONTIERSCIENCE: Final = _entry(
     columns=(
         Column(name="problem", role="question", kind="text"),
         Column(name="answer", role="answer", kind="text"),
-        *_labels("subject", "task_group_id"),
+        *labels("subject", "task_group_id"),
     ),
-    prompt_spec=EXPLAINED,
+    prompt_spec=_EXPLAINED,
     metrics=("builtin/llm_rubric",),
     workflow_overrides={"rubric": _SCIENCE_RUBRIC, "scale": [0, 10]},
     license="Apache 2.0",
@@ -150,7 +146,7 @@ _HEALTHBENCH: Final = _entry(
         Column(name="prompt_id", role="id", kind="name"),
         Column(name="prompt", role="question", kind="messages"),
         Column(name="rubrics", role="rubrics", kind="rubrics"),
-        *_labels("example_tags"),
+        *labels("example_tags"),
     ),
     metrics=("builtin/rubric_points",),
     license="MIT",
@@ -174,9 +170,9 @@ _HLE: Final = _entry(
         Column(name="question", role="question", kind="text"),
         Column(name="answer", role="answer", kind="text"),
         Column(name="image", role="images", kind="images", nullable=True),
-        *_labels("category", "answer_type"),
+        *labels("category", "answer_type"),
     ),
-    prompt_spec=EXPLAINED,
+    prompt_spec=_EXPLAINED,
     metrics=("builtin/reference_grader",),
     license="MIT",
     pitfalls=(
@@ -199,7 +195,7 @@ _LPFQA: Final = _entry(
         Column(name="response_reference", role="answer", kind="text"),
         Column(name="judge_prompt_template", role="judge_template", kind="text"),
         Column(name="judge_system_prompt", role="judge_system", kind="text"),
-        *_labels("primary_domain"),
+        *labels("primary_domain"),
     ),
     metrics=("builtin/case_instructions",),
     license="CC BY-NC 4.0",
@@ -223,9 +219,9 @@ _PROCBENCH: Final = _entry(
         Column(name="problem_name", role="id", kind="name"),
         Column(name="prompt", role="question", kind="text"),
         Column(name="label.final", role="answer", kind="json"),
-        *_labels("task_name", "example_name"),
+        *labels("task_name", "example_name"),
     ),
-    prompt_spec=FINAL_VALUE,
+    prompt_spec=_FINAL_VALUE,
     parsers=("builtin/json", "builtin/text"),
     metrics=("builtin/procbench_final_accuracy",),
     requires_judge=False,
@@ -259,7 +255,7 @@ _ROLEBENCH: Final = _entry(
         Column(name="generated", role="answer", kind="texts"),
         Column(name="role", role="role", kind="text"),
         Column(name="desc", role="description", kind="any text", nullable=True),
-        *_labels("role", "desc"),
+        *labels("role", "desc"),
     ),
     metrics=("builtin/llm_rubric",),
     workflow_overrides={"rubric": _ROLE_RUBRIC},
@@ -280,9 +276,9 @@ _SIMPLEQA: Final = _entry(
         Column(name="original_index", role="id", kind="name"),
         Column(name="problem", role="question", kind="text"),
         Column(name="answer", role="answer", kind="text"),
-        *_labels("topic", "answer_type", "multi_step", "requires_reasoning"),
+        *labels("topic", "answer_type", "multi_step", "requires_reasoning"),
     ),
-    prompt_spec=SHORT,
+    prompt_spec=_SHORT,
     metrics=("builtin/reference_grader",),
     license="MIT",
     pitfalls=(
@@ -292,11 +288,11 @@ _SIMPLEQA: Final = _entry(
 )
 
 JUDGED: Final = (
-    BenchmarkRecipe(entry=_FRONTIERSCIENCE, content=reference_content),
-    BenchmarkRecipe(entry=_HEALTHBENCH, content=healthbench_content),
-    BenchmarkRecipe(entry=_HLE, content=hle_content, leaves_out=hle_left_out),
-    BenchmarkRecipe(entry=_LPFQA, content=lpfqa_content),
-    BenchmarkRecipe(entry=_PROCBENCH, content=procbench_content, leaves_out=other_task),
-    BenchmarkRecipe(entry=_ROLEBENCH, content=rolebench_content),
-    BenchmarkRecipe(entry=_SIMPLEQA, content=reference_content),
+    BenchmarkRecipe(entry=_FRONTIERSCIENCE, content=_reference_content),
+    BenchmarkRecipe(entry=_HEALTHBENCH, content=_healthbench_content),
+    BenchmarkRecipe(entry=_HLE, content=_hle_content, leaves_out=_hle_left_out),
+    BenchmarkRecipe(entry=_LPFQA, content=_lpfqa_content),
+    BenchmarkRecipe(entry=_PROCBENCH, content=_procbench_content, leaves_out=_other_task),
+    BenchmarkRecipe(entry=_ROLEBENCH, content=_rolebench_content),
+    BenchmarkRecipe(entry=_SIMPLEQA, content=_reference_content),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, label_text
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, Content, LeavesOut, nothing_left_out
+from themis.pure.benchmarks.columns import Column, Fields, Row, label_text, labels
+from themis.pure.benchmarks.recipe import BenchmarkRecipe, Content, LeavesOut, hub_entry, nothing_left_out
 from themis.pure.records.prompt import PromptSpec
 
 BOXED: Final = PromptSpec(
@@ -18,64 +18,50 @@ _ARENA_PITFALLS: Final = (
 )
 
 
-def math_content(fields: Fields, variant: str) -> Content:
+def _math_content(fields: Fields, variant: str) -> Content:
     """Ask the problem as it stands; the reference is the short answer as text."""
     return Content(fields["question"], label_text(fields["answer"]).strip())
 
 
 def unanswered(row: Row, variant: str) -> str | None:
-    """Leave out problems whose answer is not published: those are there with an empty text."""
     return "has no published answer" if row.get("answer") == "" else None
 
 
 def _columns(
-    question: str = "problem", answer: str = "answer", number: str | None = None, labels: tuple[str, ...] = ()
+    question: str = "problem", answer: str = "answer", number: str | None = None, facts: tuple[str, ...] = ()
 ) -> tuple[Column, ...]:
     named = [] if number is None else [Column(name=number, role="id", kind="name")]
-    facts = [Column(name=label, role="metadata", kind="label", nullable=True) for label in labels]
     return (
         *named,
         Column(name=question, role="question", kind="text"),
         Column(name=answer, role="answer", kind="result"),
-        *facts,
+        *labels(*facts),
     )
 
 
 def _recipe(
-    benchmark_id: str,
-    title: str,
-    measures: str,
-    dataset_id: str,
-    columns: tuple[Column, ...],
-    license: str,  # noqa: A002  # the field's name
-    pitfalls: tuple[str, ...],
-    split: str = "train",
-    files: tuple[str, ...] = (),
-    leaves_out: LeavesOut = nothing_left_out,
+    benchmark_id: str, dataset_id: str, leaves_out: LeavesOut = nothing_left_out, **facts: Any
 ) -> BenchmarkRecipe:
-    entry = BenchmarkCatalogEntry(
-        benchmark_id=benchmark_id,
+    defaults: dict[str, Any] = {
+        "split": "train",
+        "prompt_spec": BOXED,
+        "parsers": ("builtin/math_answer",),
+        "metrics": ("builtin/math_equivalence",),
+    }
+    entry = hub_entry(benchmark_id, dataset_id, "math", **{**defaults, **facts})
+    return BenchmarkRecipe(entry=entry, content=_math_content, leaves_out=leaves_out)
+
+
+def _arena(benchmark_id: str, title: str, measures: str, facts: tuple[str, ...] = ()) -> BenchmarkRecipe:
+    return _recipe(
+        benchmark_id,
+        f"MathArena/{benchmark_id}",
         title=title,
         measures=measures,
-        kind="math",
-        dataset_id=dataset_id,
-        files=files,
-        split=split,
-        columns=columns,
-        prompt_spec=BOXED,
-        parsers=("builtin/math_answer",),
-        metrics=("builtin/math_equivalence",),
-        license=license,
-        source=f"https://huggingface.co/datasets/{dataset_id}",
-        pitfalls=pitfalls,
+        columns=_columns(number="problem_idx", facts=facts),
+        license="CC BY-NC-SA 4.0",
+        pitfalls=_ARENA_PITFALLS,
     )
-    return BenchmarkRecipe(entry=entry, content=math_content, leaves_out=leaves_out)
-
-
-def _arena(benchmark_id: str, title: str, measures: str, labels: tuple[str, ...] = ()) -> BenchmarkRecipe:
-    columns = _columns(number="problem_idx", labels=labels)
-    dataset_id = f"MathArena/{benchmark_id}"
-    return _recipe(benchmark_id, title, measures, dataset_id, columns, "CC BY-NC-SA 4.0", _ARENA_PITFALLS)
 
 
 _AIME: Final = "Thirty competition problems for high school students whose answers are whole numbers from 0 to 999"
@@ -100,34 +86,37 @@ MATH: Final = (
     ),
     _recipe(
         "beyond_aime",
-        "BeyondAIME",
-        "A hundred problems written to be harder than the AIME, with whole numbers as answers.",
         "ByteDance-Seed/BeyondAIME",
-        _columns(),
-        "CC0 1.0",
-        ("The dataset has no ids: a case is named by its row, so that a re-ordered dataset names it otherwise.",),
+        title="BeyondAIME",
+        measures="A hundred problems written to be harder than the AIME, with whole numbers as answers.",
+        columns=_columns(),
+        license="CC0 1.0",
+        pitfalls=(
+            "The dataset has no ids: a case is named by its row, so that a re-ordered dataset names it otherwise.",
+        ),
         split="test",
     ),
     _recipe(
         "imo_answerbench",
-        "IMO-AnswerBench",
-        "Four hundred olympiad problems in four fields, altered so that they can't be looked up, with short answers.",
         "Hwilner/imo-answerbench",
-        _columns("Problem", "Short Answer", "Problem ID", ("Category", "Subcategory", "Source")),
-        "CC BY 4.0",
-        (
+        title="IMO-AnswerBench",
+        measures="Four hundred olympiad problems in four fields, altered so that they can't be looked up, with short "
+        "answers.",
+        columns=_columns("Problem", "Short Answer", "Problem ID", ("Category", "Subcategory", "Source")),
+        license="CC BY 4.0",
+        pitfalls=(
             "The dataset is a copy by a third party of what the authors published.",
             "Some answers are sets, functions or conditions, which a comparison of expressions may fail to equate.",
         ),
     ),
     _recipe(
         "phybench",
-        "PHYBench",
-        "Physics problems from high school to olympiad level, with a formula as answer.",
         "Eureka-Lab/PHYBench",
-        _columns("content", "answer", "id", ("tag",)),
-        "MIT",
-        (
+        title="PHYBench",
+        measures="Physics problems from high school to olympiad level, with a formula as answer.",
+        columns=_columns("content", "answer", "id", ("tag",)),
+        license="MIT",
+        pitfalls=(
             "Of the 500 problems, 100 have published answers; the repository's other files repeat them without.",
             "The authors grade with the edit distance of expression trees, which gives part marks; here an answer is "
             "right or wrong, so that scores are lower than theirs.",

@@ -65,7 +65,7 @@ class BenchmarkCatalogEntry(HashableModel):
         variants: the variants there are; the first is the default.
         default_variant: the variant of the name alone; empty if it has none.
         open_variants: what a variant may be besides, in words; empty if there are no others.
-        prompt_spec: what stands around each question.
+        prompt_spec: the text around each question.
         variant_facts: what differs in some variants.
         parsers: how answers are read; the first that finds something wins.
         metrics: how they are scored.
@@ -143,9 +143,17 @@ class BenchmarkCatalogEntry(HashableModel):
         raise SpecError(f"{self.benchmark_id}:{variant}: no such variant; {nearest(variant, self.variants)}")
 
 
+def hub_entry(
+    benchmark_id: str, dataset_id: str, kind: BenchmarkKind, split: str = "test", **facts: Any
+) -> BenchmarkCatalogEntry:
+    """Return the entry of a benchmark whose dataset's page on the hub describes it, unless `source` names another."""
+    stated = {"source": f"https://huggingface.co/datasets/{dataset_id}", **facts}
+    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, kind=kind, split=split, **stated)
+
+
 @attrs.frozen
 class Content:
-    """What a row comes to: what the model is asked, and what is held against its answer."""
+    """What a row becomes: what the model is asked, and the reference for its answer."""
 
     input: Any
     expected: Any
@@ -159,7 +167,6 @@ LeavesOut: TypeAlias = Callable[[Row, str], str | None]
 
 
 def nothing_left_out(row: Row, variant: str) -> str | None:
-    """Leave no row out."""
     return None
 
 
@@ -204,13 +211,10 @@ def read_case(recipe: BenchmarkRecipe, variant: str, row: Row, number: int) -> C
             metadata=metadata_of(columns, row),
         )
     except RowMisfitError as error:
-        return [Fault(_column_of(columns, error.role), error.problem)]
+        named = ", ".join(column.name for column in columns if column.role == error.role)
+        return [Fault(named or error.role, error.problem)]
     except JSONValueError as error:
         return [Fault("(row)", str(error))]
-
-
-def _column_of(columns: Sequence[Column], role: str) -> str:
-    return ", ".join(column.name for column in columns if column.role == role) or role
 
 
 def value_of(row: Row, name: str) -> Any:

@@ -15,7 +15,6 @@ from themis.pure.errors import SpecError, nearest
 
 @functools.cache
 def recipes() -> Mapping[str, BenchmarkRecipe]:
-    """Return all recipes by name, in the order of their names."""
     found = {recipe.entry.benchmark_id: recipe for recipe in (*MATH, *CHOICE, *CODE, *JUDGED)}
     return dict(sorted(found.items()))
 

@@ -1,4 +1,4 @@
-"""What validating a benchmark found: a line for each check, and the model that answers made rows as told."""
+"""What validating a benchmark found: a line for each check, and the model that gives stated answers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ValidationCheck(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class BenchmarkValidationResult(HashableModel):
-    """Whether a benchmark loads, comes to cases, and scores right and wrong answers as it should."""
+    """Whether a benchmark loads, makes cases, and scores right and wrong answers as it should."""
 
     benchmark_id: str
     variant: str = ""
@@ -66,6 +66,5 @@ class StatedAnswers:
     version: str = "1"
 
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
-        """Return the stated answer."""
         answer: JSONValue = self.answers[ctx.case_key]
         return GenerationResult(candidate_id=ctx.candidate_id, final_output=answer)

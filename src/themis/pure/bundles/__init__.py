@@ -1,5 +1,6 @@
-"""Bundles: one stage of a run as portable records, with everything that these rest on.
+"""Bundles: a stage of a run as one portable document. Header, snapshot, events; nothing is told in other words.
 
-`records` says what a bundle holds, `collecting` makes records of a case's stored events, `merging` makes events of
-records and says which of them a run may take. Reading and writing bundles is the business of `themis.api`.
+`records` says what a bundle is, and what it looks like as plain data; `holding` has the table of what an event stands
+for, and picks a case's events for an export; `merging` says which of a bundle's events a run lacks, and which of them
+do not fit it. Reading and writing bundles is the business of `themis.api.bundles`.
 """

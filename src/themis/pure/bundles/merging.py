@@ -1,4 +1,4 @@
-"""Taking bundle records into a run: which of their events it lacks, and what is wrong with them.
+"""Taking a bundle's events into a run: which of them it lacks, and what is wrong with them.
 
 What the run has already is passed over, so that importing twice is importing once. What contradicts the run, or rests
 on something that neither the run nor the bundle has, is a fault: the bundle is then refused whole.
@@ -7,82 +7,82 @@ on something that neither the run nor the bundle has, is a fault: the bundle is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from themis.pure.bundles.expanding import RecordEvent, record_events
-from themis.pure.bundles.records import KINDS, CaseRecords, StageBundle
-from themis.pure.chain import Entry
+from themis.pure.bundles.holding import ARTIFACTS, HOLDS, Held, RunShape
+from themis.pure.bundles.records import Bundle, BundleKind, Keyed, record_name
+from themis.pure.chain import Entry, header_hash
 from themis.pure.events import (
+    EVENT_TYPES,
+    SCHEMA_VERSION,
+    CaseRunEvent,
     EvaluationCompletedEvent,
-    EvaluationFailedEvent,
-    GenerationCompletedEvent,
-    GenerationFailedEvent,
-    ParseCompletedEvent,
-    ParseFailedEvent,
-    ReductionCompletedEvent,
-    ReductionFailedEvent,
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
-    ScoreCompletedEvent,
-    ScoreFailedEvent,
-    SelectionCompletedEvent,
-    SelectionFailedEvent,
-    StepCompletedEvent,
-    StepFailedEvent,
+    StepEvent,
 )
-from themis.pure.identity import candidate_id
 from themis.pure.json import encode
-from themis.pure.plan import STAGE_ORDER, CaseItem, RunPlan
-from themis.pure.projections import steady
+from themis.pure.plan import STAGE_ORDER, CaseItem
+from themis.pure.projections import reproducible_part
+from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
-from themis.pure.state import CaseState, apply, step_key
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.state import CaseState, apply
 
 
 class CaseMerge:
-    """Takes one case's records into a run: `entries` is what the run lacks, `faults` why it takes none of them."""
+    """Takes one case's events into a run: `entries` is what the run lacks, `faults` why it takes none of them."""
 
-    def __init__(self, plan: RunPlan, item: CaseItem, before: CaseState, records: CaseRecords, now: datetime) -> None:
-        self.faults: list[str] = [*_record_faults(item, records)]
+    def __init__(
+        self, run: RunShape, kind: BundleKind, item: CaseItem, before: CaseState, events: Sequence[Keyed]
+    ) -> None:
+        self.faults: list[str] = []
         self.entries: list[Entry] = []
-        self._plan = plan
+        self._run = run
         self._before = before
         self._after = before
-        self._taken = {*_taken_workflows(before, records)}
-        for made in record_events(plan.run_id, records, now):
+        for event, _ in events:
+            self.faults += (f"{record_name(event)}: {problem}" for problem in _own_faults(run, kind, item, event))
+        self._taken = set() if self.faults else {*self._taken_workflows(events)}
+        for event, cache_key in events:
             if not self.faults:  # what comes after a fault rests on it
-                self._take(item, made)
+                self._take(item, event, cache_key)
 
-    def _take(self, item: CaseItem, made: RecordEvent) -> None:
-        problem = _MISSING[type(made.event)](self._plan, self._after, made.event)
-        if problem is not None:
-            self.faults.append(f"{made.name}: {problem}")
-            return
-        known = self._known(made.event)
+    def _take(self, item: CaseItem, event: CaseRunEvent, cache_key: str | None) -> None:
+        problem = _row(event).misfit(self._run, self._after, event)
+        known = self._known(event) if problem is None else None
         if known is None:
-            self.faults.append(f"{made.name}: {_CONTRADICTS}")
+            self.faults.append(f"{record_name(event)}: {problem or _CONTRADICTS}")
         elif not known:
-            self._after = apply(self._after, made.event)
-            self.entries.append(Entry(item.case_no, made.event, made.cache_key))
+            artifact = ARTIFACTS.get(type(event))
+            event = event if artifact is None else event.evolve(**{f"{artifact}_blob_ref": None})  # stores decide
+            self._after = apply(self._after, event)
+            self.entries.append(Entry(item.case_no, event, cache_key))
 
-    def _known(self, event: Any) -> bool | None:
+    def _known(self, event: CaseRunEvent) -> bool | None:
         """Tell whether the run has this already; `None` if it has something else in its place."""
-        if isinstance(event, StepFailedEvent):
-            return event.workflow_id not in self._taken
-        if isinstance(event, StepCompletedEvent):
-            has = self._before.steps.get(step_key(event.workflow_id, event.step_id))
-            return has is not None and (event.workflow_id not in self._taken or has.output == event.output)
+        row = _row(event)
+        has, new = row.has(self._before, event), row.says(event)
+        if isinstance(event, StepEvent) and event.workflow_id in self._taken:
+            return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
+        if row.failed_for is not None:
+            return has is not None or _row_of(row.failed_for).has(self._before, event) is not None
+        if has is None or has == new or _same(has, new):
+            return has is not None
+        if isinstance(event, StepEvent):
+            return True  # it was answered
         if isinstance(event, EvaluationCompletedEvent):
-            return _execution_known(self._before.executions.get(event.metric_id), event.execution)
-        if isinstance(event, ScoreFailedEvent):
-            return event.metric_id in self._before.scores or event.metric_id in self._before.score_failures
-        if type(event) in _FAILURES:
-            result, failure = _FAILURES[type(event)](self._before, event)
-            return result is not None or failure is not None
-        has, new = _ARTIFACTS[type(event)](self._before, event)
-        return False if has is None else True if has == new or _same(has, new) else None
+            return _is_better(has, new)
+        return None
+
+    def _taken_workflows(self, events: Sequence[Keyed]) -> Iterator[str]:
+        for event, _ in events:
+            workflow = self._run.workflow_of(event)
+            if workflow is not None and self._known(event) is False:
+                yield workflow
 
 
 _CONTRADICTS: Final = (
@@ -91,160 +91,86 @@ _CONTRADICTS: Final = (
 )
 
 
+def _row(event: CaseRunEvent) -> Held:
+    return _row_of(type(event))
+
+
+def _row_of(kind: type[CaseRunEvent]) -> Held:
+    row = HOLDS[kind]
+    assert row is not None  # `_own_faults` refuses the others
+    return row
+
+
 def _same(has: Any, new: Any) -> bool:
-    """Tell whether two results differ in nothing but times and transport facts."""
-    return bool(hasattr(has, "latency_ms") and steady(has) == steady(new))
+    return isinstance(has, GenerationResult | EvaluationExecution) and bool(
+        reproducible_part(has) == reproducible_part(new)
+    )
 
 
-def _execution_known(has: EvaluationExecution | None, new: EvaluationExecution | None) -> bool | None:
-    if has is None or new is None:
-        return False
-    if has == new or steady(has) == steady(new) or new.status != "completed":
+def _is_better(has: EvaluationExecution, new: EvaluationExecution) -> bool | None:
+    """Tell of two different executions whether the run knows what is in the new one: a whole one replaces a part."""
+    if new.status != "completed":
         return True
     return False if has.status != "completed" else None
 
 
-def _taken_workflows(before: CaseState, records: CaseRecords) -> Iterator[str]:
-    """Yield the workflows that are taken over, with their own answers: they would not follow from others."""
-    for record in records.evaluation:
-        has = before.executions.get(record.metric_id)
-        if record.execution is not None and _execution_known(has, record.execution) is False:
-            yield record.metric_id
-    for reduction in records.reduction:
-        if reduction.selection is not None and before.selection is None and before.selection_failure is None:
-            yield reduction.selection.workflow_id
-
-
-_ARTIFACTS: Final[Mapping[type, Callable[[CaseState, Any], tuple[Any, Any]]]] = {
-    GenerationCompletedEvent: lambda state, event: (state.candidates.get(event.candidate_index), event.result),
-    SelectionCompletedEvent: lambda state, event: (
-        state.selection and state.selection.candidate_ids,
-        event.candidate_ids,
-    ),
-    ReductionCompletedEvent: lambda state, event: (state.reduced, event.result),
-    ParseCompletedEvent: lambda state, event: (state.parsed, event.result),
-    ScoreCompletedEvent: lambda state, event: (state.scores.get(event.metric_id), event.score),
-}
-_FAILURES: Final[Mapping[type, Callable[[CaseState, Any], tuple[Any, Any]]]] = {
-    GenerationFailedEvent: lambda state, event: (
-        state.candidates.get(event.candidate_index),
-        state.generation_failures.get(event.candidate_index),
-    ),
-    SelectionFailedEvent: lambda state, event: (state.selection, state.selection_failure),
-    ReductionFailedEvent: lambda state, event: (state.reduced, state.reduction_failure),
-    ParseFailedEvent: lambda state, event: (state.parsed, state.parse_failure),
-    EvaluationFailedEvent: lambda state, event: (
-        state.executions.get(event.metric_id),
-        state.evaluation_failures.get(event.metric_id),
-    ),
-}
-
-
-# --- what a record rests on -------------------------------------------------------------------------------
-
-
-def _candidate(plan: RunPlan, state: CaseState, event: Any) -> str | None:
-    index = event.candidate_index
-    if not 0 <= index < plan.candidate_count:
-        return f"the run has {plan.candidate_count} candidate(s) a case, counted from 0"
-    expected, result = candidate_id(state.case_id, index), getattr(event, "result", None)
-    for found in (event.candidate_id, result.candidate_id if result is not None else expected):
-        if found != expected:
-            return f"candidate {index} of this case is named {expected!r}, and {found!r} was found"
-    return None
-
-
-def _selection(plan: RunPlan, state: CaseState, event: Any) -> str | None:
-    if not plan.selects:
-        return "the run has no selector"
-    chosen = set(getattr(event, "candidate_ids", ())) - {c.candidate_id for c in state.candidates.values()}
-    return _all_candidates(plan, state) or (f"no such candidates: {', '.join(sorted(chosen))}" if chosen else None)
-
-
-def _reduction(plan: RunPlan, state: CaseState, event: Any) -> str | None:
-    if plan.selects and state.selection is None:
-        return "it rests on a selection that is missing"
-    return _all_candidates(plan, state)
-
-
-def _all_candidates(plan: RunPlan, state: CaseState) -> str | None:
-    missing = [str(index) for index in range(plan.candidate_count) if index not in state.candidates]
-    return f"it rests on candidates that are missing: {', '.join(missing)}; {_IMPORT_FIRST}" if missing else None
-
-
-def _parse(plan: RunPlan, state: CaseState, event: Any) -> str | None:
-    return None if state.reduced is not None else f"it rests on a reduction that is missing; {_IMPORT_FIRST}"
-
-
-def _metric(plan: RunPlan, state: CaseState, event: Any) -> str | None:
-    families = {metric.metric_id: metric.family for metric in plan.metrics}
-    family = families.get(event.metric_id)
-    is_score = isinstance(event, ScoreCompletedEvent | ScoreFailedEvent)
-    if family is None or (family == "pure") != is_score:
-        kind = "pure metric" if is_score else "metric that judges or runs code"
-        return f"the run has no {kind} {event.metric_id!r}"
-    if state.parsed is None or not state.parsed.usable:
-        return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
-    return None
-
-
-_IMPORT_FIRST: Final = "import the bundle of the stage before first"
-
-_MISSING: Final[Mapping[type, Callable[[RunPlan, CaseState, Any], str | None]]] = {
-    GenerationCompletedEvent: _candidate,
-    GenerationFailedEvent: _candidate,
-    SelectionCompletedEvent: _selection,
-    SelectionFailedEvent: _selection,
-    ReductionCompletedEvent: _reduction,
-    ReductionFailedEvent: _reduction,
-    ParseCompletedEvent: _parse,
-    ParseFailedEvent: _parse,
-    ScoreCompletedEvent: _metric,
-    ScoreFailedEvent: _metric,
-    EvaluationCompletedEvent: _metric,
-    EvaluationFailedEvent: _metric,
-    StepCompletedEvent: lambda plan, state, event: None,
-    StepFailedEvent: lambda plan, state, event: None,
-}
-
-
-def _record_faults(item: CaseItem, records: CaseRecords) -> Iterator[str]:
-    """Yield records of another case than the run has, and records whose blob hash is not their artifact's."""
-    case = (item.case.case_id, item.dataset_id, item.case_key)
-    for kind in KINDS:
-        field = "execution" if kind == "evaluation" else "result"
-        for record in records.of(kind):
-            name = f"{kind} record of case {item.case_key}"
-            if (record.case_id, record.dataset_id, record.case_key) != case:
-                found = f"{record.case_id!r} of dataset {record.dataset_id!r} (key {record.case_key!r})"
-                yield f"{name}: it says that it is of case {found}"
-            ref = getattr(record, f"{field}_blob_ref", None)
-            if ref is not None and hashlib.sha256(encode(getattr(record, field))).hexdigest() != ref:
-                yield f"{name}: its {field} is not what {field}_blob_ref ({ref}) names"
+def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunEvent) -> Iterator[str]:
+    """Yield what is wrong with an event wherever it stands."""
+    if EVENT_TYPES.get(event.event_type) is not type(event) or HOLDS[type(event)] is None:
+        yield f"it is no {event.event_type!r} that a bundle can hold"
+        return
+    if not 1 <= event.schema_version <= SCHEMA_VERSION:
+        yield f"event of schema version {event.schema_version}; this Themis reads up to {SCHEMA_VERSION}"
+    if not run.is_in(event, kind):
+        yield f"{kind} bundles hold no such records"
+    if event.run_id != run.plan.run_id:
+        yield f"it says that it is of run {event.run_id}"
+    if (event.case_id, event.dataset_id, event.case_key) != (item.case.case_id, item.dataset_id, item.case_key):
+        yield f"it says that it is of case {event.case_id!r} of dataset {event.dataset_id!r} (key {event.case_key!r})"
+    artifact = ARTIFACTS.get(type(event))
+    if artifact is not None:
+        ref = getattr(event, f"{artifact}_blob_ref")
+        if ref is not None and hashlib.sha256(encode(getattr(event, artifact))).hexdigest() != ref:
+            yield f"its {artifact} is not what {artifact}_blob_ref ({ref}) names"
+    if _row(event).says(event) is None:
+        yield f"it has no {artifact}"
 
 
 # --- the whole run ----------------------------------------------------------------------------------------
 
 
-def opening_entries(bundle: StageBundle, stored: Mapping[str, Any]) -> list[Entry]:
-    """Return how a run begins that the store knows nothing of, if the bundle says it."""
+def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnapshot) -> list[Entry]:
+    """Return how a run begins that the store has no events of, if the bundle says it.
+
+    Args:
+        bundle: the bundle.
+        stored: what the store said of the run before, as `run_fields` returns it.
+        snapshot: the run's, as the store has it.
+    """
     if stored or bundle.started_at is None:
         return []
-    return [Entry(None, RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at))]
+    started = RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at, header=header_hash(snapshot))
+    return [Entry(None, started)]
 
 
-def closing_entries(bundle: StageBundle, stored: Mapping[str, Any], now: datetime) -> list[Entry]:
+def closing_entries(
+    bundle: Bundle, stored: Mapping[str, Any], now: datetime, count: int, *, added: bool
+) -> list[Entry]:
     """Return how a run ends that has taken a bundle in.
 
     Args:
         bundle: the bundle.
         stored: what the store said of the run before, as `run_fields` returns it.
         now: when it ended, if the bundle does not say.
+        count: how many events the run has without these.
+        added: some of them came from the bundle, so that an end which the store has counts too few.
     """
     stage, had = bundle.completed_through_stage, stored.get("completed_through_stage")
     common: dict[str, Any] = {"run_id": bundle.run_id, "occurred_at": bundle.ended_at or now}
-    if stage is not None and (had is None or STAGE_ORDER.index(stage) > STAGE_ORDER.index(had)):
-        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage))]
+    if had is not None and (stage is None or STAGE_ORDER.index(stage) <= STAGE_ORDER.index(had)):
+        stage = had if added else None
+    if stage is not None:
+        return [Entry(None, RunCompletedEvent(**common, completed_through_stage=stage, event_count=count + 1))]
     if bundle.error_message is not None and not stored:
         return [Entry(None, RunFailedEvent(**common, error_message=bundle.error_message))]
     return []

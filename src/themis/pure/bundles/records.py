@@ -1,207 +1,57 @@
-"""What a bundle holds: the records of one stage, and case by case the earlier stages that they rest on.
+"""What a bundle is: the events of one stage, with the earlier ones that they rest on, under a header and a snapshot.
 
-A bundle is whole: what it holds can be reported, replayed and verified by whoever has nothing else. A record has an
-artifact, or the failure that stands in its place, and keeps what the store keeps beside it (time, cache key), so that
-an imported run is in every respect like a local one.
+A bundle is whole: what it holds can be reported, replayed and verified by whoever has nothing else. As plain data its
+records are chained like those of a store, each with the digest over the one before it, so that a line that was cut,
+changed, dropped or swapped is found, and found by its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
+from themis.pure.chain import chain_digest
 from themis.pure.errors import DataError, InvalidRecordError, SchemaVersionError, nearest
-from themis.pure.json import EMPTY, JSONValue
-from themis.pure.plan import STAGE_ORDER, MetricSlot
+from themis.pure.events import (
+    CaseRunEvent,
+    EvaluationCompletedEvent,
+    EvaluationFailedEvent,
+    GenerationCompletedEvent,
+    GenerationFailedEvent,
+    ParseCompletedEvent,
+    ParseFailedEvent,
+    ReductionCompletedEvent,
+    ReductionFailedEvent,
+    ScoreCompletedEvent,
+    ScoreFailedEvent,
+    event_from_dict,
+)
+from themis.pure.json import EMPTY, decode, encode
+from themis.pure.plan import STAGE_ORDER, MetricSlot, case_items
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import json_object, json_objects, named_fields, sequence, texts
-from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
-from themis.pure.records.judging import EvaluationExecution
-from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.records.fields import named_fields, sequence, text_mapping
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import CHAIN_START
 
-BUNDLE_SCHEMA: Final = 1
-"""The version of the bundle records. A newer one is refused, never half-read."""
+BUNDLE_SCHEMA: Final = 2
+"""The version of the document. A newer one is refused, never half-read; so is 1, which was never released."""
 
 BundleKind = Literal["generation", "reduction", "parse", "score", "evaluation"]
 KINDS: Final[tuple[BundleKind, ...]] = get_args(BundleKind)
 
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BundledFailure(HashableModel):
-    """Why a step failed: what its failure event says."""
-
-    error_message: str
-    component_id: str = ""
-    error_type: str = ""
-    traceback_digest: str = ""
-    retryable: bool = False
-    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
-    occurred_at: datetime | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BundledStep(HashableModel):
-    """One judge call or sandbox run of a workflow: the answer, from which judging replays, or why there is none."""
-
-    step_id: str
-    step_type: str
-    output: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-    failure: BundledFailure | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-    occurred_at: datetime | None = None
-    cache_key: str | None = None
-    cache_hit: bool = False
-    source_run_id: str | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BundledSelection(HashableModel):
-    """What a selector chose, or why it failed, with the answers of its judges if it asked some."""
-
-    candidate_ids: tuple[str, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(texts))
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-    execution: EvaluationExecution | None = None
-    failure: BundledFailure | None = None
-    steps: tuple[BundledStep, ...] = attrs.field(default=(), converter=sequence)
-    workflow_id: str = ""
-    occurred_at: datetime | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BundleRecord(HashableModel):
-    """What every record of a bundle says.
-
-    Attributes:
-        case_id, dataset_id, case_key: the case.
-        candidate_id: the candidate; empty where there is none yet.
-        occurred_at: when it happened; the time of the import if not given.
-        cache_key: the name of everything the step read, so that other runs can reuse the outcome.
-        cache_hit, source_run_id: whether another run's outcome was reused, and whose.
-    """
-
-    case_id: str
-    dataset_id: str
-    case_key: str
-    candidate_id: str = ""
-    occurred_at: datetime | None = None
-    cache_key: str | None = None
-    cache_hit: bool = False
-    source_run_id: str | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerationBundleRecord(BundleRecord):
-    """One candidate of a case: its result, or why there is none.
-
-    `result_blob_ref` is the SHA-256 of the result's JSON where the store keeps it as a blob; it is checked.
-    """
-
-    candidate_index: int
-    seed: int | None = None
-    provider_key: str | None = None
-    result: GenerationResult | None = None
-    result_blob_ref: str | None = None
-    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
-    failure: BundledFailure | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ReductionBundleRecord(BundleRecord):
-    """The one answer of a case, and what its selector chose before; or why there is none."""
-
-    result: ReducedCandidate | None = None
-    result_blob_ref: str | None = None
-    failure: BundledFailure | None = None
-    selection: BundledSelection | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ParseBundleRecord(BundleRecord):
-    """What a parser read, or why none could; `parser_id` names the one of the chain that did."""
-
-    parser_id: str = ""
-    result: ParsedOutput | None = None
-    result_blob_ref: str | None = None
-    failure: BundledFailure | None = None
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ScoreBundleRecord(BundleRecord):
-    """A pure metric's score, or why it made none."""
-
-    score: Score | ScoreError
-
-    @property
-    def metric_id(self) -> str:
-        """The metric."""
-        return self.score.metric_id
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class EvaluationBundleRecord(BundleRecord):
-    """A metric's workflow: how it went and what was answered, or why it came to nothing.
-
-    A workflow that was interrupted has its answered `steps` alone.
-    """
-
-    metric_id: str
-    execution: EvaluationExecution | None = None
-    execution_blob_ref: str | None = None
-    failure: BundledFailure | None = None
-    steps: tuple[BundledStep, ...] = attrs.field(default=(), converter=sequence)
-
-
-AnyRecord: TypeAlias = (
-    GenerationBundleRecord | ReductionBundleRecord | ParseBundleRecord | ScoreBundleRecord | EvaluationBundleRecord
-)
-RECORD_TYPES: Final[Mapping[BundleKind, type[AnyRecord]]] = {
-    "generation": GenerationBundleRecord,
-    "reduction": ReductionBundleRecord,
-    "parse": ParseBundleRecord,
-    "score": ScoreBundleRecord,
-    "evaluation": EvaluationBundleRecord,
-}
-
-
-@attrs.frozen(kw_only=True)
-class CaseRecords(HashableModel):
-    """The records of one case, by stage."""
-
-    case_id: str
-    dataset_id: str
-    case_key: str
-    generation: tuple[GenerationBundleRecord, ...] = attrs.field(default=(), converter=sequence)
-    reduction: tuple[ReductionBundleRecord, ...] = attrs.field(default=(), converter=sequence)
-    parse: tuple[ParseBundleRecord, ...] = attrs.field(default=(), converter=sequence)
-    score: tuple[ScoreBundleRecord, ...] = attrs.field(default=(), converter=sequence)
-    evaluation: tuple[EvaluationBundleRecord, ...] = attrs.field(default=(), converter=sequence)
-
-    def of(self, kind: BundleKind) -> tuple[AnyRecord, ...]:
-        """Return one stage's records."""
-        records: tuple[AnyRecord, ...] = getattr(self, kind)
-        return records
-
-    def before(self, kind: BundleKind) -> CaseRecords | None:
-        """Return the earlier stages' records, or `None` if there are none."""
-        earlier = KINDS[: KINDS.index(kind)]
-        if not any(self.of(name) for name in earlier):
-            return None
-        return self.evolve(**{name: () for name in KINDS if name not in earlier})
-
-    def joined(self, kind: BundleKind, records: Sequence[AnyRecord]) -> CaseRecords:
-        """Return these with one stage's records set."""
-        return self.evolve(**{kind: records})
+Keyed: TypeAlias = tuple[CaseRunEvent, str | None]
+"""An event and its cache key, which stores keep beside it."""
 
 
 def bundle_schema(value: int) -> int:
     """Return a bundle's schema version if it can be read.
 
     Raises:
-        SchemaVersionError: a newer Themis wrote the bundle.
+        SchemaVersionError: another Themis wrote the bundle.
     """
     if value > BUNDLE_SCHEMA:
         raise SchemaVersionError(
@@ -209,101 +59,133 @@ def bundle_schema(value: int) -> int:
         )
     if value < 1:
         raise InvalidRecordError("bundle", [f"schema_version: a whole number from 1 up expected, found {value!r}"])
+    if value < BUNDLE_SCHEMA:
+        raise SchemaVersionError(
+            f"bundle of schema version {value}, which a Themis from before the first release wrote; this one reads "
+            f"version {BUNDLE_SCHEMA}: export the run again, with this Themis, from the store that it is in"
+        )
     return value
 
 
-def _refuse_newer(data: Mapping[str, Any]) -> None:
-    version = data.get("schema_version")
-    if type(version) is int:
-        bundle_schema(version)
-
-
-@attrs.frozen(kw_only=True)
-class StageBundle(HashableModel):
-    """What every bundle has.
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Bundle(HashableModel):
+    """What every bundle has; each kind is a class of its own.
 
     Attributes:
         run_id: the run; the hash of the snapshot's identity, or the bundle is refused.
         snapshot: the compiled experiment with its cases, so that a store need not know the run.
-        upstream: the earlier stages' records, one entry a case, in the order of the cases.
+        records: what the stage came to for each case, in the order of the cases: its events. Each has `case_id`,
+            `dataset_id` and `case_key`, and its artifact (`result`, `score` or `execution`) or what went wrong.
+        upstream: the events that the records rest on: those of earlier stages, selections, and a workflow's steps.
+        cache_keys: the names under which other runs find outcomes to reuse, by `event_name`.
         completed_through_stage: the last stage that the run went through for all cases, as far as the bundle goes.
         error_message: why the run's last attempt ended early, if it did.
         started_at, ended_at: when the last attempt began and ended.
-        schema_version: of the records.
+        schema_version: of the document.
     """
-
-    record_type: ClassVar[type[AnyRecord]]
 
     run_id: str
     snapshot: RunSnapshot
-    upstream: tuple[CaseRecords, ...] = attrs.field(default=(), converter=sequence)
+    records: tuple[CaseRunEvent, ...] = attrs.field(converter=sequence)
+    upstream: tuple[CaseRunEvent, ...] = attrs.field(default=(), converter=sequence)
+    cache_keys: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     completed_through_stage: str | None = None
     error_message: str | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     schema_version: int = attrs.field(default=BUNDLE_SCHEMA, converter=bundle_schema)
+    kind: BundleKind = attrs.field(init=False)
+
+    def events(self) -> Iterator[Keyed]:
+        """Yield all events with their cache keys, case by case in the order of the run; strangers come last."""
+        cases: dict[str, list[Keyed]] = {item.case_key: [] for item in case_items(self.snapshot)}
+        for event in (*self.upstream, *self.records):
+            cases.setdefault(event.case_key, []).append((event, self.cache_keys.get(event_name(event))))
+        return itertools.chain.from_iterable(cases.values())
+
+    def with_events(self, events: Iterable[Keyed]) -> Any:
+        """Return the bundle, of the same kind, with these events as its records and what they rest on."""
+        parts: tuple[list[CaseRunEvent], list[CaseRunEvent]] = [], []
+        keys: dict[str, str] = {}
+        for event, key in events:
+            parts[isinstance(event, RECORD_TYPES[self.kind])].append(event)
+            if key is not None:
+                keys[event_name(event)] = key
+        return self.evolve(upstream=parts[False], records=parts[True], cache_keys=keys)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the bundle as plain data, its cases included: what a bundle file holds."""
-        no_cases = self.snapshot.evolve(datasets=[dataset.evolve(cases=()) for dataset in self.snapshot.datasets])
-        return {
-            **super(StageBundle, self.evolve(snapshot=no_cases)).to_dict(),
-            "snapshot": self.snapshot.to_dict(),
-        }
+        """Return the document: what a bundle file holds. Its `records` are all events, case by case, chained."""
+        data = header_data(self)
+        data["snapshot"]["datasets"] = [dataset.to_dict() for dataset in self.snapshot.datasets]
+        data["records"], head = [], data["digest"]
+        for keyed in self.events():
+            record, head = chained(head, *keyed)
+            data["records"].append(decode(record))
+        return {**data, "head": head}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
-        """Build the bundle from plain data; a newer schema's is refused before it is looked into."""
-        _refuse_newer(data)
-        return super().from_dict(data)
+        """Build the bundle from its document, as `bundle_from_dict` does."""
+        bundle = bundle_from_dict(data)
+        if not isinstance(bundle, cls):
+            raise DataError(f"{cls.__name__} expected, {type(bundle).__name__} found")
+        return bundle
 
 
-@attrs.frozen(kw_only=True)
-class GenerationBundle(StageBundle):
+GenerationBundleRecord = GenerationCompletedEvent
+ReductionBundleRecord = ReductionCompletedEvent
+ParseBundleRecord = ParseCompletedEvent
+ScoreBundleRecord = ScoreCompletedEvent
+EvaluationBundleRecord = EvaluationCompletedEvent
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerationBundle(Bundle):
     """A run's candidates."""
 
-    record_type: ClassVar[type[AnyRecord]] = GenerationBundleRecord
-    records: tuple[GenerationBundleRecord, ...] = attrs.field(converter=sequence)
+    records: tuple[GenerationCompletedEvent | GenerationFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["generation"] = "generation"
 
 
-@attrs.frozen(kw_only=True)
-class ReductionBundle(StageBundle):
-    """A run's reduced candidates, with what they were reduced from upstream."""
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ReductionBundle(Bundle):
+    """A run's reduced candidates, with what they were selected and reduced from upstream."""
 
-    record_type: ClassVar[type[AnyRecord]] = ReductionBundleRecord
-    records: tuple[ReductionBundleRecord, ...] = attrs.field(converter=sequence)
+    records: tuple[ReductionCompletedEvent | ReductionFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["reduction"] = "reduction"
 
 
-@attrs.frozen(kw_only=True)
-class ParseBundle(StageBundle):
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ParseBundle(Bundle):
     """A run's parsed answers, with what they were read from upstream."""
 
-    record_type: ClassVar[type[AnyRecord]] = ParseBundleRecord
-    records: tuple[ParseBundleRecord, ...] = attrs.field(converter=sequence)
+    records: tuple[ParseCompletedEvent | ParseFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["parse"] = "parse"
 
 
-@attrs.frozen(kw_only=True)
-class ScoreBundle(StageBundle):
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ScoreBundle(Bundle):
     """A run's scores of pure metrics, with everything that they follow from upstream."""
 
-    record_type: ClassVar[type[AnyRecord]] = ScoreBundleRecord
-    records: tuple[ScoreBundleRecord, ...] = attrs.field(converter=sequence)
+    records: tuple[ScoreCompletedEvent | ScoreFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["score"] = "score"
 
 
-@attrs.frozen(kw_only=True)
-class EvaluationBundle(StageBundle):
-    """A run's workflows (judges, code execution), with all the rest of the run upstream."""
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvaluationBundle(Bundle):
+    """A run's workflows (judges, code execution), with their steps and all the rest of the run upstream."""
 
-    record_type: ClassVar[type[AnyRecord]] = EvaluationBundleRecord
-    records: tuple[EvaluationBundleRecord, ...] = attrs.field(converter=sequence)
+    records: tuple[EvaluationCompletedEvent | EvaluationFailedEvent, ...] = attrs.field(converter=sequence)
     kind: Literal["evaluation"] = "evaluation"
 
 
-Bundle: TypeAlias = GenerationBundle | ReductionBundle | ParseBundle | ScoreBundle | EvaluationBundle
+RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
+    "generation": (GenerationCompletedEvent, GenerationFailedEvent),
+    "reduction": (ReductionCompletedEvent, ReductionFailedEvent),
+    "parse": (ParseCompletedEvent, ParseFailedEvent),
+    "score": (ScoreCompletedEvent, ScoreFailedEvent),
+    "evaluation": (EvaluationCompletedEvent, EvaluationFailedEvent),
+}
 BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
     "generation": GenerationBundle,
     "reduction": ReductionBundle,
@@ -325,17 +207,133 @@ def bundle_kind(name: object) -> BundleKind:
     raise DataError(f"bundle kind {name!r} is unknown; {nearest(str(name), KINDS)}")
 
 
-def bundle_from_dict(data: Mapping[str, Any]) -> Bundle:
-    """Read a bundle of any kind back from its plain data.
+# --- what an event is called ------------------------------------------------------------------------------
+
+_DETAILS: Final = {"candidate_index": "candidate", "metric_id": "metric", "workflow_id": "workflow", "step_id": "step"}
+
+
+def event_name(event: CaseRunEvent) -> str:
+    return f"{event.event_type} of {_subject(event)}"
+
+
+def record_name(event: CaseRunEvent) -> str:
+    return f"{event.event_type.rpartition('_')[0]} record of {_subject(event)}"
+
+
+def _subject(event: CaseRunEvent) -> str:
+    details = (f", {word} {getattr(event, field)}" for field, word in _DETAILS.items() if hasattr(event, field))
+    return f"case {event.case_key}{''.join(details)}"
+
+
+# --- the document -----------------------------------------------------------------------------------------
+
+
+def header_data(bundle: Bundle) -> dict[str, Any]:
+    """Return what a bundle says before its cases and events; `digest` is what the first event is chained to."""
+    held = {"snapshot": bundle.snapshot.evolve(datasets=()), "records": (), "upstream": (), "cache_keys": {}}
+    data = super(Bundle, bundle.evolve(**held)).to_dict()
+    for name in ("records", "upstream", "cache_keys"):
+        del data[name]
+    del data["snapshot"]["datasets"]
+    return {**data, "digest": _header_digest(data)}
+
+
+def _header_digest(data: Mapping[str, Any]) -> str:
+    kept = {name: value for name, value in data.items() if name not in ("digest", "records", "head")}
+    snapshot = {name: value for name, value in data["snapshot"].items() if name != "datasets"}
+    return chain_digest(CHAIN_START, None, encode({**kept, "snapshot": snapshot}))
+
+
+def header_from_dict(data: Mapping[str, Any]) -> Bundle:
+    """Read a document's header, snapshot included, as a bundle without events.
 
     Raises:
-        SchemaVersionError: a newer Themis wrote the bundle.
-        DataError: `kind` is missing or unknown.
+        SchemaVersionError: another Themis wrote the bundle.
+        DataError: `kind` is missing or unknown, or the header is not what was written.
         InvalidRecordError: fields are missing, unknown or of the wrong type; all at once, each with its path.
     """
-    _refuse_newer(data)
-    bundle: Bundle = BUNDLE_TYPES[bundle_kind(data.get("kind"))].from_dict(data)
+    version = data.get("schema_version")
+    if type(version) is int:
+        bundle_schema(version)
+    fields = {name: value for name, value in data.items() if name not in ("digest", "records", "head")}
+    kind = BUNDLE_TYPES[bundle_kind(data.get("kind"))]
+    # What a document has in another form is no field of it.
+    foreign = [f"{name}: no field of a bundle's document" for name in ("upstream", "cache_keys") if name in data]
+    if foreign:
+        raise InvalidRecordError(kind.__name__, foreign)
+    bundle: Bundle = super(Bundle, kind).from_dict({**fields, "records": ()})
+    if data.get("digest") != _header_digest(data):
+        raise DataError(f"the bundle's header is not what was written: its digest is another; {_DAMAGED}")
     return bundle
+
+
+_DAMAGED: Final = "the file was changed or damaged: export the run again"
+
+
+def chained(previous: str, event: CaseRunEvent, cache_key: str | None) -> tuple[bytes, str]:
+    """Return an event as a record of a document, in JSON, and its digest, which is the next one's `previous`."""
+    body = encode(event)
+    digest = chain_digest(previous, cache_key, body)
+    beside = {"digest": digest} if cache_key is None else {"cache_key": cache_key, "digest": digest}
+    return body[:-1] + b"," + encode(beside)[1:], digest
+
+
+def read_record(previous: str, data: object) -> tuple[Keyed, str]:
+    """Read a record of a document back; return its event and its digest.
+
+    Raises:
+        SchemaVersionError: a newer Themis wrote the event.
+        InvalidRecordError: fields are missing, unknown or of the wrong type.
+        DataError: it is no event of a case, or not what was written in its place.
+    """
+    if not isinstance(data, Mapping):
+        raise InvalidRecordError("event", [f"(top level): an object expected, {type(data).__name__} found"])
+    fields = dict(data)
+    digest, key = fields.pop("digest", None), fields.pop("cache_key", None)
+    if not isinstance(key, str | None):
+        raise InvalidRecordError("event", [f"cache_key: str expected, {type(key).__name__} found"])
+    event = event_from_dict(fields)
+    if not isinstance(event, CaseRunEvent):
+        raise DataError(f"an event of a case expected, {event.event_type} found")
+    if digest != chain_digest(previous, key, encode(fields)):
+        raise DataError(
+            f"{record_name(event)}: its content or place is not what was written: its digest is another; {_DAMAGED}"
+        )
+    return (event, key), digest
+
+
+def check_head(data: object, head: str) -> None:
+    """Check that a document ends with the record that it was written to end with."""
+    if data != head:
+        raise DataError(f"the bundle's last records are missing: its head is another digest; {_DAMAGED}")
+
+
+def bundle_from_dict(data: Mapping[str, Any]) -> Any:
+    """Read a bundle of any kind back from its document.
+
+    Raises:
+        SchemaVersionError: another Themis wrote the bundle.
+        DataError: `kind` is missing or unknown, or the document was changed or damaged.
+        InvalidRecordError: fields are missing, unknown or of the wrong type; all at once, each with its path.
+    """
+    bundle = header_from_dict(data)
+    records = data.get("records")
+    if not isinstance(records, Sequence):
+        raise InvalidRecordError(type(bundle).__name__, [f"records: a list expected, {type(records).__name__} found"])
+    events: list[Keyed] = []
+    faults: list[str] = []
+    head = data["digest"]
+    for number, record in enumerate(records):
+        try:
+            keyed, head = read_record(head, record)
+            events.append(keyed)
+        except InvalidRecordError as error:
+            faults += [f"records[{number}].{fault}".replace(".(top level)", "") for fault in error.faults]
+            head = record.get("digest") if isinstance(record, Mapping) else None  # the others' faults are said too
+    if faults:
+        raise InvalidRecordError(type(bundle).__name__, faults)
+    check_head(data.get("head"), head)
+    return bundle.with_events(events)
 
 
 def stage_reached(kind: BundleKind, stage: str | None, metrics: Iterable[MetricSlot]) -> str | None:
@@ -351,12 +349,10 @@ def stage_reached(kind: BundleKind, stage: str | None, metrics: Iterable[MetricS
     >>> stage_reached("score", "judge", [MetricSlot("em", "pure", "")])
     'judge'
     """
-    families = {metric.family for metric in metrics}
-    left_out = families if kind not in ("score", "evaluation") else families - {"pure"} if kind == "score" else set()
-    if stage is None or not (left_out or kind in ("generation", "reduction")):
-        return stage
-    last = {"generation": "generate", "reduction": "reduce", "parse": "parse", "score": "score"}[kind]
-    if kind == "score" and "execution" in left_out:
-        last = "parse"  # metrics that run code are of stage score, and stand in evaluation bundles
-    reached: str = min(stage, last, key=[*map(str, STAGE_ORDER)].index)
-    return reached
+    stages = {metric.stage for metric in metrics if kind == "parse" or not metric.is_scored}
+    last = "judge"
+    if kind in ("generation", "reduction"):
+        last = "generate" if kind == "generation" else "reduce"
+    elif stages and kind != "evaluation":  # some metrics are left out
+        last = "parse" if kind == "parse" or "score" in stages else "score"
+    return None if stage is None else min(stage, last, key=[*map(str, STAGE_ORDER)].index)

@@ -87,13 +87,11 @@ def _converter() -> cattrs.Converter:
 
 @functools.cache
 def reader_of(kind: type) -> Reader:
-    """Return the function that builds a `kind` from complete plain data, fast."""
-    return compile_reader(kind, reader_of, _general)
+    def general(kind: Any) -> Reader:
+        hook = _converter().get_structure_hook(kind)
+        return lambda value: hook(value, kind)
 
-
-def _general(kind: Any) -> Reader:
-    hook = _converter().get_structure_hook(kind)
-    return lambda value: hook(value, kind)
+    return compile_reader(kind, reader_of, general)
 
 
 def _exactly(kind: type, value: object, _: object = None) -> Any:
@@ -121,7 +119,7 @@ def structure(data: object, kind: type[R]) -> R:
     if type(data) is dict and attrs.has(kind):
         try:
             return cast(R, reader_of(kind)(data))
-        except Exception:  # noqa: S110  # whatever it is, the converter says it better
+        except Exception:  # noqa: S110  # the converter's error says it better
             pass
     try:
         return _converter().structure(data, kind)
@@ -132,14 +130,10 @@ def structure(data: object, kind: type[R]) -> R:
 
 
 def _faults(error: Exception) -> Sequence[str]:
-    if isinstance(error, cattrs.BaseValidationError):
-        return [_readable(line) for line in transform_error(error, format_exception=_fault)]
-    return [_fault(error, None)]
-
-
-def _readable(line: str) -> str:
-    problem, _, path = line.rpartition(" @ ")
-    return f"{path.removeprefix('$.').removeprefix('$') or '(top level)'}: {problem}"
+    if not isinstance(error, cattrs.BaseValidationError):
+        return [_fault(error, None)]
+    lines = [line.rpartition(" @ ") for line in transform_error(error, format_exception=_fault)]
+    return [f"{path.removeprefix('$.').removeprefix('$') or '(top level)'}: {problem}" for problem, _, path in lines]
 
 
 def _fault(error: BaseException, kind: type | None) -> str:

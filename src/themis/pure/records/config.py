@@ -10,7 +10,7 @@ import attrs
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import json_object, named_fields, non_empty
+from themis.pure.records.fields import A_PATH, json_object, named_fields, non_empty
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -23,10 +23,11 @@ class StorageConfig(HashableModel):
     """
 
     store: str = attrs.field(default="memory", validator=non_empty)
-    parameters: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    parameters: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object, metadata=A_PATH)
 
 
-def _positive(record: object, field: attrs.Attribute[Any], value: object) -> None:
+def positive(record: object, field: attrs.Attribute[Any], value: object) -> None:
+    """Check that a field, or each value of its mapping, is a number above 0, or nothing where it may be nothing."""
     values = value.items() if isinstance(value, Mapping) else [("", value)]
     for key, number in values:
         if number is None and field.default is None:
@@ -36,7 +37,7 @@ def _positive(record: object, field: attrs.Attribute[Any], value: object) -> Non
             raise InvalidRecordError(type(record).__name__, [f"{path}: a number above 0 expected, found {number!r}"])
 
 
-def _not_negative(record: object, field: attrs.Attribute[Any], value: object) -> None:
+def not_negative(record: object, field: attrs.Attribute[Any], value: object) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
 
@@ -103,31 +104,31 @@ class RuntimeConfig(HashableModel):
         batch_root: folder where the ids of submitted batches are kept; needed for `generation_mode="batch"`.
     """
 
-    max_concurrent_tasks: int = attrs.field(default=32, validator=_positive)
-    stage_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
-    provider_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
-    provider_rate_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
-    provider_token_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=_positive)
-    generation_retry_attempts: int = attrs.field(default=3, validator=_positive)
-    generation_retry_delay: float = attrs.field(default=0.5, validator=_not_negative)
-    generation_retry_backoff: float = attrs.field(default=2.0, validator=_positive)
-    generation_timeout: float | None = attrs.field(default=None, validator=_positive)
-    judge_retry_attempts: int = attrs.field(default=3, validator=_positive)
-    judge_retry_delay: float = attrs.field(default=0.5, validator=_not_negative)
-    judge_retry_backoff: float = attrs.field(default=2.0, validator=_positive)
-    judge_timeout: float | None = attrs.field(default=None, validator=_positive)
-    store_retry_attempts: int = attrs.field(default=5, validator=_positive)
-    store_retry_delay: float = attrs.field(default=0.1, validator=_not_negative)
+    max_concurrent_tasks: int = attrs.field(default=32, validator=positive)
+    stage_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=positive)
+    provider_concurrency: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=positive)
+    provider_rate_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=positive)
+    provider_token_limits: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object, validator=positive)
+    generation_retry_attempts: int = attrs.field(default=3, validator=positive)
+    generation_retry_delay: float = attrs.field(default=0.5, validator=not_negative)
+    generation_retry_backoff: float = attrs.field(default=2.0, validator=positive)
+    generation_timeout: float | None = attrs.field(default=None, validator=positive)
+    judge_retry_attempts: int = attrs.field(default=3, validator=positive)
+    judge_retry_delay: float = attrs.field(default=0.5, validator=not_negative)
+    judge_retry_backoff: float = attrs.field(default=2.0, validator=positive)
+    judge_timeout: float | None = attrs.field(default=None, validator=positive)
+    store_retry_attempts: int = attrs.field(default=5, validator=positive)
+    store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
         default="auto", validator=attrs.validators.in_(("auto", "error", "rerun"))
     )
-    max_cost: float | None = attrs.field(default=None, validator=_positive)
-    max_tokens: int | None = attrs.field(default=None, validator=_positive)
+    max_cost: float | None = attrs.field(default=None, validator=positive)
+    max_tokens: int | None = attrs.field(default=None, validator=positive)
     budget_shares: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object, validator=_shares)
     prices: Mapping[str, Mapping[str, float]] = attrs.field(default=EMPTY, converter=json_object, validator=_prices)
     generation_mode: Literal["calls", "batch"] = attrs.field(
         default="calls", validator=attrs.validators.in_(("calls", "batch"))
     )
-    batch_poll_s: float = attrs.field(default=30.0, validator=_positive)
-    queue_root: str | None = None
-    batch_root: str | None = None
+    batch_poll_s: float = attrs.field(default=30.0, validator=positive)
+    queue_root: str | None = attrs.field(default=None, metadata=A_PATH)
+    batch_root: str | None = attrs.field(default=None, metadata=A_PATH)

@@ -1,4 +1,4 @@
-"""What a component is told besides its input. A context never carries a live client or a secret."""
+"""What a component is given besides its input. A context never carries a live client or a secret."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.dataset import Case
+from themis.pure.records.dataset import Case, CaseName
 from themis.pure.records.fields import json_object, named_fields, sequence, text_mapping, texts
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import PromptSpec
@@ -16,62 +16,48 @@ from themis.pure.records.snapshot import ComponentRef
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerateContext(HashableModel):
-    """Told to a generator: which candidate of which case, with which seed and prompt."""
-
+class _CaseContext(CaseName):
     run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerateContext(_CaseContext):
+    """Given to a generator: which candidate of which case, with which seed and prompt."""
+
     candidate_id: str
     candidate_index: int = 0
     seed: int | None = None
     prompt_spec: PromptSpec | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class SelectContext(HashableModel):
-    """Told to a selector."""
+class SelectContext(_CaseContext):
+    """Given to a selector."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
     prompt_spec: PromptSpec | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ReduceContext(HashableModel):
-    """Told to a reducer."""
+class ReduceContext(_CaseContext):
+    """Given to a reducer."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class ParseContext(HashableModel):
-    """Told to a parser."""
+class ParseContext(_CaseContext):
+    """Given to a parser."""
 
-    run_id: str
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_id: str
-    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ScoreContext(HashableModel):
-    """Told to a metric."""
+    """Given to a metric."""
 
     run_id: str
     case: Case
@@ -84,7 +70,7 @@ class ScoreContext(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class EvalScoreContext(ScoreContext):
-    """Told to a metric that works through judges: the judges, their seed, prompt and configuration besides."""
+    """Given to a metric that works through judges: the judges, their seed, prompt and configuration besides."""
 
     judge_model_refs: tuple[ComponentRef, ...] = attrs.field(default=(), converter=sequence)
     judge_seed: int | None = None

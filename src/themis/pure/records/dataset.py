@@ -35,6 +35,15 @@ class Case(HashableModel):
             raise DataError(f"case {self.case_id!r} has no input; every case needs one")
 
 
+@attrs.frozen(kw_only=True)
+class CaseName(HashableModel):
+    """Names a case of a run: by its id, its dataset's, and the key made of both, which is unique within the run."""
+
+    case_id: str
+    dataset_id: str
+    case_key: str
+
+
 class CaseSource(abc.ABC):
     """Cases that are read as needed, in the same order each time: a file, or a table of a store."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -18,6 +18,9 @@ from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
+
+A_PATH: Final = {"path": True}
+"""Metadata of a field that holds a path, or a mapping with a `path`: a config file gives it relative to itself."""
 
 _UNNAMED: Any = types.SimpleNamespace(name="$")  # stands for the field where a converter is called by hand
 
@@ -29,17 +32,14 @@ def json_value(value: JSONValue, field: Field = _UNNAMED) -> JSONValue:
 
 
 def json_object(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict:
-    """Take a JSON object, deeply frozen."""
     return value if type(value) is FrozenDict else freeze_mapping(value, field.name)
 
 
 def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAMED) -> FrozenDict | None:
-    """Take a JSON object or nothing."""
     return None if value is None else json_object(value, field)
 
 
 def json_objects(value: Iterable[Mapping[str, JSONValue]], field: Field = _UNNAMED) -> tuple[FrozenDict, ...]:
-    """Take a sequence of JSON objects."""
     if value == ():  # as in nearly every event
         return ()
     return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(value))
@@ -71,12 +71,10 @@ def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
-    """Take any iterable of records, or nothing."""
     return None if value is None else sequence(value)
 
 
 def non_empty(record: object, field: Field, value: object) -> None:
-    """Check that a field holds a non-empty string."""
     if type(value) is not str or not value:
         found = "an empty string" if value == "" else f"{type(value).__name__}: {value!r}"
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a non-empty str expected, found {found}"])

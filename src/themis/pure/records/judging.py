@@ -128,7 +128,7 @@ class ParsedJudgment(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class AggregationResult(HashableModel):
-    """What the judgments of one workflow come to, and by which method."""
+    """The result of combining one workflow's judgments, and the method."""
 
     method: str = attrs.field(validator=non_empty)
     value: JSONValue = attrs.field(converter=json_value)

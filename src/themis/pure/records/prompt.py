@@ -14,7 +14,7 @@ from themis.pure.records.fields import json_objects, named_fields
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class PromptSpec(HashableModel):
-    """What stands around a case's input when a model is asked.
+    """The text around a case's input when a model is asked.
 
     Attributes:
         instructions: the system message of a chat; the first paragraph of a plain prompt.
@@ -95,5 +95,4 @@ def as_messages(value: JSONValue) -> Sequence[Any] | None:
 
 
 def text_of(value: JSONValue) -> str:
-    """Return text as it is, and any other JSON as its compact encoding."""
     return value if isinstance(value, str) else encode(value).decode()

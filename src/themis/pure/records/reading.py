@@ -1,7 +1,7 @@
 """Compiled readers: one function a record class that builds the record from complete plain data.
 
 What a store gives back has every field and no other, of the right type. A reader takes just that, at several times
-the speed of a general converter; whatever else it meets, it refuses with `NotPlainError`, and the general converter
+the speed of a general converter; anything else it refuses with `NotPlainError`, and the general converter
 then says what is wrong, or fills in the defaults.
 """
 
@@ -65,7 +65,6 @@ def _expression(kind: Any, value: str, reader: str) -> str:
 
 
 def _is_json(kind: Any) -> bool:
-    """Tell whether a field's own converter takes whatever JSON there is."""
     return kind is Any or get_origin(kind) is Mapping
 
 
@@ -89,7 +88,8 @@ def _reader(kind: Any, reader_of: Callable[[type], Reader], fallback: Fallback) 
         allowed = get_args(kind)
         return lambda value: value if value in allowed else refuse()
     if get_origin(kind) is tuple and get_args(kind)[1:] == (...,):
-        return _items(get_args(kind)[0], reader_of, fallback)
+        item = _reader(get_args(kind)[0], reader_of, fallback)
+        return lambda value: tuple([item(each) for each in value]) if type(value) is list else refuse()
     return _PLAIN.get(kind) or fallback(kind)
 
 
@@ -101,21 +101,12 @@ def _late(kind: type, reader_of: Callable[[type], Reader]) -> Reader:
     return lambda value: reader()(value)
 
 
-def _items(kind: Any, reader_of: Callable[[type], Reader], fallback: Fallback) -> Reader:
-    read = _reader(kind, reader_of, fallback)
-    return lambda value: tuple([read(item) for item in value]) if type(value) is list else refuse()
-
-
 def _exactly(kind: type) -> Reader:
     return lambda value: value if type(value) is kind else refuse()
 
 
-def _number(value: Any) -> float:
-    return float(value) if type(value) is float or type(value) is int else refuse()
-
-
-def _time(value: Any) -> datetime:
-    return datetime.fromisoformat(value) if type(value) is str else refuse()
-
-
-_PLAIN: Final[Mapping[Any, Reader]] = {**{k: _exactly(k) for k in _SCALARS}, float: _number, datetime: _time}
+_PLAIN: Final[Mapping[Any, Reader]] = {
+    **{kind: _exactly(kind) for kind in _SCALARS},
+    float: lambda value: float(value) if type(value) is float or type(value) is int else refuse(),
+    datetime: lambda value: datetime.fromisoformat(value) if type(value) is str else refuse(),
+}

@@ -1,8 +1,8 @@
-"""What a run comes to: its status, and the records that projections and estimates return."""
+"""A run's results: its status, and the records that projections and estimates return."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Generic, Literal, TypeVar
@@ -11,8 +11,9 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.dataset import Case
-from themis.pure.records.fields import json_object, json_objects, named_fields, sequence
+from themis.pure.records.dataset import Case, CaseName
+from themis.pure.records.failure import StepFailure
+from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
 from themis.pure.records.scoring import Score, ScoreError
@@ -33,7 +34,7 @@ ErrorCategory = Literal[
 
 
 class RunStatus(StrEnum):
-    """Where a run stands."""
+    """How far a run has got, and whether it succeeded."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -52,77 +53,52 @@ class ProgressSnapshot(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
-class GenerationWorkItem(HashableModel):
+class GenerationWorkItem(CaseName):
     """One candidate to generate."""
 
     run_id: str
-    dataset_id: str
     case: Case
-    case_id: str
-    case_key: str
     candidate_index: int
     candidate_id: str
     seed: int | None = None
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerationFailure(HashableModel):
+class GenerationFailure(StepFailure):
     """A candidate that could not be generated."""
 
     candidate_id: str
     candidate_index: int
-    error_message: str
-    error_type: str = ""
-    component_id: str = ""
-    retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class StageError(HashableModel):
-    """A stage of a case that failed."""
-
-    error_message: str
-    error_type: str = ""
-    component_id: str = ""
-
-
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class EvaluationFailure(HashableModel):
-    """A metric's workflow that came to nothing."""
+class EvaluationFailure(StepFailure):
+    """A metric's workflow that failed."""
 
     metric_id: str
-    error_message: str
-    error_type: str = ""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class CaseResult(HashableModel):
-    """Everything that became of one case."""
+class CaseResult(CaseName):
+    """Everything that is known of one case: answers, scores, failures."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     generated_candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
     generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)
     selected_candidate_ids: tuple[str, ...] | None = None
     reduced_candidate: ReducedCandidate | None = None
-    reduction_error: StageError | None = None
+    reduction_error: StepFailure | None = None
     parsed_output: ParsedOutput | None = None
     parser_id: str | None = None
-    parse_error: StageError | None = None
+    parse_error: StepFailure | None = None
     evaluation_executions: tuple[EvaluationExecution, ...] = attrs.field(default=(), converter=sequence)
     evaluation_failures: tuple[EvaluationFailure, ...] = attrs.field(default=(), converter=sequence)
     scores: tuple[Score | ScoreError, ...] = attrs.field(default=(), converter=sequence)
-    blob_refs: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class BenchmarkScoreRow(HashableModel):
+class BenchmarkScoreRow(CaseName):
     """One metric on one case: a value or an error, never both, never neither."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     metric_id: str
     value: float | None = None
     candidate_id: str | None = None
@@ -135,15 +111,15 @@ class BenchmarkScoreRow(HashableModel):
 class Lazy(Sequence[T], Generic[T]):
     """Items that are computed each time they are read, so that a million of them need not be held."""
 
-    def __init__(self, length: int, items: Iterable[T]) -> None:
+    def __init__(self, length: int, read: Callable[[], Iterator[T]]) -> None:
         self._length = length
-        self._items = items
+        self._read = read
 
     def __len__(self) -> int:
         return self._length
 
     def __iter__(self) -> Iterator[T]:
-        return iter(self._items)
+        return self._read()
 
     def __getitem__(self, index: int | slice) -> T | Sequence[T]:  # type: ignore[override]  # one body for both
         if isinstance(index, slice):
@@ -234,12 +210,9 @@ class TimelineView(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
-class TracedItem(HashableModel):
+class TracedItem(CaseName):
     """A trace with the case and candidate it belongs to."""
 
-    case_id: str
-    dataset_id: str
-    case_key: str
     candidate_id: str | None = None
     metric_id: str | None = None
     trace: WorkflowTrace | None = None

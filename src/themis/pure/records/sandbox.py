@@ -1,4 +1,4 @@
-"""What a sandbox is asked to run, and what came of it."""
+"""What a sandbox is asked to run, and its result."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class SandboxRequest(HashableModel):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class SandboxResult(HashableModel):
-    """What came of a run.
+    """The result of running a program.
 
     Attributes:
         status: `sandbox_error` says that the sandbox failed and the program was not judged; all others are the

@@ -13,7 +13,7 @@ from themis.pure.records.fields import finite, json_object, named_fields, non_em
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class Score(HashableModel):
-    """A metric's verdict on one case: a finite number. NaN and infinity are refused; they are score errors."""
+    """A metric's value for one case: a finite number. NaN and infinity are refused; they are score errors."""
 
     metric_id: str = attrs.field(validator=non_empty)
     value: float = attrs.field(converter=float, validator=finite)

@@ -1,1 +1,1 @@
-"""Reports: records in, text out. Whatever a model wrote is untrusted and is escaped for where it goes."""
+"""Reports: records in, text out. What models wrote is untrusted, and is escaped for the format."""

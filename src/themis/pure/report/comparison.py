@@ -8,11 +8,11 @@ from typing import Any
 import attrs
 
 from themis.pure.records.snapshot import RunIdentity
-from themis.pure.report.plain import printable
-from themis.pure.report.summary import plain_table
+from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
 from themis.pure.stats.wording import comparison_sentence, equivalence_sentence, number
+from themis.pure.text import printable
 
 _SHOWN = 10
 _HEADER = ("metric", "a", "b", "b - a", "95% interval", "p (Holm)", "pairs")
@@ -21,7 +21,7 @@ _HEADER = ("metric", "a", "b", "b - a", "95% interval", "p (Holm)", "pairs")
 def identity_notes(a: RunIdentity, b: RunIdentity) -> tuple[str, ...]:
     """Say in what two runs differ, and which metrics were themselves changed between them.
 
-    A metric that was changed measures another thing: what differs is then not the model alone.
+    A metric that was changed measures another thing: then not only the models differ.
     """
     names = [field.name for field in attrs.fields(RunIdentity)]
     differing = [name for name in names if getattr(a, name) != getattr(b, name)]
@@ -44,9 +44,9 @@ def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ())
     else:
         parts.append("The runs share no metric: nothing to compare.")
     parts.append("\n".join(_sentences(comparison)))
-    verdicts = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
-    if verdicts:
-        parts.append("\n".join(verdicts))
+    outcomes = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
+    if outcomes:
+        parts.append("\n".join(outcomes))
     return printable("\n\n".join(part for part in parts if part))
 
 
@@ -78,7 +78,7 @@ def _sentences(comparison: RunComparison) -> list[str]:
         sentences.append(comparison_sentence(each))
         if each.equivalence is not None:
             sentences.append(f"{each.metric_id}: {equivalence_sentence(each.equivalence)}")
-        sentences += [f"{each.metric_id}: mind: {warning}" for warning in each.warnings]
+        sentences += [f"{each.metric_id}: warning: {warning}" for warning in each.warnings]
     for name, keys in (
         (f"only in {comparison.label_a}", comparison.removed),
         (f"only in {comparison.label_b}", comparison.added),
@@ -95,4 +95,4 @@ def _sentences(comparison: RunComparison) -> list[str]:
     ):
         if metrics:
             sentences.append(f"Only {name} has the metrics {', '.join(metrics)}")
-    return [*sentences, *(f"Mind: {note}." for note in comparison.notes)]
+    return [*sentences, *(f"Note: {note}." for note in comparison.notes)]

@@ -14,20 +14,24 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Digest, Tallies, Threshold, case_result
+from themis.pure.projections import Digest, Tallies, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.summary import SummaryRow, summary_row
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
 
-BINS = 20
+_BINS = 20
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
 
-TOKENS = ("prompt_tokens", "completion_tokens")
+_FIRST_ROWS = 40
+_FIRST_ERRORS = 20
+"""How many score rows a report shows one by one."""
+
+_TOKENS = ("prompt_tokens", "completion_tokens")
 
 
 @attrs.frozen(kw_only=True)
@@ -60,6 +64,8 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         candidates: how many candidates were generated.
+        first_rows: the first score rows.
+        first_errors: the first of them that are errors.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         cluster_by: the metadata key that names clusters, if one was asked for.
     """
@@ -69,6 +75,8 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
+    first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
     cluster_by: str | None = None
 
@@ -93,7 +101,6 @@ class Overview:
 
     Args:
         metrics: the run's metrics.
-        threshold: from which value a score counts as correct.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
@@ -102,7 +109,6 @@ class Overview:
     def __init__(
         self,
         metrics: tuple[MetricSlot, ...],
-        threshold: Threshold,
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
@@ -111,28 +117,33 @@ class Overview:
         self._metrics = metrics
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
-        self._tallies = Tallies(metrics, threshold)
+        self._tallies = Tallies(metrics)
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
         self._clusters: list[str | None] = []
-        self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *TOKENS)}
+        self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *_TOKENS)}
         self._owners: dict[str, array[int]] = {name: array("q") for name in self._measured}
         self._cases = 0
         self._candidates = 0
+        self._first_rows: list[BenchmarkScoreRow] = []
+        self._first_errors: list[BenchmarkScoreRow] = []
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
-        self._tallies.add_rows(state, rows)
+        self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
             self._digest.add(case_result(self._metrics, state))
+        self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
+            if row.outcome == "error" and len(self._first_errors) < _FIRST_ERRORS:
+                self._first_errors.append(row)
         if self._cluster_by is not None:
             self._clusters.append(item.case.metadata.get(self._cluster_by))
         for candidate in state.candidates.values():
             usage = candidate.token_usage or EMPTY
             self._measure("latency_ms", candidate.latency_ms)
-            for name in TOKENS:
+            for name in _TOKENS:
                 self._measure(name, usage.get(name))
         self._candidates += len(state.candidates)
         self._cases += 1
@@ -143,7 +154,6 @@ class Overview:
             self._owners[name].append(self._cases)
 
     def result(self, run_id: str, dataset_ids: Iterable[str]) -> RunOverview:
-        """Return the overview of all cases so far."""
         benchmark = self._tallies.result(run_id, dataset_ids)
         return RunOverview(
             benchmark=benchmark,
@@ -151,10 +161,12 @@ class Overview:
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[
                 quantity
-                for name, unit in (("latency_ms", "ms"), *((name, "tokens") for name in TOKENS))
+                for name, unit in (("latency_ms", "ms"), *((name, "tokens") for name in _TOKENS))
                 if (quantity := self._quantity(name, unit)) is not None
             ],
             candidates=self._candidates,
+            first_rows=self._first_rows,
+            first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
             cluster_by=self._cluster_by,
         )
@@ -208,10 +220,10 @@ def histogram(values: Sequence[float], *, log_scale: bool = False) -> tuple[Bin,
         return tuple(Bin(low=value, high=value, count=count) for value, count in sorted(counts.items()))
     scale, back = (math.log, math.exp) if log_scale else (float, float)
     low, high = scale(min(counts)), scale(max(counts))
-    width = (high - low) / BINS
-    bins = [0] * BINS
+    width = (high - low) / _BINS
+    bins = [0] * _BINS
     for value, count in counts.items():
-        bins[min(BINS - 1, int((scale(value) - low) / width))] += count
+        bins[min(_BINS - 1, int((scale(value) - low) / width))] += count
     return tuple(
         Bin(low=back(low + i * width), high=back(low + (i + 1) * width), count=count) for i, count in enumerate(bins)
     )

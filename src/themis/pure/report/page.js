@@ -5,10 +5,10 @@
   const context = JSON.parse(byId("context").textContent);
   const cases = JSON.parse(byId("data").textContent);
   const PAGE = 50;
-  // What steers a display (C0, C1, bidirectional controls) is written out, so that text reads as it is.
-  const STEERING = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
+  // What steers a display is written out, so that text reads as it is: the characters of `themis.pure.text`.
+  const STEERING = /(?![\n\t\u200c\u200d])[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
   const visible = (text) =>
-    text.replace(STEERING, (c) => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
+    text.replace(STEERING, (c) => "\\u" + c.codePointAt(0).toString(16).padStart(4, "0"));
   const shown = (value) => visible(typeof value === "string" ? value : JSON.stringify(value, null, 2));
 
   const make = (tag, className, text) => {
@@ -36,57 +36,58 @@
   };
   const measures = (item) => {
     const texts = [];
-    if (item.latency !== undefined) texts.push(`${Math.round(item.latency)} ms`);
-    for (const [name, count] of Object.entries(item.tokens || {})) texts.push(`${count} ${name.replace(/_/g, " ")}`);
+    if (item.latency_ms !== undefined) texts.push(`${Math.round(item.latency_ms)} ms`);
+    for (const [name, count] of Object.entries(item.token_usage || {})) texts.push(`${count} ${name.replace(/_/g, " ")}`);
     return texts.length ? make("p", "note", visible(texts.join(", "))) : null;
   };
-  const retried = (item) => (item.retries && item.retries.length ? block(`Retries: ${item.retries.length}`, item.retries) : null);
-  const failed = (title, error, retries) => [block(title, error, "failed"), retried({ retries })];
+  const retried = (item) => (item.retry_history ? block(`Retries: ${item.retry_history.length}`, item.retry_history) : null);
+  const failed = (title, item) => [block(`${title}${item.error_type ? `: ${item.error_type}` : ""}`, item.error_message, "failed"), retried(item)];
 
   const candidate = (item) => [
-    block(item.id, item.output),
+    block(item.candidate_id, item.final_output),
     measures(item),
-    retried(item),
     ...(item.conversation || []).map((turn) => block(`Turn: ${turn.role}`, turn.content)),
-    ...(item.trace || []).map((step) => block(`Step: ${step.name} (${step.type})`, step.output ?? {})),
+    ...(item.trace || []).map((step) => block(`Step: ${step.step_name} (${step.step_type})`, step.output ?? {})),
   ];
-  const judged = (item) => {
-    const answers = item.answers || [];
-    const judgments = item.judgments || [];
+  const judged = (item, metric) => {
+    const aggregate = item.aggregation_output;
     return part(
-      `Judged: ${visible(item.metric)} (${item.status.replace(/_/g, " ")})`,
-      item.aggregate && block(`Aggregate by ${item.aggregate.method}`, item.aggregate.value),
-      judgments.map((each, i) => block(`Judgment ${i + 1}: ${each.label}${each.score === undefined ? "" : `, ${each.score}`}`, each.rationale ?? each.label)),
-      answers.flatMap((each) => [block(`Answer of ${each.judge}`, each.text), measures(each), retried(each)]),
-      (item.prompts || []).map((each) => block(`Prompt ${each.id}`, each.content)),
-      (item.failures || []).flatMap((each) => failed(`Failed: ${each.step}`, each.error, each.retries)),
+      `Judged: ${visible(metric)} (${item.status.replace(/_/g, " ")})`,
+      aggregate && block(`Aggregate by ${aggregate.method}`, aggregate.value),
+      (item.parsed_judgments || []).map((each, i) => block(`Judgment ${i + 1}: ${each.label}${each.score === undefined ? "" : `, ${each.score}`}`, each.rationale ?? each.label)),
+      (item.judge_responses || []).flatMap((each) => [block(`Answer of ${each.judge_model_id}`, each.raw_response), measures(each), retried(each)]),
+      (item.rendered_prompts || []).map((each) => block(`Prompt ${each.prompt_id}`, each.content)),
+      (item.failures || []).flatMap((each) => failed(`Failed: ${each.step_id}`, each)),
     );
   };
   const detail = (item) => {
-    const scores = item.scores.map((score) =>
+    const result = item.result;
+    const reduced = result.reduced_candidate;
+    const parsed = result.parsed_output;
+    const scores = item.score_rows.map((score) =>
       block(
-        `${score.metric}: ${score.value === undefined ? score.category : score.value} (${score.outcome})`,
-        score.error ?? score.details,
+        `${score.metric_id}: ${score.value === undefined ? score.error_category : score.value} (${score.outcome})`,
+        score.error_message ?? score.details,
         score.outcome === "error" ? "failed" : "",
-      ) || make("p", "note", visible(`${score.metric}: ${score.value} (${score.outcome})`)),
+      ) || make("p", "note", visible(`${score.metric_id}: ${score.value} (${score.outcome})`)),
     );
     return add(
       make("div", "detail"),
-      part("Prompt", block("Input", item.input), block("Expected", item.expected), item.metadata && block("Metadata", item.metadata)),
+      part("Prompt", block("Input", item.input), block("Expected", item.expected_output), block("Metadata", item.metadata)),
       part(
-        `Candidates: ${(item.candidates || []).length}`,
-        (item.candidates || []).flatMap(candidate),
-        (item.failures || []).flatMap((each) => failed(`${each.id} failed: ${each.type}`, each.error, each.retries)),
+        `Candidates: ${(result.generated_candidates || []).length}`,
+        (result.generated_candidates || []).flatMap(candidate),
+        (result.generation_failures || []).flatMap((each) => failed(`${each.candidate_id} failed`, each)),
       ),
-      part("Errors", (item.errors || []).flatMap((each) => failed(`${each.stage}: ${each.type}`, each.error))),
-      part("Reduced to", item.reduced && block(item.reduced.id, item.reduced.output ?? null)),
+      part("Errors", (item.history || []).map((each) => block([each.step, each.error_type, each.occurred_at].filter(Boolean).join(", "), each.error_message, "failed"))),
+      part("Reduced to", reduced && block(reduced.candidate_id, reduced.final_output ?? null)),
       part(
         "Parsed answer",
-        item.parsed && block(`${item.parsed.parser || "no parser"}${item.parsed.invalid ? ", marked invalid" : ""}`, item.parsed.value ?? "nothing found"),
-        item.parsed && item.parsed.metadata && Object.keys(item.parsed.metadata).length ? block("Parser's notes", item.parsed.metadata) : null,
+        parsed && block(`${result.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`, parsed.value ?? "nothing found"),
+        parsed && block("Parser's notes", parsed.metadata),
       ),
       part("Scores", scores),
-      ...(item.judged || []).map(judged),
+      ...(result.evaluation_executions || []).map((each, i) => judged(each, item.judged[i])),
     );
   };
 
@@ -94,9 +95,9 @@
 
   const state = { page: 0, found: cases };
   const metric = byId("metric");
-  const scoreOf = (item) => item.scores.find((score) => score.metric === metric.value) || item.scores[0];
-  const latencyOf = (item) => (item.candidates || []).reduce((sum, each) => sum + (each.latency || 0), 0);
-  const tokensOf = (item) => (item.candidates || []).reduce((sum, each) => sum + ((each.tokens || {}).total_tokens || 0), 0);
+  const scoreOf = (item) => item.score_rows.find((score) => score.metric_id === metric.value) || item.score_rows[0];
+  const latencyOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + (each.latency_ms || 0), 0);
+  const tokensOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + ((each.token_usage || {}).total_tokens || 0), 0);
   const preview = (value) => {
     const text = typeof value === "string" ? value : JSON.stringify(value ?? "");
     return visible(text.slice(0, 160).replace(/\s+/g, " "));
@@ -109,11 +110,12 @@
     button.setAttribute("aria-expanded", "false");
     const score = scoreOf(item);
     const outcome = score ? score.outcome : "none";
-    const value = !score ? "" : score.value === undefined ? (score.category || "error").replace(/_/g, " ") : String(+score.value.toFixed(4));
-    const answer = item.parsed ? item.parsed.value : item.reduced && item.reduced.output;
+    const value = !score ? "" : score.value === undefined ? (score.error_category || "error").replace(/_/g, " ") : String(+score.value.toFixed(4));
+    const { parsed_output: parsed, reduced_candidate: reduced } = item.result;
+    const answer = parsed ? parsed.value : reduced && reduced.final_output;
     add(
       button,
-      make("span", "id", visible(item.id)),
+      make("span", "id", visible(item.case_id)),
       make("span", "prompt", preview(item.input)),
       make("span", "answer", answer === undefined || answer === null ? "no answer" : preview(answer)),
       make("span", `outcome ${outcome}`, outcome),
@@ -145,8 +147,9 @@
 
   // Search texts are made when they are first needed.
   const texts = new Map();
+  const all = (value) => (value && typeof value === "object" ? Object.values(value).map(all).join("\n") : String(value));
   const textOf = (item) => {
-    if (!texts.has(item)) texts.set(item, JSON.stringify(item, (key, value) => (key === "no" ? undefined : value)).toLowerCase());
+    if (!texts.has(item)) texts.set(item, all(item).toLowerCase());
     return texts.get(item);
   };
   const ORDERS = {
@@ -157,14 +160,13 @@
     "most tokens": (a, b) => tokensOf(b) - tokensOf(a),
   };
   const choose = () => {
-    // JSON writes quotes and line ends with a backslash; so must what is looked for.
-    const wanted = JSON.stringify(byId("search").value.trim().toLowerCase()).slice(1, -1);
+    const wanted = byId("search").value.trim().toLowerCase();
     const outcome = byId("outcome").value;
     const dataset = byId("dataset").value;
     state.found = cases.filter((item) => {
       const score = scoreOf(item);
-      if (outcome !== "all" && !(score && (score.outcome === outcome || score.category === outcome))) return false;
-      if (dataset !== "all" && item.dataset !== dataset) return false;
+      if (outcome !== "all" && !(score && (score.outcome === outcome || score.error_category === outcome))) return false;
+      if (dataset !== "all" && item.dataset_id !== dataset) return false;
       return !wanted || textOf(item).includes(wanted);
     });
     const order = ORDERS[byId("order").value];
@@ -183,7 +185,7 @@
     select.addEventListener("change", choose);
     if (values.length < 2 && all) select.parentElement.hidden = true;
   };
-  const categories = [...new Set(cases.flatMap((item) => item.scores.map((score) => score.category).filter(Boolean)))].sort();
+  const categories = [...new Set(cases.flatMap((item) => item.score_rows.map((score) => score.error_category).filter(Boolean)))].sort();
   options("metric", context.metrics, false);
   metric.parentElement.hidden = context.metrics.length < 2;
   options("outcome", ["correct", "incorrect", "error", ...categories], true);

@@ -29,7 +29,7 @@ from themis.pure.stats.intervals import (
     t_interval,
     wilson_interval,
 )
-from themis.pure.stats.pairs import adjusted, paired_compare
+from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
 from themis.pure.stats.pass_at_k import estimate_pass_at_k, pass_at_k, pass_hat_k
 from themis.pure.stats.power import (
     PairedDesign,
@@ -58,7 +58,6 @@ from themis.pure.stats.wording import (
     equivalence_sentence,
     estimate_sentence,
     interval_text,
-    run_comparison_sentences,
 )
 
 __all__ = [
@@ -69,6 +68,7 @@ __all__ = [
     "Interval",
     "PairedComparison",
     "PairedDesign",
+    "PairedMethod",
     "RegressionGate",
     "RequirementGate",
     "RunComparison",
@@ -110,7 +110,6 @@ __all__ = [
     "pass_hat_k",
     "percentile_bootstrap",
     "raw_agreement",
-    "run_comparison_sentences",
     "sign_flip_test",
     "sign_test",
     "studentised_bootstrap",

@@ -22,7 +22,6 @@ _LARGE: Final = 10.0
 
 
 def normal_cdf(x: float) -> float:
-    """Return P(Z <= x) of the standard normal distribution, accurate in both tails."""
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
@@ -45,7 +44,7 @@ def _stirling_correction(x: float) -> float:
     return series / x
 
 
-def log_beta(a: float, b: float) -> float:
+def _log_beta(a: float, b: float) -> float:
     """Return ln B(a, b) without the cancellation that differences of large log-gammas suffer.
 
     Source: Didonato and Morris (1992), ACM TOMS 708, functions `algdiv` and `bcorr`.
@@ -105,7 +104,7 @@ def incomplete_beta(a: float, b: float, x: float, y: float | None = None) -> flo
         return 0.0
     if y <= 0.0:
         return 1.0
-    front = math.exp(a * math.log(x) + b * math.log(y) - log_beta(a, b))
+    front = math.exp(a * math.log(x) + b * math.log(y) - _log_beta(a, b))
     if x < (a + 1.0) / (a + b + 2.0):
         return front * _beta_fraction(a, b, x) / a
     return 1.0 - front * _beta_fraction(b, a, y) / b
@@ -124,11 +123,6 @@ def t_survival(t: float, df: float) -> float:
         return 1.0 - t_survival(-t, df)
     whole = df + t * t
     return 0.5 * incomplete_beta(df / 2.0, 0.5, df / whole, t * t / whole)
-
-
-def t_cdf(t: float, df: float) -> float:
-    """Return P(T <= t) of Student's t with `df` degrees of freedom."""
-    return t_survival(-t, df)
 
 
 @lru_cache(maxsize=4096)
@@ -227,5 +221,5 @@ def binomial_pmf(successes: int, trials: int, probability: float) -> float:
         return 0.0
     if trials <= 1000 and probability == 0.5:
         return math.comb(trials, successes) / (1 << trials)
-    log_choose = -log_beta(successes + 1.0, trials - successes + 1.0) - math.log(trials + 1.0)
+    log_choose = -_log_beta(successes + 1.0, trials - successes + 1.0) - math.log(trials + 1.0)
     return math.exp(log_choose + successes * math.log(probability) + (trials - successes) * math.log1p(-probability))

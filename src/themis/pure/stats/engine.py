@@ -245,7 +245,13 @@ class StatsEngine:
         cases_a = set(content_a) if content_a is not None else _cases(a)
         cases_b = set(content_b) if content_b is not None else _cases(b)
         checked = content_a is not None and content_b is not None
-        changed = _changed(content_a or {}, content_b or {}) if checked else ()
+        changed: tuple[str, ...] = ()
+        if content_a is not None and content_b is not None:
+            shared = content_a.keys() & content_b.keys()
+            changed = tuple(sorted(key for key in shared if content_a[key] != content_b[key]))
+        method = pairs.PairedMethod(
+            level=self.level, power=self.power, mid_p=mid_p, correction=self.correction, seed=self.seed
+        )
         compared = [
             pairs.paired_compare(
                 [(row.case_key, _score(row)) for row in a.get(metric, ())],
@@ -255,11 +261,7 @@ class StatsEngine:
                 label_b=label_b,
                 clusters=clusters,
                 changed=changed,
-                level=self.level,
-                power=self.power,
-                mid_p=mid_p,
-                correction=self.correction,
-                seed=self.seed,
+                method=method,
             )
             for metric in chosen
         ]
@@ -376,7 +378,3 @@ def _only_metric(tables: Mapping[str, Sequence[ScoreRow]], metric_id: str | None
 
 def _cases(tables: Mapping[str, Sequence[ScoreRow]]) -> set[str]:
     return {row.case_key for table in tables.values() for row in table}
-
-
-def _changed(content_a: Mapping[str, str], content_b: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(sorted(key for key in content_a.keys() & content_b.keys() if content_a[key] != content_b[key]))

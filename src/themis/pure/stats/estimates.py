@@ -1,4 +1,4 @@
-"""One metric's mean with its uncertainty: which interval it gets, and what stands beside it.
+"""One metric's mean with its uncertainty: which interval it gets, and the figures given with it.
 
 The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations
 and t with G - 1. Missing scores leave the mean but never the estimate.
@@ -37,7 +37,7 @@ FEW_CLUSTERS = 20
 
 
 @attrs.frozen
-class Spread:
+class _Spread:
     """A standard error, its degrees of freedom, the interval made of them, or the reason there is none."""
 
     standard_error: float | None
@@ -152,12 +152,12 @@ def _with_spread(
     level: float,
     correction: Correction,
 ) -> Estimate:
-    naive = independent_spread(scores, level=level)
+    naive = _independent_spread(scores, level=level)
     warnings = list(base.warnings)
     if keys is None:
         spread = naive
     else:
-        spread = clustered_spread(scores, by_cluster(scores, keys), level=level, correction=correction)
+        spread = _clustered_spread(scores, by_cluster(scores, keys), level=level, correction=correction)
         if spread.reason is None and len(set(keys)) < FEW_CLUSTERS:
             warnings.append(f"{len(set(keys))} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
     if not base.binary and 2 <= len(scores) < FEW_VALUES:
@@ -182,7 +182,7 @@ def _with_spread(
     )
 
 
-def independent_spread(scores: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Spread:
+def _independent_spread(scores: Sequence[float], *, level: float = DEFAULT_LEVEL) -> _Spread:
     """Return spread and interval of at least one score, scores counting as independent."""
     size, centre = len(scores), mean(scores)
     reason = None
@@ -195,22 +195,22 @@ def independent_spread(scores: Sequence[float], *, level: float = DEFAULT_LEVEL)
         interval = wilson_interval(centre, size, level=level)
     else:
         interval = t_interval(centre, error, size - 1, level=level, reason=reason)
-    return Spread(error, size - 1.0, interval, float(size), reason)
+    return _Spread(error, size - 1.0, interval, float(size), reason)
 
 
-def clustered_spread(
+def _clustered_spread(
     scores: Sequence[float],
     sample: ClusteredSample,
     *,
     level: float = DEFAULT_LEVEL,
     correction: Correction = "CR1",
-) -> Spread:
+) -> _Spread:
     """Return spread and interval of scores whose clusters stay whole; fewer than two clusters are refused."""
     binary = is_binary(scores)
     method = f"clustered Wilson score ({correction})" if binary else f"clustered Student t ({correction})"
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
-        return Spread(None, 0.0, Interval(level=level, method=method, reason=reason), None, reason)
+        return _Spread(None, 0.0, Interval(level=level, method=method, reason=reason), None, reason)
     if is_constant(scores):
         # When all agree, clusters may be copies of one observation each: their number is what counts.
         reason = "no variation: all scores are equal"
@@ -219,7 +219,7 @@ def clustered_spread(
             interval = wilson_interval(scores[0], sample.clusters, level=level, critical=critical, method=method)
         else:
             interval = Interval(level=level, method=method, reason=reason)
-        return Spread(None, sample.clusters - 1.0, interval, float(sample.clusters), reason)
+        return _Spread(None, sample.clusters - 1.0, interval, float(sample.clusters), reason)
     error = cluster_standard_error(sample, correction)
     freedom = cluster_degrees_of_freedom(sample, correction)
     independent = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
@@ -229,13 +229,13 @@ def clustered_spread(
         interval = Interval(level=level, method=method, reason=reason)
         if binary:
             interval = _clustered_wilson(sample, float(sample.size), freedom, level, method)
-        return Spread(None, freedom, interval, float(sample.size), reason)
+        return _Spread(None, freedom, interval, float(sample.size), reason)
     # Clusters that look better than independence do so by chance: never count more than there are.
     effective = min(float(sample.size), independent / (error * error))
     if binary:
-        return Spread(error, freedom, _clustered_wilson(sample, effective, freedom, level, method), effective)
+        return _Spread(error, freedom, _clustered_wilson(sample, effective, freedom, level, method), effective)
     interval = t_interval(sample.mean, error, freedom, level=level, method=method)
-    return Spread(error, freedom, interval, effective)
+    return _Spread(error, freedom, interval, effective)
 
 
 def _clustered_wilson(sample: ClusteredSample, effective: float, freedom: float, level: float, method: str) -> Interval:

@@ -126,11 +126,11 @@ def check_regression(gate: RegressionGate, comparison: RunComparison) -> GateRes
     if interval.low is None or difference is None:
         return _result(gate, f"no interval of the difference: {interval.reason}")
     passed = interval.low >= -gate.margin
-    verdict = "is not below" if passed else "is below"
+    phrase = "is not below" if passed else "is below"
     return _result(
         gate,
         f"{compared.label_b} - {compared.label_a} = {difference:+.4g}, {interval_text(interval)}: the lower end "
-        f"{verdict} {number(-gate.margin)}",
+        f"{phrase} {number(-gate.margin)}",
         passed=passed,
     )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Final
 
 import attrs
 
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES
+from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, observed_clusters
 from themis.pure.stats.intervals import bonett_price_interval, t_interval
 from themis.pure.stats.power import cases_needed, detectable_standard_errors
 from themis.pure.stats.records import (
@@ -48,7 +49,7 @@ Scored = tuple[str, float | None]
 
 
 @attrs.frozen
-class Matched:
+class _Matched:
     """The cases both runs scored, and the count of those left out."""
 
     keys: tuple[str, ...]
@@ -62,7 +63,7 @@ class Matched:
     changed: int
 
 
-def match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Collection[str] = ()) -> Matched:
+def _match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Collection[str] = ()) -> _Matched:
     """Pair two runs by case key; each case enters with the mean of its scored rows.
 
     Args:
@@ -84,7 +85,7 @@ def match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Col
             scores_b.append(mean(values_b))
             count_a += len(values_a)
             count_b += len(values_b)
-    return Matched(
+    return _Matched(
         keys=tuple(keys),
         scores_a=tuple(scores_a),
         scores_b=tuple(scores_b),
@@ -112,6 +113,28 @@ def _grouped(rows: Iterable[Scored], what: str) -> dict[str, Sequence[float]]:
     return groups
 
 
+@attrs.frozen(kw_only=True)
+class PairedMethod:
+    """How two runs are compared.
+
+    Attributes:
+        level: nominal coverage; the decision's error rate is 1 - level.
+        power: for the minimum detectable effect and the cases needed.
+        mid_p: McNemar's mid-p in place of the exact test.
+        correction: of the cluster-robust standard error.
+        seed: of sampled permutations.
+    """
+
+    level: float = DEFAULT_LEVEL
+    power: float = DEFAULT_POWER
+    mid_p: bool = False
+    correction: Correction = "CR1"
+    seed: int = 0
+
+
+_USUAL: Final = PairedMethod()
+
+
 def paired_compare(
     rows_a: Iterable[Scored],
     rows_b: Iterable[Scored],
@@ -121,11 +144,7 @@ def paired_compare(
     label_b: str = "b",
     clusters: Mapping[str, str] | None = None,
     changed: Collection[str] = (),
-    level: float = DEFAULT_LEVEL,
-    power: float = DEFAULT_POWER,
-    mid_p: bool = False,
-    correction: Correction = "CR1",
-    seed: int = 0,
+    method: PairedMethod = _USUAL,
 ) -> PairedComparison:
     """Compare two runs on one metric over the cases both scored.
 
@@ -137,11 +156,7 @@ def paired_compare(
         label_b: the second run's name.
         clusters: case key -> cluster; a case without one is a cluster of its own.
         changed: keys of cases whose content differs between the runs; left out and counted.
-        level: nominal coverage; the decision's error rate is 1 - level.
-        power: for the minimum detectable effect and the cases needed.
-        mid_p: McNemar's mid-p in place of the exact test.
-        correction: of the cluster-robust standard error.
-        seed: of sampled permutations.
+        method: intervals and tests.
 
     Raises:
         DataError: a score is NaN or infinite.
@@ -155,25 +170,23 @@ def paired_compare(
     >>> compared.pairs, compared.wins, compared.losses, compared.ties, compared.test.p_value
     (3, 2, 0, 1, 0.5)
     """
-    matched = match_cases(rows_a, rows_b, changed)
+    matched = _match_cases(rows_a, rows_b, changed)
     differences = _differences(matched)
-    base = _counted(matched, differences, metric_id, label_a, label_b).evolve(power=power, alpha=round(1.0 - level, 12))
+    base = _counted(matched, differences, metric_id, label_a, label_b)
+    base = base.evolve(power=method.power, alpha=round(1.0 - method.level, 12))
     if not differences:
         reason = "no case is scored in both runs"
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
-        missing = base.evolve(interval=base.interval.evolve(level=level), undefined=dict.fromkeys(figures, reason))
+        missing = base.evolve(
+            interval=base.interval.evolve(level=method.level), undefined=dict.fromkeys(figures, reason)
+        )
         return adjusted([missing])[0]
-    keys = None if clusters is None else [_cluster_of(key, clusters) for key in matched.keys]
+    keys = None if clusters is None else observed_clusters(matched.keys, clusters)
     binary = is_binary(matched.scores_a) and is_binary(matched.scores_b)
-    plan = _Plan(binary=binary, level=level, mid_p=mid_p, correction=correction, seed=seed)
-    return adjusted([_planned(_tested(base, differences, keys, plan), differences)])[0]
+    return adjusted([_planned(_tested(base, differences, keys, method, binary=binary), differences)])[0]
 
 
-def _cluster_of(key: str, clusters: Mapping[str, str]) -> Hashable:
-    return ("named", clusters[key]) if key in clusters else ("case", key)
-
-
-def _differences(matched: Matched) -> list[float]:
+def _differences(matched: _Matched) -> list[float]:
     # Rounding noise in means of samples must not turn a tie into a win.
     scale = max((abs(v) for v in (*matched.scores_a, *matched.scores_b)), default=0.0)
     raw = [b - a for a, b in zip(matched.scores_a, matched.scores_b, strict=True)]
@@ -181,7 +194,7 @@ def _differences(matched: Matched) -> list[float]:
 
 
 def _counted(
-    matched: Matched, differences: Sequence[float], metric_id: str, label_a: str, label_b: str
+    matched: _Matched, differences: Sequence[float], metric_id: str, label_a: str, label_b: str
 ) -> PairedComparison:
     none = SignificanceTest(method="none", reason="no case is scored in both runs")
     wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
@@ -217,17 +230,13 @@ def _counted(
     )
 
 
-@attrs.frozen(kw_only=True)
-class _Plan:
-    binary: bool
-    level: float
-    mid_p: bool
-    correction: Correction
-    seed: int
-
-
 def _tested(
-    base: PairedComparison, differences: Sequence[float], keys: Sequence[Hashable] | None, plan: _Plan
+    base: PairedComparison,
+    differences: Sequence[float],
+    keys: Sequence[Hashable] | None,
+    method: PairedMethod,
+    *,
+    binary: bool,
 ) -> PairedComparison:
     scale = max(abs(base.mean_a or 0.0), abs(base.mean_b or 0.0), max(map(abs, differences)))
     constant = len(differences) > 1 and is_constant(differences, scale)
@@ -238,12 +247,16 @@ def _tested(
         reason = "no variation: every pair is a tie"
         reason = f"no variation: every pair differs by {differences[0]:+g}" if differences[0] else reason
     error = None if reason else math.sqrt(variance(differences) / len(differences))
-    plain = _plain_interval(base, error, reason, plan)
+    if binary:
+        plain = bonett_price_interval(base.wins, base.losses, base.pairs, level=method.level)
+    else:
+        centre, named = base.difference or 0.0, "paired Student t"
+        plain = t_interval(centre, error, base.pairs - 1, level=method.level, method=named, reason=reason)
     undefined = {} if error is not None else {"standard_error": reason or ""}
     notes = list(base.warnings)
     if constant and differences[0]:
         notes.append(f"every pair differs by exactly {differences[0]:+g}: check how the scores were made")
-    if not plan.binary and len(differences) < FEW_VALUES and not reason:
+    if not binary and len(differences) < FEW_VALUES and not reason:
         notes.append(f"{len(differences)} pairs: under {FEW_VALUES} a t interval rests on near-normal differences")
     tested = base.evolve(
         standard_error=error,
@@ -253,51 +266,45 @@ def _tested(
         undefined=undefined,
         warnings=tuple(notes),
     )
-    if constant and differences[0] and not plan.binary:
+    if constant and differences[0] and not binary:
         # A p-value of 1e-47 would be about an offset in the scores, not about the models.
         tested = tested.evolve(
             test=SignificanceTest(method="sign-flip permutation", reason=reason),
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-        return tested if keys is None else _clustered(tested, differences, keys, plan, reason)
+        return tested if keys is None else _clustered(tested, differences, keys, method, reason, binary=binary)
     if keys is not None:
-        return _clustered(tested, differences, keys, plan, reason)
-    if plan.binary:
-        return tested.evolve(test=mcnemar_test(base.wins, base.losses, mid_p=plan.mid_p))
-    return tested.evolve(test=sign_flip_test(differences, seed=plan.seed))
-
-
-def _plain_interval(base: PairedComparison, error: float | None, reason: str | None, plan: _Plan) -> Interval:
-    if plan.binary:
-        return bonett_price_interval(base.wins, base.losses, base.pairs, level=plan.level)
-    return t_interval(
-        base.difference or 0.0, error, base.pairs - 1, level=plan.level, method="paired Student t", reason=reason
-    )
+        return _clustered(tested, differences, keys, method, reason, binary=binary)
+    if binary:
+        return tested.evolve(test=mcnemar_test(base.wins, base.losses, mid_p=method.mid_p))
+    return tested.evolve(test=sign_flip_test(differences, seed=method.seed))
 
 
 def _clustered(
     base: PairedComparison,
     differences: Sequence[float],
     keys: Sequence[Hashable],
-    plan: _Plan,
+    method: PairedMethod,
     reason: str | None,
+    *,
+    binary: bool,
 ) -> PairedComparison:
     sample = by_cluster(differences, keys)
     error, freedom = None, 0.0
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
     elif reason is None:
-        error, freedom = _cluster_error(sample, plan.correction)
+        error, freedom = _cluster_error(sample, method.correction)
         reason = None if error is not None else "no variation between clusters"
     notes, undefined = list(base.warnings), dict(base.undefined)
     if 2 <= sample.clusters < FEW_CLUSTERS:
         notes.append(f"{sample.clusters} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
     if error is None:
         undefined["clustered_standard_error"] = reason or "not defined"
-    method = f"paired clustered Student t ({plan.correction})"
-    interval = t_interval(sample.mean, error, freedom, level=plan.level, method=method, reason=reason)
-    if plan.binary and interval.low is not None and interval.high is not None:
+    named = f"paired clustered Student t ({method.correction})"
+    interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
+    if binary and interval.low is not None and interval.high is not None:
         interval = interval.evolve(low=max(-1.0, interval.low), high=min(1.0, interval.high))
     return base.evolve(
         clusters=sample.clusters,
@@ -305,17 +312,17 @@ def _clustered(
         degrees_of_freedom=None if error is None else freedom,
         interval=interval,
         naive_interval=base.interval,
-        test=_cluster_test(cluster_sums(differences, keys), plan, reason),
+        test=_cluster_test(cluster_sums(differences, keys), method, reason),
         undefined=undefined,
         warnings=tuple(notes),
     )
 
 
-def _cluster_test(sums: Sequence[float], plan: _Plan, reason: str | None) -> SignificanceTest:
+def _cluster_test(sums: Sequence[float], method: PairedMethod, reason: str | None) -> SignificanceTest:
     name = "sign-flip permutation of clusters"
     if reason is not None:
         return SignificanceTest(method=name, reason=reason)
-    test = sign_flip_test(sums, seed=plan.seed)
+    test = sign_flip_test(sums, seed=method.seed)
     return test.evolve(method=test.method.replace("sign-flip permutation", name))
 
 
@@ -363,7 +370,7 @@ def _planned(comparison: PairedComparison, differences: Sequence[float]) -> Pair
 def adjusted(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
     """Adjust the p-values of a family of comparisons, over metrics or candidates, and decide each.
 
-    Decisions take Holm's adjustment; Benjamini-Hochberg's stands beside it for screening.
+    Decisions take Holm's adjustment; Benjamini-Hochberg's is given for screening.
     """
     raw = [comparison.test.p_value for comparison in comparisons]
     family = zip(comparisons, holm(raw), benjamini_hochberg(raw), strict=True)

@@ -18,7 +18,7 @@ from themis.pure.stats.distributions import noncentral_t_survival, normal_quanti
 from themis.pure.stats.records import DEFAULT_ALPHA, DEFAULT_POWER
 from themis.pure.stats.samples import mean, variance
 
-MOST_CASES = 10**9
+_MOST_CASES = 10**9
 """Past this many cases `cases_needed` gives up: the difference is too small to plan for."""
 
 
@@ -52,16 +52,13 @@ class PairedDesign(HashableModel):
 
     @property
     def difference_variance(self) -> float:
-        """Variance over cases of the observed per-case difference of mean scores."""
         return self.between_variance + self.within_variance_a / self.samples_a + self.within_variance_b / self.samples_b
 
     @property
     def standard_error(self) -> float:
-        """Standard error of the mean difference."""
         return math.sqrt(self.difference_variance / self.cases)
 
     def power(self, effect: float, *, alpha: float = DEFAULT_ALPHA) -> float:
-        """Return the chance that a true difference of `effect` comes out significant."""
         return paired_power(effect, cases=self.cases, spread=math.sqrt(self.difference_variance), alpha=alpha)
 
     def minimum_detectable_effect(self, *, power: float = DEFAULT_POWER, alpha: float = DEFAULT_ALPHA) -> float | None:
@@ -93,10 +90,10 @@ def paired_power(effect: float, *, cases: int, spread: float, alpha: float = DEF
     """
     if cases < 2 or spread <= 0:
         raise DataError(f"power needs cases >= 2 and spread > 0; found cases={cases}, spread={spread}")
-    return t_test_power(effect / spread * math.sqrt(cases), cases - 1, alpha)
+    return _t_test_power(effect / spread * math.sqrt(cases), cases - 1, alpha)
 
 
-def t_test_power(noncentrality: float, degrees_of_freedom: float, alpha: float = DEFAULT_ALPHA) -> float:
+def _t_test_power(noncentrality: float, degrees_of_freedom: float, alpha: float = DEFAULT_ALPHA) -> float:
     """Return the power of a two-sided t test whose true difference is `noncentrality` standard errors."""
     critical = t_quantile(1.0 - alpha / 2.0, degrees_of_freedom)
     upper = noncentral_t_survival(critical, degrees_of_freedom, noncentrality)
@@ -120,13 +117,13 @@ def detectable_standard_errors(
         low, high = max(0.0, low), low + 0.2
     else:
         low, high = 0.0, 4.0
-    while t_test_power(high, degrees_of_freedom, alpha) < power:
+    while _t_test_power(high, degrees_of_freedom, alpha) < power:
         high *= 2.0
     for _ in range(100):
         middle = (low + high) / 2.0
         if high - low < 1e-12 * high:
             break
-        if t_test_power(middle, degrees_of_freedom, alpha) < power:
+        if _t_test_power(middle, degrees_of_freedom, alpha) < power:
             low = middle
         else:
             high = middle
@@ -167,11 +164,11 @@ def cases_needed(
     if effect == 0.0 or spread <= 0.0:
         return None if effect == 0.0 else 2
     normal = (normal_quantile(1.0 - alpha / 2.0) + normal_quantile(power)) * spread / abs(effect)
-    if normal > math.sqrt(MOST_CASES):
+    if normal > math.sqrt(_MOST_CASES):
         return None
     # The t test never needs fewer than the normal test does, and only a few more.
     count = max(2, math.floor(normal * normal) - 1)
-    while t_test_power(abs(effect) / spread * math.sqrt(count), count - 1, alpha) < power:
+    while _t_test_power(abs(effect) / spread * math.sqrt(count), count - 1, alpha) < power:
         count += 1
     return count
 

@@ -1,6 +1,6 @@
 """The results of statistics as immutable records.
 
-The rule of the room: a figure that is not defined is `None`, and its reason stands beside it, in `reason` or
+The rule of the room: a figure that is not defined is `None`, and the reason is given in `reason` or
 under the field's name in `undefined`; never 0, never NaN.
 """
 

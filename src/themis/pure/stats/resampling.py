@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 DEFAULT_RESAMPLES: Final = 1999
 """B + 1 is a multiple of 40, so that the 2.5 % and 97.5 % points are order statistics (Davison and Hinkley 1997)."""
 
-BOOTSTRAP_LIMIT: Final = 1000
+_BOOTSTRAP_LIMIT: Final = 1000
 """Above this many values or clusters the default is Hall's formula: as accurate, and it draws nothing."""
 
-EXACT_FLIPS: Final = 26
+_EXACT_FLIPS: Final = 26
 """Up to this many nonzero differences, all sign flips are counted (two halves of 2^13)."""
 
 _FIXED_POINT_BITS: Final = 40
 _NUMPY_CHUNK: Final = 1 << 20
 
 
-def fixed_point(values: Sequence[float], bits: int = _FIXED_POINT_BITS) -> tuple[list[int], float]:
+def _fixed_point(values: Sequence[float], bits: int = _FIXED_POINT_BITS) -> tuple[list[int], float]:
     """Return integers q and a unit with `values[i]` close to `q[i] * unit`, to 2^-bits of the largest value."""
     largest = max(map(abs, values), default=0.0)
     if largest == 0.0:
@@ -197,7 +197,7 @@ def studentised_bootstrap(
     products = [sums, [u * u for u in sums]]
     if not single:
         products += [units, [u * n for u, n in zip(sums, units, strict=True)], [n * n for n in units]]
-    columns, scales = zip(*map(fixed_point, products), strict=True)
+    columns, scales = zip(*map(_fixed_point, products), strict=True)
     draws = resampled_sums(columns, resamples, seed, vectorised=vectorised)
     clusters = sample.clusters
     ratios = sorted(
@@ -237,7 +237,7 @@ def skewed_mean_interval(
     Many clusters enter the formula with their shares of the mean (its linearisation: Sarndal, Swensson and
     Wretman 1992, Model Assisted Survey Sampling, section 5.5). Naming `resamples` asks for the bootstrap.
     """
-    if resamples is None and sample.clusters > BOOTSTRAP_LIMIT:
+    if resamples is None and sample.clusters > _BOOTSTRAP_LIMIT:
         if is_constant(sample.residual_sums, max(map(abs, values))):
             return Interval(level=level, method="Hall skewness-corrected t", reason="no variation")
         weight = sample.clusters / sample.size
@@ -257,7 +257,7 @@ def sign_flip_test(differences: Sequence[float], *, resamples: int | None = None
         seed: of the random stream.
 
     Returns:
-        The two-sided p-value: a share of all flips if at most `EXACT_FLIPS` differences are nonzero, else
+        The two-sided p-value: a share of all flips if at most `_EXACT_FLIPS` differences are nonzero, else
         (hits + 1) / (draws + 1), which is never 0.
 
     Source: Fisher (1935), The Design of Experiments, section 21; Phipson and Smyth (2010), Statistical
@@ -271,12 +271,12 @@ def sign_flip_test(differences: Sequence[float], *, resamples: int | None = None
         return SignificanceTest(method="sign-flip permutation", reason="no pair differs")
     # Of many differences fewer bits do: rounding stays below a thousandth of the null's spread.
     bits = _FIXED_POINT_BITS if len(nonzero) <= 1000 else 24 if len(nonzero) <= 10_000 else 20
-    signed, _ = fixed_point(nonzero, bits)
+    signed, _ = _fixed_point(nonzero, bits)
     sizes = sorted(map(abs, signed))
     # Each rounded size may be off by half a unit: sums closer than that are ties.
     threshold = abs(sum(signed)) - len(signed)
     observed = math.fsum(nonzero)
-    if len(sizes) <= EXACT_FLIPS and resamples is None:
+    if len(sizes) <= _EXACT_FLIPS and resamples is None:
         p_value = _exact_flips(sizes, threshold)
         return SignificanceTest(method="sign-flip permutation (exact)", p_value=p_value, statistic=observed)
     draws = resamples or (9999 if len(sizes) <= 10_000 else 1999)

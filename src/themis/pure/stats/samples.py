@@ -21,7 +21,7 @@ Correction: TypeAlias = Literal["CR1", "CR2"]
 LARGEST: Final = 1e100
 """The largest size of a value: products of sums of larger ones leave the range of a double."""
 
-SMALLEST_SPREAD: Final = 1e-100
+_SMALLEST_SPREAD: Final = 1e-100
 """Values closer together than this count as equal: products of smaller differences vanish."""
 
 
@@ -42,12 +42,10 @@ def checked(values: Iterable[float | None], what: str = "values") -> list[float 
 
 
 def is_binary(values: Iterable[float]) -> bool:
-    """Whether every value is 0 or 1 (vacuously true of no values)."""
     return all(value in (0.0, 1.0) for value in values)
 
 
 def mean(values: Sequence[float]) -> float:
-    """Return the arithmetic mean of at least one value, from an exact sum."""
     return math.fsum(values) / len(values) if len(values) > 1 else values[0]
 
 
@@ -60,7 +58,7 @@ def variance(values: Sequence[float]) -> float:
 def is_constant(values: Sequence[float], scale: float | None = None) -> bool:
     """Whether all values are equal but for rounding, relative to `scale` (their own size if not given)."""
     low, high = min(values), max(values)
-    return high - low <= max(SMALLEST_SPREAD, 1e-12 * (max(abs(low), abs(high)) if scale is None else scale))
+    return high - low <= max(_SMALLEST_SPREAD, 1e-12 * (max(abs(low), abs(high)) if scale is None else scale))
 
 
 def quantile(ordered: Sequence[float], probability: float) -> float:
@@ -82,7 +80,6 @@ class ClusteredSample:
 
     @property
     def clusters(self) -> int:
-        """How many clusters there are."""
         return len(self.cluster_sizes)
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from themis.pure.stats.distributions import binomial_cdf, binomial_pmf, normal_cdf, t_survival
 from themis.pure.stats.records import SignificanceTest
 
-WILCOXON_EXACT: Final = 50
+_WILCOXON_EXACT: Final = 50
 """Up to this many nonzero differences the signed-rank distribution is counted out."""
 
 _SMALLEST: Final = 5e-324
@@ -67,7 +67,7 @@ def sign_test(wins: int, losses: int) -> SignificanceTest:
 def wilcoxon_test(differences: Sequence[float]) -> SignificanceTest:
     """Return Wilcoxon's signed-rank test; zero differences are left out, tied sizes share their mean rank.
 
-    Up to `WILCOXON_EXACT` nonzero differences the p-value is exact, ties included; above, it is the normal
+    Up to `_WILCOXON_EXACT` nonzero differences the p-value is exact, ties included; above, it is the normal
     approximation with the variance corrected for ties. Its statistic is the smaller rank sum.
 
     Source: Wilcoxon (1945), Biometrics Bulletin 1, 80-83; ties: Pratt and Gibbons (1981), Concepts of
@@ -82,7 +82,7 @@ def wilcoxon_test(differences: Sequence[float]) -> SignificanceTest:
     total = count * (count + 1)
     smaller = min(positive, total - positive)
     statistic = smaller / 2.0
-    if count <= WILCOXON_EXACT:
+    if count <= _WILCOXON_EXACT:
         counts = _subset_sum_counts(doubled)
         p_value = min(1.0, 2 * sum(counts[: smaller + 1]) / (1 << count))
         return SignificanceTest(method="Wilcoxon signed-rank (exact)", p_value=p_value, statistic=statistic)

@@ -11,7 +11,6 @@ from themis.pure.stats.records import (
     Estimate,
     Interval,
     PairedComparison,
-    RunComparison,
 )
 
 
@@ -78,21 +77,16 @@ def comparison_sentence(comparison: PairedComparison) -> str:
     head = f"{comparison.metric_id}: "
     if comparison.difference is None:
         return f"{head}{comparison.label_a} and {comparison.label_b} share no scored case: nothing to compare."
-    facts = f"over {comparison.pairs} paired cases ({_record(comparison)})"
+    record = f"{comparison.wins} wins, {comparison.losses} losses, {comparison.ties} ties"
+    facts = f"over {comparison.pairs} paired cases ({record})"
     if comparison.significant:
         return head + _difference(comparison) + f" {facts}; {_evidence(comparison)}."
     if comparison.significant is None:
-        reason = comparison.test.reason or "no p-value"
-        seen = _observed(comparison)
-        return f"{head}{seen} {facts}; no test decides: {reason}."
+        return f"{head}{_observed(comparison)} {facts}; no test decides: {comparison.test.reason or 'no p-value'}."
     return (
         f"{head}this comparison does not tell {comparison.label_a} and {comparison.label_b} apart: "
         f"{_observed(comparison)} {facts}; {_evidence(comparison)}. {_outlook(comparison)}"
     )
-
-
-def _record(comparison: PairedComparison) -> str:
-    return f"{comparison.wins} wins, {comparison.losses} losses, {comparison.ties} ties"
 
 
 def _difference(comparison: PairedComparison) -> str:
@@ -132,21 +126,8 @@ def equivalence_sentence(result: EquivalenceTest) -> str:
     margin = number(result.margin)
     if result.p_value is None:
         return f"Equivalence within {margin} can't be tested: {result.reason}."
-    verdict = "is shown to lie" if result.equivalent else "is not shown to lie"
+    phrase = "is shown to lie" if result.equivalent else "is not shown to lie"
     return (
-        f"The true difference {verdict} within {margin} of zero ({interval_text(result.interval)}, "
+        f"The true difference {phrase} within {margin} of zero ({interval_text(result.interval)}, "
         f"{p_text(result.p_value)})."
     )
-
-
-def run_comparison_sentences(comparison: RunComparison) -> tuple[str, ...]:
-    """Say one sentence per metric, and one about the cases that could not be compared."""
-    sentences = [comparison_sentence(each) for each in comparison.comparisons]
-    if comparison.added or comparison.removed or comparison.changed:
-        sentences.append(
-            f"Left out: {len(comparison.removed)} cases only in {comparison.label_a}, {len(comparison.added)} only "
-            f"in {comparison.label_b}, {len(comparison.changed)} whose content differs."
-        )
-    if not comparison.content_checked:
-        sentences.append("Whether the cases have the same content in both runs was not checked.")
-    return tuple(sentences)

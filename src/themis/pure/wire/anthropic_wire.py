@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.calls import Failure
+from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused
 
@@ -37,7 +37,9 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         "tool_choice": _tool_choice(prompt.tool_choice),
     }
     if prompt.is_structured:
-        fields["tools"] = [*(fields["tools"] or ()), _answer_tool(prompt.response_format or EMPTY)]
+        schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
+        tool = {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
+        fields["tools"] = [*(fields["tools"] or ()), tool]
         fields["tool_choice"] = {"type": "tool", "name": _ANSWER_TOOL}
     return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
 
@@ -51,15 +53,13 @@ def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
         content = [_part(part) for part in content]
     calls = message.get("tool_calls")
     if calls:
-        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else content or []
-        content = [*said, *(_tool_use(call) for call in calls)]
+        said = [{"type": "text", "text": content}] if isinstance(content, str) and content else list(content or ())
+        named = [(call.get("id"), call["function"]) for call in calls]
+        content = said + [
+            {"type": "tool_use", "id": key, "name": f["name"], "input": arguments_of(f.get("arguments"))}
+            for key, f in named
+        ]
     return {"role": message["role"], "content": content}
-
-
-def _tool_use(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    arguments = arguments_of(function.get("arguments"))
-    return {"type": "tool_use", "id": call.get("id"), "name": function["name"], "input": arguments}
 
 
 def _part(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,12 +88,7 @@ def _tool_choice(choice: Any) -> dict[str, Any] | None:
     return None if choice is None else {"type": {"required": "any"}.get(choice, choice)}
 
 
-def _answer_tool(form: Mapping[str, Any]) -> dict[str, Any]:
-    schema = (form.get("json_schema") or EMPTY).get("schema") or {"type": "object"}
-    return {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
-
-
-def read_message(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/messages`."""
     parts = payload.get("content") if isinstance(payload, Mapping) else None
     if not isinstance(parts, Sequence) or isinstance(parts, str):
@@ -113,7 +108,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | Failur
         reasoning=thoughts or None,
         transport={
             "response_id": payload.get("id"),
-            **({"tool_call_ids": [call.get("id") for call in calls]} if calls else {}),
+            **({"tool_call_ids": [c.get("id") for c in calls]} if calls else {}),
         },
     )
 
@@ -123,8 +118,8 @@ def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: boo
     if is_structured and answers:
         return answers[0]
     if calls:
-        made = [{"name": call.get("name"), "arguments": call.get("input")} for call in calls]
-        return {"content": text, "tool_calls": made}
+        tool_calls = [{"name": call.get("name"), "arguments": call.get("input")} for call in calls]
+        return {"content": text, "tool_calls": tool_calls}
     return text
 
 

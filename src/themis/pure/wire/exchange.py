@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.calls import Failure, FailureKind
+from themis.pure import text
+from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
 from themis.pure.records.fields import finite, json_object, json_value, named_fields, texts
@@ -69,7 +70,6 @@ class Prompt(FrozenModel):
 
     @property
     def is_structured(self) -> bool:
-        """Whether the answer is asked for as JSON."""
         return (self.response_format or EMPTY).get("type") in {"json_object", "json_schema"}
 
 
@@ -129,24 +129,22 @@ def prompt_tokens(request: JSONValue) -> int:
 
 
 def without_files(request: Any) -> Any:
-    """Return a request to be recorded: a file that it holds as a data URI stands as its type and hash.
+    """Return a request to be recorded: a data URI in it is replaced by its type and hash.
 
     >>> without_files({"url": "data:image/png;base64,AAAA"})
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
     """
     if isinstance(request, str):
-        return _as_hash(request) if request.startswith("data:") else request
+        if not request.startswith("data:"):
+            return request
+        head, _, data = request.partition(",")
+        return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
     if isinstance(request, Mapping):
         # Anthropic's form of the same: the data alone, beside its type.
         if request.get("type") == "base64" and isinstance(request.get("data"), str):
             return {**request, "data": hashlib.sha256(request["data"].encode()).hexdigest()}
         return {name: without_files(item) for name, item in request.items()}
     return [without_files(item) for item in request] if isinstance(request, Sequence) else request
-
-
-def _as_hash(uri: str) -> str:
-    head, _, data = uri.partition(",")
-    return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
 
 
 def _text_bytes(value: JSONValue) -> int:
@@ -163,7 +161,7 @@ def _text_bytes(value: JSONValue) -> int:
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class Reply(FrozenModel):
-    """What came back, whatever the protocol.
+    """A model's answer, read from any of the protocols.
 
     Attributes:
         output: the answer: text; the value, where structure was asked for; or the tool calls.
@@ -186,19 +184,18 @@ class Reply(FrozenModel):
     transport: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-def malformed(problem: str, payload: object) -> Failure:
-    """Describe an answer that is not what its protocol says."""
-    return Failure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
+def malformed(problem: str, payload: object) -> CallFailure:
+    return CallFailure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
 
 
-def refused(words: object) -> Failure:
-    """Describe an answer that the model or a filter declined to give."""
-    return Failure(kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer")))
+def refused(words: object) -> CallFailure:
+    return CallFailure(
+        kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer"))
+    )
 
 
-def shortened(text: str) -> str:
-    """Return the beginning of a long text: an error quotes, it does not dump."""
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
+def shortened(words: str) -> str:
+    return text.shortened(words, _LONGEST_MESSAGE)
 
 
 def error_in(body: bytes) -> tuple[str, str | None]:
@@ -219,7 +216,6 @@ def error_in(body: bytes) -> tuple[str, str | None]:
 
 
 def counts(**numbers: object) -> dict[str, int]:
-    """Return the token counts that a server did state."""
     return {name: number for name, number in numbers.items() if isinstance(number, int)}
 
 
@@ -233,5 +229,4 @@ def structured(text: str) -> JSONValue:
 
 
 def arguments_of(text: object) -> JSONValue:
-    """Return a tool call's arguments, which come as JSON in a string."""
     return structured(text) if isinstance(text, str) else thaw(text)  # type: ignore[arg-type]  # decoded JSON

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.calls import Failure, FailureKind
+from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import (
     Prompt,
@@ -50,7 +50,7 @@ def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, 
     return {**body, **sampling.extra}
 
 
-def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/chat/completions`."""
     choice = _first_choice(payload)
     message = choice.get("message")
@@ -81,8 +81,8 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
 def _output(text: str, calls: Sequence[Any], *, is_structured: bool) -> Any:
     if calls:
         functions = [call.get("function") or call for call in calls]
-        made = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
-        return {"content": text, "tool_calls": made}
+        tool_calls = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
+        return {"content": text, "tool_calls": tool_calls}
     return structured(text) if is_structured else text
 
 
@@ -140,7 +140,7 @@ def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | 
     return {**body, **sampling.extra}
 
 
-def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/completions`."""
     choice = _first_choice(payload)
     text, finish = choice.get("text"), choice.get("finish_reason")
@@ -189,11 +189,7 @@ def _flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
 
 def _input_message(message: Mapping[str, Any]) -> dict[str, Any]:
     if message["role"] == "tool":
-        return {
-            "type": "function_call_output",
-            "call_id": message.get("tool_call_id"),
-            "output": message["content"],
-        }
+        return {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": message["content"]}
     content = message["content"]
     if not isinstance(content, str):
         content = [_input_part(part, message["role"]) for part in content]
@@ -209,13 +205,16 @@ def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
     return dict(part)
 
 
-def read_response(payload: Any, *, is_structured: bool = False) -> Reply | Failure:
+def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/responses`."""
     items = payload.get("output") if isinstance(payload, Mapping) else None
     if not isinstance(items, Sequence) or isinstance(items, str):
         return malformed("no output", payload)
     if payload.get("status") == "failed":
-        return _response_failure(payload.get("error") or {})
+        # A failed generation is reported with HTTP status 200; the codes say which status is meant.
+        code, words = str((payload.get("error") or {}).get("code")), str((payload.get("error") or {}).get("message"))
+        status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
+        return CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(words))
     parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
     cut = (payload.get("incomplete_details") or {}).get("reason")
     refusals = [part.get("refusal") for part in parts if part.get("type") == "refusal"]
@@ -234,10 +233,3 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | Failu
         logprobs=logprobs or None,
         transport=_transport(payload, [call.get("call_id") for call in calls]),
     )
-
-
-def _response_failure(error: Mapping[str, Any]) -> Failure:
-    # This protocol reports a failed generation with HTTP status 200; its codes say which status is meant.
-    code = str(error.get("code"))
-    status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
-    return Failure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(str(error.get("message"))))

@@ -10,5 +10,4 @@ from themis.pure.benchmarks.samples.math import MATH_SAMPLES
 
 
 def samples_of(benchmark_id: str) -> tuple[Sample, ...]:
-    """Return a benchmark's made rows."""
     return {**MATH_SAMPLES, **CHOICE_SAMPLES, **CODE_SAMPLES, **JUDGED_SAMPLES}[benchmark_id]

@@ -1,0 +1,298 @@
+"""Bundle files: a bundle as one JSON document that is written and read record by record.
+
+The document is what `bundle.to_dict()` returns, laid out so that every case and every record has a line of its own:
+
+    {"digest":"1f...","kind":"score",...,"snapshot":{...,"datasets":[
+    {"dataset_id":"sums",...,"cases":[
+    {"case_id":"1",...},
+    {"case_id":"2",...}
+    ]}
+    ]},"records":[
+    {"candidate_id":...,"cache_key":"5d...","digest":"7c..."},
+    {"candidate_id":...,"cache_key":"09...","digest":"e0..."}
+    ],"head":"e0..."}
+
+So any JSON parser reads it, and this module needs no more memory for a million records than for one. A document that
+is laid out otherwise (by hand, by another program) is read as a whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Final, Literal
+
+import attrs
+
+from themis.api.bundles.compression import compressed, opened
+from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
+from themis.effects.files import whole_file
+from themis.pure.bundles.records import (
+    BUNDLE_TYPES,
+    Bundle,
+    BundleKind,
+    Keyed,
+    bundle_from_dict,
+    bundle_kind,
+    chained,
+    check_head,
+    header_data,
+    header_from_dict,
+    read_record,
+)
+from themis.pure.errors import DataError, SchemaVersionError, ThemisError
+from themis.pure.json import decode, encode
+from themis.pure.protocols import RunStore
+from themis.pure.records.base import FrozenModel
+from themis.pure.records.dataset import Case, CaseSource
+
+_DATASETS: Final = b'"datasets":['
+_CASES: Final = b'"cases":['
+_RECORDS: Final = b']},"records":['
+_END: Final = b"]}"
+_HEAD: Final = b'],"head":"'
+_OPEN_ENDED: Final = b"]}}"
+"""Closes the first line, which is a whole document but for its cases and events."""
+
+
+@attrs.frozen(kw_only=True)
+class ImportedBundle(FrozenModel):
+    """What was taken from a bundle file: the run, the kind, and how many events were new to the store."""
+
+    run_id: str
+    kind: BundleKind
+    new_events: int
+
+
+# --- writing ----------------------------------------------------------------------------------------------
+
+
+def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> Path:
+    """Write a stage of a run into a file; after a crash the file is complete or not there.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+        kind: `generation`, `reduction`, `parse`, `score` or `evaluation`.
+        path: the file, replaced if it is there; gzipped if its name ends in `.gz`, Zstandard if in `.zst`.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        DataError: no such kind, or the file can't be written.
+        MissingExtraError: a `.zst` file needs the extra `zstd`.
+        RunNotFoundError: the store has no such run.
+    """
+    target, name = Path(path), bundle_kind(kind)
+    header, cases = export_parts(store, run_id, BUNDLE_TYPES[name])
+    try:
+        with whole_file(target) as raw, compressed(raw, target.suffix) as file:
+            _write(file, header, cases)
+    except OSError as error:
+        raise DataError(f"{target}: can't be written: {error}") from error
+    return target
+
+
+def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) -> None:
+    data = header_data(header)
+    head, snapshot = data["digest"], data.pop("snapshot")
+    file.write(encode(data)[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + _DATASETS + b"\n")
+    last = len(header.snapshot.datasets) - 1
+    for number, dataset in enumerate(header.snapshot.datasets):
+        fields = dataset.evolve(cases=()).to_dict()
+        del fields["cases"]
+        file.write(encode(fields)[:-1] + b"," + _CASES + b"\n")
+        _write_items(file, map(encode, dataset.cases))
+        file.write(_END + (b",\n" if number < last else b"\n"))
+    file.write(_RECORDS + b"\n")
+
+    def records() -> Iterator[bytes]:
+        nonlocal head
+        for case in cases:
+            for keyed in case:
+                record, head = chained(head, *keyed)
+                yield record
+
+    _write_items(file, records())
+    file.write(_HEAD + head.encode() + b'"}\n')
+
+
+def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
+    """Write the items of a JSON array, a line each."""
+    before = b""
+    for item in items:
+        file.write(before + item)
+        before = b",\n"
+    if before:
+        file.write(b"\n")
+
+
+# --- reading ----------------------------------------------------------------------------------------------
+
+
+def read_bundle(path: str | Path) -> Bundle:
+    """Read a bundle file, of any layout, into memory.
+
+    Args:
+        path: the file; gzipped if its name ends in `.gz`, Zstandard if in `.zst`.
+
+    Raises:
+        DataError: the file is missing, damaged, or no bundle.
+        SchemaVersionError: a newer Themis wrote it.
+    """
+    source = Path(path)
+    with opened(source) as file:
+        text = file.read()
+    try:
+        data = decode(text)
+    except ValueError as error:
+        raise DataError(f"{source}: not a bundle, for it is not JSON (is it cut off?): {error}") from None
+    if not isinstance(data, dict):
+        raise DataError(f"{source}: a bundle is a JSON object, and {type(data).__name__} was found")
+    with _named(source):
+        bundle: Bundle = bundle_from_dict(data)
+        return bundle
+
+
+@contextlib.contextmanager
+def _named(path: Path, line: int | None = None) -> Iterator[None]:
+    where = str(path) if line is None else f"{path}:{line}"
+    try:
+        yield
+    except SchemaVersionError as error:
+        raise SchemaVersionError(f"{where}: {error}") from None
+    except (ThemisError, ValueError) as error:
+        raise DataError(f"{where}: {error}") from None
+
+
+def import_bundle_file(store: RunStore, path: str | Path) -> ImportedBundle:
+    """Take a bundle file into a store, all or nothing, holding only a part of it at a time.
+
+    Args:
+        store: where to.
+        path: the file, as for `read_bundle`.
+
+    Raises:
+        DataError: the file can't be read, or the bundle is refused: see `import_generation_bundle`.
+    """
+    source = Path(path)
+    bundle = _streamed_header(source)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_named_refusal(source))
+        if bundle is None:
+            bundle = read_bundle(source)
+            new = import_bundle(store, bundle)
+        else:
+            events = stack.enter_context(contextlib.closing(_read_events(source)))
+            new = import_parts(store, bundle, events)
+    return ImportedBundle(run_id=bundle.run_id, kind=bundle.kind, new_events=new)
+
+
+@contextlib.contextmanager
+def _named_refusal(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
+
+
+Part = Literal["header", "dataset", "case", "record", "head"]
+
+
+def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
+    """Yield the lines of a bundle file with what they are and their numbers; raise if the file ends too early."""
+    part: Part = "header"
+    number, before = 0, b"["
+    with opened(path) as file:
+        for number, line in enumerate(file, 1):
+            text = line.rstrip(b"\r\n")
+            # Behind a comma comes an item, behind an item without one the array's end; behind a bracket, either.
+            if before != b"[" and (text[:1] == b"]") == (before == b","):
+                raise DataError(f"{path}:{number}: a comma is missing before this line, or one is too many")
+            before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
+            if part == "record" and text.startswith(_HEAD):
+                yield "head", number, text.removeprefix(b"],")
+                if file.read().strip():  # to the end: a compressed file's checksum is there
+                    raise DataError(f"{path}:{number + 1}: there is something after the bundle's end")
+                return
+            if part == "dataset" and text == _RECORDS:
+                part = "record"
+            elif part == "case" and item == _END:
+                part = "dataset"
+            else:
+                yield part, number, item
+                part = _AFTER[part]
+    raise DataError(f"{path}:{number}: the bundle ends here, in the middle: the file is cut off; export it again")
+
+
+_AFTER: Final[Mapping[Part, Part]] = {"header": "dataset", "dataset": "case", "case": "case", "record": "record"}
+
+
+def _streamed_header(path: Path) -> Bundle | None:
+    """Return a bundle without its events, its cases read as needed; `None` if the file has another layout."""
+    datasets: list[dict[str, Any]] = []
+    counts: list[int] = []
+    with contextlib.closing(_parts(path)) as parts:
+        _, _, first = next(parts)
+        if not first.endswith(_DATASETS):
+            return None
+        for part, number, text in parts:
+            if part == "dataset":
+                with _named(path, number):
+                    datasets.append(decode(text + _END))
+                counts.append(0)
+            elif part == "case":
+                counts[-1] += 1
+            else:
+                break
+    with _named(path, 1):
+        data = decode(first + _OPEN_ENDED)
+        if isinstance(data.get("snapshot"), dict):
+            data["snapshot"]["datasets"] = datasets
+        bundle = header_from_dict(data)
+    sources = [
+        dataset.evolve(cases=_FileCases(path, place, count))
+        for place, (dataset, count) in enumerate(zip(bundle.snapshot.datasets, counts, strict=True))
+    ]
+    return bundle.evolve(snapshot=bundle.snapshot.evolve(datasets=sources))
+
+
+class _FileCases(CaseSource):
+    """The cases of one of a bundle file's datasets, read as needed."""
+
+    def __init__(self, path: Path, place: int, count: int) -> None:
+        self._path = path
+        self._place = place
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Case]:
+        place = -1
+        with contextlib.closing(_parts(self._path)) as parts:
+            for part, number, text in parts:
+                place += part == "dataset"
+                if part in ("record", "head") or place > self._place:
+                    return
+                if part == "case" and place == self._place:
+                    with _named(self._path, number):
+                        yield Case.from_dict(decode(text))
+
+
+def _read_events(path: Path) -> Generator[Keyed, None, None]:
+    head = ""
+    with contextlib.closing(_parts(path)) as parts:
+        for part, number, text in parts:
+            keyed: Keyed | None = None
+            with _named(path, number):
+                if part == "header":
+                    head = decode(text + _OPEN_ENDED)["digest"]
+                elif part == "record":
+                    keyed, head = read_record(head, decode(text))
+                elif part == "head":
+                    check_head(decode(b"{" + text).get("head"), head)
+            if keyed is not None:
+                yield keyed

@@ -1,0 +1,307 @@
+"""Exporting a stage of a stored run as a bundle, and importing it into any store, all or nothing.
+
+Importing twice is importing once. A bundle that is not of the run it names, or does not fit what the store has of it,
+is refused whole, and nothing of it is stored. How bundles become files is the business of `files`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
+
+import attrs
+
+from themis.effects.reading import fresh_state, read_cases, stored_cases
+from themis.pure.bundles.holding import held_events, run_fields, shape_of
+from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
+from themis.pure.bundles.records import (
+    Bundle,
+    EvaluationBundle,
+    GenerationBundle,
+    Keyed,
+    ParseBundle,
+    ReductionBundle,
+    ScoreBundle,
+    stage_reached,
+)
+from themis.pure.chain import Entry, link_all, read_event
+from themis.pure.errors import DataError, RunNotFoundError, listed
+from themis.pure.identity import run_name
+from themis.pure.pipeline.verification import altered_cases
+from themis.pure.plan import STAGE_ORDER, CaseItem, case_items, metric_slots
+from themis.pure.protocols import RunStore
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead, StoredEvent
+from themis.pure.security import refuse_secrets
+from themis.pure.state import CaseState
+
+B = TypeVar("B", bound=Bundle)
+
+Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
+
+BATCH = 250
+"""Cases whose events are chained and stored at once."""
+_SHOWN: Final = 10
+"""How many faults of a bundle an error names."""
+
+
+# --- export -----------------------------------------------------------------------------------------------
+
+
+def export_generation_bundle(store: RunStore, run_id: str) -> GenerationBundle:
+    """Return a run's candidates as a portable bundle.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+
+    Raises:
+        RunNotFoundError: the store has no such run.
+    """
+    return export_bundle(store, run_id, GenerationBundle)
+
+
+def export_reduction_bundle(store: RunStore, run_id: str) -> ReductionBundle:
+    """Return a run's reduced candidates, with what they rest on; as `export_generation_bundle`."""
+    return export_bundle(store, run_id, ReductionBundle)
+
+
+def export_parse_bundle(store: RunStore, run_id: str) -> ParseBundle:
+    """Return a run's parsed answers, with what they rest on; as `export_generation_bundle`."""
+    return export_bundle(store, run_id, ParseBundle)
+
+
+def export_score_bundle(store: RunStore, run_id: str) -> ScoreBundle:
+    """Return a run's scores of pure metrics, with what they rest on; as `export_generation_bundle`."""
+    return export_bundle(store, run_id, ScoreBundle)
+
+
+def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
+    """Return a run's workflow executions, with all the rest of the run; as `export_generation_bundle`."""
+    return export_bundle(store, run_id, EvaluationBundle)
+
+
+def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
+    """Return a run as a bundle of the class given, in memory."""
+    header, cases = export_parts(store, run_id, kind)
+    held = header.snapshot.evolve(datasets=[d.evolve(cases=tuple(d.cases)) for d in header.snapshot.datasets])
+    bundle: B = header.evolve(snapshot=held).with_events(itertools.chain.from_iterable(cases))
+    return bundle
+
+
+def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
+    """Return a bundle without its events, and every case's events to put into it, read as needed.
+
+    Both are of one moment, though another process may be writing the run.
+    """
+    snapshot = store.load_snapshot(run_id)
+    _refuse_secrets(snapshot)
+    head = store.head(run_id)
+    header = kind(run_id=run_id, snapshot=snapshot, records=(), **_run_fields(store, run_id, head))
+    reached = stage_reached(header.kind, header.completed_through_stage, metric_slots(snapshot))
+    return header.evolve(completed_through_stage=reached), _exported_cases(store, header, head)
+
+
+def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]:
+    stored = store.run_events(run_id) if head.count else ()
+    return run_fields(read_event(event, store.blob) for event in stored if event.sequence <= head.count)
+
+
+def _exported_cases(store: RunStore, header: Bundle, head: ChainHead) -> Iterator[list[Keyed]]:
+    run = shape_of(header.snapshot)
+    for item, events in stored_cases(store, header.snapshot):
+        present = [event for event in events if event.sequence <= head.count]
+        yield held_events(run, item, present, store.blob, header.kind)
+
+
+# --- import -----------------------------------------------------------------------------------------------
+
+
+def import_generation_bundle(store: RunStore, bundle: GenerationBundle) -> None:
+    """Take a bundle into a store, all or nothing. What the store has already is passed over.
+
+    A store that does not know the run learns its snapshot and cases from the bundle; the run can then be resumed,
+    reported, replayed and verified like a local one.
+
+    Args:
+        store: where to.
+        bundle: what.
+
+    Raises:
+        DataError: the bundle is not of the run it names, or does not fit what the store has; names the records.
+        RunLockedError: another process is writing the run.
+        LiteralSecretError: the bundle's snapshot holds a credential.
+    """
+    _import(store, bundle, GenerationBundle)
+
+
+def import_reduction_bundle(store: RunStore, bundle: ReductionBundle) -> None:
+    """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
+    _import(store, bundle, ReductionBundle)
+
+
+def import_parse_bundle(store: RunStore, bundle: ParseBundle) -> None:
+    """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
+    _import(store, bundle, ParseBundle)
+
+
+def import_score_bundle(store: RunStore, bundle: ScoreBundle) -> None:
+    """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
+    _import(store, bundle, ScoreBundle)
+
+
+def import_evaluation_bundle(store: RunStore, bundle: EvaluationBundle) -> None:
+    """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
+    _import(store, bundle, EvaluationBundle)
+
+
+def _import(store: RunStore, bundle: Bundle, expected: type[Bundle]) -> None:
+    if not isinstance(bundle, expected):
+        found = type(bundle).__name__
+        raise DataError(f"{expected.__name__} expected, {found} found: import it with the function for its kind")
+    import_bundle(store, bundle)
+
+
+def import_bundle(store: RunStore, bundle: Bundle) -> int:
+    """Take a bundle of any kind into a store; return how many events were new to it."""
+    return import_parts(store, bundle, bundle.events())
+
+
+def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> int:
+    """Take a bundle into a store whose events come case by case, as the run has them; return how many were new.
+
+    Raises:
+        DataError: as `import_generation_bundle`.
+    """
+    _check_header(header)
+    store.initialize()
+    run_id = header.run_id
+    store.acquire(run_id)
+    try:
+        merge = _Merge(store, header, _CaseEvents(events), _stored_snapshot(store, run_id))
+        keep(store, header.snapshot, merge.batches())
+        return merge.new
+    finally:
+        store.release(run_id)
+
+
+def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
+    try:
+        return store.load_snapshot(run_id)
+    except RunNotFoundError:
+        return None
+
+
+def _check_header(header: Bundle) -> None:
+    snapshot = header.snapshot
+    _check_run_id(header.run_id, snapshot)
+    faults = [*altered_cases(snapshot)]
+    stage = header.completed_through_stage
+    if stage is not None and not (
+        stage in STAGE_ORDER and stage == stage_reached(header.kind, stage, metric_slots(snapshot))
+    ):
+        faults.append(f"completed_through_stage: {stage!r} is none that a {header.kind} bundle of this run reaches")
+    if faults:
+        raise DataError(listed(f"bundle of run {header.run_id}", faults))
+    _refuse_secrets(snapshot)
+
+
+def _check_run_id(run_id: str, snapshot: RunSnapshot) -> None:
+    # Computed, not asked of the snapshot: one that a store returned has the id that it is stored under.
+    found = run_name(snapshot.identity, snapshot.identity_algorithm)
+    if found != run_id:
+        raise DataError(f"the bundle says run {run_id}, and its snapshot is that of run {found}")
+
+
+def _refuse_secrets(snapshot: RunSnapshot) -> None:
+    identity, provenance = snapshot.identity, snapshot.provenance
+    refuse_secrets({"snapshot.identity": identity.to_dict(), "snapshot.provenance": provenance.to_dict()})
+
+
+class _CaseEvents:
+    """A bundle's events, to be taken case by case."""
+
+    def __init__(self, events: Iterator[Keyed]) -> None:
+        self._cases = itertools.groupby(events, key=lambda keyed: keyed[0].case_key)
+        self._next = next(self._cases, None)
+
+    def take(self, case_key: str) -> Sequence[Keyed]:
+        """Return the events of a case, if it is the next one."""
+        if self._next is None or self._next[0] != case_key:
+            return ()
+        events = [*self._next[1]]
+        self._next = next(self._cases, None)
+        return events
+
+    def left_over(self) -> Iterator[str]:
+        """Yield the cases that were not asked for."""
+        while self._next is not None:
+            yield self._next[0]
+            self._next = next(self._cases, None)
+
+
+@attrs.define
+class _Merge:
+    store: RunStore
+    header: Bundle
+    source: _CaseEvents
+    before: RunSnapshot | None
+    new: int = 0
+
+    def batches(self) -> Iterator[Batch]:
+        """Yield what the run lacks, chained and in batches; raise if anything is wrong with any record."""
+        header, head = self.header, ChainHead()
+        if self.before is not None:
+            head = self.store.head(header.run_id)
+        stored, merges = _run_fields(self.store, header.run_id, head), self._merges()
+
+        def linked(entries: Sequence[Entry]) -> Batch:
+            nonlocal head
+            events, blobs, head = link_all(head, entries)
+            self.new += len(events)
+            return events, blobs
+
+        yield linked(opening_entries(header, stored, self.before or header.snapshot))
+        while batch := [*itertools.islice(merges, BATCH)]:
+            yield linked([entry for merge in batch for entry in merge.entries])
+        yield linked(closing_entries(header, stored, datetime.now(UTC), head.count, added=self.new > 0))
+
+    def _merges(self) -> Iterator[CaseMerge]:
+        run, kind = shape_of(self.header.snapshot), self.header.kind
+        faults: list[str] = []
+        for item, state in self._cases():
+            events = self.source.take(item.case_key)
+            if events:
+                merge = CaseMerge(run, kind, item, state, events)
+                faults += merge.faults
+                if not faults:
+                    yield merge
+        faults += self._left_over()
+        if faults:
+            more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
+            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:_SHOWN] + more))
+
+    def _left_over(self) -> list[str]:
+        """Return what is wrong with the cases that the run did not ask for, or not at that place."""
+        left = [*self.source.left_over()]
+        if not left:
+            return []
+        known = {item.case_key for item in case_items(self.header.snapshot)}
+        strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
+        return strangers or [f"case {left[0]}: its records are not in the order of the run's cases"]
+
+    def _cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
+        if self.before is not None:
+            return read_cases(self.store, self.before)
+        return ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
+
+
+def keep(store: RunStore, snapshot: RunSnapshot, batches: Iterator[Batch]) -> None:
+    """Keep a snapshot and batches of events, all or nothing, holding one batch; the run must be held."""
+    with store.transaction(snapshot.run_id):
+        store.persist_snapshot(snapshot)
+        for events, blobs in batches:
+            if events:
+                store.append(snapshot.run_id, events, blobs)

@@ -1,0 +1,1 @@
+"""What ships with Themis by name: benchmarks, their data and their checks, and the builtin components."""

@@ -1,0 +1,95 @@
+"""Running a benchmark of the catalog by its name."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import trio
+
+from themis.api.catalog.benchmark import Benchmark, Source
+from themis.api.runs.result import RunResult
+from themis.effects.host import run_async as run_on_host
+from themis.effects.host import sync_variant
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+
+
+async def run_async(
+    name: str,
+    *,
+    model: object | None = None,
+    store: RunStore | None = None,
+    judge: object | None = None,
+    source: Source | None = None,
+    revision: str | None = None,
+    limit: int | None = None,
+    shuffle: int | None = None,
+    filter: Mapping[str, Any] | None = None,  # noqa: A002  # the field's word
+    skip_misfits: bool = False,
+    samples: int = 1,
+    seed: int | None = None,
+    storage: StorageConfig | None = None,
+    runtime: RuntimeConfig | None = None,
+) -> RunResult:
+    """Run a benchmark, from async code: under trio or a running asyncio loop.
+
+    Args:
+        name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
+        model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path; a demo model
+            if not given.
+        store: an open store; by default what `storage` says.
+        judge: the model that grades answers, where the benchmark needs one.
+        source: where the rows are: `"hub"`, a file, a folder, or the rows themselves; by default the package that
+            ships them if one does, else the hub.
+        revision: a branch, tag or commit on the hub; the newest commit if not given.
+        limit: take only the first cases.
+        shuffle: a seed; the cases come in the order it gives them, and `limit` takes the first of those.
+        filter: metadata fields with the value, or the values, wanted.
+        skip_misfits: whether rows that don't fit are skipped and counted; else they fail the load.
+        samples: candidates per case; their majority is the answer.
+        seed: of the first candidate.
+        storage: where the run is kept; in memory by default.
+        runtime: limits, retries and timeouts.
+
+    Raises:
+        SpecError: no such benchmark or variant, no judge where one is needed, or a component lacks something: all of
+            it before the first call to a model.
+        DataError: the data can't be read, or don't fit.
+    """
+    build = functools.partial(
+        Benchmark.named(name).experiment,
+        model=model,
+        judge=judge,
+        samples=samples,
+        seed=seed,
+        storage=storage,
+        runtime=runtime,
+        source=source,
+        revision=revision,
+        limit=limit,
+        shuffle=shuffle,
+        filter=filter,
+        skip_misfits=skip_misfits,
+    )
+
+    async def main() -> RunResult:
+        # Data may have to be downloaded; the event loop must not be blocked.
+        experiment = await trio.to_thread.run_sync(build)
+        return await experiment.run_async(store=store)
+
+    return await run_on_host(main)
+
+
+@sync_variant(run_async, "catalog.run")
+def run() -> None:
+    """Run a benchmark, from sync code; arguments as for `run_async`.
+
+    Raises:
+        RunningLoopError: an event loop runs here; await `run_async` instead.
+
+    >>> rows = [{"problem_idx": 1, "problem": "1 + 1?", "answer": "2"}]
+    >>> run("aime_2026", source=rows, model="builtin/demo_generator").progress.total_cases
+    1
+    """

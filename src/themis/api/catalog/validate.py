@@ -1,0 +1,205 @@
+"""Validating a benchmark: do its rows become cases, and does it tell a right answer from a wrong one?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from themis.api.catalog.benchmark import Benchmark, Source, component_of
+from themis.api.components import resolve_component
+from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.experiment.experiment import Experiment
+from themis.pure.benchmarks.columns import Row
+from themis.pure.benchmarks.recipe import read_case
+from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.validation import BenchmarkValidationResult, StatedAnswers, ValidationCheck
+from themis.pure.components.registry import make_builtin
+from themis.pure.errors import DataError, MissingExtraError, ThemisError
+from themis.pure.identity import case_key
+from themis.pure.records.dataset import Case, Dataset
+from themis.pure.records.prompt import PromptSpec
+
+_RIGHT, _WRONG = "right answers", "wrong answers"
+_NEAR_ENOUGH = 1e-9
+
+
+def validate_benchmark(name: str, *, source: Source | None = None) -> BenchmarkValidationResult:
+    """Check that a benchmark loads, has cases, and scores answers as it should.
+
+    Nothing is downloaded: the rows are made ones in the dataset's columns. Their right answers must score what they
+    are worth, and their wrong ones less. Judged benchmarks are scored by the demo judge, code is executed in the local
+    sandbox.
+
+    Args:
+        name: the benchmark, such as `mmlu_pro` or `superchem:zh`; the name alone checks the variants too.
+        source: other rows to check for their columns: `"hub"`, a file, a folder, or the rows themselves.
+
+    Raises:
+        SpecError: there is no benchmark of that name.
+        RunningLoopError: an event loop runs here; call it from a thread.
+
+    >>> result = validate_benchmark("simpleqa_verified")
+    >>> result.ok, [check.name for check in result.checks]
+    (True, ['rows', 'prompt', 'components', 'right answers', 'wrong answers'])
+    """
+    benchmark = Benchmark.named(name)
+    samples = _samples(benchmark, stated=":" in name)
+    checks = [_check_rows(benchmark, samples, source)]
+    if checks[0].status == "passed":
+        cases = _sample_cases(benchmark, samples)
+        checks += [_check_prompt(benchmark, cases), _check_components(benchmark)]
+        if checks[-1].status == "passed":
+            checks += _check_answers(benchmark, samples, cases)
+        elif checks[-1].status == "skipped":
+            checks += [attrs.evolve(checks[-1], name=which) for which in (_RIGHT, _WRONG)]
+    return BenchmarkValidationResult(
+        benchmark_id=benchmark.entry.benchmark_id, variant=benchmark.variant, checks=checks
+    )
+
+
+def _samples(benchmark: Benchmark, *, stated: bool) -> tuple[Sample, ...]:
+    """Return the made rows; those of one variant if the name states one and there are any."""
+    every = samples_of(benchmark.entry.benchmark_id)
+    of_variant = tuple(sample for sample in every if sample.variant == benchmark.variant)
+    return of_variant if stated and of_variant else every
+
+
+def _check(name: str, problems: Sequence[str], seen: str = "") -> ValidationCheck:
+    if problems:
+        return ValidationCheck(name=name, status="failed", details=problems)
+    return ValidationCheck(name=name, status="passed", details=[seen] if seen else [])
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+def _check_rows(benchmark: Benchmark, samples: Sequence[Sample], source: Source | None) -> ValidationCheck:
+    """Check that rows load, through the same door as a run's."""
+    seen, problems = 0, []
+    for variant, given in _sources(benchmark, samples, source):
+        try:
+            seen += len(Benchmark(benchmark.recipe, variant).dataset(source=given).cases)
+        except ThemisError as error:
+            problems.append(str(error))
+    return _check("rows", problems, f"{seen} cases")
+
+
+def _sources(benchmark: Benchmark, samples: Sequence[Sample], source: Source | None) -> Iterator[tuple[str, Source]]:
+    if source is not None:
+        yield benchmark.variant, source
+        return
+    rows: dict[str, list[Row]] = {}
+    for sample in samples:
+        if not sample.left_out:
+            rows.setdefault(_variant(benchmark, sample), []).append(sample.row)
+    yield from rows.items()
+
+
+def _variant(benchmark: Benchmark, sample: Sample) -> str:
+    return benchmark.entry.checked_variant(sample.variant) or benchmark.variant
+
+
+def _sample_cases(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Case | None]:
+    """Return the samples' cases, each under an id of its own; nothing for those that the benchmark leaves out."""
+    cases: list[Case | None] = []
+    for number, sample in enumerate(samples, 1):
+        found = read_case(benchmark.recipe, _variant(benchmark, sample), sample.row, number)
+        if isinstance(found, Case) == sample.left_out:
+            raise DataError(f"{benchmark.name}: the rules about what is left out are broken by made row {number}")
+        cases.append(found.evolve(case_id=f"{number}/{found.case_id}") if isinstance(found, Case) else None)
+    return cases
+
+
+# --- prompt and components --------------------------------------------------------------------------------
+
+
+def _check_prompt(benchmark: Benchmark, cases: Sequence[Case | None]) -> ValidationCheck:
+    prompt = benchmark.entry.prompt_of(benchmark.variant) or PromptSpec()
+    lengths = [len(prompt.render(case.input)) for case in cases if case is not None]
+    problems = [f"made row {number} gives an empty prompt" for number, length in enumerate(lengths, 1) if not length]
+    return _check("prompt", problems, f"{min(lengths)} to {max(lengths)} characters")
+
+
+def _check_components(benchmark: Benchmark) -> ValidationCheck:
+    """Check that parsers and metrics are there, and have what they need on this machine."""
+    entry = benchmark.entry
+    problems, lacking = [], []
+    for choice in (*entry.parsers, *entry.metrics):
+        try:
+            component = make_builtin(choice.component_id, **choice.options)
+            lacking += [f"{choice.component_id}: {problem}" for problem in _lacks(component)]
+        except MissingExtraError as error:
+            lacking.append(f"{choice.component_id}: {error}")
+        except ThemisError as error:
+            problems.append(str(error))
+    if entry.requires_sandbox and not problems:
+        lacking += _sandbox_lacks()
+    if lacking and not problems:
+        return ValidationCheck(name="components", status="skipped", details=lacking)
+    return _check("components", problems, ", ".join(choice.component_id for choice in entry.metrics))
+
+
+def _lacks(component: Any) -> Sequence[str]:
+    check = getattr(component, "check", None)
+    return tuple(check() or ()) if check is not None else ()
+
+
+def _sandbox_lacks() -> list[str]:
+    from themis.effects.sandboxes import open_sandbox
+
+    try:
+        return [f"sandbox: {problem}" for problem in open_sandbox().check()]
+    except ThemisError as error:
+        return [str(error)]
+
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+
+def _check_answers(
+    benchmark: Benchmark, samples: Sequence[Sample], cases: Sequence[Case | None]
+) -> list[ValidationCheck]:
+    """Run the samples with both answers, end to end, and hold the scores against what the answers are worth."""
+    asked = [(sample, case) for sample, case in zip(samples, cases, strict=True) if case is not None]
+    scores = _scores(benchmark, asked)
+    checks = []
+    for which in (_RIGHT, _WRONG):
+        problems = []
+        for sample, case in asked:
+            expected = sample.right_score if which == _RIGHT else sample.wrong_score
+            value, error = scores[which, case.case_id]
+            if value is None:
+                problems.append(f"case {case.case_id!r} has no score: {error}")
+            elif abs(value - expected) > _NEAR_ENOUGH:
+                problems.append(f"case {case.case_id!r} scores {value:g}, and {expected:g} was expected")
+        checks.append(_check(which, problems, f"{len(asked)} scored as they should"))
+    return checks
+
+
+def _scores(
+    benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]
+) -> Mapping[tuple[str, str], tuple[float | None, str | None]]:
+    entry = benchmark.entry
+    answers = {
+        case_key(which, case.case_id): sample.right if which == _RIGHT else sample.wrong
+        for which in (_RIGHT, _WRONG)
+        for sample, case in asked
+    }
+    experiment = Experiment(
+        generation=GenerationConfig(generator=StatedAnswers(answers), prompt_spec=entry.prompt_of(benchmark.variant)),
+        evaluation=EvaluationConfig(
+            metrics=[component_of(choice) for choice in entry.metrics],
+            parsers=[component_of(choice) for choice in entry.parsers],
+            judge_models=resolve_component("builtin/demo_judge") if entry.requires_judge else (),
+            workflow_overrides=entry.workflow_overrides,
+        ),
+        datasets=[Dataset(dataset_id=which, cases=[case for _, case in asked]) for which in (_RIGHT, _WRONG)],
+    )
+    rows = experiment.run().benchmark.score_rows
+    return {
+        (row.dataset_id, row.case_id): (0.0 if row.error_category == "parse_null" else row.value, row.error_message)
+        for row in rows
+    }

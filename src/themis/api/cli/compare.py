@@ -1,0 +1,65 @@
+"""`themis compare`: is the second run really better, and may it pass?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from themis.api.cli import DONE, GATE_FAILED
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, Words, stored
+from themis.api.cli.output import show
+
+
+def compare(
+    run_a: RunName,
+    run_b: RunName,
+    /,
+    *,
+    metric: Words = None,
+    fail_on_regression: Words = None,
+    cluster_by: str | None = None,
+    store: Store = DEFAULT_STORE,
+    store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
+    junit: Path | None = None,
+    json_output: Json = False,
+) -> int:
+    """Compare two runs, case by case.
+
+    Differences are RUN_B minus RUN_A, over the cases that both have, with 95% intervals.
+
+    For example:
+      themis compare 4f1c latest
+      themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
+
+    Parameters
+    ----------
+    run_a
+        The baseline: its id, its first characters, or 'latest'.
+    run_b
+        The other run.
+    metric
+        These metrics alone; p-values are adjusted over them.
+    fail_on_regression
+        Exit with 1 unless the interval of METRIC's difference lies above -MARGIN: METRIC or METRIC:MARGIN.
+    cluster_by
+        A key of the cases' metadata; cases with the same value there stay together.
+    junit
+        Write the gates as JUnit XML to this file.
+    """
+    from themis.api.runs.compare import compare as compare_runs
+    from themis.api.runs.gates import check_regressions, read_regression_gates, write_junit
+    from themis.api.stores import find_run
+    from themis.pure.report.comparison import comparison_data, comparison_text
+
+    first = stored(store)
+    second = first if store_b is None else stored(store_b)
+    a, b = find_run(first, run_a), find_run(second, run_b)
+    gates = read_regression_gates(fail_on_regression or (), first.load_snapshot(a), second.load_snapshot(b))
+    found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by)
+    results = check_regressions(gates, found)
+    if junit is not None:
+        write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results)
+    show(comparison_data(found, results), lambda: comparison_text(found, results), as_json=json_output)
+    return DONE if all(gate.passed for gate in results) else GATE_FAILED

@@ -1,0 +1,63 @@
+"""`themis plan` and `themis estimate`: what a run would do, before it does anything."""
+
+from __future__ import annotations
+
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, closed_at_the_end
+from themis.api.cli.output import show
+
+
+def plan(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    changes: Changes = NO_CHANGES,
+    until: StageName = "judge",
+    json_output: Json = False,
+) -> None:
+    """Say what a run would do, reuse and cost, without doing it.
+
+    For example:
+      themis plan experiment.yaml
+      themis plan experiment.yaml evaluation.metrics=builtin/f1
+
+    Parameters
+    ----------
+    until
+        The last stage that would be run.
+    """
+    from themis.api.experiment.plan import planned_cost
+    from themis.api.stores import existing_or_empty
+
+    experiment = changes.load(config, overrides)
+    store = closed_at_the_end(existing_or_empty(experiment.storage))
+    explanation, cost = experiment.plan(until_stage=until, store=store), planned_cost(experiment)
+    data = {**explanation.to_dict(), "cost": cost.to_dict()}
+    show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)
+
+
+def estimate(
+    config: Config, /, *overrides: Overrides, changes: Changes = NO_CHANGES, json_output: Json = False
+) -> None:
+    """Count a whole run's steps and tokens before it runs.
+
+    For example:
+      themis estimate experiment.yaml
+      themis estimate experiment.yaml --samples 8 --json
+    """
+    from themis.api.experiment.plan import planned_cost
+
+    experiment = changes.load(config, overrides)
+    figures = experiment.estimate()
+    cost = planned_cost(experiment, figures)
+    data = {**figures.to_dict(), "cost": cost.to_dict()}
+    show(data, lambda: f"{_text(figures.to_dict())}\n{cost}", as_json=json_output)
+
+
+def _text(figures: dict[str, object]) -> str:
+    lines = [f"run {figures['run_id']}"]
+    for name, value in figures.items():
+        if isinstance(value, int):
+            lines.append(f"{name.replace('_', ' '):<36} {value:>12,}")
+    assumptions = figures["assumptions"]
+    assert isinstance(assumptions, list | tuple)
+    return "\n".join([*lines, *(f"  {text}" for text in assumptions)])

@@ -1,0 +1,152 @@
+"""`themis replay`, `themis rejudge` and `themis verify`: stored runs, computed again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
+from themis.api.cli.options import (
+    DEFAULT_STORE,
+    NO_CHANGES,
+    Changes,
+    Config,
+    Json,
+    Overrides,
+    RunName,
+    Store,
+    Words,
+    closed_at_the_end,
+    stored_run,
+)
+from themis.api.cli.output import show
+
+
+def replay(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    stage: Literal["reduce", "parse", "score", "judge"],
+    metric: Words = None,
+    recorded_judging: Annotated[bool, Parameter(negative="")] = False,
+    changes: Changes = NO_CHANGES,
+    json_output: Json = False,
+) -> int:
+    """Do a run's stages again from stored answers.
+
+    No answer is generated anew: change a parser or a metric in the config, and score last month's answers with it.
+
+    For example:
+      themis replay experiment.yaml --stage score
+      themis replay experiment.yaml evaluation.metrics=builtin/f1 --stage score
+
+    Parameters
+    ----------
+    stage
+        The first stage to do again.
+    metric
+        Of the metrics, these alone.
+    recorded_judging
+        Judge from the recorded answers; without it the judges are asked again.
+    """
+    return _again(changes.load(config, overrides), stage, metric, json_output, recorded_judging=recorded_judging)
+
+
+def rejudge(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    metric: Words = None,
+    changes: Changes = NO_CHANGES,
+    json_output: Json = False,
+) -> int:
+    """Ask the judges again about stored answers.
+
+    For example:
+      themis rejudge experiment.yaml
+      themis rejudge experiment.yaml --metric builtin/llm_rubric
+
+    Parameters
+    ----------
+    metric
+        Of the judged metrics, these alone.
+    """
+    return _again(changes.load(config, overrides), "judge", metric, json_output)
+
+
+def _again(
+    experiment: Any, stage: Any, metric_ids: list[str] | None, as_json: bool, *, recorded_judging: bool = False
+) -> int:
+    from themis.api.cli.live import shown
+    from themis.api.cli.result import show_result
+    from themis.api.experiment.replay import replay_snapshot
+    from themis.api.stores import open_existing
+    from themis.effects.host import run_sync
+    from themis.effects.options import Progress, RunOptions
+
+    store = closed_at_the_end(open_existing(experiment.storage))
+    components, progress = experiment.components(), Progress()
+    snapshot = experiment.compile_stored(components, store)
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
+    with shown(progress):
+        result = run_sync(
+            lambda: replay_snapshot(
+                snapshot,
+                components,
+                options,
+                stage=stage,
+                metric_ids=metric_ids,
+                recorded_judging=recorded_judging,
+            ),
+            "replay",
+        )
+    return show_result(result, as_json=as_json)
+
+
+def verify(
+    run: RunName,
+    /,
+    *,
+    store: Store = DEFAULT_STORE,
+    config: Path | None = None,
+    most: int = 10,
+    json_output: Json = False,
+) -> int:
+    """Check that a run's numbers follow from its recorded outputs.
+
+    No model is called and nothing is written. Exits with 0 if all of it was checked and is right, with 3 if some
+    of it could not be checked, and with 1 if a record differs, or something was altered.
+
+    For example:
+      themis verify latest
+      themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
+
+    Parameters
+    ----------
+    config
+        Where the run's own components come from; builtins and importable ones are found by name.
+    most
+        Differing records to show at most.
+    """
+    from themis.api.experiment.experiment import Experiment
+    from themis.api.experiment.verify import verify as verify_run
+
+    opened, run_id = stored_run(store, run)
+    experiment = Experiment.from_config(config) if config is not None else None
+    found = verify_run(opened, run_id, experiment=experiment, most=most)
+    show(
+        {**found.to_dict(), "ok": found.ok, "verdict": found.verdict}, lambda: _verification(found), as_json=json_output
+    )
+    return {"verified": DONE, "verified in part": INCOMPLETE, "not verified": GATE_FAILED}[found.verdict]
+
+
+def _verification(found: Any) -> str:
+    counts = ", ".join(f"{count} {stage}" for stage, count in sorted(found.recomputed.items())) or "nothing"
+    lines = [f"run {found.run_id}", f"{found.cases} cases; computed again: {counts}"]
+    lines += [f"broken: {text}" for text in found.broken_links]
+    lines += [f"altered: {text}" for text in found.altered]
+    lines += [f"differs: {difference}" for difference in found.differences]
+    lines += [f"not checked: {text}" for text in found.not_verified]
+    return "\n".join([*lines, found.verdict])

@@ -1,0 +1,56 @@
+"""Printing a run's result, and its exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
+from themis.api.cli.output import say, write, write_json
+from themis.api.runs.gates import write_junit
+from themis.api.runs.report import result_data, result_table
+from themis.api.runs.result import RunResult, first_failures
+from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.records.results import RunStatus
+from themis.pure.stats.gates import GateResult
+
+
+def show_result(
+    result: RunResult, *, as_json: bool, gates: Sequence[GateResult] = (), junit: Path | None = None
+) -> int:
+    """Print a run's result and its gates, and return the exit code."""
+    if as_json:
+        data = result_data(result)
+        write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
+    else:
+        write(_result_text(result))
+        for gate in gates:
+            write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
+    if junit is not None:
+        write_junit(junit, f"themis run {result.run_id[:12]}", gates, result)
+    if isinstance(result.store, InMemoryRunStore):
+        say("themis: the run was kept in memory and ends with this command; --store runs/themis.sqlite3 keeps it")
+    return exit_code(result, gates)
+
+
+def _result_text(result: RunResult) -> str:
+    lines = [result_table(result), "", f"run {result.run_id}", f"stored in {place(result)}"]
+    if result.error_message:
+        lines.append(f"ended early: {result.error_message}")
+    if result.status != RunStatus.COMPLETED:
+        failed, total = result.progress.failed_cases, result.progress.total_cases
+        done = result.progress.completed_cases
+        lines.append(f"{result.status.value}: {done} of {total} cases done, {failed} with errors")
+        lines += [f"  {text}" for text in first_failures(result)]
+    return "\n".join(lines)
+
+
+def place(result: RunResult) -> str:
+    return result.store.location.removeprefix("sqlite:")
+
+
+def exit_code(result: RunResult, gates: Sequence[GateResult] = ()) -> int:
+    """Return a run's exit code: incomplete counts before a failed gate, as its numbers may still change."""
+    if result.status != RunStatus.COMPLETED:
+        return INCOMPLETE
+    return DONE if all(gate.passed for gate in gates) else GATE_FAILED

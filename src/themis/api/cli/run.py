@@ -1,0 +1,114 @@
+"""`themis run` and `themis resume`: running the experiment of a config file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, StageName, Words, closed_at_the_end
+
+
+def run(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    changes: Changes = NO_CHANGES,
+    until: StageName = "judge",
+    require: Words = None,
+    require_on: Literal["interval", "mean"] = "interval",
+    junit: Path | None = None,
+    json_output: Json = False,
+) -> int:
+    """Run the experiment of a config file.
+
+    What is stored already is not done again: run the same command after an interruption, and it goes on.
+
+    For example:
+      themis run experiment.yaml
+      themis run experiment.yaml --limit 20 --store runs/try.sqlite3
+      themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
+      themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
+
+    Parameters
+    ----------
+    until
+        Stop after this stage; a later run goes on from there.
+    require
+        Exit with 1 unless METRIC>=X (or >, <=, <).
+    require_on
+        What has to reach X: the 95% 'interval' in whole, or the 'mean'.
+    junit
+        Write the gates as JUnit XML to this file.
+    """
+    experiment = changes.load(config, overrides)
+    return run_and_show(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
+
+
+def resume(
+    config: Config,
+    /,
+    *overrides: Overrides,
+    changes: Changes = NO_CHANGES,
+    until: StageName = "judge",
+    json_output: Json = False,
+) -> int:
+    """Go on with a run that was interrupted.
+
+    Like run, but refuses to start anew: the run must be in the store.
+
+    For example:
+      themis resume experiment.yaml
+      themis resume experiment.yaml --max-cost 10
+
+    Parameters
+    ----------
+    until
+        Stop after this stage; a later run goes on from there.
+    """
+    from themis.api.experiment.plan import require_stored
+    from themis.api.stores import open_existing
+
+    experiment = changes.load(config, overrides)
+    require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
+    return run_and_show(experiment, until=until, as_json=json_output)
+
+
+def run_and_show(
+    experiment: Any,
+    *,
+    until: StageName = "judge",
+    require: list[str] | None = None,
+    on: Literal["interval", "mean"] = "interval",
+    junit: Path | None = None,
+    as_json: bool = False,
+) -> int:
+    """Run an experiment with its progress shown, print the result, and return the exit code."""
+    from themis.api.cli.result import show_result
+    from themis.api.runs.gates import check_gates, read_gates
+
+    metrics = [metric.component_id for metric in experiment.components().metrics]
+    gates = read_gates(require or (), on, metrics)
+    result = run_with_progress(experiment, until=until)
+    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
+
+
+def run_with_progress(experiment: Any, store: Any = None, until: StageName = "judge") -> Any:
+    """Run an experiment, with its progress shown, and return the result.
+
+    Args:
+        experiment: what to run.
+        store: where the run is kept; the experiment's own, closed when the command ends, if not given.
+        until: the last stage.
+    """
+    from themis.api.cli.live import shown
+    from themis.api.experiment.run import run_snapshot
+    from themis.api.stores import make_store
+    from themis.effects.host import run_sync
+    from themis.effects.options import Progress, RunOptions
+
+    components, progress = experiment.components(), Progress()
+    snapshot = experiment.compile_with(components)
+    kept = store if store is not None else closed_at_the_end(make_store(experiment.storage))
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=kept, progress=progress)
+    with shown(progress):
+        return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")

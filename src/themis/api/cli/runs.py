@@ -1,0 +1,250 @@
+"""`themis list`, `search`, `quickcheck`, `report` and `inspect`: what a store holds, from afar to piece by piece."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from cyclopts import App, Parameter
+
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored, stored_run
+from themis.api.cli.output import say, show, write
+
+ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+
+
+def list_runs(
+    *,
+    store: Store = DEFAULT_STORE,
+    dataset: str | None = None,
+    metric: str | None = None,
+    model: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    limit: int | None = None,
+    json_output: Json = False,
+) -> None:
+    """List the runs of a store.
+
+    For example:
+      themis list
+      themis list --store runs/mine.sqlite3 --model openai/gpt-4o --since 2026-01-31
+
+    Parameters
+    ----------
+    dataset
+        Only runs over this dataset.
+    metric
+        Only runs with this metric.
+    model
+        Only runs of this model.
+    status
+        Only runs that are pending, running, completed or failed.
+    since
+        Only runs that began at this time (UTC) or later.
+    until
+        Only runs that began before this time (UTC).
+    limit
+        Show only the newest.
+    """
+    from themis.api.runs.search import find_runs
+
+    runs = find_runs(
+        stored(store),
+        dataset_id=dataset,
+        metric_id=metric,
+        generator_id=model,
+        status=status,
+        since=_in_utc(since),
+        until=_in_utc(until),
+    )[:limit]
+    show([line.to_dict() for line in runs], lambda: _listing(runs), as_json=json_output)
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
+
+
+def _listing(runs: Any) -> str:
+    from themis.pure.report.terminal import plain_table
+
+    rows = [
+        (
+            line.run_id[:12],
+            line.status,
+            f"{line.started_at:%Y-%m-%d %H:%M}" if line.started_at else "-",
+            str(line.total_cases),
+            line.generator_id[:24],
+        )
+        for line in runs
+    ]
+    return plain_table(("run", "status", "started (UTC)", "cases", "model"), rows) if rows else "no runs"
+
+
+def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False) -> None:
+    """Find text in a store's cases and answers.
+
+    For example:
+      themis search "prime number"
+      themis search refused --store runs/mine.sqlite3 --json
+
+    Parameters
+    ----------
+    text
+        What to look for.
+    limit
+        Hits to show at most.
+    """
+    from themis.api.runs.search import search as search_store
+
+    hits = list(search_store(stored(store), text, limit=limit))
+    show([hit.to_dict() for hit in hits], lambda: _hits(hits), as_json=json_output)
+
+
+def _hits(hits: Any) -> str:
+    lines = []
+    for hit in hits:
+        where = f"{hit.dataset_id}/{hit.case_id}" + (f", {hit.candidate_id}" if hit.candidate_id else ", input")
+        lines.append(f"{hit.run_id[:12]} {where}\n    {' '.join(hit.snippet.split())}")
+    return "\n".join(lines) or "nothing found"
+
+
+def quickcheck(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+    """Show a run in a few lines.
+
+    For example:
+      themis quickcheck latest
+    """
+    from themis.api.runs.inspect import quickcheck as check
+
+    found = check(*stored_run(store, run))
+    show(found.to_dict(), lambda: str(found), as_json=json_output)
+
+
+def report(
+    run: RunName,
+    /,
+    *,
+    kind: Annotated[ReportKind, Parameter(name=["--format", "-f"], help="What kind of report.")] = "markdown",
+    output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    store: Store = DEFAULT_STORE,
+) -> None:
+    """Write a run's report.
+
+    For example:
+      themis report latest
+      themis report latest --format html --output report.html
+
+    Parameters
+    ----------
+    output
+        Write it to this file; to stdout if not given.
+    """
+    from themis.api.runs.report import Reporter, report_text, write_report
+
+    opened, run_id = stored_run(store, run)
+    reporter = Reporter(opened)
+    if output is None:
+        write(report_text(reporter, run_id, kind))
+        return
+    write_report(reporter, run_id, kind, output)
+    say(f"wrote {output}")
+
+
+# --- piece by piece ---------------------------------------------------------------------------------------
+
+inspect: App = App(name="inspect", help="Look into a stored run.")
+
+CaseId = Annotated[str, Parameter(name="CASE", env_var=(), help="The case's id.")]
+DatasetId = Annotated[str | None, Parameter(help="The case's dataset, where several have a case of that id.")]
+
+
+@inspect.command
+def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+    """Show what a run is made of: identity and provenance.
+
+    For example:
+      themis inspect snapshot latest
+    """
+    from themis.api.runs.inspect import get_run_snapshot
+
+    header = get_run_snapshot(*stored_run(store, run)).header()
+    show(header, lambda: _yaml(header), as_json=json_output)
+
+
+@inspect.command
+def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+    """Show how far a run is, and what failed.
+
+    For example:
+      themis inspect state latest
+    """
+    from themis.api.runs.inspect import get_execution_state
+
+    found = get_execution_state(*stored_run(store, run))
+    show(found.to_dict(), lambda: _yaml(found.to_dict()), as_json=json_output)
+
+
+@inspect.command
+def evaluation(
+    run: RunName,
+    case_id: CaseId,
+    metric: str,
+    /,
+    *,
+    dataset: DatasetId = None,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> None:
+    """Show what the judges were asked about a case, what they answered, and how that was scored.
+
+    For example:
+      themis inspect evaluation latest case-7 builtin/llm_rubric
+
+    Parameters
+    ----------
+    metric
+        The judged metric.
+    """
+    from themis.api.runs.inspect import get_evaluation_execution
+
+    found = get_evaluation_execution(*stored_run(store, run), case_id, metric, dataset_id=dataset)
+    data: Any = None if found is None else found.to_dict()
+    show(data, lambda: "no judge was asked about it" if data is None else _yaml(data), as_json=json_output)
+
+
+@inspect.command
+def case(
+    run: RunName,
+    case_id: CaseId,
+    /,
+    *,
+    dataset: DatasetId = None,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> None:
+    """Show one case from the question to the score.
+
+    For example:
+      themis inspect case latest case-7
+    """
+    from themis.api.runs.inspect import get_case_view
+
+    found = get_case_view(*stored_run(store, run), case_id, dataset_id=dataset)
+    show(found.to_dict(), lambda: str(found), as_json=json_output)
+
+
+def _yaml(value: Any) -> str:
+    """Return data as YAML, which people read more easily than JSON; what is empty is left out."""
+    from themis.api.config.files import write_yaml
+
+    return write_yaml(_without_nothing(value))
+
+
+def _without_nothing(value: Any) -> Any:
+    if isinstance(value, dict):
+        slim = {key: _without_nothing(item) for key, item in value.items()}
+        return {key: item for key, item in slim.items() if item is not None and item not in ({}, [])}
+    return [_without_nothing(item) for item in value] if isinstance(value, list) else value

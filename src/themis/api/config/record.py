@@ -1,0 +1,236 @@
+"""The whole config file as records. A key is a field here: its type, bounds, default and description are nowhere else.
+
+A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, TypeAlias
+
+import attrs
+
+from themis.api.components import resolve_component
+from themis.api.config.keys import Bound
+from themis.effects.sources.files import CaseFields, FileCases, file_dataset
+from themis.effects.sources.rows import FileFormat
+from themis.pure.errors import InvalidRecordError
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.plan import CountPolicy
+from themis.pure.records.base import FrozenModel
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.dataset import Dataset
+from themis.pure.records.fields import A_PATH, json_object, named_fields, text_mapping
+from themis.pure.records.prompt import PromptSpec
+
+_Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
+_Count: TypeAlias = Annotated[int, Bound("minimum", 1)]
+
+
+@attrs.frozen(kw_only=True)
+class ComponentConfig:
+    """A builtin's id, a model such as openai/gpt-4o, or package.module:name; with arguments, an object.
+
+    Attributes:
+        id: which component.
+        arguments: all other keys.
+    """
+
+    REST: ClassVar = "arguments"
+
+    id: _Name
+    arguments: Mapping[str, JSONValue] = EMPTY
+
+    def build(self) -> Any:
+        return resolve_component(self.id, **self.arguments)
+
+
+@attrs.frozen(kw_only=True)
+class CaseConfig:
+    """A case, written out.
+
+    Attributes:
+        case_id: its number, if not given.
+        input: what the model is asked: text, a list of messages, or any JSON.
+        expected_output: the reference, if there is one.
+        metadata: facts about the case, such as its category; a key may name its cluster.
+    """
+
+    case_id: _Name | None = None
+    input: JSONValue
+    expected_output: JSONValue = None
+    metadata: Mapping[str, str] = EMPTY
+
+
+@attrs.frozen(kw_only=True)
+class DatasetConfig:
+    """Cases written out, or a file of them.
+
+    Attributes:
+        dataset_id: the file's name, if not given.
+        cases: the cases, written out.
+        path: a file, relative to this config.
+        format: of the file, where its name does not tell.
+        input_field: the file's field that is the input; `input` if not given.
+        expected_field: the field of the reference; `expected_output` if not given.
+        id_field: the field of the case's id; `case_id` or `id` if not given.
+        metadata_fields: fields to keep.
+        limit: take only the first cases.
+        revision: the version of the data.
+        metadata: facts about the dataset.
+    """
+
+    EITHER: ClassVar = ("cases", "path")
+    _OF_A_FILE: ClassVar = ("format", "input_field", "expected_field", "id_field", "metadata_fields", "limit")
+
+    dataset_id: _Name | None = None
+    cases: Annotated[tuple[CaseConfig, ...], Bound("minItems", 1)] = ()
+    path: _Name | None = attrs.field(default=None, metadata=A_PATH)
+    format: FileFormat | None = None
+    input_field: _Name | None = None
+    expected_field: _Name | None = None
+    id_field: _Name | None = None
+    metadata_fields: tuple[str, ...] = ()
+    limit: _Count | None = None
+    revision: str | None = None
+    metadata: Mapping[str, str] = EMPTY
+
+    def __attrs_post_init__(self) -> None:
+        of_a_file = [name for name in self._OF_A_FILE if self.cases and getattr(self, name)]
+        faults = [f"{name}: for files, and the cases are written out here; leave it out" for name in of_a_file]
+        if faults:
+            raise InvalidRecordError("DatasetConfig", faults)
+
+    def build(self) -> Dataset:
+        """Return the dataset; a file is read as needed."""
+        facts: dict[str, Any] = {"revision": self.revision, "metadata": self.metadata}
+        if self.path is None:
+            numbered = enumerate((attrs.asdict(case, recurse=False) for case in self.cases), 1)
+            cases = [{**case, "case_id": case["case_id"] or str(number)} for number, case in numbered]
+            return Dataset(dataset_id=self.dataset_id or "data", cases=cases, **facts)
+        fields = CaseFields(
+            input=self.input_field,
+            expected=self.expected_field,
+            case_id=self.id_field,
+            metadata=self.metadata_fields,
+        )
+        return file_dataset(
+            self.path, dataset_id=self.dataset_id, fields=fields, limit=self.limit, kind=self.format, **facts
+        )
+
+    @classmethod
+    def of(cls, dataset: Dataset) -> DatasetConfig:
+        """Return how a dataset is written."""
+        source = dataset.cases
+        facts: dict[str, Any] = {
+            "dataset_id": dataset.dataset_id,
+            "revision": dataset.revision,
+            "metadata": dataset.metadata,
+        }
+        if not isinstance(source, FileCases):
+            return cls(cases=tuple(CaseConfig(**attrs.asdict(case, recurse=False)) for case in source), **facts)
+        return cls(
+            path=str(source.path),
+            format=source.stated_kind,  # type: ignore[arg-type]  # checked when the file was opened
+            input_field=source.fields.input,
+            expected_field=source.fields.expected,
+            id_field=source.fields.case_id,
+            metadata_fields=source.fields.metadata,
+            limit=source.limit,
+            **facts,
+        )
+
+
+Component: TypeAlias = Annotated[Any, ComponentConfig]
+CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
+
+
+def _several(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class GenerationConfig(FrozenModel):
+    """How candidates are made.
+
+    Attributes:
+        generator: a component, a builtin's id, a model string, or an import path.
+        candidate_policy: `num_samples`, `pass_k`, `best_of`, `self_consistency_count`; the largest counts.
+        prompt_spec: the text around each case's input.
+        selector: chooses among candidates.
+        reducer: makes one answer of them.
+    """
+
+    generator: Component
+    candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
+    prompt_spec: PromptSpec | None = None
+    selector: Component = None
+    reducer: Component = None
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class EvaluationConfig(FrozenModel):
+    """How answers are parsed, scored and judged.
+
+    Attributes:
+        metrics: one or several.
+        parsers: a fallback chain: the first that finds something usable wins.
+        judge_models: the models that judged metrics ask.
+        prompt_spec: the text around a judge's prompt.
+        judge_config: configuration of judging, such as `{"repeats": 3}`.
+        workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
+    """
+
+    metrics: tuple[Component, ...] = attrs.field(default=(), converter=_several)
+    parsers: tuple[Component, ...] = attrs.field(default=(), converter=_several)
+    judge_models: tuple[Component, ...] = attrs.field(default=(), converter=_several)
+    prompt_spec: PromptSpec | None = None
+    judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+
+def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
+    return (value,) if isinstance(value, Dataset) else tuple(value)
+
+
+def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
+    return () if value is None else tuple(value)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ExperimentConfig(FrozenModel):
+    """What to evaluate and how. Text may hold ${oc.env:NAME} or ${oc.env:NAME,default}.
+
+    Attributes:
+        generation: how candidates are made.
+        evaluation: how they are parsed, scored and judged.
+        datasets: what is evaluated.
+        storage: where the run is kept; in memory by default.
+        runtime: how the run is carried out; no part of its identity.
+        seeds: one per candidate, or none: then they derive from the generation's identity.
+        environment_metadata: facts to keep beside the run; no part of its identity.
+        themis_version: detected if not given.
+        python_version: detected if not given.
+        platform: detected if not given.
+        git_commit: detected if not given.
+        dependency_versions: detected if not given.
+        provider_metadata: facts about the providers.
+    """
+
+    generation: GenerationConfig
+    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
+    datasets: Annotated[tuple[Annotated[Dataset, DatasetConfig], ...], Bound("minItems", 1)] = attrs.field(
+        converter=_datasets
+    )
+    storage: StorageConfig = attrs.field(factory=StorageConfig)
+    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
+    environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    themis_version: str | None = None
+    python_version: str | None = None
+    platform: str | None = None
+    git_commit: str | None = None
+    dependency_versions: Mapping[str, str] | None = None
+    provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)

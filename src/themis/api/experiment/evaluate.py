@@ -1,0 +1,92 @@
+"""`evaluate`: the shortest way from a model, rows and a metric to a result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from themis.api.config.record import EvaluationConfig
+from themis.api.experiment.experiment import Experiment, sampled
+from themis.api.experiment.rows import Data, as_datasets
+from themis.api.runs.result import RunResult
+from themis.effects.host import sync_variant
+from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.records.config import RuntimeConfig, StorageConfig
+
+
+async def evaluate_async(
+    *,
+    model: object,
+    data: Data,
+    metric: object | Sequence[object],
+    parser: object | Sequence[object] | None = None,
+    judge: object | Sequence[object] | None = None,
+    samples: int = 1,
+    reducer: object | None = None,
+    storage: StorageConfig | None = None,
+    runtime: RuntimeConfig | None = None,
+    seeds: Sequence[int] | None = None,
+    workflow_overrides: Mapping[str, Any] | None = None,
+    judge_config: Mapping[str, Any] | None = None,
+    environment_metadata: Mapping[str, str] | None = None,
+    themis_version: str | None = None,
+    python_version: str | None = None,
+    platform: str | None = None,
+    store: RunStore | None = None,
+    subscribers: Sequence[object] | None = None,
+    tracing_provider: TracingProvider | None = None,
+) -> RunResult:
+    """Evaluate a model on data, from async code: under trio or a running asyncio loop (a notebook).
+
+    Args:
+        model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path.
+        data: a dataset, several, cases, or plain rows with `input` and, where there is one, `expected_output`.
+        metric: one or several metrics.
+        parser: a parser, or a fallback chain of them.
+        judge: the models that judged metrics ask.
+        samples: candidates per case.
+        reducer: makes one answer of several candidates; by default the majority vote.
+        storage: where to keep the run; in memory by default.
+        runtime: limits, retries and timeouts.
+        seeds: one per candidate.
+        workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
+        judge_config: configuration of judging.
+        environment_metadata: facts to keep beside the run.
+        themis_version, python_version, platform: detected when not given.
+        store: an open store, instead of `storage`.
+        subscribers: told of everything that happens.
+        tracing_provider: takes spans.
+    """
+    experiment = Experiment(
+        generation=sampled(model, samples, reducer),
+        evaluation=EvaluationConfig(
+            metrics=metric,
+            parsers=parser,
+            judge_models=judge,
+            workflow_overrides=workflow_overrides or {},
+            judge_config=judge_config or {},
+        ),
+        datasets=as_datasets(data),
+        storage=storage or StorageConfig(),
+        runtime=runtime or RuntimeConfig(),
+        seeds=seeds,
+        environment_metadata=environment_metadata or {},
+        themis_version=themis_version,
+        python_version=python_version,
+        platform=platform,
+    )
+    return await experiment.run_async(store=store, subscribers=subscribers, tracing_provider=tracing_provider)
+
+
+@sync_variant(evaluate_async, "evaluate")
+def evaluate() -> None:
+    """Evaluate a model on data, from sync code; arguments as for `evaluate_async`.
+
+    Raises:
+        RunningLoopError: an event loop runs here; await `evaluate_async` instead.
+
+    >>> rows = [{"input": "1+1", "expected_output": "2"}]
+    >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match")
+    >>> result.benchmark.metric_means
+    {'builtin/exact_match': 1.0}
+    """

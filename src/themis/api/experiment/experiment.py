@@ -1,0 +1,273 @@
+"""`Experiment`: what to evaluate and how; it compiles to a snapshot, runs it, and replays it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from themis._version import __version__
+from themis.api.components import resolve_all, resolve_component
+from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
+from themis.api.experiment import environment
+from themis.api.experiment.run import run_snapshot
+from themis.api.runs.result import RunResult
+from themis.api.stores import open_store
+from themis.effects.host import run_async as run_on_host
+from themis.effects.host import sync_variant
+from themis.effects.options import RunOptions
+from themis.effects.sources.source_code import source_of
+from themis.pure.abilities import PLACES, Components
+from themis.pure.compilation import Authored, as_first_named, compile_snapshot
+from themis.pure.estimate import estimate_run
+from themis.pure.explain import RunExplanation
+from themis.pure.pipeline.replay import ReplayStage
+from themis.pure.plan import UntilStage
+from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.fields import named_fields
+from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.results import RunEstimate
+from themis.pure.records.snapshot import RunProvenance, RunSnapshot
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class Experiment(ExperimentConfig):
+    """An experiment: components, data, and where and how it runs."""
+
+    @classmethod
+    def from_config(cls, path: str | Path, *, overrides: Sequence[str] | None = None) -> Experiment:
+        """Return the experiment that a YAML, TOML or JSON file describes.
+
+        Args:
+            path: the file; paths in it are relative to it, and modules beside it can be named.
+            overrides: `key=value` with dotted keys, as if they stood in the file: `datasets.0.limit=10`.
+
+        Raises:
+            SpecError: the file does not describe an experiment: every fault with its dotted key.
+            LiteralSecretError: it contains a credential.
+        """
+        from themis.api.config.read import read_config
+
+        return read_config(cls, Path(path), overrides or ())
+
+    def to_config(self, path: str | Path | None = None) -> dict[str, Any]:
+        """Return a config that compiles to the same `run_id`, as plain JSON.
+
+        Args:
+            path: write it there too, as YAML with paths relative to that file; without it, paths are absolute.
+
+        Raises:
+            SpecError: a component can't be named in a file, such as one defined in a notebook; all at once.
+        """
+        from themis.api.config.write import config_of, write_config
+
+        return config_of(self) if path is None else write_config(self, Path(path))
+
+    def components(self) -> Components:
+        """Return the experiment's components as objects, with what each can do; names are resolved."""
+        made = {f.name: getattr(self.generation, f.name) for f in attrs.fields(GenerationConfig)}
+        read = {f.name: getattr(self.evaluation, f.name) for f in attrs.fields(EvaluationConfig)}
+        one = {place: resolve_component(made[place]) for place in PLACES if place in made}
+        several = {place: resolve_all(read[place]) for place in PLACES if place in read}
+        return Components.of(**one, **several)
+
+    def compile(self) -> RunSnapshot:
+        """Return the snapshot: identity, provenance and data.
+
+        Raises:
+            SpecError: the experiment can't be run as written; every fault at once.
+        """
+        return self.compile_with(self.components())
+
+    def compile_with(self, components: Components) -> RunSnapshot:
+        """Compile with components that are resolved already."""
+        return compile_snapshot(self._authored(components), self._provenance(), source_of)
+
+    def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:
+        """Compile to the run that the store has; a run of an earlier version kept the id that it had then."""
+        snapshot = self.compile_with(components)
+        if store.head(snapshot.run_id).count == 0:
+            first = as_first_named(snapshot, self._authored(components), source_of)
+            if first is not None and store.head(first.run_id).count > 0:
+                return first
+        return snapshot
+
+    def _authored(self, components: Components) -> Authored:
+        generation, evaluation = self.generation, self.evaluation
+        return Authored(
+            components=components,
+            datasets=self.datasets,
+            candidate_policy=generation.candidate_policy,
+            generation_prompt_spec=generation.prompt_spec,
+            evaluation_prompt_spec=evaluation.prompt_spec,
+            judge_config=evaluation.judge_config,
+            workflow_overrides=evaluation.workflow_overrides,
+            seeds=self.seeds,
+        )
+
+    def _provenance(self) -> RunProvenance:
+        versions = self.dependency_versions
+        return RunProvenance(
+            themis_version=self.themis_version or __version__,
+            python_version=self.python_version or environment.python_version(),
+            platform=self.platform or environment.platform_name(),
+            git_commit=self.git_commit or environment.git_commit(),
+            dependency_versions=versions if versions is not None else environment.dependency_versions(),
+            provider_metadata=self.provider_metadata,
+            storage=self.storage,
+            runtime=self.runtime,
+            environment_metadata=self.environment_metadata,
+        )
+
+    async def run_async(
+        self,
+        *,
+        until_stage: UntilStage = "judge",
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
+
+        async def main() -> RunResult:
+            components = self.components()
+            options = self._options(runtime, store, subscribers, tracing_provider)
+            return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
+
+        return await run_on_host(main)
+
+    @sync_variant(run_async, "Experiment.run")
+    def run(self) -> None:
+        """Run the experiment, or what is left of it, from sync code.
+
+        Args:
+            until_stage: stop after this stage; a later run goes on from there.
+            runtime: instead of the experiment's own.
+            store: instead of the experiment's own.
+            subscribers: told of everything that happens.
+            tracing_provider: takes spans.
+
+        Raises:
+            RunningLoopError: an event loop runs here; await `run_async` instead.
+        """
+
+    def _options(
+        self,
+        runtime: RuntimeConfig | None,
+        store: RunStore | None,
+        subscribers: Sequence[object] | None,
+        tracing: TracingProvider | None,
+    ) -> RunOptions:
+        return RunOptions(
+            runtime=runtime or self.runtime,
+            storage=self.storage,
+            store=store,
+            subscribers=subscribers or (),
+            tracing=tracing,
+        )
+
+    async def replay_async(
+        self,
+        *,
+        stage: ReplayStage,
+        metric_ids: Sequence[str] | None = None,
+        recorded_judging: bool = False,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Do the stages from `stage` on again, from async code; arguments as for `replay`."""
+        from themis.api.experiment.replay import replay_snapshot
+
+        async def main() -> RunResult:
+            components = self.components()
+            options = self._options(runtime, store or open_store(self.storage), subscribers, tracing_provider)
+            assert options.store is not None
+            return await replay_snapshot(
+                self.compile_stored(components, options.store),
+                components,
+                options,
+                stage=stage,
+                metric_ids=metric_ids,
+                recorded_judging=recorded_judging,
+            )
+
+        return await run_on_host(main)
+
+    @sync_variant(replay_async, "Experiment.replay")
+    def replay(self) -> None:
+        """Do the stages from `stage` on again, from stored upstream artifacts, without a generation.
+
+        Args:
+            stage: `reduce`, `parse`, `score` or `judge`.
+            metric_ids: of the metrics, these alone; all by default.
+            recorded_judging: judge from the recorded answers; without it stage `judge` asks the judges again and
+                keeps the new executions beside the old ones.
+            runtime, store, subscribers, tracing_provider: as for `run`.
+
+        Raises:
+            SpecError: no such stage or metric.
+            NotStoredError: something that the replay rests on is not stored; what is missing is listed.
+        """
+
+    async def rejudge_async(
+        self,
+        *,
+        metric_ids: Sequence[str] | None = None,
+        runtime: RuntimeConfig | None = None,
+        store: RunStore | None = None,
+        subscribers: Sequence[object] | None = None,
+        tracing_provider: TracingProvider | None = None,
+    ) -> RunResult:
+        """Ask the judges again about stored answers, from async code; arguments as for `replay`."""
+        return await self.replay_async(
+            stage="judge",
+            metric_ids=metric_ids,
+            runtime=runtime,
+            store=store,
+            subscribers=subscribers,
+            tracing_provider=tracing_provider,
+        )
+
+    @sync_variant(rejudge_async, "Experiment.rejudge")
+    def rejudge(self) -> None:
+        """Ask the judges again about stored answers; arguments as for `replay`."""
+
+    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | None = None) -> RunExplanation:
+        """Say what `run` would do, what it would reuse, and why, without doing it.
+
+        Args:
+            until_stage: the last stage that would be run.
+            store: instead of the experiment's own.
+        """
+        from themis.api.experiment.plan import explain_run
+
+        components = self.components()
+        snapshot = self.compile_with(components)
+        if store is not None:
+            return explain_run(snapshot, components, store, until_stage)
+        with contextlib.closing(open_store(self.storage)) as opened:
+            return explain_run(snapshot, components, opened, until_stage)
+
+    def estimate(self) -> RunEstimate:
+        """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
+        components = self.components()
+        return estimate_run(self.compile_with(components), components)
+
+
+def sampled(
+    generator: object, samples: int, reducer: object = None, prompt: PromptSpec | None = None
+) -> GenerationConfig:
+    """Return how to generate `samples` candidates per case; of several, the majority vote is the answer by default."""
+    return GenerationConfig(
+        generator=generator,
+        candidate_policy={"num_samples": samples} if samples != 1 else {},
+        prompt_spec=prompt,
+        reducer="builtin/majority_vote" if reducer is None and samples > 1 else reducer,
+    )

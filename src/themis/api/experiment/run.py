@@ -1,0 +1,168 @@
+"""Running a snapshot: checks before paying, the policy for existing runs, the engine, and the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+import attrs
+import trio
+
+from themis.api.runs.result import RunResult
+from themis.api.stores import open_store
+from themis.effects.calls import CallRuntime
+from themis.effects.engine import Engine
+from themis.effects.options import RunOptions
+from themis.effects.prices import budget_prices
+from themis.effects.reading import read_events
+from themis.effects.sandboxes import open_sandbox
+from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.errors import RunExistsError, SpecError, listed
+from themis.pure.plan import RunPlan, UntilStage, make_plan
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.usage import Price, UsageRow, run_costs
+
+
+async def run_snapshot(
+    snapshot: RunSnapshot, components: Components, options: RunOptions, *, until_stage: UntilStage = "judge"
+) -> RunResult:
+    """Run a snapshot and return the result.
+
+    A run that its budget ends early returns a result of status `failed`, which says so; running again with a
+    larger budget goes on from there.
+
+    Raises:
+        SpecError: a component lacks something it needs; every problem at once, before the first call.
+        RunExistsError: the run is stored, and the policy is `error`.
+        CallFailed: the endpoint refuses every call.
+    """
+    plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
+    # A replay may have all its results stored; what is not there comes out as an error of its case.
+    executes = not offline and until_stage in ("score", "judge")
+    _check(components, runtime, offline=offline, executes=executes)
+    # What runs in this process costs nothing.
+    callers = (components.generator, *components.judge_models)
+    price = budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))
+    store = options.store if options.store is not None else open_store(options.storage)
+    store.initialize()
+    # Large datasets take a while to store; the event loop must not be blocked.
+    await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
+    finished = False
+    try:
+        async with AsyncExitStack() as sessions:
+            for component in components:
+                if component.session is not None:
+                    await sessions.enter_async_context(component.session())
+            if runtime.generation_mode == "batch" and not offline:
+                components = await _batched(snapshot, components, plan, store, runtime)
+            has_budget = runtime.max_cost is not None or runtime.max_tokens is not None
+            spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if has_budget else ()
+            calls = CallRuntime.from_config(runtime, price=price, spent=spent)
+            await Engine(snapshot, components, store, options, plan, calls).run()
+        finished = True
+    except CallFailed as error:
+        finished = error.failure.kind is FailureKind.BUDGET
+        if not finished:
+            raise
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, store)) from None
+    finally:
+        store.release(snapshot.run_id)
+        await _close(components)
+        if not finished and options.store is None:
+            store.close()  # nobody gets a result to close it by
+    return RunResult(snapshot=snapshot, store=store)
+
+
+async def _batched(
+    snapshot: RunSnapshot, components: Components, plan: RunPlan, store: RunStore, runtime: RuntimeConfig
+) -> Components:
+    from themis.effects.batching import generate_in_batches
+
+    answered = await generate_in_batches(snapshot, plan, components, store, runtime)
+    return attrs.evolve(components, generator=CallerAbilities.of(answered, "generate"))
+
+
+def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple[UsageRow, ...]:
+    """Return what earlier attempts at the run used: a budget is the run's, not the process's."""
+    if store.head(snapshot.run_id).count == 0:
+        return ()
+    generator = snapshot.identity.generator_ref.component_id
+    return run_costs(read_events(store, snapshot.run_id), generator, price).rows
+
+
+def _how_to_resume(run_id: str, store: RunStore) -> str:
+    if isinstance(store, InMemoryRunStore):
+        return f"run {run_id[:12]} interrupted; it was kept in memory: give a storage that lasts to be able to resume"
+    return (
+        f"run {run_id[:12]} interrupted; what finished is stored in {store.location}: run the same experiment again "
+        "to go on from there"
+    )
+
+
+def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
+    run_id = snapshot.run_id
+    store.acquire(run_id)
+    try:
+        if store.head(run_id).count > 0:
+            _apply_policy(store, run_id, policy)
+        store.persist_snapshot(snapshot)
+    except BaseException:
+        store.release(run_id)
+        raise
+
+
+def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
+    if policy == "error":
+        raise RunExistsError(
+            f"run {run_id} is stored in {store.location} already, and existing_run_policy is 'error'; "
+            "use 'auto' to resume or reuse it, or 'rerun' to clear it and start over"
+        )
+    if policy == "rerun":
+        store.clear_run(run_id)
+
+
+def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> None:
+    """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
+    faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
+    if runtime.generation_mode == "batch":
+        from themis.effects.batching import batch_faults
+
+        faults += batch_faults(runtime, components.generator)
+    if faults:
+        raise SpecError(listed("the run can't start", faults))
+
+
+def _problems(components: Components, *, offline: bool) -> Iterator[str]:
+    for component in components:
+        if component.check is None or (offline and isinstance(component, CallerAbilities)):
+            continue
+        for problem in component.check() or ():
+            yield f"{component.component_id}: {problem}"
+
+
+def _sandbox_problems(components: Components) -> Iterator[str]:
+    """Yield what keeps programs from being run, where a metric runs any."""
+    executing = [metric for metric in components.metrics if metric.family == "execution"]
+    if not executing:
+        return
+    languages = dict.fromkeys(name for metric in executing for name in metric.sandbox_languages)
+    names = ", ".join(metric.component_id for metric in executing)
+    try:
+        problems = open_sandbox().check(tuple(languages))
+    except SpecError as error:
+        problems = (str(error),)
+    for problem in problems:
+        yield f"{names}: {problem}"
+
+
+async def _close(components: Components) -> None:
+    """Close what components hold open, such as HTTP clients."""
+    with trio.CancelScope(shield=True):
+        for component in components:
+            if component.aclose is not None:
+                await component.aclose()

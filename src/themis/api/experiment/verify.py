@@ -1,0 +1,227 @@
+"""Verify: whether a stored run's numbers follow from what it recorded, and what of it could not be checked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import attrs
+from returns.result import Result
+
+from themis.api.components import resolve_component
+from themis.effects.calls import CallRuntime
+from themis.effects.driver import Caller
+from themis.effects.host import run_anywhere
+from themis.effects.reading import stored_cases
+from themis.effects.sources.source_code import source_of
+from themis.pure.abilities import PLACES, Components
+from themis.pure.chain import broken_links, read_event
+from themis.pure.errors import ThemisError, UnknownComponentError
+from themis.pure.events import CaseRunEvent, RunEvent
+from themis.pure.fingerprints import component_ref
+from themis.pure.pipeline.effects import Answer, Ask, Effect
+from themis.pure.pipeline.recorded import MissingError, missing
+from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.pipeline.verification import (
+    Difference,
+    Verification,
+    altered_cases,
+    altered_identity,
+    case_checks,
+    compared,
+    misplaced,
+    run_checks,
+)
+from themis.pure.plan import CaseItem, RunPlan, UntilStage, make_plan
+from themis.pure.protocols import RunStore
+from themis.pure.records.failure import StepFailure
+from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.records.stored import StoredEvent
+
+if TYPE_CHECKING:
+    from themis.api.experiment.experiment import Experiment
+
+
+def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None, most: int = 10) -> Verification:
+    """Check that a stored run's numbers follow from its recorded outputs, and that nothing it rests on was altered.
+
+    The cases are held against the fingerprint in the run's identity, the header against the hash that the run began
+    with, the number of events against what its end recorded; the hash chain is walked; and every outcome after
+    generation is made again from what is stored, judging and code execution from their recorded answers. No model is
+    called, nothing is run in a sandbox, and nothing is written.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+        experiment: where its components come from; without it, builtins and importable ones are found by name.
+        most: how many differing records to report at most.
+
+    Raises:
+        RunNotFoundError: the store has no such run.
+    """
+    snapshot = store.load_snapshot(run_id)
+    components, notes = _components_of(snapshot, experiment.components() if experiment is not None else None)
+    verifying = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
+    run_anywhere(verifying.walk)
+    return verifying.found()
+
+
+class _Awaiting(Caller):
+    """Drives programs whose components may have to be awaited; anything else they ask for is missing."""
+
+    def __init__(self) -> None:
+        super().__init__(CallRuntime())
+
+    async def _perform(self, effect: Effect) -> Any:
+        raise missing(effect)
+
+    async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
+        raise missing(ask)
+
+
+@attrs.define
+class _Verifying:
+    store: RunStore
+    snapshot: RunSnapshot
+    run: Run
+    most: int
+    notes: list[str]
+    broken: list[str] = attrs.field(factory=list)
+    altered: list[str] = attrs.field(factory=list)
+    differences: list[Difference] = attrs.field(factory=list)
+    recomputed: Counter[str] = attrs.field(factory=Counter)
+    cases: int = 0
+    seen: int = 0
+    through: RunPlan | None = None
+
+    async def walk(self) -> None:
+        """Look at everything; what can't be read ends the walk, and is named."""
+        try:
+            self.altered += altered_identity(self.snapshot)
+            self.altered += altered_cases(self.snapshot)
+            self.broken += broken_links(self.store.events(self.snapshot.run_id), self.store.head(self.snapshot.run_id))
+            self._of_the_run()
+            driver = _Awaiting()
+            for item, stored in stored_cases(self.store, self.snapshot):
+                await self._case(driver, item, stored)
+            self._left_over()
+        except ThemisError as error:
+            self.broken.append(str(error))
+
+    def _read(self, stored: StoredEvent) -> RunEvent:
+        return read_event(stored, self.store.blob)
+
+    def _of_the_run(self) -> None:
+        run_id = self.snapshot.run_id
+        stored = self.store.run_events(run_id)
+        self.seen += len(stored)
+        events = [(one.sequence, self._read(one)) for one in stored]
+        checks = run_checks(self.snapshot, events, self.store.head(run_id).count)
+        self.altered += checks.altered
+        self.notes += checks.not_verified
+        if checks.through is not None:
+            self.through = make_plan(self.snapshot, cast(UntilStage, checks.through))
+
+    async def _case(self, driver: _Awaiting, item: CaseItem, stored: Sequence[StoredEvent]) -> None:
+        self.cases += 1
+        self.seen += len(stored)
+        events = [self._read(one) for one in stored]
+        places = [
+            fault for one, event in zip(stored, events, strict=True) for fault in self._misplaced(item, one, event)
+        ]
+        self.altered += places
+        if places:
+            return  # what follows from events of another case is of no use
+        for check in case_checks(self.run, item, events, self.through):
+            stage = check.step.stage
+            if check.program is None:
+                self._differs(check.unfounded(item.case_key))
+                continue
+            try:
+                again = await driver.drive(check.program)
+            except MissingError as error:
+                self._note(f"case {item.case_key}, {stage}: {error} is not recorded")
+                continue
+            if stage != "generate":
+                self.recomputed[stage] += 1
+            found = compared(check, item.case_key, again)
+            if isinstance(found, str):
+                self._note(found)
+            elif found is not None:
+                self._differs(found)
+
+    def _differs(self, difference: Difference) -> None:
+        if len(self.differences) < self.most:
+            self.differences.append(difference)
+
+    def _misplaced(self, item: CaseItem, stored: StoredEvent, event: RunEvent) -> Iterator[str]:
+        if isinstance(event, CaseRunEvent):
+            return misplaced(item, self.snapshot.run_id, stored, event)
+        return iter((f"event {stored.sequence} ({stored.event_type}): it is stored under case {item.case_key}",))
+
+    def _note(self, text: str) -> None:
+        if len(self.notes) < 100:
+            self.notes.append(text)
+
+    def _left_over(self) -> None:
+        count = self.store.head(self.snapshot.run_id).count
+        if self.seen != count:
+            self.altered.append(
+                f"events: the run has {count}, and {self.seen} of them are of it or of one of its cases"
+            )
+
+    def found(self) -> Verification:
+        """Return all of it."""
+        return Verification(
+            run_id=self.snapshot.run_id,
+            cases=self.cases,
+            recomputed=dict(self.recomputed),
+            broken_links=self.broken,
+            altered=self.altered,
+            differences=self.differences,
+            not_verified=self.notes,
+        )
+
+
+@attrs.frozen
+class _RecordedJudge:
+    """Stands for a judge, whose answers are recorded; it is never called."""
+
+    component_id: str
+
+    def judge(self) -> None:
+        raise AssertionError("a recorded judge was called")
+
+
+def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Components, list[str]]:
+    """Return the run's components as far as they are at hand, unchanged; say which are not."""
+    notes: list[str] = []
+    by_id = {able.component_id: able.component for able in given} if given is not None else {}
+
+    def find(place: str, ref: ComponentRef | None) -> Any:
+        if ref is None:
+            return None
+        if place == "judge_models":
+            return _RecordedJudge(ref.component_id)
+        component = by_id.get(ref.component_id)
+        try:
+            if component is None and place != "generator":
+                component = resolve_component(ref.component_id)
+            current = component_ref(component, source_of, snapshot.identity_algorithm) if component else None
+        except ThemisError as error:
+            why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
+            notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment (--config) to verify it too")
+            return None
+        if current is not None and current.fingerprint == ref.fingerprint:
+            return component
+        if place != "generator":  # its answers are recorded; only the seeds that it was given rest on it
+            notes.append(f"{ref.component_id}: its code or configuration is not the one that the run used")
+        return None
+
+    placed: dict[str, Any] = {}
+    for place in PLACES:
+        refs = getattr(snapshot.component_refs, place)
+        several = isinstance(refs, tuple)
+        placed[place] = [one for ref in refs if (one := find(place, ref))] if several else find(place, refs)
+    return Components.of(**placed), notes

@@ -1,0 +1,141 @@
+"""Gates: read and checked before anything is paid for, decided when a run is done, written as JUnit XML for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+from xml.etree import ElementTree
+
+from themis.api.runs.report import read_report
+from themis.api.runs.result import RunResult
+from themis.pure.errors import SpecError, listed, nearest
+from themis.pure.records.results import RunStatus
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.stats.gates import (
+    Basis,
+    GateResult,
+    RegressionGate,
+    RequirementGate,
+    check_regression,
+    check_requirement,
+    parse_regression_gate,
+    parse_requirement_gate,
+)
+from themis.pure.stats.records import RunComparison
+
+G = TypeVar("G", RequirementGate, RegressionGate)
+
+
+def read_gates(texts: Sequence[str], basis: Basis, metric_ids: Sequence[str]) -> tuple[RequirementGate, ...]:
+    """Return a run's gates from text.
+
+    Args:
+        texts: each `METRIC>=X`; `builtin/` before the metric's name may be left out.
+        basis: what must reach X: the lower end of the interval, or the mean.
+        metric_ids: the run's metrics.
+
+    Raises:
+        SpecError: a text that is no gate, or a metric that the run does not have; all at once.
+
+    >>> [str(gate) for gate in read_gates(["exact_match>=0.8"], "mean", ["builtin/exact_match"])]
+    ['builtin/exact_match>=0.8']
+    """
+    return _read(texts, lambda text: parse_requirement_gate(text, basis), metric_ids)
+
+
+def read_regression_gates(texts: Sequence[str], a: RunSnapshot, b: RunSnapshot) -> tuple[RegressionGate, ...]:
+    """Return the gates of a comparison from text.
+
+    Args:
+        texts: each `METRIC` or `METRIC:MARGIN`; `builtin/` before the metric's name may be left out.
+        a: the first run.
+        b: the second run.
+
+    Raises:
+        SpecError: a text that is no gate, or a metric that not both runs have; all at once.
+    """
+    in_b = {ref.component_id for ref in b.component_refs.metrics}
+    shared = [ref.component_id for ref in a.component_refs.metrics if ref.component_id in in_b]
+    return _read(texts, parse_regression_gate, shared)
+
+
+def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[str]) -> tuple[G, ...]:
+    gates, faults = [], []
+    for text in texts:
+        try:
+            gate = parse(text)
+            gates.append(gate.evolve(metric_id=_full_name(gate.metric_id, metric_ids)))
+        except SpecError as error:
+            faults.append(str(error))
+    if faults:
+        raise SpecError(listed("a gate can't be checked", faults))
+    return tuple(gates)
+
+
+def check_regressions(gates: Sequence[RegressionGate], comparison: RunComparison) -> tuple[GateResult, ...]:
+    return tuple(check_regression(gate, comparison) for gate in gates)
+
+
+def _full_name(metric: str, metric_ids: Sequence[str]) -> str:
+    for name in (metric, f"builtin/{metric}"):
+        if name in metric_ids:
+            return name
+    raise SpecError(f"there is no metric {metric!r}; {nearest(metric, metric_ids)}")
+
+
+def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[GateResult, ...]:
+    """Return whether each gate holds."""
+    if not gates:
+        return ()
+    estimates = {row.metric_id: row.estimate for row in read_report(result.view).overview.metrics}
+    return tuple(check_requirement(gate, estimates) for gate in gates)
+
+
+# --- JUnit XML --------------------------------------------------------------------------------------------
+
+
+def write_junit(path: Path, name: str, gates: Sequence[GateResult], result: RunResult | None = None) -> None:
+    """Write gates as JUnit XML; a run that is not complete is an error in it. Arguments as for `junit_xml`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(junit_xml(name, gates, _incomplete(result) if result is not None else None), encoding="utf-8")
+
+
+def _incomplete(result: RunResult) -> str:
+    if result.status == RunStatus.COMPLETED:
+        return ""
+    done = result.progress
+    why = f" ({result.error_message})" if result.error_message else ""
+    return (
+        f"{result.status.value}: {done.completed_cases} of {done.total_cases} cases done, {done.failed_cases} with "
+        f"errors{why}"
+    )
+
+
+def junit_xml(name: str, gates: Sequence[GateResult], incomplete: str | None = None) -> str:
+    """Return gates as JUnit XML, which CI systems show as tests.
+
+    The form is that of the JUnit task of Apache Ant, whose elements all common CI systems read.
+
+    Args:
+        name: the suite's name.
+        gates: the result of each.
+        incomplete: adds a test that the run is complete: why it is not, or empty if it is.
+    """
+    tests = [] if incomplete is None else [("the run is complete", "error", incomplete)]
+    tests += [(gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
+    failures = sum(not gate.passed for gate in gates)
+    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": str(int(bool(incomplete)))}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _allowed(name), **counts})
+    for title, kind, problem in tests:
+        test = ElementTree.SubElement(suite, "testcase", classname=_allowed(name), name=_allowed(title))
+        if problem:
+            ElementTree.SubElement(test, kind, message=_allowed(problem))
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _allowed(text: str) -> str:
+    """Return text without what XML 1.0 can't hold at all: most control characters, and lone surrogates."""
+    return "".join(c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else " " for c in text)

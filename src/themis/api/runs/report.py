@@ -1,0 +1,253 @@
+"""`Reporter`: a stored run as JSON, Markdown, CSV, LaTeX, Parquet, HTML, or rows."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.resources
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from themis.api.runs.result import RunResult
+from themis.api.runs.view import RunView
+from themis.effects.files import whole_file
+from themis.effects.reading import fresh_state
+from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.projections import score_rows
+from themis.pure.protocols import RunStore
+from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.latex import run_latex
+from themis.pure.report.markdown import run_markdown
+from themis.pure.report.overview import Overview
+from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
+from themis.pure.report.sections import Report
+from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
+from themis.pure.report.terminal import run_summary
+from themis.pure.state import fold_case
+from themis.pure.stats import StatsEngine
+
+ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+
+PARQUET_BATCH = 10_000
+
+
+def result_table(result: RunResult) -> str:
+    return run_summary(read_report(result.view))
+
+
+def result_data(result: RunResult) -> dict[str, Any]:
+    return _data(read_report(result.view))
+
+
+def read_report(
+    view: RunView,
+    *,
+    engine: StatsEngine | None = None,
+    cluster_by: str | None = None,
+    sample: CaseSample | None = None,
+) -> Report:
+    """Return a run's figures, from one pass over the store that holds one case at a time.
+
+    Args:
+        view: the run.
+        engine: level and seed of the intervals.
+        cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
+        sample: collects the cases that a report shows in full; if these are not all, no digest is made.
+    """
+    whole = sample is None or sample.whole
+    overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
+    for item, events in view.case_events():
+        state = fold_case(fresh_state(item), events)
+        rows = tuple(score_rows(view.metrics, state, view.thresholds))
+        overview.add(item, state, rows)
+        if sample is not None:
+            sample.add(item, rows, functools.partial(view.in_full, item, events, state))
+    found = overview.result(view.run_id, view.dataset_ids)
+    return Report(
+        snapshot=view.snapshot,
+        status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
+        completed_through_stage=view.ending.completed_through_stage,
+        error_message=view.ending.error_message,
+        overview=found,
+    )
+
+
+def _data(report: Report) -> dict[str, Any]:
+    overview, benchmark = report.overview, report.overview.benchmark
+    return {
+        "run_id": report.snapshot.run_id,
+        "status": report.status,
+        "completed_through_stage": report.completed_through_stage,
+        "error_message": report.error_message,
+        "progress": {
+            "total_cases": benchmark.total_cases,
+            "completed_cases": benchmark.completed_cases,
+            "failed_cases": benchmark.failed_cases,
+        },
+        "digest": overview.digest,
+        "metrics": {
+            row.metric_id: {
+                **row.estimate.to_dict(),
+                "planned": row.planned,
+                "unparsed": row.unparsed,
+                "errored": row.errored,
+                "parse_rate": row.parse_rate,
+                "outcomes": dict(row.outcomes),
+                "errors": dict(row.errors),
+            }
+            for row in overview.metrics
+        },
+        "quantities": {each.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities},
+    }
+
+
+class Reporter:
+    """Exports stored runs, each from one pass over the store.
+
+    What models, datasets and errors say is untrusted and is made harmless for each format. JSON, rows and Parquet
+    hold texts as they are.
+
+    Args:
+        store: the store that holds them.
+        cluster_by: a key of the cases' metadata; cases with the same value there are one cluster, and intervals
+            say so.
+        engine: level and seed of the intervals.
+    """
+
+    def __init__(self, store: RunStore, *, cluster_by: str | None = None, engine: StatsEngine | None = None) -> None:
+        self._store = store
+        self._cluster_by = cluster_by
+        self._engine = engine or StatsEngine()
+
+    # --- texts --------------------------------------------------------------------------------------------
+
+    def export_json(self, run_id: str) -> str:
+        """Return the run's results, score rows and snapshot header as formatted JSON.
+
+        Raises:
+            RunNotFoundError: the store has no such run; so for every method here.
+        """
+        view = self._view(run_id)
+        data = {
+            **_data(self._report(view)),
+            "snapshot": view.snapshot.header(),
+            "score_rows": [table_row(row) for row in view.rows()],
+        }
+        return json.dumps(data, indent=2, ensure_ascii=False)
+
+    def export_markdown(self, run_id: str) -> str:
+        """Return a summary for people; what a model wrote is escaped."""
+        return run_markdown(self._report(self._view(run_id)))
+
+    def export_latex(self, run_id: str) -> str:
+        """Return compact tables: a line per metric, and the first score rows. They need `booktabs`."""
+        return run_latex(self._report(self._view(run_id)))
+
+    def export_csv(self, run_id: str) -> str:
+        """Return the score table as CSV with a header; a spreadsheet takes no cell of it for a formula."""
+        return "".join(csv_lines(self._view(run_id).rows()))
+
+    def export_html(self, run_id: str, *, sample: int | None = DEFAULT_SAMPLE) -> str:
+        """Return the run as one self-contained page. Arguments as `write_html`."""
+        return "".join(self._html(run_id, sample))
+
+    def export_score_table(self, run_id: str) -> list[dict[str, Any]]:
+        """Return one plain row per case and metric: ready for pandas or polars."""
+        return list(self.iter_score_table(run_id))
+
+    def iter_score_table(self, run_id: str) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the score table, reading the store as they are taken."""
+        return map(table_row, self._view(run_id).rows())
+
+    # --- files --------------------------------------------------------------------------------------------
+
+    def write_csv(self, run_id: str, path: str | Path) -> None:
+        """Write the score table as CSV, holding one case at a time; the file is there whole or not at all."""
+        _write(path, csv_lines(self._view(run_id).rows()))
+
+    def write_html(self, run_id: str, path: str | Path, *, sample: int | None = DEFAULT_SAMPLE) -> None:
+        """Write the run as one page that opens offline and loads nothing.
+
+        Args:
+            run_id: the run.
+            path: the file to write; it is there whole or not at all.
+            sample: how many cases the page holds in full. Of a run with more, half of them are cases with an
+                error, if there are as many, and the page says how they were chosen. `None` holds all.
+        """
+        _write(path, self._html(run_id, sample))
+
+    def write_parquet(self, run_id: str, path: str | Path) -> None:
+        """Write the score table as Parquet, `details` as JSON text.
+
+        Raises:
+            MissingExtraError: pyarrow is not installed; nothing was read or written.
+        """
+        try:
+            arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+        except ImportError as error:
+            raise MissingExtraError(
+                "writing Parquet needs pyarrow: install it with pip install 'themis[parquet]'"
+            ) from error
+        rows = map(flat_row, self._view(run_id).rows())
+        schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])
+        with whole_file(path) as file, parquet.ParquetWriter(file, schema) as writer:
+            while batch := list(itertools.islice(rows, PARQUET_BATCH)):
+                writer.write_table(arrow.Table.from_pylist(batch, schema=schema))
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def _view(self, run_id: str) -> RunView:
+        return RunView.of(self._store, run_id)
+
+    def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
+        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
+
+    def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
+        view = self._view(run_id)
+        chosen = CaseSample(view.total_cases, sample)
+        report = self._report(view, chosen)
+        page = Page(sampling=chosen.sentence(), style=_page_file("page.css"), script=_page_file("page.js"))
+        return html_pieces(report, page, chosen.cases())
+
+
+def _page_file(name: str) -> str:
+    return importlib.resources.files("themis.pure.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _write(path: str | Path, pieces: Iterable[str]) -> None:
+    with whole_file(path) as file:
+        file.writelines(piece.encode() for piece in pieces)
+
+
+# --- by the name of a format ------------------------------------------------------------------------------
+
+
+def report_text(reporter: Reporter, run_id: str, kind: ReportFormat) -> str:
+    """Return a report as text.
+
+    Raises:
+        SpecError: the format is no text.
+        RunNotFoundError: the store has no such run.
+    """
+    if kind == "parquet":
+        raise SpecError("a Parquet report is no text: name a file for it with --output")
+    text: str = getattr(reporter, f"export_{kind}")(run_id)
+    return text
+
+
+def write_report(reporter: Reporter, run_id: str, kind: ReportFormat, path: Path) -> None:
+    """Write a report to a file, a part of it at a time where the format allows it; its folder is made.
+
+    Raises:
+        MissingExtraError: the format needs an extra.
+        RunNotFoundError: the store has no such run.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write = getattr(reporter, f"write_{kind}", None)
+    if write is not None:
+        write(run_id, path)
+    else:
+        path.write_text(report_text(reporter, run_id, kind), encoding="utf-8")

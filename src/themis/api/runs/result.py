@@ -1,0 +1,121 @@
+"""The result of a run: counts and means at hand, cases read from the store as needed."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from themis.api.runs.view import RunView
+from themis.pure.json import EMPTY
+from themis.pure.projections import Tallies, result_digest
+from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, ProgressSnapshot, RunStatus
+from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
+
+if TYPE_CHECKING:
+    from themis.pure.protocols import RunStore
+    from themis.pure.records.snapshot import RunSnapshot
+
+_FAILURES_SHOWN: Final = 3
+ROWS_LOOKED_AT: Final = 1000
+"""Failed rows that are read at most: when everything fails, it mostly fails alike."""
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class RunResult:
+    """The result of a run.
+
+    Everything past `run_id` is computed when it is first asked for, from what the store holds, so that a result
+    of a million cases takes no memory.
+
+    Attributes:
+        snapshot: the compiled experiment.
+        store: where the run is kept.
+    """
+
+    snapshot: RunSnapshot = attrs.field(repr=False)
+    store: RunStore = attrs.field(repr=False)
+
+    @functools.cached_property
+    def view(self) -> RunView:
+        """The stored run, to read case by case."""
+        return RunView(snapshot=self.snapshot, store=self.store)
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: the hash of its identity."""
+        return self.snapshot.run_id
+
+    @functools.cached_property
+    def status(self) -> RunStatus:
+        """The run's status: `partial_failure` when it went through and some cases have errors."""
+        return self.view.ending.status(lambda: self.progress.failed_cases > 0)
+
+    @property
+    def completed_through_stage(self) -> str | None:
+        """The last stage that the run went through for all cases."""
+        return self.view.ending.completed_through_stage
+
+    @property
+    def error_message(self) -> str | None:
+        """Why the last attempt ended early, if it did."""
+        return self.view.ending.error_message
+
+    @property
+    def progress(self) -> ProgressSnapshot:
+        """How many cases were planned, went through, and have an error."""
+        return self._tallies.progress()
+
+    @property
+    def cases(self) -> Sequence[CaseResult]:
+        """Every case's result, in plan order, read as needed."""
+        return Lazy(self.view.total_cases, self.view.results)
+
+    @functools.cached_property
+    def benchmark(self) -> BenchmarkResult:
+        """The scores as numbers, with the counts of errors beside every mean."""
+        rows = Lazy(self.view.total_cases * len(self.view.metrics), self.view.rows)
+        return self._tallies.result(self.run_id, self.view.dataset_ids, rows)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The hash of all results, without times, latencies and transport facts (law 4)."""
+        return result_digest(self.view.results())
+
+    @functools.cached_property
+    def usage(self) -> RunUsage:
+        """Calls, tokens and time of the run, over all of its attempts."""
+        return run_usage(self.run_id, self.view.events())
+
+    def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
+        """Return tokens and US dollars by stage and model, over all of the run's attempts.
+
+        Models whose price is not known count their tokens, and `notice` names them.
+
+        Args:
+            prices: prices that come before the table's, in US dollars per million tokens:
+                `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
+        """
+        from themis.effects.prices import known_prices
+
+        generator = self.snapshot.identity.generator_ref.component_id
+        return run_costs(self.view.events(), generator, known_prices(prices))
+
+    @functools.cached_property
+    def _tallies(self) -> Tallies:
+        return self.view.tallies()
+
+
+def first_failures(result: RunResult) -> list[str]:
+    """Return the first few different errors of a run, each with the first case that has it."""
+    errors = (row for row in result.view.rows() if row.outcome == "error")
+    seen: dict[str, str] = {}
+    for row in itertools.islice(errors, ROWS_LOOKED_AT):
+        what = f"{row.error_category}: {row.error_message}"
+        seen.setdefault(what, f"case {row.case_id}, {row.metric_id}: {what}")
+        if len(seen) == _FAILURES_SHOWN:
+            break
+    return list(seen.values())

@@ -1,0 +1,100 @@
+"""Finding runs in a store, and text in their prompts and outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+
+from themis.api.runs.view import RunView
+from themis.pure.errors import SpecError
+from themis.pure.plan import CaseItem
+from themis.pure.protocols import RunStore, TextIndex
+from themis.pure.records.stored import FoundText, RunSummary
+from themis.pure.text_search import snippet_of, terms_of
+
+
+def find_runs(
+    store: RunStore,
+    *,
+    dataset_id: str | None = None,
+    metric_id: str | None = None,
+    generator_id: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[RunSummary]:
+    """Return a line about each run that fits, newest first.
+
+    Args:
+        store: where the runs are.
+        dataset_id: only runs over this dataset.
+        metric_id: only runs with this metric.
+        generator_id: only runs of this model.
+        status: only runs that are `pending`, `running`, `completed` or `failed`; a listing reads no cases, and so
+            calls `completed` what went through, with or without failed cases.
+        since: only runs that began at this time or later; runs that did not begin are left out.
+        until: only runs that began before this time.
+    """
+
+    def fits(line: RunSummary) -> bool:
+        return (
+            dataset_id in (None, *line.dataset_ids)
+            and metric_id in (None, *line.metric_ids)
+            and generator_id in (None, line.generator_id)
+            and status in (None, line.status)
+            and (since is None or (line.started_at is not None and line.started_at >= since))
+            and (until is None or (line.started_at is not None and line.started_at < until))
+        )
+
+    return tuple(line for line in store.list_runs() if fits(line))
+
+
+def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
+    """Find text among the cases' inputs and the models' outputs.
+
+    A text matches if it has all words of the query, regardless of case and accents; words in double quotes must
+    follow each other. The SQLite store answers from an index, best matches first; it makes it at the first search
+    and adds to it at later ones. Other stores are read through from the newest run on, which takes its time.
+
+    Args:
+        store: where the runs are.
+        query: the words.
+        run_id: the run to look into; all runs without it. An input that several runs share is found once.
+        limit: how many matches to return at most.
+
+    Raises:
+        SpecError: the query has no word in it.
+        RunNotFoundError: the store has no such run.
+    """
+    terms = terms_of(query)
+    if not terms:
+        raise SpecError(f"search: no word to look for in {query!r}")
+    if isinstance(store, TextIndex):
+        return store.find_text(query, run_id, limit)
+    run_ids = [run_id] if run_id is not None else [line.run_id for line in store.list_runs()]
+    return tuple(islice(_found(store, run_ids, terms), limit))
+
+
+def _found(store: RunStore, run_ids: Sequence[str], terms: Sequence[Sequence[str]]) -> Iterator[FoundText]:
+    seen: set[tuple[str, str]] = set()
+    for run_id in run_ids:
+        view = RunView.of(store, run_id)
+        names = {ref.dataset_id: (ref.dataset_id, ref.fingerprint) for ref in view.snapshot.identity.dataset_refs}
+        for item in view.items():
+            snippet = snippet_of(item.case.input, terms) if names[item.dataset_id] not in seen else None
+            if snippet is not None:
+                yield _at(run_id, item, None, snippet)
+        seen.update(names.values())
+        for item, state in view.cases():
+            for result in state.candidates.values():
+                snippet = snippet_of(result.final_output, terms)
+                if snippet is not None:
+                    yield _at(run_id, item, result.candidate_id, snippet)
+
+
+def _at(run_id: str, item: CaseItem, candidate_id: str | None, snippet: str) -> FoundText:
+    case_id = item.case.case_id
+    return FoundText(
+        run_id=run_id, dataset_id=item.dataset_id, case_id=case_id, candidate_id=candidate_id, snippet=snippet
+    )

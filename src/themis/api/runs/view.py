@@ -1,0 +1,209 @@
+"""One stored run, read as needed: the only reader under results, reports, quick checks, comparisons and searches.
+
+A view holds no case. A pass streams the store once, in plan order, one case at a time; the outcome of a case or a run
+is decided in the core (`projections.score_rows`, `state.status_of`) and only asked for here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+
+import attrs
+
+from themis.effects.reading import fresh_state, read_case_events, read_cases, read_events, stored_cases
+from themis.pure.case_view import CaseView, case_view
+from themis.pure.chain import read_event
+from themis.pure.errors import DataError, listed, nearest
+from themis.pure.events import RunEvent
+from themis.pure.happy_path import happy_path_rows
+from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, happy_path, make_plan, total_cases
+from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
+from themis.pure.protocols import RunStore
+from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.state import CaseState, fold_case, has_failures, status_of
+
+_MOST_NAMES = 2000
+"""Case ids that are searched for one that a misspelt one may mean."""
+
+
+@attrs.frozen
+class RunEnding:
+    """What the events of the whole run tell: when its attempts began, and how the last one ended."""
+
+    attempts: int = 0
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    event_type: str | None = None
+    completed_through_stage: str | None = None
+    error_message: str | None = None
+
+    def status(self, any_failed: Callable[[], bool]) -> RunStatus:
+        """Return the run's status; cases are read only where they decide."""
+        return status_of(self.event_type, any_failed)
+
+
+@attrs.frozen
+class ScoredCase:
+    """One case with a row for each metric.
+
+    Attributes:
+        failed: a step of it failed, whether or not a row shows it.
+        begun: anything at all is stored of it.
+    """
+
+    item: CaseItem
+    rows: Sequence[BenchmarkScoreRow]
+    failed: bool
+    begun: bool
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class RunView:
+    """One run of a store. Every method that yields reads the store anew."""
+
+    snapshot: RunSnapshot = attrs.field(repr=False)
+    store: RunStore = attrs.field(repr=False)
+
+    @classmethod
+    def of(cls, store: RunStore, run_id: str) -> RunView:
+        """Open a run.
+
+        Raises:
+            RunNotFoundError: the store has no such run.
+        """
+        return cls(snapshot=store.load_snapshot(run_id), store=store)
+
+    @property
+    def run_id(self) -> str:
+        return self.snapshot.run_id
+
+    @functools.cached_property
+    def plan(self) -> RunPlan:
+        return make_plan(self.snapshot)
+
+    @property
+    def metrics(self) -> tuple[MetricSlot, ...]:
+        return self.plan.metrics
+
+    @functools.cached_property
+    def thresholds(self) -> Thresholds:
+        return Thresholds(self.snapshot.metric_thresholds)
+
+    @property
+    def dataset_ids(self) -> tuple[str, ...]:
+        return tuple(dataset.dataset_id for dataset in self.snapshot.datasets)
+
+    @property
+    def total_cases(self) -> int:
+        return total_cases(self.snapshot)
+
+    @property
+    def event_count(self) -> int:
+        """How many events are stored; a run that was never begun has none."""
+        return self.store.head(self.run_id).count
+
+    @functools.cached_property
+    def ending(self) -> RunEnding:
+        """How the last attempt at the run ended, as of the first time it is asked for."""
+        stored = self.store.run_events(self.run_id) if self.event_count else ()
+        events = [read_event(event, self.store.blob) for event in stored]
+        if not events:
+            return RunEnding()
+        first, last = events[0], events[-1]
+        return RunEnding(
+            attempts=sum(event.event_type == "run_started" for event in events),
+            started_at=first.occurred_at,
+            ended_at=last.occurred_at if last.event_type != "run_started" else None,
+            event_type=last.event_type,
+            completed_through_stage=getattr(last, "completed_through_stage", None),
+            error_message=getattr(last, "error_message", None),
+        )
+
+    # --- passes over the run ------------------------------------------------------------------------------
+
+    def events(self) -> Iterator[RunEvent]:
+        return read_events(self.store, self.run_id)
+
+    def items(self) -> Iterator[CaseItem]:
+        return case_items(self.snapshot)
+
+    def cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
+        return read_cases(self.store, self.snapshot)
+
+    def case_events(self) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
+        return read_case_events(self.store, self.snapshot)
+
+    def results(self) -> Iterator[CaseResult]:
+        return (case_result(self.metrics, state) for _, state in self.cases())
+
+    def scored(self) -> Iterator[ScoredCase]:
+        """Yield every case with its score rows; a case that went through at once is read without a fold."""
+        usual = happy_path(self.plan)
+        for item, stored in stored_cases(self.store, self.snapshot):
+            rows = happy_path_rows(item, stored, self.metrics, self.thresholds, usual)
+            if rows is not None:
+                yield ScoredCase(item, rows, failed=False, begun=True)
+                continue
+            state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
+            folded = tuple(score_rows(self.metrics, state, self.thresholds))
+            yield ScoredCase(item, folded, has_failures(state), bool(stored))
+
+    def rows(self) -> Iterator[BenchmarkScoreRow]:
+        return (row for case in self.scored() for row in case.rows)
+
+    def tallies(self) -> Tallies:
+        """Count all cases."""
+        tallies = Tallies(self.metrics)
+        for case in self.scored():
+            tallies.add(case.rows, failed=case.failed)
+        return tallies
+
+    # --- single cases -------------------------------------------------------------------------------------
+
+    def find(self, case_id: str, dataset_id: str | None = None, case_key: str | None = None) -> CaseItem:
+        """Return a case by its id.
+
+        Raises:
+            DataError: there is none, or there are several: the error lists them.
+        """
+        found = [
+            item
+            for item in self.items()
+            if item.case.case_id == case_id
+            and dataset_id in (None, item.dataset_id)
+            and case_key in (None, item.case_key)
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = [f"dataset_id={item.dataset_id!r} (case_key {item.case_key!r})" for item in found]
+            raise DataError(listed(f"case_id {case_id!r} is in {len(found)} datasets; say which", choices))
+        given = {"dataset_id": dataset_id, "case_key": case_key}
+        narrowed = "".join(f" with {name} {value!r}" for name, value in given.items() if value is not None)
+        raise DataError(f"the run has no case {case_id!r}{narrowed}; {self._near(case_id)}")
+
+    def _near(self, case_id: str) -> str:
+        if self.total_cases > _MOST_NAMES:
+            return f"it has {self.total_cases:,} cases, of datasets {', '.join(self.dataset_ids)}"
+        return nearest(case_id, {item.case.case_id for item in self.items()})
+
+    def numbered(self, numbers: set[int]) -> Iterator[tuple[CaseItem, CaseState]]:
+        """Yield the cases of these numbers."""
+        items = (item for item in self.items() if item.case_no in numbers) if numbers else ()
+        return ((item, self.state_of(item)) for item in items)
+
+    def state_of(self, item: CaseItem) -> CaseState:
+        return fold_case(fresh_state(item), self.events_of(item))
+
+    def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:
+        """Return a case in full, from its events, and their state if there is one already."""
+        prompt = self.snapshot.identity.generation_prompt_spec
+        return case_view(item, events, self.metrics, self.thresholds, prompt, state)
+
+    def events_of(self, item: CaseItem) -> list[RunEvent]:
+        """Return what happened to a case, in order."""
+        stored = self.store.case_events(self.run_id, item.case_no) if self.event_count else ()
+        return [read_event(event, self.store.blob) for event in stored]

@@ -1,0 +1,142 @@
+"""Stores by name: the kinds there are, opening one, and finding a run in one that must be there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from themis.api.config.references import resolve_all_references
+from themis.effects.files import nearest_files
+from themis.effects.stores import BUILTIN, PATH, StoreKind
+from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
+from themis.pure.json import thaw
+from themis.pure.protocols import RunStore
+from themis.pure.records.config import StorageConfig
+from themis.pure.security import refuse_secrets
+
+_LATEST: Final = "latest"
+_SHOWN: Final = 8
+
+_kinds: dict[str, StoreKind] = {kind.name: kind for kind in BUILTIN}
+
+
+# --- kinds ------------------------------------------------------------------------------------------------
+
+
+def register_store_backend(name: str, factory: Callable[..., RunStore]) -> None:
+    """Make a store of one's own known by name; a name that is known already is given the new meaning.
+
+    Args:
+        name: what `StorageConfig(store=...)` will say.
+        factory: called with `StorageConfig.parameters` as keywords; returns a `RunStore`.
+    """
+    _kinds[name] = StoreKind(name, factory)
+
+
+def store_kinds() -> Mapping[str, StoreKind]:
+    return dict(_kinds)
+
+
+def lasts(storage: StorageConfig) -> bool:
+    """Tell whether a store is still there when its process has ended."""
+    kind = _kinds.get(storage.store)
+    return kind is None or kind.place_key is not None
+
+
+def _missing_path(storage: StorageConfig) -> str | None:
+    """Return where a store is said to be on this disk, if nothing is there."""
+    path = storage.parameters.get(PATH)
+    return path if isinstance(path, str) and not Path(path).exists() else None
+
+
+# --- opening ----------------------------------------------------------------------------------------------
+
+
+def open_store(config: StorageConfig) -> RunStore:
+    """Open the store that a configuration names; references to the environment in its parameters are resolved now.
+
+    Raises:
+        SpecError, LiteralSecretError, MissingExtraError: as for `make_store`.
+        StoreError: the store can't be opened.
+    """
+    store = make_store(config)
+    store.initialize()
+    return store
+
+
+def make_store(config: StorageConfig) -> RunStore:
+    """Return the store that a configuration names, not yet opened: nothing is made or changed on disk.
+
+    Raises:
+        SpecError: no store of that name, or parameters that it does not take.
+        LiteralSecretError: the parameters, which are stored with every run, contain a password.
+        MissingExtraError: the store needs an optional dependency.
+    """
+    kind = _kinds.get(config.store)
+    if kind is None:
+        raise SpecError(f"storage.store: no store {config.store!r}; {nearest(config.store, _kinds)}")
+    refuse_secrets({"storage.parameters": config.parameters})
+    parameters = resolve_all_references(thaw(config.parameters))
+    if kind.place_key is not None and kind.default is not None:
+        parameters = {kind.place_key: kind.default, **parameters}
+    try:
+        return kind.make(**parameters)
+    except TypeError as error:
+        raise SpecError(f"storage.parameters: {error}") from error
+
+
+def open_existing(storage: StorageConfig) -> RunStore:
+    """Open a store that is there already; a mistyped path must not make a new one.
+
+    Raises:
+        SpecError: the store is in memory, where nothing from another process can be.
+        StoreError: there is no such file, or it can't be opened.
+    """
+    if not lasts(storage):
+        raise SpecError(
+            f"this needs a stored run, and the store is {storage.store!r}, which ends with its process; name one that "
+            "lasts: --store runs/themis.sqlite3, or storage: {store: sqlite} in the config"
+        )
+    path = _missing_path(storage)
+    if path is not None:
+        hint = nearest_files(Path(path), same_suffix=True)
+        raise StoreError(f"{path}: there is no store{hint}; --store names another")
+    return open_store(storage)
+
+
+def existing_or_empty(storage: StorageConfig) -> RunStore:
+    """Return the store that is there, or an empty one in memory: to look into it must not make it."""
+    return make_store(StorageConfig()) if not lasts(storage) or _missing_path(storage) else open_store(storage)
+
+
+# --- finding a run ----------------------------------------------------------------------------------------
+
+
+def find_run(store: RunStore, name: str) -> str:
+    """Return the id of the run that a name means.
+
+    Args:
+        store: where to look.
+        name: an id, the beginning of one, or `latest`.
+
+    Raises:
+        RunNotFoundError: no run, or more than one, is called so.
+    """
+    ids = [line.run_id for line in store.list_runs()]
+    if name == _LATEST and ids:
+        return ids[0]
+    found = [run_id for run_id in ids if run_id.startswith(name.lower())] if name else []
+    if len(found) == 1 or name in found:
+        return name if name in found else found[0]
+    if found:
+        raise RunNotFoundError(
+            f"{name!r} begins the ids of {len(found)} runs in {store.location}; write more of it: {_listed(found)}"
+        )
+    what = f"it holds {_listed(ids)}" if ids else "it holds no runs"
+    raise RunNotFoundError(f"no run {name!r} in {store.location}; {what}")
+
+
+def _listed(ids: list[str]) -> str:
+    more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+    return ", ".join(run_id[:12] for run_id in ids[:_SHOWN]) + more

@@ -1,0 +1,61 @@
+"""Files that are there whole and for good, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from themis.pure.errors import nearest
+
+UNFINISHED: Final = ".new-"
+"""How the names of files begin that are still being written, or that a crash left so."""
+
+
+@contextlib.contextmanager
+def whole_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a file for writing that others see once the context is left: complete, and safe from a crash.
+
+    If an exception leaves the context, what was at `path` before stays.
+    """
+    target = Path(path)
+    beside = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
+    try:
+        with beside.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder survive a crash; POSIX alone needs it, and allows it."""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def nearest_files(path: Path, *, same_suffix: bool = False) -> str:
+    """Return the end of an error about a file that is not there: those in its folder that may be meant.
+
+    Args:
+        path: the file.
+        same_suffix: whether to name files and folders of its suffix, instead of all files.
+    """
+    if not path.parent.is_dir():
+        return ""
+    beside = (p for p in path.parent.iterdir() if (p.suffix == path.suffix if same_suffix else p.is_file()))
+    names = [str(p) for p in beside]
+    return f"; {nearest(str(path), names)}" if names else ""

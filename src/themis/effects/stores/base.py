@@ -1,0 +1,188 @@
+"""What all stores share: being opened and closed, one writer a run, and a line about each run for listings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Self
+
+from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
+from themis.pure.json import canonical_bytes, decode
+from themis.pure.records.dataset import CaseSource, Dataset
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import RunSummary, StoredEvent
+from themis.pure.state import status_of
+
+
+class EventStore(ABC):
+    """The part of a `RunStore` that does not depend on what the store is made of.
+
+    A store fills in the methods of the first section, and the rest of `RunStore`.
+
+    Args:
+        location: where the store is, for people, without credentials.
+        how_to_list: the end of the error that says that a run is not there.
+    """
+
+    def __init__(self, location: str, how_to_list: str = "") -> None:
+        self.location = location
+        self._how_to_list = how_to_list
+        self._ready = False
+        self._locks: dict[str, Callable[[], None]] = {}
+        self._guard = threading.RLock()
+
+    # --- filled in by each store --------------------------------------------------------------------------
+
+    def _open(self) -> None:  # noqa: B027  # memory has nothing to open, and nothing to close
+        """Open the store, creating or migrating it; called once."""
+
+    def _close(self) -> None:  # noqa: B027
+        """Release what the store holds open."""
+
+    @abstractmethod
+    def _lock(self, run_id: str) -> Callable[[], None]:
+        """Keep other processes from writing a run, and return what ends that. Raises `RunLockedError`."""
+
+    @abstractmethod
+    def _lines(self) -> Iterable[RunSummary]:
+        """Yield a line about each run, newest first."""
+
+    @abstractmethod
+    def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
+        """Return a case's events, or for `None` those of the whole run."""
+
+    # --- opening ------------------------------------------------------------------------------------------
+
+    def initialize(self) -> None:
+        """Open the store, creating or migrating it; safe to call again."""
+        if self._ready:
+            return
+        with self._guard:
+            if not self._ready:
+                self._open()
+                self._ready = True
+
+    def close(self) -> None:
+        """Give up all locks and release what the store holds open."""
+        for run_id in tuple(self._locks):
+            self.release(run_id)
+        self._close()
+        self._ready = False
+
+    def __enter__(self) -> Self:
+        self.initialize()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- the one writer -----------------------------------------------------------------------------------
+
+    def acquire(self, run_id: str) -> None:
+        """Become the run's one writer."""
+        self.initialize()
+        with self._guard:
+            if run_id in self._locks:
+                raise RunLockedError(f"run {run_id} is being written by another task of this process; wait for it")
+            self._locks[run_id] = self._lock(run_id)
+
+    def release(self, run_id: str) -> None:
+        """Stop being the run's writer."""
+        with self._guard:
+            free = self._locks.pop(run_id, None)
+            if free is not None:
+                free()
+
+    @contextlib.contextmanager
+    def _held(self, run_id: str) -> Iterator[None]:
+        """Hold the run, unless this store does so already."""
+        if run_id in self._locks:
+            yield
+            return
+        self.acquire(run_id)
+        try:
+            yield
+        finally:
+            self.release(run_id)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    def list_runs(self) -> Sequence[RunSummary]:
+        """Return a line about each run, newest first."""
+        self.initialize()
+        return tuple(self._lines())
+
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run."""
+        return self._of_case(run_id, None)
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        """Return one case's events."""
+        return self._of_case(run_id, case_no)
+
+    def _no_run(self, run_id: str) -> RunNotFoundError:
+        return RunNotFoundError(f"no run {run_id!r} in {self.location}{self._how_to_list}")
+
+
+def overtaken(run_id: str) -> StoreError:
+    return StoreError(f"run {run_id}: another writer appended to it meanwhile; run again to resume")
+
+
+def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
+    """Yield a run's datasets, each with the name of its content: runs over the same data share it."""
+    for dataset, ref in zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True):
+        yield hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest(), dataset
+
+
+def altered(run_id: str, what: str) -> StoreError:
+    return StoreError(f"run {run_id}: {what}; the store was changed by hand: restore it from a copy")
+
+
+def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]) -> RunSnapshot:
+    """Return a snapshot from its header (`RunSnapshot.header`), with its datasets' cases where they are stored.
+
+    Raises:
+        StoreError: there are more datasets in the header than are stored, or fewer.
+    """
+    snapshot = RunSnapshot.from_dict(header).stored_as(run_id)
+    if len(snapshot.datasets) != len(cases):
+        raise altered(run_id, f"its header names {len(snapshot.datasets)} datasets, and {len(cases)} are stored")
+    datasets = [dataset.evolve(cases=source) for dataset, source in zip(snapshot.datasets, cases, strict=True)]
+    return snapshot.evolve(datasets=datasets)
+
+
+def summary_of(
+    run_id: str, header: Mapping[str, Any], total_cases: int, count: int, first: str | None, last: str | None
+) -> RunSummary:
+    """Return a listing's line.
+
+    Args:
+        run_id: the run.
+        header: the snapshot as plain data (`RunSnapshot.header`).
+        total_cases: how many cases are planned.
+        count: how many events there are.
+        first: the first event, as JSON text.
+        last: the last event, as JSON text.
+    """
+    began, ended = (decode(event) if event else {} for event in (first, last))
+    identity = header["identity"]
+    return RunSummary(
+        run_id=run_id,
+        status=status_of(ended.get("event_type")).value,
+        started_at=_time(began),
+        updated_at=_time(ended),
+        event_count=count,
+        total_cases=total_cases,
+        generator_id=identity["generator_ref"]["component_id"],
+        dataset_ids=tuple(ref["dataset_id"] for ref in identity["dataset_refs"]),
+        metric_ids=tuple(ref["component_id"] for ref in identity["metric_refs"]),
+    )
+
+
+def _time(event: Mapping[str, Any]) -> datetime | None:
+    found = event.get("occurred_at")
+    return datetime.fromisoformat(found) if found else None

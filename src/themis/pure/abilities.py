@@ -1,0 +1,230 @@
+"""A run's components as the core knows them: what each can do, asked once when it enters.
+
+A component's methods and settings are read off these records; the component itself is not asked again.
+A component that lacks what its place needs is a fault of the experiment, which compiling reports with all others.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Self
+
+import attrs
+
+from themis.pure.errors import SpecError
+from themis.pure.families import metric_family
+from themis.pure.json import JSONValue
+from themis.pure.limits import TokenEstimate
+from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.dataset import Case
+
+Method = Callable[..., Any]
+"""A component's method; what it returns is checked by the stage that calls it."""
+
+
+@attrs.frozen(kw_only=True)
+class Abilities:
+    """What every component may offer.
+
+    Attributes:
+        component: the live object.
+        component_id: its name; empty if it has none.
+        check: returns what it lacks to do its work, one sentence each.
+        session: opened around a run.
+        aclose: releases what it holds open.
+        lacks: the methods that its place needs and it does not have.
+    """
+
+    component: Any = attrs.field(repr=False)
+    component_id: str
+    check: Callable[[], Iterable[str] | None] | None = None
+    session: Callable[[], AbstractAsyncContextManager[object]] | None = None
+    aclose: Callable[[], Awaitable[object]] | None = None
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.component_id or type(self.component).__name__
+
+    @classmethod
+    def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
+        """Ask for what may be there, each under its field's name; `fields` are asked for by the caller."""
+        offered = {
+            field.name: getattr(component, field.name, None) for field in attrs.fields(cls) if field.default is None
+        }
+        return cls(
+            component=component,
+            component_id=str(getattr(component, "component_id", None) or ""),
+            lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
+            **{**offered, **fields},
+        )
+
+
+@attrs.frozen(kw_only=True)
+class CallerAbilities(Abilities):
+    """A generator or a judge model: it may call an endpoint, and cost something.
+
+    Attributes:
+        call: `generate` or `judge`.
+        is_async: `call` is a coroutine function; any other runs in a thread.
+        provider_key: groups the calls to one endpoint.
+        request: renders the whole request, purely.
+        estimate: returns the tokens that a request is expected to take.
+        max_tokens: the longest answer.
+        batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
+    """
+
+    call: Method
+    is_async: bool
+    provider_key: str | None = None
+    request: Callable[[Case, GenerateContext], JSONValue] | None = None
+    estimate: Callable[[Any], TokenEstimate] | None = None
+    max_tokens: int | None = None
+    batch: Any = None
+
+    @classmethod
+    def of(cls, component: Any, method: str) -> Self:
+        """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""
+        call, longest = getattr(component, method, None), getattr(component, "max_tokens", None)
+        return cls._of(
+            component,
+            method,
+            call=call,
+            is_async=inspect.iscoroutinefunction(call),
+            max_tokens=longest if isinstance(longest, int) else None,
+            batch=getattr(component, "batch", None),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SelectorAbilities(Abilities):
+    """A selector: one that selects by itself, or one that judges and chooses by the outcome."""
+
+    select: Method | None = None
+    build_workflow: Method | None = None
+    choose: Method | None = None
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        if hasattr(component, "build_workflow"):
+            return cls._of(component, "choose", select=None)
+        return cls._of(component, "select")
+
+
+@attrs.frozen(kw_only=True)
+class ReducerAbilities(Abilities):
+    """A reducer."""
+
+    reduce: Method
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        return cls._of(component, "reduce", reduce=getattr(component, "reduce", None))
+
+
+@attrs.frozen(kw_only=True)
+class ParserAbilities(Abilities):
+    """A parser."""
+
+    parse: Method
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        return cls._of(component, "parse", parse=getattr(component, "parse", None))
+
+
+@attrs.frozen(kw_only=True)
+class MetricAbilities(Abilities):
+    """A metric, with the methods of its family.
+
+    Attributes:
+        family: its family's name; empty if it has none, and `problem` then says why.
+        threshold: the value from which its score counts as correct, if it states one.
+    """
+
+    family: str
+    problem: str = ""
+    threshold: float | None = None
+    score: Method | None = None
+    sandbox_requests: Method | None = None
+    next_requests: Method | None = None
+    score_results: Method | None = None
+    sandbox_languages: tuple[str, ...] = ()
+    build_workflow: Method | None = None
+
+    @classmethod
+    def of(cls, component: Any) -> Self:
+        family, problem = "", ""
+        try:
+            family = metric_family(component)
+        except SpecError as error:
+            problem = str(error)
+        value = getattr(component, "threshold", None)
+        return cls._of(
+            component,  # what a metric needs, its family says
+            family=family,
+            problem=problem,
+            threshold=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
+            sandbox_languages=tuple(getattr(component, "sandbox_languages", ())),
+        )
+
+
+@attrs.frozen(kw_only=True)
+class Components:
+    """A run's components, in the places they take; the snapshot names them by fingerprint."""
+
+    generator: CallerAbilities
+    selector: SelectorAbilities | None = None
+    reducer: ReducerAbilities | None = None
+    parsers: tuple[ParserAbilities, ...] = ()
+    metrics: tuple[MetricAbilities, ...] = ()
+    judge_models: tuple[CallerAbilities, ...] = ()
+
+    @functools.cached_property
+    def metric(self) -> Mapping[str, MetricAbilities]:
+        return {metric.component_id: metric for metric in self.metrics}
+
+    @functools.cached_property
+    def judge(self) -> Mapping[str, CallerAbilities]:
+        return {judge.component_id: judge for judge in self.judge_models}
+
+    @classmethod
+    def of(cls, **given: Any) -> Self:
+        """Ask every component what it can do.
+
+        Args:
+            given: the components by their places: one, or for `parsers`, `metrics` and `judge_models` several.
+        """
+        return cls(**{place: PLACES[place](component) for place, component in given.items()})
+
+    def placed(self) -> Iterator[tuple[str, Abilities]]:
+        """Yield the components that are given, each with its place."""
+        for place in PLACES:
+            found = getattr(self, place)
+            for able in found if isinstance(found, tuple) else () if found is None else (found,):
+                yield place, able
+
+    def __iter__(self) -> Iterator[Abilities]:
+        return (able for _, able in self.placed())
+
+
+def _if_any(of: Callable[[Any], Abilities]) -> Callable[[Any], Abilities | None]:
+    return lambda component: None if component is None else of(component)
+
+
+def _each(of: Callable[[Any], Abilities]) -> Callable[[Iterable[Any]], tuple[Abilities, ...]]:
+    return lambda components: tuple(map(of, components))
+
+
+PLACES: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "generator": lambda component: CallerAbilities.of(component, "generate"),
+    "selector": _if_any(SelectorAbilities.of),
+    "reducer": _if_any(ReducerAbilities.of),
+    "parsers": _each(ParserAbilities.of),
+    "metrics": _each(MetricAbilities.of),
+    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge")),
+}
+"""The places of a run's components, under the names that they have everywhere, each with how a component is asked."""

@@ -1,0 +1,465 @@
+"""Stage `judge`: workflows as plain data.
+
+A workflow plans calls and renders prompts, judges answer, the workflow parses, scores and aggregates. What came back
+is kept call by call, so judging replays offline, and a crash repeats no call that was answered.
+
+Rules: a call that failed, or a verdict that could not be read, is a failure of that judgment, never a score.
+An execution with any failure has status `partial_failure` and counts as an error of the case, unless the
+judge configuration says `{"on_partial_failure": "aggregate"}`: then the judgments that are left are aggregated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+from returns.result import Failure, Result, Success
+
+from themis.pure.abilities import CallerAbilities, MetricAbilities, SelectorAbilities
+from themis.pure.errors import UnknownComponentError, WorkflowBuildError, nearest
+from themis.pure.events import (
+    CaseRunEvent,
+    EvaluationCompletedEvent,
+    EvaluationFailedEvent,
+    StepCompletedEvent,
+    StepFailedEvent,
+)
+from themis.pure.identity import content_hash, derive_seed, stage_key
+from themis.pure.json import JSONValue
+from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell, Together
+from themis.pure.pipeline.outcome import attempt, case_fields, checked, failed_fields, failure_of
+from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.step import Step
+from themis.pure.plan import CaseItem
+from themis.pure.protocols import EvaluationWorkflow
+from themis.pure.records.contexts import EvalScoreContext
+from themis.pure.records.failure import StepFailure
+from themis.pure.records.generation import GenerationResult, ParsedOutput, TraceStep
+from themis.pure.records.judging import (
+    AggregationResult,
+    CandidateSetSubject,
+    ConversationSubject,
+    ConversationTrace,
+    EvaluationExecution,
+    JudgeCall,
+    JudgeResponse,
+    ParsedJudgment,
+    RenderedJudgePrompt,
+    Subject,
+    TraceSubject,
+    WorkflowFailure,
+    WorkflowTrace,
+)
+from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.state import CaseState, candidates_of, recorded_outputs, step_key
+
+JUDGE_STEP = "judge_call"
+
+SubjectOf = Callable[[CaseState], Result[Subject, StepFailure]]
+"""Returns what a family's metrics judge of a case."""
+
+
+def judge(subject_of: SubjectOf, run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
+    """Judge the answer by one metric; what of the case is judged, its family says."""
+    name, metric = step.metric_id, run.components.metric[step.metric_id]
+    assert state.parsed is not None  # the stage table says so
+    judged = yield from workflow(run, item, state, metric, name, subject_of(state), state.parsed)
+    event = evaluation_event(run, item, state, name, judged.outcome)
+    yield Keep(item.case_no, event)
+    yield from judged.told(run)
+    return event
+
+
+# --- what is judged ---------------------------------------------------------------------------------------
+
+
+def the_answer(state: CaseState) -> Result[Subject, StepFailure]:
+    return Success(CandidateSetSubject(candidates=(_answer(state),)))
+
+
+def all_candidates(state: CaseState) -> Result[Subject, StepFailure]:
+    """Family `selection`: all candidates, against each other."""
+    candidates = candidates_of(state)
+    if len(candidates) < 2:
+        return Failure(_no_subject("a selection metric compares candidates, and this run makes one per case"))
+    return Success(CandidateSetSubject(candidates=candidates))
+
+
+def the_trace(state: CaseState) -> Result[Subject, StepFailure]:
+    """Family `trace`: the steps or the conversation that led to the answer."""
+    answer = _answer(state)
+    if answer.trace is not None:
+        return Success(TraceSubject(trace=WorkflowTrace(trace_id=answer.candidate_id, steps=answer.trace)))
+    if answer.conversation is not None:
+        conversation = ConversationTrace(trace_id=answer.candidate_id, messages=answer.conversation)
+        return Success(ConversationSubject(conversation=conversation))
+    return Failure(_no_subject("a trace metric needs a generator that returns a trace or a conversation"))
+
+
+def _answer(state: CaseState) -> GenerationResult:
+    """Return the candidate that was reduced to, or one that carries the reduced output."""
+    reduced = state.reduced
+    assert reduced is not None  # judging comes after reduction
+    for candidate in candidates_of(state):
+        if candidate.candidate_id == reduced.candidate_id and candidate.final_output == reduced.final_output:
+            return candidate
+    return GenerationResult(candidate_id=reduced.candidate_id, final_output=reduced.final_output)
+
+
+def _no_subject(message: str) -> StepFailure:
+    return StepFailure(component_id="", error_type="NoSubject", error_message=message)
+
+
+# --- a workflow -------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Judged:
+    """What a workflow came to on a case, or why it could not even begin; `ctx` is what it was told, if it began."""
+
+    outcome: Result[EvaluationExecution, StepFailure]
+    ctx: EvalScoreContext | None = None
+
+    def told(self, run: Run) -> Program[None]:
+        """Tell who listens, once what it came to is kept."""
+        if run.listens and isinstance(self.outcome, Success):
+            yield Tell("after_judge", (self.outcome.unwrap(), self.ctx))
+
+
+def workflow(
+    run: Run,
+    item: CaseItem,
+    state: CaseState,
+    of: MetricAbilities | SelectorAbilities,
+    workflow_id: str,
+    subject: Result[Subject, StepFailure],
+    parsed: ParsedOutput,
+) -> Program[Judged]:
+    """Carry a metric's or a selector's workflow out, with the answers that are recorded and those that are not."""
+    if not isinstance(subject, Success):
+        return Judged(Failure(subject.failure()))
+    ctx, build = _context(run, item, parsed, workflow_id), of.build_workflow
+    assert build is not None  # its family says so
+    planned = attempt(of.component_id, build, subject.unwrap(), ctx).bind(
+        lambda built: plan_calls(of.component_id, built, subject.unwrap(), ctx)
+    )
+    if not isinstance(planned, Success):
+        return Judged(Failure(planned.failure()))
+    if run.listens:
+        yield Tell("before_judge", (subject.unwrap(), ctx))
+    recorded = {} if run.asks_again else dict(recorded_outputs(state, workflow_id, JUDGE_STEP))
+
+    def answer(call: JudgeCall, prompt: RenderedJudgePrompt) -> Program[_Answered]:
+        if call.call_id in recorded:
+            return Success(JudgeResponse.from_dict(recorded[call.call_id]))
+        return (yield from _answered(run, item, workflow_id, call, prompt))
+
+    execution = yield from judged(workflow_id, planned.unwrap(), ctx, answer)
+    return Judged(Success(execution), ctx)
+
+
+def _context(run: Run, item: CaseItem, parsed: ParsedOutput, workflow_id: str) -> EvalScoreContext:
+    identity = run.identity
+    # The seed must not hold the run id: another run that asks the same question may reuse the answer.
+    seed = derive_seed(stage_key("judge", workflow_id, item.case_key), 0)
+    return EvalScoreContext(
+        run_id=run.plan.run_id,
+        case=item.case,
+        parsed_output=parsed,
+        dataset_id=item.dataset_id,
+        case_key=item.case_key,
+        dataset_metadata=item.dataset_metadata,
+        seed=seed,
+        judge_model_refs=identity.judge_model_refs,
+        judge_seed=seed,
+        prompt_spec=identity.evaluation_prompt_spec,
+        judge_config=identity.judge_config,
+        eval_workflow_config=identity.workflow_overrides,
+    )
+
+
+_Answered = Result[JudgeResponse, StepFailure]
+
+
+def _answered(
+    run: Run, item: CaseItem, workflow_id: str, call: JudgeCall, prompt: RenderedJudgePrompt
+) -> Program[_Answered]:
+    """Return the answer to a call, from the stage cache or the judge, and keep it or why there is none."""
+    key = _key(run, call, prompt)
+    found: Recalled | None = (yield Recall(key)) if run.recalls and not run.asks_again else None
+    if found is not None and isinstance(found.event, StepCompletedEvent):
+        output = found.event.output
+        kept = step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output, found.source_run_id)
+        yield Keep(item.case_no, kept, key)
+        return Success(JudgeResponse.from_dict(output))
+    answer = yield from ask_judge(run.components.judge, call, prompt, step_key(workflow_id, call.call_id), key)
+    if isinstance(answer, Success):
+        output = answer.unwrap().to_dict()
+        yield Keep(item.case_no, step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output), key)
+    else:
+        failure = _step_failure(call.call_id, JUDGE_STEP, answer.failure())
+        yield Keep(item.case_no, _failed_step_event(run, item, workflow_id, call.call_id, failure))
+    return answer
+
+
+def _key(run: Run, call: JudgeCall, prompt: RenderedJudgePrompt) -> str:
+    """Return the cache key of a judge call: who is asked, what is shown, which seed, which repeat."""
+    refs = run.identity.judge_model_refs
+    fingerprint = next((ref.fingerprint for ref in refs if ref.component_id == call.judge_model_id), "")
+    shown = content_hash(prompt.content)
+    return stage_key("judge", fingerprint, shown, str(call.effective_seed), str(call.repeat_index))
+
+
+def ask_judge(
+    judges: Mapping[str, CallerAbilities], call: JudgeCall, prompt: RenderedJudgePrompt, place: str = "", key: str = ""
+) -> Program[_Answered]:
+    """Ask the judge that a call names."""
+    name = call.judge_model_id
+    of = judges.get(name)
+    if of is None:
+        missing = UnknownComponentError(f"no judge model {name!r} in this run; {nearest(name, judges)}")
+        return Failure(failure_of(name, missing))
+    asked = Ask(
+        stage="judge",
+        of=of,
+        method=of.call,
+        args=(prompt,),
+        keywords={"seed": call.effective_seed},
+        place=place,
+        request={"prompt": prompt.content},
+        key=key,
+    )
+    answer: Result[Answer, StepFailure] = yield asked
+    if not isinstance(answer, Success):
+        return Failure(answer.failure())
+    history = answer.unwrap().retry_history
+    response = checked(name, answer.unwrap().value, JudgeResponse, "judge")
+    return response.map(lambda found: found.evolve(retry_history=history) if history else found)
+
+
+# --- from calls to an execution ---------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Plan:
+    """A metric's workflow on one case, ready to be carried out: calls and what each judge is shown."""
+
+    workflow: EvaluationWorkflow
+    subject: Subject
+    calls: tuple[JudgeCall, ...]
+    prompts: Mapping[str, RenderedJudgePrompt]
+    failures: tuple[WorkflowFailure, ...]
+
+
+def plan_calls(
+    metric_id: str, workflow: EvaluationWorkflow, subject: Subject, ctx: EvalScoreContext
+) -> Result[_Plan, StepFailure]:
+    """Plan a workflow's calls and render their prompts; a prompt that can't be rendered fails its call alone."""
+    planned = attempt(metric_id, lambda: _distinct(workflow.judge_calls()))
+    if not isinstance(planned, Success):
+        return Failure(planned.failure())
+    prompts: dict[str, RenderedJudgePrompt] = {}
+    failures = []
+    for call in planned.unwrap():
+        outcome = attempt(metric_id, workflow.render_prompt, call, subject, ctx)
+        if isinstance(outcome, Success):
+            prompts[call.call_id] = outcome.unwrap()
+        else:
+            failures.append(_step_failure(call.call_id, "render_prompt", outcome.failure()))
+    return Success(_Plan(workflow, subject, planned.unwrap(), prompts, tuple(failures)))
+
+
+def _distinct(calls: Sequence[JudgeCall]) -> tuple[JudgeCall, ...]:
+    if len({call.call_id for call in calls}) < len(calls):
+        raise WorkflowBuildError(f"judge_calls() gave call ids twice: {[call.call_id for call in calls]}")
+    return tuple(calls)
+
+
+def _step_failure(call_id: str, step_type: str, failure: StepFailure) -> WorkflowFailure:
+    return WorkflowFailure(
+        call_id=call_id,
+        step_id=f"{call_id}/{step_type}",
+        step_type=step_type,
+        error_message=f"{failure.error_type}: {failure.error_message}",
+        retry_history=failure.retry_history,
+    )
+
+
+def judged(
+    metric_id: str,
+    plan: _Plan,
+    ctx: EvalScoreContext,
+    answer: Callable[[JudgeCall, RenderedJudgePrompt], Program[_Answered]],
+) -> Program[EvaluationExecution]:
+    """Make a plan's calls, all side by side, and conclude.
+
+    Args:
+        metric_id: the metric whose workflow it is.
+        plan: calls and prompts.
+        ctx: what the workflow is told.
+        answer: the program that comes by the answer to a call.
+    """
+    shown = [(call, plan.prompts[call.call_id]) for call in plan.calls if call.call_id in plan.prompts]
+    answers: tuple[_Answered, ...] = yield Together(tuple(answer(call, prompt) for call, prompt in shown))
+    responses: dict[str, JudgeResponse] = {}
+    failures: list[WorkflowFailure] = []
+    for (call, _), found in zip(shown, answers, strict=True):
+        if isinstance(found, Success):
+            responses[call.call_id] = found.unwrap()
+        else:
+            failures.append(_step_failure(call.call_id, JUDGE_STEP, found.failure()))
+    return _conclude(metric_id, plan, responses, failures, ctx)
+
+
+def _conclude(
+    metric_id: str,
+    plan: _Plan,
+    responses: Mapping[str, JudgeResponse],
+    failures: Sequence[WorkflowFailure],
+    ctx: EvalScoreContext,
+) -> EvaluationExecution:
+    """Parse, score and aggregate what the judges answered; deterministic, whatever order they answered in."""
+    verdicts = [
+        _verdict(metric_id, plan, call, responses[call.call_id], ctx)
+        for call in plan.calls
+        if call.call_id in responses
+    ]
+    judgments = tuple(v.judgment for v in verdicts if v.judgment is not None)
+    scores = tuple(v.score for v in verdicts if v.score is not None)
+    problems = [*plan.failures, *failures, *(v.failure for v in verdicts if v.failure is not None)]
+    aggregate: AggregationResult | None = None
+    if judgments and (not problems or ctx.judge_config.get("on_partial_failure") == "aggregate"):
+        outcome = attempt(metric_id, plan.workflow.aggregate, judgments, scores, ctx)
+        if isinstance(outcome, Success):
+            aggregate = outcome.unwrap()
+        else:
+            problems.append(_step_failure("aggregate", "aggregate", outcome.failure()))
+    order = {call.call_id: i for i, call in enumerate(plan.calls)}
+    problems.sort(key=lambda failure: (order.get(failure.call_id or "", len(order)), failure.step_type))
+    return EvaluationExecution(
+        execution_id=stage_key("execution", metric_id, ctx.case_key),
+        subject_kind=_KINDS[type(plan.subject)],
+        status="partial_failure" if problems else "completed",
+        judge_calls=plan.calls,
+        rendered_prompts=tuple(plan.prompts[c.call_id] for c in plan.calls if c.call_id in plan.prompts),
+        judge_responses=tuple(responses[c.call_id] for c in plan.calls if c.call_id in responses),
+        parsed_judgments=judgments,
+        scores=scores,
+        failures=tuple(problems),
+        aggregation_output=aggregate,
+        trace=WorkflowTrace(trace_id=f"{ctx.case_key}/{metric_id}", steps=tuple(v.step for v in verdicts)),
+    )
+
+
+_KINDS: Mapping[type, str] = {
+    CandidateSetSubject: "candidate_set",
+    TraceSubject: "trace",
+    ConversationSubject: "conversation",
+}
+
+
+@attrs.frozen(kw_only=True)
+class _Verdict:
+    step: TraceStep
+    judgment: ParsedJudgment | None = None
+    score: Score | None = None
+    failure: WorkflowFailure | None = None
+
+
+def _verdict(metric_id: str, plan: _Plan, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> _Verdict:
+    def step(output: Mapping[str, JSONValue]) -> TraceStep:
+        given = {"judge_model_id": call.judge_model_id, "raw_response": response.raw_response}
+        return TraceStep(step_name=call.call_id, step_type="judge_call", input=given, output=output)
+
+    parsed = attempt(metric_id, plan.workflow.parse_judgment, call, response, ctx)
+    if not isinstance(parsed, Success):
+        failure = _step_failure(call.call_id, "parse_judgment", parsed.failure())
+        return _Verdict(step=step({"error": failure.error_message}), failure=failure)
+    judgment = parsed.unwrap()
+    scored = attempt(metric_id, plan.workflow.score_judgment, call, judgment, ctx)
+    if not isinstance(scored, Success):
+        failure = _step_failure(call.call_id, "score_judgment", scored.failure())
+        return _Verdict(step=step({"error": failure.error_message}), failure=failure)
+    score = scored.unwrap()
+    if score is not None and score.metric_id != metric_id:
+        score = score.evolve(metric_id=metric_id)
+    verdict = {"label": judgment.label, "score": judgment.score}
+    return _Verdict(step=step(verdict), judgment=judgment, score=score)
+
+
+def execution_score(execution: EvaluationExecution, metric_id: str) -> Score | ScoreError:
+    """Return the case's score from an execution, or why it has none.
+
+    The aggregate's numeric value is the score; without an aggregate, the mean of the judgments' scores is.
+    """
+    aggregate = execution.aggregation_output
+    if execution.status != "completed" and aggregate is None:
+        first = execution.failures[0].error_message if execution.failures else "a step failed"
+        return ScoreError(
+            metric_id=metric_id,
+            reason=f"{len(execution.failures)} step(s) of the workflow failed; first: {first}",
+            retryable=True,
+        )
+    if aggregate is not None:
+        value = aggregate.value
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            details = {"method": aggregate.method, **aggregate.details}
+            return Score(metric_id=metric_id, value=float(value), details=details)
+        if not execution.scores:
+            return ScoreError(
+                metric_id=metric_id, reason=f"the aggregate of method {aggregate.method!r} is no number: {value!r}"
+            )
+    if not execution.scores:
+        return ScoreError(metric_id=metric_id, reason="the workflow made no score")
+    mean = sum(score.value for score in execution.scores) / len(execution.scores)
+    return Score(metric_id=metric_id, value=mean, details={"method": "mean", "judgments": len(execution.scores)})
+
+
+# --- events -----------------------------------------------------------------------------------------------
+
+
+def step_event(
+    run: Run,
+    item: CaseItem,
+    workflow_id: str,
+    step_id: str,
+    step_type: str,
+    output: Mapping[str, JSONValue],
+    source_run_id: str | None = None,
+) -> StepCompletedEvent:
+    """Record one answered call or one sandbox run, so that it is never made twice."""
+    return StepCompletedEvent(
+        **case_fields(run, item),
+        workflow_id=workflow_id,
+        step_id=step_id,
+        step_type=step_type,
+        output=output,
+        cache_hit=source_run_id is not None,
+        source_run_id=source_run_id,
+    )
+
+
+def _failed_step_event(
+    run: Run, item: CaseItem, workflow_id: str, step_id: str, failure: WorkflowFailure
+) -> StepFailedEvent:
+    """Record a call that failed for good in this attempt; the next one tries it again."""
+    return StepFailedEvent(
+        **case_fields(run, item),
+        workflow_id=workflow_id,
+        step_id=step_id,
+        step_type=failure.step_type,
+        error_message=failure.error_message,
+        retry_history=failure.retry_history,
+    )
+
+
+def evaluation_event(
+    run: Run, item: CaseItem, state: CaseState, metric_id: str, outcome: Result[EvaluationExecution, StepFailure]
+) -> CaseRunEvent:
+    """Record a workflow that went through, or one that could not even be built."""
+    assert state.reduced is not None  # the stage table says so
+    what: dict[str, Any] = {"candidate_id": state.reduced.candidate_id, "metric_id": metric_id}
+    if isinstance(outcome, Success):
+        return EvaluationCompletedEvent(**case_fields(run, item), **what, execution=outcome.unwrap())
+    return EvaluationFailedEvent(**failed_fields(run, item, outcome.failure()), **what)

@@ -1,0 +1,103 @@
+"""How calling a component can end: a value, or a failure that says whose it is and why."""
+
+from __future__ import annotations
+
+import hashlib
+import traceback
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import attrs
+from returns.result import Failure, Result, Success
+
+from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.pipeline.run import Run
+from themis.pure.plan import CaseItem
+from themis.pure.records.failure import StepFailure
+from themis.pure.security import redact
+
+T = TypeVar("T")
+
+LONGEST_MESSAGE = 2000
+"""Characters of an exception's message that are kept; a component may put a whole response into one."""
+
+
+def attempt(component_id: str, call: Callable[..., T], *args: object) -> Result[T, StepFailure]:
+    """Call a component; its exception becomes a failure and never leaves.
+
+    >>> attempt("mine", int, "x").failure().error_type
+    'ValueError'
+    """
+    try:
+        return Success(call(*args))
+    except Exception as error:
+        return Failure(failure_of(component_id, error))
+
+
+def failure_of(component_id: str, error: BaseException) -> StepFailure:
+    """Describe an exception as data; of a failed call, what the component itself raised where that says more."""
+    if isinstance(error, CallFailed):
+        return _failed_call(component_id, error)
+    message = str(error) or type(error).__name__
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[:LONGEST_MESSAGE]}... ({len(message)} characters)"
+    return StepFailure(
+        component_id=component_id,
+        error_type=type(error).__name__,
+        error_message=_unicode(redact(message)),
+        traceback_digest=_traceback_digest(error),
+    )
+
+
+def _failed_call(component_id: str, error: CallFailed) -> StepFailure:
+    raised = error.__cause__
+    is_own = error.failure.kind is FailureKind.COMPONENT and raised is not None
+    described = failure_of(component_id, raised) if is_own and raised is not None else None
+    return StepFailure(
+        component_id=component_id,
+        error_type=described.error_type if described else error.failure.kind.value,
+        error_message=described.error_message if described else _unicode(redact(str(error)[:LONGEST_MESSAGE])),
+        traceback_digest=described.traceback_digest if described else "",
+        retryable=error.diagnosis.retryable,
+        retry_history=tuple(entry.to_dict() for entry in error.retry_history),
+    )
+
+
+def _unicode(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _traceback_digest(error: BaseException) -> str:
+    names = [frame.f_code.co_qualname for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return hashlib.sha256("\n".join([type(error).__name__, *names]).encode()).hexdigest()
+
+
+def checked(component_id: str, value: object, kind: type[T], method: str) -> Result[T, StepFailure]:
+    """Check that a component returned a `kind`."""
+    return Success(value) if isinstance(value, kind) else Failure(wrong_type(component_id, value, kind, method))
+
+
+def wrong_type(component_id: str, value: object, kind: type, method: str) -> StepFailure:
+    return StepFailure(
+        component_id=component_id,
+        error_type="TypeError",
+        error_message=f"{component_id}.{method}() returned {type(value).__name__}, and {kind.__name__} is needed",
+    )
+
+
+def case_fields(run: Run, item: CaseItem) -> dict[str, Any]:
+    """Return the fields that all events of a case share."""
+    return {
+        "run_id": run.plan.run_id,
+        "occurred_at": run.clock(),
+        "case_id": item.case.case_id,
+        "dataset_id": item.dataset_id,
+        "case_key": item.case_key,
+    }
+
+
+def failed_fields(run: Run, item: CaseItem, failure: StepFailure) -> dict[str, Any]:
+    return {**case_fields(run, item), **{name: getattr(failure, name) for name in _FAILURE}}
+
+
+_FAILURE: Final = tuple(field.name for field in attrs.fields(StepFailure))

@@ -1,0 +1,101 @@
+"""Stage `score`, metrics of family `pure`. A metric may return a score, an error, or a `Result` of the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from returns.result import Failure, Result, Success
+
+from themis.pure.abilities import Method
+from themis.pure.errors import ThemisError
+from themis.pure.events import CaseRunEvent, ScoreCompletedEvent, ScoreFailedEvent
+from themis.pure.pipeline.effects import Keep, Program, Tell
+from themis.pure.pipeline.names import case_seed
+from themis.pure.pipeline.outcome import case_fields, failure_of
+from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.step import Step
+from themis.pure.plan import CaseItem
+from themis.pure.records.contexts import ScoreContext
+from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.state import CaseState
+
+Scored = Result[Score, ScoreError]
+
+
+def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
+    """Score the answer by one metric."""
+    parsed, reduced, metric = state.parsed, state.reduced, run.components.metric[step.metric_id]
+    assert parsed is not None  # the stage table says so
+    assert reduced is not None
+    assert metric.score is not None  # its family says so
+    ctx = score_context(run, item, state)
+    if run.listens:
+        yield Tell("before_score", (parsed, ctx))
+    outcome = scored(step.metric_id, metric.score, parsed, item.case, ctx)
+    event: CaseRunEvent
+    what: dict[str, Any] = {"candidate_id": reduced.candidate_id, "metric_id": step.metric_id}
+    if isinstance(outcome, Success):
+        event = ScoreCompletedEvent(**case_fields(run, item), **what, score=outcome.unwrap())
+    else:
+        event = ScoreFailedEvent(**case_fields(run, item), **what, error=outcome.failure())
+    yield Keep(item.case_no, event)
+    if run.listens:
+        yield Tell("after_score", (score_or_error(outcome), ctx))
+    return event
+
+
+def score_context(run: Run, item: CaseItem, state: CaseState) -> ScoreContext:
+    """Return what a metric is told."""
+    assert state.parsed is not None  # only what was parsed is scored
+    return ScoreContext(
+        run_id=run.plan.run_id,
+        case=item.case,
+        parsed_output=state.parsed,
+        dataset_id=item.dataset_id,
+        case_key=item.case_key,
+        dataset_metadata=item.dataset_metadata,
+        seed=case_seed("score", item.case_key),
+    )
+
+
+def scored(metric_id: str, method: Method, *args: object) -> Scored:
+    """Call a metric's method that scores; whatever goes wrong inside becomes a score error."""
+    try:
+        value = method(*args)
+    except Exception as error:
+        return Failure(_raised(metric_id, error))
+    return _accepted(metric_id, value)
+
+
+def score_or_error(outcome: Scored) -> Score | ScoreError:
+    return outcome.unwrap() if isinstance(outcome, Success) else outcome.failure()
+
+
+def _raised(metric_id: str, error: Exception) -> ScoreError:
+    failure = failure_of(metric_id, error)
+    # Our own errors (a score that is not finite, say) explain themselves; of others the type says more.
+    reason = (
+        failure.error_message if isinstance(error, ThemisError) else f"{failure.error_type}: {failure.error_message}"
+    )
+    return ScoreError(
+        metric_id=metric_id,
+        reason=reason,
+        details={"error_type": failure.error_type, "traceback_digest": failure.traceback_digest},
+    )
+
+
+def _accepted(metric_id: str, value: object) -> Scored:
+    """Check what a metric returned, and that it speaks for itself alone."""
+    if isinstance(value, Score):
+        return Success(value if value.metric_id == metric_id else value.evolve(metric_id=metric_id))
+    if isinstance(value, ScoreError):
+        return Failure(value if value.metric_id == metric_id else value.evolve(metric_id=metric_id))
+    if isinstance(value, Result):
+        return _accepted(metric_id, value.unwrap() if isinstance(value, Success) else value.failure())
+    return Failure(
+        ScoreError(
+            metric_id=metric_id,
+            reason=f"{metric_id}.score() returned {type(value).__name__}, and Score or ScoreError is needed",
+            details={"error_type": "TypeError"},
+        )
+    )

@@ -1,0 +1,390 @@
+"""What a report says, as data: sections of facts, tables and plots, which every renderer shows in its own way.
+
+The words are here, and nothing of how they look. Texts are kept as they are; each renderer escapes them for its
+format. A new section is a function in `SECTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal, TypeAlias
+
+import attrs
+
+from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.report.overview import Bin, Quantity, RunOverview
+from themis.pure.report.summary import SummaryRow
+from themis.pure.stats import Estimate
+from themis.pure.stats.wording import interval_text, number
+
+Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
+
+EVERYWHERE: Final[tuple[Format, ...]] = ("html", "markdown", "latex", "terminal")
+
+Facts: TypeAlias = tuple[tuple[str, str], ...]
+
+
+@attrs.frozen(kw_only=True)
+class Report:
+    """One run, read for a report.
+
+    Attributes:
+        snapshot: what was run.
+        status: its status.
+        completed_through_stage: the last stage that it went through.
+        error_message: why it ended early, if it did.
+        overview: its figures.
+    """
+
+    snapshot: RunSnapshot
+    status: str
+    completed_through_stage: str | None = None
+    error_message: str | None = None
+    overview: RunOverview
+
+    def facts(self) -> Facts:
+        """Return the facts at the head of a report, besides the run's id and its status."""
+        benchmark = self.overview.benchmark
+        return (
+            ("Model", self.snapshot.identity.generator_ref.component_id),
+            ("Data", ", ".join(benchmark.dataset_ids)),
+            ("Cases", f"{benchmark.total_cases:,}"),
+            ("Candidates", f"{self.overview.candidates:,}"),
+            ("With an error", f"{benchmark.failed_cases:,}"),
+        )
+
+
+# --- plots ------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class ErrorBar:
+    """A mean with its interval, and where missing scores could move it; `label` says the same in words."""
+
+    estimate: Estimate
+    label: str
+
+
+@attrs.frozen
+class Shares:
+    """How a whole is divided: counts by name."""
+
+    counts: Mapping[str, int]
+    label: str
+
+
+@attrs.frozen
+class Histogram:
+    """How values are distributed."""
+
+    bins: Sequence[Bin]
+    label: str
+    log_scale: bool = False
+
+
+Plot: TypeAlias = ErrorBar | Shares | Histogram
+
+
+def histogram_of(bins: Sequence[Bin], name: str, *, log_scale: bool = False) -> Histogram | None:
+    """Return the histogram of something, described in words; `None` if there is nothing to show."""
+    spoken = ", ".join(
+        f"{each.count} at {short(each.low)}"
+        if each.low == each.high
+        else f"{each.count} from {short(each.low)} to {short(each.high)}"
+        for each in bins
+    )
+    return Histogram(bins, f"{name}: {spoken}", log_scale) if bins else None
+
+
+def short(value: float) -> str:
+    """Write a number for an axis.
+
+    >>> short(0.5), short(1250.0), short(3400000.0)
+    ('0.5', '1,250', '3.4e+06')
+    """
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
+
+
+# --- sections ---------------------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class Table:
+    """A table of texts.
+
+    Attributes:
+        header: the columns' names.
+        rows: a text for each of them.
+        align: `l` or `r` for each column; by default all but the first are figures, and stand to the right.
+        narrow: the columns that 80 characters have room for; all by default.
+    """
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    align: str = attrs.field()
+    narrow: tuple[str, ...] = attrs.field()
+
+    @align.default
+    def _figures(self) -> str:
+        return "l" + "r" * (len(self.header) - 1)
+
+    @narrow.default
+    def _all(self) -> tuple[str, ...]:
+        return self.header
+
+
+@attrs.frozen(kw_only=True)
+class Section:
+    """A part of a report.
+
+    Attributes:
+        title: its heading; without one it goes on with the section before.
+        figure: the one figure that matters most.
+        note: a sentence about what follows.
+        parts_note: replaces the note where the parts replace the table.
+        plot: a drawing; formats without drawings show its description if the section has nothing else.
+        facts: names and values.
+        table: figures, a line each.
+        remarks: what to keep in mind.
+        parts: the same in detail, one by one: a page shows them in place of the table.
+        shown_in: the formats that it is for.
+    """
+
+    title: str = ""
+    figure: str = ""
+    note: str = ""
+    parts_note: str = ""
+    plot: Plot | None = None
+    facts: Facts = ()
+    table: Table | None = None
+    remarks: tuple[str, ...] = ()
+    parts: tuple[Section, ...] = ()
+    shown_in: tuple[Format, ...] = EVERYWHERE
+
+
+def sections(report: Report, shown_in: Format) -> list[Section]:
+    return [section for make in SECTIONS for section in make(report) if shown_in in section.shown_in]
+
+
+def _results(report: Report) -> Iterator[Section]:
+    rows = report.overview.metrics
+    if not rows:
+        yield Section(title="Results", note="The run has no metric.")
+        return
+    level = f"{100 * rows[0].estimate.interval.level:g}%"
+    narrow = ("metric", "value ± stderr", "n", "planned", "unparsed", "errored")
+    yield Section(
+        title="Results",
+        note="n counts scored cases; means are over them only.",
+        parts_note="Means are over scored cases only. The dot is the mean and the bar its interval; the pale band "
+        "shows where the mean could lie if every missing score were wrong, or right.",
+        table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
+        parts=tuple(_metric(row, report.overview) for row in rows),
+    )
+    yield Section(remarks=tuple(remark for row in rows for remark in _in_words(row, level)), shown_in=("terminal",))
+    yield Section(
+        title="Missing scores",
+        note="The means if every missing score were wrong, or right.",
+        table=Table(
+            header=("metric", "missing", "if all missing were wrong or right", "parse rate", "were clusters ignored"),
+            rows=tuple(
+                (row.metric_id, str(row.estimate.missing), row.bounds(), row.parsed(), row.naive()) for row in rows
+            ),
+        ),
+        shown_in=("markdown", "latex"),
+    )
+
+
+def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
+    """Yield what a narrow table has no room for."""
+    estimate, name = row.estimate, row.metric_id
+    if row.interval() != "-":
+        yield f"{name}: {level} interval {row.interval()}"
+    else:
+        yield f"{name}: no {level} interval: {estimate.interval.reason}"
+    if row.naive() != "-":
+        yield f"{name}: {estimate.clusters} clusters; were they ignored: {row.naive()}"
+    if estimate.missing:
+        yield f"{name}: {row.bounds()} if all missing were wrong, or all right"
+    yield from (f"{name}: {warning}" for warning in estimate.warnings)
+
+
+def _metric(row: SummaryRow, overview: RunOverview) -> Section:
+    estimate = row.estimate
+    figure, interval = "not defined" if estimate.mean is None else row.value(), interval_text(estimate.interval)
+    counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
+    facts = [
+        ("Planned", f"{row.planned:,}"),
+        ("Scored", f"{row.scored:,}"),
+        ("Missing", f"{estimate.missing:,}"),
+        ("Unparsed", f"{row.unparsed:,}"),
+        ("Other errors", f"{row.errored:,}"),
+        ("Parse rate", row.parsed()),
+        ("All missing wrong, or right", row.bounds()),
+    ]
+    if estimate.clusters is not None:
+        facts += [("Clusters", f"{estimate.clusters:,}"), ("If clusters were ignored", row.naive())]
+    outcomes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    scores = histogram_of(overview.scores.get(row.metric_id, ()), f"Distribution of {row.metric_id}")
+    errors = Table(header=("Errors", "Cases", "Share"), rows=tuple(_errors_of(row)))
+    return Section(
+        title=row.metric_id,
+        figure=figure,
+        note=interval,
+        plot=ErrorBar(estimate, f"{row.metric_id}: mean {figure}, {interval}"),
+        parts=(
+            Section(
+                title="Outcomes", plot=Shares(counts, f"Outcomes: {outcomes}"), table=errors if errors.rows else None
+            ),
+            Section(title="Scores", note="" if scores else "Nothing was scored.", plot=scores, facts=tuple(facts)),
+        ),
+        remarks=(*estimate.warnings, *(f"{field}: {reason}" for field, reason in estimate.undefined.items())),
+    )
+
+
+def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
+    """Yield a metric's errors by kind, the commonest first."""
+    for category, count in sorted(row.errors.items(), key=lambda pair: -pair[1]):
+        yield category.replace("_", " "), f"{count:,}", f"{count / row.planned:.1%}"
+
+
+def _errors(report: Report) -> Iterator[Section]:
+    rows = tuple((row.metric_id, *error) for row in report.overview.metrics for error in _errors_of(row))
+    if not rows:
+        return
+    header = ("metric", "error", "cases", "share")
+    yield Section(title="Errors", table=Table(header=header, rows=rows, align="llrr"), shown_in=("markdown",))
+    first = tuple(
+        (row.case_key, row.metric_id, (row.error_category or "").replace("_", " "), row.error_message or "")
+        for row in report.overview.first_errors
+    )
+    table = Table(header=("case", "metric", "error", "message"), rows=first, align="llll")
+    yield Section(note="The first of them", table=table, shown_in=("markdown",))
+
+
+def _warnings(report: Report) -> Iterator[Section]:
+    remarks = tuple(f"{row.metric_id}: {text}" for row in report.overview.metrics for text in row.estimate.warnings)
+    if remarks:
+        yield Section(title="Warnings", remarks=remarks, shown_in=("markdown",))
+
+
+# --- latency and tokens -----------------------------------------------------------------------------------
+
+_QUANTITIES: Final = {
+    "latency_ms": "Latency of a candidate",
+    "prompt_tokens": "Prompt tokens",
+    "completion_tokens": "Answer tokens",
+}
+
+
+def _quantities(report: Report) -> Iterator[Section]:
+    quantities = report.overview.quantities
+    facts = [_quantity_facts(each) for each in quantities]
+    yield Section(
+        title="Latency and tokens",
+        note="" if quantities else "The generator reported neither latency nor tokens.",
+        table=Table(
+            header=("quantity", *(name.lower() for name, _ in facts[0])),
+            rows=tuple((_name(q), *(value for _, value in f)) for q, f in zip(quantities, facts, strict=True)),
+        )
+        if quantities
+        else None,
+        parts=tuple(
+            Section(
+                title=_name(each),
+                plot=histogram_of(each.bins, _name(each), log_scale=each.log_scale),
+                facts=values,
+                note=f"Mean: {interval_text(each.described.mean_interval)}",
+            )
+            for each, values in zip(quantities, facts, strict=True)
+        ),
+        shown_in=("html", "markdown"),
+    )
+
+
+def _name(each: Quantity) -> str:
+    return _QUANTITIES.get(each.name, each.name)
+
+
+def _quantity_facts(each: Quantity) -> Facts:
+    described = each.described
+    figures = (
+        ("Median", described.median),
+        ("Mean", described.mean),
+        ("90th percentile", described.percentile_90),
+        ("99th percentile", described.percentile_99),
+    )
+    return (
+        *((label, "-" if value is None else f"{number(value)} {each.unit}") for label, value in figures),
+        ("Measured", f"{described.measured:,} of {described.planned:,}"),
+    )
+
+
+# --- what was run -----------------------------------------------------------------------------------------
+
+
+def _identity(report: Report) -> Iterator[Section]:
+    identity, provenance = report.snapshot.identity, report.snapshot.provenance
+    refs: list[tuple[str, ComponentRef | None]] = [
+        ("Generator", identity.generator_ref),
+        ("Selector", identity.selector_ref),
+        ("Reducer", identity.reducer_ref),
+        *(("Parser", ref) for ref in identity.parser_refs),
+        *(("Metric", ref) for ref in identity.metric_refs),
+        *(("Judge", ref) for ref in identity.judge_model_refs),
+    ]
+    facts = (
+        ("Run id", report.snapshot.run_id),
+        ("Result digest", report.overview.digest or "not computed for a sample; run `themis verify`"),
+        *((kind, f"{ref.component_id} {ref.version}, code {ref.fingerprint[:12]}") for kind, ref in refs if ref),
+        *(
+            ("Dataset", f"{' '.join(filter(None, (ref.dataset_id, ref.revision)))}, content {ref.fingerprint[:12]}")
+            for ref in identity.dataset_refs
+        ),
+        ("Candidates per case", _listed(identity.candidate_policy) or "1"),
+        ("Seeds", ", ".join(map(str, identity.seeds)) or "derived from each case"),
+        ("Themis", provenance.themis_version),
+        ("Python", f"{provenance.python_version} on {provenance.platform}"),
+        ("Git commit", provenance.git_commit or "not known"),
+        ("Store", provenance.storage.store),
+        ("Environment", _listed(provenance.environment_metadata) or "-"),
+        ("Libraries", _listed(provenance.dependency_versions) or "-"),
+    )
+    yield Section(
+        title="Identity and provenance",
+        note="What was run, with what, and where",
+        facts=facts,
+        shown_in=("html", "markdown"),
+    )
+
+
+def _listed(mapping: Mapping[str, object]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in mapping.items())
+
+
+def _score_rows(report: Report) -> Iterator[Section]:
+    overview = report.overview
+    rows, total = overview.first_rows, overview.benchmark.total_cases * len(overview.metrics)
+    yield Section(
+        title="All score rows" if len(rows) == total else f"The first {len(rows)} of {total} score rows",
+        table=Table(
+            header=("case", "dataset", "metric", "value", "outcome"), rows=tuple(map(_score_cells, rows)), align="lllrl"
+        ),
+        shown_in=("latex",),
+    )
+
+
+def _score_cells(row: BenchmarkScoreRow) -> tuple[str, ...]:
+    outcome = row.outcome if row.error_category is None else f"{row.outcome} ({row.error_category})"
+    return row.case_id, row.dataset_id, row.metric_id, "-" if row.value is None else f"{row.value:.4f}", outcome
+
+
+SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
+    _results,
+    _errors,
+    _warnings,
+    _quantities,
+    _identity,
+    _score_rows,
+)

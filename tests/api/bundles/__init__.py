@@ -1,0 +1,1 @@
+"""Tests of bundles: their transfer, their files, and outputs from elsewhere."""

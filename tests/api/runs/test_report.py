@@ -1,0 +1,155 @@
+"""The reporter over stored runs: every format from one run, the same figures, and files whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import pandas as pd
+import polars as pl
+import pytest
+from hypothesis import given
+
+from themis import InMemoryRunStore, evaluate
+from themis.api.runs.report import Reporter, read_report, result_data
+from themis.api.runs.view import RunView
+from themis.pure.errors import MissingExtraError, RunNotFoundError
+from themis.pure.report.sample import CaseSample
+from themis.pure.report.table import COLUMNS
+from themis.pure.stats import StatsEngine
+from themis.testing.pipelines import Pipeline, pipelines
+
+
+def rows(count: int) -> list[dict[str, object]]:
+    return [
+        {"case_id": str(i), "input": f"q{i}", "expected_output": str(i), "metadata": {"topic": str(i % 25)}}
+        for i in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def stored() -> tuple[InMemoryRunStore, str]:
+    store = InMemoryRunStore()
+    metrics = ["builtin/exact_match", "builtin/f1"]
+    return store, evaluate(model="builtin/demo_model", data=rows(60), metric=metrics, store=store).run_id
+
+
+@given(pipelines())
+def test_one_pass_gives_what_the_result_gives(pipeline: Pipeline) -> None:
+    store = InMemoryRunStore()
+    result = pipeline.experiment().run(store=store)
+    overview = read_report(result.view).overview
+    assert overview.digest == result.digest
+    assert overview.benchmark.evolve(score_rows=()) == result.benchmark.evolve(score_rows=())
+    estimates = StatsEngine().aggregate(result.benchmark.score_rows)
+    for row in overview.metrics:
+        expected = estimates[row.metric_id]
+        assert (row.estimate.mean, row.estimate.interval) == (expected.mean, expected.interval)
+        assert row.planned == row.scored + row.unparsed + row.errored == sum(row.outcomes.values())
+    assert list(Reporter(store).iter_score_table(result.run_id)) == [
+        {name: row.to_dict()[name] for name in COLUMNS} for row in result.benchmark.score_rows
+    ]
+    text = Reporter(store).export_html(result.run_id, sample=2)
+    assert text.startswith("<!doctype html>")
+    assert result_data(result)["status"] == result.status.value
+
+
+def test_rows_go_straight_into_pandas_and_polars(stored: tuple[InMemoryRunStore, str]) -> None:
+    table = Reporter(stored[0]).export_score_table(stored[1])
+    assert [list(row) for row in table] == [list(COLUMNS)] * 120
+    frame, other = pd.DataFrame(table), pl.DataFrame(table, infer_schema_length=None)
+    assert frame["value"].mean() == pytest.approx(other["value"].mean())
+    assert len(frame) == len(other) == 120
+
+
+def test_csv_and_parquet_files_say_the_same(stored: tuple[InMemoryRunStore, str], tmp_path: Path) -> None:
+    reporter = Reporter(stored[0])
+    reporter.write_csv(stored[1], tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_bytes().decode() == reporter.export_csv(stored[1])
+    reporter.write_parquet(stored[1], tmp_path / "rows.parquet")
+    frame = pl.read_parquet(tmp_path / "rows.parquet")
+    read = list(csv.DictReader(io.StringIO(reporter.export_csv(stored[1]), newline="")))
+    assert frame.columns == list(COLUMNS)
+    assert frame["value"].to_list() == [float(row["value"]) for row in read]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.csv", "rows.parquet"]
+
+
+def test_a_report_that_fails_leaves_the_old_file(stored: tuple[InMemoryRunStore, str], tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("old")
+    with pytest.raises(RunNotFoundError):
+        Reporter(stored[0]).write_html("nope", target)
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_parquet_without_its_extra_says_what_to_install(
+    stored: tuple[InMemoryRunStore, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"themis\[parquet\]"):
+        Reporter(stored[0]).write_parquet(stored[1], tmp_path / "x")
+    assert not list(tmp_path.iterdir())
+
+
+def test_named_clusters_are_shown_beside_the_naive_interval(stored: tuple[InMemoryRunStore, str]) -> None:
+    data = json.loads(Reporter(stored[0], cluster_by="topic").export_json(stored[1]))
+    estimate = data["metrics"]["builtin/exact_match"]
+    assert estimate["clusters"] == 25
+    assert estimate["naive_interval"]["method"] == "Wilson score"
+    assert "clustered" in estimate["interval"]["method"]
+    assert (estimate["planned"], estimate["parse_rate"]) == (60, 1.0)
+
+
+def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStore, str]) -> None:
+    store, run_id = stored
+    view = RunView.of(store, run_id)
+    sample = CaseSample(60, 10)
+    read_report(view, sample=sample)
+    chosen = [json.loads(data) for data in sample.cases()]
+    assert len(chosen) == 10
+    assert [int(case["case_id"]) for case in chosen] == sorted(int(case["case_id"]) for case in chosen)
+    sentence = sample.sentence()
+    assert sentence is not None
+    assert "10 of 60 cases are listed" in sentence
+    assert sentence in Reporter(store).export_html(run_id, sample=10).replace("&#x27;", "'")
+    whole = CaseSample(60, None)
+    read_report(view, sample=whole)
+    assert (len(list(whole.cases())), whole.sentence()) == (60, None)
+
+
+@given(pipelines())
+def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
+    store = InMemoryRunStore()
+    view = RunView.of(store, pipeline.experiment().run(store=store).run_id)
+    sample = CaseSample(view.total_cases, None)
+    read_report(view, sample=sample)
+    for data, (item, events) in zip(map(json.loads, sample.cases()), view.case_events(), strict=True):
+        full = view.in_full(item, events)
+        assert (data["case_id"], data["input"]) == (full.case_id, full.input)
+        assert [row["outcome"] for row in data["score_rows"]] == [row.outcome for row in full.score_rows]
+        shown, result = data["result"], full.result
+        outputs = [each.final_output for each in result.generated_candidates]
+        assert [each["final_output"] for each in shown.get("generated_candidates", [])] == outputs
+        assert [each["error_message"] for each in data.get("history", [])] == [e.error_message for e in full.history]
+        assert len(data.get("judged", [])) == len(shown.get("evaluation_executions", []))
+        assert data.get("judged", []) == [name for name in view.plan.judged_ids if name in full.judged]
+        assert ("parsed_output" in shown) == (result.parsed_output is not None)
+        assert not {"case_key", "dataset_id"} & {*data["result"], *(name for row in data["score_rows"] for name in row)}
+
+
+def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:
+    store = InMemoryRunStore()
+    case = {"case_id": "1", "input": {"a": None, "b": [], "c": "x" * 30_000}, "expected_output": "y" * 30_000}
+    run_id = evaluate(model="builtin/demo_model", data=[case, {"case_id": "2", "input": {"a": None, "b": []}}],
+                      metric="builtin/exact_match", store=store).run_id  # fmt: skip
+    sample = CaseSample(2, None)
+    read_report(RunView.of(store, run_id), sample=sample)
+    long, short = (json.loads(data) for data in sample.cases())
+    assert short["input"] == {"a": None, "b": []}
+    assert long["input"].startswith('{"a":null,"b":[],"c":"xxx')
+    assert "[cut here: 30,000 characters in all; the store has them]" in long["expected_output"]
+    assert len(long["input"]) < 21_000

@@ -1,0 +1,135 @@
+"""Sections are told once: what is added to them is in every report, and no text of theirs means more than itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from themis import InMemoryRunStore
+from themis.api.runs.report import read_report
+from themis.api.runs.view import RunView
+from themis.pure.report import sections as told
+from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.latex import run_latex
+from themis.pure.report.markdown import run_markdown
+from themis.pure.report.overview import Bin
+from themis.pure.report.sections import EVERYWHERE, Format, Report, Section, Shares, Table, histogram_of, sections
+from themis.pure.report.terminal import run_summary
+from themis.testing.hostile import HOSTILE
+from themis.testing.pipelines import Pipeline, pipelines
+
+MIXED = Pipeline(
+    cases=12,
+    samples=2,
+    generator=("right", "wrong", "raise", "right"),
+    reducer=("right",),
+    parser=("right", "right", "null"),
+    metrics=(("right",), ("right", "error")),
+    judge=("right", "wrong", "unusable"),
+)
+
+
+def report_of(pipeline: Pipeline) -> Report:
+    store = InMemoryRunStore()
+    return read_report(RunView.of(store, pipeline.experiment().run(store=store).run_id))
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return report_of(MIXED)
+
+
+def html_page(report: Report) -> str:
+    return "".join(html_pieces(report, Page(style="", script=""), ()))
+
+
+RENDERED = {"html": html_page, "markdown": run_markdown, "latex": run_latex, "terminal": run_summary}
+
+
+def everything(text: str) -> Section:
+    """Return a section that has a text in every place that takes one."""
+    table = Table(header=(text, "share"), rows=((text, text),))
+    plot = Shares({text: 3}, text)
+    part = Section(title=text, figure=text, note=text, facts=((text, text),), plot=plot, remarks=(text,))
+    whole = Section(title=text, parts=(part, part.__class__(title=text, table=table, parts=(part,))))
+    return Section(
+        title=text, figure=text, note=text, facts=((text, text),), table=table, remarks=(text,), parts=(whole,)
+    )
+
+
+@pytest.mark.parametrize("shown_in", EVERYWHERE)
+def test_a_section_that_is_added_is_in_every_report(
+    report: Report, shown_in: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def languages(report: Report) -> Iterator[Section]:
+        yield Section(
+            title="Languages",
+            note="Of the answers",
+            facts=(("commonest", "Basque"),),
+            table=Table(header=("language", "cases"), rows=(("Quechua", "12"),)),
+            remarks=("guessed",),
+        )
+
+    monkeypatch.setattr(told, "SECTIONS", (*told.SECTIONS, languages))
+    text = RENDERED[shown_in](report)
+    for word in ("Languages", "Of the answers", "commonest", "Basque", "language", "Quechua", "12", "guessed"):
+        assert word in text
+
+
+@pytest.mark.parametrize("shown_in", EVERYWHERE)
+def test_a_plot_alone_is_described_where_it_can_not_be_drawn(
+    report: Report, shown_in: Format, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plot = histogram_of([Bin(low=1.0, high=2.0, count=7)], "Lengths")
+    monkeypatch.setattr(told, "SECTIONS", (lambda report: iter([Section(title="Lengths", plot=plot)]),))
+    assert "7 from 1 to 2" in RENDERED[shown_in](report)
+
+
+@given(pipelines())
+def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipeline) -> None:
+    report = report_of(pipeline)
+    for shown_in, render in RENDERED.items():
+        text = render(report)
+        for row in report.overview.metrics:
+            assert row.metric_id in text
+            assert str(row.scored) in text
+        if shown_in != "terminal":
+            assert report.snapshot.run_id[:12] in text
+    told_of = [section.title for section in sections(report, "html")]
+    assert told_of == ["Results", "Latency and tokens", "Identity and provenance"]
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, tuple[str, ...]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, tuple(name for name, _ in attrs)))
+
+
+def tags(page: str) -> list[tuple[str, tuple[str, ...]]]:
+    parser = Tags()
+    parser.feed(page.partition('<script type="application/json" id="context">')[0])
+    return parser.found
+
+
+@given(st.sampled_from(HOSTILE) | st.text(min_size=1))
+def test_no_text_of_a_section_means_more_than_itself(report: Report, text: str) -> None:
+    rendered = {}
+    for name, said in (("hostile", text), ("plain", "plain")):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(told, "SECTIONS", (lambda report, said=said: iter([everything(said)]),))
+            rendered[name] = {shown_in: render(report) for shown_in, render in RENDERED.items()}
+    assert tags(rendered["hostile"]["html"]) == tags(rendered["plain"]["html"])
+    for shown_in in ("markdown", "latex", "terminal"):
+        hostile, plain = rendered["hostile"][shown_in], rendered["plain"][shown_in]
+        assert not set(hostile) & {"\x1b", "\x07", "\u202e", "\u2028", "\r", "\x00"}
+        if text.strip():
+            assert hostile.count("\n") == plain.count("\n")
+    for command in ("\\input", "\\write", "\\def"):
+        assert command not in rendered["hostile"]["latex"]
