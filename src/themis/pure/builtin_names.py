@@ -11,17 +11,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import attrs
+
 from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM
+from themis.pure.json import content_hash
 
 _VERSION: Final = "1"
 """The version of the builtins that are named here."""
 
 
 def kept_name(component: Any, algorithm: str) -> str | None:
-    """Return the fingerprint that is kept for a builtin as it comes, if one is."""
+    """Return the fingerprint that is kept for a builtin, if one is: as it comes, and of the demo models any other."""
     known, kind = _NAMES.get(algorithm, {}).get(str(getattr(component, "component_id", ""))), type(component)
-    as_it_comes = known is not None and component.version == _VERSION and kind.__module__.startswith("themis.")
-    return known if as_it_comes and kind() == component else None
+    if known is None or component.version != _VERSION or not kind.__module__.startswith("themis."):
+        return None
+    if kind() == component:
+        return known
+    options = {field.name: getattr(component, field.name) for field in attrs.fields(kind)}
+    return content_hash({"builtin": known, "options": options}) if algorithm == IDENTITY_ALGORITHM else None
 
 
 _FIRST: Final = {

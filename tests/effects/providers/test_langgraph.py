@@ -153,6 +153,18 @@ def test_the_fingerprint_follows_the_nodes_code_and_the_options() -> None:
     assert same != adapters.langgraph(thinker(), output_key="answer").fingerprint()
 
 
+def test_an_agent_of_ones_own_counts_with_its_configuration() -> None:
+    class Agent:
+        def __init__(self, model: str) -> None:
+            self.model = model
+
+        async def ainvoke(self, state: Any, config: Any) -> Any:
+            return {"answer": self.model}
+
+    names = [adapters.langgraph(Agent(model), component_id="agent").fingerprint() for model in "aab"]
+    assert names[0] == names[1] != names[2]
+
+
 def test_a_missing_output_key_and_a_wrong_object_are_told() -> None:
     with pytest.raises(SpecError, match="has no 'result'; it has answer, question"):
         ask(adapters.langgraph(thinker(), output_key="result"), {"question": "why"})
