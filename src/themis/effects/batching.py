@@ -23,7 +23,7 @@ from themis.effects.providers.batch import BatchItem, BatchRequests
 from themis.effects.reading import unasked
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailure, ProviderError, RetryPolicy
-from themis.pure.json import decode, encode
+from themis.pure.json import JSONValue, decode, encode
 from themis.pure.pipeline.run import planned_run
 from themis.pure.plan import RunPlan
 from themis.pure.protocols import RunStore
@@ -117,11 +117,10 @@ class BatchedGenerator:
     provider_key = None  # nothing is sent any more: limits would only slow it down
 
     def __init__(self, model: CallerAbilities, items: Sequence[BatchItem], answers: Mapping[str, Any]) -> None:
-        self.component_id = model.component_id
+        self.component_id: str = model.component_id
         self.version: str = model.component.version
         # The keys that the answers have rest on the request: it is rendered as the model renders it, if it does.
-        if model.request is not None:
-            self.request = model.request
+        self.request: Callable[[Case, GenerateContext], JSONValue] | None = model.request
         self._batch: BatchEndpoint = model.batch
         self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
         self._answers = answers

@@ -44,7 +44,7 @@ def _artifact(kind: type[RunEvent]) -> Artifact | None:
 
 _BLOB_REF: Final = "_blob_ref"
 ARTIFACTS: Final[dict[type, Artifact]] = {
-    kind: found for kind in EVENT_TYPES.values() if (found := _artifact(kind)) is not None
+    kind: artifact for kind, artifact in ((kind, _artifact(kind)) for kind in EVENT_TYPES.values()) if artifact
 }
 """What may be taken out of an event: the field that has a `..._blob_ref` beside it."""
 

@@ -59,6 +59,7 @@ class MetricSlot:
 
     @property
     def stage(self) -> MetricStage:
+        """The stage that does it."""
         return FAMILIES[self.family].stage
 
 

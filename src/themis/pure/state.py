@@ -121,6 +121,7 @@ def changed(state: CaseState, **changes: Any) -> CaseState:
 
 
 def new_state(case_id: str, dataset_id: str, case_key: str) -> CaseState:
+    """Return the state of a case that nothing has happened to."""
     return changed(_UNTOUCHED, case_id=case_id, dataset_id=dataset_id, case_key=case_key)
 
 
@@ -309,6 +310,7 @@ def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:
 
 
 def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
+    """Fold one case's events, in order, into its state."""
     for event in events:
         state = apply(state, event)
     return state
