@@ -236,21 +236,28 @@ def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
 
     A failed step is not offered again: a new attempt starts from `state.without_failures()`.
     """
-    from_first, from_parse, from_score = _planned(plan)
-    # What was parsed was reduced, and what was reduced was generated: the rows before need no second look.
-    rows = from_score if state.parsed is not None else from_parse if state.reduced is not None else from_first
-    for row, planned in rows:
-        if not row.applies(state):
-            continue
-        settled = row.settled
-        if len(planned) == 1:
-            if settled(state, planned[0]) is None:
-                return planned
-        elif steps := tuple([step for step in planned if settled(state, step) is None]):
+    for row, planned in _rows_ahead(plan, state):
+        if steps := _open_steps(row, planned, state):
             return steps
         if row.blocks(state):
             return ()
     return ()
+
+
+def _open_steps(row: StageRow, planned: tuple[Step, ...], state: CaseState) -> tuple[Step, ...]:
+    """Return those of a stage's steps that are neither done nor failed."""
+    if not row.applies(state):
+        return ()
+    settled = row.settled
+    if len(planned) == 1:
+        return planned if settled(state, planned[0]) is None else ()
+    return tuple([step for step in planned if settled(state, step) is None])
+
+
+def _rows_ahead(plan: RunPlan, state: CaseState) -> _Rows:
+    """Return the rows that may have open steps: what was parsed was reduced, and what was reduced was generated."""
+    from_first, from_parse, from_score = _planned(plan)
+    return from_score if state.parsed is not None else from_parse if state.reduced is not None else from_first
 
 
 _Rows = tuple[tuple[StageRow, tuple[Step, ...]], ...]
@@ -310,8 +317,10 @@ _BEFORE: Final[Mapping[Stage, Sequence[StageRow]]] = {
 
 def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
     """Do whatever is left of a case, and return its state at the end: the program of a whole case."""
-    while steps := next_steps(run.plan, state):
-        if len(steps) > 1 and ROWS[steps[0].stage].side_by_side:
+    # One pass over the rows: what a step makes opens steps of later rows alone, never of its own or of an earlier one.
+    for row, planned in _rows_ahead(run.plan, state):
+        steps = _open_steps(row, planned, state)
+        if len(steps) > 1 and row.side_by_side:
             events = yield Together(tuple(step_program(run, item, state, step) for step in steps))
             for event in events:
                 state = apply(state, event)
@@ -320,6 +329,8 @@ def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
             for step in steps:
                 event = yield from step_program(run, item, before, step)
                 state = apply(state, event)
+        if row.blocks(state):
+            break
     return state
 
 
