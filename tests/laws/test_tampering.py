@@ -159,6 +159,18 @@ def test_a_dropped_event_is_missed_though_the_chain_was_mended(run: tuple[Path, 
     assert any("(run_completed): the run had" in line for line in found.altered)
 
 
+def test_a_record_that_no_program_can_work_on_is_a_difference(run: tuple[Path, str]) -> None:
+    """A judge's answer that is none any more: named, with its case, and the walk goes on."""
+    first = "(select min(id) from event where event_type = 'step_completed')"
+    tamper(run[0], f"update event set payload = json_remove(payload, '$.output.raw_response') where id = {first}")
+    mend(run[0])
+    found = verified(run)
+    assert found.cases == 6
+    (difference,) = found.differences
+    assert difference.stage == "judge"
+    assert "raw_response" in difference.expected
+
+
 def test_an_outcome_that_is_not_there_is_missed_though_all_was_mended(run: tuple[Path, str]) -> None:
     tamper(
         run[0],

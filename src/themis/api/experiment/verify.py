@@ -144,6 +144,9 @@ class _Verifying:
             except MissingError as error:
                 self._note(f"case {item.case_key}, {stage}: {error} is not recorded")
                 continue
+            except Exception as error:  # components' errors are outcomes: this is a record that no program can work on
+                self._differs(check.unfounded(item.case_key, f"its record is {type(error).__name__}: {error}"))
+                continue
             if stage != "generate":
                 self.recomputed[stage] += 1
             found = compared(check, item.case_key, again)

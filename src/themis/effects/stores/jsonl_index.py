@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from themis.effects.stores.jsonl_events import EventFile
+from themis.pure.errors import StoreError
 
 _SCHEMA: Final = """
     pragma journal_mode = off;
@@ -96,8 +97,11 @@ class EventIndex:
                 # A file with a half-written end is looked at again, even if its size is the same.
                 self._db.execute("update run set size = ?, indexed = ? where run_no = ?", (end, end, number))
                 self._db.execute("commit")
-            except BaseException:
+            except BaseException as error:
                 self._db.execute("rollback")
+                if isinstance(error, sqlite3.Error | ValueError | TypeError):  # a field of a wrong type, an event twice
+                    message = f"{file.path}: its lines are no run's events ({error}); restore the file from a copy"
+                    raise StoreError(message) from error
                 raise
 
     def of_case(self, run_id: str, case_no: int | None) -> Sequence[Place]:

@@ -302,17 +302,12 @@ def is_reached(plan: RunPlan, state: CaseState, row: StageRow) -> bool:
     """Tell whether a case has come so far that the steps of a stage can be done, or could be before they were."""
     if not row.applies(state):
         return False
-    # The stage right before is enough: what that one rests on is its own affair.
-    for earlier in _BEFORE[row.stage]:
-        if steps := earlier.planned(plan):
-            return not earlier.blocks(state) and all(earlier.settled(state, step) is not None for step in steps)
+    for earlier, steps in _planned(plan)[0]:
+        if earlier is row:
+            return True
+        if earlier.decides and (earlier.blocks(state) or any(earlier.settled(state, step) is None for step in steps)):
+            return False
     return True
-
-
-_BEFORE: Final[Mapping[Stage, Sequence[StageRow]]] = {
-    row.stage: [earlier for earlier in reversed(STAGES[:number]) if earlier.decides]
-    for number, row in enumerate(STAGES)
-}
 
 
 def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:

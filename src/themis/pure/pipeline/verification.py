@@ -108,14 +108,10 @@ class Check:
     stored: CaseRunEvent | None
     program: Program[CaseRunEvent] | None
 
-    def unfounded(self, case_key: str) -> Difference:
-        """Return the difference of a step that is not stored, or that nothing stored before it can have led to."""
+    def unfounded(self, case_key: str, problem: str = "what it rests on is not stored before it") -> Difference:
+        """Return the difference of a step that is not stored, or that what is stored can't have led to."""
         stored = "nothing" if self.stored is None else _short(encode(_comparable(self.stored)))
-        expected = (
-            "an outcome: the run went through this stage"
-            if self.stored is None
-            else "nothing: what it rests on is not stored before it"
-        )
+        expected = f"nothing: {problem}" if self.stored else "an outcome: the run went through this stage"
         step = self.step
         return Difference(
             case_key=case_key, stage=step.stage, metric_id=step.metric_id, stored=stored, expected=expected
@@ -314,7 +310,9 @@ def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], co
         if isinstance(event, RunCompletedEvent) and event.event_count not in (None, position):
             altered.append(f"event {position} (run_completed): the run had {event.event_count} events with it")
     last = events[-1] if events else (0, None)
-    if count and (last[0] != count or isinstance(last[1], RunStartedEvent)):
+    if not count:
+        unknown.append("events: none is stored; the run was never begun, or all of them were taken away")
+    elif last[0] != count or isinstance(last[1], RunStartedEvent):
         unknown.append("end: that of the last attempt is not stored, so what may be cut off is not known; run it again")
     through = last[1].completed_through_stage if isinstance(last[1], RunCompletedEvent) else None
     return RunChecks(tuple(altered), tuple(unknown), through)
