@@ -28,7 +28,7 @@ import sys
 import tempfile
 import tokenize
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -313,7 +313,25 @@ class Layout:
 
 def tokens_of(source: str) -> Iterator[tokenize.TokenInfo]:
     left_out = (tokenize.NL, tokenize.COMMENT, tokenize.ENDMARKER)
-    return (t for t in tokenize.generate_tokens(io.StringIO(source).readline) if t.type not in left_out)
+    tokens = whole_f_strings(tokenize.generate_tokens(io.StringIO(source).readline), source.splitlines(keepends=True))
+    return (t for t in tokens if t.type not in left_out)
+
+
+def whole_f_strings(tokens: Iterable[tokenize.TokenInfo], lines: Sequence[str]) -> Iterator[tokenize.TokenInfo]:
+    """Put f-strings together again, which are tokens in tokens from Python 3.12 on (PEP 701)."""
+    depth, begin = 0, (0, 0)
+    for token in tokens:
+        kind = tokenize.tok_name[token.type]
+        if kind == "FSTRING_START":
+            depth, begin = depth + 1, begin if depth else token.start
+        elif kind == "FSTRING_END":
+            depth -= 1
+            if not depth:
+                first, last = begin[0] - 1, token.end[0]
+                text = "".join([*lines[first : last - 1], lines[last - 1][: token.end[1]]])[begin[1] :]
+                yield tokenize.TokenInfo(tokenize.STRING, text, begin, token.end, token.line)
+        elif not depth:
+            yield token
 
 
 def requoted(text: str, rng: random.Random) -> str:

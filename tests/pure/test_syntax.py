@@ -109,7 +109,7 @@ def at(source: str, function: Any) -> str:
         for line, end, column, end_column in code.co_positions()
         if None not in (line, end, column, end_column) and (line, column) < (end, end_column)
     ]
-    place = Text(source).function(code.co_name, code.co_firstlineno, columns)
+    place = Text(source).function(code.co_name, code.co_firstlineno, columns, syntax.shown(code))
     assert place is not None
     return ast.unparse(place.node)
 
@@ -135,6 +135,19 @@ def test_lambdas_are_found_in_the_middle_of_a_line() -> None:
         "lambda: None",
         "lambda: 3",
     ]
+
+
+CONSTANTS = """
+made = [lambda: 1, lambda: 1.0, lambda: True, lambda: 'a', lambda: None, lambda x: 1, lambda *x: 1, lambda y: x,
+    lambda: -2, lambda: 3 + 4, lambda: (1, 2), lambda: (1, 2.0), lambda k=lambda: 5: 6, lambda: x, lambda: f(1)]
+"""
+
+
+def test_lambdas_that_return_a_constant_are_told_apart() -> None:
+    space: dict[str, Any] = {}
+    exec(CONSTANTS, space)
+    nodes = next(n for n in ast.walk(ast.parse(CONSTANTS)) if isinstance(n, ast.List)).elts
+    assert [at(CONSTANTS, function) for function in space["made"]] == list(map(ast.unparse, nodes))
 
 
 CLASSES = """

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Final
 
-from themis.pure.syntax import Code, Place, Text
+from themis.pure.syntax import Code, Place, Text, shown
 
 FUNCTION: Final = types.FunctionType
 CACHED: Final = type(functools.cache(len))
@@ -105,26 +105,26 @@ def _parsed(source: str) -> Text | None:
 
 
 _Columns = tuple[int, int, int, int]
-_Spot = tuple[str, int, frozenset[_Columns]]
-"""Where a function begins: its name, its first line, and for a lambda the places of what it does."""
+_Spot = tuple[str, int, frozenset[_Columns], str | None]
+"""Where a function begins: its name, its first line, and for a lambda the places of what it does and its `shown`."""
 
 
 def spot_of(code: types.CodeType) -> _Spot:
     """Return where a function or lambda begins."""
     if code.co_name != "<lambda>":
-        return code.co_name, code.co_firstlineno, frozenset()
+        return code.co_name, code.co_firstlineno, frozenset(), None
     columns = frozenset(
         (line, column, end, end_column)
         for line, end, column, end_column in code.co_positions()
         if line is not None and end is not None and column is not None and end_column is not None
         if (line, column) < (end, end_column)
     )
-    return code.co_name, code.co_firstlineno, columns
+    return code.co_name, code.co_firstlineno, columns, shown(code)
 
 
 def _place(source: str, spot: _Spot) -> Place | None:
-    text, (name, line, columns) = _parsed(source), spot
-    return None if text is None else text.function(name, line, columns) or text.function(name, 1, ())
+    text, (name, line, columns, seen) = _parsed(source), spot
+    return None if text is None else text.function(name, line, columns, seen) or text.function(name, 1, (), seen)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -113,14 +113,19 @@ class Text:
                 todo.extend((child, *within) for child in children if isinstance(child, ast.AST))
         return found
 
-    def function(self, name: str, line: int, columns: Iterable[_Columns]) -> Place | None:
-        """Return a function or lambda that begins in a line; `columns` are places within its body."""
+    def function(self, name: str, line: int, columns: Iterable[_Columns], seen: str | None = None) -> Place | None:
+        """Return a function or lambda that begins in a line.
+
+        Of lambdas, `columns` are places within its body, and `seen` is what its code is `shown` as.
+        """
         if name != "<lambda>":
             named = (p for p in self._definitions if p.first_line == line and getattr(p.node, "name", None) == name)
             return next((place for place in named if isinstance(place.node, _FUNCTIONS)), None)
         here = [place for place in self._lambdas if place.first_line == line]
         if len(here) > 1:
             within = list(columns)
+            # Python 3.12 has no places for a body that is a constant.
+            here = here if within else [place for place in here if _shown(place.node) == seen] or here
             # Of lambdas within each other, the innermost that holds everything.
             here = sorted((place for place in here if self._holds(place.node, within)), key=lambda p: _area(p.node))
         return here[0] if here else None
@@ -164,6 +169,18 @@ class Text:
             if isinstance(node, ast.ImportFrom)
             for alias in node.names
         )
+
+
+def shown(code: types.CodeType) -> str:
+    """Return what tells a lambda that returns a constant from others: its parameters and the constant."""
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    return repr((code.co_varnames, *counts, code.co_consts[-1:]))
+
+
+def _shown(node: Any) -> str:
+    made = compile(ast.Expression(node), "<lambda>", "eval").co_consts
+    # Before it come those of its defaults.
+    return shown([code for code in made if isinstance(code, types.CodeType)][-1])
 
 
 def _first_line(node: Any) -> int:
