@@ -11,7 +11,6 @@ import pytest
 
 from themis import InMemoryRunStore, PromptSpec, RunResult, RunStore, SqliteRunStore
 from themis.api.experiment.experiment import Experiment
-from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 from themis.pure.errors import ThemisError
 from themis.testing.pipelines import Pipeline, ScriptedMetric, dataset
 
@@ -126,31 +125,17 @@ def test_a_replay_with_another_metric_needs_no_call(store: InMemoryRunStore) -> 
     assert result.benchmark.error_counts["scripted/other"] == {}
 
 
-class FickleParser:
-    """A parser that fails while its world is broken; its fingerprint does not show it."""
-
-    component_id = "tests/fickle"
-    version = "1"
-    broken = False
-
-    def fingerprint(self) -> str:
-        return "fickle"
-
-    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        if self.broken:
-            raise OSError("the world is broken")
-        return ParsedOutput(value=candidate.final_output)
-
-
 @pytest.mark.parametrize("make", [lambda folder: InMemoryRunStore(), lambda folder: SqliteRunStore(folder / "s")])
-def test_what_a_failing_replay_undid_is_done_by_the_next_run(make: Callable[[Path], RunStore], tmp_path: Path) -> None:
-    parser, opened = FickleParser(), make(tmp_path)
+def test_what_a_failing_replay_undid_is_done_by_the_next_run(
+    make: Callable[[Path], RunStore], tmp_path: Path, fickle_parser: Any
+) -> None:
+    opened = make(tmp_path)
     experiment = attrs.evolve(PIPELINE, judge=None).experiment()
-    experiment = experiment.evolve(evaluation=experiment.evaluation.evolve(parsers=parser))
+    experiment = experiment.evolve(evaluation=experiment.evaluation.evolve(parsers=fickle_parser))
     digest = experiment.run(store=opened).digest
-    parser.broken = True
+    fickle_parser.broken = True
     broken = experiment.replay(stage="parse", store=opened)
     assert broken.benchmark.error_counts == {"scripted/metric0": {"parse_failure": CASES}}
-    parser.broken = False
+    fickle_parser.broken = False
     assert experiment.run(store=opened).digest == digest
     opened.close()

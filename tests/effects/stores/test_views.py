@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from themis.api.stores import open_store
-from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 from themis.pure.records.config import StorageConfig
 from themis.testing.pipelines import Pipeline, pipelines
 
@@ -53,28 +52,16 @@ def test_score_rows_and_run_summary_agree_with_the_projections(kind: str, fresh:
         assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
 
 
-class FickleParser:
-    component_id = "tests/fickle"
-    version = "1"
-    broken = False
-
-    def fingerprint(self) -> str:
-        return "fickle"
-
-    def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        if self.broken:
-            raise OSError("broken")
-        return ParsedOutput(value=candidate.final_output)
-
-
 @each_sql_store
-def test_what_fails_when_it_is_done_again_supersedes_what_went_well(kind: str, fresh: Fresh) -> None:
-    parser, made = FickleParser(), Pipeline(3, 1, ("right",), None, None, (("right",),), None).experiment()
-    experiment = made.evolve(evaluation=made.evaluation.evolve(parsers=parser))
+def test_what_fails_when_it_is_done_again_supersedes_what_went_well(
+    kind: str, fresh: Fresh, fickle_parser: Any
+) -> None:
+    made = Pipeline(3, 1, ("right",), None, None, (("right",),), None).experiment()
+    experiment = made.evolve(evaluation=made.evaluation.evolve(parsers=fickle_parser))
     config = fresh(kind)
     with closing(open_store(config)) as store:
         experiment.run(store=store)
-        parser.broken = True
+        fickle_parser.broken = True
         experiment.replay(stage="parse", store=store)
     rows = query(config, "select value, outcome, error_category from score_rows")
     assert rows == [(None, "error", "parse_failure")] * 3
