@@ -27,7 +27,7 @@ from themis.pure.events import (
     ScoreFailedEvent,
 )
 from themis.pure.identity import misnamed
-from themis.pure.json import EMPTY, decode, encode
+from themis.pure.json import EMPTY, encode
 from themis.pure.pipeline.effects import Program
 from themis.pure.pipeline.recorded import from_record
 from themis.pure.pipeline.run import Run
@@ -243,7 +243,7 @@ def _of_the_machine(told: Mapping[str, Any]) -> str | None:
 
 
 def _short(data: bytes) -> str:
-    text = encode(decode(data)).decode()
+    text = data.decode()
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 
