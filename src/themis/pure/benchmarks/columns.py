@@ -192,6 +192,39 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "label": _Kind("text, a number, true or false, or a list of them", lambda value: _one_or_more(value, _is_scalar)),
 }
 
+# --- what a recipe reads ----------------------------------------------------------------------------------
+
+Reads: TypeAlias = Mapping[str, Role | tuple[Role, str]]
+"""What each column means, by its name; with what it holds, where that is not usual for its role."""
+
+_USUAL_KINDS: Final[Mapping[Role, str]] = {
+    "id": "name",
+    "options": "texts",
+    "images": "images",
+    "tests": "tests",
+    "checker": "any text",
+    "time_limit": "number",
+    "memory_limit": "number",
+    "rubrics": "rubrics",
+    "description": "any text",
+}
+"""What columns hold by their role; those of all other roles hold text."""
+
+_NULLABLE_KINDS: Final = frozenset({"any text", "number", "images"})
+"""What a row may hold nothing of, in all datasets."""
+
+
+def stated_columns(reads: Reads, labels: Sequence[str] = (), optional: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Return a dataset's columns; `labels` name those that become metadata, `optional` those that may be missing."""
+    found = []
+    for name, meaning in reads.items():
+        role, kind = meaning if isinstance(meaning, tuple) else (meaning, _USUAL_KINDS.get(meaning, "text"))
+        required, nullable = name not in optional, kind in _NULLABLE_KINDS
+        found.append(Column(name=name, role=role, kind=kind, required=required, nullable=nullable))
+    found += [Column(name=name, role="metadata", kind="label", nullable=True) for name in labels]
+    return tuple(found)
+
+
 # --- reading ----------------------------------------------------------------------------------------------
 
 
@@ -238,11 +271,6 @@ def _fault(column: Column, value: Any, row: Row) -> Fault | None:
 
 def shown(value: Any) -> str:
     return f"{type(value).__name__} {shortened(repr(value), _LONGEST_SHOWN)}"
-
-
-def labels(*names: str) -> tuple[Column, ...]:
-    """Return columns that become metadata; rows may hold nothing there."""
-    return tuple(Column(name=name, role="metadata", kind="label", nullable=True) for name in names)
 
 
 def metadata_of(columns: Sequence[Column], row: Row) -> dict[str, str]:

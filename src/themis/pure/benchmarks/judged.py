@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, RowMisfitError, labels
+from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
 from themis.pure.benchmarks.images import image_addresses, with_images
-from themis.pure.benchmarks.recipe import (
-    BenchmarkCatalogEntry,
-    BenchmarkRecipe,
-    Content,
-    VariantFacts,
-    hub_entry,
-    value_of,
-)
+from themis.pure.benchmarks.recipe import Content, VariantFacts, hub_recipe
 from themis.pure.json import thaw
 from themis.pure.records.prompt import PromptSpec
 
@@ -40,11 +34,7 @@ _ROLE_RUBRIC: Final = (
 
 
 def _reference_content(fields: Fields, variant: str) -> Content:
-    """Ask the question as it stands; the reference is what a judge grades against."""
-    return Content(fields["question"], fields["answer"])
-
-
-def _hle_content(fields: Fields, variant: str) -> Content:
+    """Ask the question as it stands, with its images; the reference is what a judge grades against."""
     return Content(with_images(fields["question"], fields.get("images")), fields["answer"])
 
 
@@ -54,7 +44,7 @@ def _hle_left_out(row: Row, variant: str) -> str | None:
     if "text_only" in flags and _has_image(row):
         return "has an image"
     wanted = {_plain(flag) for flag in flags} - {"text only"}
-    facts = {_plain(value_of(row, name)) for name in ("category", "answer_type")}
+    facts = {_plain(row.get(name)) for name in ("category", "answer_type")}
     return None if wanted <= facts else f"is not of {', '.join(sorted(wanted - facts))}"
 
 
@@ -97,7 +87,7 @@ def _procbench_content(fields: Fields, variant: str) -> Content:
 
 def _other_task(row: Row, variant: str) -> str | None:
     """Leave out the rows of other tasks than the variant's."""
-    task = value_of(row, "task_name")
+    task = row.get("task_name")
     return "is of another task" if variant and isinstance(task, str) and task != variant else None
 
 
@@ -110,129 +100,6 @@ def _rolebench_content(fields: Fields, variant: str) -> Content:
     return Content(messages, fields["answer"][0])
 
 
-def _entry(benchmark_id: str, dataset_id: str, **facts: Any) -> BenchmarkCatalogEntry:
-    defaults: dict[str, Any] = {"kind": "judged", "parsers": ("builtin/text",), "requires_judge": True}
-    return hub_entry(benchmark_id, dataset_id, **{**defaults, **facts})
-
-
-_FRONTIERSCIENCE: Final = _entry(
-    "frontierscience",
-    "openai/frontierscience",
-    title="FrontierScience",
-    measures="Olympiad and research problems in physics, chemistry and biology, marked by a scheme.",
-    columns=(
-        Column(name="problem", role="question", kind="text"),
-        Column(name="answer", role="answer", kind="text"),
-        *labels("subject", "task_group_id"),
-    ),
-    prompt_spec=_EXPLAINED,
-    metrics=("builtin/llm_rubric",),
-    workflow_overrides={"rubric": _SCIENCE_RUBRIC, "scale": [0, 10]},
-    license="Apache 2.0",
-    pitfalls=(
-        "The reference is a marking scheme that the judge must apply: use a strong judge, and look at its agreement.",
-        "The dataset carries a canary; keep its problems out of training data.",
-        "An answer counts as correct with all points only; the mean is the share of points.",
-    ),
-)
-
-_HEALTHBENCH: Final = _entry(
-    "healthbench",
-    "openai/healthbench",
-    title="HealthBench",
-    measures="Answers in conversations about health, marked item by item with rubrics that physicians wrote.",
-    files=("2025-05-07-06-14-12_oss_eval.jsonl",),
-    columns=(
-        Column(name="prompt_id", role="id", kind="name"),
-        Column(name="prompt", role="question", kind="messages"),
-        Column(name="rubrics", role="rubrics", kind="rubrics"),
-        *labels("example_tags"),
-    ),
-    metrics=("builtin/rubric_points",),
-    license="MIT",
-    pitfalls=(
-        "One judge call for each rubric item, some eleven a case: the judging costs more than the answers.",
-        "Points may be negative; a case's score is earned over possible points, clipped to 0 to 1, while the authors "
-        "clip the mean alone.",
-        "An answer counts as correct with every possible point only: read the mean.",
-    ),
-)
-
-_HLE: Final = _entry(
-    "hle",
-    "cais/hle",
-    title="Humanity's Last Exam",
-    measures="Expert questions at the edge of knowledge in a hundred subjects, with short or lettered answers.",
-    open_variants="a comma list of `text_only` (leaves out questions with an image) and of categories or answer "
-    "types, such as `text_only,math`",
-    columns=(
-        Column(name="id", role="id", kind="name"),
-        Column(name="question", role="question", kind="text"),
-        Column(name="answer", role="answer", kind="text"),
-        Column(name="image", role="images", kind="images", nullable=True),
-        *labels("category", "answer_type"),
-    ),
-    prompt_spec=_EXPLAINED,
-    metrics=("builtin/reference_grader",),
-    license="MIT",
-    pitfalls=(
-        "The dataset is gated: accept its terms on its page, and give the hub your token.",
-        "A model that takes no images wants the variant text_only.",
-        "Reviews found wrong references, in chemistry and biology above all: small differences mean little.",
-        "The dataset carries a canary; keep its questions out of training data.",
-    ),
-)
-
-_LPFQA: Final = _entry(
-    "lpfqa",
-    "m-a-p/LPFQA",
-    title="LPFQA",
-    measures="Long-tail professional knowledge, by questions from professionals' forums.",
-    split="train",
-    columns=(
-        Column(name="prompt_id", role="id", kind="name"),
-        Column(name="prompt", role="question", kind="text"),
-        Column(name="response_reference", role="answer", kind="text"),
-        Column(name="judge_prompt_template", role="judge_template", kind="text"),
-        Column(name="judge_system_prompt", role="judge_system", kind="text"),
-        *labels("primary_domain"),
-    ),
-    metrics=("builtin/case_instructions",),
-    license="CC BY-NC 4.0",
-    pitfalls=(
-        "Each row brings instructions for its judge, many in Chinese; the judge must read them.",
-        "The row's template only places reference and answer; here both are shown between fences instead, so that an "
-        "answer can't speak as the judge.",
-    ),
-)
-
-_PROCBENCH: Final = _entry(
-    "procbench",
-    "ifujisawa/procbench",
-    title="ProcBench",
-    measures="Whether a model follows a procedure of many explicit steps to its end, in 23 tasks.",
-    kind="exact",
-    files=("combined_dataset.jsonl",),
-    split="train",
-    open_variants="a task's name, such as task07; without one, all 23",
-    columns=(
-        Column(name="problem_name", role="id", kind="name"),
-        Column(name="prompt", role="question", kind="text"),
-        Column(name="label.final", role="answer", kind="json"),
-        *labels("task_name", "example_name"),
-    ),
-    prompt_spec=_FINAL_VALUE,
-    parsers=("builtin/json", "builtin/text"),
-    metrics=("builtin/procbench_final_accuracy",),
-    requires_judge=False,
-    license="CC BY 4.0",
-    pitfalls=(
-        "Only the final value counts; the authors also score how many steps are right in a row.",
-        "5,520 questions in 23 tasks of different difficulty: compare by task_name.",
-    ),
-)
-
-
 def _rolebench_files(generalization: str) -> VariantFacts:
     return VariantFacts(
         variant=f"{generalization}_generalization_eng",
@@ -242,57 +109,146 @@ def _rolebench_files(generalization: str) -> VariantFacts:
     )
 
 
-_ROLEBENCH: Final = _entry(
-    "rolebench",
-    "ZenMoore/RoleBench",
-    title="RoleBench (English)",
-    measures="Whether a model answers in a character's voice, on new instructions or in new roles.",
-    variants=("instruction_generalization_eng", "role_generalization_eng"),
-    variant_facts=(_rolebench_files("instruction"), _rolebench_files("role")),
-    default_variant="instruction_generalization_eng",
-    columns=(
-        Column(name="question", role="question", kind="text"),
-        Column(name="generated", role="answer", kind="texts"),
-        Column(name="role", role="role", kind="text"),
-        Column(name="desc", role="description", kind="any text", nullable=True),
-        *labels("role", "desc"),
-    ),
-    metrics=("builtin/llm_rubric",),
-    workflow_overrides={"rubric": _ROLE_RUBRIC},
-    license="Apache 2.0",
-    pitfalls=(
-        "References were written by GPT-4: the score is likeness to it as much as quality.",
-        "The judge's taste weighs heavily here; compare with one judge, and look at its agreement with itself.",
-    ),
-)
-
-_SIMPLEQA: Final = _entry(
-    "simpleqa_verified",
-    "google/simpleqa-verified",
-    title="SimpleQA Verified",
-    measures="A thousand short factual questions, graded correct, incorrect or not attempted.",
-    split="eval",
-    columns=(
-        Column(name="original_index", role="id", kind="name"),
-        Column(name="problem", role="question", kind="text"),
-        Column(name="answer", role="answer", kind="text"),
-        *labels("topic", "answer_type", "multi_step", "requires_reasoning"),
-    ),
-    prompt_spec=_SHORT,
-    metrics=("builtin/reference_grader",),
-    license="MIT",
-    pitfalls=(
-        "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
-        "Without tools it measures memory; with a search tool it measures the tool.",
-    ),
+_judged: Final = functools.partial(
+    hub_recipe, kind="judged", content=_reference_content, parsers=("builtin/text",), requires_judge=True
 )
 
 JUDGED: Final = (
-    BenchmarkRecipe(entry=_FRONTIERSCIENCE, content=_reference_content),
-    BenchmarkRecipe(entry=_HEALTHBENCH, content=_healthbench_content),
-    BenchmarkRecipe(entry=_HLE, content=_hle_content, leaves_out=_hle_left_out),
-    BenchmarkRecipe(entry=_LPFQA, content=_lpfqa_content),
-    BenchmarkRecipe(entry=_PROCBENCH, content=_procbench_content, leaves_out=_other_task),
-    BenchmarkRecipe(entry=_ROLEBENCH, content=_rolebench_content),
-    BenchmarkRecipe(entry=_SIMPLEQA, content=_reference_content),
+    _judged(
+        "frontierscience",
+        "openai/frontierscience",
+        title="FrontierScience",
+        measures="Olympiad and research problems in physics, chemistry and biology, marked by a scheme.",
+        reads={"problem": "question", "answer": "answer"},
+        labels=("subject", "task_group_id"),
+        prompt_spec=_EXPLAINED,
+        metrics=("builtin/llm_rubric",),
+        workflow_overrides={"rubric": _SCIENCE_RUBRIC, "scale": [0, 10]},
+        license="Apache 2.0",
+        pitfalls=(
+            "The reference is a marking scheme that the judge must apply: use a strong judge, and look at its "
+            "agreement.",
+            "The dataset carries a canary; keep its problems out of training data.",
+            "An answer counts as correct with all points only; the mean is the share of points.",
+        ),
+    ),
+    _judged(
+        "healthbench",
+        "openai/healthbench",
+        content=_healthbench_content,
+        title="HealthBench",
+        measures="Answers in conversations about health, marked item by item with rubrics that physicians wrote.",
+        files=("2025-05-07-06-14-12_oss_eval.jsonl",),
+        reads={"prompt_id": "id", "prompt": ("question", "messages"), "rubrics": "rubrics"},
+        labels=("example_tags",),
+        metrics=("builtin/rubric_points",),
+        license="MIT",
+        pitfalls=(
+            "One judge call for each rubric item, some eleven a case: the judging costs more than the answers.",
+            "Points may be negative; a case's score is earned over possible points, clipped to 0 to 1, while the "
+            "authors clip the mean alone.",
+            "An answer counts as correct with every possible point only: read the mean.",
+        ),
+    ),
+    _judged(
+        "hle",
+        "cais/hle",
+        title="Humanity's Last Exam",
+        measures="Expert questions at the edge of knowledge in a hundred subjects, with short or lettered answers.",
+        open_variants="a comma list of `text_only` (leaves out questions with an image) and of categories or answer "
+        "types, such as `text_only,math`",
+        reads={"id": "id", "question": "question", "answer": "answer", "image": "images"},
+        labels=("category", "answer_type"),
+        prompt_spec=_EXPLAINED,
+        metrics=("builtin/reference_grader",),
+        license="MIT",
+        pitfalls=(
+            "The dataset is gated: accept its terms on its page, and give the hub your token.",
+            "A model that takes no images wants the variant text_only.",
+            "Reviews found wrong references, in chemistry and biology above all: small differences mean little.",
+            "The dataset carries a canary; keep its questions out of training data.",
+        ),
+        leaves_out=_hle_left_out,
+    ),
+    _judged(
+        "lpfqa",
+        "m-a-p/LPFQA",
+        content=_lpfqa_content,
+        title="LPFQA",
+        measures="Long-tail professional knowledge, by questions from professionals' forums.",
+        split="train",
+        reads={
+            "prompt_id": "id",
+            "prompt": "question",
+            "response_reference": "answer",
+            "judge_prompt_template": "judge_template",
+            "judge_system_prompt": "judge_system",
+        },
+        labels=("primary_domain",),
+        metrics=("builtin/case_instructions",),
+        license="CC BY-NC 4.0",
+        pitfalls=(
+            "Each row brings instructions for its judge, many in Chinese; the judge must read them.",
+            "The row's template only places reference and answer; here both are shown between fences instead, so that "
+            "an answer can't speak as the judge.",
+        ),
+    ),
+    _judged(
+        "procbench",
+        "ifujisawa/procbench",
+        content=_procbench_content,
+        title="ProcBench",
+        measures="Whether a model follows a procedure of many explicit steps to its end, in 23 tasks.",
+        kind="exact",
+        files=("combined_dataset.jsonl",),
+        split="train",
+        open_variants="a task's name, such as task07; without one, all 23",
+        reads={"problem_name": "id", "prompt": "question", "label.final": ("answer", "json")},
+        labels=("task_name", "example_name"),
+        prompt_spec=_FINAL_VALUE,
+        parsers=("builtin/json", "builtin/text"),
+        metrics=("builtin/procbench_final_accuracy",),
+        requires_judge=False,
+        license="CC BY 4.0",
+        pitfalls=(
+            "Only the final value counts; the authors also score how many steps are right in a row.",
+            "5,520 questions in 23 tasks of different difficulty: compare by task_name.",
+        ),
+        leaves_out=_other_task,
+    ),
+    _judged(
+        "rolebench",
+        "ZenMoore/RoleBench",
+        content=_rolebench_content,
+        title="RoleBench (English)",
+        measures="Whether a model answers in a character's voice, on new instructions or in new roles.",
+        variants=("instruction_generalization_eng", "role_generalization_eng"),
+        variant_facts=(_rolebench_files("instruction"), _rolebench_files("role")),
+        default_variant="instruction_generalization_eng",
+        reads={"question": "question", "generated": ("answer", "texts"), "role": "role", "desc": "description"},
+        labels=("role", "desc"),
+        metrics=("builtin/llm_rubric",),
+        workflow_overrides={"rubric": _ROLE_RUBRIC},
+        license="Apache 2.0",
+        pitfalls=(
+            "References were written by GPT-4: the score is likeness to it as much as quality.",
+            "The judge's taste weighs heavily here; compare with one judge, and look at its agreement with itself.",
+        ),
+    ),
+    _judged(
+        "simpleqa_verified",
+        "google/simpleqa-verified",
+        title="SimpleQA Verified",
+        measures="A thousand short factual questions, graded correct, incorrect or not attempted.",
+        split="eval",
+        reads={"original_index": "id", "problem": "question", "answer": "answer"},
+        labels=("topic", "answer_type", "multi_step", "requires_reasoning"),
+        prompt_spec=_SHORT,
+        metrics=("builtin/reference_grader",),
+        license="MIT",
+        pitfalls=(
+            "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
+            "Without tools it measures memory; with a search tool it measures the tool.",
+        ),
+    ),
 )

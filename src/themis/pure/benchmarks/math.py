@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import functools
+from collections.abc import Sequence
+from typing import Final
 
-from themis.pure.benchmarks.columns import Column, Fields, Row, label_text, labels
-from themis.pure.benchmarks.recipe import BenchmarkRecipe, Content, LeavesOut, hub_entry, nothing_left_out
+from themis.pure.benchmarks.columns import Fields, Role, Row, label_text
+from themis.pure.benchmarks.recipe import BenchmarkRecipe, Content, hub_recipe
 from themis.pure.records.prompt import PromptSpec
 
 BOXED: Final = PromptSpec(
     suffix="\n\nWork the problem out step by step. Put the final result, and nothing else, into \\boxed{} at the end."
-)
-
-_ARENA_PITFALLS: Final = (
-    "The competition's problems are public: a model trained after it may have seen them.",
-    "There are few problems, so one of them moves the score by points; sample several times and read the interval.",
 )
 
 
@@ -27,40 +24,33 @@ def unanswered(row: Row, variant: str) -> str | None:
     return "has no published answer" if row.get("answer") == "" else None
 
 
-def _columns(
-    question: str = "problem", answer: str = "answer", number: str | None = None, facts: tuple[str, ...] = ()
-) -> tuple[Column, ...]:
-    named = [] if number is None else [Column(name=number, role="id", kind="name")]
-    return (
-        *named,
-        Column(name=question, role="question", kind="text"),
-        Column(name=answer, role="answer", kind="result"),
-        *labels(*facts),
-    )
+_RESULT: Final[tuple[Role, str]] = ("answer", "result")
+
+_math: Final = functools.partial(
+    hub_recipe,
+    kind="math",
+    content=_math_content,
+    split="train",
+    prompt_spec=BOXED,
+    parsers=("builtin/math_answer",),
+    metrics=("builtin/math_equivalence",),
+)
 
 
-def _recipe(
-    benchmark_id: str, dataset_id: str, leaves_out: LeavesOut = nothing_left_out, **facts: Any
-) -> BenchmarkRecipe:
-    defaults: dict[str, Any] = {
-        "split": "train",
-        "prompt_spec": BOXED,
-        "parsers": ("builtin/math_answer",),
-        "metrics": ("builtin/math_equivalence",),
-    }
-    entry = hub_entry(benchmark_id, dataset_id, "math", **{**defaults, **facts})
-    return BenchmarkRecipe(entry=entry, content=_math_content, leaves_out=leaves_out)
-
-
-def _arena(benchmark_id: str, title: str, measures: str, facts: tuple[str, ...] = ()) -> BenchmarkRecipe:
-    return _recipe(
+def _arena(benchmark_id: str, title: str, measures: str, labels: Sequence[str] = ()) -> BenchmarkRecipe:
+    return _math(
         benchmark_id,
         f"MathArena/{benchmark_id}",
         title=title,
         measures=measures,
-        columns=_columns(number="problem_idx", facts=facts),
+        reads={"problem_idx": "id", "problem": "question", "answer": _RESULT},
+        labels=labels,
         license="CC BY-NC-SA 4.0",
-        pitfalls=_ARENA_PITFALLS,
+        pitfalls=(
+            "The competition's problems are public: a model trained after it may have seen them.",
+            "There are few problems, so one of them moves the score by points; sample several times and read the "
+            "interval.",
+        ),
     )
 
 
@@ -84,37 +74,39 @@ MATH: Final = (
         "HMMT November 2025",
         "Thirty problems of the Harvard-MIT Mathematics Tournament of November 2025.",
     ),
-    _recipe(
+    _math(
         "beyond_aime",
         "ByteDance-Seed/BeyondAIME",
         title="BeyondAIME",
         measures="A hundred problems written to be harder than the AIME, with whole numbers as answers.",
-        columns=_columns(),
+        reads={"problem": "question", "answer": _RESULT},
         license="CC0 1.0",
         pitfalls=(
             "The dataset has no ids: a case is named by its row, so that a re-ordered dataset names it otherwise.",
         ),
         split="test",
     ),
-    _recipe(
+    _math(
         "imo_answerbench",
         "Hwilner/imo-answerbench",
         title="IMO-AnswerBench",
         measures="Four hundred olympiad problems in four fields, altered so that they can't be looked up, with short "
         "answers.",
-        columns=_columns("Problem", "Short Answer", "Problem ID", ("Category", "Subcategory", "Source")),
+        reads={"Problem ID": "id", "Problem": "question", "Short Answer": _RESULT},
+        labels=("Category", "Subcategory", "Source"),
         license="CC BY 4.0",
         pitfalls=(
             "The dataset is a copy by a third party of what the authors published.",
             "Some answers are sets, functions or conditions, which a comparison of expressions may fail to equate.",
         ),
     ),
-    _recipe(
+    _math(
         "phybench",
         "Eureka-Lab/PHYBench",
         title="PHYBench",
         measures="Physics problems from high school to olympiad level, with a formula as answer.",
-        columns=_columns("content", "answer", "id", ("tag",)),
+        reads={"id": "id", "content": "question", "answer": _RESULT},
+        labels=("tag",),
         license="MIT",
         pitfalls=(
             "Of the 500 problems, 100 have published answers; the repository's other files repeat them without.",

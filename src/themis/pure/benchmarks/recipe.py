@@ -11,10 +11,12 @@ from themis.pure.benchmarks.columns import (
     Column,
     Fault,
     Fields,
+    Reads,
     Row,
     RowMisfitError,
     metadata_of,
     read_fields,
+    stated_columns,
 )
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import EMPTY, JSONValue, JSONValueError
@@ -22,7 +24,6 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
 from themis.pure.records.fields import json_object, named_fields, sequence, texts
 from themis.pure.records.prompt import PromptSpec
-from themis.pure.rows import lookup
 
 BenchmarkKind: TypeAlias = Literal["math", "choice", "exact", "code", "judged"]
 
@@ -143,14 +144,6 @@ class BenchmarkCatalogEntry(HashableModel):
         raise SpecError(f"{self.benchmark_id}:{variant}: no such variant; {nearest(variant, self.variants)}")
 
 
-def hub_entry(
-    benchmark_id: str, dataset_id: str, kind: BenchmarkKind, split: str = "test", **facts: Any
-) -> BenchmarkCatalogEntry:
-    """Return the entry of a benchmark whose dataset's page on the hub describes it, unless `source` names another."""
-    stated = {"source": f"https://huggingface.co/datasets/{dataset_id}", **facts}
-    return BenchmarkCatalogEntry(benchmark_id=benchmark_id, dataset_id=dataset_id, kind=kind, split=split, **stated)
-
-
 @attrs.frozen
 class Content:
     """What a row becomes: what the model is asked, and the reference for its answer."""
@@ -166,7 +159,7 @@ LeavesOut: TypeAlias = Callable[[Row, str], str | None]
 """Returns why a row is no part of a variant, or `None` if it is one; reads rows before they are checked."""
 
 
-def nothing_left_out(row: Row, variant: str) -> str | None:
+def _nothing_left_out(row: Row, variant: str) -> str | None:
     return None
 
 
@@ -176,7 +169,32 @@ class BenchmarkRecipe:
 
     entry: BenchmarkCatalogEntry
     content: ContentOf
-    leaves_out: LeavesOut = nothing_left_out
+    leaves_out: LeavesOut = _nothing_left_out
+
+
+def hub_recipe(
+    benchmark_id: str,
+    dataset_id: str,
+    *,
+    kind: BenchmarkKind,
+    content: ContentOf,
+    reads: Reads,
+    labels: Sequence[str] = (),
+    optional: Sequence[str] = (),
+    leaves_out: LeavesOut = _nothing_left_out,
+    **facts: Any,
+) -> BenchmarkRecipe:
+    """Return the recipe of a dataset on the hub.
+
+    `facts` are the entry's other fields. Unless they say otherwise, the split is `test`, and the dataset's page on the
+    hub is what describes it.
+    """
+    stated = {"split": "test", "source": f"https://huggingface.co/datasets/{dataset_id}", **facts}
+    columns = stated_columns(reads, labels, optional)
+    entry = BenchmarkCatalogEntry(
+        benchmark_id=benchmark_id, dataset_id=dataset_id, kind=kind, columns=columns, **stated
+    )
+    return BenchmarkRecipe(entry=entry, content=content, leaves_out=leaves_out)
 
 
 @attrs.frozen
@@ -215,9 +233,3 @@ def read_case(recipe: BenchmarkRecipe, variant: str, row: Row, number: int) -> C
         return [Fault(named or error.role, error.problem)]
     except JSONValueError as error:
         return [Fault("(row)", str(error))]
-
-
-def value_of(row: Row, name: str) -> Any:
-    """Return a row's value, or `None` if the row has no such column: for rules about rows not checked yet."""
-    value = lookup(row, name)
-    return value if isinstance(value, str | bool | int | float | Mapping | Sequence) else None
