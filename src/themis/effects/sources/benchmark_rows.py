@@ -7,7 +7,6 @@ are then read as needed, for some datasets don't fit into memory.
 from __future__ import annotations
 
 import codecs
-import gzip
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Final
 
 import attrs
 
-from themis.effects.sources.rows import FileFormat, file_format, read_rows
+from themis.effects.sources.rows import FileFormat, file_format, mark, opened, read_rows
 from themis.pure.benchmarks.columns import Column, Fault, Row, shown, typed_cell
 from themis.pure.benchmarks.recipe import BenchmarkRecipe, LeftOut, read_case
 from themis.pure.benchmarks.subsets import Subset, shuffled
@@ -73,7 +72,7 @@ class FileRows(Rows):
         return {name: typed_cell(cell, self._kinds.get(name, "text")) for name, cell in row.items()}
 
     def _refuse_change(self) -> None:
-        marks = [_mark(path) for path, _ in self._files]
+        marks = [mark(path) for path, _ in self._files]
         if self._seen is None:
             self._seen = marks
         elif marks != self._seen:
@@ -88,20 +87,11 @@ def _format(path: Path) -> FileFormat:
     if kind != "json":
         return kind
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with opened(path) as file:
             start = file.read(_SNIFFED)
     except OSError:
         return kind  # reading it says what is wrong
     return "jsonl" if start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{") else kind
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    """Return what changes when a file is written to; nothing for one that is missing, which reading it says."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 @attrs.frozen
@@ -139,10 +129,10 @@ def load_cases(
     """
     subset.check_fields([column.name for column in recipe.entry.columns_of(variant) if column.role == "metadata"])
     reading = _Reading(recipe, variant, rows)
-    wanted = (case for case in reading if subset.holds(case))
+    wanted = filter(subset.holds, reading)
     if subset.shuffle is None:
         number = sum(1 for _ in itertools.islice(wanted, subset.limit))
-        cases: CaseSource | tuple[Case, ...] = _LazyCases(recipe, variant, rows, subset, number)
+        cases: CaseSource | tuple[Case, ...] = _LazyCases(reading, subset, number)
     else:
         held = tuple(wanted)
         order = shuffled([case.case_id for case in held], subset.shuffle)
@@ -150,9 +140,9 @@ def load_cases(
         number = len(cases)
     problems = reading.problems()
     if problems and not skip_misfits:
-        raise DataError(listed(f"{recipe.entry.name_of(variant)}: rows don't fit the benchmark's columns", problems))
+        raise DataError(listed(f"{reading.name}: rows don't fit the benchmark's columns", problems))
     if number == 0:
-        raise DataError(f"{recipe.entry.name_of(variant)}: {_why_empty(reading, subset)}")
+        raise DataError(f"{reading.name}: {_why_empty(reading, subset)}")
     return Loaded(cases, dict(reading.left_out), len(reading.misfits), tuple(problems))
 
 
@@ -167,25 +157,29 @@ def _why_empty(reading: _Reading, subset: Subset) -> str:
     return f"no case is left of {reading.read} rows: {'; '.join(reasons)}"
 
 
+@attrs.define(eq=False)
 class _Reading:
     """One pass over rows: yields cases, and keeps count of the others.
 
     An id that comes again is told from the first by its row's number, for ids must differ within a dataset.
     """
 
-    def __init__(self, recipe: BenchmarkRecipe, variant: str, rows: Rows) -> None:
-        self._recipe = recipe
-        self._variant = variant
-        self._rows = rows
-        self.read = 0
-        self.left_out: Counter[str] = Counter()
-        self.misfits: dict[str, list[Fault]] = {}
+    recipe: BenchmarkRecipe
+    variant: str
+    rows: Rows
+    read: int = attrs.field(default=0, init=False)
+    left_out: Counter[str] = attrs.field(factory=Counter, init=False)
+    misfits: dict[str, list[Fault]] = attrs.field(factory=dict, init=False)
+
+    @property
+    def name(self) -> str:
+        return self.recipe.entry.name_of(self.variant)
 
     def __iter__(self) -> Iterator[Case]:
         seen: set[str] = set()
-        for number, (place, row) in enumerate(self._rows, 1):
+        for number, (place, row) in enumerate(self.rows, 1):
             self.read = number
-            found = read_case(self._recipe, self._variant, row, number)
+            found = read_case(self.recipe, self.variant, row, number)
             if isinstance(found, LeftOut):
                 self.left_out[found.reason] += 1
             elif isinstance(found, list):
@@ -197,17 +191,13 @@ class _Reading:
 
     def problems(self) -> list[str]:
         """Return a line for each kind of problem, with the first rows that have it."""
-        places: dict[tuple[str, str], list[str]] = {}
-        examples: dict[tuple[str, str], str] = {}
+        kinds: dict[tuple[str, str], tuple[str, list[str]]] = {}
         for place, faults in self.misfits.items():
             for fault in dict.fromkeys(faults):
                 kind = (fault.column, fault.problem.partition(", found")[0])
-                places.setdefault(kind, []).append(place)
-                examples.setdefault(kind, fault.problem)
-        lines = [
-            f"column {column!r} {problem}, in {_some(places[column, start])}"
-            for (column, start), problem in examples.items()
-        ]
+                _, places = kinds.setdefault(kind, (fault.problem, []))
+                places.append(place)
+        lines = [f"column {column!r} {problem}, in {_some(places)}" for (column, _), (problem, places) in kinds.items()]
         return lines if len(lines) <= _SHOWN_FAULTS else [*lines[:_SHOWN_FAULTS], f"{len(lines) - _SHOWN_FAULTS} more"]
 
 
@@ -216,22 +206,20 @@ def _some(places: Sequence[str]) -> str:
     return ", ".join(places[:_SHOWN_ROWS]) + (f" and {more} more" if more > 0 else "")
 
 
+@attrs.frozen(eq=False, repr=False)
 class _LazyCases(CaseSource):
     """Cases that are made of their rows each time they are read."""
 
-    def __init__(self, recipe: BenchmarkRecipe, variant: str, rows: Rows, subset: Subset, number: int) -> None:
-        self._recipe = recipe
-        self._variant = variant
-        self._rows = rows
-        self._subset = subset
-        self._number = number
+    reading: _Reading
+    subset: Subset
+    number: int
 
     def __repr__(self) -> str:
-        return f"<{self._number} cases of {self._recipe.entry.name_of(self._variant)}>"
+        return f"<{self.number} cases of {self.reading.name}>"
 
     def __iter__(self) -> Iterator[Case]:
-        reading = _Reading(self._recipe, self._variant, self._rows)
-        return itertools.islice((case for case in reading if self._subset.holds(case)), self._number)
+        again = attrs.evolve(self.reading)
+        return itertools.islice(filter(self.subset.holds, again), self.number)
 
     def __len__(self) -> int:
-        return self._number
+        return self.number

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format, read_rows
+from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format, mark, read_rows
 from themis.pure.errors import DataError, ThemisError, nearest
 from themis.pure.json import encode, freeze
 from themis.pure.records.dataset import Case, CaseSource, Dataset
@@ -138,14 +138,11 @@ class FileCases(CaseSource):
     def __repr__(self) -> str:
         return f"FileCases({str(self.path)!r})"
 
-    def _mark(self) -> tuple[int, int]:
-        """Return what changes when the file is written to."""
-        try:
-            found = self.path.stat()
-        except OSError:
+    def _mark(self) -> tuple[int, int] | None:
+        found = mark(self.path)
+        if found is None:
             next(read_rows(self.path, self._kind), None)  # raises what is wrong, in words
-            raise
-        return found.st_size, found.st_mtime_ns
+        return found
 
     def _refuse_change(self) -> None:
         if self._mark() != self._seen:

@@ -74,7 +74,7 @@ def count_rows(path: Path, kind: FileFormat) -> int:
     """Return the number of rows, without reading more of them than it takes."""
     try:
         if kind == "jsonl":
-            with _open(path) as lines:
+            with opened(path) as lines:
                 return sum(1 for line in lines if not line.isspace())
         if kind == "parquet":
             return int(_parquet(path).metadata.num_rows)
@@ -91,15 +91,24 @@ def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(f"{path}: can't be read: {error}")
 
 
-def _open(path: Path) -> IO[bytes]:
+def opened(path: Path) -> IO[bytes]:
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def mark(path: Path) -> tuple[int, int] | None:
+    """Return what changes when a file is written to; nothing for one that is missing, which reading it says."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 # --- JSON -------------------------------------------------------------------------------------------------
 
 
 def _json_lines(path: Path) -> Iterator[tuple[int, Row]]:
-    with _open(path) as lines:
+    with opened(path) as lines:
         for number, line in enumerate(lines, 1):
             text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
             if text.isspace() or not text:
@@ -123,7 +132,7 @@ def _object(path: Path, number: int, value: Any) -> Row:
 
 
 def _json_array(path: Path) -> Iterator[tuple[int, Row]]:
-    with _open(path) as file:
+    with opened(path) as file:
         text = file.read()
     try:
         rows = decode(text.removeprefix(b"\xef\xbb\xbf"))
@@ -140,7 +149,7 @@ def _json_array(path: Path) -> Iterator[tuple[int, Row]]:
 
 def _table(path: Path, delimiter: str) -> Iterator[tuple[int, Row]]:
     csv.field_size_limit(_LONGEST_FIELD)
-    with _open(path) as file:
+    with opened(path) as file:
         reader = csv.DictReader(_text_lines(path, file), delimiter=delimiter, strict=True)
         try:
             for row in reader:
