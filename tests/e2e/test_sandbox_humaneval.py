@@ -17,11 +17,11 @@ from themis import (
     GenerationConfig,
     RunResult,
     StorageConfig,
+    catalog,
     evaluate,
     verify,
 )
 from themis.effects.sandboxes.local import LocalSandbox
-from themis.effects.sources.humaneval import humaneval_rows
 from themis.pure.components.registry import make_builtin
 from themis.pure.errors import SpecError
 from themis.pure.records.contexts import GenerateContext
@@ -43,18 +43,10 @@ class Written:
 
 def cases(body: str | None, limit: int | None = None) -> list[Case]:
     """Return HumanEval's problems with the answer that is to be given: the canonical one without `body`."""
+    problems = catalog.load("humaneval").dataset(limit=limit).cases
     return [
-        Case(
-            case_id=row["task_id"],
-            input=body if body is not None else row["canonical_solution"],
-            expected_output={
-                "mode": "function",
-                "prompt": row["prompt"],
-                "test": row["test"],
-                "entry_point": row["entry_point"],
-            },
-        )
-        for row in humaneval_rows()[:limit]
+        case.evolve(input=body if body is not None else case.metadata["canonical_solution"], metadata={})
+        for case in problems
     ]
 
 
