@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -98,6 +99,8 @@ class Fault:
 
 # --- kinds of values --------------------------------------------------------------------------------------
 
+_Test: TypeAlias = Callable[[Any], bool]
+
 
 def _is_string(value: Any) -> bool:
     return isinstance(value, str)
@@ -115,12 +118,26 @@ def _is_number(value: Any) -> bool:
     return _is_integer(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-def _is_list(value: Any, item: Callable[[Any], bool]) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str | bytes) and bool(value) and all(map(item, value))
+def _is_several(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _has(value: Any, **kinds: Callable[[Any], bool]) -> bool:
-    return isinstance(value, Mapping) and all(name in value and is_kind(value[name]) for name, is_kind in kinds.items())
+def _list_of(item: _Test) -> _Test:
+    return lambda value: _is_several(value) and bool(value) and all(map(item, value))
+
+
+def _one_or_more(item: _Test) -> _Test:
+    return lambda value: all(map(item, value)) if _is_several(value) else item(value)
+
+
+def _either(one: _Test, other: _Test) -> _Test:
+    return lambda value: one(value) or other(value)
+
+
+def _has(**kinds: _Test) -> _Test:
+    return lambda value: (
+        isinstance(value, Mapping) and all(name in value and holds(value[name]) for name, holds in kinds.items())
+    )
 
 
 def _is_scalar(value: Any) -> bool:
@@ -141,17 +158,12 @@ def _is_image(value: Any) -> bool:
     return isinstance(value, str | bytes)
 
 
-def _one_or_more(value: Any, item: Callable[[Any], bool]) -> bool:
-    return all(map(item, value)) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else item(value)
+_is_tests: Final = _list_of(_has(input=_is_string, output=_is_string))
 
 
-def _is_test(value: Any) -> bool:
-    return _has(value, input=_is_string, output=_is_string)
-
-
-def _is_json_text(value: Any) -> bool:
+def _is_tests_as_json(value: Any) -> bool:
     try:
-        return _is_list(json.loads(value), _is_test) if isinstance(value, str) else False
+        return isinstance(value, str) and _is_tests(json.loads(value))
     except ValueError:
         return False
 
@@ -161,7 +173,7 @@ class _Kind:
     """What values of a kind are, in words and as a test."""
 
     words: str
-    holds: Callable[[Any], bool]
+    holds: _Test
 
 
 KINDS: Final[Mapping[str, _Kind]] = {
@@ -170,26 +182,18 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "integer": _Kind("a whole number", _is_integer),
     "number": _Kind("a number", _is_number),
     "boolean": _Kind("true or false", lambda value: isinstance(value, bool)),
-    "name": _Kind("text or a whole number", lambda value: _is_text(value) or _is_integer(value)),
-    "result": _Kind("text or a number", lambda value: _is_text(value) or _is_number(value)),
-    "texts": _Kind("a list of texts", lambda value: _is_list(value, _is_string)),
+    "name": _Kind("text or a whole number", _either(_is_text, _is_integer)),
+    "result": _Kind("text or a number", _either(_is_text, _is_number)),
+    "texts": _Kind("a list of texts", _list_of(_is_string)),
     "options": _Kind("an object from letters to texts", _is_options),
-    "letters": _Kind("a list of letters", lambda value: _is_list(value, _is_text)),
-    "tests": _Kind("a list of {input, output} texts", lambda value: _is_list(value, _is_test)),
-    "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_json_text),
-    "messages": _Kind(
-        "a list of {role, content} texts",
-        lambda value: _is_list(value, lambda item: _has(item, role=_is_text, content=_is_string)),
-    ),
-    "rubrics": _Kind(
-        "a list of {criterion, points}",
-        lambda value: _is_list(value, lambda item: _has(item, criterion=_is_text, points=_is_number)),
-    ),
-    "images": _Kind(
-        "an image, or a list of them: data URI, URL, or bytes", lambda value: _one_or_more(value, _is_image)
-    ),
+    "letters": _Kind("a list of letters", _list_of(_is_text)),
+    "tests": _Kind("a list of {input, output} texts", _is_tests),
+    "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_tests_as_json),
+    "messages": _Kind("a list of {role, content} texts", _list_of(_has(role=_is_text, content=_is_string))),
+    "rubrics": _Kind("a list of {criterion, points}", _list_of(_has(criterion=_is_text, points=_is_number))),
+    "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image)),
     "json": _Kind("JSON", lambda value: value is not None),
-    "label": _Kind("text, a number, true or false, or a list of them", lambda value: _one_or_more(value, _is_scalar)),
+    "label": _Kind("text, a number, true or false, or a list of them", _one_or_more(_is_scalar)),
 }
 
 # --- what a recipe reads ----------------------------------------------------------------------------------
@@ -299,8 +303,14 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
-_NESTED: Final = frozenset({"texts", "options", "letters", "tests", "messages", "rubrics", "json"})
+_NESTED: Final = ("texts", "options", "letters", "tests", "messages", "rubrics", "json")
 """Kinds that a cell can only hold as JSON text."""
+_READINGS: Final[Mapping[str, Sequence[Callable[[str], Any]]]] = {
+    "integer": (int, float),
+    "number": (int, float),
+    **dict.fromkeys(_NESTED, (json.loads,)),
+}
+"""How a cell's text is read by its column's kind; the first that can read it counts."""
 
 
 def typed_cell(value: Any, kind: str) -> Any:
@@ -313,24 +323,9 @@ def typed_cell(value: Any, kind: str) -> Any:
         return value
     if value == "" and kind != "any text":
         return None
-    if kind in ("integer", "number"):
-        return _number(value)
     if kind == "boolean":
         return _WORDS.get(value.strip().lower(), value)
-    return _nested(value) if kind in _NESTED else value
-
-
-def _nested(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _number(text: str) -> Any:
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
+    for read in _READINGS.get(kind, ()):
+        with contextlib.suppress(ValueError):
+            return read(value)
+    return value
