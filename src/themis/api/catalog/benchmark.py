@@ -120,7 +120,8 @@ class Benchmark:
         """Return the experiment that runs the benchmark.
 
         Args:
-            model: a generator, a builtin's id, a model string, or an import path; a demo model if not given.
+            model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path; a demo model
+                if not given.
             judge: the model that grades answers, where the benchmark needs one.
             samples: candidates per case; their majority is the answer.
             seed: of the first candidate; the others count on from it.
@@ -132,37 +133,28 @@ class Benchmark:
             SpecError: the benchmark needs a judge and none is given.
             DataError: as `dataset`.
         """
-        self._check_judge(judge)
         entry = self.entry
-        dataset = self.dataset(**data)
-        return Experiment(
-            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
-            evaluation=EvaluationConfig(
-                metrics=[component_of(choice) for choice in entry.metrics],
-                parsers=[component_of(choice) for choice in entry.parsers],
-                judge_models=judge if entry.requires_judge else (),
-                workflow_overrides=entry.workflow_overrides,
-            ),
-            datasets=dataset,
-            storage=storage or StorageConfig(),
-            runtime=runtime or RuntimeConfig(),
-            seeds=None if seed is None else [seed + index for index in range(samples)],
-            environment_metadata={"benchmark.source": _described(self.entry, data.get("source"))},
-        )
-
-    def _check_judge(self, judge: object) -> None:
-        if self.entry.requires_judge and not judge:
+        if entry.requires_judge and not judge:
             raise SpecError(
                 f"{self.name} is graded by a judge model, and none is given: pass judge='openai/gpt-4o' or another "
                 "model; judge='builtin/demo_judge' tries it out without one"
             )
+        dataset = self.dataset(**data)
+        return Experiment(
+            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
+            evaluation=evaluation_of(entry, judge),
+            datasets=dataset,
+            storage=storage or StorageConfig(),
+            runtime=runtime or RuntimeConfig(),
+            seeds=None if seed is None else [seed + index for index in range(samples)],
+            environment_metadata={"benchmark.source": _described(entry, data.get("source"))},
+        )
 
     def _rows(self, source: Source | None, revision: str | None) -> tuple[Rows, str | None]:
-        columns = self.entry.columns_of(self.variant)
-        if source is None and self.entry.package:
-            return FileRows([_packaged(self.entry)], columns), None
+        entry, columns = self.entry, self.entry.columns_of(self.variant)
+        if source is None and entry.package:
+            return FileRows([_packaged(entry)], columns), None
         if source is None or source == HUB:
-            entry = self.entry
             found = fetch_files(
                 entry.dataset_id,
                 split=entry.split,
@@ -191,7 +183,17 @@ class Benchmark:
         return [path / name for name in chosen]
 
 
-def component_of(choice: ComponentChoice) -> Any:
+def evaluation_of(entry: BenchmarkCatalogEntry, judge: object) -> EvaluationConfig:
+    """Return how answers to a benchmark are read and scored; the judge counts only where one is needed."""
+    return EvaluationConfig(
+        metrics=list(map(_component, entry.metrics)),
+        parsers=list(map(_component, entry.parsers)),
+        judge_models=judge if entry.requires_judge else (),
+        workflow_overrides=entry.workflow_overrides,
+    )
+
+
+def _component(choice: ComponentChoice) -> Any:
     return make_builtin(choice.component_id, **choice.options) if choice.options else choice.component_id
 
 

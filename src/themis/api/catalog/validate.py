@@ -7,9 +7,8 @@ from typing import Any
 
 import attrs
 
-from themis.api.catalog.benchmark import Benchmark, Source, component_of
-from themis.api.components import resolve_component
-from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.catalog.benchmark import Benchmark, Source, evaluation_of
+from themis.api.config.record import GenerationConfig
 from themis.api.experiment.experiment import Experiment
 from themis.pure.benchmarks.columns import Row
 from themis.pure.benchmarks.recipe import read_case
@@ -190,12 +189,7 @@ def _scores(
     }
     experiment = Experiment(
         generation=GenerationConfig(generator=StatedAnswers(answers), prompt_spec=entry.prompt_of(benchmark.variant)),
-        evaluation=EvaluationConfig(
-            metrics=[component_of(choice) for choice in entry.metrics],
-            parsers=[component_of(choice) for choice in entry.parsers],
-            judge_models=resolve_component("builtin/demo_judge") if entry.requires_judge else (),
-            workflow_overrides=entry.workflow_overrides,
-        ),
+        evaluation=evaluation_of(entry, "builtin/demo_judge"),
         datasets=[Dataset(dataset_id=which, cases=[case for _, case in asked]) for which in (_RIGHT, _WRONG)],
     )
     rows = experiment.run().benchmark.score_rows
