@@ -21,19 +21,9 @@ def hub_dataset(
     fields: CaseFields | None = None,
     limit: int | None = None,
 ) -> Dataset:
-    """Return a split as a dataset, whose revision is the commit.
+    """Return a split, or its first cases, as a dataset, whose revision is the commit.
 
-    Args:
-        name: the dataset's name on the hub, such as `openai/gsm8k`.
-        split: the split.
-        config: the configuration; the default one if not given.
-        revision: a branch, tag or commit; the newest commit if not given.
-        fields: which columns make a case.
-        limit: take only the first cases.
-
-    Raises:
-        MissingExtraError: `huggingface-hub` is not installed.
-        DataError: the data can't be had or read.
+    Arguments and errors as for `fetch_files`; `fields` say which columns make a case.
     """
     files = fetch_files(name, split=split, config=config, revision=revision)
     columns = fields or CaseFields()

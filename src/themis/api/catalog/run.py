@@ -37,21 +37,9 @@ async def run_async(
 
     Args:
         name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
-        model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path; a demo model
-            if not given.
         store: an open store; by default what `storage` says.
-        judge: the model that grades answers, where the benchmark needs one.
-        source: where the rows are: `"hub"`, a file, a folder, or the rows themselves; by default the package that
-            ships them if one does, else the hub.
-        revision: a branch, tag or commit on the hub; the newest commit if not given.
-        limit: take only the first cases.
-        shuffle: a seed; the cases come in the order it gives them, and `limit` takes the first of those.
-        filter: metadata fields with the value, or the values, wanted.
-        skip_misfits: whether rows that don't fit are skipped and counted; else they fail the load.
-        samples: candidates per case; their majority is the answer.
-        seed: of the first candidate.
-        storage: where the run is kept; in memory by default.
-        runtime: limits, retries and timeouts.
+        model, judge, samples, seed, storage, runtime: what runs it, and how: as for `Benchmark.experiment`.
+        source, revision, limit, shuffle, filter, skip_misfits: which data: as for `Benchmark.dataset`.
 
     Raises:
         SpecError: no such benchmark or variant, no judge where one is needed, or a component lacks something: all of

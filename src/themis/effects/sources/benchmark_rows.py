@@ -47,12 +47,7 @@ class Rows(Iterable[tuple[str, Row]]):
 
 
 class FileRows(Rows):
-    """The rows of files, one after the other; the files must not change meanwhile.
-
-    Args:
-        paths: the files.
-        columns: what the columns hold: tables of text are read by it.
-    """
+    """The rows of files, one after the other, which must not change meanwhile; tables of text are read by `columns`."""
 
     def __init__(self, paths: Sequence[Path], columns: Sequence[Column]) -> None:
         self._files = [(path, _format(path)) for path in paths]
@@ -114,14 +109,7 @@ class Loaded:
 def load_cases(
     recipe: BenchmarkRecipe, variant: str, rows: Rows, subset: Subset, *, skip_misfits: bool = False
 ) -> Loaded:
-    """Return the cases of rows.
-
-    Args:
-        recipe: the benchmark.
-        variant: its variant.
-        rows: its rows; no more of them are read than the subset needs.
-        subset: which cases to take.
-        skip_misfits: whether rows that don't fit are skipped and counted; else they fail the load.
+    """Return the cases of rows; no more of them are read than the subset needs.
 
     Raises:
         DataError: rows don't fit, all of them named with their column; or no case is left.

@@ -176,16 +176,9 @@ def file_dataset(
     revision: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Return a file as a dataset that is read as needed.
+    """Return a file as a dataset that is read as needed; its name, if not given, is the file's without endings.
 
-    Args:
-        path: the file.
-        dataset_id: the dataset's name; the file's, without endings, if not given.
-        fields: which fields make a case.
-        limit: take only the first cases.
-        kind: the file's format, where its name does not tell.
-        revision: the version of the data.
-        metadata: facts about the dataset.
+    The other arguments are those of `FileCases` and `Dataset`.
     """
     cases = FileCases(path, fields, limit, kind)
     name = dataset_id or Path(path).name.partition(".")[0] or "data"

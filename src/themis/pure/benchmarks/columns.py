@@ -235,10 +235,6 @@ def stated_columns(reads: Reads, labels: Sequence[str] = (), optional: Sequence[
 def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault]]:
     """Return a row's values by role, and what is wrong with it.
 
-    Args:
-        columns: what to read.
-        row: the row.
-
     >>> question = Column(name="problem", role="question", kind="text")
     >>> read_fields([question], {"problem": "1 + 1?"})
     ({'question': '1 + 1?'}, [])

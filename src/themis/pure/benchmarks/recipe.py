@@ -207,11 +207,7 @@ class LeftOut:
 def read_case(recipe: BenchmarkRecipe, variant: str, row: Row, number: int) -> Case | LeftOut | list[Fault]:
     """Return the case of a row, why it has none, or what is wrong with it.
 
-    Args:
-        recipe: the benchmark.
-        variant: its variant.
-        row: the row.
-        number: the row's number in the split, from 1: the case's id where the dataset has none.
+    The row's number in the split, from 1, is the case's id where the dataset has none.
     """
     reason = recipe.leaves_out(row, variant)
     if reason is not None:
