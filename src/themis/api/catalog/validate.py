@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import attrs
 
@@ -48,10 +47,10 @@ def validate_benchmark(name: str, *, source: Source | None = None) -> BenchmarkV
     samples = _samples(benchmark, stated=":" in name)
     checks = [_check_rows(benchmark, samples, source)]
     if checks[0].status == "passed":
-        cases = _sample_cases(benchmark, samples)
-        checks += [_check_prompt(benchmark, cases), _check_components(benchmark)]
+        asked = _asked(benchmark, samples)
+        checks += [_check_prompt(benchmark, asked), _check_components(benchmark)]
         if checks[-1].status == "passed":
-            checks += _check_answers(benchmark, samples, cases)
+            checks += _check_answers(benchmark, asked)
         elif checks[-1].status == "skipped":
             checks += [attrs.evolve(checks[-1], name=which) for which in (_RIGHT, _WRONG)]
     return BenchmarkValidationResult(
@@ -77,8 +76,13 @@ def _check(name: str, problems: Sequence[str], seen: str = "") -> ValidationChec
 
 def _check_rows(benchmark: Benchmark, samples: Sequence[Sample], source: Source | None) -> ValidationCheck:
     """Check that rows load, through the same door as a run's."""
+    made: dict[str, list[Row]] = {}
+    for sample in samples:
+        if not sample.left_out:
+            made.setdefault(_variant(benchmark, sample), []).append(sample.row)
+    sources: Mapping[str, Source] = made if source is None else {benchmark.variant: source}
     seen, problems = 0, []
-    for variant, given in _sources(benchmark, samples, source):
+    for variant, given in sources.items():
         try:
             seen += len(Benchmark(benchmark.recipe, variant).dataset(source=given).cases)
         except ThemisError as error:
@@ -86,38 +90,28 @@ def _check_rows(benchmark: Benchmark, samples: Sequence[Sample], source: Source 
     return _check("rows", problems, f"{seen} cases")
 
 
-def _sources(benchmark: Benchmark, samples: Sequence[Sample], source: Source | None) -> Iterator[tuple[str, Source]]:
-    if source is not None:
-        yield benchmark.variant, source
-        return
-    rows: dict[str, list[Row]] = {}
-    for sample in samples:
-        if not sample.left_out:
-            rows.setdefault(_variant(benchmark, sample), []).append(sample.row)
-    yield from rows.items()
-
-
 def _variant(benchmark: Benchmark, sample: Sample) -> str:
     return benchmark.entry.checked_variant(sample.variant) or benchmark.variant
 
 
-def _sample_cases(benchmark: Benchmark, samples: Sequence[Sample]) -> list[Case | None]:
-    """Return the samples' cases, each under an id of its own; nothing for those that the benchmark leaves out."""
-    cases: list[Case | None] = []
+def _asked(benchmark: Benchmark, samples: Sequence[Sample]) -> list[tuple[Sample, Case]]:
+    """Return the samples that the benchmark does not leave out, with their cases, each under an id of its own."""
+    asked = []
     for number, sample in enumerate(samples, 1):
         found = read_case(benchmark.recipe, _variant(benchmark, sample), sample.row, number)
         if isinstance(found, Case) == sample.left_out:
             raise DataError(f"{benchmark.name}: the rules about what is left out are broken by made row {number}")
-        cases.append(found.evolve(case_id=f"{number}/{found.case_id}") if isinstance(found, Case) else None)
-    return cases
+        if isinstance(found, Case):
+            asked.append((sample, found.evolve(case_id=f"{number}/{found.case_id}")))
+    return asked
 
 
 # --- prompt and components --------------------------------------------------------------------------------
 
 
-def _check_prompt(benchmark: Benchmark, cases: Sequence[Case | None]) -> ValidationCheck:
+def _check_prompt(benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]) -> ValidationCheck:
     prompt = benchmark.entry.prompt_of(benchmark.variant) or PromptSpec()
-    lengths = [len(prompt.render(case.input)) for case in cases if case is not None]
+    lengths = [len(prompt.render(case.input)) for _, case in asked]
     problems = [f"made row {number} gives an empty prompt" for number, length in enumerate(lengths, 1) if not length]
     return _check("prompt", problems, f"{min(lengths)} to {max(lengths)} characters")
 
@@ -129,7 +123,8 @@ def _check_components(benchmark: Benchmark) -> ValidationCheck:
     for choice in (*entry.parsers, *entry.metrics):
         try:
             component = make_builtin(choice.component_id, **choice.options)
-            lacking += [f"{choice.component_id}: {problem}" for problem in _lacks(component)]
+            lacks = component.check() if hasattr(component, "check") else ()
+            lacking += [f"{choice.component_id}: {problem}" for problem in lacks or ()]
         except MissingExtraError as error:
             lacking.append(f"{choice.component_id}: {error}")
         except ThemisError as error:
@@ -139,11 +134,6 @@ def _check_components(benchmark: Benchmark) -> ValidationCheck:
     if lacking and not problems:
         return ValidationCheck(name="components", status="skipped", details=lacking)
     return _check("components", problems, ", ".join(choice.component_id for choice in entry.metrics))
-
-
-def _lacks(component: Any) -> Sequence[str]:
-    check = getattr(component, "check", None)
-    return tuple(check() or ()) if check is not None else ()
 
 
 def _sandbox_lacks() -> list[str]:
@@ -158,11 +148,8 @@ def _sandbox_lacks() -> list[str]:
 # --- answers ----------------------------------------------------------------------------------------------
 
 
-def _check_answers(
-    benchmark: Benchmark, samples: Sequence[Sample], cases: Sequence[Case | None]
-) -> list[ValidationCheck]:
+def _check_answers(benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]) -> list[ValidationCheck]:
     """Run the samples with both answers, end to end, and hold the scores against what the answers are worth."""
-    asked = [(sample, case) for sample, case in zip(samples, cases, strict=True) if case is not None]
     scores = _scores(benchmark, asked)
     checks = []
     for which in (_RIGHT, _WRONG):
