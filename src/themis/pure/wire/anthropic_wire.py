@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused, request_body
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """This protocol wants a limit in every request."""
@@ -25,23 +25,23 @@ _FINISH: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "le
 def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
     """Return the body of `POST /messages`; this protocol has no seed and no log-probabilities."""
     system = "\n\n".join(str(message["content"]) for message in prompt.messages if message["role"] == "system")
-    fields: dict[str, Any] = {
-        "model": model,
-        "max_tokens": sampling.max_tokens or DEFAULT_MAX_TOKENS,
-        "system": system or None,
-        "messages": [_turn(message) for message in prompt.messages if message["role"] != "system"],
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "stop_sequences": None if sampling.stop is None else list(sampling.stop),
-        "tools": [_tool(tool) for tool in prompt.tools] or None,
-        "tool_choice": _tool_choice(prompt.tool_choice),
-    }
+    tools, choice = [_tool(tool) for tool in prompt.tools], _tool_choice(prompt.tool_choice)
     if prompt.is_structured:
         schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
-        tool = {"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema}
-        fields["tools"] = [*(fields["tools"] or ()), tool]
-        fields["tool_choice"] = {"type": "tool", "name": _ANSWER_TOOL}
-    return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
+        tools.append({"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
+        choice = {"type": "tool", "name": _ANSWER_TOOL}
+    return request_body(
+        sampling,
+        model=model,
+        max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
+        system=system or None,
+        messages=[_turn(message) for message in prompt.messages if message["role"] != "system"],
+        temperature=sampling.temperature,
+        top_p=sampling.top_p,
+        stop_sequences=None if sampling.stop is None else list(sampling.stop),
+        tools=tools or None,
+        tool_choice=choice,
+    )
 
 
 def _turn(message: Mapping[str, Any]) -> dict[str, Any]:

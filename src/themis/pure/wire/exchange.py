@@ -215,6 +215,15 @@ def error_in(body: bytes) -> tuple[str, str | None]:
     return shortened(str(error.get("message", error))), code
 
 
+def stated(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def request_body(sampling: Sampling, **fields: Any) -> dict[str, Any]:
+    """Return a request's body: the fields that state something, overruled by those of `extra`."""
+    return {**stated(**fields), **sampling.extra}
+
+
 def counts(**numbers: object) -> dict[str, int]:
     return {name: number for name, number in numbers.items() if isinstance(number, int)}
 

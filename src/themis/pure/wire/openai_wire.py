@@ -18,21 +18,19 @@ from themis.pure.wire.exchange import (
     counts,
     malformed,
     refused,
+    request_body,
     shortened,
+    stated,
     structured,
 )
-
-
-def _set(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
 
 # --- chat completions -------------------------------------------------------------------------------------
 
 
 def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, limit_field: str) -> dict[str, Any]:
     """Return the body of `POST /chat/completions`; `limit_field` names the field that `max_tokens` goes to."""
-    body = _set(
+    return request_body(
+        sampling,
         model=model,
         messages=list(prompt.messages),
         tools=list(prompt.tools) or None,
@@ -44,10 +42,8 @@ def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, 
         seed=seed if sampling.seed is None else sampling.seed,
         logprobs=None if sampling.logprobs is None else True,
         top_logprobs=sampling.logprobs or None,
+        **{limit_field: sampling.max_tokens},
     )
-    if sampling.max_tokens is not None:
-        body[limit_field] = sampling.max_tokens
-    return {**body, **sampling.extra}
 
 
 def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
@@ -127,7 +123,8 @@ def _transport(payload: Mapping[str, Any], call_ids: Sequence[Any]) -> dict[str,
 
 def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[str, Any]:
     """Return the body of `POST /completions`."""
-    body = _set(
+    return request_body(
+        sampling,
         model=model,
         prompt=prompt.text,
         temperature=sampling.temperature,
@@ -137,7 +134,6 @@ def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | 
         seed=seed if sampling.seed is None else sampling.seed,
         logprobs=sampling.logprobs,
     )
-    return {**body, **sampling.extra}
 
 
 def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
@@ -166,7 +162,8 @@ def response_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, A
     """Return the body of `POST /responses`; this protocol has no seed, and stops at no texts."""
     form = prompt.response_format
     schema = (form or EMPTY).get("json_schema")
-    body = _set(
+    return request_body(
+        sampling,
         model=model,
         input=[_input_message(message) for message in prompt.messages],
         tools=[_flat_tool(tool) for tool in prompt.tools] or None,
@@ -179,7 +176,6 @@ def response_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, A
         top_logprobs=sampling.logprobs or None,
         store=False,
     )
-    return {**body, **sampling.extra}
 
 
 def _flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,7 +197,7 @@ def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
         return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
     if part.get("type") == "image_url":
         image = part["image_url"]
-        return {"type": "input_image", "image_url": image["url"], **_set(detail=image.get("detail"))}
+        return {"type": "input_image", "image_url": image["url"], **stated(detail=image.get("detail"))}
     return dict(part)
 
 
