@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples import PIXEL, Sample
 
-_PIXEL: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
-    "rkJggg=="
-)
 _CAPITAL: Final = "Which city is the capital of Australia?"
 _CITIES: Final = ["Sydney", "Canberra", "Melbourne", "Perth"]
 _GAS: Final = "Which gas makes up most of the air on Earth?"
@@ -77,20 +73,7 @@ def _superchem(uuid: str, answers: list[str], wrong: str, images: list[str], var
     return _sample(row, ", ".join(answers), wrong, variant)
 
 
-def _supergpqa(uuid: str, question: str, options: list[str], letter: str, wrong: str) -> Sample:
-    row = {
-        "uuid": uuid,
-        "question": question,
-        "options": options,
-        "answer_letter": letter,
-        "discipline": "Science",
-        "field": "Geography",
-        "subfield": "Cities",
-        "difficulty": "easy",
-    }
-    return _sample(row, letter, wrong)
-
-
+_FIELD: Final = {"discipline": "Science", "field": "Geography", "subfield": "Cities", "difficulty": "easy"}
 _GPQA_TEXT: Final = (
     "A photon has twice the energy of another. How do their wavelengths compare?\n\n"
     "a) its wavelength is twice as long\nb) its wavelength is half as long\n"
@@ -145,12 +128,12 @@ CHOICE_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
         _mmmlu(1, "澳大利亚的首都是以下哪座城市", ["悉尼", "珀斯", "堪培拉", "墨尔本"], "C", "A", "ZH_CN"),
     ),
     "superchem": (
-        _superchem("s-1", ["A", "C"], "A", [_PIXEL]),
+        _superchem("s-1", ["A", "C"], "A", [PIXEL]),
         _superchem("s-2", ["C", "A"], "A, B, C", []),
         _superchem("s-3", ["A", "C"], "B", [], "zh"),
     ),
     "supergpqa": (
-        _supergpqa("q-1", _CAPITAL, _CITIES, "B", "A"),
-        _supergpqa("q-2", _GAS, _GASES, "E", "B"),
+        _sample({"uuid": "q-1", "question": _CAPITAL, "options": _CITIES, "answer_letter": "B", **_FIELD}, "B", "A"),
+        _sample({"uuid": "q-2", "question": _GAS, "options": _GASES, "answer_letter": "E", **_FIELD}, "E", "B"),
     ),
 }

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples import PIXEL, Sample
 
-_PIXEL: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
-    "rkJggg=="
-)
 _UNSURE: Final = "No idea, sorry."
 
 
@@ -138,11 +134,11 @@ JUDGED_SAMPLES: Final[Mapping[str, tuple[Sample, ...]]] = {
             wrong=_UNSURE,
         ),
         Sample(
-            **_exam("x-2", "Which animal is shown?", "Tardigrade", _PIXEL, "Biology/Medicine"),
+            **_exam("x-2", "Which animal is shown?", "Tardigrade", PIXEL, "Biology/Medicine"),
             right="Answer: a tardigrade",
             wrong=_UNSURE,
         ),
-        Sample(**_exam("x-3", "Which letter is shown?", "Q", _PIXEL, "Other", "text_only"), left_out=True),
+        Sample(**_exam("x-3", "Which letter is shown?", "Q", PIXEL, "Other", "text_only"), left_out=True),
     ),
     "lpfqa": (
         _forum(
