@@ -25,17 +25,19 @@ _SEVERAL_LETTERS: Final = PromptSpec(
     suffix="\n\nOne or several options are right. Reason as far as you need to, then end with one line of the form "
     "`Answer: X`, where X is the letter of every right option, such as `Answer: B` or `Answer: A, C`."
 )
-_BABE_OPTIONS: Final = ("The sentence is entirely factual.", "The sentence is opinionated.")
+_BABE_OPTIONS: Final = {"A": "The sentence is entirely factual.", "B": "The sentence is opinionated."}
 
 
-def lettered(options: Sequence[str]) -> str:
-    """Return options as lines, each with its letter.
+def _with_options(question: str, options: Mapping[str, Any]) -> str:
+    """Return a question with its options below, each with its letter.
 
-    >>> print(lettered(["Paris", "Rome"]))
+    >>> print(_with_options("Where?", {"A": "Paris", "B": "Rome"}))
+    Where?
+    <BLANKLINE>
     A. Paris
     B. Rome
     """
-    return "\n".join(f"{letter}. {text}" for letter, text in zip(_LETTERS, options, strict=False))
+    return f"{question.strip()}\n\n" + "\n".join(f"{letter}. {text}" for letter, text in options.items())
 
 
 def _letter(value: Any, letters: Sequence[str]) -> str:
@@ -48,11 +50,10 @@ def _letter(value: Any, letters: Sequence[str]) -> str:
 
 def _choice_content(fields: Fields, variant: str) -> Content:
     """Ask the question with its options below; the reference is the letter."""
-    options = list(map(str, fields["options"]))
-    if len(options) > len(_LETTERS):
-        raise RowMisfitError("options", f"at most {len(_LETTERS)} options expected, found {len(options)}")
-    text = f"{fields['question'].strip()}\n\n{lettered(options)}"
-    return Content(text, _letter(fields["answer"], _LETTERS[: len(options)]))
+    if len(fields["options"]) > len(_LETTERS):
+        raise RowMisfitError("options", f"at most {len(_LETTERS)} options expected, found {len(fields['options'])}")
+    options = dict(zip(_LETTERS, fields["options"], strict=False))
+    return Content(_with_options(fields["question"], options), _letter(fields["answer"], _LETTERS[: len(options)]))
 
 
 def _stated_options_content(fields: Fields, variant: str) -> Content:
@@ -65,15 +66,15 @@ def _babe_content(fields: Fields, variant: str) -> Content:
     if label not in (0, 1):
         raise RowMisfitError("answer", f"0 (factual) or 1 (opinionated) expected, found {label!r}")
     question = f"How is this sentence from a news article written?\n\n{fields['question'].strip()}"
-    return Content(f"{question}\n\n{lettered(_BABE_OPTIONS)}", _LETTERS[label])
+    return Content(_with_options(question, _BABE_OPTIONS), _LETTERS[label])
 
 
 def _superchem_content(fields: Fields, variant: str) -> Content:
     """Ask the question with its options and images; several letters in the reference mean all of them."""
-    options: Mapping[str, Any] = {k: v for k, v in sorted(fields["options"].items()) if v is not None}
+    options = {letter: text for letter, text in sorted(fields["options"].items()) if text is not None}
     letters = sorted({_letter(letter, tuple(options)) for letter in fields["answer"]})
-    lines = "\n".join(f"{letter}. {text}" for letter, text in options.items())
-    return Content(with_images(f"{fields['question'].strip()}\n\n{lines}", fields.get("images")), "".join(letters))
+    asked = _with_options(fields["question"], options)
+    return Content(with_images(asked, fields.get("images")), "".join(letters))
 
 
 def _letter_parser(count: int) -> tuple[ComponentChoice, ...]:
