@@ -46,34 +46,35 @@ def _function_content(fields: Fields, variant: str) -> Content:
     return Content(fields["question"], expected)
 
 
-def _stdio(fields: Fields, language: str, time_limit_s: float | None) -> dict[str, Any]:
-    """Return how a program is tested: inputs and outputs, the checker if there is one, and the limits."""
-    memory = fields.get("memory_limit")
+def _stdio(fields: Fields, language: str, ticks: int = 1) -> dict[str, Any]:
+    """Return how a program is tested: inputs and outputs, the checker if there is one, and the limits.
+
+    Time limits are in so many ticks a second, memory in MB.
+    """
+    time, memory = fields.get("time_limit"), fields.get("memory_limit")
     return {
         "mode": "stdio",
         "language": language,
         "tests": [{"input": test["input"], "output": test["output"]} for test in fields["tests"]],
         "checker": (fields.get("checker") or "").strip() or None,
-        "time_limit_s": time_limit_s,
+        "time_limit_s": None if time is None else time / ticks,
         "memory_limit_mb": None if memory is None else int(memory),
     }
 
 
 def _aethercode_content(fields: Fields, variant: str) -> Content:
-    """Ask for a C++ program; time limits are in milliseconds, memory in MB."""
-    limit = fields.get("time_limit")
-    return Content(fields["question"], _stdio(fields, "cpp", None if limit is None else limit / 1000))
+    """Ask for a C++ program; time limits are in milliseconds."""
+    return Content(fields["question"], _stdio(fields, "cpp", ticks=1000))
 
 
 def _codeforces_content(fields: Fields, variant: str) -> Content:
-    """Ask the row's own prompt; time limits are in seconds, memory in MB."""
+    """Ask the row's own prompt; time limits are in seconds."""
     if fields["input_mode"] != "stdio":
         raise RowMisfitError("input_mode", f"stdio or file expected, found {fields['input_mode']!r}")
     language = _NAMES.get(fields["language"].strip().lower())
     if language is None:
         raise RowMisfitError("language", f"python or cpp expected, found {fields['language']!r}")
-    limit = fields.get("time_limit")
-    return Content(fields["question"], _stdio(fields, language, None if limit is None else float(limit)))
+    return Content(fields["question"], _stdio(fields, language))
 
 
 def _not_verifiable(row: Row, variant: str) -> str | None:
@@ -95,7 +96,7 @@ def _livecodebench_content(fields: Fields, variant: str) -> Content:
     kinds = {test.get("testtype", "stdin") for test in tests}
     if kinds == {"stdin"}:
         asked = fields["question"] + _PROGRAM.format(language="python")
-        return Content(asked, _stdio({**fields, "tests": tests}, "python", None))
+        return Content(asked, _stdio({**fields, "tests": tests}, "python"))
     if kinds != {"functional"}:
         raise RowMisfitError("tests", f"tests of one testtype, stdin or functional, expected; found {sorted(kinds)}")
     expected = {
