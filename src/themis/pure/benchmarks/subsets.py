@@ -74,14 +74,11 @@ class Subset(HashableModel):
 
     def facts(self) -> dict[str, str]:
         """Return what makes the part a part, as a dataset's metadata."""
-        facts: dict[str, str] = {}
-        if self.limit is not None:
-            facts["limit"] = str(self.limit)
-        if self.shuffle is not None:
-            facts["shuffle"] = str(self.shuffle)
-        for name, wanted in sorted(self.filter.items()):
-            facts[f"filter.{name}"] = ", ".join(map(str, wanted))
-        return facts
+        taken = {"limit": self.limit, "shuffle": self.shuffle}
+        return {
+            **{name: str(value) for name, value in taken.items() if value is not None},
+            **{f"filter.{name}": ", ".join(map(str, wanted)) for name, wanted in sorted(self.filter.items())},
+        }
 
 
 def shuffled(case_ids: Sequence[str], seed: int) -> list[int]:
