@@ -82,15 +82,8 @@ def _role(role: str, desc: str | None, question: str, reference: str, variant: s
 
 
 def _fact(number: int, problem: str, answer: str, right: str, wrong: str) -> Sample:
-    row = {
-        "original_index": number,
-        "problem": problem,
-        "answer": answer,
-        "topic": "Geography",
-        "answer_type": "Place",
-        "multi_step": False,
-        "requires_reasoning": False,
-    }
+    place = {"topic": "Geography", "answer_type": "Place", "multi_step": False, "requires_reasoning": False}
+    row = {"original_index": number, "problem": problem, "answer": answer, **place}
     return Sample(row=row, right=right, wrong=wrong)
 
 
