@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from themis.pure.errors import DataError, nearest
@@ -88,17 +88,15 @@ def _configuration(configs: Sequence[Mapping[str, Any]], config: str | None) -> 
 
 def _by_split(data_files: Any) -> dict[str, list[str]]:
     if isinstance(data_files, Mapping):
-        return {str(split): _list(path) for split, path in data_files.items()}
-    if isinstance(data_files, str) or all(isinstance(item, str) for item in data_files):
-        return {"train": _list(data_files)}
+        stated = list(data_files.items())
+    elif isinstance(data_files, str) or all(isinstance(item, str) for item in data_files):
+        stated = [("train", data_files)]
+    else:
+        stated = [(item.get("split", "train"), item.get("path", ())) for item in data_files]
     found: dict[str, list[str]] = {}
-    for item in data_files:
-        found.setdefault(str(item.get("split", "train")), []).extend(_list(item.get("path", ())))
+    for split, paths in stated:
+        found.setdefault(str(split), []).extend([paths] if isinstance(paths, str) else paths)
     return found
-
-
-def _list(value: str | Iterable[str]) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
 
 
 def _named_after(data: Sequence[str], split: str) -> list[str]:
