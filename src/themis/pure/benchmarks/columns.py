@@ -170,17 +170,18 @@ def _is_tests_as_json(value: Any) -> bool:
 
 @attrs.frozen
 class _Kind:
-    """What values of a kind are, in words and as a test."""
+    """What values of a kind are, in words and as a test, and whether the datasets' rows may hold nothing instead."""
 
     words: str
     holds: _Test
+    nullable: bool = False
 
 
 KINDS: Final[Mapping[str, _Kind]] = {
     "text": _Kind("text", _is_text),
-    "any text": _Kind("text, which may be empty", _is_string),
+    "any text": _Kind("text, which may be empty", _is_string, nullable=True),
     "integer": _Kind("a whole number", _is_integer),
-    "number": _Kind("a number", _is_number),
+    "number": _Kind("a number", _is_number, nullable=True),
     "boolean": _Kind("true or false", lambda value: isinstance(value, bool)),
     "name": _Kind("text or a whole number", _either(_is_text, _is_integer)),
     "result": _Kind("text or a number", _either(_is_text, _is_number)),
@@ -191,9 +192,9 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_tests_as_json),
     "messages": _Kind("a list of {role, content} texts", _list_of(_has(role=_is_text, content=_is_string))),
     "rubrics": _Kind("a list of {criterion, points}", _list_of(_has(criterion=_is_text, points=_is_number))),
-    "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image)),
+    "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image), nullable=True),
     "json": _Kind("JSON", lambda value: value is not None),
-    "label": _Kind("text, a number, true or false, or a list of them", _one_or_more(_is_scalar)),
+    "label": _Kind("text, a number, true or false, or a list of them", _one_or_more(_is_scalar), nullable=True),
 }
 
 # --- what a recipe reads ----------------------------------------------------------------------------------
@@ -211,21 +212,19 @@ _USUAL_KINDS: Final[Mapping[Role, str]] = {
     "memory_limit": "number",
     "rubrics": "rubrics",
     "description": "any text",
+    "metadata": "label",
 }
 """What columns hold by their role; those of all other roles hold text."""
-
-_NULLABLE_KINDS: Final = frozenset({"any text", "number", "images"})
-"""What a row may hold nothing of, in all datasets."""
 
 
 def stated_columns(reads: Reads, labels: Sequence[str] = (), optional: Sequence[str] = ()) -> tuple[Column, ...]:
     """Return a dataset's columns; `labels` name those that become metadata, `optional` those that may be missing."""
+    stated: list[tuple[str, Role | tuple[Role, str]]] = [*reads.items(), *((name, "metadata") for name in labels)]
     found = []
-    for name, meaning in reads.items():
+    for name, meaning in stated:
         role, kind = meaning if isinstance(meaning, tuple) else (meaning, _USUAL_KINDS.get(meaning, "text"))
-        required, nullable = name not in optional, kind in _NULLABLE_KINDS
+        required, nullable = name not in optional, KINDS[kind].nullable
         found.append(Column(name=name, role=role, kind=kind, required=required, nullable=nullable))
-    found += [Column(name=name, role="metadata", kind="label", nullable=True) for name in labels]
     return tuple(found)
 
 
