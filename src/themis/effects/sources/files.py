@@ -49,11 +49,7 @@ class CaseFields:
     metadata: tuple[str, ...] = attrs.field(default=(), converter=_names)
 
     def case(self, row: Row, number: int) -> Case:
-        """Return a row as a case.
-
-        Args:
-            row: the fields.
-            number: the row's number, from 1: the id of a case without one.
+        """Return a row as a case; the row's number, from 1, is the id of a case without one.
 
         Raises:
             DataError: a field that was asked for is not there; names those that are.
