@@ -31,13 +31,11 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         tools.append({"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
         choice = {"type": "tool", "name": _ANSWER_TOOL}
     return request_body(
+        model,
         sampling,
-        model=model,
         max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
         system=system or None,
         messages=[_turn(message) for message in prompt.messages if message["role"] != "system"],
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
         stop_sequences=None if sampling.stop is None else list(sampling.stop),
         tools=tools or None,
         tool_choice=choice,

@@ -215,13 +215,10 @@ def error_in(body: bytes) -> tuple[str, str | None]:
     return shortened(str(error.get("message", error))), code
 
 
-def stated(**fields: Any) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def request_body(sampling: Sampling, **fields: Any) -> dict[str, Any]:
-    """Return a request's body: the fields that state something, overruled by those of `extra`."""
-    return {**stated(**fields), **sampling.extra}
+def request_body(model: str, sampling: Sampling, **fields: Any) -> dict[str, Any]:
+    """Return a request's body: what all protocols name alike, the other fields, and `extra`, which overrules them."""
+    fields = {"model": model, "temperature": sampling.temperature, "top_p": sampling.top_p, **fields}
+    return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
 
 
 def counts(**numbers: object) -> dict[str, int]:

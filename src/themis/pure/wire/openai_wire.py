@@ -20,7 +20,6 @@ from themis.pure.wire.exchange import (
     refused,
     request_body,
     shortened,
-    stated,
     structured,
 )
 
@@ -30,14 +29,12 @@ from themis.pure.wire.exchange import (
 def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, limit_field: str) -> dict[str, Any]:
     """Return the body of `POST /chat/completions`; `limit_field` names the field that `max_tokens` goes to."""
     return request_body(
+        model,
         sampling,
-        model=model,
         messages=list(prompt.messages),
         tools=list(prompt.tools) or None,
         tool_choice=prompt.tool_choice,
         response_format=prompt.response_format,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
         stop=None if sampling.stop is None else list(sampling.stop),
         seed=seed if sampling.seed is None else sampling.seed,
         logprobs=None if sampling.logprobs is None else True,
@@ -124,11 +121,9 @@ def _transport(payload: Mapping[str, Any], call_ids: Sequence[Any]) -> dict[str,
 def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[str, Any]:
     """Return the body of `POST /completions`."""
     return request_body(
+        model,
         sampling,
-        model=model,
         prompt=prompt.text,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
         max_tokens=sampling.max_tokens,
         stop=None if sampling.stop is None else list(sampling.stop),
         seed=seed if sampling.seed is None else sampling.seed,
@@ -163,14 +158,12 @@ def response_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, A
     form = prompt.response_format
     schema = (form or EMPTY).get("json_schema")
     return request_body(
+        model,
         sampling,
-        model=model,
         input=[_input_message(message) for message in prompt.messages],
         tools=[_flat_tool(tool) for tool in prompt.tools] or None,
         tool_choice=_flat_tool(prompt.tool_choice) if isinstance(prompt.tool_choice, Mapping) else prompt.tool_choice,
         text={"format": {"type": "json_schema", **schema} if schema else form} if form else None,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
         max_output_tokens=sampling.max_tokens,
         include=None if sampling.logprobs is None else ["message.output_text.logprobs"],
         top_logprobs=sampling.logprobs or None,
@@ -197,7 +190,8 @@ def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
         return {"type": "output_text" if role == "assistant" else "input_text", "text": part["text"]}
     if part.get("type") == "image_url":
         image = part["image_url"]
-        return {"type": "input_image", "image_url": image["url"], **stated(detail=image.get("detail"))}
+        detail = {"detail": image["detail"]} if image.get("detail") is not None else {}
+        return {"type": "input_image", "image_url": image["url"], **detail}
     return dict(part)
 
 
