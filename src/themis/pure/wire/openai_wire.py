@@ -49,19 +49,16 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
     message = choice.get("message")
     if not isinstance(message, Mapping):
         return malformed("no choices[0].message", payload)
-    finish, text = choice.get("finish_reason"), message.get("content")
+    finish, content = choice.get("finish_reason"), message.get("content")
     if message.get("refusal") or finish == "content_filter":
         return refused(message.get("refusal"))
-    calls = message.get("tool_calls") or ()
-    if text is None and not calls:
-        # Servers that show their reasoning send null when all tokens went there.
-        text = ""
-    if text is not None and not isinstance(text, str):
+    text = "" if content is None else content  # null where all tokens went to reasoning, or to calls of tools
+    if not isinstance(text, str):
         return malformed("choices[0].message.content is no text", payload)
-    logprobs = choice.get("logprobs")
+    calls, logprobs = message.get("tool_calls") or (), choice.get("logprobs")
     return Reply(
-        output=_output(text or "", calls, is_structured=is_structured),
-        text=text or "",
+        output=_output(text, calls, is_structured=is_structured),
+        text=text,
         model=payload.get("model"),
         finish_reason=finish,
         usage=_usage(payload.get("usage")),
