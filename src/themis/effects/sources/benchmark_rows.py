@@ -52,7 +52,7 @@ class FileRows(Rows):
     def __init__(self, paths: Sequence[Path], columns: Sequence[Column]) -> None:
         self._files = [(path, _format(path)) for path in paths]
         self._kinds = {column.name: column.kind for column in columns}
-        self._seen: list[tuple[int, int] | None] | None = None
+        self._seen = {path: mark(path) for path in paths}
 
     def __iter__(self) -> Iterator[tuple[str, Row]]:
         self._refuse_change()
@@ -67,13 +67,8 @@ class FileRows(Rows):
         return {name: typed_cell(cell, self._kinds.get(name, "text")) for name, cell in row.items()}
 
     def _refuse_change(self) -> None:
-        marks = [mark(path) for path, _ in self._files]
-        if self._seen is None:
-            self._seen = marks
-        elif marks != self._seen:
-            raise DataError(
-                f"{', '.join(str(path) for path, _ in self._files)}: changed after it was first read; start again"
-            )
+        if any(mark(path) != seen for path, seen in self._seen.items()):
+            raise DataError(f"{', '.join(map(str, self._seen))}: changed after it was first read; start again")
 
 
 def _format(path: Path) -> FileFormat:
