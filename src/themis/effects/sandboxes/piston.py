@@ -10,10 +10,9 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.effects.sandboxes.remote import Service, arguments, exchanged, has_no_program, other_files
+from themis.effects.sandboxes.remote import Body, RemoteSandbox, arguments, other_files
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
-VARIABLE: Final = "THEMIS_CODE_PISTON_URL"
 _LANGUAGES: Final = {"python": "python", "cpp": "c++"}
 _MIB: Final = 1024 * 1024
 # The two-letter states of newer versions: time out, too much standard output or error, an internal error.
@@ -26,33 +25,31 @@ _STATES: Final[Mapping[str, SandboxStatus]] = {
 _NEARLY: Final = 0.95
 
 
-class PistonSandbox:
+class PistonSandbox(RemoteSandbox):
     """Runs programs on a Piston service.
 
     Args:
         url: its address without `/api/v2`; by default what `THEMIS_CODE_PISTON_URL` says.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self._service = Service.named("Piston", VARIABLE, url)
+    name = "Piston"
+    variable = "THEMIS_CODE_PISTON_URL"
+    path = "/api/v2/execute"
 
     def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
         """Return what is wrong: no address, no answer, or a language that is not installed there."""
-        problems, runtimes = self._service.check("/api/v2/runtimes")
+        problems, runtimes = self._checked("/api/v2/runtimes")
         if problems:
             return problems
         known = {name for runtime in runtimes for name in (runtime.get("language"), *runtime.get("aliases", ()))}
         wanted = [_LANGUAGES.get(name, name) for name in languages]
-        where = f"Piston at {self._service.url}"
-        return [f"{where} has no {name}; install it (POST /api/v2/packages)" for name in wanted if name not in known]
+        missing = [name for name in wanted if name not in known]
+        return [f"{self.where} has no {name}; install it (POST /api/v2/packages)" for name in missing]
 
-    async def run(self, request: SandboxRequest) -> SandboxResult:
-        """Run one program."""
-        if failure := has_no_program(request):
-            return failure
+    def _body(self, request: SandboxRequest) -> Body:
         main = {"name": request.main_file, "content": request.files.get(request.main_file, "")}
         others = [{"name": name, "content": data, "encoding": "base64"} for name, data in other_files(request).items()]
-        body = {
+        return {
             "language": _LANGUAGES.get(request.language, request.language),
             "version": "*",
             "files": [main, *others],
@@ -61,24 +58,21 @@ class PistonSandbox:
             "run_timeout": round(request.time_s * 1000),
             "run_memory_limit": request.memory_mb * _MIB,
         }
-        return await exchanged(self._service, "/api/v2/execute", body, request, _read)
 
-
-def _read(answer: Any, request: SandboxRequest) -> SandboxResult:
-    built = answer.get("compile")
-    if built is not None and built.get("code") != 0:
-        said = built.get("stderr") or built.get("output") or built.get("message") or ""
-        return SandboxResult(status="build_failed", exit_code=built.get("code"), stderr=said, label=request.label)
-    run = answer["run"]
-    wall = run.get("wall_time")
-    return SandboxResult(
-        status=_status(run, request),
-        exit_code=_exit_code(run),
-        stdout=run["stdout"],
-        stderr=run["stderr"] or run.get("message") or "",
-        duration_ms=float(wall) if isinstance(wall, int | float) else None,
-        label=request.label,
-    )
+    def _read(self, answer: Any, request: SandboxRequest) -> SandboxResult:
+        built = answer.get("compile")
+        if built is not None and built.get("code") != 0:
+            said = built.get("stderr") or built.get("output") or built.get("message") or ""
+            return SandboxResult(status="build_failed", exit_code=built.get("code"), stderr=said)
+        run = answer["run"]
+        wall = run.get("wall_time")
+        return SandboxResult(
+            status=_status(run, request),
+            exit_code=_exit_code(run),
+            stdout=run["stdout"],
+            stderr=run["stderr"] or run.get("message") or "",
+            duration_ms=float(wall) if isinstance(wall, int | float) else None,
+        )
 
 
 def _status(run: Mapping[str, Any], request: SandboxRequest) -> SandboxStatus:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import base64
 import os
 import ssl
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Final
 
-import attrs
 import httpx
 import trio
 
@@ -24,58 +24,87 @@ Body = Mapping[str, Any]
 
 
 class RemoteError(Exception):
-    """The service could not be reached, refused the request, or answered beside its contract."""
+    """The service could not be reached, can't take or refused the request, or answered beside its contract."""
 
 
-@attrs.frozen
-class Service:
-    """A sandbox service.
+class RemoteSandbox(abc.ABC):
+    """A sandbox service: a subclass says what it is asked and how its answer is read.
+
+    Args:
+        url: its address; by default what the environment says.
 
     Attributes:
         name: what it is called.
         variable: the environment variable with its address.
-        url: its address; read from the variable if not given.
+        path: where programs are run.
     """
 
-    name: str
-    variable: str
-    url: str
-    _tls: ssl.SSLContext = attrs.field(factory=ssl.create_default_context, init=False, repr=False)
+    name: ClassVar[str]
+    variable: ClassVar[str]
+    path: ClassVar[str]
 
-    @classmethod
-    def named(cls, name: str, variable: str, url: str | None) -> Service:
-        """Return the service at `url`, or where the environment says that it is."""
-        address = url if url is not None else os.environ.get(variable, "")
-        return cls(name, variable, address.rstrip("/"))
+    def __init__(self, url: str | None = None) -> None:
+        self._url = (url if url is not None else os.environ.get(self.variable, "")).rstrip("/")
+        self._tls = ssl.create_default_context()
 
-    def check(self, path: str, method: str = "GET", body: Body | None = None) -> tuple[list[str], Any]:
-        """Ask the service something before anything is paid for; return what is wrong, and its answer."""
-        if not self.url:
-            return [f"no address of {self.name}: set {self.variable}, as in http://localhost:2000"], None
+    @property
+    def where(self) -> str:
+        return f"{self.name} at {self._url}"
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        """Run one program; anything the service does wrong becomes a `sandbox_error`."""
         try:
-            response = httpx.request(method, self.url + path, json=body, timeout=_CHECK_S, verify=self._tls)
+            result = await self._result(request)
+        except RemoteError as error:
+            result = SandboxResult(status="sandbox_error", stderr=str(error))
+        return result.evolve(label=request.label)
+
+    async def _result(self, request: SandboxRequest) -> SandboxResult:
+        if request.main_file not in (request.build or request.command):
+            raise RemoteError(f"this sandbox needs a program among the files; {request.command} names none")
+        answer = await self._posted(self._body(request), request)
+        try:
+            return self._read(answer, request)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise RemoteError(f"{self.where} answered in another form than it should: {error!r}") from error
+
+    @abc.abstractmethod
+    def _body(self, request: SandboxRequest) -> Body:
+        """Return what is posted to have a program run, or raise `RemoteError` if the service can't run it."""
+
+    @abc.abstractmethod
+    def _read(self, answer: Any, request: SandboxRequest) -> SandboxResult:
+        """Read the answer, or raise `RemoteError` if it says that the service failed."""
+
+    def _checked(self, path: str, method: str = "GET", body: Body | None = None) -> tuple[list[str], Any]:
+        """Ask the service something before anything is paid for; return what is wrong, and its answer."""
+        if not self._url:
+            return [self._no_address()], None
+        try:
+            response = httpx.request(method, self._url + path, json=body, timeout=_CHECK_S, verify=self._tls)
             return [], self._answer(response)
         except (httpx.HTTPError, httpx.InvalidURL, RemoteError) as error:
-            return [f"{self.name} at {self.url} ({self.variable}) does not answer as it should: {_told(error)}"], None
+            return [f"{self.where} ({self.variable}) does not answer as it should: {_told(error)}"], None
 
-    async def ask(self, path: str, body: Body, request: SandboxRequest) -> Any:
-        """Post a request and return the answer's JSON; a busy or unreachable service is asked again, twice.
-
-        Raises:
-            RemoteError: there is no answer, or it is a refusal.
-        """
+    async def _posted(self, body: Body, request: SandboxRequest) -> Any:
+        """Post a request and return the answer's JSON; a busy or unreachable service is asked again, twice."""
+        if not self._url:
+            raise RemoteError(self._no_address())
         timeout = request.wall_s + _BUILD_S + _SLACK_S
         async with httpx.AsyncClient(verify=self._tls, timeout=timeout) as client:
             for wait in (*_WAITS_S, None):
                 try:
-                    response = await client.post(self.url + path, json=body)
+                    response = await client.post(self._url + self.path, json=body)
                     if response.status_code not in _BUSY or wait is None:
                         return self._answer(response)
                 except (httpx.HTTPError, httpx.InvalidURL) as error:
                     if wait is None or not isinstance(error, httpx.TransportError):
-                        raise RemoteError(f"{self.name} at {self.url}: {_told(error)}") from error
+                        raise RemoteError(f"{self.where}: {_told(error)}") from error
                 await trio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
+
+    def _no_address(self) -> str:
+        return f"no address of {self.name}: set {self.variable}, as in http://localhost:2000"
 
     def _answer(self, response: httpx.Response) -> Any:
         try:
@@ -85,38 +114,7 @@ class Service:
         if response.is_success and answer is not None:
             return answer
         said = answer.get("message") if isinstance(answer, Mapping) else response.text[:500]
-        raise RemoteError(f"{self.name} at {self.url} answered with status {response.status_code}: {said}")
-
-
-async def exchanged(
-    service: Service,
-    path: str,
-    body: Body,
-    request: SandboxRequest,
-    read: Callable[[Any, SandboxRequest], SandboxResult],
-) -> SandboxResult:
-    """Have a service run a request; anything the service does wrong becomes a `sandbox_error`."""
-    if not service.url:
-        return failed(request, service.check("")[0][0])
-    try:
-        answer = await service.ask(path, body, request)
-    except RemoteError as error:
-        return failed(request, str(error))
-    try:
-        return read(answer, request)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        return failed(request, f"{service.name} at {service.url} answered in another form than it should: {error!r}")
-
-
-def failed(request: SandboxRequest, why: str) -> SandboxResult:
-    return SandboxResult(status="sandbox_error", stderr=why, label=request.label)
-
-
-def has_no_program(request: SandboxRequest) -> SandboxResult | None:
-    """Return the failure of a request that a service can't take: none of its files is the program."""
-    if request.main_file in (request.build or request.command):
-        return None
-    return failed(request, f"this sandbox needs a program among the files; {request.command} names none")
+        raise RemoteError(f"{self.where} answered with status {response.status_code}: {said}")
 
 
 def arguments(request: SandboxRequest) -> Iterator[str]:

@@ -5,42 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from themis.effects.sandboxes.remote import Service, arguments, exchanged, failed, has_no_program, other_files
+from themis.effects.sandboxes.remote import Body, RemoteError, RemoteSandbox, arguments, other_files
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
-VARIABLE: Final = "THEMIS_CODE_SANDBOX_FUSION_URL"
 _BUILD_S: Final = 60
 _TRIALS: Final = {"python": "print(1)", "cpp": "int main() {}"}
 
 
-class FusionSandbox:
+class FusionSandbox(RemoteSandbox):
     """Runs programs on a SandboxFusion service.
 
     Args:
         url: its address; by default what `THEMIS_CODE_SANDBOX_FUSION_URL` says.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self._service = Service.named("SandboxFusion", VARIABLE, url)
+    name = "SandboxFusion"
+    variable = "THEMIS_CODE_SANDBOX_FUSION_URL"
+    path = "/run_code"
 
     def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
         """Return what is wrong: no address, no answer, or a language in which a trivial program does not run."""
         problems: list[str] = []
         for name in languages or ("python",):
             body = {"code": _TRIALS.get(name, ""), "language": name, "run_timeout": 5}
-            found, answer = self._service.check("/run_code", "POST", body)
+            found, answer = self._checked(self.path, "POST", body)
             if not found and answer.get("status") != "Success":
-                found = [f"SandboxFusion at {self._service.url} can't run {name}: {answer.get('message')}"]
+                found = [f"{self.where} can't run {name}: {answer.get('message')}"]
             problems += [problem for problem in found if problem not in problems]
         return problems
 
-    async def run(self, request: SandboxRequest) -> SandboxResult:
-        """Run one program."""
-        if failure := has_no_program(request):
-            return failure
+    def _body(self, request: SandboxRequest) -> Body:
         if any(arguments(request)):
-            return failed(request, "SandboxFusion passes no arguments to programs; give them on the standard input")
-        body = {
+            raise RemoteError("SandboxFusion passes no arguments to programs; give them on the standard input")
+        return {
             "code": request.files.get(request.main_file, ""),
             "language": request.language,
             "stdin": request.stdin,
@@ -49,33 +46,28 @@ class FusionSandbox:
             "run_timeout": request.time_s,
             "memory_limit_MB": request.memory_mb,
         }
-        return await exchanged(self._service, "/run_code", body, request, _read)
 
-
-def _read(answer: Any, request: SandboxRequest) -> SandboxResult:
-    if answer["status"] == "SandboxError":
-        return failed(request, f"SandboxFusion: {answer.get('message') or 'no reason given'}")
-    built, run = answer.get("compile_result"), answer.get("run_result")
-    if built is not None and (built["status"] != "Finished" or built.get("return_code") != 0):
-        said = built.get("stderr") or built["status"]
+    def _read(self, answer: Any, request: SandboxRequest) -> SandboxResult:
+        if answer["status"] == "SandboxError":
+            raise RemoteError(f"SandboxFusion: {answer.get('message') or 'no reason given'}")
+        built, run = answer.get("compile_result"), answer.get("run_result")
+        if built is not None and (built["status"] != "Finished" or built.get("return_code") != 0):
+            said = built.get("stderr") or built["status"]
+            return SandboxResult(status="build_failed", exit_code=built.get("return_code"), stderr=said)
+        if run is None or run["status"] not in ("Finished", "TimeLimitExceeded"):
+            raise RemoteError(f"SandboxFusion: the run ended with {run and run['status']}")
+        code, seconds = run.get("return_code"), run.get("execution_time")
+        status: SandboxStatus
+        if run["status"] == "TimeLimitExceeded":
+            status = "timeout"
+        elif code == 0:
+            status = "ok"
+        else:
+            status = "signal" if code < 0 or code > 128 else "nonzero_exit"
         return SandboxResult(
-            status="build_failed", exit_code=built.get("return_code"), stderr=said, label=request.label
+            status=status,
+            exit_code=128 - code if isinstance(code, int) and code < 0 else code,
+            stdout=run.get("stdout") or "",
+            stderr=run.get("stderr") or "",
+            duration_ms=None if seconds is None else 1000.0 * seconds,
         )
-    if run is None or run["status"] not in ("Finished", "TimeLimitExceeded"):
-        return failed(request, f"SandboxFusion: the run ended with {run and run['status']}")
-    code, seconds = run.get("return_code"), run.get("execution_time")
-    status: SandboxStatus
-    if run["status"] == "TimeLimitExceeded":
-        status = "timeout"
-    elif code == 0:
-        status = "ok"
-    else:
-        status = "signal" if code < 0 or code > 128 else "nonzero_exit"
-    return SandboxResult(
-        status=status,
-        exit_code=128 - code if isinstance(code, int) and code < 0 else code,
-        stdout=run.get("stdout") or "",
-        stderr=run.get("stderr") or "",
-        duration_ms=None if seconds is None else 1000.0 * seconds,
-        label=request.label,
-    )
