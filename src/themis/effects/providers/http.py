@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import base64
 import functools
+import itertools
 import logging
 import os
 import ssl
 import zlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Final
@@ -216,37 +218,12 @@ def _tls_settings() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-class _Clients:
-    """The clients of a run: a stack of single-connection clients per endpoint.
+_idle: ContextVar[defaultdict[Endpoint, list[httpx.AsyncClient]] | None] = ContextVar("themis_clients", default=None)
+"""The clients of a run that no call is using: a stack of single-connection clients per endpoint.
 
-    One client with many connections would look at each of them several times per request (httpcore's pool does),
-    which at 32 concurrent calls costs more than the rest of the exchange.
-    """
-
-    def __init__(self) -> None:
-        self._idle: dict[Endpoint, list[httpx.AsyncClient]] = {}
-        self._all: list[httpx.AsyncClient] = []
-
-    def take(self, endpoint: Endpoint) -> httpx.AsyncClient:
-        idle = self._idle.setdefault(endpoint, [])
-        # The one used last: its connection is the likeliest to be open still.
-        return idle.pop() if idle else self._new(endpoint)
-
-    def give_back(self, endpoint: Endpoint, client: httpx.AsyncClient) -> None:
-        self._idle[endpoint].append(client)
-
-    def _new(self, endpoint: Endpoint) -> httpx.AsyncClient:
-        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
-        client = httpx.AsyncClient(timeout=endpoint.timeout(), limits=limits, verify=_tls_settings())
-        self._all.append(client)
-        return client
-
-    async def aclose(self) -> None:
-        for client in self._all:
-            await client.aclose()
-
-
-_open_clients: ContextVar[_Clients | None] = ContextVar("themis_clients", default=None)
+One client with many connections would look at each of them several times per request (httpcore's pool does),
+which at 32 concurrent calls costs more than the rest of the exchange.
+"""
 
 
 @asynccontextmanager
@@ -255,17 +232,38 @@ async def pooled_clients() -> AsyncIterator[None]:
 
     Calls outside of it open and close a connection each. Inside of another one, this one does nothing.
     """
-    if _open_clients.get() is not None:
+    if _idle.get() is not None:
         yield
         return
-    clients = _Clients()
-    token = _open_clients.set(clients)
+    clients = defaultdict[Endpoint, list[httpx.AsyncClient]](list)
+    token = _idle.set(clients)
     try:
         yield
     finally:
-        _open_clients.reset(token)
+        _idle.reset(token)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            await clients.aclose()
+            for client in itertools.chain.from_iterable(clients.values()):
+                await client.aclose()
+
+
+@asynccontextmanager
+async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
+    idle = _idle.get()
+    if idle is None:
+        async with _new_client(endpoint) as once:
+            yield once
+        return
+    # The one used last: its connection is the likeliest to be open still.
+    client = idle[endpoint].pop() if idle[endpoint] else _new_client(endpoint)
+    try:
+        yield client
+    finally:
+        idle[endpoint].append(client)
+
+
+def _new_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
+    return httpx.AsyncClient(timeout=endpoint.timeout(), limits=limits, verify=_tls_settings())
 
 
 # --- logs -------------------------------------------------------------------------------------------------
@@ -341,18 +339,10 @@ async def call(
 
 
 async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
-    endpoint, clients = sent.endpoint, _open_clients.get()
+    endpoint = sent.endpoint
     with trio.move_on_after(endpoint.total_timeout_s):
-        if client is not None:
-            return await _outcome(client, sent)
-        if clients is None:
-            async with httpx.AsyncClient(timeout=endpoint.timeout(), verify=_tls_settings()) as once:
-                return await _outcome(once, sent)
-        own = clients.take(endpoint)
-        try:
-            return await _outcome(own, sent)
-        finally:
-            clients.give_back(endpoint, own)
+        async with _client_for(endpoint) if client is None else nullcontext(client) as used:
+            return await _outcome(used, sent)
     message = f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s"
     return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
