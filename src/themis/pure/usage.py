@@ -7,7 +7,7 @@ tokens are not known.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
@@ -175,13 +175,13 @@ class Ledger:
     __slots__ = ("_sums",)
 
     def __init__(self) -> None:
-        self._sums: dict[tuple[str, str], _Sum] = {}
+        self._sums = defaultdict[tuple[str, str], _Sum](_Sum)
 
     def record(
         self, stage: str, model: str, usage: Mapping[str, int] | None, cost: float | None, latency_ms: float = 0.0
     ) -> int:
         """Count one answered call, and return its tokens."""
-        found = self._sum(stage, model)
+        found = self._sums[stage, model]
         found.calls += 1
         found.latency_ms += latency_ms
         if cost is None:
@@ -199,7 +199,7 @@ class Ledger:
 
     def record_failure(self, stage: str, model: str, attempts: int = 1) -> None:
         if attempts:
-            self._sum(stage, model).failed_attempts += attempts
+            self._sums[stage, model].failed_attempts += attempts
 
     def take(self, event: RunEvent, generator: str = "", price: Price | None = None) -> None:
         """Count what an event tells of a call, if it tells of one; `generator` is the model that generated."""
@@ -208,7 +208,7 @@ class Ledger:
             self.record_failure(stage, model, max(1, len(getattr(event, "retry_history", ()))))
         elif isinstance(event, GenerationCompletedEvent):
             if event.cache_hit:
-                self._sum("generate", generator).reused += 1
+                self._sums["generate", generator].reused += 1
             elif event.result is not None:
                 result = event.result
                 self._answer("generate", generator, result.token_usage, result.latency_ms, event.retry_history, price)
@@ -216,7 +216,7 @@ class Ledger:
             output = event.output
             model = str(output.get("judge_model_id") or "")
             if event.cache_hit:
-                self._sum("judge", model).reused += 1
+                self._sums["judge", model].reused += 1
             else:
                 usage, latency, retries = map(output.get, ("token_usage", "latency_ms", "retry_history"))
                 self._answer("judge", model, usage, latency, retries, price)
@@ -255,12 +255,6 @@ class Ledger:
             tokens=dict(sorted(tokens.items())),
             latency_s=sum(each.latency_ms for each in found) / 1000,
         )
-
-    def _sum(self, stage: str, model: str) -> _Sum:
-        found = self._sums.get((stage, model))
-        if found is None:
-            found = self._sums[stage, model] = _Sum()
-        return found
 
 
 def run_usage(run_id: str, events: Iterable[RunEvent]) -> RunUsage:
