@@ -111,7 +111,7 @@ class CallRuntime:
         self._price = price
         self._random = Random(seed)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
-        self._dead: dict[str, _AttemptFailed] = {}
+        self._dead: dict[str | None, CallFailure] = {}
 
     @classmethod
     def from_config(
@@ -180,11 +180,15 @@ class CallRuntime:
             ticket = Ticket(provider_key, stage, reserved)
             try:
                 return CallOutcome(await self._attempt(func, ticket, model), history)
-            except _AttemptFailed as attempt:
-                history = (*history, self._entry(attempt, stage, len(history) + 1))
-                delay_s = history[-1].delay_s
+            except ProviderError as attempt:
+                failure, diagnosis, number = attempt.failure, classify(attempt.failure), len(history) + 1
+                delay_s = delay_before_retry(self._retry.get(stage, NO_RETRIES), failure, number, self._random)
+                entry = RetryEntry(
+                    attempt=number, reason=diagnosis.reason, kind=failure.kind, delay_s=delay_s, status=failure.status
+                )
+                history = (*history, entry)
                 if delay_s is None:
-                    raise CallFailed(attempt.failure, attempt.diagnosis, history) from attempt.__cause__
+                    raise CallFailed(failure, diagnosis, history) from attempt.__cause__
             await trio.sleep(delay_s)
 
     async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
@@ -193,7 +197,7 @@ class CallRuntime:
         if ticket.refused:
             # The run ends with this refusal: what is under way has been paid for, and is waited for.
             await self._gate.quiet()
-            raise _AttemptFailed(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
+            raise ProviderError(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
         tokens, cost = 0, 0.0
         try:
             self._refuse_dead(ticket)
@@ -205,7 +209,8 @@ class CallRuntime:
             failure = to_failure(error)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
-            raise self._note_failure(ticket, model, failure) from error
+            self._note_failure(ticket, model, failure)
+            raise ProviderError(failure) from error
         finally:
             if self._budget.is_limited:
                 self._budget.settle(ticket.stage, ticket.estimate, tokens, cost)
@@ -229,49 +234,32 @@ class CallRuntime:
         if ticket.provider_key is not None:
             endpoint = self._gate.admission.endpoint(ticket.provider_key)
             endpoint.concurrency.succeeded(ticket.epoch, endpoint.in_flight)
-            if endpoint.tokens is not None and usage is not None:
+            if usage is not None:
                 endpoint.tokens.correct(total_tokens(usage) - ticket.estimate.tokens)
         if usage is None:
             return ticket.estimate.tokens, ticket.estimate.cost
         cost = self._price(model, usage) if self._price and model else None
         return self._ledger.record(ticket.stage, model, usage, cost), cost or 0.0
 
-    def _note_failure(self, ticket: Ticket, model: str, failure: CallFailure) -> _AttemptFailed:
-        attempt = _AttemptFailed(failure)
+    def _note_failure(self, ticket: Ticket, model: str, failure: CallFailure) -> None:
         self._ledger.record_failure(ticket.stage, model)
         if ticket.provider_key is None:
-            return attempt
-        if attempt.diagnosis.overload:
+            return
+        diagnosis = classify(failure)
+        if diagnosis.overload:
             self._gate.admission.endpoint(ticket.provider_key).concurrency.overloaded(ticket.epoch)
             if failure.retry_after_s is not None:
                 self._pause(ticket.provider_key, failure.retry_after_s)
-        if attempt.diagnosis.fatal:
-            self._dead[ticket.provider_key] = attempt
-        return attempt
+        if diagnosis.fatal:
+            self._dead[ticket.provider_key] = failure
 
     def _refuse_dead(self, ticket: Ticket) -> None:
-        dead = self._dead.get(ticket.provider_key) if ticket.provider_key is not None else None
-        if dead is not None:
-            raise CallFailed(dead.failure, dead.diagnosis, ())
-
-    def _entry(self, attempt: _AttemptFailed, stage: str, number: int) -> RetryEntry:
-        return RetryEntry(
-            attempt=number,
-            reason=attempt.diagnosis.reason,
-            kind=attempt.failure.kind,
-            delay_s=delay_before_retry(self._retry.get(stage, NO_RETRIES), attempt.failure, number, self._random),
-            status=attempt.failure.status,
-        )
+        failure = self._dead.get(ticket.provider_key)
+        if failure is not None:
+            raise CallFailed(failure, classify(failure), ())
 
     def _reservation(self, model: str, estimate: TokenEstimate) -> Estimate:
         cost = None
         if self._price is not None and model:
             cost = self._price(model, {PROMPT_TOKENS: estimate.prompt, COMPLETION_TOKENS: estimate.completion})
         return Estimate(tokens=estimate.prompt + estimate.completion, cost=cost or 0.0)
-
-
-class _AttemptFailed(Exception):  # noqa: N818  # never leaves this module
-    def __init__(self, failure: CallFailure) -> None:
-        self.failure = failure
-        self.diagnosis = classify(failure)
-        super().__init__(failure.message)

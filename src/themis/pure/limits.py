@@ -6,9 +6,9 @@ limits together and says which waiting calls may start; the shell (`themis.effec
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 import attrs
 
@@ -20,7 +20,7 @@ _FIRST_CONCURRENCY: Final = 4
 
 
 class RateLimiter:
-    """A rate per minute, kept by spacing: no credit is saved up, so there is never a burst.
+    """A rate per minute (infinity is no limit), kept by spacing: no credit is saved up, so there is never a burst.
 
     A caller that was delayed does not catch up either. `n` requests per minute give at most `n // 60 + 1` in any
     one second and `n + 1` in any minute.
@@ -65,25 +65,21 @@ class AdaptiveConcurrency:
     # (4 to 16). A probe that succeeds takes the ceiling along and halves patience; when patience is down to 1 there is
     # no ceiling any more, for the endpoint has plainly got room. Rounds are not timed: `limit` successes are a round.
 
-    __slots__ = ("_ceiling", "_credit", "_epoch", "_most", "_patience", "limit")
+    __slots__ = ("_ceiling", "_credit", "_most", "_patience", "epoch", "limit")
 
     def __init__(self, most: int, first: int = _FIRST_CONCURRENCY) -> None:
         self._most = most
         self._ceiling = FOREVER
         self._patience = 1
         self._credit = 0.0
-        self._epoch = 0
+        # Which halving a call starts after; handed back with its outcome.
+        self.epoch: int = 0
         self.limit: int = min(most, first)
-
-    @property
-    def epoch(self) -> int:
-        """Which halving a call starts after; handed back with its outcome."""
-        return self._epoch
 
     def succeeded(self, epoch: int, in_flight: int) -> None:
         """Take note of a success; `in_flight` counts the calls under way, this one included."""
         # A limit that is not used up has not been tested by this success (RFC 7661).
-        if epoch != self._epoch or self.limit >= self._most or in_flight < self.limit:
+        if epoch != self.epoch or self.limit >= self._most or in_flight < self.limit:
             return
         self._credit += 1.0
         if self._credit < self._price_of_growth():
@@ -107,9 +103,9 @@ class AdaptiveConcurrency:
 
     def overloaded(self, epoch: int) -> None:
         """Take note of a rejection for overload."""
-        if epoch != self._epoch:
+        if epoch != self.epoch:
             return
-        self._epoch += 1
+        self.epoch += 1
         self._credit = 0.0
         self._patience = min(16, max(4, self._patience * 4))
         self._ceiling = float(max(1, self.limit - 1))
@@ -239,19 +235,16 @@ class EndpointState:
     __slots__ = ("concurrency", "held_until", "in_flight", "requests", "tokens")
 
     def __init__(self, provider_key: str, limits: CallLimits) -> None:
-        per_minute = limit_for(limits.requests_per_minute, provider_key)
-        tokens_per_minute = limit_for(limits.tokens_per_minute, provider_key)
         most = limit_for(limits.provider_concurrency, provider_key) or limits.max_concurrent or 1_000
-        self.requests: RateLimiter | None = RateLimiter(per_minute) if per_minute else None
-        self.tokens: RateLimiter | None = RateLimiter(tokens_per_minute) if tokens_per_minute else None
+        self.requests: RateLimiter = RateLimiter(limit_for(limits.requests_per_minute, provider_key) or FOREVER)
+        self.tokens: RateLimiter = RateLimiter(limit_for(limits.tokens_per_minute, provider_key) or FOREVER)
         self.concurrency: AdaptiveConcurrency = AdaptiveConcurrency(most)
         self.in_flight: int = 0
         self.held_until: float = 0.0
 
     def ready_at(self) -> float:
         """Return when the rates allow the next call."""
-        rates = [rate.ready_at for rate in (self.requests, self.tokens) if rate is not None]
-        return max([self.held_until, *rates])
+        return max(self.held_until, self.requests.ready_at, self.tokens.ready_at)
 
     def hold(self, until: float) -> None:
         self.held_until = max(self.held_until, until)
@@ -269,9 +262,6 @@ class Ticket:
     epoch: int = 0
 
 
-Queue: TypeAlias = "deque[Ticket]"
-
-
 class Admission:
     """Says which calls may start, looking at all limits together.
 
@@ -283,10 +273,10 @@ class Admission:
         self._limits = limits
         self._budget = budget
         self._most = FOREVER if limits.max_concurrent is None else limits.max_concurrent
-        self._total = 0
-        self._stages: dict[str, int] = dict.fromkeys(limits.stage_concurrency, 0)
+        self.under_way: int = 0
+        self._stages = Counter[str]()
         self._endpoints: dict[str, EndpointState] = {}
-        self._queues: dict[tuple[str | None, str], Queue] = {}
+        self._queues: dict[tuple[str | None, str], deque[Ticket]] = {}
 
     def endpoint(self, provider_key: str) -> EndpointState:
         """Return the state of an endpoint, which begins with its first call."""
@@ -294,10 +284,6 @@ class Admission:
         if state is None:
             state = self._endpoints[provider_key] = EndpointState(provider_key, self._limits)
         return state
-
-    @property
-    def under_way(self) -> int:
-        return self._total
 
     def enter(self, ticket: Ticket, now: float) -> bool:
         """Start a call at once if it may; else queue it. Returns whether it started or was refused."""
@@ -315,9 +301,8 @@ class Admission:
 
     def leave(self, ticket: Ticket) -> None:
         """Free what an ended call held."""
-        self._total -= 1
-        if ticket.stage in self._stages:
-            self._stages[ticket.stage] -= 1
+        self.under_way -= 1
+        self._stages[ticket.stage] -= 1
         if ticket.provider_key is not None:
             self.endpoint(ticket.provider_key).in_flight -= 1
 
@@ -354,21 +339,22 @@ class Admission:
     def _try_start(self, ticket: Ticket, now: float) -> bool:
         # Every limit is asked before any is taken: a call that one of them holds back must not use up the others. The
         # budget comes last, for its reservation is the one thing that would have to be undone.
-        if self._total >= self._most:
+        if self.under_way >= self._most:
             return False
-        of_stage = self._limits.stage_concurrency.get(ticket.stage)
-        if of_stage is not None and self._stages[ticket.stage] >= of_stage:
+        if self._stages[ticket.stage] >= self._limits.stage_concurrency.get(ticket.stage, FOREVER):
             return False
         state = None if ticket.provider_key is None else self.endpoint(ticket.provider_key)
         if state is not None and (state.in_flight >= state.concurrency.limit or state.ready_at() > now):
             return False
         if self._budget.is_limited and not self._reserve(ticket):
             return ticket.refused
-        self._total += 1
-        if of_stage is not None:
-            self._stages[ticket.stage] += 1
+        self.under_way += 1
+        self._stages[ticket.stage] += 1
         if state is not None:
-            self._take(state, ticket, now)
+            state.in_flight += 1
+            state.requests.take(now)
+            state.tokens.take(now, ticket.estimate.tokens)
+            ticket.epoch = state.concurrency.epoch
         ticket.admitted = True
         return True
 
@@ -378,12 +364,3 @@ class Admission:
             return True
         ticket.refused = not self._budget.ever_fits(ticket.stage, ticket.estimate)
         return False
-
-    @staticmethod
-    def _take(state: EndpointState, ticket: Ticket, now: float) -> None:
-        state.in_flight += 1
-        ticket.epoch = state.concurrency.epoch
-        if state.requests is not None:
-            state.requests.take(now)
-        if state.tokens is not None:
-            state.tokens.take(now, ticket.estimate.tokens)
