@@ -1,29 +1,25 @@
 """Foreign exceptions become `CallFailure` records here, by one table; `themis.pure.calls` decides what they mean.
 
-SDKs are recognised by the names of their exception classes, so that none has to be imported.
+Exceptions are recognised by the names of their classes, so that no SDK has to be imported.
 """
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import trio
-
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, retry_after
 
-_BY_TYPE: Final[tuple[tuple[tuple[type[BaseException], ...], FailureKind], ...]] = (
-    ((trio.TooSlowError, TimeoutError), FailureKind.TIMEOUT),
-    (
-        (ConnectionError, socket.gaierror, trio.BrokenResourceError, trio.ClosedResourceError),
-        FailureKind.CONNECTION,
-    ),
-)
 # (top-level package, class) to kind; subclasses included. A timeout is a transport error in httpx and a
 # connection error in the SDKs, so timeouts stand first.
-_BY_NAME: Final = (
+_KINDS: Final = (
+    ("builtins", "TimeoutError", FailureKind.TIMEOUT),
+    ("trio", "TooSlowError", FailureKind.TIMEOUT),
+    ("builtins", "ConnectionError", FailureKind.CONNECTION),
+    ("socket", "gaierror", FailureKind.CONNECTION),
+    ("trio", "BrokenResourceError", FailureKind.CONNECTION),
+    ("trio", "ClosedResourceError", FailureKind.CONNECTION),
     ("httpx", "TimeoutException", FailureKind.TIMEOUT),
     ("httpx", "TransportError", FailureKind.CONNECTION),
     ("openai", "APITimeoutError", FailureKind.TIMEOUT),
@@ -67,13 +63,10 @@ def to_failure(error: Exception) -> CallFailure:
 
 
 def _kind(error: Exception) -> FailureKind:
-    for types, kind in _BY_TYPE:
-        if isinstance(error, types):
-            return kind
     if _needs_asyncio(error):
         return FailureKind.WRONG_LOOP
     names = {(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__}
-    for package, name, kind in _BY_NAME:
+    for package, name, kind in _KINDS:
         if (package, name) in names:
             return kind
     return FailureKind.COMPONENT
