@@ -59,7 +59,11 @@ class BatchEndpoint(Protocol):
         """Render items, each with a key of its own, as batches that the provider takes."""
 
     async def submit(self, requests: BatchRequests) -> str:
-        """Submit a batch and return its id."""
+        """Submit a batch and return its id.
+
+        Raises:
+            ProviderError: the provider refuses it, or can't be reached.
+        """
 
     async def known(self, digest: str) -> str | None:
         """Return the id of a batch of these requests that was submitted before and did not fail."""

@@ -58,16 +58,16 @@ class BatchRequests:
 
 @attrs.frozen
 class OpenAIBatches:
-    """The batch endpoint of a model that is asked in one of OpenAI's protocols."""
+    """The `BatchEndpoint` of a model that is asked in one of OpenAI's protocols."""
 
     model: HttpModel
 
     def render(self, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
-        """Render items, each with a key of its own, as the files that batches are made from; no file is too large."""
         lines: list[bytes] = []
         size = 0
         for item in items:
-            line = encode(self._line(item))
+            body = self.model.request(item.case, item.ctx)
+            line = encode({"custom_id": item.key, "method": "POST", "url": self._url, "body": body})
             if lines and (len(lines) >= _MOST_REQUESTS or size + len(line) > _LARGEST_FILE):
                 yield self._requests(lines)
                 lines, size = [], 0
@@ -75,10 +75,6 @@ class OpenAIBatches:
             size += len(line)
         if lines:
             yield self._requests(lines)
-
-    def _line(self, item: BatchItem) -> dict[str, Any]:
-        body = self.model.request(item.case, item.ctx)
-        return {"custom_id": item.key, "method": "POST", "url": self._url, "body": body}
 
     @property
     def _url(self) -> str:
@@ -90,11 +86,6 @@ class OpenAIBatches:
         return BatchRequests(digest=digest, content=content)
 
     async def submit(self, requests: BatchRequests) -> str:
-        """Submit a batch and return its id.
-
-        Raises:
-            ProviderError: the provider refuses it, or can't be reached.
-        """
         kind = f"multipart/form-data; boundary={_BOUNDARY}"
         file = await self._json("POST", "/files", _form(requests.content), kind)
         body = {
@@ -106,7 +97,6 @@ class OpenAIBatches:
         return str((await self._json("POST", "/batches", encode(body)))["id"])
 
     async def known(self, digest: str) -> str | None:
-        """Return the id of a batch of these requests that was submitted before and did not fail."""
         after = ""
         for _ in range(_MOST_PAGES):
             page = await self._json("GET", f"/batches?limit=100{after}")
@@ -120,12 +110,10 @@ class OpenAIBatches:
         return None
 
     async def ended(self, batch_id: str) -> Mapping[str, Any] | None:
-        """Return what the provider says of a batch that has ended; `None` while it has not."""
         batch = await self._json("GET", f"/batches/{batch_id}")
         return None if batch.get("status") in _UNFINISHED else batch
 
     def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
-        """Return why a batch failed as a whole, if it did: it then has no answers."""
         if _answer_files(batch):
             return None
         faults = (batch.get("errors") or {}).get("data") or ({"message": "no reason given"},)
@@ -133,7 +121,6 @@ class OpenAIBatches:
         return CallFailure(kind=FailureKind.STATUS, status=400, code=faults[0].get("code"), message=message)
 
     async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the lines of a batch that has ended, by key: requests that were answered, and that failed."""
         answers: dict[str, Any] = {}
         endpoint = self.model.endpoint
         endpoint = attrs.evolve(endpoint, max_bytes=max(endpoint.max_bytes, _MOST_BYTES))
@@ -146,12 +133,11 @@ class OpenAIBatches:
         return answers
 
     def is_answer(self, line: Any) -> bool:
-        """Tell whether a line holds an answer; a refusal is one, too: it was paid for."""
+        # A refusal is an answer, too: it was paid for.
         response = line.get("response") if isinstance(line, Mapping) else None
         return isinstance(response, Mapping) and response.get("status_code") == 200
 
     def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
-        """Read one line of a batch's answers; `None` is a request that the batch has no answer to."""
         if line is None:
             return CallFailure(
                 kind=FailureKind.TIMEOUT, message="the batch has ended without an answer to this request"

@@ -14,17 +14,20 @@ from themis.effects.asyncio_bridge import run_in_asyncio
 from themis.effects.sources.source_code import source_of
 from themis.pure.errors import SpecError
 from themis.pure.fingerprints import code_fingerprint
-from themis.pure.json import EMPTY, JSONValue, content_hash, encode, freeze_mapping, thaw
+from themis.pure.json import EMPTY, JSONValue, content_hash, freeze_mapping, thaw
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, TraceStep
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
-from themis.pure.records.prompt import PromptSpec, as_messages
+from themis.pure.records.prompt import PromptSpec, as_messages, text_of
 
 _MESSAGES: Final = "messages"
 _LIBRARIES: Final = frozenset({"langgraph", "langgraph_sdk", "langchain", "langchain_core"})
 _NOISE: Final = frozenset({"id", "tool_call_id", "response_metadata", "additional_kwargs", "example"})
 """Fields of LangChain's messages that differ between identical calls, or repeat what others say."""
+
+_TOKENS: Final = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens", "total_tokens": "total_tokens"}
+"""Our names of token counts, with LangChain's."""
 
 
 @attrs.frozen(kw_only=True)
@@ -70,13 +73,12 @@ class LangGraphAgent:
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
         """Run the graph once for a judgment."""
         ran = await self._ran(self._state(prompt.content, None), self._config(f"judge/{prompt.prompt_id}", seed))
-        output = self._output(ran.final)
         return JudgeResponse(
             judge_model_id=self.component_id,
             judge_model_version=self.version,
             judge_model_fingerprint=self.fingerprint(),
             effective_seed=seed,
-            raw_response=output if isinstance(output, str) else encode(output).decode(),
+            raw_response=text_of(self._output(ran.final)),
             token_usage=_usage(ran.events),
             latency_ms=ran.latency_ms,
         )
@@ -221,14 +223,9 @@ def _metadata(event: Mapping[str, Any], numbers: Mapping[str, int], *, finished:
 
 
 def _usage(events: Sequence[Mapping[str, Any]]) -> dict[str, int] | None:
-    totals = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    for event in events:
-        if event["event"] != "on_chat_model_end":
-            continue
-        usage = getattr(event["data"].get("output"), "usage_metadata", None) or {}
-        totals["prompt_tokens"] += usage.get("input_tokens", 0)
-        totals["completion_tokens"] += usage.get("output_tokens", 0)
-        totals["total_tokens"] += usage.get("total_tokens", 0)
+    answers = [event["data"].get("output") for event in events if event["event"] == "on_chat_model_end"]
+    usages = [getattr(answer, "usage_metadata", None) or {} for answer in answers]
+    totals = {name: sum(usage.get(theirs, 0) for usage in usages) for name, theirs in _TOKENS.items()}
     return totals if any(totals.values()) else None
 
 

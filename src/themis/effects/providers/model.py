@@ -23,7 +23,7 @@ from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
-from themis.pure.records.prompt import as_messages
+from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
 
@@ -157,7 +157,7 @@ class HttpModel(abc.ABC):
             judge_model_version=self.version,
             judge_model_fingerprint=self.fingerprint(),
             effective_seed=seed if self.sampling.seed is None else self.sampling.seed,
-            raw_response=reply.output if isinstance(reply.output, str) else encode(reply.output).decode(),
+            raw_response=text_of(reply.output),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
             artifacts=_artifacts(reply, answer, self._body(asked, seed)),
