@@ -15,7 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Final, Self
+from typing import IO, Final, Self
 
 import attrs
 import trio
@@ -153,6 +153,8 @@ class _Spawned:
     """A sandbox that was started, with our ends of its pipes."""
 
     process: subprocess.Popen[bytes]
+    stdin: IO[bytes]
+    complaints: IO[bytes]
     status: int
     stdout: int
     stderr: int
@@ -168,13 +170,10 @@ class _Spawned:
 def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: str = "") -> Iterator[_Spawned]:
     """Start bubblewrap, and clean up behind it."""
     with ExitStack() as ours, ExitStack() as inherited:
-        pipes = [_pipe(ours, inherited) for _ in ("status", "stdout", "stderr")]
+        (our_status, status), (our_stdout, stdout), (our_stderr, stderr) = (_pipe(ours, inherited) for _ in range(3))
+        go, start = _pipe(inherited, ours)
         fds = {name: inherited.enter_context(_in_memory(data)) for name, data in files.items()}
         filter_fd = inherited.enter_context(_in_memory(seccomp.program()))
-        status, stdout, stderr = (write for _, write in pipes)
-        go, start = os.pipe()
-        inherited.callback(os.close, go)
-        ours.callback(os.close, start)
         line = command_line(
             request, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd, executable=executable
         )
@@ -189,20 +188,21 @@ def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: st
             env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         )
         inherited.close()
+        assert process.stdin is not None  # both were asked for
+        assert process.stderr is not None
         try:
-            yield _Spawned(process, status=pipes[0][0], stdout=pipes[1][0], stderr=pipes[2][0], start=start)
+            yield _Spawned(process, process.stdin, process.stderr, our_status, our_stdout, our_stderr, start)
         finally:
             process.wait()
             for stream in (process.stdin, process.stderr):
-                assert stream is not None  # both were asked for
                 with suppress(BrokenPipeError):
                     stream.close()
 
 
-def _pipe(ours: ExitStack, inherited: ExitStack) -> tuple[int, int]:
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
     read, write = os.pipe()
-    ours.callback(os.close, read)
-    inherited.callback(os.close, write)
+    reader.callback(os.close, read)
+    writer.callback(os.close, write)
     return read, write
 
 
@@ -253,16 +253,13 @@ class _Watch:
 
     async def carry_through(self) -> None:
         """Return when the program has ended, or was ended, and all that it wrote is read."""
-        process = self._process
-        assert process.stdin is not None  # both were asked for
-        assert process.stderr is not None
         async with trio.open_nursery() as helpers:
-            helpers.start_soon(self._feed, process.stdin.fileno())
+            helpers.start_soon(self._feed, self._spawned.stdin)
             helpers.start_soon(self._look)
             async with trio.open_nursery() as readers:
                 readers.start_soon(self._collect, self._spawned.stdout, self._out)
                 readers.start_soon(self._collect, self._spawned.stderr, self._err)
-                readers.start_soon(self._collect, process.stderr.fileno(), self._complaints)
+                readers.start_soon(self._collect, self._spawned.complaints.fileno(), self._complaints)
                 readers.start_soon(self._listen)
                 await trio.lowlevel.wait_readable(self._process_fd)
                 await self.end_all()  # what was left behind holds the pipes open
@@ -299,10 +296,9 @@ class _Watch:
         self._exceeded = self._exceeded or why
         self._kill()
 
-    async def _feed(self, fd: int) -> None:
-        async with trio.lowlevel.FdStream(os.dup(fd)) as stream:
-            assert self._process.stdin is not None  # asked for
-            self._process.stdin.close()  # the program must see the end of its input
+    async def _feed(self, stdin: IO[bytes]) -> None:
+        async with trio.lowlevel.FdStream(os.dup(stdin.fileno())) as stream:
+            stdin.close()  # the program must see the end of its input
             with suppress(trio.BrokenResourceError):
                 await stream.send_all(self._request.stdin.encode("utf-8", "surrogatepass"))
 

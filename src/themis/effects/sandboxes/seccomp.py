@@ -76,13 +76,13 @@ _NUMBER_AT, _ARCH_AT, _FIRST_ARGUMENT_AT = 0, 4, 16  # offsets in struct seccomp
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 
 
-def is_supported(machine: str = "") -> bool:
-    return (machine or platform.machine()) in _AUDIT
+def is_supported() -> bool:
+    return platform.machine() in _AUDIT
 
 
-def program(machine: str = "") -> bytes:
-    """Return the filter for a processor (`x86_64` or `aarch64`; this one's by default)."""
-    machine = machine or platform.machine()
+def program() -> bytes:
+    """Return the filter for this machine's processor: `x86_64` or `aarch64`."""
+    machine = platform.machine()
     column = 0 if machine == "x86_64" else 1
     code = [
         _step(_LOAD, _ARCH_AT),
