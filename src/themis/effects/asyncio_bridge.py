@@ -34,50 +34,41 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         BaseException: what the coroutine raised.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
-    crossing = _Crossing(start, _loop())
-    result: T = await crossing.made()
-    return result
+    loop, token, waiter = _loop(), trio.lowlevel.current_trio_token(), trio.lowlevel.current_task()
+    task: asyncio.Task[T] | None = None
+    raise_cancel: Callable[[], Any] | None = None
 
+    # In the loop's thread:
 
-class _Crossing:
-    """One coroutine on its way over and back."""
-
-    def __init__(self, start: Callable[[], Coroutine[Any, Any, Any]], loop: asyncio.AbstractEventLoop) -> None:
-        self._start = start
-        self._loop = loop
-        self._task: asyncio.Task[Any] | None = None
-        self._raise_cancel: Callable[[], Any] | None = None
-
-    async def made(self) -> Any:
-        self._token = trio.lowlevel.current_trio_token()
-        self._waiter = trio.lowlevel.current_task()
-        self._loop.call_soon_threadsafe(self._begin, context=contextvars.copy_context())
-        return await trio.lowlevel.wait_task_rescheduled(self._abort)
-
-    def _begin(self) -> None:
-        if self._raise_cancel is not None:
-            self._wake(outcome.capture(self._raise_cancel))
+    def begin() -> None:
+        nonlocal task
+        if raise_cancel is not None:
+            wake(raise_cancel)
             return
-        self._task = self._loop.create_task(self._start())
-        self._task.add_done_callback(self._ended)
+        task = loop.create_task(start())
+        task.add_done_callback(ended)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled() and self._raise_cancel is not None:
-            self._wake(outcome.capture(self._raise_cancel))
-        else:
-            self._wake(outcome.capture(task.result))
+    def cancel() -> None:
+        if task is not None:
+            task.cancel()
 
-    def _wake(self, result: outcome.Outcome[Any]) -> None:
-        self._token.run_sync_soon(trio.lowlevel.reschedule, self._waiter, result)
+    def ended(made: asyncio.Task[T]) -> None:
+        wake(raise_cancel if made.cancelled() and raise_cancel is not None else made.result)
 
-    def _abort(self, raise_cancel: Callable[[], Any]) -> trio.lowlevel.Abort:
-        self._raise_cancel = raise_cancel
-        self._loop.call_soon_threadsafe(self._cancel)
+    def wake(result: Callable[[], Any]) -> None:
+        token.run_sync_soon(trio.lowlevel.reschedule, waiter, outcome.capture(result))
+
+    # In trio's:
+
+    def abort(raise_cancelled: Callable[[], Any]) -> trio.lowlevel.Abort:
+        nonlocal raise_cancel
+        raise_cancel = raise_cancelled
+        loop.call_soon_threadsafe(cancel)
         return trio.lowlevel.Abort.FAILED  # not before the coroutine has ended
 
-    def _cancel(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
+    loop.call_soon_threadsafe(begin, context=contextvars.copy_context())
+    result: T = await trio.lowlevel.wait_task_rescheduled(abort)
+    return result
 
 
 # --- the loop ---------------------------------------------------------------------------------------------
