@@ -69,6 +69,11 @@ def plain_url(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), query, ""))
 
 
+def _secret_fields(url: str) -> list[tuple[str, str]]:
+    """Return the fields of a URL's query that hold credentials."""
+    return [(name, value) for name, value in parse_qsl(urlsplit(url).query) if names_secret(name, "query")]
+
+
 def _can_matter(name: str, value: str, key_header: str) -> bool:
     is_credential = name == key_header.lower() or names_secret(name, "header") or any(find_secrets({name: value}))
     return not is_credential and name not in UNCOUNTED_HEADERS
@@ -76,7 +81,7 @@ def _can_matter(name: str, value: str, key_header: str) -> bool:
 
 def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
     parts = urlsplit(url)
-    if "@" in parts.netloc or any(names_secret(name, "query") for name, _ in parse_qsl(parts.query)):
+    if "@" in parts.netloc or _secret_fields(url):
         raise LiteralSecretError(
             f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
@@ -133,7 +138,7 @@ class Endpoint:
     def url(self, path: str) -> str:
         """Return the address of an operation."""
         parts = urlsplit(self.base_url)
-        query = "&".join(filter(None, (parts.query, self._env_query())))
+        query = "&".join(filter(None, (parts.query, urlencode(_secret_fields(self._env_url())))))
         return urlunsplit((parts.scheme, parts.netloc, parts.path + path, query, ""))
 
     def missing_key(self) -> str | None:
@@ -171,8 +176,8 @@ class Endpoint:
 
     def redact(self, text: str) -> str:
         """Return a text without any of this endpoint's credentials."""
-        user = urlsplit(self._env_url())
-        secrets = [self._key(), user.password, *(v for n, v in parse_qsl(user.query) if names_secret(n, "query"))]
+        url = self._env_url()
+        secrets = [self._key(), urlsplit(url).password, *(value for _, value in _secret_fields(url))]
         for secret in filter(None, secrets):
             for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
                 text = text.replace(form, REDACTED)
@@ -191,10 +196,6 @@ class Endpoint:
             return None
         pair = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}".encode()
         return "Basic " + base64.b64encode(pair).decode()
-
-    def _env_query(self) -> str:
-        fields = parse_qsl(urlsplit(self._env_url()).query)
-        return urlencode([(name, value) for name, value in fields if names_secret(name, "query")])
 
 
 @attrs.frozen(kw_only=True)
@@ -339,11 +340,16 @@ async def call(
 
 
 async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
-    endpoint = sent.endpoint
-    with trio.move_on_after(endpoint.total_timeout_s):
-        async with _client_for(endpoint) if client is None else nullcontext(client) as used:
-            return await _outcome(used, sent)
-    message = f"no complete answer from {endpoint.host} within {endpoint.total_timeout_s:g} s"
+    endpoint, host = sent.endpoint, sent.endpoint.host
+    try:
+        with trio.move_on_after(endpoint.total_timeout_s):
+            async with _client_for(endpoint) if client is None else nullcontext(client) as used:
+                return await _exchange(used, sent)
+    except httpx.TimeoutException as error:
+        return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
+    except httpx.TransportError as error:
+        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+    message = f"no complete answer from {host} within {endpoint.total_timeout_s:g} s"
     return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
 
@@ -365,16 +371,6 @@ class _Sent:
         return httpx.Request(
             self.method, self.url, headers=self.headers, content=self.body, extensions={"timeout": timeout}
         )
-
-
-async def _outcome(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
-    host = sent.endpoint.host
-    try:
-        return await _exchange(client, sent)
-    except httpx.TimeoutException as error:
-        return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
-    except httpx.TransportError as error:
-        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
 
 
 async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
@@ -428,8 +424,12 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
         code=code,
         message=f"{sent.endpoint.host} answers {response.status_code}: {message or code or 'no reason given'}",
         retry_after_s=retry_after(headers, now),
-        request_id=headers.get("x-request-id") or headers.get("request-id"),
+        request_id=request_id(headers),
     )
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 # --- bounded bodies ---------------------------------------------------------------------------------------

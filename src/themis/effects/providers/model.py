@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import httpx
 
-from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json
+from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
 from themis.pure.calls import CallFailure, ProviderError
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
@@ -45,7 +45,7 @@ class HttpModel(abc.ABC):
         client: an `httpx.AsyncClient` to use instead of the endpoint's own; it stays open.
     """
 
-    adapter_version: ClassVar[str] = "1"
+    version: ClassVar[str] = "1"
 
     provider: str
     model: str
@@ -60,17 +60,13 @@ class HttpModel(abc.ABC):
         return f"{self.provider}/{self.model}"
 
     @property
-    def version(self) -> str:
-        return self.adapter_version
-
-    @property
     def max_tokens(self) -> int | None:
         return self.sampling.max_tokens
 
     def fingerprint(self) -> str:
         """Return the hash of all that decides about answers: endpoint, protocol, model, sampling, adapter, headers."""
         facts = {
-            "adapter": [self.provider, self.adapter_version, *self._protocol()],
+            "adapter": [self.provider, self.version, *self._protocol()],
             "endpoint": self.endpoint_name or self.endpoint.base_url,
             "model": self.model,
             "sampling": self._stated_sampling(),
@@ -161,7 +157,7 @@ class HttpModel(abc.ABC):
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
             artifacts=_artifacts(reply, answer, self._body(asked, seed)),
-            provider_request_id=_request_id(answer) or _text(reply.transport.get("response_id")),
+            provider_request_id=request_id(answer.headers) or _text(reply.transport.get("response_id")),
         )
 
     async def _post(self, prompt: Prompt, seed: int | None) -> Answer:
@@ -170,7 +166,7 @@ class HttpModel(abc.ABC):
     def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
         reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
         if isinstance(reply, CallFailure):
-            return reply.evolve(request_id=_request_id(answer), message=self.endpoint.redact(reply.message))
+            return reply.evolve(request_id=request_id(answer.headers), message=self.endpoint.redact(reply.message))
         return reply
 
     def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
@@ -211,8 +207,8 @@ def _artifacts(reply: Reply, answer: Answer, request: Mapping[str, Any]) -> dict
         "reasoning": reply.reasoning,
     }
     transport: dict[str, JSONValue] = {**reply.transport}
-    if (request_id := _request_id(answer)) is not None:
-        transport["request_id"] = request_id
+    if (identifier := request_id(answer.headers)) is not None:
+        transport["request_id"] = identifier
     if (processing := answer.headers.get("openai-processing-ms")) is not None:
         transport["processing_ms"] = processing
     return {**{name: fact for name, fact in artifacts.items() if fact is not None}, TRANSPORT: transport}
@@ -224,10 +220,6 @@ def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Messa
         return None
     said = [Message(role=message["role"], content=message["content"]) for message in prompt.messages]
     return (*said, Message(role="assistant", content=reply.output))
-
-
-def _request_id(answer: Answer) -> str | None:
-    return answer.headers.get("x-request-id") or answer.headers.get("request-id")
 
 
 def _text(value: object) -> str | None:
