@@ -111,9 +111,6 @@ class BatchLog:
             os.fsync(file.fileno())
         sync_folder(self.path.parent)
 
-    def clear(self) -> None:
-        self.path.unlink(missing_ok=True)
-
 
 class BatchedGenerator:
     """The model of a run whose answers came in batches; all else is the model's own."""
@@ -154,9 +151,15 @@ async def generate_in_batches(
     reuse = runtime.existing_run_policy != "rerun"
     log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
     if not reuse:
-        await trio.to_thread.run_sync(log.clear)
+        await trio.to_thread.run_sync(functools.partial(log.path.unlink, missing_ok=True))
     batches = _Batches(model, log, runtime.batch_poll_s, reuse)
-    items = await trio.to_thread.run_sync(lambda: list(_missing(snapshot, plan, components, store, reuse)))
+
+    def missing() -> list[BatchItem]:
+        run = planned_run(snapshot, components, plan.until_stage)
+        asks = unasked(run, snapshot, store, reuse=reuse)
+        return [BatchItem(key=ask.key, case=item.case, ctx=ask.args[1]) for item, ask in asks]
+
+    items = await trio.to_thread.run_sync(missing)
     answers = await batches.recorded() if items else {}
     # Equal prompts with equal seeds have one key: they are asked once.
     open_items = {item.key: item for item in items if not model.batch.is_answer(answers.get(item.key))}
@@ -164,15 +167,6 @@ async def generate_in_batches(
     for batch_id in submitted:
         answers.update(await batches.answers(batch_id))
     return BatchedGenerator(model, items, answers)
-
-
-def _missing(
-    snapshot: RunSnapshot, plan: RunPlan, components: Components, store: RunStore, reuse: bool
-) -> Iterator[BatchItem]:
-    """Yield the generations of a run that are not stored, in its own events or in the stage cache."""
-    run = planned_run(snapshot, components, plan.until_stage)
-    for item, ask in unasked(run, snapshot, store, reuse=reuse):
-        yield BatchItem(key=ask.key, case=item.case, ctx=ask.args[1])
 
 
 class _Batches:
@@ -191,20 +185,16 @@ class _Batches:
         """Return the answers of the batches that earlier processes submitted."""
         answers: dict[str, Any] = {}
         for digest, stored_id in (await trio.to_thread.run_sync(self._log.read)).items():
-            batch_id = stored_id or await self._taken_up(digest)
+            batch_id = stored_id or await self._patiently(functools.partial(self._batch.known, digest))
             if batch_id is None:
                 continue  # the process died before it was submitted
+            if stored_id is None:
+                await trio.to_thread.run_sync(self._log.add, digest, batch_id)
             self._recorded.add(digest)
             batch = await self._ended(batch_id)
             if self._batch.failure(batch) is None:
                 answers.update(await self._patiently(functools.partial(self._batch.answers, batch)))
         return answers
-
-    async def _taken_up(self, digest: str) -> str | None:
-        batch_id = await self._patiently(lambda: self._batch.known(digest))
-        if batch_id is not None:
-            await trio.to_thread.run_sync(self._log.add, digest, batch_id)
-        return batch_id
 
     async def submitted(self, requests: BatchRequests) -> str:
         """Submit a batch; when this returns, its id is on disk."""
