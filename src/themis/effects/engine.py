@@ -140,12 +140,12 @@ class Engine:
         )
 
     def _note_failure(self, error: BaseException) -> None:
-        causes = _root_cause(error) if isinstance(error, BaseExceptionGroup) else error
-        if isinstance(causes, StoreError):
+        cause = _root_cause(error)
+        if isinstance(cause, StoreError):
             return  # there is no storing it
-        message = "interrupted" if isinstance(causes, KeyboardInterrupt | trio.Cancelled) else str(causes)
+        message = "interrupted" if isinstance(cause, KeyboardInterrupt | trio.Cancelled) else str(cause)
         event = RunFailedEvent(
-            run_id=self._plan.run_id, occurred_at=_utc_now(), error_message=message or type(causes).__name__
+            run_id=self._plan.run_id, occurred_at=_utc_now(), error_message=message or type(cause).__name__
         )
         self._journal.append(None, event)
 
