@@ -17,6 +17,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
+import attrs
 import trio
 from returns.result import Failure, Result, Success
 
@@ -55,6 +56,7 @@ from themis.pure.usage import total_tokens
 T = TypeVar("T")
 
 
+@attrs.define(eq=False)
 class Caller:
     """Drives programs that ask components, and ask for nothing else.
 
@@ -63,9 +65,8 @@ class Caller:
         side_by_side: how many programs of one `Together` go on at once.
     """
 
-    def __init__(self, calls: CallRuntime, side_by_side: int = 1_000) -> None:
-        self._calls = calls
-        self._side_by_side = side_by_side
+    _calls: CallRuntime
+    _side_by_side: int = 1_000
 
     async def drive(self, program: Program[T]) -> T:
         """Drive a program to its end and return what it returns."""
@@ -142,6 +143,21 @@ async def _in_thread(method: Callable[[], Any]) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+class SandboxTurns:
+    """Opens the sandbox when the first program is to be run, and runs as many at once as there are cores."""
+
+    def __init__(self, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox
+        self._turns: Final = trio.Semaphore(max(1, os.cpu_count() or 1))
+
+    async def run(self, request: SandboxRequest) -> SandboxResult:
+        async with self._turns:
+            if self._sandbox is None:
+                self._sandbox = open_sandbox()
+            return await self._sandbox.run(request)
+
+
+@attrs.define(eq=False, kw_only=True)
 class Driver(Caller):
     """Drives the programs of a run.
 
@@ -157,24 +173,12 @@ class Driver(Caller):
         NotStoredError: an offline run needs an answer that is not stored.
     """
 
-    def __init__(
-        self,
-        calls: CallRuntime,
-        side_by_side: int,
-        *,
-        store: RunStore,
-        journal: Journal,
-        hooks: Hooks,
-        progress: Progress,
-        offline: Collection[str],
-    ) -> None:
-        super().__init__(calls, side_by_side)
-        self._store = store
-        self._journal = journal
-        self._hooks = hooks
-        self._progress = progress
-        self._offline = offline
-        self._sandboxes = SandboxTurns()
+    _store: RunStore
+    _journal: Journal
+    _hooks: Hooks
+    _progress: Progress
+    _offline: Collection[str]
+    _sandboxes: SandboxTurns = attrs.field(factory=SandboxTurns, init=False)
 
     def _keep(self, effect: Keep) -> None:
         self._journal.append(effect.case_no, effect.event, effect.cache_key)
@@ -218,20 +222,6 @@ def _not_stored(ask: Ask) -> str:
     where = getattr(ask.args[-1], "case_key", None)
     case = f"case {where}: " if where else ""
     return f"{case}{ask.what} is not stored, and a replay makes no model calls; run the experiment first"
-
-
-class SandboxTurns:
-    """Opens the sandbox when the first program is to be run, and runs as many at once as there are cores."""
-
-    def __init__(self, sandbox: Sandbox | None = None) -> None:
-        self._sandbox = sandbox
-        self._turns: Final = trio.Semaphore(max(1, os.cpu_count() or 1))
-
-    async def run(self, request: SandboxRequest) -> SandboxResult:
-        async with self._turns:
-            if self._sandbox is None:
-                self._sandbox = open_sandbox()
-            return await self._sandbox.run(request)
 
 
 class DefaultWorkflowRunner:

@@ -77,8 +77,8 @@ class Engine:
         if replay is not None and replay.recorded_judging:
             offline.add("judge")
         self._driver = Driver(
-            calls,
-            self._workers,
+            calls=calls,
+            side_by_side=self._workers,
             store=store,
             journal=self._journal,
             hooks=self._hooks,
