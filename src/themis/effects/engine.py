@@ -70,7 +70,7 @@ class Engine:
             clock=_utc_now,
             listens=self._hooks.any,
             traces=self._hooks.traces,
-            recalls=reuses and (self._is_resumed or _has_other_runs(store, plan.run_id)),
+            recalls=reuses and (self._is_resumed or any(line.run_id != plan.run_id for line in store.list_runs())),
             asks_again=replay is not None and replay.stage == "judge" and not replay.recorded_judging,
         )
         offline = {"generate"} if options.offline else set()
@@ -197,10 +197,6 @@ class Engine:
 
 def _utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _has_other_runs(store: RunStore, run_id: str) -> bool:
-    return any(line.run_id != run_id for line in store.list_runs())
 
 
 def _root_cause(error: BaseException) -> BaseException:

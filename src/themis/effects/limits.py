@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import trio
 
-from themis.pure.limits import FOREVER, Admission, Ticket
+from themis.pure.limits import Admission, Ticket
 
 
 class Gate:
@@ -49,9 +49,7 @@ class Gate:
     async def _wait(self, ticket: Ticket) -> None:
         while True:
             event = self._parked[ticket] = trio.Event()
-            first = self.admission.is_head(ticket)
-            deadline = self.admission.wake_at(ticket, trio.current_time()) if first else FOREVER
-            with trio.CancelScope(deadline=deadline):
+            with trio.move_on_at(self.admission.wake_at(ticket, trio.current_time())):
                 await event.wait()
             self.start_ready()
             if ticket.admitted or ticket.refused:

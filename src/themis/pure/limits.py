@@ -326,12 +326,10 @@ class Admission:
     def heads(self) -> list[Ticket]:
         return [queue[0] for queue in self._queues.values()]
 
-    def is_head(self, ticket: Ticket) -> bool:
-        return self._queues[(ticket.provider_key, ticket.stage)][0] is ticket
-
     def wake_at(self, ticket: Ticket, now: float) -> float:
-        """Return when the clock alone may let a call start; infinity if another call must end first."""
-        if ticket.provider_key is None:
+        """Return when the clock alone may let a waiting call start; infinity if others must start or end first."""
+        is_first = self._queues[(ticket.provider_key, ticket.stage)][0] is ticket
+        if ticket.provider_key is None or not is_first:
             return FOREVER
         moment = self.endpoint(ticket.provider_key).ready_at()
         return moment if moment > now else FOREVER

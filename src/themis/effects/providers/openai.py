@@ -21,21 +21,17 @@ Api: TypeAlias = Literal["responses", "chat", "completions"]
 
 OPENAI_URL: Final = "https://api.openai.com/v1"
 VLLM_URL: Final = "http://127.0.0.1:8000/v1"
-_PATHS: Final[Mapping[str, str]] = {
-    "responses": "/responses",
-    "chat": "/chat/completions",
-    "completions": "/completions",
-}
-_READERS: Final = {
-    "responses": openai_wire.read_response,
-    "chat": openai_wire.read_chat,
-    "completions": openai_wire.read_completion,
+_APIS: Final = {
+    # protocol: (path, reader of its answers)
+    "responses": ("/responses", openai_wire.read_response),
+    "chat": ("/chat/completions", openai_wire.read_chat),
+    "completions": ("/completions", openai_wire.read_completion),
 }
 
 
 def _known_api(_: object, __: object, api: str) -> None:
-    if api not in _PATHS:
-        raise SpecError(f"api: {api!r} is no protocol of OpenAI's; {nearest(api, _PATHS)}")
+    if api not in _APIS:
+        raise SpecError(f"api: {api!r} is no protocol of OpenAI's; {nearest(api, _APIS)}")
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +49,8 @@ class OpenAIModel(HttpModel):
 
     @property
     def path(self) -> str:
-        return _PATHS[self.api]
+        path, _ = _APIS[self.api]
+        return path
 
     @property
     def batch(self) -> OpenAIBatches:
@@ -69,7 +66,8 @@ class OpenAIModel(HttpModel):
         return openai_wire.chat_body(self.model, prompt, self.sampling, seed, limit_field)
 
     def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
-        return _READERS[self.api](payload, is_structured=is_structured)
+        _, read = _APIS[self.api]
+        return read(payload, is_structured=is_structured)
 
 
 def build_openai(
@@ -119,10 +117,11 @@ def build_vllm(model: str, *, extra: Mapping[str, JSONValue] | None = None, **op
     """Build an adapter for a vLLM server; `themis.adapters` documents the options."""
     own = {name: options.pop(name) for name in _VLLM_OPTIONS if name in options}
     defaults: dict[str, Any] = {
+        "provider": "vllm",
         "api_key_env": "VLLM_API_KEY",
         "url_env": "VLLM_BASE_URL",
         "default_url": VLLM_URL,
         "key_needed": False,
     }
-    options = {"provider": "vllm", **defaults, **options, "extra": {**own, **(extra or {})}}
+    options = {**defaults, **options, "extra": {**own, **(extra or {})}}
     return build_openai(model, **options)

@@ -13,26 +13,19 @@ from themis.effects.providers.http import Endpoint, plain_url
 from themis.pure.errors import SpecError, nearest
 from themis.pure.wire.exchange import Sampling
 
-_ENDPOINT_OPTIONS: Final = frozenset(field.name for field in attrs.fields(Endpoint)) - {
-    "base_url",
-    "key_env",
-    "url_env",
-}
-_SAMPLING_OPTIONS: Final = frozenset(field.name for field in attrs.fields(Sampling))
+_ENDPOINT_OPTIONS: Final = frozenset(attrs.fields_dict(Endpoint)) - {"base_url", "key_env", "url_env"}
+_SAMPLING_OPTIONS: Final = frozenset(attrs.fields_dict(Sampling))
 _MODEL_OPTIONS: Final = frozenset({"client", "provider_key", "endpoint_name"})
 
 
-def split_options(provider: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def split_options(provider: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Sort an adapter's options into those of endpoint, sampling and model; unknown ones are refused together."""
-    known = _ENDPOINT_OPTIONS | _SAMPLING_OPTIONS | _MODEL_OPTIONS
+    kinds = (_ENDPOINT_OPTIONS, _SAMPLING_OPTIONS, _MODEL_OPTIONS)
+    known = frozenset[str]().union(*kinds)
     faults = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
     if faults:
         raise SpecError(f"{provider}(): unknown option {', '.join(faults)}")
-    return (
-        {name: value for name, value in options.items() if name in _ENDPOINT_OPTIONS},
-        {name: value for name, value in options.items() if name in _SAMPLING_OPTIONS},
-        {name: value for name, value in options.items() if name in _MODEL_OPTIONS},
-    )
+    return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
 
 
 def address(given: str | None, url_env: str | None, default: str) -> tuple[str, str | None]:
