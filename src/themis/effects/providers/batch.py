@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
+import httpx
 
 from themis.effects.providers.http import Answer, call
 from themis.effects.providers.model import HttpModel
@@ -25,7 +26,6 @@ from themis.pure.records.generation import GenerationResult
 from themis.pure.wire.exchange import error_in, prompt_of
 
 _HASH: Final = "themis_requests"
-_BOUNDARY: Final = "themis-batch-7d1f4c"
 _UNFINISHED: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
 _MOST_REQUESTS: Final = 50_000
 _LARGEST_FILE: Final = 100 << 20
@@ -86,8 +86,9 @@ class OpenAIBatches:
         return BatchRequests(digest=digest, content=content)
 
     async def submit(self, requests: BatchRequests) -> str:
-        kind = f"multipart/form-data; boundary={_BOUNDARY}"
-        file = await self._json("POST", "/files", _form(requests.content), kind)
+        upload = {"file": ("batch.jsonl", requests.content, "application/jsonl")}
+        form = httpx.Request("POST", self.model.endpoint.base_url, data={"purpose": "batch"}, files=upload)
+        file = await self._json("POST", "/files", form.read(), form.headers["content-type"])
         body = {
             "input_file_id": file["id"],
             "endpoint": self._url,
@@ -174,13 +175,3 @@ class OpenAIBatches:
 def _answer_files(batch: Mapping[str, Any]) -> list[str]:
     """Return the files that a batch's answers are in; none for a batch that failed as a whole."""
     return [batch[name] for name in ("output_file_id", "error_file_id") if batch.get(name)]
-
-
-def _form(content: bytes) -> bytes:
-    """Return the upload as a form (RFC 7578)."""
-    start = (
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nbatch\r\n'
-        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="batch.jsonl"\r\n'
-        "Content-Type: application/jsonl\r\n\r\n"
-    )
-    return start.encode() + content + f"\r\n--{_BOUNDARY}--\r\n".encode()

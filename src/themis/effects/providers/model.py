@@ -148,6 +148,7 @@ class HttpModel(abc.ABC):
         reply = self._reply(asked, answer)
         if isinstance(reply, CallFailure):
             raise ProviderError(reply)
+        response_id = reply.transport.get("response_id")
         return JudgeResponse(
             judge_model_id=self.component_id,
             judge_model_version=self.version,
@@ -157,7 +158,7 @@ class HttpModel(abc.ABC):
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
             artifacts=_artifacts(reply, answer, self._body(asked, seed)),
-            provider_request_id=request_id(answer.headers) or _text(reply.transport.get("response_id")),
+            provider_request_id=request_id(answer.headers) or (response_id if isinstance(response_id, str) else None),
         )
 
     async def _post(self, prompt: Prompt, seed: int | None) -> Answer:
@@ -220,7 +221,3 @@ def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Messa
         return None
     said = [Message(role=message["role"], content=message["content"]) for message in prompt.messages]
     return (*said, Message(role="assistant", content=reply.output))
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
