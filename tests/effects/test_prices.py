@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from themis.effects.prices import known_prices, needs_prices, price_table
+from themis.effects.prices import budget_prices, known_prices, price_table
 from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.records.config import RuntimeConfig
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 USAGE = {"prompt_tokens": 1_000_000, "completion_tokens": 100_000}
@@ -27,9 +28,9 @@ def test_models_and_providers_that_are_not_in_the_table() -> None:
     assert price("openai/no-such-model", USAGE) is None
     assert price("vllm/gpt-4o", USAGE) is None
     assert price("nonsense", USAGE) is None
-    assert [line.split(";")[0] for line in needs_prices(price, ("openai/gpt-4o", "vllm/x"))] == [
-        "max_cost: the price of vllm/x is not known"
-    ]
+    with pytest.raises(SpecError) as caught:
+        budget_prices(RuntimeConfig(max_cost=1.0), ("openai/gpt-4o", "vllm/x"))
+    assert str(caught.value).split(";")[0] == "the run can't start: max_cost: the price of vllm/x is not known"
 
 
 def test_own_prices_come_first() -> None:

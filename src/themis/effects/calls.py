@@ -86,7 +86,6 @@ class CallRuntime:
         retry: the policy per stage; a stage without one is tried once.
         timeouts: seconds that one attempt may take, per stage; waiting for its turn is not counted.
         price: what a model's tokens cost.
-        seed: of the jitter.
 
     Attributes:
         reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
@@ -100,7 +99,6 @@ class CallRuntime:
         retry: Mapping[str, RetryPolicy] = EMPTY,
         timeouts: Mapping[str, float | None] = EMPTY,
         price: Price | None = None,
-        seed: int = 0,
     ) -> None:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
@@ -109,13 +107,13 @@ class CallRuntime:
         self._retry = retry
         self._timeouts = timeouts
         self._price = price
-        self._random = Random(seed)  # noqa: S311  # jitter is no secret
+        self._random = Random(0)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str | None, CallFailure] = {}
 
     @classmethod
     def from_config(
-        cls, config: RuntimeConfig, *, price: Price | None = None, spent: tuple[UsageRow, ...] = (), seed: int = 0
+        cls, config: RuntimeConfig, *, price: Price | None = None, spent: tuple[UsageRow, ...] = ()
     ) -> CallRuntime:
         """Build the runtime of a run.
 
@@ -123,7 +121,6 @@ class CallRuntime:
             config: the run's runtime configuration.
             price: what a model's tokens cost; needed for `max_cost`.
             spent: what earlier processes of this run used, read from its stored results.
-            seed: of the jitter.
         """
         budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost, shares=config.budget_shares)
         for row in spent:
@@ -151,7 +148,6 @@ class CallRuntime:
             },
             timeouts={GENERATE: config.generation_timeout, JUDGE: config.judge_timeout},
             price=price,
-            seed=seed,
         )
 
     def usage(self) -> tuple[UsageRow, ...]:

@@ -52,7 +52,13 @@ def budget_prices(runtime: RuntimeConfig, models: tuple[str, ...]) -> Price | No
         return None
     stated = set(models) <= set(runtime.prices)
     price = known_prices(runtime.prices) if stated else price_table(runtime.prices)
-    if faults := needs_prices(price, models):
+    one_each = {PROMPT_TOKENS: 1, COMPLETION_TOKENS: 1}
+    faults = [
+        f"max_cost: the price of {model} is not known; state it in prices, or give max_tokens instead"
+        for model in models
+        if price(model, one_each) is None
+    ]
+    if faults:
         raise SpecError(listed("the run can't start", faults))
     return price
 
@@ -89,13 +95,3 @@ def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetim
     except (LookupError, ValueError):
         return None  # the table does not know this provider or model
     return float(found.total_price)
-
-
-def needs_prices(price: Price, models: tuple[str, ...]) -> tuple[str, ...]:
-    """Return why costs can't be limited, one sentence per model whose price is not known."""
-    probe = {PROMPT_TOKENS: 1, COMPLETION_TOKENS: 1}
-    return tuple(
-        f"max_cost: the price of {model} is not known; state it in prices, or give max_tokens instead"
-        for model in models
-        if price(model, probe) is None
-    )

@@ -19,16 +19,11 @@ from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
-from themis.pure.state import CaseState, ExecutionState, fold, fold_case, new_state
+from themis.pure.state import CaseState, fold_case, new_state
 
 
 def read_events(store: RunStore, run_id: str) -> Iterator[RunEvent]:
     return (read_event(stored, store.blob) for stored in store.events(run_id))
-
-
-def read_state(store: RunStore, run_id: str) -> ExecutionState:
-    """Return the whole state of a run; for runs that fit into memory."""
-    return fold(run_id, read_events(store, run_id))
 
 
 def read_case(store: RunStore, run_id: str, item: CaseItem) -> CaseState:

@@ -26,7 +26,7 @@ from themis.api.runs.inspect import (
     snapshot_report,
 )
 from themis.api.runs.view import RunView
-from themis.effects.reading import read_events, read_state
+from themis.effects.reading import read_events
 from themis.pure.case_view import case_view
 from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
@@ -45,6 +45,7 @@ from themis.pure.records.generation import GenerationResult, Message, ParsedOutp
 from themis.pure.records.judging import JudgeResponse
 from themis.pure.records.results import RunStatus
 from themis.pure.records.scoring import Score
+from themis.pure.state import fold
 from themis.testing.pipelines import Pipeline, ScriptedGenerator, dataset, pipelines
 
 PIPELINE = Pipeline(
@@ -173,7 +174,7 @@ def test_a_run_that_was_never_begun_is_pending(store: RunStore) -> None:
 def test_snapshot_and_state_are_what_is_stored(store: RunStore) -> None:
     result = PIPELINE.experiment().run(store=store)
     assert get_run_snapshot(store, result.run_id) == result.snapshot
-    assert get_execution_state(store, result.run_id) == read_state(store, result.run_id)
+    assert get_execution_state(store, result.run_id) == fold(result.run_id, read_events(store, result.run_id))
     for call in (get_run_snapshot, get_execution_state, quickcheck, get_stored_run, get_timeline, get_traces):
         with pytest.raises(RunNotFoundError):
             call(store, "0" * 64)
@@ -183,7 +184,8 @@ def test_snapshot_and_state_are_what_is_stored(store: RunStore) -> None:
 def test_timeline_traces_and_the_stored_run_say_what_the_events_say(pipeline: Pipeline) -> None:
     store = InMemoryRunStore()
     run_id = pipeline.experiment().run(store=store).run_id
-    events, state = tuple(read_events(store, run_id)), read_state(store, run_id)
+    events = tuple(read_events(store, run_id))
+    state = fold(run_id, events)
     stored, timeline, traces = get_stored_run(store, run_id), get_timeline(store, run_id), get_traces(store, run_id)
     assert (stored.snapshot, stored.events) == (get_run_snapshot(store, run_id), events)
     assert stored.execution_state == state

@@ -16,7 +16,7 @@ from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 
 _BUSY: Final = frozenset({429, 502, 503, 504})
 _WAITS_S: Final = (0.5, 2.0)
-_BUILD_S: Final = 60.0
+BUILD_S: Final = 60
 _SLACK_S: Final = 30.0
 _CHECK_S: Final = 10.0
 
@@ -90,7 +90,7 @@ class RemoteSandbox(abc.ABC):
         """Post a request and return the answer's JSON; a busy or unreachable service is asked again, twice."""
         if not self._url:
             raise RemoteError(self._no_address())
-        timeout = request.wall_s + _BUILD_S + _SLACK_S
+        timeout = request.wall_s + BUILD_S + _SLACK_S
         async with httpx.AsyncClient(verify=self._tls, timeout=timeout) as client:
             for wait in (*_WAITS_S, None):
                 try:

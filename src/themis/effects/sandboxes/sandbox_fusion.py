@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from themis.effects.sandboxes.remote import Body, RemoteError, RemoteSandbox, arguments, other_files
+from themis.effects.sandboxes.remote import BUILD_S, Body, RemoteError, RemoteSandbox, arguments, other_files
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
-_BUILD_S: Final = 60
 _TRIALS: Final = {"python": "print(1)", "cpp": "int main() {}"}
 
 
@@ -42,7 +41,7 @@ class FusionSandbox(RemoteSandbox):
             "language": request.language,
             "stdin": request.stdin,
             "files": dict(other_files(request)),
-            "compile_timeout": _BUILD_S,
+            "compile_timeout": BUILD_S,
             "run_timeout": request.time_s,
             "memory_limit_MB": request.memory_mb,
         }

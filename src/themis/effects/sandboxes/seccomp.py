@@ -86,7 +86,8 @@ def program() -> bytes:
     column = 0 if machine == "x86_64" else 1
     code = [
         _step(_LOAD, _ARCH_AT),
-        *_unless(_AUDIT[machine], _KILL),
+        _step(_JUMP_EQUAL, _AUDIT[machine], 1, 0),
+        _step(_RETURN, _KILL),
         _step(_LOAD, _NUMBER_AT),
     ]
     if machine == "x86_64":
@@ -116,7 +117,3 @@ def _step(operation: int, value: int, if_true: int = 0, if_false: int = 0) -> by
 
 def _when(value: int, verdict: int) -> list[bytes]:
     return [_step(_JUMP_EQUAL, value, 0, 1), _step(_RETURN, verdict)]
-
-
-def _unless(value: int, verdict: int) -> list[bytes]:
-    return [_step(_JUMP_EQUAL, value, 1, 0), _step(_RETURN, verdict)]
