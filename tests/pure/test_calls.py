@@ -189,8 +189,8 @@ def test_quota_headers_of_both_providers() -> None:
 def test_errors_survive_pickling() -> None:
     failure = CallFailure(kind="status", status=500, message="oops")
     entry = RetryEntry(attempt=1, reason="http 500", kind="status", status=500)
-    failed = pickle.loads(pickle.dumps(CallFailed(failure, classify(failure), (entry, entry))))
-    assert (failed.failure, failed.reason, failed.fatal, failed.retry_history) == (
+    failed = pickle.loads(pickle.dumps(CallFailed(failure, (entry, entry))))
+    assert (failed.failure, failed.diagnosis.reason, failed.fatal, failed.retry_history) == (
         failure,
         "http 500",
         False,

@@ -177,14 +177,18 @@ class CallRuntime:
             try:
                 return CallOutcome(await self._attempt(func, ticket, model), history)
             except ProviderError as attempt:
-                failure, diagnosis, number = attempt.failure, classify(attempt.failure), len(history) + 1
+                failure, number = attempt.failure, len(history) + 1
                 delay_s = delay_before_retry(self._retry.get(stage, NO_RETRIES), failure, number, self._random)
                 entry = RetryEntry(
-                    attempt=number, reason=diagnosis.reason, kind=failure.kind, delay_s=delay_s, status=failure.status
+                    attempt=number,
+                    reason=classify(failure).reason,
+                    kind=failure.kind,
+                    delay_s=delay_s,
+                    status=failure.status,
                 )
                 history = (*history, entry)
                 if delay_s is None:
-                    raise CallFailed(failure, diagnosis, history) from attempt.__cause__
+                    raise CallFailed(failure, history) from attempt.__cause__
             await trio.sleep(delay_s)
 
     async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
@@ -252,7 +256,7 @@ class CallRuntime:
     def _refuse_dead(self, ticket: Ticket) -> None:
         failure = self._dead.get(ticket.provider_key)
         if failure is not None:
-            raise CallFailed(failure, classify(failure), ())
+            raise CallFailed(failure)
 
     def _reservation(self, model: str, estimate: TokenEstimate) -> Estimate:
         cost = None

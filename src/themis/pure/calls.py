@@ -312,19 +312,15 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
         retry_history: one entry per failed attempt, the last one included.
     """
 
-    def __init__(self, failure: CallFailure, diagnosis: Diagnosis, retry_history: tuple[RetryEntry, ...]) -> None:
+    def __init__(self, failure: CallFailure, retry_history: tuple[RetryEntry, ...] = ()) -> None:
         self.failure = failure
-        self.diagnosis = diagnosis
+        self.diagnosis = classify(failure)
         self.retry_history = retry_history
         tries = f" after {len(retry_history)} attempts" if len(retry_history) > 1 else ""
-        super().__init__(f"{diagnosis.reason}{tries}: {failure.message or failure.kind.value}")
+        super().__init__(f"{self.diagnosis.reason}{tries}: {failure.message or failure.kind.value}")
 
-    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, Diagnosis, tuple[RetryEntry, ...]]]:
-        return type(self), (self.failure, self.diagnosis, self.retry_history)
-
-    @property
-    def reason(self) -> str:
-        return self.diagnosis.reason
+    def __reduce__(self) -> tuple[type[CallFailed], tuple[CallFailure, tuple[RetryEntry, ...]]]:
+        return type(self), (self.failure, self.retry_history)
 
     @property
     def fatal(self) -> bool:

@@ -83,7 +83,7 @@ async def test_giving_up_tells_every_attempt_and_what_caused_the_last() -> None:
         await CallRuntime(retry=RETRY).call(answers(rejected(), rejected(), rejected(), last), provider_key="p")
     assert len(caught.value.retry_history) == 4
     assert caught.value.retry_history[-1].delay_s is None
-    assert caught.value.reason == "overloaded"
+    assert caught.value.diagnosis.reason == "overloaded"
     assert caught.value.__cause__ is last
 
 

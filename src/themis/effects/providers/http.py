@@ -254,12 +254,13 @@ async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
         async with _new_client(endpoint) as once:
             yield once
         return
+    stack = idle[endpoint]
     # The one used last: its connection is the likeliest to be open still.
-    client = idle[endpoint].pop() if idle[endpoint] else _new_client(endpoint)
+    client = stack.pop() if stack else _new_client(endpoint)
     try:
         yield client
     finally:
-        idle[endpoint].append(client)
+        stack.append(client)
 
 
 def _new_client(endpoint: Endpoint) -> httpx.AsyncClient:
