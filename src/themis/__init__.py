@@ -10,12 +10,17 @@ nothing that does I/O.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from themis._version import __version__
+from themis._doors import open_door
+from themis._version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from themis import adapters as adapters
+    from themis import catalog as catalog
+    from themis import core as core
+    from themis import planner as planner
+    from themis import testing as testing
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle
     from themis.api.bundles.files import write_bundle as write_bundle
@@ -80,90 +85,5 @@ if TYPE_CHECKING:
     from themis.pure.records.scoring import ScoreError as ScoreError
     from themis.pure.records.snapshot import RunSnapshot as RunSnapshot
     from themis.pure.stats import StatsEngine as StatsEngine
-
-_HOMES = {
-    "Case": "themis.pure.records.dataset",
-    "Dataset": "themis.pure.records.dataset",
-    "EvaluationConfig": "themis.api.config.record",
-    "Experiment": "themis.api.experiment.experiment",
-    "GenerationConfig": "themis.api.config.record",
-    "GenerationResult": "themis.pure.records.generation",
-    "InMemoryRunStore": "themis.effects.stores.memory",
-    "JsonlRunStore": "themis.effects.stores.jsonl",
-    "ParsedOutput": "themis.pure.records.generation",
-    "PostgresRunStore": "themis.effects.stores.postgres",
-    "PromptSpec": "themis.pure.records.prompt",
-    "ReducedCandidate": "themis.pure.records.generation",
-    "Reporter": "themis.api.runs.report",
-    "RunEstimate": "themis.pure.records.results",
-    "RunExplanation": "themis.pure.explain",
-    "RunResult": "themis.api.runs.result",
-    "RunSnapshot": "themis.pure.records.snapshot",
-    "RunStatus": "themis.pure.records.results",
-    "RunStore": "themis.pure.protocols",
-    "RuntimeConfig": "themis.pure.records.config",
-    "Score": "themis.pure.records.scoring",
-    "ScoreError": "themis.pure.records.scoring",
-    "SqliteRunStore": "themis.effects.stores.sqlite",
-    "StatsEngine": "themis.pure.stats",
-    "StorageConfig": "themis.pure.records.config",
-    "ThemisError": "themis.pure.errors",
-    "compare": "themis.api.runs.compare",
-    "evaluate": "themis.api.experiment.evaluate",
-    "evaluate_async": "themis.api.experiment.evaluate",
-    "export_evaluation_bundle": "themis.api.bundles.transfer",
-    "export_generation_bundle": "themis.api.bundles.transfer",
-    "export_parse_bundle": "themis.api.bundles.transfer",
-    "export_reduction_bundle": "themis.api.bundles.transfer",
-    "export_score_bundle": "themis.api.bundles.transfer",
-    "find_runs": "themis.api.runs.search",
-    "generation_bundle_from_outputs": "themis.api.bundles.outputs",
-    "generator": "themis.pure.components.functions",
-    "get_case_view": "themis.api.runs.inspect",
-    "get_evaluation_execution": "themis.api.runs.inspect",
-    "get_execution_state": "themis.api.runs.inspect",
-    "get_run_snapshot": "themis.api.runs.inspect",
-    "get_stored_run": "themis.api.runs.inspect",
-    "get_timeline": "themis.api.runs.inspect",
-    "get_traces": "themis.api.runs.inspect",
-    "import_bundle_file": "themis.api.bundles.files",
-    "import_evaluation_bundle": "themis.api.bundles.transfer",
-    "import_generation_bundle": "themis.api.bundles.transfer",
-    "import_parse_bundle": "themis.api.bundles.transfer",
-    "import_reduction_bundle": "themis.api.bundles.transfer",
-    "import_score_bundle": "themis.api.bundles.transfer",
-    "metric": "themis.pure.components.functions",
-    "open_store": "themis.api.stores",
-    "parser": "themis.pure.components.functions",
-    "quickcheck": "themis.api.runs.inspect",
-    "read_bundle": "themis.api.bundles.files",
-    "reducer": "themis.pure.components.functions",
-    "register_store_backend": "themis.api.stores",
-    "search": "themis.api.runs.search",
-    "snapshot_report": "themis.api.runs.inspect",
-    "sqlite_store": "themis.effects.stores.sqlite",
-    "submit": "themis.api.deferred",
-    "verify": "themis.api.experiment.verify",
-    "work_off": "themis.api.deferred",
-    "write_bundle": "themis.api.bundles.files",
-}
-
-__all__ = ["__version__", *_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
-
-
-_DOORS = ("adapters", "catalog", "core", "planner", "testing")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _DOORS:
-        return importlib.import_module(f"{__name__}.{name}")
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+else:
+    __getattr__, __dir__ = open_door(__name__)

@@ -10,8 +10,9 @@ A variant is named behind a colon (`superchem:zh`). Everything here is loaded wh
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from themis._doors import open_door
 
 if TYPE_CHECKING:
     from themis.api.catalog.benchmark import Benchmark as Benchmark
@@ -28,35 +29,5 @@ if TYPE_CHECKING:
     from themis.pure.benchmarks.recipe import BenchmarkRecipe as BenchmarkRecipe
     from themis.pure.benchmarks.validation import BenchmarkValidationResult as BenchmarkValidationResult
     from themis.pure.benchmarks.validation import ValidationCheck as ValidationCheck
-
-_HOMES = {
-    "Benchmark": "themis.api.catalog.benchmark",
-    "BenchmarkCatalogEntry": "themis.pure.benchmarks.recipe",
-    "BenchmarkRecipe": "themis.pure.benchmarks.recipe",
-    "BenchmarkValidationResult": "themis.pure.benchmarks.validation",
-    "ValidationCheck": "themis.pure.benchmarks.validation",
-    "builtin_component_refs": "themis.api.catalog.entries",
-    "get_benchmark": "themis.api.catalog.entries",
-    "list_benchmark_ids": "themis.api.catalog.entries",
-    "list_benchmarks": "themis.api.catalog.entries",
-    "list_component_ids": "themis.api.catalog.entries",
-    "load": "themis.api.catalog.entries",
-    "run": "themis.api.catalog.run",
-    "run_async": "themis.api.catalog.run",
-    "validate_benchmark": "themis.api.catalog.validate",
-}
-
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+else:
+    __getattr__, __dir__ = open_door(__name__)

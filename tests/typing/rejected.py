@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import themis
 from themis import (
     Case,
     Dataset,
@@ -64,3 +65,4 @@ experiment.run(runtime=RuntimeConfig(existing_run_policy="resume"))  # error: ar
 verify("runs/x.sqlite3", "id")  # error: arg-type reportArgumentType
 verify(InMemoryRunStore(), run="id")  # error: call-arg reportCallIssue
 assert_metric_laws(len)  # error: arg-type reportArgumentType
+themis.evaluat  # error: attr-defined reportAttributeAccessIssue

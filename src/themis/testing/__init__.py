@@ -10,8 +10,9 @@ test asks for it. What draws inputs needs hypothesis (`pip install 'themis[testi
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from themis._doors import open_door
 
 if TYPE_CHECKING:
     from themis.testing.cassettes import CassetteError as CassetteError
@@ -34,50 +35,15 @@ if TYPE_CHECKING:
     from themis.testing.strategies import parsed_outputs as parsed_outputs
     from themis.testing.strategies import records as records
     from themis.testing.strategies import reduced_candidates as reduced_candidates
+else:
+    _load, __dir__ = open_door(__name__)
 
-_HOMES = {
-    "BrokenLawError": "themis.testing.lawbook",
-    "CassetteError": "themis.testing.cassettes",
-    "FakeEndpoint": "themis.testing.endpoint",
-    "Pipeline": "themis.testing.pipelines",
-    "assert_generator_contract": "themis.testing.laws",
-    "assert_metric_laws": "themis.testing.laws",
-    "assert_parser_laws": "themis.testing.laws",
-    "assert_reducer_laws": "themis.testing.laws",
-    "cases": "themis.testing.strategies",
-    "datasets": "themis.testing.strategies",
-    "events": "themis.testing.strategies",
-    "json_objects": "themis.testing.strategies",
-    "json_values": "themis.testing.strategies",
-    "parse_one": "themis.testing.single",
-    "parsed_outputs": "themis.testing.strategies",
-    "record_run": "themis.testing.cassettes",
-    "records": "themis.testing.strategies",
-    "reduced_candidates": "themis.testing.strategies",
-    "replay_run": "themis.testing.cassettes",
-    "score_one": "themis.testing.single",
-}
+    def __getattr__(name: str) -> Any:
+        try:
+            return _load(name)
+        except ModuleNotFoundError as error:
+            if error.name != "hypothesis":
+                raise
+            from themis.pure.errors import MissingExtraError
 
-_NEED_HYPOTHESIS = ("themis.testing.pipelines", "themis.testing.strategies")
-
-__all__ = [*_HOMES]  # pyright: ignore[reportUnsupportedDunderAll]  # one table, no second list
-
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        value = getattr(importlib.import_module(home), name)
-    except ModuleNotFoundError as error:
-        if home not in _NEED_HYPOTHESIS or error.name != "hypothesis":
-            raise
-        from themis.pure.errors import MissingExtraError
-
-        raise MissingExtraError(f"themis.testing.{name} needs hypothesis: pip install 'themis[testing]'") from None
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+            raise MissingExtraError(f"themis.testing.{name} needs hypothesis: pip install 'themis[testing]'") from None
