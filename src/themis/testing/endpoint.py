@@ -85,10 +85,11 @@ class Exchange:
     stream: trio.abc.Stream
     answer: tuple[int, bytes]
 
-    async def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a whole answer."""
+    async def send(self, status: int, body: bytes, headers: Mapping[str, str] | None = None) -> int:
+        """Send a whole answer; return its status."""
         fields = {"content-type": _JSON, "content-length": str(len(body)), **(headers or {})}
         await self.stream.send_all(head(status, fields) + body)
+        return status
 
 
 def head(status: int, fields: Mapping[str, str]) -> bytes:
@@ -118,9 +119,7 @@ class Answer(Play):
     headers: Mapping[str, str] = attrs.field(factory=dict)
 
     async def act(self, exchange: Exchange) -> int | None:
-        status, body = exchange.answer
-        await exchange.send(status, body, self.headers)
-        return status
+        return await exchange.send(*exchange.answer, self.headers)
 
 
 @attrs.frozen(kw_only=True)
@@ -135,8 +134,7 @@ class Reject(Play):
     async def act(self, exchange: Exchange) -> int | None:
         error = {"error": {"message": self.message, "type": self.code or "server_error", "code": self.code}}
         headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
-        await exchange.send(self.status, json.dumps({"type": "error", **error}).encode(), headers)
-        return self.status
+        return await exchange.send(self.status, json.dumps({"type": "error", **error}).encode(), headers)
 
 
 @attrs.frozen(kw_only=True)
@@ -163,8 +161,7 @@ class Truncate(Play):
 
     async def act(self, exchange: Exchange) -> int | None:
         _, body = exchange.answer
-        await exchange.send(200, body[: len(body) // 2])
-        return 200
+        return await exchange.send(200, body[: len(body) // 2])
 
 
 @attrs.frozen(kw_only=True)
@@ -172,8 +169,7 @@ class WrongType(Play):
     """Sends a page for people with status 200, as proxies do."""
 
     async def act(self, exchange: Exchange) -> int | None:
-        await exchange.send(200, b"<html><body>Please log in</body></html>", {"content-type": "text/html"})
-        return 200
+        return await exchange.send(200, b"<html><body>Please log in</body></html>", {"content-type": "text/html"})
 
 
 @attrs.frozen(kw_only=True)
@@ -218,8 +214,7 @@ class Bomb(Play):
     size: int = 256 * _MEGABYTE
 
     async def act(self, exchange: Exchange) -> int | None:
-        await exchange.send(200, _bomb(self.size), {"content-encoding": "gzip"})
-        return 200
+        return await exchange.send(200, _bomb(self.size), {"content-encoding": "gzip"})
 
 
 @functools.cache
@@ -238,9 +233,7 @@ class ManyHeaders(Play):
     count: int = 100_000
 
     async def act(self, exchange: Exchange) -> int | None:
-        status, body = exchange.answer
-        await exchange.send(status, body, {f"x-filler-{i}": "x" for i in range(self.count)})
-        return status
+        return await exchange.send(*exchange.answer, {f"x-filler-{i}": "x" for i in range(self.count)})
 
 
 @attrs.frozen(kw_only=True)
@@ -251,8 +244,7 @@ class Redirect(Play):
     status: int = 307
 
     async def act(self, exchange: Exchange) -> int | None:
-        await exchange.send(self.status, b"", {"location": self.to})
-        return self.status
+        return await exchange.send(self.status, b"", {"location": self.to})
 
 
 # --- scripts ----------------------------------------------------------------------------------------------
