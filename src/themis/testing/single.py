@@ -5,10 +5,10 @@ from __future__ import annotations
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.score import score_or_error, scored
 from themis.pure.protocols import Parser, PureMetric
-from themis.pure.records.contexts import ParseContext, ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
+from themis.testing.lawbook import parse_input, score_input
 
 
 def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None) -> Score | ScoreError:
@@ -18,16 +18,13 @@ def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None
     >>> score_one(F1(), "the cat", "a cat").value
     1.0
     """
-    parsed = ParsedOutput(value=answer)
     case = Case(case_id="1", input="?", expected_output=reference)
-    ctx = ScoreContext(run_id="run", case=case, parsed_output=parsed, dataset_id="data", case_key="4:data:1")
-    return score_or_error(scored(metric.component_id, metric.score, parsed, case, ctx))
+    given = score_input(ParsedOutput(value=answer), case)
+    return score_or_error(scored(metric.component_id, metric.score, *given.arguments))
 
 
 def parse_one(parser: Parser, answer: JSONValue, metadata: dict[str, JSONValue] | None = None) -> ParsedOutput:
     """Parse one answer, with the context's metadata if there is any."""
-    candidate = ReducedCandidate(candidate_id="1", source_candidate_ids=["1"], final_output=answer)
-    ctx = ParseContext(
-        run_id="run", case_id="1", dataset_id="data", case_key="4:data:1", candidate_id="1", metadata=metadata or {}
-    )
-    return parser.parse(candidate, ctx)
+    given = parse_input(ReducedCandidate(candidate_id="1", source_candidate_ids=["1"], final_output=answer))
+    candidate, ctx = given.arguments
+    return parser.parse(candidate, ctx.evolve(metadata=metadata or {}))
