@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NoReturn
 
 import attrs
 
@@ -28,6 +29,7 @@ from themis.pure.abilities import CallerAbilities
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, ThemisError, listed
 from themis.pure.protocols import RunStore
+from themis.pure.records.judging import RenderedJudgePrompt
 
 _STORE_FILES: Final = (".sqlite3", ".sqlite", ".db")
 
@@ -61,8 +63,8 @@ def replay_run(experiment: Experiment, path: str | Path) -> RunResult:
             )
         )
     refused: list[str] = []
-    judges = [CallerAbilities.of(_SilentJudge(judge.component, refused), "judge") for judge in components.judge_models]
-    silent = attrs.evolve(components, judge_models=tuple(judges))
+    judges = tuple(_silent(judge, refused) for judge in components.judge_models)
+    silent = attrs.evolve(components, judge_models=judges)
     runtime = experiment.runtime.evolve(existing_run_policy="auto", judge_retry_attempts=1)
 
     async def main() -> RunResult:
@@ -104,24 +106,14 @@ def record_run(experiment: Experiment, path: str | Path) -> RunResult:
 _HOW: Final = "pytest --themis-record, or themis.testing.record_run(experiment, path)"
 
 
-@attrs.frozen
-class _SilentJudge:
-    """Stands in a judge's place and says nothing; that it was asked is noted."""
+def _silent(judge: CallerAbilities, refused: list[str]) -> CallerAbilities:
+    """Return what stands in a judge's place and says nothing; that it was asked is noted."""
 
-    judge_model: Any
-    refused: list[str]
-
-    @property
-    def component_id(self) -> str:
-        return str(self.judge_model.component_id)
-
-    @property
-    def version(self) -> str:
-        return str(getattr(self.judge_model, "version", ""))
-
-    async def judge(self, prompt: Any, *, seed: int | None = None) -> Any:
-        self.refused.append(f"{self.component_id}, prompt {prompt.prompt_id}")
+    async def refuse(prompt: RenderedJudgePrompt, *, seed: int | None = None) -> NoReturn:
+        refused.append(f"{judge.component_id}, prompt {prompt.prompt_id}")
         raise CassetteError("the cassette has no answer to this")
+
+    return CallerAbilities(component=judge.component, component_id=judge.component_id, call=refuse, is_async=True)
 
 
 def _loaded(source: Path) -> InMemoryRunStore:
@@ -129,25 +121,19 @@ def _loaded(source: Path) -> InMemoryRunStore:
     if source.suffix not in _STORE_FILES:
         import_bundle_file(store, source)
         return store
-    with tempfile.TemporaryDirectory() as folder:  # opening a store may write beside it, and into it
-        copied = SqliteRunStore(shutil.copy2(source, folder))
-        try:
-            copied.initialize()
-            for summary in reversed(copied.list_runs()):
-                _copy_run(copied, store, summary.run_id)
-        finally:
-            copied.close()
+    # Opening a store may write beside it, and into it.
+    with tempfile.TemporaryDirectory() as folder, closing(SqliteRunStore(shutil.copy2(source, folder))) as copied:
+        copied.initialize()
+        for summary in reversed(copied.list_runs()):
+            _copy_run(copied, store, summary.run_id)
     return store
 
 
 def _write_store(store: RunStore, run_id: str, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        written = SqliteRunStore(Path(folder) / target.name)
-        try:
+        with closing(SqliteRunStore(Path(folder) / target.name)) as written:
             written.initialize()
             _copy_run(store, written, run_id)
-        finally:
-            written.close()
         try:
             written.path.replace(target)
         except OSError as error:
