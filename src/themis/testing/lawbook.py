@@ -205,7 +205,7 @@ class Trial:
 
     def call(self, component: Any, given: Input) -> Any:
         """Ask once, and check the laws that a single call can break."""
-        before = _data(given.arguments)
+        before = decode(encode(given.arguments))
         try:
             answer = self.settle(component, getattr(component, self.method)(*given.arguments))
         except self.expected as error:
@@ -214,13 +214,10 @@ class Trial:
             raise
         except Exception as error:
             raise _of_exception(component, given, error) from error
-        if _data(given.arguments) != before:
-            raise BrokenLawError(
-                "no mutation",
-                component.component_id,
-                given.example,
-                f"after {self.method}() an input reads {_short(_changed(before, _data(given.arguments)))}",
-            )
+        for was, now in zip(before, decode(encode(given.arguments)), strict=True):
+            if now != was:
+                found = f"after {self.method}() an input reads {_short(now)}"
+                raise BrokenLawError("no mutation", component.component_id, given.example, found)
         if isinstance(answer, self.expected):
             return answer
         self._look_at(component, given, answer)
@@ -326,18 +323,6 @@ def _copied(component: Any) -> Any:
         return copy.deepcopy(component)
     except Exception:  # it holds what can't be copied, such as a lock: then one for all
         return component
-
-
-def _data(arguments: Sequence[Any]) -> Any:
-    """Return arguments as plain JSON, read anew each time."""
-    return [
-        [decode(encode(item)) for item in argument] if isinstance(argument, tuple) else decode(encode(argument))
-        for argument in arguments
-    ]
-
-
-def _changed(before: Any, after: Any) -> Any:
-    return next(new for old, new in zip(before, after, strict=True) if old != new)
 
 
 def _with_sorted_keys(argument: Any, backwards: bool) -> Any:

@@ -219,10 +219,11 @@ def _for_all(strategy: SearchStrategy[Input], prove: Property, component: Any, e
         phases=[phase for phase in hypothesis.Phase if phase.name not in ("explain", "reuse")],
         verbosity=hypothesis.Verbosity.quiet,
     )
-    latest: list[list[Input]] = [[]]
+    latest: list[Input] = []
 
     def remembering(inputs: list[Input]) -> None:
-        latest[0] = inputs
+        nonlocal latest
+        latest = inputs
         prove(inputs)
 
     drawn = hypothesis.given(inputs=st.lists(strategy, min_size=1, max_size=3))(remembering)
@@ -233,14 +234,9 @@ def _for_all(strategy: SearchStrategy[Input], prove: Property, component: Any, e
     except BrokenLawError as broken:
         raise BrokenLawError(broken.law, broken.component_id, broken.example, broken.found) from broken.__cause__
     except hypothesis.errors.Flaky:
-        raise _unrepeatable(component, latest[0]) from None
-
-
-def _unrepeatable(component: Any, inputs: Sequence[Input]) -> BrokenLawError:
-    """Return the breach of a component that broke a law and then, on the same input, did not."""
-    example = [line for given in inputs for line in given.example]
-    found = "it broke a law on this input, and did not when it was asked once more"
-    return BrokenLawError("determinism", component.component_id, example, found)
+        example = [line for given in latest for line in given.example]
+        found = "it broke a law on this input, and did not when it was asked once more"
+        raise BrokenLawError("determinism", component.component_id, example, found) from None
 
 
 def _need(component: Any, method: str, kind: str) -> None:
