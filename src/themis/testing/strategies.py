@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, Final, Literal, TypeVar, cast
@@ -82,26 +82,6 @@ def events() -> st.SearchStrategy[RunEvent]:
 
 # --- any record, from its types ---------------------------------------------------------------------------
 
-_SPECIAL: Mapping[type, Callable[[], st.SearchStrategy[Any]]] = {
-    Dataset: datasets,
-    PromptSpec: lambda: st.builds(
-        PromptSpec,
-        instructions=st.none() | _TEXT,
-        prefix=st.none() | _TEXT,
-        suffix=st.none() | _TEXT,
-        blocks=st.lists(
-            st.builds(lambda t: {"text": t}, _TEXT) | st.builds(lambda t: {"role": "user", "content": t}, _TEXT),
-            max_size=2,
-        ),
-    ),
-    RuntimeConfig: lambda: st.builds(
-        RuntimeConfig,
-        max_concurrent_tasks=st.integers(1, 64),
-        generation_retry_attempts=st.integers(1, 5),
-        provider_rate_limits=st.dictionaries(_NAMES, st.integers(1, 999), max_size=2),
-    ),
-}
-
 _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Case", "input"): json_values(6).filter(lambda value: value is not None),
     ("*", "schema_version"): st.just(SCHEMA_VERSION),
@@ -110,10 +90,7 @@ _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
 
 def records(kind: type[R]) -> st.SearchStrategy[R]:
     """Any valid record of a kind, built from the types of its fields."""
-    special = _SPECIAL.get(kind)
-    if special is not None:
-        return cast("st.SearchStrategy[R]", special())
-    return st.deferred(lambda: _from_fields(kind))
+    return cast("st.SearchStrategy[R]", _OF_TYPE[kind] if kind in _OF_TYPE else st.deferred(lambda: _from_fields(kind)))
 
 
 def _from_fields(kind: type[R]) -> st.SearchStrategy[R]:
@@ -128,19 +105,15 @@ def _from_fields(kind: type[R]) -> st.SearchStrategy[R]:
 
 
 def _of(hint: Any) -> st.SearchStrategy[Any]:
-    if hint is Any:
-        return json_values(4)
-    simple = _SIMPLE.get(hint) if isinstance(hint, type) else None
-    if simple is not None:
-        return simple
+    if hint in _OF_TYPE or attrs.has(hint):
+        return records(hint)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(list(hint))
-    if isinstance(hint, type) and attrs.has(hint):
-        return records(hint)
     return _of_generic(typing.get_origin(hint), typing.get_args(hint))
 
 
-_SIMPLE: Mapping[type, st.SearchStrategy[Any]] = {
+_OF_TYPE: Mapping[Any, st.SearchStrategy[Any]] = {
+    Any: json_values(4),
     type(None): st.none(),
     str: _NAMES,
     bool: st.booleans(),
@@ -148,6 +121,23 @@ _SIMPLE: Mapping[type, st.SearchStrategy[Any]] = {
     float: _FLOATS,
     datetime: times(),
     FrozenDict: json_objects(),
+    Dataset: st.deferred(datasets),
+    PromptSpec: st.builds(
+        PromptSpec,
+        instructions=st.none() | _TEXT,
+        prefix=st.none() | _TEXT,
+        suffix=st.none() | _TEXT,
+        blocks=st.lists(
+            st.builds(lambda t: {"text": t}, _TEXT) | st.builds(lambda t: {"role": "user", "content": t}, _TEXT),
+            max_size=2,
+        ),
+    ),
+    RuntimeConfig: st.builds(
+        RuntimeConfig,
+        max_concurrent_tasks=st.integers(1, 64),
+        generation_retry_attempts=st.integers(1, 5),
+        provider_rate_limits=st.dictionaries(_NAMES, st.integers(1, 999), max_size=2),
+    ),
 }
 
 
