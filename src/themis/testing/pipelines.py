@@ -52,14 +52,6 @@ class ScriptedError(Exception):
     """What scripted components raise."""
 
 
-def behave(script: Sequence[str], problem: str, *parts: object) -> str:
-    """Choose from a script by what is asked, and raise where that is what it says."""
-    behaviour = pick(script, *parts)
-    if behaviour == "raise":
-        raise ScriptedError(problem)
-    return behaviour
-
-
 @attrs.define
 class Calls:
     """Counts the calls that components received, by what was asked."""
@@ -71,12 +63,25 @@ class Calls:
 
 
 @attrs.frozen
-class ScriptedGenerator:
-    """A generator that behaves by script; it dawdles for as many checkpoints as `dawdle` says per call."""
+class _Scripted:
+    """A component that behaves by script."""
 
     script: tuple[str, ...] = ("right",)
-    component_id: str = "scripted/generator"
     version: str = "1"
+
+    def behave(self, problem: str, *parts: object) -> str:
+        """Choose from the script by what is asked, and raise where that is what it says."""
+        behaviour = pick(self.script, *parts)
+        if behaviour == "raise":
+            raise ScriptedError(problem)
+        return behaviour
+
+
+@attrs.frozen
+class ScriptedGenerator(_Scripted):
+    """A generator that behaves by script; it dawdles for as many checkpoints as `dawdle` says per call."""
+
+    component_id: str = "scripted/generator"
     dawdle: tuple[int, ...] = (0,)
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
@@ -87,7 +92,7 @@ class ScriptedGenerator:
         self.calls.note(ctx.case_key, ctx.candidate_index)
         for _ in range(self.dawdle[sum(self.calls.counts.values()) % len(self.dawdle)]):
             await trio.lowlevel.checkpoint()
-        behaviour = behave(self.script, f"no answer to {case.case_id}", case.case_id, ctx.candidate_index)
+        behaviour = self.behave(f"no answer to {case.case_id}", case.case_id, ctx.candidate_index)
         if behaviour == "wrong type":
             return "not a result"  # type: ignore[return-value]  # that is the point
         output = case.expected_output if behaviour == "right" else f"{behaviour} {ctx.candidate_index}"
@@ -102,16 +107,14 @@ class ScriptedGenerator:
 
 
 @attrs.frozen
-class ScriptedReducer:
+class ScriptedReducer(_Scripted):
     """A reducer that takes the last candidate, or fails by script."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/reducer"
-    version: str = "1"
 
     async def reduce(self, candidates: Sequence[GenerationResult], ctx: ReduceContext) -> ReducedCandidate:
         await trio.lowlevel.checkpoint()
-        behaviour = behave(self.script, "cannot reduce", ctx.case_id)
+        behaviour = self.behave("cannot reduce", ctx.case_id)
         if behaviour == "wrong type":
             return None  # type: ignore[return-value]  # that is the point
         last = candidates[-1]
@@ -123,15 +126,13 @@ class ScriptedReducer:
 
 
 @attrs.frozen
-class ScriptedParser:
+class ScriptedParser(_Scripted):
     """A parser that returns the answer, nothing, an unusable answer, or fails, by script."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/parser"
-    version: str = "1"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        behaviour = behave(self.script, "cannot parse", ctx.case_id)
+        behaviour = self.behave("cannot parse", ctx.case_id)
         if behaviour == "wrong type":
             return 5  # type: ignore[return-value]  # that is the point
         if behaviour == "null":
@@ -140,15 +141,13 @@ class ScriptedParser:
 
 
 @attrs.frozen
-class ScriptedMetric:
+class ScriptedMetric(_Scripted):
     """A pure metric that scores by script: right is 1, wrong is 0; or it errs."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/metric"
-    version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        behaviour = behave(self.script, "cannot score", case.case_id)
+        behaviour = self.behave("cannot score", case.case_id)
         if behaviour == "wrong type":
             return "1.0"  # type: ignore[return-value]  # that is the point
         if behaviour == "error":
@@ -158,12 +157,10 @@ class ScriptedMetric:
 
 
 @attrs.frozen
-class ScriptedJudge:
+class ScriptedJudge(_Scripted):
     """A judge that says yes, no, something unusable, or fails, by script."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/judge"
-    version: str = "1"
     calls: Calls = attrs.field(factory=Calls, eq=False)
 
     def fingerprint(self) -> str:
@@ -172,7 +169,7 @@ class ScriptedJudge:
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
         self.calls.note(prompt.prompt_id)
         await trio.lowlevel.checkpoint()
-        behaviour = behave(self.script, "the judge is out", prompt.content)
+        behaviour = self.behave("the judge is out", prompt.content)
         verdict = {"right": "yes", "wrong": "no"}.get(behaviour, "hm")
         return JudgeResponse(judge_model_id=self.component_id, raw_response=verdict, effective_seed=seed)
 
@@ -224,16 +221,14 @@ class ScriptedWorkflow:
 
 
 @attrs.frozen
-class ScriptedSelector:
+class ScriptedSelector(_Scripted):
     """A selector that turns the candidates round, keeps the first, or fails, by script."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/selector"
-    version: str = "1"
 
     async def select(self, candidates: Sequence[GenerationResult], ctx: SelectContext) -> Sequence[GenerationResult]:
         await trio.lowlevel.checkpoint()
-        behaviour = behave(self.script, "cannot select", ctx.case_id)
+        behaviour = self.behave("cannot select", ctx.case_id)
         if behaviour == "wrong type":
             return [*candidates, *candidates]
         return candidates[:1] if behaviour == "first" else candidates[::-1]
@@ -255,16 +250,13 @@ class ScriptedJudgingSelector(ScriptedJudgeMetric):
 
 
 @attrs.frozen
-class ScriptedExecution:
+class ScriptedExecution(_Scripted):
     """A metric that runs two programs and, as the second came out, a third; it scores, or fails, by script."""
 
-    script: tuple[str, ...] = ("right",)
     component_id: str = "scripted/execution"
-    version: str = "1"
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
-        if pick(self.script, case.case_id) == "raise":
-            raise ScriptedError("nothing to run")
+        self.behave("nothing to run", case.case_id)
         return [SandboxRequest(command=("run", case.case_id, str(number), str(parsed.value))) for number in range(2)]
 
     def next_requests(
