@@ -73,7 +73,7 @@ class Served:
     status: int | None
 
 
-class _HangUp(Exception):  # noqa: N818  # ends a connection, which is no error here
+class _HangUp(Exception):  # noqa: N818  # ends a connection, on either side, which is no error here
     pass
 
 
@@ -352,8 +352,8 @@ class FakeEndpoint:
         self.open_connections += 1
         reader = _Reader(stream)
         try:
-            while (received := await reader.request()) is not None:
-                await self._exchange(stream, *received)
+            while True:
+                await self._exchange(stream, *await reader.request())
         except (_HangUp, trio.BrokenResourceError):
             pass
         finally:
@@ -404,27 +404,26 @@ class _Reader:
         self._stream = stream
         self._buffer = bytearray()
 
-    async def request(self) -> tuple[str, str, dict[str, str], bytes] | None:
-        """Return method, path, headers and body of the next request; `None` when the client is done."""
+    async def request(self) -> tuple[str, str, dict[str, str], bytes]:
+        """Return method, path, headers and body of the next request; raise `_HangUp` when the client is done."""
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            if not await self._more():
-                return None
+            await self._more()
         first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
         del self._buffer[: end + 4]
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         length = int(headers.get("content-length", "0"))
         while len(self._buffer) < length:
-            if not await self._more():
-                return None
+            await self._more()
         body = bytes(self._buffer[:length])
         del self._buffer[:length]
         method, path, _ = first.split(" ", 2)
         return method, path, headers, body
 
-    async def _more(self) -> bool:
+    async def _more(self) -> None:
         data = await self._stream.receive_some(65536)
+        if not data:
+            raise _HangUp
         self._buffer += data
-        return bool(data)
 
 
 def _main() -> None:

@@ -60,14 +60,11 @@ class Protocols:
 
     def _store_file(self, headers: Mapping[str, str], body: bytes) -> Reply:
         form = BytesParser().parsebytes(b"content-type: " + headers["content-type"].encode() + b"\r\n\r\n" + body)
-        parts = {
-            str(part.get_param("name", header="content-disposition")): part.get_payload(decode=True)
-            for part in form.walk()
-            if not part.is_multipart()
-        }
-        content = parts["file"]
-        name = f"file-{hashlib.sha256(content).hexdigest()[:16]}"  # type: ignore[arg-type]  # decoded, so bytes
-        self._files[name] = content  # type: ignore[assignment]  # decoded, so bytes
+        parts = {part.get_param("name", header="content-disposition"): part for part in form.walk()}
+        content = parts["file"].get_payload(decode=True)
+        assert isinstance(content, bytes)  # decoded
+        name = f"file-{hashlib.sha256(content).hexdigest()[:16]}"
+        self._files[name] = content
         return _reply({"id": name, "object": "file", "purpose": "batch", "bytes": len(content)})
 
     def _batch(self, method: str, route: str, body: bytes) -> Reply:
