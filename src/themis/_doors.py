@@ -7,7 +7,8 @@ A door tells its names once, in the imports that type checkers see, and is opene
     else:
         __getattr__, __dir__ = open_door(__name__)
 
-The names are read from the door's own text. `X as X` hands a name on, to type checkers as here.
+The names are read from the door's own text, with no table or stub beside it that could say something else.
+`X as X` hands a name on, to type checkers as here.
 """
 
 from __future__ import annotations
@@ -48,5 +49,6 @@ def _homes(door: str) -> Mapping[str, str]:
     from pathlib import Path
 
     text = pkgutil.get_data(door, Path(str(sys.modules[door].__file__)).name)
-    imports = (node for node in ast.walk(ast.parse(text or b"")) if isinstance(node, ast.ImportFrom))
+    assert text is not None  # whatever loaded the door can read it
+    imports = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ImportFrom))
     return {alias.name: str(node.module) for node in imports for alias in node.names if alias.asname == alias.name}
