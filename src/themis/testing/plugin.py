@@ -5,8 +5,10 @@ It loads in every pytest run where themis is installed, so it imports nothing of
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -52,10 +54,9 @@ def themis_store(tmp_path: Path) -> Iterator[SqliteRunStore]:
     """A SQLite store in the test's temporary folder, open until the test ends."""
     from themis.effects.stores.sqlite import SqliteRunStore
 
-    store = SqliteRunStore(tmp_path / "themis.sqlite3")
-    store.initialize()
-    yield store
-    store.close()
+    with closing(SqliteRunStore(tmp_path / "themis.sqlite3")) as store:
+        store.initialize()
+        yield store
 
 
 @pytest.fixture
@@ -82,14 +83,10 @@ def recorded_run(request: pytest.FixtureRequest) -> RecordedRun:
     The cassette is a path, relative to the test's file; by default `cassettes/<test's name>.json.gz`. With
     `--themis-record` the models are called, and the cassette is written anew.
     """
-
-    def run(experiment: Experiment, cassette: str | Path | None = None) -> RunResult:
-        return _recorded(request.node, experiment, cassette)
-
-    return run
+    return functools.partial(_recorded, request.node)
 
 
-def _recorded(item: pytest.Item, experiment: Experiment, cassette: str | Path | None) -> RunResult:
+def _recorded(item: pytest.Item, experiment: Experiment, cassette: str | Path | None = None) -> RunResult:
     from themis.testing.cassettes import record_run, replay_run
 
     name = "".join(c if c.isalnum() or c in "-_." else "-" for c in item.name)
