@@ -299,21 +299,6 @@ class LifecycleSubscriber(
     """All hooks together. Hooks may be sync or async; what they raise is reported and never ends the run."""
 
 
-Subscriber: TypeAlias = (
-    BeforeGenerate
-    | AfterGenerate
-    | BeforeReduce
-    | AfterReduce
-    | BeforeParse
-    | AfterParse
-    | BeforeScore
-    | AfterScore
-    | BeforeJudge
-    | AfterJudge
-    | OnEvent
-)
-
-
 @runtime_checkable
 class RunStore(Protocol):
     """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
