@@ -50,7 +50,7 @@ class Abilities:
         return self.component_id or type(self.component).__name__
 
     @classmethod
-    def _of(cls, component: Any, *needed: str, **fields: Any) -> Self:
+    def read(cls, component: Any, *needed: str, **fields: Any) -> Self:
         """Read off a component whatever is not given, each field under its own name.
 
         Fields without a default are methods that it needs, and so are those that are `needed` besides.
@@ -93,7 +93,7 @@ class CallerAbilities(Abilities):
     def of(cls, component: Any, method: str) -> Self:
         """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""
         call, longest = getattr(component, method, None), getattr(component, "max_tokens", None)
-        return cls._of(
+        return cls.read(
             component,
             method,
             call=call,
@@ -114,7 +114,7 @@ class SelectorAbilities(Abilities):
     @classmethod
     def of(cls, component: Any) -> Self:
         judges = hasattr(component, "build_workflow")
-        return cls._of(component, "choose", select=None) if judges else cls._of(component, "select")
+        return cls.read(component, "choose", select=None) if judges else cls.read(component, "select")
 
 
 @attrs.frozen(kw_only=True)
@@ -123,20 +123,12 @@ class ReducerAbilities(Abilities):
 
     reduce: Method
 
-    @classmethod
-    def of(cls, component: Any) -> Self:
-        return cls._of(component)
-
 
 @attrs.frozen(kw_only=True)
 class ParserAbilities(Abilities):
     """A parser."""
 
     parse: Method
-
-    @classmethod
-    def of(cls, component: Any) -> Self:
-        return cls._of(component)
 
 
 @attrs.frozen(kw_only=True)
@@ -166,7 +158,7 @@ class MetricAbilities(Abilities):
         except SpecError as error:
             problem = str(error)
         value = getattr(component, "threshold", None)
-        return cls._of(
+        return cls.read(
             component,  # what a metric needs, its family says
             family=family,
             problem=problem,
@@ -225,8 +217,8 @@ def _each(of: Callable[[Any], Abilities]) -> Callable[[Iterable[Any]], tuple[Abi
 PLACES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "generator": lambda component: CallerAbilities.of(component, "generate"),
     "selector": _if_any(SelectorAbilities.of),
-    "reducer": _if_any(ReducerAbilities.of),
-    "parsers": _each(ParserAbilities.of),
+    "reducer": _if_any(ReducerAbilities.read),
+    "parsers": _each(ParserAbilities.read),
     "metrics": _each(MetricAbilities.of),
     "judge_models": _each(lambda component: CallerAbilities.of(component, "judge")),
 }
