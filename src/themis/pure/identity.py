@@ -7,27 +7,16 @@ each kind of name has a version of its own, which changes alone.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from themis.pure.errors import SchemaVersionError
-from themis.pure.json import canonical_bytes, content_hash
+from themis.pure.json import canonical_bytes
+from themis.pure.json import content_hash as content_hash
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case, Dataset
-
-__all__ = [
-    "candidate_id",
-    "candidate_key",
-    "case_key",
-    "content_hash",
-    "dataset_fingerprint",
-    "derive_seed",
-    "generation_key",
-    "misnamed",
-    "run_name",
-    "stage_key",
-]
 
 FIRST_ALGORITHM: Final = "themis/1"
 """Names a run whose snapshot states no algorithm. Its components' fingerprints came from source text."""
@@ -72,21 +61,12 @@ _FIELDS: Final = (
 """What both algorithms hash of a `RunIdentity`, by name: a field that it gains later is not theirs."""
 
 
-def _first(identity: HashableModel) -> str:
-    return _hashed(FIRST_ALGORITHM, identity)
-
-
-def _second(identity: HashableModel) -> str:
-    return _hashed(IDENTITY_ALGORITHM, identity)
-
-
 def _hashed(algorithm: str, identity: HashableModel) -> str:
     return content_hash({"algorithm": algorithm, "identity": {name: getattr(identity, name) for name in _FIELDS}})
 
 
 ALGORITHMS: Final[Mapping[str, Callable[[HashableModel], str]]] = {
-    FIRST_ALGORITHM: _first,
-    IDENTITY_ALGORITHM: _second,
+    name: functools.partial(_hashed, name) for name in (FIRST_ALGORITHM, IDENTITY_ALGORITHM)
 }
 """From a `RunIdentity` to the run's id, by the name that the run's snapshot keeps."""
 
