@@ -114,23 +114,14 @@ def header_hash(snapshot: RunSnapshot) -> str:
 
     Fields that equal their default are left out, so that a field which a later version adds changes no stored run's.
     """
-    return content_hash(_stated(snapshot.evolve(datasets=())))
+    return content_hash(attrs.asdict(snapshot, filter=_is_stated))
 
 
-def _stated(value: Any) -> Any:
-    if not attrs.has(type(value)):
-        return [_stated(item) for item in value] if isinstance(value, tuple) else value
-    fields = [field for field in attrs.fields(type(value)) if field.name != "datasets"]
-    return {
-        field.name: _stated(item)
-        for field in fields
-        if (item := getattr(value, field.name)) != _default_of(field) or field.default is attrs.NOTHING
-    }
-
-
-def _default_of(field: attrs.Attribute[Any]) -> Any:
+def _is_stated(field: attrs.Attribute[Any], value: object) -> bool:
     default: Any = field.default
-    return default.factory() if isinstance(default, attrs.Factory) and not default.takes_self else default  # type: ignore[arg-type]  # it is a class
+    if isinstance(default, attrs.Factory) and not default.takes_self:  # type: ignore[arg-type]  # it is a class
+        default = default.factory()
+    return field.name != "datasets" and value != default
 
 
 BlobOf = Callable[[str], bytes]
