@@ -194,49 +194,51 @@ class _Walk:
         self._kept.append(value)
         self._within.add(id(value))
         try:
-            found = next((describe for kinds, describe in _DESCRIBERS if isinstance(value, kinds)), _Walk._instance)
-            described = found(self, value)
+            described = self._describe(value)
         finally:
             self._within.discard(id(value))
         self._described[id(value)] = described
         return described
 
-    # --- data ---------------------------------------------------------------------------------------------
+    def _describe(self, value: Any) -> Any:
+        match value:
+            case Enum():
+                return {"enum": self.describe(type(value)), "name": value.name}
+            case HashableModel():
+                return {"record": type(value).__qualname__, "hash": value.compute_hash()}
+            case bytes():
+                return {"bytes": value.hex()}
+            case Mapping():
+                return {"map": [[self.describe(key), self.describe(item)] for key, item in value.items()]}
+            case list() | tuple() | deque():
+                return [self.describe(item) for item in value]
+            case set() | frozenset():
+                return {"set": sorted(content_hash(self.describe(item)) for item in value)}
+            case re.Pattern():
+                return {"pattern": repr(value.pattern), "flags": value.flags}
+            case _:
+                return self._describe_code(value)
 
-    def _mapping(self, value: Mapping[Any, Any]) -> Any:
-        return {"map": [[self.describe(key), self.describe(item)] for key, item in value.items()]}
-
-    def _sequence(self, value: Any) -> Any:
-        return [self.describe(item) for item in value]
-
-    def _set(self, value: Any) -> Any:
-        return {"set": sorted(content_hash(self.describe(item)) for item in value)}
-
-    def _pattern(self, value: re.Pattern[Any]) -> Any:
-        return {"pattern": repr(value.pattern), "flags": value.flags}
-
-    def _record(self, value: HashableModel) -> Any:
-        return {"record": type(value).__qualname__, "hash": value.compute_hash()}
-
-    def _enum(self, value: Enum) -> Any:
-        return {"enum": self.describe(type(value)), "name": value.name}
-
-    def _partial(self, value: functools.partial[Any]) -> Any:
-        return {"partial": [self.describe(part) for part in (value.func, value.args, value.keywords)]}
-
-    def _method(self, value: types.MethodType) -> Any:
-        return {"method": self.describe(value.__func__), "of": self.describe(value.__self__)}
-
-    def _c_function(self, value: Any) -> Any:
-        of = getattr(value, "__self__", None)
-        owner = None if of is None or isinstance(of, types.ModuleType) else self.describe(of)
-        return {"name": f"{_module_of(value)}.{value.__qualname__}", "of": owner}
-
-    def _cached(self, value: Any) -> Any:
-        return {"wraps": self.describe(value.__wrapped__)}
-
-    def _instance(self, value: Any) -> Any:
-        return {"class": self.describe(type(value)), "state": self.describe(self._state(value))}
+    def _describe_code(self, value: Any) -> Any:
+        match value:
+            case functools.partial():
+                return {"partial": [self.describe(part) for part in (value.func, value.args, value.keywords)]}
+            case types.MethodType():
+                return {"method": self.describe(value.__func__), "of": self.describe(value.__self__)}
+            case types.ModuleType():
+                return self._module(value)
+            case types.FunctionType():
+                return self._function(value)
+            case _ if isinstance(value, _C_FUNCTIONS):
+                of = getattr(value, "__self__", None)
+                owner = None if of is None or isinstance(of, types.ModuleType) else self.describe(of)
+                return {"name": f"{_module_of(value)}.{value.__qualname__}", "of": owner}
+            case type():
+                return self._class(value)
+            case _ if isinstance(value, CACHED):
+                return {"wraps": self.describe(value.__wrapped__)}
+            case _:
+                return {"class": self.describe(type(value)), "state": self.describe(self._state(value))}
 
     def _state(self, value: Any) -> Any:
         """Return an instance's configuration: its fields, by name."""
@@ -434,31 +436,17 @@ class _Walk:
 
 _SCALARS: Final = (bool, int, float, str, bytes, types.NoneType)
 _STEADY: Final[tuple[type, ...]] = (*_SCALARS, frozenset, re.Pattern, Enum, types.FunctionType, type, HashableModel)
+_C_FUNCTIONS: Final = (
+    types.BuiltinFunctionType,
+    types.MethodDescriptorType,
+    types.WrapperDescriptorType,
+    types.MethodWrapperType,
+)
 _MACHINERY: Final = re.compile(
     "__(dict|weakref|doc|module|qualname|annotat.*|firstlineno|static_attributes|slots|match_args|attrs_.*|dataclass_.*"
     "|abstractmethods|orig_bases|parameters|type_params)__|_abc_impl"
 )
 """What Python and libraries put into a class; it differs between their versions."""
-
-_DESCRIBERS: Final[tuple[tuple[Any, Callable[[_Walk, Any], Any]], ...]] = (
-    (Enum, _Walk._enum),
-    (HashableModel, _Walk._record),
-    (bytes, lambda _, value: {"bytes": value.hex()}),
-    (Mapping, _Walk._mapping),
-    ((list, tuple, deque), _Walk._sequence),
-    ((set, frozenset), _Walk._set),
-    (re.Pattern, _Walk._pattern),
-    (functools.partial, _Walk._partial),
-    (types.MethodType, _Walk._method),
-    (types.ModuleType, _Walk._module),
-    (types.FunctionType, _Walk._function),
-    (
-        (types.BuiltinFunctionType, types.MethodDescriptorType, types.WrapperDescriptorType, types.MethodWrapperType),
-        _Walk._c_function,
-    ),
-    (CACHED, _Walk._cached),
-    (type, _Walk._class),
-)
 
 
 def _scalar(value: Any) -> Any:
