@@ -97,11 +97,14 @@ def bytecode_of(code: types.CodeType) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _parsed(source: str) -> Text | None:
+def _text(source: str | None) -> Text:
     try:
-        return Text(source)
+        return _NO_CODE if source is None else Text(source)
     except SyntaxError:  # a part of an expression, or no Python
-        return None
+        return _NO_CODE
+
+
+_NO_CODE: Final = Text("")
 
 
 _Columns = tuple[int, int, int, int]
@@ -122,55 +125,51 @@ def spot_of(code: types.CodeType) -> _Spot:
     return code.co_name, code.co_firstlineno, columns, shown(code)
 
 
-def _place(source: str, spot: _Spot) -> Place | None:
-    text, (name, line, columns, seen) = _parsed(source), spot
-    return None if text is None else text.function(name, line, columns, seen) or text.function(name, 1, (), seen)
+def _place(source: str | None, spot: _Spot) -> Place | None:
+    text, (name, line, columns, seen) = _text(source), spot
+    return text.function(name, line, columns, seen) or text.function(name, 1, (), seen)
 
 
 @functools.lru_cache(maxsize=4096)
 def code_at(source: str | None, spot: _Spot) -> Code | None:
     """Return the code that begins at a place in a text."""
-    place = _place(source, spot) if source is not None else None
+    place = _place(source, spot)
     return None if place is None else place.code()
 
 
 @functools.lru_cache(maxsize=4096)
 def changed_at(source: str | None, spot: _Spot) -> frozenset[str]:
     """Return what the function at a place changes when it is called."""
-    place = _place(source, spot) if source is not None else None
+    place = _place(source, spot)
     return frozenset() if place is None else place.changed()
 
 
 @functools.lru_cache(maxsize=4096)
 def class_at(source: str | None, qualname: str, line: int | None) -> Code | None:
     """Return a class's code; `line` is one that it holds."""
-    text = _parsed(source) if source is not None else None
-    return None if text is None else text.class_(qualname, line)
+    return _text(source).class_(qualname, line)
 
 
 @functools.lru_cache(maxsize=4096)
 def assigned_in(source: str, name: str) -> Code | None:
     """Return the statements that make a global."""
-    text = _parsed(source)
-    return None if text is None else text.assigned(name)
+    return _text(source).assigned(name)
 
 
 @functools.lru_cache(maxsize=256)
 def whole_of(source: str | None) -> Code | None:
     """Return a whole text as code."""
-    text = _parsed(source) if source is not None else None
-    return None if text is None else text.whole()
+    text = _text(source)
+    return None if text is _NO_CODE else text.whole()
 
 
 @functools.lru_cache(maxsize=256)
 def imported_in(source: str) -> tuple[tuple[str, int, str, str], ...]:
     """Return what a module imports by `from`."""
-    text = _parsed(source)
-    return () if text is None else text.imported
+    return _text(source).imported
 
 
 @functools.lru_cache(maxsize=256)
 def rebound_in(source: str | None) -> frozenset[str]:
     """Return the globals that functions of a module bind anew."""
-    text = _parsed(source) if source is not None and "global" in source else None
-    return frozenset() if text is None else text.rebound
+    return _text(source).rebound if source is not None and "global" in source else frozenset()
