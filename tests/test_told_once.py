@@ -56,6 +56,8 @@ def _identifiers(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Name):
             yield node.id
+        elif isinstance(node, ast.ClassDef):
+            yield node.name
         elif isinstance(node, ast.Attribute):
             yield node.attr
         elif isinstance(node, ast.arg | ast.keyword) and node.arg is not None:

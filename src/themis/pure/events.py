@@ -260,28 +260,11 @@ class StepFailedEvent(StepEvent):
 
 
 EVENT_TYPES: Final[Mapping[str, type[RunEvent]]] = {
-    str(attrs.fields(kind).event_type.default): kind
-    for kind in (
-        RunStartedEvent,
-        RunCompletedEvent,
-        RunFailedEvent,
-        GenerationCompletedEvent,
-        GenerationFailedEvent,
-        SelectionCompletedEvent,
-        SelectionFailedEvent,
-        ReductionCompletedEvent,
-        ReductionFailedEvent,
-        ParseCompletedEvent,
-        ParseFailedEvent,
-        ScoreCompletedEvent,
-        ScoreFailedEvent,
-        EvaluationCompletedEvent,
-        EvaluationFailedEvent,
-        StepStartedEvent,
-        StepCompletedEvent,
-        StepFailedEvent,
-    )
+    str(name): kind
+    for kind in [*globals().values()]
+    if isinstance(kind, type) and issubclass(kind, RunEvent) and (name := attrs.fields(kind).event_type.default)
 }
+"""The classes of this module that state a type; those that others inherit from state none."""
 
 
 def event_from_dict(payload: Mapping[str, Any]) -> RunEvent:
