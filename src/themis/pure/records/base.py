@@ -87,11 +87,14 @@ def _converter() -> cattrs.Converter:
 
 @functools.cache
 def reader_of(kind: type) -> Reader:
-    def general(kind: Any) -> Reader:
-        hook = _converter().get_structure_hook(kind)
-        return lambda value: hook(value, kind)
+    return compile_reader(kind, _reader_within)
 
-    return compile_reader(kind, reader_of, general)
+
+def _reader_within(kind: Any) -> Reader:
+    if isinstance(kind, type) and attrs.has(kind):
+        return lambda value: reader_of(kind)(value)  # asked for late: a record may hold others of its kind
+    hook = _converter().get_structure_hook(kind)
+    return lambda value: hook(value, kind)
 
 
 def _exactly(kind: type, value: object, _: object = None) -> Any:

@@ -7,7 +7,6 @@ then says what is wrong, or fills in the defaults.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import NoneType, UnionType
@@ -16,8 +15,7 @@ from typing import Any, Final, Literal, NoReturn, Union, get_args, get_origin
 import attrs
 
 Reader = Callable[[Any], Any]
-Fallback = Callable[[Any], Reader]
-"""Returns the general converter's function for a type that has no reader here."""
+ReaderOf = Callable[[Any], Reader]
 
 
 class NotPlainError(Exception):
@@ -29,20 +27,14 @@ def refuse(*_: object) -> NoReturn:
     raise NotPlainError
 
 
-def compile_reader(kind: type, reader_of: Callable[[type], Reader], fallback: Fallback) -> Reader:
-    """Return the reader of a record class.
-
-    Args:
-        kind: the class.
-        reader_of: returns the reader of a record class that is a field of this one.
-        fallback: see `Fallback`.
-    """
+def compile_reader(kind: type, reader_of: ReaderOf) -> Reader:
+    """Return the reader of a record class; `reader_of` returns those of records and other types within it."""
     fields = attrs.fields(attrs.resolve_types(kind))
     space: dict[str, Any] = {"kind": kind, "refuse": refuse}
     arguments = []
     for number, field in enumerate(fields):
         name = f"_{number}"
-        space[name] = _reader(field.type, reader_of, fallback)
+        space[name] = _reader(field.type, reader_of)
         arguments.append(f"{field.alias}={_expression(field.type, f'data[{field.name!r}]', name)}")
     source = (
         f"lambda data: kind({', '.join(arguments)}) if type(data) is dict and len(data) == {len(fields)} else refuse()"
@@ -75,30 +67,20 @@ def _optional_part(kind: Any) -> Any:
     return None
 
 
-def _reader(kind: Any, reader_of: Callable[[type], Reader], fallback: Fallback) -> Reader:
+def _reader(kind: Any, reader_of: ReaderOf) -> Reader:
     part = _optional_part(kind)
     if part is not None:
-        inner = _reader(part, reader_of, fallback)
+        inner = _reader(part, reader_of)
         return lambda value: None if value is None else inner(value)
     if _is_json(kind):
         return lambda value: value
-    if isinstance(kind, type) and attrs.has(kind):
-        return _late(kind, reader_of)
     if get_origin(kind) is Literal:
         allowed = get_args(kind)
         return lambda value: value if value in allowed else refuse()
     if get_origin(kind) is tuple and get_args(kind)[1:] == (...,):
-        item = _reader(get_args(kind)[0], reader_of, fallback)
+        item = _reader(get_args(kind)[0], reader_of)
         return lambda value: tuple([item(each) for each in value]) if type(value) is list else refuse()
-    return _PLAIN.get(kind) or fallback(kind)
-
-
-def _late(kind: type, reader_of: Callable[[type], Reader]) -> Reader:
-    @functools.cache
-    def reader() -> Reader:
-        return reader_of(kind)
-
-    return lambda value: reader()(value)
+    return _PLAIN.get(kind) or reader_of(kind)
 
 
 def _exactly(kind: type) -> Reader:
