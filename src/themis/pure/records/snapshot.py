@@ -9,7 +9,7 @@ from typing import Any, Self
 import attrs
 
 from themis.pure.identity import FIRST_ALGORITHM, dataset_fingerprint, run_name
-from themis.pure.json import EMPTY, JSONValue, decode, encode
+from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
@@ -141,5 +141,4 @@ class RunSnapshot(HashableModel):
     def header(self) -> dict[str, Any]:
         """Return the snapshot as plain data without its cases, which a store keeps apart."""
         slim = self.evolve(datasets=tuple(dataset.evolve(cases=()) for dataset in self.datasets))
-        data: dict[str, Any] = decode(encode(slim))
-        return data
+        return super(RunSnapshot, slim).to_dict()
