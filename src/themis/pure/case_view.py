@@ -6,6 +6,7 @@ the text form shows control characters by their names, so that none reaches a te
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -103,24 +104,17 @@ def _failed_attempts(events: Iterable[RunEvent]) -> Iterator[FailedAttempt]:
     for event in events:
         if not isinstance(event, CaseRunEvent):
             continue
-        step = _step(event)
+        attempt = functools.partial(FailedAttempt, step=_step(event), occurred_at=event.occurred_at)
         has_failed = isinstance(event, FailedEvent | StepFailedEvent)
         history = _retries(event)
         for entry in history[:-1] if has_failed else history:  # the last attempt is the failure itself
-            yield FailedAttempt(
-                step=step,
-                occurred_at=event.occurred_at,
-                error_message=str(entry.get("reason", "")),
-                error_type=str(entry.get("kind", "")),
+            yield attempt(error_message=str(entry.get("reason", "")), error_type=str(entry.get("kind", "")))
+        if isinstance(event, FailedEvent):
+            yield attempt(
+                error_message=event.error_message, error_type=event.error_type, component_id=event.component_id
             )
-        if has_failed:
-            yield FailedAttempt(
-                step=step,
-                occurred_at=event.occurred_at,
-                error_message=getattr(event, "error_message", ""),
-                error_type=getattr(event, "error_type", ""),
-                component_id=getattr(event, "component_id", ""),
-            )
+        elif isinstance(event, StepFailedEvent):
+            yield attempt(error_message=event.error_message)
 
 
 def _retries(event: Any) -> Sequence[Mapping[str, Any]]:
