@@ -116,7 +116,9 @@ class FrozenList(tuple[Any, ...]):
         return FrozenList(item) if isinstance(index, slice) else item
 
     def __add__(self, other: Iterable[Any], /) -> FrozenList:
-        return FrozenList((*self, *_freeze_sequence(other)))
+        if isinstance(other, str | bytes | Mapping):
+            raise JSONValueError("$", f"an array is needed, and {type(other).__name__} was found: {_short(other)}")
+        return FrozenList((*self, *freeze([*other])))
 
     def __copy__(self) -> FrozenList:
         return self
@@ -220,13 +222,6 @@ def freeze_mapping(value: Mapping[str, Any] | None, path: str = "$") -> FrozenDi
     if not isinstance(value, Mapping):
         raise JSONValueError(path, f"an object is needed, and {type(value).__name__} was found: {_short(value)}")
     return _freeze_items(value, path, 0)
-
-
-def _freeze_sequence(value: Iterable[Any], path: str = "$") -> FrozenList:
-    """Freeze the items of any iterable into a JSON array."""
-    if isinstance(value, str | bytes | Mapping):
-        raise JSONValueError(path, f"an array is needed, and {type(value).__name__} was found: {_short(value)}")
-    return FrozenList([freeze(item, f"{path}[{i}]", 1) for i, item in enumerate(value)])
 
 
 def thaw(value: JSONValue) -> Any:
