@@ -73,18 +73,8 @@ class CaseState:
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
-        unfinished = {m: e for m, e in self.executions.items() if e.status != "completed"}
-        return changed(
-            self,
-            generation_failures=_NONE,
-            selection_failure=None,
-            reduction_failure=None,
-            parse_failure=None,
-            score_failures=_NONE,
-            evaluation_failures=_NONE,
-            failed_steps=_NONE,
-            executions={m: e for m, e in self.executions.items() if m not in unfinished},
-        )
+        completed = {metric: e for metric, e in self.executions.items() if e.status == "completed"}
+        return changed(self, **_FAILURES, failed_steps=_NONE, executions=completed)
 
 
 _OF_STAGE: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -98,6 +88,9 @@ _OF_STAGE: Final[Mapping[str, Mapping[str, Any]]] = {
 _FROM: Final[Mapping[str, Mapping[str, Any]]] = {
     stage: {name: empty for fields in [*_OF_STAGE.values()][number:] for name, empty in fields.items()}
     for number, stage in enumerate(_OF_STAGE)
+}
+_FAILURES: Final[Mapping[str, Any]] = {
+    name: empty for name, empty in _FROM["generate"].items() if name.endswith(("_failure", "_failures"))
 }
 _AFTER: Final = dict(itertools.pairwise(_OF_STAGE))
 
@@ -318,15 +311,7 @@ def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
 
 def has_failures(state: CaseState) -> bool:
     """Tell whether a step of the case failed and was not made good since."""
-    return bool(
-        state.generation_failures
-        or state.selection_failure
-        or state.reduction_failure
-        or state.parse_failure
-        or state.score_failures
-        or state.evaluation_failures
-        or (state.executions and any(e.status != "completed" for e in state.executions.values()))
-    )
+    return any(map(state.__dict__.get, _FAILURES)) or any(e.status != "completed" for e in state.executions.values())
 
 
 @attrs.frozen(kw_only=True)
