@@ -70,10 +70,6 @@ def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def optional_sequence(value: Iterable[Any] | None) -> tuple[Any, ...] | None:
-    return None if value is None else sequence(value)
-
-
 def non_empty(record: object, field: Field, value: object) -> None:
     if type(value) is not str or not value:
         found = "an empty string" if value == "" else f"{type(value).__name__}: {value!r}"

@@ -16,7 +16,7 @@ from themis.pure.records.fields import (
     named_fields,
     non_empty,
     optional_object,
-    optional_sequence,
+    sequence,
     texts,
 )
 
@@ -62,8 +62,8 @@ class GenerationResult(HashableModel):
 
     candidate_id: str = attrs.field(validator=non_empty)
     final_output: JSONValue = attrs.field(converter=json_value)
-    trace: tuple[TraceStep, ...] | None = attrs.field(default=None, converter=optional_sequence)
-    conversation: tuple[Message, ...] | None = attrs.field(default=None, converter=optional_sequence)
+    trace: tuple[TraceStep, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(sequence))
+    conversation: tuple[Message, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(sequence))
     artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
     token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object)
     latency_ms: float | None = attrs.field(default=None, validator=finite)
