@@ -126,7 +126,7 @@ class _Homes:
 
     @classmethod
     def of(cls, owners: Iterable[Any]) -> _Homes:
-        packages = {_package(owner) for owner in owners}
+        packages = {_module_of(owner).partition(".")[0] for owner in owners}
         single = {name for name in packages if name != "themis" and not hasattr(sys.modules.get(name), "__path__")}
         folders = {_folder(sys.modules.get(name)) for name in single}
         return cls(frozenset(packages), frozenset(folder for folder in folders if folder is not None))
@@ -138,10 +138,6 @@ class _Homes:
         if package in self.packages or package == "__main__":
             return True
         return bool(self.folders) and _folder(sys.modules.get(package)) in self.folders
-
-
-def _package(value: Any) -> str:
-    return _module_of(value).partition(".")[0]
 
 
 def _module_of(value: Any) -> str:
@@ -172,7 +168,6 @@ class _Walk:
         self._todo: deque[Callable[[], Any]] = deque()
         self._described: dict[int, Any] = {}
         self._within: set[int] = set()
-        self._named: set[int] = set()
         self._modules: set[str] = set()
         self._visited: set[int | tuple[int, str]] = set()
         self._kept: list[object] = []  # what was seen must stay alive, for ids to stay its own
@@ -273,7 +268,7 @@ class _Walk:
             self._reach(closed_over(function).values())
             name = f"{_module_of(function)}.{function.__code__.co_qualname}"
             return {"name": name, "wraps": self.describe(wrapped)}
-        code = self._code_of(function)
+        code = code_at(self._source_of(function), spot_of(function.__code__)) or bytecode_of(function.__code__)
         changed = self._changed_by(function) if function.__closure__ or function.__defaults__ else frozenset()
         described = {
             "code": code.digest if isinstance(code, Code) else code,
@@ -315,10 +310,6 @@ class _Walk:
     def _changed_by(self, function: types.FunctionType) -> frozenset[str]:
         return changed_at(self._source_of(function), spot_of(function.__code__))
 
-    def _code_of(self, function: types.FunctionType) -> Code | Any:
-        found = code_at(self._source_of(function), spot_of(function.__code__))
-        return found if found is not None else bytecode_of(function.__code__)
-
     def _code_of_class(self, kind: type) -> Code | None:
         for function in (f for value in vars(kind).values() for f in functions_of(value)):
             if function.__code__.co_qualname == f"{kind.__qualname__}.{function.__code__.co_name}":
@@ -331,12 +322,8 @@ class _Walk:
     def _name(self, value: Any, described: Any, code: Code | Any) -> None:
         """Count a function or class among the code that is reached, and look later into what it names."""
         self._code.add(content_hash(described))
-        if id(value) in self._named:
-            return
-        self._named.add(id(value))
-        self._kept.append(value)
-        own = {described["code"]} if isinstance(described["code"], str) else set()
-        self._todo.append(lambda: self._count_names(value, code, sorted(own)))
+        own = [described["code"]] if isinstance(described["code"], str) else []
+        self._todo.append(lambda: self._count_names(value, code, own))
 
     def _count_names(self, value: Any, code: Code | Any, of: Any) -> None:
         space = value.__globals__ if isinstance(value, FUNCTION) else _space(value.__module__)
@@ -406,7 +393,7 @@ class _Walk:
 
     def _reach(self, values: Iterable[Any]) -> None:
         """Count the code that values hold, and none of their data."""
-        todo = [value for value in values if not isinstance(value, _SCALARS)]
+        todo = [*values]
         while todo:
             value = todo.pop()
             if isinstance(value, _SCALARS) or id(value) in self._visited:
