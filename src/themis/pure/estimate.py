@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from themis.pure.abilities import Components
@@ -21,8 +20,6 @@ _JUDGE_OVERHEAD_TOKENS: Final = 250
 """Assumed for a judge's instructions and rubric, besides the question and the answer."""
 _JUDGE_OUTPUT_TOKENS: Final = 128
 
-_CountTokens = Callable[[str], int]
-
 
 def _rough_tokens(text: str) -> int:
     """Return about how many tokens a text has.
@@ -33,16 +30,13 @@ def _rough_tokens(text: str) -> int:
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
 
 
-def estimate_run(
-    snapshot: RunSnapshot, components: Components, count_tokens: _CountTokens = _rough_tokens
-) -> RunEstimate:
+def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     """Estimate a whole run, reading every case once.
 
     Args:
         snapshot: the compiled experiment.
         components: the run's; the generator's `request` shows the real prompt, its `max_tokens` the longest answer,
             and its `estimate` counts both.
-        count_tokens: counts a text's tokens, where the generator does not.
     """
     plan = make_plan(snapshot)
     run, longest = planned_run(snapshot, components), components.generator.max_tokens
@@ -50,7 +44,7 @@ def estimate_run(
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
-        prompt_tokens += _prompt_tokens(run, item, count_tokens)
+        prompt_tokens += _prompt_tokens(run, item)
     judged = plan.judged_ids
     candidates = plan.candidate_count
     repeats = snapshot.identity.judge_config.get("repeats", 1)
@@ -78,12 +72,12 @@ def estimate_run(
     )
 
 
-def _prompt_tokens(run: Run, item: CaseItem, count_tokens: _CountTokens) -> int:
+def _prompt_tokens(run: Run, item: CaseItem) -> int:
     generator = run.components.generator
     if generator.request is None:
-        return count_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
+        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
     request = asked_generation(run, item, 0).request
-    return count_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
+    return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
 def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
