@@ -95,6 +95,9 @@ def bytecode_of(code: types.CodeType) -> Any:
 
 # --- source text, read once -------------------------------------------------------------------------------
 
+# What is asked of a text is told where it is answered, in `Text` and `Place`. Answers are kept; texts, whose trees are
+# large, only while several questions in a row are about one.
+
 
 @functools.lru_cache(maxsize=8)
 def _text(source: str | None) -> Text:
@@ -113,7 +116,6 @@ _Spot = tuple[str, int, frozenset[_Columns], str | None]
 
 
 def spot_of(code: types.CodeType) -> _Spot:
-    """Return where a function or lambda begins."""
     if code.co_name != "<lambda>":
         return code.co_name, code.co_firstlineno, frozenset(), None
     columns = frozenset(
@@ -132,44 +134,37 @@ def _place(source: str | None, spot: _Spot) -> Place | None:
 
 @functools.lru_cache(maxsize=4096)
 def code_at(source: str | None, spot: _Spot) -> Code | None:
-    """Return the code that begins at a place in a text."""
     place = _place(source, spot)
     return None if place is None else place.code()
 
 
 @functools.lru_cache(maxsize=4096)
 def changed_at(source: str | None, spot: _Spot) -> frozenset[str]:
-    """Return what the function at a place changes when it is called."""
     place = _place(source, spot)
     return frozenset() if place is None else place.changed()
 
 
 @functools.lru_cache(maxsize=4096)
 def class_at(source: str | None, qualname: str, line: int | None) -> Code | None:
-    """Return a class's code; `line` is one that it holds."""
     return _text(source).class_(qualname, line)
 
 
 @functools.lru_cache(maxsize=4096)
 def assigned_in(source: str, name: str) -> Code | None:
-    """Return the statements that make a global."""
     return _text(source).assigned(name)
 
 
 @functools.lru_cache(maxsize=256)
 def whole_of(source: str | None) -> Code | None:
-    """Return a whole text as code."""
     text = _text(source)
     return None if text is _NO_CODE else text.whole()
 
 
 @functools.lru_cache(maxsize=256)
 def imported_in(source: str) -> tuple[tuple[str, int, str, str], ...]:
-    """Return what a module imports by `from`."""
     return _text(source).imported
 
 
 @functools.lru_cache(maxsize=256)
 def rebound_in(source: str | None) -> frozenset[str]:
-    """Return the globals that functions of a module bind anew."""
     return _text(source).rebound if source is not None and "global" in source else frozenset()
