@@ -119,15 +119,11 @@ class SelectorAbilities(Abilities):
 
 @attrs.frozen(kw_only=True)
 class ReducerAbilities(Abilities):
-    """A reducer."""
-
     reduce: Method
 
 
 @attrs.frozen(kw_only=True)
 class ParserAbilities(Abilities):
-    """A parser."""
-
     parse: Method
 
 
