@@ -19,7 +19,7 @@ from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.errors import SchemaVersionError
-from themis.pure.identity import ALGORITHMS, FIRST_ALGORITHM, IDENTITY_ALGORITHM, misnamed
+from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, misnamed, run_name
 from themis.pure.records.snapshot import RunSnapshot
 
 STORES = Path(__file__).parents[1] / "golden" / "stores"
@@ -157,5 +157,5 @@ def test_an_id_does_not_outlive_the_identity_that_it_is_made_of() -> None:
     assert stored.evolve(datasets=()).run_id == stored.run_id == "a" * 64
     assert "a" * 64 in str(misnamed(stored.run_id, stored.identity, stored.identity_algorithm))
     seeded = stored.identity.evolve(seeds=[1])
-    assert stored.evolve(identity=seeded).run_id == ALGORITHMS[IDENTITY_ALGORITHM](seeded) != snapshot.run_id
-    assert stored.evolve(identity_algorithm=FIRST_ALGORITHM).run_id == ALGORITHMS[FIRST_ALGORITHM](snapshot.identity)
+    assert stored.evolve(identity=seeded).run_id == run_name(seeded, IDENTITY_ALGORITHM) != snapshot.run_id
+    assert stored.evolve(identity_algorithm=FIRST_ALGORITHM).run_id == run_name(snapshot.identity, FIRST_ALGORITHM)

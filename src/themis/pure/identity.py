@@ -7,9 +7,8 @@ each kind of name has a version of its own, which changes alone.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from themis.pure.errors import SchemaVersionError
@@ -60,15 +59,8 @@ _FIELDS: Final = (
 )
 """What both algorithms hash of a `RunIdentity`, by name: a field that it gains later is not theirs."""
 
-
-def _hashed(algorithm: str, identity: HashableModel) -> str:
-    return content_hash({"algorithm": algorithm, "identity": {name: getattr(identity, name) for name in _FIELDS}})
-
-
-ALGORITHMS: Final[Mapping[str, Callable[[HashableModel], str]]] = {
-    name: functools.partial(_hashed, name) for name in (FIRST_ALGORITHM, IDENTITY_ALGORITHM)
-}
-"""From a `RunIdentity` to the run's id, by the name that the run's snapshot keeps."""
+ALGORITHMS: Final = (FIRST_ALGORITHM, IDENTITY_ALGORITHM)
+"""Those that this version knows. They hash the same, each under its own name."""
 
 
 def run_name(identity: HashableModel, algorithm: str) -> str:
@@ -82,7 +74,7 @@ def run_name(identity: HashableModel, algorithm: str) -> str:
             f"a run is named by the algorithm {algorithm!r}, and this Themis knows {', '.join(ALGORITHMS)}: upgrade it "
             "to compute or check the run's id"
         )
-    return ALGORITHMS[algorithm](identity)
+    return content_hash({"algorithm": algorithm, "identity": {name: getattr(identity, name) for name in _FIELDS}})
 
 
 def misnamed(run_id: str, identity: HashableModel, algorithm: str) -> str | None:
