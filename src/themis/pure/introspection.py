@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator
 from typing import Any, Final
 
-from themis.pure.syntax import Code, Place, Text, shown
+from themis.pure.syntax import Code, Columns, Place, Text, shown
 
 FUNCTION: Final = types.FunctionType
 CACHED: Final = type(functools.cache(len))
@@ -110,8 +110,7 @@ def _text(source: str | None) -> Text:
 _NO_CODE: Final = Text("")
 
 
-_Columns = tuple[int, int, int, int]
-_Spot = tuple[str, int, frozenset[_Columns], str | None]
+_Spot = tuple[str, int, frozenset[Columns], str | None]
 """Where a function begins: its name, its first line, and for a lambda the places of what it does and its `shown`."""
 
 

@@ -32,7 +32,7 @@ _DEFINITIONS: Final = (*_FUNCTIONS, ast.ClassDef)
 _BODIES: Final = (*_FUNCTIONS, ast.Lambda)
 _BLOCKS: Final = ("body", "handlers", "orelse", "finalbody", "cases")
 _IMPORTS: Final = (ast.Import, ast.ImportFrom)
-_Columns = tuple[int, int, int, int]
+Columns = tuple[int, int, int, int]
 """First line, first column, last line, last column."""
 
 
@@ -113,7 +113,7 @@ class Text:
                 todo.extend((child, *within) for child in children if isinstance(child, ast.AST))
         return found
 
-    def function(self, name: str, line: int, columns: Iterable[_Columns], seen: str | None = None) -> Place | None:
+    def function(self, name: str, line: int, columns: Iterable[Columns], seen: str | None = None) -> Place | None:
         """Return a function or lambda that begins in a line.
 
         Of lambdas, `columns` are places within its body, and `seen` is what its code is `shown` as.
@@ -130,7 +130,7 @@ class Text:
             here = sorted((place for place in here if self._holds(place.node, within)), key=lambda p: _area(p.node))
         return here[0] if here else None
 
-    def _holds(self, node: Any, columns: Iterable[_Columns]) -> bool:
+    def _holds(self, node: Any, columns: Iterable[Columns]) -> bool:
         first, last = _span(node.body)
         return all(
             first <= (line + self._shift, column) and (end + self._shift, end_column) <= last
