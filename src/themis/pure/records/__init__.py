@@ -1,1 +1,1 @@
-"""(docstring to come)"""
+"""Records: what is handed around and kept, one module per noun."""
