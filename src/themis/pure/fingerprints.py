@@ -34,7 +34,6 @@ from themis.pure.errors import SpecError
 from themis.pure.identity import IDENTITY_ALGORITHM
 from themis.pure.introspection import (
     CACHED,
-    FUNCTION,
     assigned_in,
     bytecode_of,
     changed_at,
@@ -301,7 +300,7 @@ class _Walk:
     def _wrote(self, function: types.FunctionType) -> bool:
         """Tell whether a method was written in the package: itself, or what a library's wrapper is around."""
         wrapped = getattr(function, "__wrapped__", None)
-        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, FUNCTION) else function))
+        return self._homes.hold(_module_of(wrapped if isinstance(wrapped, types.FunctionType) else function))
 
     def _values(self, values: Mapping[str, Any], changed: frozenset[str]) -> Any:
         self._reach(value for name, value in values.items() if name in changed)
@@ -326,20 +325,17 @@ class _Walk:
         self._todo.append(lambda: self._count_names(value, code, own))
 
     def _count_names(self, value: Any, code: Code | Any, of: Any) -> None:
-        space = value.__globals__ if isinstance(value, FUNCTION) else _space(value.__module__)
-        if isinstance(value, FUNCTION):
-            read = {name for name in names_of(value.__code__) if name in space}
-            chains = (
-                {chain for chain in code.names if chain[0] in read} if isinstance(code, Code) else {(n,) for n in read}
-            )
-            if isinstance(code, Code):
-                chains |= code.around
-        else:
-            chains = set(code.around) if code is not None else set()
-        found = self._globals(chains, space, value if isinstance(value, FUNCTION) else None)
-        self._code.add(content_hash({"of": of, "names": found}))
+        reader = value if isinstance(value, types.FunctionType) else None
+        space = _space(value.__module__) if reader is None else reader.__globals__
+        chains: set[tuple[str, ...]] = set()
+        if reader is not None:
+            read = {name for name in names_of(reader.__code__) if name in space}
+            named = code.names if isinstance(code, Code) else {(name,) for name in read}
+            chains |= {chain for chain in named if chain[0] in read}
         if isinstance(code, Code):
+            chains |= code.around
             self._import(str(space.get("__package__") or ""), code.imports)
+        self._code.add(content_hash({"of": of, "names": self._globals(chains, space, reader)}))
 
     def _import(self, package: str, imports: Iterable[tuple[int, str, str]]) -> None:
         """Count the modules that a function imports, whole: they need not be loaded yet."""
@@ -400,7 +396,7 @@ class _Walk:
                 continue
             self._visited.add(id(value))
             self._kept.append(value)
-            if isinstance(value, FUNCTION):
+            if isinstance(value, types.FunctionType):
                 # A function that another one made is that one's code; its values may be those of the moment.
                 if "<locals>" not in value.__qualname__ and not is_made(value):
                     self.describe(value)

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 from themis.pure.syntax import Code, Columns, Place, Text, shown
 
-FUNCTION: Final = types.FunctionType
 CACHED: Final = type(functools.cache(len))
 
 
@@ -46,7 +45,7 @@ _WRAPPERS: Final = (
 
 def functions_of(value: Any) -> Iterator[types.FunctionType]:
     """Yield the functions that a member of a class is made of."""
-    if isinstance(value, FUNCTION):
+    if isinstance(value, types.FunctionType):
         yield value
     elif isinstance(value, _WRAPPERS):
         for part in parts_of(value):
