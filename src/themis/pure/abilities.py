@@ -99,7 +99,6 @@ class CallerAbilities(Abilities):
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             max_tokens=longest if isinstance(longest, int) else None,
-            batch=getattr(component, "batch", None),
         )
 
 
