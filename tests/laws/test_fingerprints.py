@@ -207,10 +207,11 @@ CHANGES_AND_COUNTS = {
     "state": "class State:\n    def __init__(self):\n        self.log = []\nSTATE = State()\n"
     "def logged(x):\n    STATE.log.append(x)\n    return x\n",
     "default": "def memoised(x, _seen={}):\n    _seen[x] = x\n    return _seen[x]\n",
+    "named default": "def noted(x, *, seen=[]):\n    seen.append(x)\n    return x\n",
     "closure": "def counting():\n    calls = 0\n    def inner(x):\n        nonlocal calls\n"
     "        calls += 1\n        return x\n    return inner\nclosed_counter = counting()\n",
 }
-USES = ["counted(x)", "remembered(x)", "logged(x)", "memoised(x)", "closed_counter(x)"]
+USES = ["counted(x)", "remembered(x)", "logged(x)", "memoised(x)", "noted(x)", "closed_counter(x)"]
 
 
 def module(parts: Sequence[str], uses: Sequence[str] = ()) -> str:

@@ -268,7 +268,8 @@ class _Walk:
             name = f"{_module_of(function)}.{function.__code__.co_qualname}"
             return {"name": name, "wraps": self.describe(wrapped)}
         code = code_at(self._source_of(function), spot_of(function.__code__)) or bytecode_of(function.__code__)
-        changed = self._changed_by(function) if function.__closure__ or function.__defaults__ else frozenset()
+        holds = function.__closure__ or function.__defaults__ or function.__kwdefaults__
+        changed = self._changed_by(function) if holds else frozenset()
         described = {
             "code": code.digest if isinstance(code, Code) else code,
             "defaults": self._values(defaults_of(function), changed),
