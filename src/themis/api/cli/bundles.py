@@ -24,12 +24,9 @@ def export(
       themis export generation latest answers.json.gz
       themis export evaluation 4f1c judgements.json --store runs/mine.sqlite3
 
-    Parameters
-    ----------
-    kind
-        The stage; what it rests on comes along.
-    path
-        The file, replaced if it is there; compressed if its name ends in .gz or .zst.
+    Args:
+        kind: The stage; what it rests on comes along.
+        path: The file, replaced if it is there; compressed if its name ends in .gz or .zst.
     """
     from themis.api.bundles.files import write_bundle
 
@@ -47,10 +44,8 @@ def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: J
       themis import answers.json.gz
       themis import answers.json.gz --store runs/mine.sqlite3
 
-    Parameters
-    ----------
-    path
-        The bundle.
+    Args:
+        path: The bundle.
     """
     from themis.api.bundles.files import import_bundle_file
     from themis.api.stores import open_store

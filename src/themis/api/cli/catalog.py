@@ -28,10 +28,8 @@ def list_catalog(
       themis catalog list
       themis catalog list components --kind metric
 
-    Parameters
-    ----------
-    what
-        What to list.
+    Args:
+        what: What to list.
     """
     if what == "components":
         from themis.api.catalog.entries import list_component_ids
@@ -64,10 +62,8 @@ def show(name: str, /, *, json_output: Json = False) -> None:
     For example:
       themis catalog show mmlu_pro
 
-    Parameters
-    ----------
-    name
-        The benchmark.
+    Args:
+        name: The benchmark.
     """
     from themis.api.catalog.entries import get_benchmark
 
@@ -100,12 +96,9 @@ def validate(name: str, /, *, source: str | None = None, json_output: Json = Fal
       themis catalog validate mmlu_pro
       themis catalog validate mmlu_pro --source rows.parquet
 
-    Parameters
-    ----------
-    name
-        The benchmark.
-    source
-        Other rows to check for their columns: hub, a file or a folder.
+    Args:
+        name: The benchmark.
+        source: Other rows to check for their columns: hub, a file or a folder.
     """
     from themis.api.catalog.validate import validate_benchmark
 

@@ -33,20 +33,14 @@ def compare(
       themis compare 4f1c latest
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
 
-    Parameters
-    ----------
-    run_a
-        The baseline: its id, its first characters, or 'latest'.
-    run_b
-        The other run.
-    metric
-        These metrics alone; p-values are adjusted over them.
-    fail_on_regression
-        Exit with 1 unless the interval of METRIC's difference lies above -MARGIN: METRIC or METRIC:MARGIN.
-    cluster_by
-        A key of the cases' metadata; cases with the same value there stay together.
-    junit
-        Write the gates as JUnit XML to this file.
+    Args:
+        run_a: The baseline: its id, its first characters, or 'latest'.
+        run_b: The other run.
+        metric: These metrics alone; p-values are adjusted over them.
+        fail_on_regression:
+            Exit with 1 unless the interval of METRIC's difference lies above -MARGIN: METRIC or METRIC:MARGIN.
+        cluster_by: A key of the cases' metadata; cases with the same value there stay together.
+        junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
     from themis.api.runs.gates import check_regressions, read_regression_gates, write_junit

@@ -34,10 +34,8 @@ def submit(
       themis submit experiment.yaml --queue queue
       themis submit experiment.yaml --mode batch --queue batches
 
-    Parameters
-    ----------
-    mode
-        For workers of this host, or for the provider's batch endpoint: half the price, within a day.
+    Args:
+        mode: For workers of this host, or for the provider's batch endpoint: half the price, within a day.
     """
     from themis.api.deferred import submit as submit_experiment
 
@@ -64,16 +62,11 @@ def worker_run(
       themis worker run --queue queue
       themis worker run --queue queue --watch
 
-    Parameters
-    ----------
-    queue
-        The queue's folder.
-    watch
-        When nothing waits, wait for more.
-    interval
-        Seconds between two looks, with --watch.
-    most
-        Stop after so many experiments.
+    Args:
+        queue: The queue's folder.
+        watch: When nothing waits, wait for more.
+        interval: Seconds between two looks, with --watch.
+        most: Stop after so many experiments.
     """
     return _work_off(queue, json_output, most=most, watch_s=interval if watch else None)
 
@@ -106,12 +99,9 @@ def batch_run(
     For example:
       themis batch run --queue batches
 
-    Parameters
-    ----------
-    run
-        Only this run, by its full id.
-    queue
-        The folder that it was submitted to.
+    Args:
+        run: Only this run, by its full id.
+        queue: The folder that it was submitted to.
     """
     return _work_off(queue, json_output, submitted=run)
 

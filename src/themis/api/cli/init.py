@@ -16,12 +16,9 @@ def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = F
       themis init my-evaluation
       cd my-evaluation && themis run experiment.yaml
 
-    Parameters
-    ----------
-    folder
-        Where to; the current folder if not given.
-    force
-        Replace files that are there already.
+    Args:
+        folder: Where to; the current folder if not given.
+        force: Replace files that are there already.
     """
     from themis.api.config.starter import write_starter
 
@@ -54,10 +51,8 @@ def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:
       themis completion zsh > ~/.zfunc/_themis
       themis completion fish > ~/.config/fish/completions/themis.fish
 
-    Parameters
-    ----------
-    shell
-        Which shell.
+    Args:
+        shell: Which shell.
     """
     from themis.api.cli import make_app
 

@@ -21,10 +21,8 @@ def plan(
       themis plan experiment.yaml
       themis plan experiment.yaml evaluation.metrics=builtin/f1
 
-    Parameters
-    ----------
-    until
-        The last stage that would be run.
+    Args:
+        until: The last stage that would be run.
     """
     from themis.api.experiment.plan import planned_cost
     from themis.api.stores import existing_or_empty

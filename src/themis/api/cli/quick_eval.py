@@ -112,12 +112,9 @@ def inline(
       themis quick-eval inline "What is 1 + 1?" --expected 2 --model openai/gpt-4o \\
           --metric builtin/exact_match
 
-    Parameters
-    ----------
-    questions
-        One or several questions.
-    expected
-        The answer of each, in the same order.
+    Args:
+        questions: One or several questions.
+        expected: The answer of each, in the same order.
     """
     from themis.api.experiment.rows import inline_rows
 
@@ -144,16 +141,11 @@ def evaluate_file(
       themis quick-eval file questions.jsonl --model openai/gpt-4o \\
           --metric builtin/exact_match --limit 20
 
-    Parameters
-    ----------
-    data
-        A JSONL, JSON, CSV or Parquet file; a row has an `input` and, where there is one, an `expected_output`.
-    input_field
-        The field with the question, if it is not `input`.
-    expected_field
-        The field with the reference, if it is not `expected_output`.
-    id_field
-        The field with the case's id, if it is not `case_id` or `id`.
+    Args:
+        data: A JSONL, JSON, CSV or Parquet file; a row has an `input` and, where there is one, an `expected_output`.
+        input_field: The field with the question, if it is not `input`.
+        expected_field: The field with the reference, if it is not `expected_output`.
+        id_field: The field with the case's id, if it is not `case_id` or `id`.
     """
     from themis.effects.sources.files import CaseFields, file_dataset
 
@@ -184,22 +176,14 @@ def huggingface(
       themis quick-eval huggingface openai/gsm8k --config main --input-field question \\
           --expected-field answer --model openai/gpt-4o --metric builtin/exact_match
 
-    Parameters
-    ----------
-    dataset
-        Its name on the hub.
-    split
-        The split.
-    config
-        The configuration; the default one if not given.
-    revision
-        A branch, tag or commit; the newest commit if not given.
-    input_field
-        The column with the question, if it is not `input`.
-    expected_field
-        The column with the reference, if it is not `expected_output`.
-    id_field
-        The column with the case's id, if it is not `case_id` or `id`.
+    Args:
+        dataset: Its name on the hub.
+        split: The split.
+        config: The configuration; the default one if not given.
+        revision: A branch, tag or commit; the newest commit if not given.
+        input_field: The column with the question, if it is not `input`.
+        expected_field: The column with the reference, if it is not `expected_output`.
+        id_field: The column with the case's id, if it is not `case_id` or `id`.
     """
     from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
@@ -226,16 +210,11 @@ def benchmark(
     For example:
       themis quick-eval benchmark mmlu_pro --model openai/gpt-4o --limit 50 --shuffle 1
 
-    Parameters
-    ----------
-    name
-        The benchmark (`themis catalog list`), such as `mmlu_pro` or `superchem:zh`.
-    source
-        Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
-    revision
-        A branch, tag or commit on the hub; the newest commit if not given.
-    shuffle
-        A seed; the cases come in the order it gives them, and --limit takes the first of those.
+    Args:
+        name: The benchmark (`themis catalog list`), such as `mmlu_pro` or `superchem:zh`.
+        source: Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
+        revision: A branch, tag or commit on the hub; the newest commit if not given.
+        shuffle: A seed; the cases come in the order it gives them, and --limit takes the first of those.
     """
     from themis.api.catalog.benchmark import Benchmark
 

@@ -43,14 +43,10 @@ def replay(
       themis replay experiment.yaml --stage score
       themis replay experiment.yaml evaluation.metrics=builtin/f1 --stage score
 
-    Parameters
-    ----------
-    stage
-        The first stage to do again.
-    metric
-        Of the metrics, these alone.
-    recorded_judging
-        Judge from the recorded answers; without it the judges are asked again.
+    Args:
+        stage: The first stage to do again.
+        metric: Of the metrics, these alone.
+        recorded_judging: Judge from the recorded answers; without it the judges are asked again.
     """
     return _again(changes.load(config, overrides), stage, metric, json_output, recorded_judging=recorded_judging)
 
@@ -69,10 +65,8 @@ def rejudge(
       themis rejudge experiment.yaml
       themis rejudge experiment.yaml --metric builtin/llm_rubric
 
-    Parameters
-    ----------
-    metric
-        Of the judged metrics, these alone.
+    Args:
+        metric: Of the judged metrics, these alone.
     """
     return _again(changes.load(config, overrides), "judge", metric, json_output)
 
@@ -124,12 +118,9 @@ def verify(
       themis verify latest
       themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
 
-    Parameters
-    ----------
-    config
-        Where the run's own components come from; builtins and importable ones are found by name.
-    most
-        Differing records to show at most.
+    Args:
+        config: Where the run's own components come from; builtins and importable ones are found by name.
+        most: Differing records to show at most.
     """
     from themis.api.experiment.experiment import Experiment
     from themis.api.experiment.verify import verify as verify_run

@@ -30,16 +30,11 @@ def run(
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
 
-    Parameters
-    ----------
-    until
-        Stop after this stage; a later run goes on from there.
-    require
-        Exit with 1 unless METRIC>=X (or >, <=, <).
-    require_on
-        What has to reach X: the 95% 'interval' in whole, or the 'mean'.
-    junit
-        Write the gates as JUnit XML to this file.
+    Args:
+        until: Stop after this stage; a later run goes on from there.
+        require: Exit with 1 unless METRIC>=X (or >, <=, <).
+        require_on: What has to reach X: the 95% 'interval' in whole, or the 'mean'.
+        junit: Write the gates as JUnit XML to this file.
     """
     experiment = changes.load(config, overrides)
     return run_and_show(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
@@ -61,10 +56,8 @@ def resume(
       themis resume experiment.yaml
       themis resume experiment.yaml --max-cost 10
 
-    Parameters
-    ----------
-    until
-        Stop after this stage; a later run goes on from there.
+    Args:
+        until: Stop after this stage; a later run goes on from there.
     """
     from themis.api.experiment.plan import require_stored
     from themis.api.stores import open_existing

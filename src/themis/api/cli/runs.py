@@ -32,22 +32,14 @@ def list_runs(
       themis list
       themis list --store runs/mine.sqlite3 --model openai/gpt-4o --since 2026-01-31
 
-    Parameters
-    ----------
-    dataset
-        Only runs over this dataset.
-    metric
-        Only runs with this metric.
-    model
-        Only runs of this model.
-    status
-        Only runs that are pending, running, completed or failed.
-    since
-        Only runs that began at this time (UTC) or later.
-    until
-        Only runs that began before this time (UTC).
-    limit
-        Show only the newest.
+    Args:
+        dataset: Only runs over this dataset.
+        metric: Only runs with this metric.
+        model: Only runs of this model.
+        status: Only runs that are pending, running, completed or failed.
+        since: Only runs that began at this time (UTC) or later.
+        until: Only runs that began before this time (UTC).
+        limit: Show only the newest.
     """
     from themis.api.runs.search import find_runs
 
@@ -90,12 +82,9 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
       themis search "prime number"
       themis search refused --store runs/mine.sqlite3 --json
 
-    Parameters
-    ----------
-    text
-        What to look for.
-    limit
-        Hits to show at most.
+    Args:
+        text: What to look for.
+        limit: Hits to show at most.
     """
     from themis.api.runs.search import search as search_store
 
@@ -137,10 +126,8 @@ def report(
       themis report latest
       themis report latest --format html --output report.html
 
-    Parameters
-    ----------
-    output
-        Write it to this file; to stdout if not given.
+    Args:
+        output: Write it to this file; to stdout if not given.
     """
     from themis.api.runs.report import Reporter, report_text, write_report
 
@@ -203,10 +190,8 @@ def evaluation(
     For example:
       themis inspect evaluation latest case-7 builtin/llm_rubric
 
-    Parameters
-    ----------
-    metric
-        The judged metric.
+    Args:
+        metric: The judged metric.
     """
     from themis.api.runs.inspect import get_evaluation_execution
 
