@@ -10,7 +10,6 @@ from themis.api.config.references import resolve_all_references
 from themis.effects.files import nearest_files
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
-from themis.pure.json import thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
 from themis.pure.security import refuse_secrets
@@ -77,7 +76,7 @@ def make_store(config: StorageConfig) -> RunStore:
     if kind is None:
         raise SpecError(f"storage.store: no store {config.store!r}; {nearest(config.store, _kinds)}")
     refuse_secrets({"storage.parameters": config.parameters})
-    parameters = resolve_all_references(thaw(config.parameters))
+    parameters = resolve_all_references(config.parameters)
     if kind.place_key is not None and kind.default is not None:
         parameters = {kind.place_key: kind.default, **parameters}
     try:

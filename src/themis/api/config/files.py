@@ -129,8 +129,10 @@ def read_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: there is no such file{nearest_files(path)}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise SpecError(_unreadable(path, error)) from None
+        raise SpecError(f"{path}: can't be read: {error}") from None
     try:
         value = _parse(path, text)
     except YAMLError as error:
@@ -160,12 +162,6 @@ def _json_object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if twice:
         raise SpecError(f"{path}: not JSON: key {twice[0]!r} is there twice")
     return dict(pairs)
-
-
-def _unreadable(path: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"{path}: there is no such file{nearest_files(path)}"
-    return f"{path}: can't be read: {error}"
 
 
 def _place(error: YAMLError) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import math
-import os
 import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -59,13 +58,20 @@ def build(
     Raises:
         SpecError, LiteralSecretError: as `read_config` does.
     """
-    resolution = Resolution(os.environ)
+    resolution = Resolution()
     resolved = change_texts(dict(tree), resolution)
     credentials = [*resolution.credentials, *_literal_credentials(resolved)]
     if not credentials:
         make_importable(folder, Path.cwd())
-    found, faults = _read(resolved, kind, None if credentials else folder)
-    faults = [*credentials, *resolution.faults, *faults]
+    found: E | None = None
+    faults = [*credentials, *resolution.faults]
+    token = _folder.set(None if credentials else folder)
+    try:
+        found = _converter().structure(resolved, kind)
+    except cattrs.BaseValidationError as error:
+        faults += _faults(error)
+    finally:
+        _folder.reset(token)
     if faults or found is None:
         refuse = LiteralSecretError if credentials else SpecError
         raise refuse(listed(name, [_marked(fault, overridden) for fault in faults]))
@@ -98,16 +104,6 @@ def make_importable(*folders: Path) -> None:
 
 _folder: contextvars.ContextVar[Path | None] = contextvars.ContextVar("_folder")
 """What paths are relative to in the config that is being read; `None` if nothing may be made of it."""
-
-
-def _read(tree: Any, kind: type[E], folder: Path | None) -> tuple[E | None, Sequence[str]]:
-    token = _folder.set(folder)
-    try:
-        return _converter().structure(tree, kind), ()
-    except cattrs.BaseValidationError as error:
-        return None, list(_faults(error))
-    finally:
-        _folder.reset(token)
 
 
 class _ToldError(Exception):
@@ -256,7 +252,7 @@ def _list(kind: Any) -> _Hook:
 def _optional(value: Any, kind: Any) -> Any:
     inner = something(kind)
     if isinstance(value, EnvironmentText) and bare(inner) in (int, float):
-        value = _meant(value)
+        value = meant(_resolved(value))
     return None if value is None else _structure(value, inner)
 
 
@@ -307,14 +303,11 @@ def _scalar(value: Any, expected: str, *kinds: type) -> Any:
 def _fitting(value: Any, expected: str, *kinds: type) -> Any:
     """Return a value of one of these types; text from the environment may mean a number."""
     if isinstance(value, EnvironmentText):
-        value = _meant(value) if kinds and str not in kinds else _resolved(value)
+        text = _resolved(value)
+        value = meant(text) if kinds and str not in kinds else text
     if type(value) not in kinds:
         raise TypeError(f"{expected} expected, found {_shown(value)}")
     return value
-
-
-def _meant(text: EnvironmentText) -> Any:
-    return meant(_resolved(text))
 
 
 def _resolved(text: EnvironmentText) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from themis.effects.stores import PATH
@@ -60,15 +60,14 @@ def change_texts(tree: Any, change: Callable[[str, Place], str], place: Place = 
 class Resolution:
     """Resolves the references of a config; `faults` and `credentials` collect those that can't be or must not be."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
+    def __init__(self) -> None:
         self.faults: list[str] = []
         self.credentials: list[str] = []
 
     def __call__(self, text: str, place: Place) -> str:
         """Return text with its references replaced."""
         try:
-            return resolve_text(text, self._environ, lambda name: not names_secret(name, "variable"))
+            return resolve_text(text, lambda name: not names_secret(name, "variable"))
         except _CredentialError as error:
             self.credentials.append(f"{dotted(place)}: {error}")
         except SpecError as error:
@@ -84,16 +83,11 @@ class _CredentialError(SpecError):
     """A variable holds a credential by its name, where none may be."""
 
 
-def has_reference(text: str) -> bool:
-    return any(not found["escape"] for found in _REFERENCE.finditer(text))
-
-
-def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str], bool] = lambda _: True) -> str:
+def resolve_text(text: str, allowed: Callable[[str], bool] = lambda _: True) -> str:
     """Return text with its references replaced; a backslash before one keeps it as it is.
 
     Args:
         text: what may hold references.
-        environ: the variables.
         allowed: which variables may be read here.
 
     Raises:
@@ -106,23 +100,22 @@ def resolve_text(text: str, environ: Mapping[str, str], allowed: Callable[[str],
         body = _BODY.match(found["body"])
         if body is None or not found[0].endswith("}"):
             raise SpecError(f"{found[0]!r} is no reference; write ${{oc.env:NAME}} or ${{oc.env:NAME,default}}")
-        if not allowed(body["name"]):
+        name: str = body["name"]
+        if not allowed(name):
             raise _CredentialError(
-                f"{body['name']} holds a credential by its name, and would be stored; leave it out: model adapters "
+                f"{name} holds a credential by its name, and would be stored; leave it out: model adapters "
                 "read their keys from the environment when they call (api_key_env names another variable)"
             )
-        default: str | None = body["default"]
-        set_to = environ.get(body["name"], default)
+        set_to = os.environ.get(name, body["default"])
         if set_to is None:
-            name = body["name"]
             raise SpecError(f"the environment variable {name} is not set; set it, or write ${{oc.env:{name},default}}")
         return set_to
 
     resolved = _REFERENCE.sub(value, text)
-    return EnvironmentText(resolved) if has_reference(text) else resolved
+    has_reference = any(not found["escape"] for found in _REFERENCE.finditer(text))
+    return EnvironmentText(resolved) if has_reference else resolved
 
 
-def resolve_all_references(value: Any, environ: Mapping[str, str] | None = None) -> Any:
+def resolve_all_references(value: Any) -> Any:
     """Return plain JSON with every reference in it resolved: for parameters that are used and not stored."""
-    variables = os.environ if environ is None else environ
-    return change_texts(thaw(value), lambda text, _: str(resolve_text(text, variables)), ("parameters",))
+    return change_texts(thaw(value), lambda text, _: str(resolve_text(text)), ("parameters",))
