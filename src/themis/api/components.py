@@ -89,12 +89,3 @@ def raised(error: Exception) -> str:
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
-
-
-def resolve_all(values: Any) -> tuple[Any, ...]:
-    """Return the components that one value, or each of several, stands for."""
-    if values is None:
-        return ()
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        values = (values,)
-    return tuple(resolve_component(value) for value in values)

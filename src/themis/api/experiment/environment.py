@@ -1,23 +1,12 @@
-"""Detects where a run is made: versions, platform, commit. Provenance, never identity."""
+"""Detects where a run is made: versions, commit. Provenance, never identity."""
 
 from __future__ import annotations
 
 import functools
 import importlib.metadata
-import platform
 import subprocess
 
 DEPENDENCIES = ("attrs", "cattrs", "httpx", "orjson", "returns", "sacrebleu", "sqlite-utils", "trio")
-
-
-@functools.cache
-def python_version() -> str:
-    return platform.python_version()
-
-
-@functools.cache
-def platform_name() -> str:
-    return platform.platform()
 
 
 @functools.cache

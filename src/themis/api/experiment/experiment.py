@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ import attrs
 
 from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
-from themis.api.components import resolve_all, resolve_component
-from themis.api.config.record import EvaluationConfig, ExperimentConfig, GenerationConfig
+from themis.api.components import resolve_component
+from themis.api.config.record import ExperimentConfig, GenerationConfig
 from themis.api.experiment import environment
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
@@ -68,10 +69,9 @@ class Experiment(ExperimentConfig):
 
     def components(self) -> Components:
         """Return the experiment's components as objects, with what each can do; names are resolved."""
-        made = {f.name: getattr(self.generation, f.name) for f in attrs.fields(GenerationConfig)}
-        read = {f.name: getattr(self.evaluation, f.name) for f in attrs.fields(EvaluationConfig)}
+        made, read = attrs.asdict(self.generation, recurse=False), attrs.asdict(self.evaluation, recurse=False)
         one = {place: resolve_component(made[place]) for place in PLACES if place in made}
-        several = {place: resolve_all(read[place]) for place in PLACES if place in read}
+        several = {place: tuple(map(resolve_component, read[place])) for place in PLACES if place in read}
         return Components.of(**one, **several)
 
     def compile(self) -> RunSnapshot:
@@ -112,8 +112,8 @@ class Experiment(ExperimentConfig):
         versions = self.dependency_versions
         return RunProvenance(
             themis_version=self.themis_version or __version__,
-            python_version=self.python_version or environment.python_version(),
-            platform=self.platform or environment.platform_name(),
+            python_version=self.python_version or platform.python_version(),
+            platform=self.platform or platform.platform(),
             git_commit=self.git_commit or environment.git_commit(),
             dependency_versions=versions if versions is not None else environment.dependency_versions(),
             provider_metadata=self.provider_metadata,
