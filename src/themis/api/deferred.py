@@ -149,30 +149,22 @@ def work_off(
     if watch_s is None and not Path(root).is_dir():
         raise SpecError(f"{root}: there is no queue; `themis submit` makes one, and --queue names another")
     queue, done = FolderQueue(Path(root)), 0
+    passed_over: set[str] = set()
     while most is None or done < most:
-        passed_over: set[str] = set()
-        while most is None or done < most:
-            claim = _next(queue, passed_over, submitted)
-            if claim is None:
-                break
+        waiting = (name for name in queue.names() if name not in passed_over and submitted in (None, name))
+        claim = next(filter(None, map(queue.claim_named, waiting)), None)
+        if claim is not None:
             outcome = _worked_off(claim, run or (lambda experiment, store: experiment.run(store=store)))
             if outcome is None:
                 passed_over.add(claim.name)
-                continue
-            done += 1
-            yield outcome
-        if watch_s is None:
+            else:
+                done += 1
+                yield outcome
+        elif watch_s is None:
             return
-        time.sleep(watch_s)
-
-
-def _next(queue: FolderQueue, passed_over: set[str], submitted: str | None) -> Claim | None:
-    for name in queue.names():
-        if name not in passed_over and submitted in (None, name):
-            claim = queue.claim_named(name)
-            if claim is not None:
-                return claim
-    return None
+        else:
+            time.sleep(watch_s)
+            passed_over.clear()
 
 
 def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
