@@ -6,7 +6,7 @@ import importlib
 import inspect
 import re
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from themis.pure.components.registry import builtins, make_builtin
@@ -68,7 +68,7 @@ def _constructed(path: str, kind: type, options: Mapping[str, Any]) -> Any:
     try:
         return kind(**options)
     except TypeError as error:
-        known = [name for name in _parameters(kind) if name not in ("component_id", "version")]
+        known = [name for name in parameters_of(kind) if name not in ("component_id", "version")]
         unknown = [option for option in options if option not in known]
         if not unknown:
             raise SpecError(f"{path}: {error}") from error
@@ -76,11 +76,12 @@ def _constructed(path: str, kind: type, options: Mapping[str, Any]) -> Any:
         raise SpecError(f"{path}: unknown argument {', '.join(hints)}") from error
 
 
-def _parameters(kind: type) -> Iterable[str]:
+def parameters_of(kind: type) -> Mapping[str, inspect.Parameter]:
+    """Return what a class is made with, as far as it says so."""
     try:
         return inspect.signature(kind).parameters
     except (TypeError, ValueError):  # as with some types written in C
-        return ()
+        return {}
 
 
 def raised(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import Any, get_args, get_origin
 
 import attrs
 
-from themis.api.components import resolve_component
+from themis.api.components import parameters_of, resolve_component
 from themis.api.config.files import write_yaml
 from themis.api.config.keys import Key, bare, default_of, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
@@ -142,10 +141,7 @@ def _arguments(component: Any) -> dict[str, Any]:
             for field in fields
             if getattr(component, field.name) != default_of(field, component)
         }
-    try:
-        parameters = inspect.signature(kind).parameters.values()
-    except (TypeError, ValueError):
-        return {}
+    parameters = parameters_of(kind).values()
     found = {p.name: getattr(component, p.name, p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
     return {p.name: found[p.name] for p in parameters if p.name in found and found[p.name] is not p.default}
 
