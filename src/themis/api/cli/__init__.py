@@ -11,6 +11,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
+from themis.api.cli.output import say
+
 if TYPE_CHECKING:
     from cyclopts import App
 
@@ -107,7 +109,8 @@ def run_command(arguments: Sequence[str]) -> int:
     except CycloptsError:
         return USAGE
     except KeyboardInterrupt as error:
-        _say(str(error) or "interrupted: what finished is stored; run the same command again to go on from there")
+        why = str(error) or "interrupted: what finished is stored; run the same command again to go on from there"
+        say(f"themis: {why}")
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
@@ -115,7 +118,7 @@ def run_command(arguments: Sequence[str]) -> int:
     except Exception as error:
         if debug:
             raise
-        _say(_message(error))
+        say(f"themis: {_message(error)}")
         return _code(error)
     finally:
         at_the_end.close()
@@ -137,7 +140,3 @@ def _code(error: Exception) -> int:
 
     is_usage = isinstance(error, ThemisError | OSError) and not isinstance(error, CallError)
     return USAGE if is_usage or isinstance(error, StoreError) else INCOMPLETE
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"themis: {message}\n")

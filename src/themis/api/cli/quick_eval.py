@@ -28,7 +28,6 @@ Model = Annotated[
 ]
 Metrics = Annotated[list[str], Parameter(consume_multiple=True, negative="", help="One or several metrics.")]
 Parsers = Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")]
-Field = Annotated[str | None, Parameter()]
 
 
 @Parameter(name="*")
@@ -130,9 +129,9 @@ def evaluate_file(
     metric: Metrics,
     parser: Parsers = None,
     quick: Quick = NO_CHOICE,
-    input_field: Field = None,
-    expected_field: Field = None,
-    id_field: Field = None,
+    input_field: str | None = None,
+    expected_field: str | None = None,
+    id_field: str | None = None,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on the rows of a file.
@@ -165,9 +164,9 @@ def huggingface(
     config: str | None = None,
     revision: str | None = None,
     quick: Quick = NO_CHOICE,
-    input_field: Field = None,
-    expected_field: Field = None,
-    id_field: Field = None,
+    input_field: str | None = None,
+    expected_field: str | None = None,
+    id_field: str | None = None,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on a dataset of the Hugging Face hub.

@@ -30,11 +30,14 @@ def show_result(
         write_junit(junit, f"themis run {result.run_id[:12]}", gates, result)
     if isinstance(result.store, InMemoryRunStore):
         say("themis: the run was kept in memory and ends with this command; --store runs/themis.sqlite3 keeps it")
-    return exit_code(result, gates)
+    if result.status != RunStatus.COMPLETED:
+        return INCOMPLETE  # before a failed gate, as the run's numbers may still change
+    return DONE if all(gate.passed for gate in gates) else GATE_FAILED
 
 
 def _result_text(result: RunResult) -> str:
-    lines = [result_table(result), "", f"run {result.run_id}", f"stored in {place(result)}"]
+    place = result.store.location.removeprefix("sqlite:")
+    lines = [result_table(result), "", f"run {result.run_id}", f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:
@@ -43,14 +46,3 @@ def _result_text(result: RunResult) -> str:
         lines.append(f"{result.status.value}: {done} of {total} cases done, {failed} with errors")
         lines += [f"  {text}" for text in first_failures(result)]
     return "\n".join(lines)
-
-
-def place(result: RunResult) -> str:
-    return result.store.location.removeprefix("sqlite:")
-
-
-def exit_code(result: RunResult, gates: Sequence[GateResult] = ()) -> int:
-    """Return a run's exit code: incomplete counts before a failed gate, as its numbers may still change."""
-    if result.status != RunStatus.COMPLETED:
-        return INCOMPLETE
-    return DONE if all(gate.passed for gate in gates) else GATE_FAILED

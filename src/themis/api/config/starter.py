@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -64,24 +63,20 @@ def _questions() -> str:
     return "".join(f"{json.dumps(row)}\n" for row in rows)
 
 
-def starter_files() -> Mapping[str, str]:
-    """Return the starter project's files, by name."""
-    return {
-        "experiment.yaml": _EXPERIMENT,
-        "questions.jsonl": _questions(),
-        "metrics.py": _METRICS,
-        "config.schema.json": json.dumps(config_schema(), indent=2) + "\n",
-        ".gitignore": _IGNORED,
-    }
-
-
 def write_starter(folder: Path, *, replace: bool = False) -> list[Path]:
     """Write the starter project and return the files' paths.
 
     Raises:
         SpecError: a file is there already and may not be replaced; all of them at once, and nothing is written.
     """
-    files = {folder / name: text for name, text in starter_files().items()}
+    texts = {
+        "experiment.yaml": _EXPERIMENT,
+        "questions.jsonl": _questions(),
+        "metrics.py": _METRICS,
+        "config.schema.json": json.dumps(config_schema(), indent=2) + "\n",
+        ".gitignore": _IGNORED,
+    }
+    files = {folder / name: text for name, text in texts.items()}
     present = [str(path) for path in files if path.exists()]
     if present and not replace:
         raise SpecError(listed("a file is there already; name another folder, or replace it with --force", present))
