@@ -29,7 +29,8 @@ def plan(
 
     experiment = changes.load(config, overrides)
     store = closed_at_the_end(existing_or_empty(experiment.storage))
-    explanation, cost = experiment.plan(until_stage=until, store=store), planned_cost(experiment)
+    explanation = experiment.plan(until_stage=until, store=store)
+    cost = planned_cost(experiment, experiment.estimate())
     data = {**explanation.to_dict(), "cost": cost.to_dict()}
     show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)
 

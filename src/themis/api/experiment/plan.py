@@ -114,15 +114,9 @@ class PlannedCost(HashableModel):
         return "; ".join([known, *self.unknown])
 
 
-def planned_cost(experiment: Experiment, estimate: RunEstimate | None = None) -> PlannedCost:
-    """Return about what a whole run of an experiment would cost.
-
-    Args:
-        experiment: the experiment.
-        estimate: its estimate, if that was made already.
-    """
+def planned_cost(experiment: Experiment, estimate: RunEstimate) -> PlannedCost:
+    """Return about what a whole run of an experiment would cost, by its estimate."""
     components = experiment.components()
-    estimate = estimate or experiment.estimate()
     tokens = [
         (
             components.generator.component_id,
