@@ -10,7 +10,7 @@ import trio
 
 from themis._stages import UntilStage
 from themis.api.runs.result import RunResult
-from themis.api.stores import open_store
+from themis.api.stores import make_store
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
@@ -49,7 +49,7 @@ async def run_snapshot(
     # What runs in this process costs nothing.
     callers = (components.generator, *components.judge_models)
     price = budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))
-    store = options.store if options.store is not None else open_store(options.storage)
+    store = options.store if options.store is not None else make_store(options.storage)
     store.initialize()
     # Large datasets take a while to store; the event loop must not be blocked.
     await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
