@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -63,9 +63,17 @@ def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None
     """
     snapshot = store.load_snapshot(run_id)
     components, notes = _components_of(snapshot, experiment.components() if experiment is not None else None)
-    verifying = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
-    run_anywhere(verifying.walk)
-    return verifying.found()
+    walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
+    run_anywhere(walked.walk)
+    return Verification(
+        run_id=snapshot.run_id,
+        cases=walked.cases,
+        recomputed=dict(walked.recomputed),
+        broken_links=walked.broken,
+        altered=walked.altered,
+        differences=walked.differences,
+        not_verified=walked.notes,
+    )
 
 
 class _Awaiting(Caller):
@@ -106,7 +114,11 @@ class _Verifying:
             driver = _Awaiting()
             for item, stored in stored_cases(self.store, self.snapshot):
                 await self._case(driver, item, stored)
-            self._left_over()
+            count = self.store.head(self.snapshot.run_id).count
+            if self.seen != count:
+                self.altered.append(
+                    f"events: the run has {count}, and {self.seen} of them are of it or of one of its cases"
+                )
         except ThemisError as error:
             self.broken.append(str(error))
 
@@ -128,9 +140,12 @@ class _Verifying:
         self.cases += 1
         self.seen += len(stored)
         events = [self._read(one) for one in stored]
-        places = [
-            fault for one, event in zip(stored, events, strict=True) for fault in self._misplaced(item, one, event)
-        ]
+        places: list[str] = []
+        for one, event in zip(stored, events, strict=True):
+            if isinstance(event, CaseRunEvent):
+                places += misplaced(item, self.snapshot.run_id, one, event)
+            else:
+                places.append(f"event {one.sequence} ({one.event_type}): it is stored under case {item.case_key}")
         self.altered += places
         if places:
             return  # what follows from events of another case is of no use
@@ -159,33 +174,9 @@ class _Verifying:
         if len(self.differences) < self.most:
             self.differences.append(difference)
 
-    def _misplaced(self, item: CaseItem, stored: StoredEvent, event: RunEvent) -> Iterator[str]:
-        if isinstance(event, CaseRunEvent):
-            return misplaced(item, self.snapshot.run_id, stored, event)
-        return iter((f"event {stored.sequence} ({stored.event_type}): it is stored under case {item.case_key}",))
-
     def _note(self, text: str) -> None:
         if len(self.notes) < 100:
             self.notes.append(text)
-
-    def _left_over(self) -> None:
-        count = self.store.head(self.snapshot.run_id).count
-        if self.seen != count:
-            self.altered.append(
-                f"events: the run has {count}, and {self.seen} of them are of it or of one of its cases"
-            )
-
-    def found(self) -> Verification:
-        """Return all of it."""
-        return Verification(
-            run_id=self.snapshot.run_id,
-            cases=self.cases,
-            recomputed=dict(self.recomputed),
-            broken_links=self.broken,
-            altered=self.altered,
-            differences=self.differences,
-            not_verified=self.notes,
-        )
 
 
 @attrs.frozen
