@@ -14,17 +14,13 @@ from themis.api.cli.output import say, show
 worker: App = App(name="worker", help="Work off queued experiments.")
 batch: App = App(name="batch", help="Work off an experiment that was submitted as a batch.")
 
-Queue = Annotated[
-    Path | None, Parameter(help="The queue's folder; the config's queue_root or batch_root if not given.")
-]
-
 
 def submit(
     config: Config,
     /,
     *overrides: Overrides,
     mode: Literal["worker-pool", "batch"] = "worker-pool",
-    queue: Queue = None,
+    queue: Path | None = None,
     changes: Changes = NO_CHANGES,
     json_output: Json = False,
 ) -> None:
@@ -36,6 +32,7 @@ def submit(
 
     Args:
         mode: For workers of this host, or for the provider's batch endpoint: half the price, within a day.
+        queue: The queue's folder; the config's queue_root or batch_root if not given.
     """
     from themis.api.deferred import submit as submit_experiment
 

@@ -186,12 +186,11 @@ class Experiment(ExperimentConfig):
 
         async def main() -> RunResult:
             components = self.components()
-            options = self._options(runtime, store or open_store(self.storage), subscribers, tracing_provider)
-            assert options.store is not None
+            kept = store or open_store(self.storage)
             return await replay_snapshot(
-                self.compile_stored(components, options.store),
+                self.compile_stored(components, kept),
                 components,
-                options,
+                self._options(runtime, kept, subscribers, tracing_provider),
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
