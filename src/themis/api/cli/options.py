@@ -138,7 +138,6 @@ def stored_run(text: str, run: str) -> tuple[RunStore, str]:
 
 
 def closed_at_the_end(store: RunStore) -> RunStore:
-    """Return a store that is closed when the command ends."""
     from themis.api.cli import at_the_end
 
     at_the_end.callback(store.close)

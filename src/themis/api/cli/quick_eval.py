@@ -54,7 +54,6 @@ class Quick:
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
     def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
-        """Evaluate a model on data."""
         from themis.api.config.record import EvaluationConfig
         from themis.api.experiment.experiment import Experiment, sampled
         from themis.api.experiment.rows import as_datasets
@@ -78,7 +77,6 @@ class Quick:
         return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
 
     def runtime(self) -> Any:
-        """Return the limits that were given."""
         from themis.pure.records.config import RuntimeConfig
 
         return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)

@@ -48,7 +48,26 @@ def replay(
         metric: Of the metrics, these alone.
         recorded_judging: Judge from the recorded answers; without it the judges are asked again.
     """
-    return _again(changes.load(config, overrides), stage, metric, json_output, recorded_judging=recorded_judging)
+    from themis.api.cli.live import shown
+    from themis.api.cli.result import show_result
+    from themis.api.experiment.replay import replay_snapshot
+    from themis.api.stores import open_existing
+    from themis.effects.host import run_sync
+    from themis.effects.options import Progress, RunOptions
+
+    experiment = changes.load(config, overrides)
+    store = closed_at_the_end(open_existing(experiment.storage))
+    components, progress = experiment.components(), Progress()
+    snapshot = experiment.compile_stored(components, store)
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
+    with shown(progress):
+        result = run_sync(
+            lambda: replay_snapshot(
+                snapshot, components, options, stage=stage, metric_ids=metric, recorded_judging=recorded_judging
+            ),
+            "replay",
+        )
+    return show_result(result, as_json=json_output)
 
 
 def rejudge(
@@ -68,36 +87,7 @@ def rejudge(
     Args:
         metric: Of the judged metrics, these alone.
     """
-    return _again(changes.load(config, overrides), "judge", metric, json_output)
-
-
-def _again(
-    experiment: Any, stage: Any, metric_ids: list[str] | None, as_json: bool, *, recorded_judging: bool = False
-) -> int:
-    from themis.api.cli.live import shown
-    from themis.api.cli.result import show_result
-    from themis.api.experiment.replay import replay_snapshot
-    from themis.api.stores import open_existing
-    from themis.effects.host import run_sync
-    from themis.effects.options import Progress, RunOptions
-
-    store = closed_at_the_end(open_existing(experiment.storage))
-    components, progress = experiment.components(), Progress()
-    snapshot = experiment.compile_stored(components, store)
-    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
-    with shown(progress):
-        result = run_sync(
-            lambda: replay_snapshot(
-                snapshot,
-                components,
-                options,
-                stage=stage,
-                metric_ids=metric_ids,
-                recorded_judging=recorded_judging,
-            ),
-            "replay",
-        )
-    return show_result(result, as_json=as_json)
+    return replay(config, *overrides, stage="judge", metric=metric, changes=changes, json_output=json_output)
 
 
 def verify(

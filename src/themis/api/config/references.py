@@ -65,7 +65,6 @@ class Resolution:
         self.credentials: list[str] = []
 
     def __call__(self, text: str, place: Place) -> str:
-        """Return text with its references replaced."""
         try:
             return resolve_text(text, lambda name: not names_secret(name, "variable"))
         except _CredentialError as error:

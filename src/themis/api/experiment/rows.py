@@ -13,12 +13,9 @@ Data = Dataset | Sequence[Dataset] | Sequence[Case] | Sequence[Mapping[str, Any]
 
 def as_datasets(data: Data) -> tuple[Dataset, ...]:
     """Return data of any accepted kind as datasets."""
-    if isinstance(data, Dataset):
-        return (data,)
-    items = list(data)
-    if items and all(isinstance(item, Dataset) for item in items):
-        return tuple(item for item in items if isinstance(item, Dataset))
-    return (as_dataset(items),)
+    items = [data] if isinstance(data, Dataset) else list(data)
+    datasets = tuple(item for item in items if isinstance(item, Dataset))
+    return datasets if items and len(datasets) == len(items) else (as_dataset(items),)
 
 
 def inline_rows(questions: Sequence[str], expected: Sequence[str] | None = None) -> list[dict[str, Any]]:
