@@ -37,7 +37,7 @@ from themis.pure.chain import read_event
 from themis.pure.events import CaseRunEvent, ScoreFailedEvent
 from themis.pure.json import encode
 from themis.pure.pipeline.effects import PAID
-from themis.pure.pipeline.outcome import failure_of
+from themis.pure.pipeline.failures import failure_of
 from themis.testing.pipelines import Pipeline, ScriptedSandbox, scripted_result, whole_pipelines
 
 ONE_TRY = RuntimeConfig(generation_retry_attempts=1, judge_retry_attempts=1)

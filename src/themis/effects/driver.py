@@ -44,8 +44,8 @@ from themis.pure.pipeline.effects import (
     Together,
     Within,
 )
+from themis.pure.pipeline.failures import failure_of
 from themis.pure.pipeline.judge import ask_judge, judged, plan_calls
-from themis.pure.pipeline.outcome import failure_of
 from themis.pure.protocols import EvaluationWorkflow, RunStore
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.failure import StepFailure

@@ -22,7 +22,7 @@ from themis.pure.abilities import Components
 from themis.pure.chain import header_hash
 from themis.pure.errors import StoreError
 from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunStartedEvent
-from themis.pure.pipeline.replay import restart_from
+from themis.pure.pipeline.restart import restart_from
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.table import carry_out, next_steps
 from themis.pure.plan import CaseItem, RunPlan, case_items, total_cases

@@ -1,6 +1,6 @@
-"""Metric families: one row each. Nothing else knows what a family is.
+"""Metric families: what each one is, in one row here, and what its metrics do, in one row of `OF_FAMILY`.
 
-What a family's metrics do on a case is the program that `pipeline/table.py` names for it.
+`OF_FAMILY`, in `pipeline/table.py`, names the program that is carried out on a case. Nothing else knows a family.
 """
 
 from __future__ import annotations

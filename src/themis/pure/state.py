@@ -1,7 +1,8 @@
 """Folding: from events to the state of a case, and of a run.
 
-`apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened and
-decides nothing: what comes next is in `pipeline/table.py`.
+`apply` takes one event in, `fold` all of them, in time linear in their number. State holds what happened; what comes
+next is decided in `pipeline/table.py`. Where a run stands (`status_of`) and whether a case has failed (`has_failures`)
+is decided here, at the end.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from themis.api.stores import open_store
 from themis.effects.options import NotStoredError, Replay, RunOptions
 from themis.effects.reading import unasked
 from themis.pure.abilities import Components
-from themis.pure.pipeline.replay import check_replay
+from themis.pure.pipeline.restart import check_replay
 from themis.pure.pipeline.run import planned_run
 from themis.pure.plan import make_plan
 from themis.pure.protocols import RunStore

@@ -22,7 +22,7 @@ import trio
 
 from themis.effects.sandboxes import seccomp
 from themis.effects.sandboxes.bubblewrap import MIB, command_line, find, needed
-from themis.effects.sandboxes.processes import Usage, parent_of, proportional, usage_of
+from themis.effects.sandboxes.process_usage import Usage, parent_of, proportional, usage_of
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 _INSTALL: Final = {

@@ -12,8 +12,8 @@ from themis.pure.events import CaseRunEvent, StepCompletedEvent
 from themis.pure.identity import stage_key
 from themis.pure.json import EMPTY
 from themis.pure.pipeline.effects import Execute, Keep, Program, Recall, Recalled, Tell, Together
+from themis.pure.pipeline.failures import attempt, step_event
 from themis.pure.pipeline.judge import evaluation_event, execution_score
-from themis.pure.pipeline.outcome import attempt, step_event
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.score import score_context, score_or_error, scored
 from themis.pure.pipeline.step import Step

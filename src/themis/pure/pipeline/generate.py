@@ -9,8 +9,8 @@ from returns.result import Failure, Result, Success
 from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, GenerationFailedEvent
 from themis.pure.json import encode
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell
+from themis.pure.pipeline.failures import case_fields, failed_fields, wrong_type
 from themis.pure.pipeline.names import AskedGeneration, asked_generation
-from themis.pure.pipeline.outcome import case_fields, failed_fields, wrong_type
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem

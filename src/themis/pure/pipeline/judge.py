@@ -27,7 +27,7 @@ from themis.pure.events import (
 from themis.pure.identity import content_hash, derive_seed, stage_key
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell, Together
-from themis.pure.pipeline.outcome import (
+from themis.pure.pipeline.failures import (
     attempt,
     case_fields,
     checked,

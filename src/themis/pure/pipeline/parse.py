@@ -10,7 +10,7 @@ from returns.result import Failure, Result, Success
 from themis.pure.abilities import ParserAbilities
 from themis.pure.events import CaseRunEvent, ParseCompletedEvent, ParseFailedEvent
 from themis.pure.pipeline.effects import Keep, Program, Tell
-from themis.pure.pipeline.outcome import case_fields, failed_fields, failure_of, wrong_type
+from themis.pure.pipeline.failures import case_fields, failed_fields, failure_of, wrong_type
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem

@@ -1,4 +1,6 @@
-"""Driving programs from a record: no model is asked, nothing is run, nothing is stored.
+"""Verification's driver: programs are driven from a record, no model is asked, nothing is run, nothing is stored.
+
+Replays and cassettes have nothing to do with it: they are runs, driven by `effects/driver.py`, that ask no generator.
 
 The same program that made an event makes it again from what is stored of its case, and verification holds the one
 against the other. What a step needs and the record lacks is passed on to whoever drives: a shell may have it, and
@@ -29,7 +31,7 @@ from themis.pure.pipeline.effects import (
     Within,
 )
 from themis.pure.pipeline.execute import SANDBOX_STEP
-from themis.pure.pipeline.outcome import failure_of
+from themis.pure.pipeline.failures import failure_of
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.table import ROWS, next_steps
 from themis.pure.plan import CaseItem

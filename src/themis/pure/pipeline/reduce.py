@@ -8,8 +8,8 @@ from returns.result import Result, Success
 
 from themis.pure.events import CaseRunEvent, ReductionCompletedEvent, ReductionFailedEvent
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Tell
+from themis.pure.pipeline.failures import case_fields, checked, failed_fields
 from themis.pure.pipeline.names import case_seed
-from themis.pure.pipeline.outcome import case_fields, checked, failed_fields
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.select import chosen_candidates
 from themis.pure.pipeline.step import Step

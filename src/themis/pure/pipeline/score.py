@@ -10,8 +10,8 @@ from themis.pure.abilities import Method
 from themis.pure.errors import ThemisError
 from themis.pure.events import CaseRunEvent, ScoreCompletedEvent, ScoreFailedEvent
 from themis.pure.pipeline.effects import Keep, Program, Tell
+from themis.pure.pipeline.failures import case_fields, failure_of
 from themis.pure.pipeline.names import case_seed
-from themis.pure.pipeline.outcome import case_fields, failure_of
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem

@@ -10,8 +10,8 @@ from themis.pure.abilities import SelectorAbilities
 from themis.pure.events import CaseRunEvent, SelectionCompletedEvent, SelectionFailedEvent
 from themis.pure.identity import derive_seed, stage_key
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program
+from themis.pure.pipeline.failures import attempt, case_fields, failed_fields
 from themis.pure.pipeline.judge import Judged, all_candidates, workflow
-from themis.pure.pipeline.outcome import attempt, case_fields, failed_fields
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem

@@ -1,4 +1,7 @@
-"""Doing stages again that are done already: where a replay starts."""
+"""Where a replay starts: a case's state is cut back to before a stage, and the programs go on from there.
+
+A replay is driven as a run is, by `effects/driver.py`, which then asks no generator.
+"""
 
 from __future__ import annotations
 
