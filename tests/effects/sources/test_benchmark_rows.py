@@ -134,6 +134,10 @@ def test_rows_left_out_are_counted_by_reason() -> None:
 def test_an_id_that_comes_again_ends_in_its_rows_number() -> None:
     rows = [dict(sample.row) for sample in samples_of("codeforces") if not sample.left_out]
     assert ids(load("codeforces", rows)) == ["9000/A", "9000/B", "9000/A#3"]
+    named = [{**rows[0], "id": name} for name in ("a", "a#3", "a", "a#3", "a#3#4")]
+    found = ids(load("codeforces", named))
+    assert found == ["a", "a#3", "a#3#3", "a#3#4", "a#3#4#5"]
+    assert len({*found}) == len(named)
 
 
 def test_no_case_at_all_is_an_error_that_says_why() -> None:

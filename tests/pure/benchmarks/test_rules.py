@@ -65,8 +65,11 @@ def test_mmlu_pro_letters_up_to_ten_options() -> None:
     case = case_of("mmlu_pro", row_of("mmlu_pro", options=options, answer="J"))
     assert expected(case) == "J"
     assert "J. option 9" in str(case.input)
-    assert "answer: the letter of an option expected (A, B, C), found 'D'" in fault_of(
-        "mmlu_pro", row_of("mmlu_pro", options=options[:3], answer="D")
+    for answer in ("D", "AB", "ABC", ""):
+        row = row_of("mmlu_pro", options=options[:3], answer=answer)
+        assert fault_of("mmlu_pro", row).startswith("answer: ")
+    assert "answer: the letter of an option expected (A, B, C), found 'AB'" in fault_of(
+        "mmlu_pro", row_of("mmlu_pro", options=options[:3], answer="AB")
     )
 
 

@@ -168,9 +168,11 @@ class _Reading:
             elif isinstance(found, list):
                 self.misfits[place] = found
             else:
-                case = found if found.case_id not in seen else found.evolve(case_id=f"{found.case_id}#{number}")
-                seen.add(case.case_id)
-                yield case
+                name = found.case_id
+                while name in seen:
+                    name = f"{name}#{number}"
+                seen.add(name)
+                yield found if name == found.case_id else found.evolve(case_id=name)
 
     def problems(self) -> list[str]:
         """Return a line for each kind of problem, with the first rows that have it."""

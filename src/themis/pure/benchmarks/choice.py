@@ -43,7 +43,7 @@ def _with_options(question: str, options: Mapping[str, Any]) -> str:
 def _letter(value: Any, letters: Sequence[str]) -> str:
     """Return the reference as a letter; refuse one that no option has."""
     letter = str(value).strip().upper()
-    if letter not in letters:
+    if letter not in tuple(letters):  # a text of letters holds pairs of them, too
         raise RowMisfitError("answer", f"the letter of an option expected ({', '.join(letters)}), found {value!r}")
     return letter
 
