@@ -7,12 +7,13 @@ and t with G - 1. Missing scores leave the mean but never the estimate.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 import attrs
 
 from themis.pure.stats.distributions import t_quantile
-from themis.pure.stats.intervals import median_interval, t_interval, wilson_interval, woodruff_interval
+from themis.pure.stats.intervals import median_interval, t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval, SkewedEstimate
 from themis.pure.stats.resampling import skewed_mean_interval
 from themis.pure.stats.samples import (
@@ -38,10 +39,9 @@ FEW_CLUSTERS = 20
 
 @attrs.frozen
 class _Spread:
-    """A standard error, its degrees of freedom, the interval made of them, or the reason there is none."""
+    """A standard error and the interval made of it, or the reason there is none."""
 
     standard_error: float | None
-    degrees_of_freedom: float
     interval: Interval
     effective_size: float | None
     reason: str | None = None
@@ -103,27 +103,19 @@ def estimate_mean(
         binary=bool(scores) and is_binary(scores),
         interval=Interval(level=level, method="none", reason="no scored value"),
         clusters=None if keys is None else len(set(keys)),
+        warnings=(f"{total - len(scores)} of {total} planned {unit}s have no score",) if len(scores) < total else (),
     )
     if not scores:
-        gone = dict.fromkeys(("mean", "standard_error", "if_missing_wrong", "if_missing_right"), "no scored value")
-        return base.evolve(undefined=gone, warnings=_missing_warning(base))
-    bounded = _with_bounds(base, scores, score_range)
-    return _with_spread(bounded, scores, keys, level, correction)
+        figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right")
+        return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
+    return _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
 
 
-def _counts(categories: Sequence[str | None], missing: int) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for category in categories:
-        counts[category or "unknown"] = counts.get(category or "unknown", 0) + 1
+def _counts(categories: Sequence[str | None], missing: int) -> Counter[str]:
+    counts = Counter(category or "unknown" for category in categories)
     if missing > len(categories):
         counts["no_row"] = missing - len(categories)
     return counts
-
-
-def _missing_warning(estimate: Estimate) -> tuple[str, ...]:
-    if not estimate.missing:
-        return ()
-    return (f"{estimate.missing} of {estimate.planned} planned {estimate.unit}s have no score",)
 
 
 def _with_bounds(base: Estimate, scores: Sequence[float], score_range: tuple[float, float] | None) -> Estimate:
@@ -135,13 +127,11 @@ def _with_bounds(base: Estimate, scores: Sequence[float], score_range: tuple[flo
         score_range = (0.0, 1.0)
     if score_range is None:
         reason = "the metric's score range is not declared"
-        gone = {"if_missing_wrong": reason, "if_missing_right": reason}
-        return base.evolve(mean=centre, undefined=gone, warnings=_missing_warning(base))
+        return base.evolve(mean=centre, undefined={"if_missing_wrong": reason, "if_missing_right": reason})
     return base.evolve(
         mean=centre,
         if_missing_wrong=(total + base.missing * score_range[0]) / base.planned,
         if_missing_right=(total + base.missing * score_range[1]) / base.planned,
-        warnings=_missing_warning(base),
     )
 
 
@@ -152,38 +142,33 @@ def _with_spread(
     level: float,
     correction: Correction,
 ) -> Estimate:
-    naive = _independent_spread(scores, level=level)
+    naive = _independent_spread(scores, level)
+    spread = naive
     warnings = list(base.warnings)
-    if keys is None:
-        spread = naive
-    else:
-        spread = _clustered_spread(scores, by_cluster(scores, keys), level=level, correction=correction)
+    if keys is not None:
+        spread = _clustered_spread(scores, by_cluster(scores, keys), level, correction)
+        base = base.evolve(naive_standard_error=naive.standard_error, naive_interval=naive.interval)
         if spread.reason is None and len(set(keys)) < FEW_CLUSTERS:
             warnings.append(f"{len(set(keys))} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
+    reasons = {
+        "standard_error": spread.reason,
+        "naive_standard_error": None if keys is None else naive.reason,
+        "effective_size": spread.reason if spread.effective_size is None else None,
+    }
     if not base.binary and 2 <= len(scores) < FEW_VALUES:
         warnings.append(
             f"{len(scores)} scored {base.unit}s: under {FEW_VALUES} a t interval rests on near-normal scores"
         )
-    undefined = dict(base.undefined)
-    if spread.standard_error is None:
-        undefined["standard_error"] = spread.reason or "not defined"
-    if keys is not None and naive.standard_error is None:
-        undefined["naive_standard_error"] = naive.reason or "not defined"
-    if spread.effective_size is None:
-        undefined["effective_size"] = spread.reason or "not defined"
     return base.evolve(
         standard_error=spread.standard_error,
         interval=spread.interval,
         effective_size=spread.effective_size,
-        naive_standard_error=None if keys is None else naive.standard_error,
-        naive_interval=None if keys is None else naive.interval,
-        undefined=undefined,
-        warnings=tuple(warnings),
+        undefined={**base.undefined, **{figure: reason for figure, reason in reasons.items() if reason}},
+        warnings=warnings,
     )
 
 
-def _independent_spread(scores: Sequence[float], *, level: float = DEFAULT_LEVEL) -> _Spread:
-    """Return spread and interval of at least one score, scores counting as independent."""
+def _independent_spread(scores: Sequence[float], level: float) -> _Spread:
     size, centre = len(scores), mean(scores)
     reason = None
     if size == 1:
@@ -195,52 +180,39 @@ def _independent_spread(scores: Sequence[float], *, level: float = DEFAULT_LEVEL
         interval = wilson_interval(centre, size, level=level)
     else:
         interval = t_interval(centre, error, size - 1, level=level, reason=reason)
-    return _Spread(error, size - 1.0, interval, float(size), reason)
+    return _Spread(error, interval, float(size), reason)
 
 
 def _clustered_spread(
-    scores: Sequence[float],
-    sample: ClusteredSample,
-    *,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    scores: Sequence[float], sample: ClusteredSample, level: float, correction: Correction
 ) -> _Spread:
-    """Return spread and interval of scores whose clusters stay whole; fewer than two clusters are refused."""
     binary = is_binary(scores)
     method = f"clustered Wilson score ({correction})" if binary else f"clustered Student t ({correction})"
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
-        return _Spread(None, 0.0, Interval(level=level, method=method, reason=reason), None, reason)
+        return _Spread(None, Interval(level=level, method=method, reason=reason), None, reason)
+    error: float | None = None
+    reason = None
     if is_constant(scores):
         # When all agree, clusters may be copies of one observation each: their number is what counts.
+        effective, freedom = float(sample.clusters), sample.clusters - 1.0
         reason = "no variation: all scores are equal"
-        if binary:
-            critical = t_quantile(0.5 + level / 2.0, sample.clusters - 1.0)
-            interval = wilson_interval(scores[0], sample.clusters, level=level, critical=critical, method=method)
+    else:
+        error, freedom = cluster_standard_error(sample, correction), cluster_degrees_of_freedom(sample, correction)
+        independent = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
+        effective = float(sample.size)
+        if error * error * sample.size < 1e-12 * independent:
+            # Every cluster has the overall mean: no information on how clusters differ.
+            error, reason = None, "no variation between clusters: all have the same mean"
         else:
-            interval = Interval(level=level, method=method, reason=reason)
-        return _Spread(None, sample.clusters - 1.0, interval, float(sample.clusters), reason)
-    error = cluster_standard_error(sample, correction)
-    freedom = cluster_degrees_of_freedom(sample, correction)
-    independent = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
-    if error * error * sample.size < 1e-12 * independent:
-        # Every cluster has the overall mean: no information on how clusters differ.
-        reason = "no variation between clusters: all have the same mean"
-        interval = Interval(level=level, method=method, reason=reason)
-        if binary:
-            interval = _clustered_wilson(sample, float(sample.size), freedom, level, method)
-        return _Spread(None, freedom, interval, float(sample.size), reason)
-    # Clusters that look better than independence do so by chance: never count more than there are.
-    effective = min(float(sample.size), independent / (error * error))
+            # Clusters that look better than independence do so by chance: never count more than there are.
+            effective = min(effective, independent / (error * error))
     if binary:
-        return _Spread(error, freedom, _clustered_wilson(sample, effective, freedom, level, method), effective)
-    interval = t_interval(sample.mean, error, freedom, level=level, method=method)
-    return _Spread(error, freedom, interval, effective)
-
-
-def _clustered_wilson(sample: ClusteredSample, effective: float, freedom: float, level: float, method: str) -> Interval:
-    critical = t_quantile(0.5 + level / 2.0, freedom)
-    return wilson_interval(sample.mean, effective, level=level, critical=critical, method=method)
+        critical = t_quantile(0.5 + level / 2.0, freedom)
+        interval = wilson_interval(sample.mean, effective, level=level, critical=critical, method=method)
+    else:
+        interval = t_interval(sample.mean, error, freedom, level=level, method=method, reason=reason)
+    return _Spread(error, interval, effective, reason)
 
 
 # --- skewed quantities ------------------------------------------------------------------------------------
@@ -297,26 +269,32 @@ def describe_skewed(
         median=quantile(ordered, 0.5),
         median_interval=median_interval(ordered, level=level)
         if keys is None
-        else _clustered_median_interval(ordered, present, keys, level),
+        else _woodruff_interval(present, keys, level),
         percentile_90=quantile(ordered, 0.9),
         percentile_99=quantile(ordered, 0.99),
         warnings=(f"{sample.clusters} independent values: intervals are rough under {FEW_CLUSTERS}",) if few else (),
     )
 
 
-def _clustered_median_interval(
-    ordered: Sequence[float], values: Sequence[float], keys: Sequence[Hashable], level: float
-) -> Interval:
+def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level: float) -> Interval:
+    """Return the interval of a median of clustered values: an interval of its rank, read off the values.
+
+    Its standard error is that of the share of values at or below the median, clusters kept whole.
+
+    Source: Woodruff (1952), Journal of the American Statistical Association 47, 635-646.
+    """
+    method = "Woodruff (cluster-robust)"
+    ordered = sorted(values)
     middle = quantile(ordered, 0.5)
     sample = by_cluster([float(value <= middle) for value in values], keys)
-    method = "Woodruff (cluster-robust)"
     if sample.clusters < 2:
         return Interval(level=level, method=method, reason="one cluster; two are needed")
     error = cluster_standard_error(sample)
     if error == 0.0:
         return Interval(level=level, method=method, reason="no variation between clusters")
-    critical = t_quantile(0.5 + level / 2.0, sample.clusters - 1.0)
-    return woodruff_interval(ordered, 0.5, error, critical, level=level)
+    reach = t_quantile(0.5 + level / 2.0, sample.clusters - 1.0) * error
+    low, high = quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
+    return Interval(low=low, high=high, level=level, method=method)
 
 
 def observed_clusters(keys: Sequence[str], names: Mapping[str, str] | None) -> list[Hashable] | None:

@@ -7,11 +7,12 @@ moments. Which of them a metric gets is decided in `estimates` and `pairs`, not 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 from themis.pure.stats.distributions import binomial_cdf, normal_quantile, t_quantile
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
-from themis.pure.stats.samples import is_constant, mean, quantile, variance
+from themis.pure.stats.samples import is_constant, mean, variance
 
 
 def wilson_interval(
@@ -148,35 +149,10 @@ def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) ->
         )
     if is_constant(values):
         return Interval(level=level, method=method, reason="no variation: all values are equal")
-    # The largest rank r with P(X < r) <= tail, X ~ Binomial(size, 1/2), by bisection.
-    low, high = 1, size // 2 + 1
-    while high - low > 1:
-        middle = (low + high) // 2
-        if binomial_cdf(middle - 1, size, 0.5) <= tail:
-            low = middle
-        else:
-            high = middle
+    # The largest rank r with P(X < r) <= tail, X ~ Binomial(size, 1/2); r = 1 has it.
+    rank = bisect_right(range(size // 2), tail, lo=1, key=lambda below: binomial_cdf(below, size, 0.5))
     ordered = sorted(values)
-    return Interval(low=ordered[low - 1], high=ordered[size - low], level=level, method=method)
-
-
-def woodruff_interval(
-    ordered: Sequence[float], probability: float, standard_error: float, critical: float, *, level: float
-) -> Interval:
-    """Return the interval of a quantile of clustered values: an interval of its rank, read off the values.
-
-    Args:
-        ordered: sorted values.
-        probability: which quantile, 0.5 for the median.
-        standard_error: of the share of values at or below the quantile, clusters kept whole.
-        critical: the t quantile for that standard error.
-        level: nominal coverage.
-
-    Source: Woodruff (1952), Journal of the American Statistical Association 47, 635-646.
-    """
-    low = quantile(ordered, max(0.0, probability - critical * standard_error))
-    high = quantile(ordered, min(1.0, probability + critical * standard_error))
-    return Interval(low=low, high=high, level=level, method="Woodruff (cluster-robust)")
+    return Interval(low=ordered[rank - 1], high=ordered[size - rank], level=level, method=method)
 
 
 def hall_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
