@@ -188,11 +188,11 @@ def _clustered_spread(
 ) -> _Spread:
     binary = is_binary(scores)
     method = f"clustered Wilson score ({correction})" if binary else f"clustered Student t ({correction})"
+    error: float | None = None
+    reason: str | None = None
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
         return _Spread(None, Interval(level=level, method=method, reason=reason), None, reason)
-    error: float | None = None
-    reason = None
     if is_constant(scores):
         # When all agree, clusters may be copies of one observation each: their number is what counts.
         effective, freedom = float(sample.clusters), sample.clusters - 1.0

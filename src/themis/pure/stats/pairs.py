@@ -7,8 +7,7 @@ run, so that all its rows count and none is paired with a stranger. Differences 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -25,12 +24,12 @@ from themis.pure.stats.records import (
 )
 from themis.pure.stats.resampling import sign_flip_test
 from themis.pure.stats.samples import (
-    ClusteredSample,
     Correction,
     by_cluster,
     checked,
     cluster_degrees_of_freedom,
     cluster_standard_error,
+    grouped,
     is_binary,
     is_constant,
     mean,
@@ -46,56 +45,6 @@ from themis.pure.stats.significance import (
 
 Scored = tuple[str, float | None]
 """A case key and a score, `None` if there is none."""
-
-
-@attrs.frozen
-class _Matched:
-    """The cases both runs scored, and the count of those left out."""
-
-    keys: tuple[str, ...]
-    scores_a: tuple[float, ...]
-    scores_b: tuple[float, ...]
-    rows_a: int
-    rows_b: int
-    unmatched_a: int
-    unmatched_b: int
-    unscored: int
-    changed: int
-
-
-def _match_cases(rows_a: Iterable[Scored], rows_b: Iterable[Scored], changed: Collection[str] = ()) -> _Matched:
-    """Pair two runs by case key; each case enters with the mean of its scored rows.
-
-    Args:
-        rows_a: (case key, score) of the first run, a row per sample.
-        rows_b: the same of the second.
-        changed: keys of cases to leave out because their content differs between the runs.
-    """
-    a, b = _grouped(rows_a, "a"), _grouped(rows_b, "b")
-    left_out = set(changed)
-    shared = a.keys() & b.keys()
-    kept = sorted(shared - left_out) if left_out else sorted(shared)
-    keys, scores_a, scores_b = [], [], []
-    count_a = count_b = 0
-    for key in kept:
-        values_a, values_b = a[key], b[key]
-        if values_a and values_b:
-            keys.append(key)
-            scores_a.append(mean(values_a))
-            scores_b.append(mean(values_b))
-            count_a += len(values_a)
-            count_b += len(values_b)
-    return _Matched(
-        keys=tuple(keys),
-        scores_a=tuple(scores_a),
-        scores_b=tuple(scores_b),
-        rows_a=count_a,
-        rows_b=count_b,
-        unmatched_a=len(a.keys() - shared),
-        unmatched_b=len(b.keys() - shared),
-        unscored=len(kept) - len(keys),
-        changed=len(shared) - len(kept),
-    )
 
 
 def _grouped(rows: Iterable[Scored], what: str) -> dict[str, Sequence[float]]:
@@ -133,6 +82,8 @@ class PairedMethod:
 
 
 _USUAL: Final = PairedMethod()
+_NO_PAIR: Final = "no case is scored in both runs"
+_NO_TEST: Final = SignificanceTest(method="none", reason=_NO_PAIR)
 
 
 def paired_compare(
@@ -170,64 +121,66 @@ def paired_compare(
     >>> compared.pairs, compared.wins, compared.losses, compared.ties, compared.test.p_value
     (3, 2, 0, 1, 0.5)
     """
-    matched = _match_cases(rows_a, rows_b, changed)
-    differences = _differences(matched)
-    base = _counted(matched, differences, metric_id, label_a, label_b)
-    base = base.evolve(power=method.power, alpha=round(1.0 - method.level, 12))
-    if not differences:
-        reason = "no case is scored in both runs"
-        figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
-        missing = base.evolve(
-            interval=base.interval.evolve(level=method.level), undefined=dict.fromkeys(figures, reason)
-        )
-        return adjusted([missing])[0]
-    keys = None if clusters is None else observed_clusters(matched.keys, clusters)
-    binary = is_binary(matched.scores_a) and is_binary(matched.scores_b)
-    return adjusted([_planned(_tested(base, differences, keys, method, binary=binary), differences)])[0]
-
-
-def _differences(matched: _Matched) -> list[float]:
-    # Rounding noise in means of samples must not turn a tie into a win.
-    scale = max((abs(v) for v in (*matched.scores_a, *matched.scores_b)), default=0.0)
-    raw = [b - a for a, b in zip(matched.scores_a, matched.scores_b, strict=True)]
-    return [0.0 if abs(value) <= 1e-12 * scale else value for value in raw]
-
-
-def _counted(
-    matched: _Matched, differences: Sequence[float], metric_id: str, label_a: str, label_b: str
-) -> PairedComparison:
-    none = SignificanceTest(method="none", reason="no case is scored in both runs")
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    notes = []
-    if matched.changed:
-        notes.append(f"{matched.changed} cases were left out: their content differs between the runs")
-    if matched.unscored:
-        notes.append(f"{matched.unscored} cases were left out: at least one run has no score for them")
-    if matched.unmatched_a or matched.unmatched_b:
-        notes.append(f"{matched.unmatched_a} cases are only in {label_a}, {matched.unmatched_b} only in {label_b}")
-    return PairedComparison(
+    a, b = _grouped(rows_a, "a"), _grouped(rows_b, "b")
+    shared = sorted(a.keys() & b.keys())
+    left_out = set(changed)
+    kept = [key for key in shared if key not in left_out] if left_out else shared
+    scored = [key for key in kept if a[key] and b[key]]
+    base = PairedComparison(
         metric_id=metric_id,
         label_a=label_a,
         label_b=label_b,
-        pairs=len(differences),
-        rows_a=matched.rows_a,
-        rows_b=matched.rows_b,
-        unmatched_a=matched.unmatched_a,
-        unmatched_b=matched.unmatched_b,
-        unscored=matched.unscored,
-        changed=matched.changed,
-        mean_a=mean(matched.scores_a) if differences else None,
-        mean_b=mean(matched.scores_b) if differences else None,
-        difference=mean(differences) if differences else None,
-        interval=Interval(method="none", reason="no case is scored in both runs"),
+        pairs=len(scored),
+        rows_a=sum(len(a[key]) for key in scored),
+        rows_b=sum(len(b[key]) for key in scored),
+        unmatched_a=len(a) - len(shared),
+        unmatched_b=len(b) - len(shared),
+        unscored=len(kept) - len(scored),
+        changed=len(shared) - len(kept),
+        interval=Interval(level=method.level, method="none", reason=_NO_PAIR),
+        test=_NO_TEST,
+        sign_test=_NO_TEST,
+        wilcoxon=_NO_TEST,
+        alpha=round(1.0 - method.level, 12),
+        power=method.power,
+    )
+    base = base.evolve(warnings=_left_out(base))
+    if not scored:
+        figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
+        return adjusted([base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))])[0]
+    scores_a, scores_b = [mean(a[key]) for key in scored], [mean(b[key]) for key in scored]
+    differences = _differences(scores_a, scores_b)
+    keys = None if clusters is None else observed_clusters(scored, clusters)
+    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    base = base.evolve(
+        mean_a=mean(scores_a),
+        mean_b=mean(scores_b),
+        difference=mean(differences),
         wins=wins,
         losses=losses,
         ties=len(differences) - wins - losses,
-        test=none,
-        sign_test=sign_test(wins, losses) if differences else none,
-        wilcoxon=wilcoxon_test(differences) if differences else none,
-        warnings=tuple(notes),
+        sign_test=sign_test(wins, losses),
+        wilcoxon=wilcoxon_test(differences),
     )
+    binary = is_binary(scores_a) and is_binary(scores_b)
+    return adjusted([_planned(_tested(base, differences, keys, method, binary=binary))])[0]
+
+
+def _left_out(comparison: PairedComparison) -> Iterator[str]:
+    if comparison.changed:
+        yield f"{comparison.changed} cases were left out: their content differs between the runs"
+    if comparison.unscored:
+        yield f"{comparison.unscored} cases were left out: at least one run has no score for them"
+    a, b = comparison.unmatched_a, comparison.unmatched_b
+    if a or b:
+        yield f"{a} cases are only in {comparison.label_a}, {b} only in {comparison.label_b}"
+
+
+def _differences(scores_a: Sequence[float], scores_b: Sequence[float]) -> list[float]:
+    # Rounding noise in means of samples must not turn a tie into a win.
+    scale = max(map(abs, (*scores_a, *scores_b)))
+    raw = [b - a for a, b in zip(scores_a, scores_b, strict=True)]
+    return [0.0 if abs(value) <= 1e-12 * scale else value for value in raw]
 
 
 def _tested(
@@ -240,45 +193,43 @@ def _tested(
 ) -> PairedComparison:
     scale = max(abs(base.mean_a or 0.0), abs(base.mean_b or 0.0), max(map(abs, differences)))
     constant = len(differences) > 1 and is_constant(differences, scale)
+    offset = differences[0] if constant else 0.0
     reason = None
     if len(differences) == 1:
         reason = "one pair has no spread"
     elif constant:
-        reason = "no variation: every pair is a tie"
-        reason = f"no variation: every pair differs by {differences[0]:+g}" if differences[0] else reason
+        reason = f"no variation: every pair {f'differs by {offset:+g}' if offset else 'is a tie'}"
     error = None if reason else math.sqrt(variance(differences) / len(differences))
     if binary:
         plain = bonett_price_interval(base.wins, base.losses, base.pairs, level=method.level)
     else:
         centre, named = base.difference or 0.0, "paired Student t"
         plain = t_interval(centre, error, base.pairs - 1, level=method.level, method=named, reason=reason)
-    undefined = {} if error is not None else {"standard_error": reason or ""}
     notes = list(base.warnings)
-    if constant and differences[0]:
-        notes.append(f"every pair differs by exactly {differences[0]:+g}: check how the scores were made")
+    if offset:
+        notes.append(f"every pair differs by exactly {offset:+g}: check how the scores were made")
     if not binary and len(differences) < FEW_VALUES and not reason:
         notes.append(f"{len(differences)} pairs: under {FEW_VALUES} a t interval rests on near-normal differences")
     tested = base.evolve(
         standard_error=error,
         degrees_of_freedom=None if error is None else base.pairs - 1.0,
         interval=plain,
-        constant_difference=constant and bool(differences[0]),
-        undefined=undefined,
-        warnings=tuple(notes),
+        constant_difference=bool(offset),
+        undefined={"standard_error": reason} if reason else {},
+        warnings=notes,
     )
-    if constant and differences[0] and not binary:
+    if offset and not binary:
         # A p-value of 1e-47 would be about an offset in the scores, not about the models.
         tested = tested.evolve(
             test=SignificanceTest(method="sign-flip permutation", reason=reason),
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-        return tested if keys is None else _clustered(tested, differences, keys, method, reason, binary=binary)
     if keys is not None:
         return _clustered(tested, differences, keys, method, reason, binary=binary)
     if binary:
         return tested.evolve(test=mcnemar_test(base.wins, base.losses, mid_p=method.mid_p))
-    return tested.evolve(test=sign_flip_test(differences, seed=method.seed))
+    return tested if offset else tested.evolve(test=sign_flip_test(differences, seed=method.seed))
 
 
 def _clustered(
@@ -295,13 +246,21 @@ def _clustered(
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
     elif reason is None:
-        error, freedom = _cluster_error(sample, method.correction)
-        reason = None if error is not None else "no variation between clusters"
+        error = cluster_standard_error(sample, method.correction)
+        freedom = cluster_degrees_of_freedom(sample, method.correction)
+        largest = max(map(abs, sample.residual_sums))
+        if error == 0.0 or largest <= 1e-12 * abs(sample.mean) * sample.size:
+            error, reason = None, "no variation between clusters"
     notes, undefined = list(base.warnings), dict(base.undefined)
     if 2 <= sample.clusters < FEW_CLUSTERS:
         notes.append(f"{sample.clusters} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
-    if error is None:
-        undefined["clustered_standard_error"] = reason or "not defined"
+    name = "sign-flip permutation of clusters"
+    if reason is None:
+        test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
+        test = test.evolve(method=test.method.replace("sign-flip permutation", name))
+    else:
+        undefined["clustered_standard_error"] = reason
+        test = SignificanceTest(method=name, reason=reason)
     named = f"paired clustered Student t ({method.correction})"
     interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
     if binary and interval.low is not None and interval.high is not None:
@@ -312,26 +271,10 @@ def _clustered(
         degrees_of_freedom=None if error is None else freedom,
         interval=interval,
         naive_interval=base.interval,
-        test=_cluster_test(cluster_sums(differences, keys), method, reason),
+        test=test,
         undefined=undefined,
-        warnings=tuple(notes),
+        warnings=notes,
     )
-
-
-def _cluster_test(sums: Sequence[float], method: PairedMethod, reason: str | None) -> SignificanceTest:
-    name = "sign-flip permutation of clusters"
-    if reason is not None:
-        return SignificanceTest(method=name, reason=reason)
-    test = sign_flip_test(sums, seed=method.seed)
-    return test.evolve(method=test.method.replace("sign-flip permutation", name))
-
-
-def _cluster_error(sample: ClusteredSample, correction: Correction) -> tuple[float | None, float]:
-    error = cluster_standard_error(sample, correction)
-    largest = max(map(abs, sample.residual_sums))
-    if error == 0.0 or largest <= 1e-12 * abs(sample.mean) * sample.size:
-        return None, 0.0
-    return error, cluster_degrees_of_freedom(sample, correction)
 
 
 def cluster_sums(differences: Sequence[float], clusters: Sequence[Hashable]) -> list[float]:
@@ -340,13 +283,10 @@ def cluster_sums(differences: Sequence[float], clusters: Sequence[Hashable]) -> 
     >>> cluster_sums([1.0, 1.0, -1.0], ["x", "x", "y"])
     [-1.0, 2.0]
     """
-    groups: defaultdict[Hashable, list[float]] = defaultdict(list)
-    for value, cluster in zip(differences, clusters, strict=True):
-        groups[cluster].append(value)
-    return sorted(math.fsum(group) for group in groups.values())
+    return sorted(map(math.fsum, grouped(differences, clusters)))
 
 
-def _planned(comparison: PairedComparison, differences: Sequence[float]) -> PairedComparison:
+def _planned(comparison: PairedComparison) -> PairedComparison:
     error = comparison.standard_error if comparison.clusters is None else comparison.clustered_standard_error
     undefined = dict(comparison.undefined)
     if error is None or comparison.degrees_of_freedom is None:
@@ -355,7 +295,7 @@ def _planned(comparison: PairedComparison, differences: Sequence[float]) -> Pair
         return comparison.evolve(undefined=undefined)
     factor = detectable_standard_errors(comparison.degrees_of_freedom, comparison.power, comparison.alpha)
     # The spread of one independent pair that would give this standard error: clusters are priced in.
-    spread = error * math.sqrt(len(differences))
+    spread = error * math.sqrt(comparison.pairs)
     needed = cases_needed(comparison.difference or 0.0, spread=spread, power=comparison.power, alpha=comparison.alpha)
     if needed is None:
         undefined["cases_needed"] = (

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from themis.pure.stats.intervals import hall_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
-from themis.pure.stats.samples import ClusteredSample, is_constant
+from themis.pure.stats.samples import ClusteredSample, grouped, is_constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,11 +62,11 @@ def resampled_sums(
     numpy = _numpy() if vectorised is None or vectorised else None
     if numpy is not None:
         return _sums_with_numpy(numpy, columns, resamples, seed)
-    size, draw = len(columns[0]), random.Random(seed).random  # noqa: S311  # statistics, not secrets
+    draw = resampled_rows(len(columns[0]), seed)
     picks = [column.__getitem__ for column in columns]
     sums = []
     for _ in range(resamples):
-        rows = [int(draw() * size) for _ in range(size)]
+        rows = draw()
         sums.append(tuple(sum(map(pick, rows)) for pick in picks))
     return sums
 
@@ -137,7 +137,7 @@ def percentile_bootstrap(
     (4.0, 9.0)
     """
     method = f"percentile bootstrap (B={resamples})" + (" over clusters" if clusters is not None else "")
-    groups = _grouped(rows, clusters)
+    groups = grouped(rows, range(len(rows)) if clusters is None else clusters)
     if len(groups) < 2:
         what = "one cluster" if clusters is not None and groups else f"{len(groups)} rows"
         return Interval(level=level, method=method, reason=f"{what}: nothing to resample; two are needed")
@@ -154,15 +154,6 @@ def percentile_bootstrap(
         return Interval(level=level, method=method, reason="no variation: all resamples give the same value")
     low, high = _percentiles(defined, level)
     return Interval(low=low, high=high, level=level, method=method)
-
-
-def _grouped(rows: Sequence[Any], clusters: Sequence[Hashable] | None) -> list[list[Any]]:
-    if clusters is None:
-        return [[row] for row in rows]
-    groups: dict[Hashable, list[Any]] = {}
-    for row, cluster in zip(rows, clusters, strict=True):
-        groups.setdefault(cluster, []).append(row)
-    return list(groups.values())
 
 
 def _percentiles(ordered: Sequence[float], level: float) -> tuple[float, float]:

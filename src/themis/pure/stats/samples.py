@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
 
 from themis.pure.errors import DataError
 
+T = TypeVar("T")
 Correction: TypeAlias = Literal["CR1", "CR2"]
-
 
 LARGEST: Final = 1e100
 """The largest size of a value: products of sums of larger ones leave the range of a double."""
@@ -83,14 +83,18 @@ class ClusteredSample:
         return len(self.cluster_sizes)
 
 
-def by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredSample:
-    """Group values by cluster; the order of rows does not matter."""
-    groups: defaultdict[Hashable, list[float]] = defaultdict(list)
+def grouped(values: Iterable[T], clusters: Iterable[Hashable]) -> list[list[T]]:
+    groups: defaultdict[Hashable, list[T]] = defaultdict(list)
     for value, cluster in zip(values, clusters, strict=True):
         groups[cluster].append(value)
+    return list(groups.values())
+
+
+def by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredSample:
+    """Group values by cluster; the order of rows does not matter."""
     centre = mean(values)
     # Sorted, so that a resampling that numbers the clusters does not see the order of rows.
-    pairs = sorted((len(group), math.fsum(value - centre for value in group)) for group in groups.values())
+    pairs = sorted((len(group), math.fsum(value - centre for value in group)) for group in grouped(values, clusters))
     sizes, sums = zip(*pairs, strict=True)
     return ClusteredSample(centre, len(values), sizes, sums)
 
