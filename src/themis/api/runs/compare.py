@@ -23,7 +23,6 @@ class _Row:
     metric_id: str
     value: float | None
     outcome: str
-    dataset_id: str = ""
     error_category: str | None = None
 
 

@@ -46,10 +46,6 @@ class ScoreRow(Protocol):
         """Identity of the case within the run."""
 
     @property
-    def dataset_id(self) -> str:
-        """The dataset the case belongs to."""
-
-    @property
     def metric_id(self) -> str:
         """The metric that gave the score."""
 
@@ -166,7 +162,7 @@ class StatsEngine:
             clusters: case key -> cluster.
             threshold: the score from which a sample is correct.
         """
-        return self._pass(rows, k, metric_id, clusters, threshold, every=False)
+        return self._pass(_samples(rows, metric_id, threshold), k, clusters, every=False)
 
     def pass_hat_k(
         self,
@@ -178,25 +174,14 @@ class StatsEngine:
         threshold: float = 1.0,
     ) -> Estimate:
         """Estimate pass^k over cases: the chance that all of k samples are correct. Arguments as `pass_at_k`."""
-        return self._pass(rows, k, metric_id, clusters, threshold, every=True)
+        return self._pass(_samples(rows, metric_id, threshold), k, clusters, every=True)
 
     def _pass(
-        self,
-        rows: Iterable[ScoreRow],
-        k: int,
-        metric_id: str | None,
-        clusters: Mapping[str, str] | None,
-        threshold: float,
-        *,
-        every: bool,
+        self, cases: Mapping[str, Sequence[bool | None]], k: int, clusters: Mapping[str, str] | None, *, every: bool
     ) -> Estimate:
-        cases: defaultdict[str, list[float | None]] = defaultdict(list)
-        for row in _only_metric(_by_metric(rows), metric_id):
-            cases[row.case_key].append(_score(row))
         keys = sorted(cases)
-        scored = [[value for value in cases[key] if value is not None] for key in keys]
         return estimate_pass_at_k(
-            [(len(values), sum(value >= threshold for value in values)) for values in scored],
+            [(sum(sample is not None for sample in cases[key]), sum(map(bool, cases[key]))) for key in keys],
             k,
             every=every,
             planned=[len(cases[key]) for key in keys],
@@ -244,11 +229,8 @@ class StatsEngine:
             raise DataError(f"no rows of metric {unknown} in either run; found {sorted(a.keys() | b.keys())}")
         cases_a = set(content_a) if content_a is not None else _cases(a)
         cases_b = set(content_b) if content_b is not None else _cases(b)
-        checked = content_a is not None and content_b is not None
-        changed: tuple[str, ...] = ()
-        if content_a is not None and content_b is not None:
-            shared = content_a.keys() & content_b.keys()
-            changed = tuple(sorted(key for key in shared if content_a[key] != content_b[key]))
+        before, after = content_a or {}, content_b or {}
+        changed = tuple(sorted(key for key in before.keys() & after.keys() if before[key] != after[key]))
         method = pairs.PairedMethod(
             level=self.level, power=self.power, mid_p=mid_p, correction=self.correction, seed=self.seed
         )
@@ -272,7 +254,7 @@ class StatsEngine:
             added=tuple(sorted(cases_b - cases_a)),
             removed=tuple(sorted(cases_a - cases_b)),
             changed=changed,
-            content_checked=checked,
+            content_checked=content_a is not None and content_b is not None,
             metrics_only_a=tuple(sorted(a.keys() - b.keys())),
             metrics_only_b=tuple(sorted(b.keys() - a.keys())),
         )
@@ -368,12 +350,16 @@ def _by_metric(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:
     return tables
 
 
-def _only_metric(tables: Mapping[str, Sequence[ScoreRow]], metric_id: str | None) -> Sequence[ScoreRow]:
-    if metric_id is not None and metric_id in tables:
-        return tables[metric_id]
-    if metric_id is None and len(tables) <= 1:
-        return next(iter(tables.values()), ())
-    raise DataError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
+def _samples(rows: Iterable[ScoreRow], metric_id: str | None, threshold: float) -> Mapping[str, list[bool | None]]:
+    """Return whether each sample of a case is correct on one metric; `None` where it has no score."""
+    tables = _by_metric(rows)
+    if metric_id not in tables and (metric_id is not None or len(tables) > 1):
+        raise DataError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
+    cases: defaultdict[str, list[bool | None]] = defaultdict(list)
+    for row in next(iter(tables.values()), ()) if metric_id is None else tables[metric_id]:
+        score = _score(row)
+        cases[row.case_key].append(None if score is None else score >= threshold)
+    return cases
 
 
 def _cases(tables: Mapping[str, Sequence[ScoreRow]]) -> set[str]:
