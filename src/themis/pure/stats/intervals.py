@@ -69,9 +69,7 @@ def t_interval(
     return Interval(low=estimate - half, high=estimate + half, level=level, method=method)
 
 
-def bonett_price_interval(
-    wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL, method: str = "Bonett-Price"
-) -> Interval:
+def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL) -> Interval:
     """Return the adjusted Wald interval of a difference between paired proportions.
 
     Args:
@@ -79,7 +77,6 @@ def bonett_price_interval(
         losses: pairs that went from 1 to 0.
         pairs: all pairs.
         level: nominal coverage.
-        method: name to record.
 
     Source: Bonett and Price (2012), Journal of Educational and Behavioral Statistics 37, 479-488: one is
     added to both discordant counts, two to the pairs.
@@ -88,6 +85,7 @@ def bonett_price_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0099, 0.1861)
     """
+    method = "Bonett-Price"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
     size = pairs + 2.0

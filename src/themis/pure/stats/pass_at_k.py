@@ -13,7 +13,7 @@ from functools import lru_cache
 from themis.pure.errors import DataError
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
-from themis.pure.stats.samples import Correction
+from themis.pure.stats.samples import Correction, mean
 
 
 @lru_cache(maxsize=65536)
@@ -92,15 +92,13 @@ def estimate_pass_at_k(
     (0.6111, 'problem')
     """
     chance = pass_hat_k if every else pass_at_k
-    name = metric_id or f"pass{'^' if every else '@'}{k}"
     values = [chance(n, c, k) for n, c in problems]
-    short = [None if value is not None else "fewer_samples_than_k" for value in values]
     estimate = estimate_mean(
         values,
-        metric_id=name,
+        metric_id=metric_id or f"pass{'^' if every else '@'}{k}",
         unit="problem",
         clusters=clusters,
-        categories=short,
+        categories=["fewer_samples_than_k"] * len(values),
         level=level,
         correction=correction,
     )
@@ -123,4 +121,4 @@ def estimate_pass_at_k(
 
 def _mean_of(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return math.fsum(known) / len(known) if known and len(known) == len(values) else None
+    return mean(known) if known and len(known) == len(values) else None

@@ -210,23 +210,23 @@ def design_from_pilot(samples_a: Sequence[Sequence[float]], samples_b: Sequence[
             f"{len(samples_a)} and {len(samples_b)} cases"
         )
     differences = [mean(b) - mean(a) for a, b in zip(samples_a, samples_b, strict=True)]
-    within_a, within_b = _within_variance(samples_a), _within_variance(samples_b)
-    # Sampling noise inflates the variance of the observed differences: take it out again.
-    noise_a = mean([within_a / len(samples) for samples in samples_a])
-    noise_b = mean([within_b / len(samples) for samples in samples_b])
+    within_a, noise_a, count_a = _sampling(samples_a)
+    within_b, noise_b, count_b = _sampling(samples_b)
     return PairedDesign(
         cases=len(differences),
+        # Sampling noise inflates the variance of the observed differences: take it out again.
         between_variance=max(0.0, variance(differences) - noise_a - noise_b),
         within_variance_a=within_a,
         within_variance_b=within_b,
-        samples_a=max(1, round(mean([float(len(samples)) for samples in samples_a]))),
-        samples_b=max(1, round(mean([float(len(samples)) for samples in samples_b]))),
+        samples_a=count_a,
+        samples_b=count_b,
     )
 
 
-def _within_variance(cases: Sequence[Sequence[float]]) -> float:
+def _sampling(cases: Sequence[Sequence[float]]) -> tuple[float, float, int]:
+    """Return the variance of a sample within its case, what it adds to that of a case's mean, and samples per case."""
     repeated = [samples for samples in cases if len(samples) > 1]
-    if not repeated:
-        return 0.0
     freedom = sum(len(samples) - 1 for samples in repeated)
-    return math.fsum(variance(samples) * (len(samples) - 1) for samples in repeated) / freedom
+    within = math.fsum(variance(samples) * (len(samples) - 1) for samples in repeated) / freedom if repeated else 0.0
+    noise = mean([within / len(samples) for samples in cases])
+    return within, noise, round(mean([float(len(samples)) for samples in cases]))

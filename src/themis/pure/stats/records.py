@@ -6,21 +6,17 @@ under the field's name in `undefined`; never 0, never NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import attrs
 
 from themis.pure.json import EMPTY, FrozenDict, freeze_mapping
 from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
 
 DEFAULT_LEVEL: Final = 0.95
 DEFAULT_ALPHA: Final = 0.05
 DEFAULT_POWER: Final = 0.8
-
-
-def _texts(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +92,7 @@ class Estimate(HashableModel):
     naive_standard_error: float | None = None
     naive_interval: Interval | None = None
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
-    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True)
@@ -131,7 +127,7 @@ class SkewedEstimate(HashableModel):
     percentile_99: float | None = None
     clusters: int | None = None
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
-    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True)
@@ -257,7 +253,7 @@ class PairedComparison(HashableModel):
     cases_needed: int | None = None
     equivalence: EquivalenceTest | None = None
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
-    warnings: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True)
@@ -290,7 +286,7 @@ class RunComparison(HashableModel):
     metrics_only_b: tuple[str, ...] = ()
     run_a: str | None = None
     run_b: str | None = None
-    notes: tuple[str, ...] = attrs.field(default=(), converter=_texts)
+    notes: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True)

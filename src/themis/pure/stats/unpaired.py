@@ -21,12 +21,14 @@ def unpaired_compare(
     """
     a = [value for value in checked(values_a, "a") if value is not None]
     b = [value for value in checked(values_b, "b") if value is not None]
-    reason = None if a and b else "one of the samples has no scored value"
     difference = mean(b) - mean(a) if a and b else None
     error, freedom = welch_terms(a, b) if min(len(a), len(b)) > 1 else (0.0, 0.0)
-    if reason is None and min(len(a), len(b)) < 2:
+    reason = None
+    if not a or not b:
+        reason = "one of the samples has no scored value"
+    elif min(len(a), len(b)) < 2:
         reason = "one scored value has no spread"
-    elif reason is None and is_constant(a) and is_constant(b):
+    elif is_constant(a) and is_constant(b):
         reason = "no variation in either sample"
     if a and b and is_binary(a) and is_binary(b):
         interval = newcombe_interval(round(sum(a)), len(a), round(sum(b)), len(b), level=level)
