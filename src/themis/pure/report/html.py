@@ -18,7 +18,6 @@ import attrs
 
 from themis.pure.report.markup import Markup, element, embedded_json
 from themis.pure.report.plots import draw
-from themis.pure.report.sample import as_array
 from themis.pure.report.sections import Facts, Report, Section, Table, sections
 
 
@@ -66,10 +65,10 @@ def html_pieces(report: Report, page: Page, cases: Iterable[bytes]) -> Iterator[
     benchmark = report.overview.benchmark
     context = json.dumps({"metrics": list(benchmark.metric_ids), "datasets": list(benchmark.dataset_ids)})
     yield f'<script type="application/json" id="context">{embedded_json(context)}</script>\n'
-    yield '<script type="application/json" id="data">'
-    for piece in as_array(cases):
-        yield embedded_json(piece)
-    yield f"</script>\n<script>{page.script}</script>\n</body>\n</html>\n"
+    yield '<script type="application/json" id="data">['
+    for number, case in enumerate(cases):
+        yield f"{',' if number else ''}{embedded_json(case.decode())}"
+    yield f"]</script>\n<script>{page.script}</script>\n</body>\n</html>\n"
 
 
 def _hash(source: str) -> str:

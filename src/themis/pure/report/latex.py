@@ -13,14 +13,9 @@ LONGEST: Final = 60
 """Longer texts are cut in a table's cell."""
 
 _SPECIAL: Final = {
+    **{character: rf"\{character}" for character in "{}$&#%_"},
+    **{character: f"{{{character}}}" for character in "-[]*!?,"},
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "<": r"\textless{}",
@@ -29,15 +24,8 @@ _SPECIAL: Final = {
     '"': r"\textquotedbl{}",
     "'": r"\textquotesingle{}",
     "`": r"\textasciigrave{}",
-    "-": "{-}",
-    "[": "{[}",
-    "]": "{]}",
-    "*": "{*}",
-    "!": "{!}",
-    "?": "{?}",
-    ",": "{,}",
 }
-_ESCAPED: Final = re.compile(r"[\\{}$&#%_^~<>|\"'`\-\[\]*!?,]|[^\x20-\x7e]")
+_ESCAPED: Final = re.compile(rf"[{re.escape(''.join(_SPECIAL))}]|[^\x20-\x7e]")
 _FIGURE: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _LATIN: Final = re.compile("[\u00a1-\u00ac\u00ae-\u00ff]")
 

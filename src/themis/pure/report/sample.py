@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import attrs
@@ -64,8 +64,6 @@ class CaseSample:
 
     def _chosen(self) -> tuple[list[_Kept], list[_Kept]]:
         errors, others = sorted(self._errors, reverse=True), sorted(self._others, reverse=True)
-        if self._all:
-            return errors, others
         places = max(self._limit // 2, self._limit - len(others))
         errors = errors[:places]
         return errors, others[: self._limit - len(errors)]
@@ -131,11 +129,3 @@ def _cut(text: str) -> str:
     if len(text) <= _TEXT_LIMIT:
         return text
     return f"{text[:_TEXT_LIMIT]}\n[cut here: {len(text):,} characters in all; the store has them]"
-
-
-def as_array(cases: Iterable[bytes]) -> Iterator[str]:
-    """Yield cases as the pieces of one JSON array."""
-    yield "["
-    for number, data in enumerate(cases):
-        yield ("," if number else "") + data.decode()
-    yield "]"
