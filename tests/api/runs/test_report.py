@@ -48,7 +48,7 @@ def test_one_pass_gives_what_the_result_gives(pipeline: Pipeline) -> None:
     for row in overview.metrics:
         expected = estimates[row.metric_id]
         assert (row.estimate.mean, row.estimate.interval) == (expected.mean, expected.interval)
-        assert row.planned == row.scored + row.unparsed + row.errored == sum(row.outcomes.values())
+        assert row.estimate.planned == row.estimate.scored + row.unparsed + row.errored == sum(row.outcomes.values())
     assert list(Reporter(store).iter_score_table(result.run_id)) == [
         {name: row.to_dict()[name] for name in COLUMNS} for row in result.benchmark.score_rows
     ]

@@ -96,7 +96,7 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
         text = render(report)
         for row in report.overview.metrics:
             assert row.metric_id in text
-            assert str(row.scored) in text
+            assert str(row.estimate.scored) in text
         if shown_in != "terminal":
             assert report.snapshot.run_id[:12] in text
     told_of = [section.title for section in sections(report, "html")]

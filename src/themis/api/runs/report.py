@@ -91,7 +91,6 @@ def _data(report: Report) -> dict[str, Any]:
         "metrics": {
             row.metric_id: {
                 **row.estimate.to_dict(),
-                "planned": row.planned,
                 "unparsed": row.unparsed,
                 "errored": row.errored,
                 "parse_rate": row.parse_rate,
@@ -100,7 +99,9 @@ def _data(report: Report) -> dict[str, Any]:
             }
             for row in overview.metrics
         },
-        "quantities": {each.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities},
+        "quantities": {
+            each.described.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities
+        },
     }
 
 

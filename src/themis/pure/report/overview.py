@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -31,7 +33,8 @@ _FIRST_ROWS = 40
 _FIRST_ERRORS = 20
 """How many score rows a report shows one by one."""
 
-_TOKENS = ("prompt_tokens", "completion_tokens")
+_UNITS: Final = {"latency_ms": "ms", "prompt_tokens": "tokens", "completion_tokens": "tokens"}
+"""What is measured of every candidate, in which unit."""
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +50,6 @@ class Bin(HashableModel):
 class Quantity(HashableModel):
     """A measured quantity: its description and its distribution."""
 
-    name: str
     unit: str
     described: SkewedEstimate
     bins: tuple[Bin, ...] = attrs.field(default=(), converter=sequence)
@@ -120,9 +122,9 @@ class Overview:
         self._tallies = Tallies(metrics)
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in metrics}
-        self._clusters: list[str | None] = []
-        self._measured: dict[str, array[float]] = {name: array("d") for name in ("latency_ms", *_TOKENS)}
-        self._owners: dict[str, array[int]] = {name: array("q") for name in self._measured}
+        self._clusters: dict[int, str] = {}
+        self._measured: dict[str, array[float]] = {name: array("d") for name in _UNITS}
+        self._owners: dict[str, array[int]] = {name: array("q") for name in _UNITS}
         self._cases = 0
         self._candidates = 0
         self._first_rows: list[BenchmarkScoreRow] = []
@@ -138,20 +140,17 @@ class Overview:
             self._columns[row.metric_id].add(row)
             if row.outcome == "error" and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
-        if self._cluster_by is not None:
-            self._clusters.append(item.case.metadata.get(self._cluster_by))
+        if self._cluster_by is not None and (name := item.case.metadata.get(self._cluster_by)) is not None:
+            self._clusters[self._cases] = name
         for candidate in state.candidates.values():
             usage = candidate.token_usage or EMPTY
-            self._measure("latency_ms", candidate.latency_ms)
-            for name in _TOKENS:
-                self._measure(name, usage.get(name))
+            for name in _UNITS:
+                value = candidate.latency_ms if name == "latency_ms" else usage.get(name)
+                if value is not None:
+                    self._measured[name].append(value)
+                    self._owners[name].append(self._cases)
         self._candidates += len(state.candidates)
         self._cases += 1
-
-    def _measure(self, name: str, value: float | None) -> None:
-        if value is not None:
-            self._measured[name].append(value)
-            self._owners[name].append(self._cases)
 
     def result(self, run_id: str, dataset_ids: Iterable[str]) -> RunOverview:
         benchmark = self._tallies.result(run_id, dataset_ids)
@@ -159,11 +158,7 @@ class Overview:
             benchmark=benchmark,
             metrics=[self._summary(benchmark, name) for name in benchmark.metric_ids],
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
-            quantities=[
-                quantity
-                for name, unit in (("latency_ms", "ms"), *((name, "tokens") for name in _TOKENS))
-                if (quantity := self._quantity(name, unit)) is not None
-            ],
+            quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
             candidates=self._candidates,
             first_rows=self._first_rows,
             first_errors=self._first_errors,
@@ -173,34 +168,26 @@ class Overview:
 
     def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:
         column = self._columns[metric_id]
-        clusters = None
-        if self._cluster_by is not None:
-            keys = [str(number) for number in range(len(self._clusters))]
-            named = {key: name for key, name in zip(keys, self._clusters, strict=True) if name is not None}
-            clusters = observed_clusters(keys, named)
         estimate = estimate_mean(
             column.scores(),
             metric_id=metric_id,
             unit="case",
-            clusters=clusters,
+            clusters=None if self._cluster_by is None else observed_clusters(range(self._cases), self._clusters),
             categories=column.categories,
             level=self._engine.level,
             correction=self._engine.correction,
         )
         return summary_row(benchmark, estimate)
 
-    def _quantity(self, name: str, unit: str) -> Quantity | None:
+    def _quantity(self, name: str, unit: str) -> Quantity:
         values = self._measured[name]
-        if not values:
-            return None
         repeated = self._candidates > self._cases
         described = self._engine.describe_skewed(
             values, name=name, clusters=self._owners[name] if repeated else None, planned=self._candidates
         )
         log_scale = min(values) > 0 and max(values) > 20 * min(values)
-        return Quantity(
-            name=name, unit=unit, described=described, bins=histogram(values, log_scale=log_scale), log_scale=log_scale
-        )
+        bins = histogram(values, log_scale=log_scale)
+        return Quantity(unit=unit, described=described, bins=bins, log_scale=log_scale)
 
 
 def histogram(values: Sequence[float], *, log_scale: bool = False) -> tuple[Bin, ...]:
@@ -213,9 +200,7 @@ def histogram(values: Sequence[float], *, log_scale: bool = False) -> tuple[Bin,
     """
     if not values:
         return ()
-    counts: dict[float, int] = {}
-    for value in values:
-        counts[value] = counts.get(value, 0) + 1
+    counts = Counter(values)
     if len(counts) <= FEW_VALUES:
         return tuple(Bin(low=value, high=value, count=count) for value, count in sorted(counts.items()))
     scale, back = (math.log, math.exp) if log_scale else (float, float)

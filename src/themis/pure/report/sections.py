@@ -215,8 +215,8 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
     figure, interval = "not defined" if estimate.mean is None else row.value(), interval_text(estimate.interval)
     counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
     facts = [
-        ("Planned", f"{row.planned:,}"),
-        ("Scored", f"{row.scored:,}"),
+        ("Planned", f"{estimate.planned:,}"),
+        ("Scored", f"{estimate.scored:,}"),
         ("Missing", f"{estimate.missing:,}"),
         ("Unparsed", f"{row.unparsed:,}"),
         ("Other errors", f"{row.errored:,}"),
@@ -246,7 +246,7 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
 def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
     """Yield a metric's errors by kind, the commonest first."""
     for category, count in sorted(row.errors.items(), key=lambda pair: -pair[1]):
-        yield category.replace("_", " "), f"{count:,}", f"{count / row.planned:.1%}"
+        yield category.replace("_", " "), f"{count:,}", f"{count / row.estimate.planned:.1%}"
 
 
 def _errors(report: Report) -> Iterator[Section]:
@@ -304,7 +304,7 @@ def _quantities(report: Report) -> Iterator[Section]:
 
 
 def _name(each: Quantity) -> str:
-    return _QUANTITIES.get(each.name, each.name)
+    return _QUANTITIES[each.described.name]
 
 
 def _quantity_facts(each: Quantity) -> Facts:

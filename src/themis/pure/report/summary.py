@@ -23,8 +23,6 @@ class SummaryRow(HashableModel):
     Attributes:
         metric_id: the metric.
         estimate: mean, interval, bounds and warnings.
-        planned: cases that should have a score.
-        scored: cases that have one.
         unparsed: cases whose answer could not be parsed, or was parsed to nothing usable.
         errored: cases without a score for any other reason.
         parse_rate: of the cases that came to parsing, the share with a usable answer; `None` if none came to it.
@@ -34,8 +32,6 @@ class SummaryRow(HashableModel):
 
     metric_id: str
     estimate: Estimate
-    planned: int
-    scored: int
     unparsed: int
     errored: int
     parse_rate: float | None = None
@@ -44,7 +40,7 @@ class SummaryRow(HashableModel):
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text: metric, value, n, planned, unparsed, errored, interval."""
-        counts = (self.scored, self.planned, self.unparsed, self.errored)
+        counts = (self.estimate.scored, self.estimate.planned, self.unparsed, self.errored)
         return (self.metric_id, self.value(), *map(str, counts), self.interval())
 
     def value(self) -> str:
@@ -83,8 +79,6 @@ def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
     return SummaryRow(
         metric_id=metric,
         estimate=estimate,
-        planned=benchmark.total_cases,
-        scored=estimate.scored,
         unparsed=unparsed,
         errored=sum(errors.values()) - unparsed,
         parse_rate=(reached - unparsed) / reached if reached else None,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import attrs
 
@@ -29,6 +30,8 @@ from themis.pure.stats.samples import (
     quantile,
     variance,
 )
+
+K = TypeVar("K", bound=Hashable)
 
 FEW_VALUES = 30
 """Below this many values Student's t interval rests on the scores being near normal."""
@@ -297,7 +300,7 @@ def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level:
     return Interval(low=low, high=high, level=level, method=method)
 
 
-def observed_clusters(keys: Sequence[str], names: Mapping[str, str] | None) -> list[Hashable] | None:
+def observed_clusters(keys: Sequence[K], names: Mapping[K, str] | None) -> list[Hashable] | None:
     """Return one cluster key per row: the named cluster of its case, or the case if cases repeat, or `None`.
 
     A case without a name is a cluster of its own.
