@@ -96,9 +96,31 @@ def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[Ga
 
 
 def write_junit(path: Path, name: str, gates: Sequence[GateResult], result: RunResult | None = None) -> None:
-    """Write gates as JUnit XML; a run that is not complete is an error in it. Arguments as for `junit_xml`."""
+    """Write gates as JUnit XML, which CI systems show as tests.
+
+    The form is that of the JUnit task of Apache Ant, whose elements all common CI systems read.
+
+    Args:
+        path: the file to write; its folder is made.
+        name: the suite's name.
+        gates: the result of each.
+        result: adds a test that the run is complete; a run that is not is an error in it.
+    """
+    incomplete = "" if result is None else _incomplete(result)
+    tests = [] if result is None else [("the run is complete", "error", incomplete)]
+    tests += [(gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
+    failures = sum(not gate.passed for gate in gates)
+    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": str(int(bool(incomplete)))}
+    root = ElementTree.Element("testsuites", counts)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": _allowed(name), **counts})
+    for title, kind, problem in tests:
+        test = ElementTree.SubElement(suite, "testcase", classname=_allowed(name), name=_allowed(title))
+        if problem:
+            ElementTree.SubElement(test, kind, message=_allowed(problem))
+    ElementTree.indent(root)
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(junit_xml(name, gates, _incomplete(result) if result is not None else None), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
 def _incomplete(result: RunResult) -> str:
@@ -110,30 +132,6 @@ def _incomplete(result: RunResult) -> str:
         f"{result.status.value}: {done.completed_cases} of {done.total_cases} cases done, {done.failed_cases} with "
         f"errors{why}"
     )
-
-
-def junit_xml(name: str, gates: Sequence[GateResult], incomplete: str | None = None) -> str:
-    """Return gates as JUnit XML, which CI systems show as tests.
-
-    The form is that of the JUnit task of Apache Ant, whose elements all common CI systems read.
-
-    Args:
-        name: the suite's name.
-        gates: the result of each.
-        incomplete: adds a test that the run is complete: why it is not, or empty if it is.
-    """
-    tests = [] if incomplete is None else [("the run is complete", "error", incomplete)]
-    tests += [(gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
-    failures = sum(not gate.passed for gate in gates)
-    counts = {"tests": str(len(tests)), "failures": str(failures), "errors": str(int(bool(incomplete)))}
-    root = ElementTree.Element("testsuites", counts)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": _allowed(name), **counts})
-    for title, kind, problem in tests:
-        test = ElementTree.SubElement(suite, "testcase", classname=_allowed(name), name=_allowed(title))
-        if problem:
-            ElementTree.SubElement(test, kind, message=_allowed(problem))
-    ElementTree.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
 def _allowed(text: str) -> str:

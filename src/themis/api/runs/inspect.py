@@ -41,12 +41,7 @@ def get_stored_run(store: RunStore, run_id: str) -> StoredRun:
 
     It holds the whole run, its cases included.
 
-    Args:
-        store: where the run is.
-        run_id: the run.
-
-    Raises:
-        RunNotFoundError: the store has no such run.
+    Arguments and errors as for `get_run_snapshot`.
 
     >>> from themis import InMemoryRunStore, evaluate
     >>> store = InMemoryRunStore()
@@ -63,12 +58,7 @@ def get_stored_run(store: RunStore, run_id: str) -> StoredRun:
 def get_timeline(store: RunStore, run_id: str) -> TimelineView:
     """Return when each thing happened, in order: every event's type, time, case, candidate and metric, as `entries`.
 
-    Args:
-        store: where the run is.
-        run_id: the run.
-
-    Raises:
-        RunNotFoundError: the store has no such run.
+    Arguments and errors as for `get_run_snapshot`.
 
     >>> from themis import InMemoryRunStore, evaluate
     >>> store = InMemoryRunStore()
@@ -86,12 +76,7 @@ def get_traces(store: RunStore, run_id: str) -> TraceView:
     Each is with its case, and its candidate or metric, in `generation_traces`, `conversation_traces` and
     `evaluation_traces`; what recorded none is not listed.
 
-    Args:
-        store: where the run is.
-        run_id: the run.
-
-    Raises:
-        RunNotFoundError: the store has no such run.
+    Arguments and errors as for `get_run_snapshot`.
 
     >>> from themis import InMemoryRunStore, evaluate
     >>> store = InMemoryRunStore()
@@ -108,12 +93,7 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
 
     It holds the whole run; `quickcheck` sums up one that does not fit into memory.
 
-    Args:
-        store: where the run is.
-        run_id: the run.
-
-    Raises:
-        RunNotFoundError: the store has no such run.
+    Arguments and errors as for `get_run_snapshot`.
     """
     return fold(run_id, RunView.of(store, run_id).events())
 
@@ -226,12 +206,7 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     A store that can count by itself (SQLite) does so; of others, and where metrics judge or run code, every case is
     read.
 
-    Args:
-        store: where the run is.
-        run_id: the run.
-
-    Raises:
-        RunNotFoundError: the store has no such run.
+    Arguments and errors as for `get_run_snapshot`.
     """
     view = RunView.of(store, run_id)
     begun, tallies, counted = _counts(view)
