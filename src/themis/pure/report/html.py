@@ -23,13 +23,7 @@ from themis.pure.report.sections import Facts, Report, Section, Table, sections
 
 @attrs.frozen(kw_only=True)
 class Page:
-    """What a page is made of beside the report.
-
-    Attributes:
-        sampling: how the listed cases were chosen; `None` if all are listed.
-        style: the page's style sheet.
-        script: the page's script.
-    """
+    """What a page is made of beside the report; `sampling` says how the listed cases were chosen, if not all are."""
 
     sampling: str | None = None
     style: str
@@ -37,13 +31,7 @@ class Page:
 
 
 def html_pieces(report: Report, page: Page, cases: Iterable[bytes]) -> Iterator[str]:
-    """Yield the page piece by piece.
-
-    Args:
-        report: what is above the list of cases.
-        page: the rest.
-        cases: each listed case as JSON, in plan order.
-    """
+    """Yield the page piece by piece; each listed case comes as JSON, in plan order."""
     policy = (
         f"default-src 'none'; style-src {_hash(page.style)}; script-src {_hash(page.script)}; "
         "base-uri 'none'; form-action 'none'"

@@ -35,7 +35,7 @@ def _svg(height: int, label: str, parts: Iterable[Markup]) -> Markup:
 def _error_bar(estimate: Estimate) -> Iterable[Markup]:
     low, high = _range(estimate)
     place = _scale(low, high)
-    yield _axis(low, high, 44)
+    yield _axis(low, high, place)
     if estimate.missing and estimate.if_missing_wrong is not None and estimate.if_missing_right is not None:
         start, end = place(estimate.if_missing_wrong), place(estimate.if_missing_right)
         yield _rect(start, 8, max(1.0, end - start), 24, "band")
@@ -94,12 +94,11 @@ def _scale(low: float, high: float) -> Callable[[float], float]:
     return lambda value: _LEFT + (_RIGHT - _LEFT) * min(1.0, max(0.0, (value - low) / (high - low)))
 
 
-def _axis(low: float, high: float, y: int) -> Markup:
-    place = _scale(low, high)
-    ticks = [low + (high - low) * i / 4 for i in range(5)]
-    parts = [_line(_LEFT, y, _RIGHT, y, "axis")]
-    for tick, anchor in zip(ticks, ("start", "middle", "middle", "middle", "end"), strict=True):
-        parts += [_line(place(tick), y, place(tick), y + 4, "axis"), _label(place(tick), y + 17, short(tick), anchor)]
+def _axis(low: float, high: float, place: Callable[[float], float]) -> Markup:
+    parts = [_line(_LEFT, 44, _RIGHT, 44, "axis")]
+    for number, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
+        tick = low + (high - low) * number / 4
+        parts += [_line(place(tick), 44, place(tick), 48, "axis"), _label(place(tick), 61, short(tick), anchor)]
     return joined(*parts)
 
 

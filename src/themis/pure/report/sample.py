@@ -40,14 +40,10 @@ class CaseSample:
     def __init__(self, total: int, limit: int | None) -> None:
         self._total = total
         self._limit = total if limit is None else max(0, limit)
-        self._all = self._limit >= total
+        self.whole = self._limit >= total
         self._errors: list[_Kept] = []
         self._others: list[_Kept] = []
         self._error_count = 0
-
-    @property
-    def whole(self) -> bool:
-        return self._all
 
     def add(self, item: CaseItem, rows: Sequence[BenchmarkScoreRow], view: Callable[[], CaseView]) -> None:
         """Take a case; `view` shows it in full, and is called only if the case is kept."""
@@ -56,7 +52,7 @@ class CaseSample:
         heap = self._errors if failed else self._others
         # Largest rank first in the heap, so that it is the one to give way.
         rank = -int.from_bytes(hashlib.sha256(item.case_key.encode()).digest()[:8])
-        is_full = not self._all and len(heap) >= self._limit
+        is_full = not self.whole and len(heap) >= self._limit
         if is_full and (not heap or rank <= heap[0][0]):
             return
         kept = (rank, item.case_no, encode(_shown(view())))
@@ -76,7 +72,7 @@ class CaseSample:
 
     def sentence(self) -> str | None:
         """Say how the cases were chosen; `None` if all are there."""
-        if self._all:
+        if self.whole:
             return None
         errors, others = self._chosen()
         clean = self._total - self._error_count

@@ -279,45 +279,37 @@ _QUANTITIES: Final = {
 
 
 def _quantities(report: Report) -> Iterator[Section]:
-    quantities = report.overview.quantities
-    facts = [_quantity_facts(each) for each in quantities]
+    parts = tuple(map(_quantity, report.overview.quantities))
+    table = None
+    if parts:
+        header = ("quantity", *(name.lower() for name, _ in parts[0].facts))
+        table = Table(header=header, rows=tuple((part.title, *(value for _, value in part.facts)) for part in parts))
     yield Section(
         title="Latency and tokens",
-        note="" if quantities else "The generator reported neither latency nor tokens.",
-        table=Table(
-            header=("quantity", *(name.lower() for name, _ in facts[0])),
-            rows=tuple((_name(q), *(value for _, value in f)) for q, f in zip(quantities, facts, strict=True)),
-        )
-        if quantities
-        else None,
-        parts=tuple(
-            Section(
-                title=_name(each),
-                plot=histogram_of(each.bins, _name(each), log_scale=each.log_scale),
-                facts=values,
-                note=f"Mean: {interval_text(each.described.mean_interval)}",
-            )
-            for each, values in zip(quantities, facts, strict=True)
-        ),
+        note="" if parts else "The generator reported neither latency nor tokens.",
+        table=table,
+        parts=parts,
         shown_in=("html", "markdown"),
     )
 
 
-def _name(each: Quantity) -> str:
-    return _QUANTITIES[each.described.name]
-
-
-def _quantity_facts(each: Quantity) -> Facts:
-    described = each.described
+def _quantity(quantity: Quantity) -> Section:
+    described = quantity.described
+    name = _QUANTITIES[described.name]
     figures = (
         ("Median", described.median),
         ("Mean", described.mean),
         ("90th percentile", described.percentile_90),
         ("99th percentile", described.percentile_99),
     )
-    return (
-        *((label, "-" if value is None else f"{number(value)} {each.unit}") for label, value in figures),
-        ("Measured", f"{described.measured:,} of {described.planned:,}"),
+    return Section(
+        title=name,
+        note=f"Mean: {interval_text(described.mean_interval)}",
+        plot=histogram_of(quantity.bins, name, log_scale=quantity.log_scale),
+        facts=(
+            *((label, "-" if value is None else f"{number(value)} {quantity.unit}") for label, value in figures),
+            ("Measured", f"{described.measured:,} of {described.planned:,}"),
+        ),
     )
 
 

@@ -77,27 +77,19 @@ def comparison_sentence(comparison: PairedComparison) -> str:
     head = f"{comparison.metric_id}: "
     if comparison.difference is None:
         return f"{head}{comparison.label_a} and {comparison.label_b} share no scored case: nothing to compare."
+    a, b, difference = comparison.label_a, comparison.label_b, comparison.difference
     record = f"{comparison.wins} wins, {comparison.losses} losses, {comparison.ties} ties"
     facts = f"over {comparison.pairs} paired cases ({record})"
     if comparison.significant:
-        return head + _difference(comparison) + f" {facts}; {_evidence(comparison)}."
+        direction = "higher" if difference > 0 else "lower"
+        return f"{head}{b} scores {number(abs(difference))} {direction} than {a} {facts}; {_evidence(comparison)}."
+    observed = f"observed {b} - {a} = {difference:+.4g} {facts}"
     if comparison.significant is None:
-        return f"{head}{_observed(comparison)} {facts}; no test decides: {comparison.test.reason or 'no p-value'}."
+        return f"{head}{observed}; no test decides: {comparison.test.reason or 'no p-value'}."
     return (
-        f"{head}this comparison does not tell {comparison.label_a} and {comparison.label_b} apart: "
-        f"{_observed(comparison)} {facts}; {_evidence(comparison)}. {_outlook(comparison)}"
+        f"{head}this comparison does not tell {a} and {b} apart: {observed}; {_evidence(comparison)}. "
+        f"{_outlook(comparison)}"
     )
-
-
-def _difference(comparison: PairedComparison) -> str:
-    assert comparison.difference is not None
-    direction = "higher" if comparison.difference > 0 else "lower"
-    return f"{comparison.label_b} scores {number(abs(comparison.difference))} {direction} than {comparison.label_a}"
-
-
-def _observed(comparison: PairedComparison) -> str:
-    assert comparison.difference is not None
-    return f"observed {comparison.label_b} - {comparison.label_a} = {comparison.difference:+.4g}"
 
 
 def _evidence(comparison: PairedComparison) -> str:
