@@ -13,7 +13,7 @@ from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import candidate_count, metric_slots, total_cases
-from themis.pure.projections import Tallies, score_rows, timeline, trace_view
+from themis.pure.projections import Tallies, timeline, trace_view
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -243,7 +243,7 @@ def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
         thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
         begun, unclear, counts = count(view.run_id, thresholds, len(usual))
         for _, state in view.numbered({*unclear}):
-            tallies.add(tuple(score_rows(view.metrics, state, view.thresholds)), failed=has_failures(state))
+            tallies.add(view.rows_of(state), failed=has_failures(state))
         return begun, tallies, counts
     begun = 0
     for case in view.scored():
@@ -278,7 +278,8 @@ def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue]
     Raises:
         JSONValueError: the metadata is not JSON.
     """
-    identity, provenance, refs = snapshot.identity, snapshot.provenance, snapshot.component_refs
+    identity, refs = snapshot.identity, snapshot.component_refs
+    prompt, judging = identity.generation_prompt_spec, identity.evaluation_prompt_spec
     report: dict[str, JSONValue] = {
         "run_id": snapshot.run_id,
         "total_cases": total_cases(snapshot),
@@ -293,14 +294,10 @@ def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue]
             for ref, slot in zip(refs.metrics, metric_slots(snapshot), strict=True)
         ],
         "seeds": list(identity.seeds),
-        "generation_prompt_spec": _data(identity.generation_prompt_spec),
-        "evaluation_prompt_spec": _data(identity.evaluation_prompt_spec),
-        "provenance": provenance.to_dict(),
+        "generation_prompt_spec": None if prompt is None else prompt.to_dict(),
+        "evaluation_prompt_spec": None if judging is None else judging.to_dict(),
+        "provenance": snapshot.provenance.to_dict(),
     }
     if run_metadata is not None:
         report["run_metadata"] = thaw(freeze_mapping(run_metadata, "run_metadata"))
     return report
-
-
-def _data(record: HashableModel | None) -> JSONValue:
-    return None if record is None else record.to_dict()

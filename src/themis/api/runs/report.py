@@ -16,7 +16,6 @@ from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.errors import MissingExtraError, SpecError
-from themis.pure.projections import score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.report.html import Page, html_pieces
 from themis.pure.report.latex import run_latex
@@ -61,7 +60,7 @@ def read_report(
     overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
     for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
-        rows = tuple(score_rows(view.metrics, state, view.thresholds))
+        rows = view.rows_of(state)
         overview.add(item, state, rows)
         if sample is not None:
             sample.add(item, rows, functools.partial(view.in_full, item, events, state))

@@ -149,8 +149,7 @@ class RunView:
                 yield ScoredCase(item, rows, failed=False, begun=True)
                 continue
             state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
-            folded = tuple(score_rows(self.metrics, state, self.thresholds))
-            yield ScoredCase(item, folded, has_failures(state), bool(stored))
+            yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored))
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
         return (row for case in self.scored() for row in case.rows)
@@ -195,6 +194,9 @@ class RunView:
         """Yield the cases of these numbers."""
         items = (item for item in self.items() if item.case_no in numbers) if numbers else ()
         return ((item, self.state_of(item)) for item in items)
+
+    def rows_of(self, state: CaseState) -> tuple[BenchmarkScoreRow, ...]:
+        return tuple(score_rows(self.metrics, state, self.thresholds))
 
     def state_of(self, item: CaseItem) -> CaseState:
         return fold_case(fresh_state(item), self.events_of(item))

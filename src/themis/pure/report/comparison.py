@@ -15,7 +15,6 @@ from themis.pure.stats.wording import comparison_sentence, equivalence_sentence,
 from themis.pure.text import printable
 
 _SHOWN = 10
-_HEADER = ("metric", "a", "b", "b - a", "95% interval", "p (Holm)", "pairs")
 
 
 def identity_notes(a: RunIdentity, b: RunIdentity) -> tuple[str, ...]:
@@ -37,7 +36,7 @@ def identity_notes(a: RunIdentity, b: RunIdentity) -> tuple[str, ...]:
 def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> str:
     """Return a comparison for a terminal: a table, a sentence a metric, what was left out, and the gates."""
     level = comparison.comparisons[0].interval.level if comparison.comparisons else 0.95
-    header = [name.replace("95%", f"{100 * level:g}%") for name in _HEADER]
+    header = ("metric", "a", "b", "b - a", f"{100 * level:g}% interval", "p (Holm)", "pairs")
     parts = [f"a: {comparison.label_a}\nb: {comparison.label_b}"]
     if comparison.comparisons:
         parts.append(plain_table(header, map(_cells, comparison.comparisons)))

@@ -90,23 +90,19 @@ def estimate_mean(
     column = checked(values, metric_id)
     scores = [value for value in column if value is not None]
     total = max(planned or 0, len(column))
-    keys = None
-    if clusters is not None:
-        keys = [key for key, value in zip(clusters, column, strict=True) if value is not None]
-    lacking = [] if categories is None else [
-        category for category, value in zip(categories, column, strict=True) if value is None
-    ]  # fmt: skip
+    missing = total - len(scores)
+    keys = _of_scored(clusters, column)
     base = Estimate(
         metric_id=metric_id,
         unit=unit,
         planned=total,
         scored=len(scores),
-        missing=total - len(scores),
-        missing_by_category=_counts(lacking, total - len(scores)),
+        missing=missing,
+        missing_by_category=_reasons(categories, column, missing),
         binary=bool(scores) and is_binary(scores),
         interval=Interval(level=level, method="none", reason="no scored value"),
         clusters=None if keys is None else len(set(keys)),
-        warnings=(f"{total - len(scores)} of {total} planned {unit}s have no score",) if len(scores) < total else (),
+        warnings=(f"{missing} of {total} planned {unit}s have no score",) if missing else (),
     )
     if not scores:
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right")
@@ -114,10 +110,15 @@ def estimate_mean(
     return _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
 
 
-def _counts(categories: Sequence[str | None], missing: int) -> Counter[str]:
-    counts = Counter(category or "unknown" for category in categories)
-    if missing > len(categories):
-        counts["no_row"] = missing - len(categories)
+def _of_scored(keys: Sequence[Hashable] | None, column: Sequence[float | None]) -> list[Hashable] | None:
+    return None if keys is None else [key for key, value in zip(keys, column, strict=True) if value is not None]
+
+
+def _reasons(categories: Sequence[str | None] | None, column: Sequence[float | None], missing: int) -> Counter[str]:
+    pairs = zip(categories, column, strict=True) if categories is not None else ()
+    counts = Counter(category or "unknown" for category, value in pairs if value is None)
+    if missing > counts.total():
+        counts["no_row"] = missing - counts.total()
     return counts
 
 
@@ -247,9 +248,7 @@ def describe_skewed(
     column = checked(values, name)
     present = [value for value in column if value is not None]
     total = max(planned or 0, len(column))
-    keys: list[Hashable] | None = None
-    if clusters is not None:
-        keys = [key for key, value in zip(clusters, column, strict=True) if value is not None]
+    keys = _of_scored(clusters, column)
     empty = Interval(level=level, method="none", reason="no measured value")
     base = SkewedEstimate(
         name=name,
