@@ -23,7 +23,7 @@ from themis.pure.projections import (
     timeline,
     trace_view,
 )
-from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Overview
@@ -85,7 +85,7 @@ def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
     assert run_markdown(report)
     assert run_latex(report)
     assert run_summary(report)
-    assert "".join(html_pieces(report, Page(style="", script=""), ()))
+    assert "".join(html_pieces(report, (), style="", script=""))
     assert report.overview.benchmark == benchmark.evolve(score_rows=())
     return result_digest(case_result(slots, state) for state in states)
 

@@ -13,7 +13,7 @@ from themis import InMemoryRunStore
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.pure.report import sections as told
-from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Bin
@@ -44,7 +44,7 @@ def report() -> Report:
 
 
 def html_page(report: Report) -> str:
-    return "".join(html_pieces(report, Page(style="", script=""), ()))
+    return "".join(html_pieces(report, (), style="", script=""))
 
 
 RENDERED = {"html": html_page, "markdown": run_markdown, "latex": run_latex, "terminal": run_summary}

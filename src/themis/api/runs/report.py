@@ -17,7 +17,7 @@ from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.protocols import RunStore
-from themis.pure.report.html import Page, html_pieces
+from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Overview
@@ -209,8 +209,8 @@ class Reporter:
         view = self._view(run_id)
         chosen = CaseSample(view.total_cases, sample)
         report = self._report(view, chosen)
-        page = Page(sampling=chosen.sentence(), style=_page_file("page.css"), script=_page_file("page.js"))
-        return html_pieces(report, page, chosen.cases())
+        style, script = _page_file("page.css"), _page_file("page.js")
+        return html_pieces(report, chosen.cases(), sampling=chosen.sentence(), style=style, script=script)
 
 
 def _page_file(name: str) -> str:

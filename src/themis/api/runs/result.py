@@ -11,7 +11,7 @@ import attrs
 
 from themis.api.runs.view import RunView
 from themis.pure.json import EMPTY
-from themis.pure.projections import Tallies, result_digest
+from themis.pure.projections import result_digest
 from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, ProgressSnapshot, RunStatus
 from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
 
@@ -67,7 +67,7 @@ class RunResult:
     @property
     def progress(self) -> ProgressSnapshot:
         """How many cases were planned, went through, and have an error."""
-        return self._tallies.progress()
+        return self.view.tallies.progress()
 
     @property
     def cases(self) -> Sequence[CaseResult]:
@@ -78,7 +78,7 @@ class RunResult:
     def benchmark(self) -> BenchmarkResult:
         """The scores as numbers, with the counts of errors beside every mean."""
         rows = Lazy(self.view.total_cases * len(self.view.metrics), self.view.rows)
-        return self._tallies.result(self.run_id, self.view.dataset_ids, rows)
+        return self.view.tallies.result(self.run_id, self.view.dataset_ids, rows)
 
     @functools.cached_property
     def digest(self) -> str:
@@ -103,10 +103,6 @@ class RunResult:
 
         generator = self.snapshot.identity.generator_ref.component_id
         return run_costs(self.view.events(), generator, known_prices(prices))
-
-    @functools.cached_property
-    def _tallies(self) -> Tallies:
-        return self.view.tallies()
 
 
 def first_failures(result: RunResult) -> list[str]:

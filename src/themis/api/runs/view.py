@@ -154,8 +154,9 @@ class RunView:
     def rows(self) -> Iterator[BenchmarkScoreRow]:
         return (row for case in self.scored() for row in case.rows)
 
+    @functools.cached_property
     def tallies(self) -> Tallies:
-        """Count all cases."""
+        """The counts of all cases, as of the first time they are asked for."""
         tallies = Tallies(self.metrics)
         for case in self.scored():
             tallies.add(case.rows, failed=case.failed)

@@ -21,34 +21,26 @@ from themis.pure.report.plots import draw
 from themis.pure.report.sections import Facts, Report, Section, Table, sections
 
 
-@attrs.frozen(kw_only=True)
-class Page:
-    """What a page is made of beside the report; `sampling` says how the listed cases were chosen, if not all are."""
-
-    sampling: str | None = None
-    style: str
-    script: str
-
-
-def html_pieces(report: Report, page: Page, cases: Iterable[bytes]) -> Iterator[str]:
-    """Yield the page piece by piece; each listed case comes as JSON, in plan order."""
+def html_pieces(
+    report: Report, cases: Iterable[bytes], *, sampling: str | None = None, style: str, script: str
+) -> Iterator[str]:
+    """Yield the page piece by piece; the listed cases come as JSON, and `sampling` says how they were chosen."""
     policy = (
-        f"default-src 'none'; style-src {_hash(page.style)}; script-src {_hash(page.script)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"{element('title', f'Run {report.snapshot.run_id[:12]} - Themis')}\n<style>{page.style}</style>\n</head>\n"
+        f"{element('title', f'Run {report.snapshot.run_id[:12]} - Themis')}\n<style>{style}</style>\n</head>\n"
         '<body>\n<a class="skip" href="#cases">Skip to the cases</a>\n'
     )
     yield _header(report)
     yield "\n<main>\n"
     for section in sections(report, "html"):
         yield f"{_section(section)}\n"
-    yield _CASES.format(element("p", page.sampling, class_="note sampled") if page.sampling else "")
+    yield _CASES.format(element("p", sampling, class_="note sampled") if sampling else "")
     yield "</main>\n"
     benchmark = report.overview.benchmark
     context = json.dumps({"metrics": list(benchmark.metric_ids), "datasets": list(benchmark.dataset_ids)})
@@ -56,7 +48,7 @@ def html_pieces(report: Report, page: Page, cases: Iterable[bytes]) -> Iterator[
     yield '<script type="application/json" id="data">['
     for number, case in enumerate(cases):
         yield f"{',' if number else ''}{embedded_json(case.decode())}"
-    yield f"]</script>\n<script>{page.script}</script>\n</body>\n</html>\n"
+    yield f"]</script>\n<script>{script}</script>\n</body>\n</html>\n"
 
 
 def _hash(source: str) -> str:

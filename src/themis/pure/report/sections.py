@@ -27,15 +27,7 @@ Facts: TypeAlias = tuple[tuple[str, str], ...]
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """One run, read for a report.
-
-    Attributes:
-        snapshot: what was run.
-        status: its status.
-        completed_through_stage: the last stage that it went through.
-        error_message: why it ended early, if it did.
-        overview: its figures.
-    """
+    """One run, read for a report; `error_message` says why it ended early, if it did."""
 
     snapshot: RunSnapshot
     status: str
