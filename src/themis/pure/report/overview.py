@@ -69,7 +69,6 @@ class RunOverview:
         first_rows: the first score rows.
         first_errors: the first of them that are errors.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
-        cluster_by: the metadata key that names clusters, if one was asked for.
     """
 
     benchmark: BenchmarkResult
@@ -80,7 +79,6 @@ class RunOverview:
     first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
-    cluster_by: str | None = None
 
 
 @attrs.define
@@ -163,7 +161,6 @@ class Overview:
             first_rows=self._first_rows,
             first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
-            cluster_by=self._cluster_by,
         )
 
     def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:
