@@ -202,7 +202,7 @@ def _sql() -> str:
     from themis.effects import stores
 
     folder = Path(str(inspect.getfile(stores))).parent
-    files = [*sorted(folder.glob("sqlite_[0-9]*.sql")), folder / "sqlite_views.sql"]
+    files = [*sorted(folder.glob("sqlite_[0-9]*.sql")), folder / "views.sql"]
     text = "\n".join(file.read_text(encoding="utf-8") for file in files)
     with sqlite3.connect(":memory:") as database:
         database.executescript(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -113,6 +114,7 @@ class Server:
             if version is None:
                 db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self.schema)))
                 db.execute(read_schema("postgres_schema.sql").encode())
+                db.execute(_views().encode())
                 db.execute("insert into store values (%s)", (SCHEMA_VERSION,))
             elif version > SCHEMA_VERSION:
                 raise SchemaVersionError(
@@ -145,6 +147,22 @@ _TABLES: Final = {
     "run", "dataset", "dataset_case", "run_dataset", "event", "blob", "blob_use",
     "planned_case", "case_fate", "score_rows", "run_summary",
 }  # fmt: skip
+_SPELLED: Final = {
+    r"(\w+\.)?(payload|header)(?= ->)": r"as_json(\g<0>)",
+    r"cast\(b\.content as text\)": "as_json(convert_from(b.content, 'UTF8'))",
+    r"\bid\b": "sequence",
+    r"(?<=ed)_id\b": "_at",
+    "json_each": "jsonb_array_elements",
+    "json_type": "jsonb_typeof",
+}
+"""What the views say in SQLite's words, and how PostgreSQL says it."""
+
+
+def _views() -> str:
+    text = read_schema("views.sql")
+    for word, spelled in _SPELLED.items():
+        text = re.sub(word, spelled, text)
+    return text
 
 
 def _value(cursor: Any) -> Any:

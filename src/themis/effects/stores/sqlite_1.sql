@@ -1,5 +1,5 @@
 -- The SQLite store's tables. What changes gets a number, and a file beside this one, sqlite_N.sql, that makes version N
--- (pragma user_version) of version N - 1; the views are in sqlite_views.sql.
+-- (pragma user_version) of version N - 1; the views are in views.sql.
 --
 -- event.id = run.run_no * 2^40 + the event's sequence within the run, so that a run's events lie together in
 -- the order they happened. Nothing is stored twice: the event table, indexed by cache_key, is the stage cache.

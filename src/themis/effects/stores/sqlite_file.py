@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 _STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql")
-_VIEWS: Final = "sqlite_views.sql"
+_VIEWS: Final = "views.sql"
 SCHEMA_VERSION: Final = len(_STEPS)
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
 _MAGIC: Final = b"SQLite format 3\0"

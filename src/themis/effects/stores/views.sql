@@ -1,4 +1,5 @@
--- The SQLite store's views: they hold no data of their own, and are the same in a file of any age.
+-- The views of the SQL stores, as SQLite spells them; postgres_server.py has the words that PostgreSQL spells otherwise.
+-- They hold no data of their own, and are the same in a store of any age.
 
 -- Every planned case of every run.
 create view planned_case as
@@ -10,10 +11,10 @@ join dataset_case dc on dc.dataset_no = rd.dataset_no;
 -- The last event of each kind that decides a case's fate; later events supersede earlier ones.
 create view case_fate as
 select run_no, case_no,
-    max(case when event_type in ('generation_failed', 'selection_failed', 'reduction_failed') then id end) as failed_id,
-    max(case when event_type = 'reduction_completed' then id end) as reduced_id,
-    max(case when event_type = 'parse_completed' then id end) as parsed_id,
-    max(case when event_type = 'parse_failed' then id end) as parse_failed_id
+    max(id) filter (where event_type in ('generation_failed', 'selection_failed', 'reduction_failed')) as failed_id,
+    max(id) filter (where event_type = 'reduction_completed') as reduced_id,
+    max(id) filter (where event_type = 'parse_completed') as parsed_id,
+    max(id) filter (where event_type = 'parse_failed') as parse_failed_id
 from event
 where case_no is not null
 group by run_no, case_no;
@@ -21,9 +22,9 @@ group by run_no, case_no;
 -- One row per run, case and metric: a value or an error, as in the reports.
 create view score_rows as
 with metric as (
-    select r.run_no, m.value ->> 'component_id' as metric_id,
-        coalesce(r.header -> 'metric_thresholds' ->> (m.value ->> 'component_id'), 1.0) as threshold
-    from run r, json_each(r.header, '$.identity.metric_refs') m
+    select r.run_no, m.value ->> 'component_id' as metric_id, coalesce(cast(
+        r.header -> 'metric_thresholds' ->> (m.value ->> 'component_id') as double precision), 1.0) as threshold
+    from run r, json_each(r.header -> 'identity' -> 'metric_refs') m
 ),
 outcome as (
     select run_no, case_no, payload ->> 'metric_id' as metric_id, max(id) as id
@@ -34,19 +35,22 @@ outcome as (
 read as (
     select c.run_no, c.run_id, c.dataset_id, c.case_id, c.case_no, m.metric_id, m.threshold,
         f.failed_id, f.reduced_id, f.parsed_id, f.parse_failed_id,
-        failed.event_type as failed_type, failed.payload ->> 'error_message' as failed_message,
+        failed.event_type as failed_type,
         parsed.payload -> 'result' -> 'value' as parsed_value,
         parsed.payload ->> 'result_blob_ref' as parsed_blob,
-        parsed.payload -> 'result' -> 'metadata' ->> 'invalid' as parsed_invalid,
-        o.event_type as outcome_type, o.payload as outcome,
-        coalesce(o.payload -> 'execution', cast(b.content as text)) as execution
+        parsed.payload -> 'result' -> 'metadata' -> 'invalid' as parsed_invalid,
+        o.event_type as outcome_type,
+        o.payload -> 'score' ->> 'value' as score_value,
+        coalesce(nullif(o.payload -> 'execution', 'null'), cast(b.content as text)) as execution,
+        coalesce(o.payload -> 'error' ->> 'reason', o.payload ->> 'error_message', failed.payload ->> 'error_message')
+            as error_message
     from planned_case c
     join metric m on m.run_no = c.run_no
     left join case_fate f on f.run_no = c.run_no and f.case_no = c.case_no
-    left join event failed on failed.id = f.failed_id
-    left join event parsed on parsed.id = f.parsed_id
+    left join event failed on failed.run_no = c.run_no and failed.id = f.failed_id
+    left join event parsed on parsed.run_no = c.run_no and parsed.id = f.parsed_id
     left join outcome oi on oi.run_no = c.run_no and oi.case_no = c.case_no and oi.metric_id = m.metric_id
-    left join event o on o.id = oi.id
+    left join event o on o.run_no = c.run_no and o.id = oi.id
     left join blob b on b.ref = o.payload ->> 'execution_blob_ref'
 ),
 judged as (
@@ -56,7 +60,7 @@ judged as (
                 then 'reduction_failure'
             when reduced_id is null then 'generation_failure'
             when parsed_id is null or parse_failed_id > parsed_id then 'parse_failure'
-            when parsed_invalid = 1 then 'parse_invalid'
+            when parsed_invalid in ('true', '1', '1.0') then 'parse_invalid'
             when parsed_value = 'null' and parsed_blob is null then 'parse_null'
             when outcome_type = 'evaluation_failed' then 'evaluation_failure'
             when outcome_type = 'evaluation_completed' and execution ->> 'status' <> 'completed'
@@ -64,27 +68,28 @@ judged as (
             when outcome_type is null or outcome_type = 'score_failed' then 'score_failure'
         end as error_category,
         case outcome_type
-            when 'score_completed' then outcome -> 'score' ->> 'value'
-            when 'evaluation_completed' then case json_type(execution, '$.aggregation_output.value')
-                when 'integer' then execution -> 'aggregation_output' ->> 'value'
-                when 'real' then execution -> 'aggregation_output' ->> 'value'
-                else (select avg(s.value ->> 'value') from json_each(execution, '$.scores') s) end
+            when 'score_completed' then cast(score_value as double precision)
+            when 'evaluation_completed' then case
+                when json_type(execution -> 'aggregation_output' -> 'value') in ('number', 'integer', 'real')
+                    then cast(execution -> 'aggregation_output' ->> 'value' as double precision)
+                else (select avg(cast(s.value ->> 'value' as double precision)) from json_each(execution -> 'scores') s)
+                end
         end as number
     from read
 )
 select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || ':' || case_id as case_key, metric_id,
-    case when error_category is null then cast(number as real) end as value,
+    case when error_category is null then number end as value,
     case when error_category is not null or number is null then 'error'
         when number >= threshold then 'correct' else 'incorrect' end as outcome,
     case when error_category is null and number is null then 'score_failure' else error_category end as error_category,
-    coalesce(outcome -> 'error' ->> 'reason', outcome ->> 'error_message', failed_message) as error_message,
-    run_no, case_no
+    error_message, run_no, case_no
 from judged;
 
 -- One row per run and metric, as in the result table: mean over scored rows only, with the errors beside it.
 create view run_summary as
 select run_id, metric_id, count(*) as planned, count(value) as scored, avg(value) as mean,
-    sum(outcome = 'correct') as correct, sum(outcome = 'incorrect') as incorrect, sum(outcome = 'error') as errors,
-    sum(coalesce(error_category in ('parse_failure', 'parse_null', 'parse_invalid'), 0)) as unparsed
+    count(*) filter (where outcome = 'correct') as correct, count(*) filter (where outcome = 'incorrect') as incorrect,
+    count(*) filter (where outcome = 'error') as errors,
+    count(*) filter (where error_category in ('parse_failure', 'parse_null', 'parse_invalid')) as unparsed
 from score_rows
 group by run_id, metric_id;
