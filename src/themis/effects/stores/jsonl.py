@@ -51,8 +51,8 @@ class JsonlRunStore(EventStore):
         super().__init__(f"jsonl:{self.path}", f"; `themis list --store jsonl:{self.path}` shows what is")
         self._folder = StoreFolder(self.path)
         self._writers: dict[str, EventWriter] = {}
-        self._transactions: dict[str, _Transaction] = {}
-        self._index: EventIndex | None = None
+        self._transactions: dict[str, Path | None] = {}  # the open ones, with the folder of a run that is new
+        self._index = EventIndex()
         self._written: set[str] = set()  # runs that this process wrote to since they were last indexed
         self._looked = float("-inf")
 
@@ -63,18 +63,14 @@ class JsonlRunStore(EventStore):
         self._folder.open()
 
     def _close(self) -> None:
-        if self._index is not None:
-            self._index.close()
-        self._index = None
+        self._index.close()
+        self._looked = float("-inf")
 
     # --- snapshots ----------------------------------------------------------------------------------------
 
     def _place(self, run_id: str) -> Path:
         """Return a run's folder, which may not be there."""
-        open_one = self._transactions.get(run_id)
-        if open_one is not None and open_one.new is not None:
-            return open_one.new
-        return self._folder.run(run_id)
+        return self._transactions.get(run_id) or self._folder.run(run_id)
 
     def _run(self, run_id: str) -> Path:
         """Return the folder of a run that is there."""
@@ -106,9 +102,8 @@ class JsonlRunStore(EventStore):
             shutil.rmtree(new, ignore_errors=True)
             write(new / "events.jsonl", [])
             write(new / "run.json", [encode(header), b"\n"])
-            open_one = self._transactions.get(snapshot.run_id)
-            if open_one is not None:
-                open_one.new = new
+            if snapshot.run_id in self._transactions:
+                self._transactions[snapshot.run_id] = new
             else:
                 self._publish(new, snapshot.run_id)
 
@@ -154,7 +149,7 @@ class JsonlRunStore(EventStore):
     def _writer(self, run_id: str) -> EventWriter:
         writer = self._writers.get(run_id)
         if writer is None:
-            writer = self._writers[run_id] = EventWriter.open(EventFile(self._run(run_id) / "events.jsonl"))
+            writer = self._writers[run_id] = EventWriter.open(self._file(run_id))
         return writer
 
     @contextlib.contextmanager
@@ -167,31 +162,28 @@ class JsonlRunStore(EventStore):
             yield
             return
         with self._held(run_id):
-            is_new = not (self._place(run_id) / "run.json").exists()
-            start = None if is_new else self._writer(run_id)
-            open_one = self._transactions[run_id] = _Transaction()
-            before = (start.end, start.head) if start is not None else None
+            self._transactions[run_id] = None
             try:
                 yield
                 with self._folder.files():
-                    self._commit(run_id, open_one)
+                    self._commit(run_id)
             except BaseException:
-                writer = self._writers.pop(run_id, None)
-                if open_one.new is not None:
-                    shutil.rmtree(open_one.new, ignore_errors=True)
+                writer, new = self._writers.pop(run_id, None), self._transactions[run_id]
+                if new is not None:
+                    shutil.rmtree(new, ignore_errors=True)
                     self._written.discard(run_id)
-                elif writer is not None and before is not None:
-                    writer.end, writer.head = before
-                    writer.cut()
+                elif writer is not None:
+                    writer.roll_back()
                 raise
             finally:
                 del self._transactions[run_id]
 
-    def _commit(self, run_id: str, open_one: _Transaction) -> None:
-        if open_one.waiting:
-            self._writer(run_id).append(open_one.waiting, ends_batch=True)
-        if open_one.new is not None:
-            self._publish(open_one.new, run_id)
+    def _commit(self, run_id: str) -> None:
+        if run_id in self._writers:
+            self._writers[run_id].commit()
+        new = self._transactions[run_id]
+        if new is not None:
+            self._publish(new, run_id)
             self._writers.pop(run_id, None)
 
     # --- events -------------------------------------------------------------------------------------------
@@ -202,22 +194,15 @@ class JsonlRunStore(EventStore):
             return
         with self._held(run_id), self._folder.shared() if blobs else self._folder.files():
             writer = self._writer(run_id)
-            open_one = self._transactions.get(run_id)
-            waiting = open_one.waiting if open_one is not None else ()
-            before = waiting[-1].sequence if waiting else writer.head.count
-            if events[0].sequence != before + 1:
+            if events[0].sequence != writer.head.count + 1:
                 raise overtaken(run_id)
             for ref, content in blobs.items():
                 if not self._folder.blob(ref).exists():
                     write(self._folder.blob(ref), [content])
             self._written.add(run_id)
-            if open_one is None:
-                writer.append(events, ends_batch=True)
-            else:
-                # Only the last event of all ends the batch: each is written when the next ones come.
-                if waiting:
-                    writer.append(waiting, ends_batch=False)
-                open_one.waiting = events
+            writer.append(events)
+            if run_id not in self._transactions:
+                writer.commit()
 
     def _file(self, run_id: str) -> EventFile:
         return EventFile(self._run(run_id) / "events.jsonl")
@@ -225,9 +210,8 @@ class JsonlRunStore(EventStore):
     def head(self, run_id: str) -> ChainHead:
         """Return the end of the run's chain."""
         self.initialize()
-        open_one = self._transactions.get(run_id)
-        if open_one is not None and open_one.waiting:
-            return ChainHead(open_one.waiting[-1].sequence, open_one.waiting[-1].digest)
+        if run_id in self._transactions and run_id in self._writers:
+            return self._writers[run_id].head
         with self._folder.files():
             return EventFile(self._place(run_id) / "events.jsonl").tail().head
 
@@ -270,8 +254,6 @@ class JsonlRunStore(EventStore):
 
     def _indexed(self, run_id: str) -> EventIndex:
         """Return the index, up to date for a run."""
-        if self._index is None:
-            self._index = EventIndex()
         folder = self._run(run_id)
         with self._folder.files():
             facts = (folder / "run.json").stat()
@@ -283,12 +265,10 @@ class JsonlRunStore(EventStore):
 
     def _index_all(self) -> EventIndex:
         """Return the index, up to date for what this process writes, and almost so for the rest."""
-        if self._index is None or time.monotonic() - self._looked > _LOOK_AGAIN:
+        if time.monotonic() - self._looked > _LOOK_AGAIN:
             there = {folder.name for folder in self._folder.runs()}
             for run_id in there:
                 self._indexed(run_id)
-            if self._index is None:
-                self._index = EventIndex()
             self._index.keep_only(there)
             self._looked = time.monotonic()
         while self._written:
@@ -331,13 +311,4 @@ class JsonlRunStore(EventStore):
                 self._folder.blob(ref).unlink(missing_ok=True)
             shutil.rmtree(gone, ignore_errors=True)
         self._written.discard(run_id)
-        if self._index is not None:
-            self._index.forget(run_id)
-
-
-class _Transaction:
-    """What is written of a run and not shown yet."""
-
-    def __init__(self) -> None:
-        self.new: Path | None = None
-        self.waiting: Sequence[StoredEvent] = ()
+        self._index.forget(run_id)

@@ -131,40 +131,66 @@ class EventFile:
 
 @attrs.define
 class EventWriter:
-    """Appends to a run's events; its holder is the run's one writer."""
+    """Appends to a run's events; its holder is the run's one writer.
+
+    Only the last event of a batch says that it ends there. So the events that came last wait until others follow them
+    or the batch ends, which shows it to readers.
+    """
 
     file: EventFile
-    end: int
     head: ChainHead
+    _end: int
+    _shown: tuple[int, ChainHead]
+    _waiting: Sequence[StoredEvent] = ()
 
     @classmethod
     def open(cls, file: EventFile) -> EventWriter:
         """Start where the last whole batch ends; what a crash left behind it is taken away."""
         tail = file.tail()
-        writer = cls(file, tail.end, tail.head)
-        writer.cut()
+        writer = cls(file, tail.head, tail.end, (tail.end, tail.head))
+        writer.roll_back()
         return writer
 
-    def append(self, events: Sequence[StoredEvent], *, ends_batch: bool) -> None:
-        """Write a batch, durably if it ends here; what can't be written whole is taken away again."""
-        lines = lines_of(events, ends_batch=ends_batch)
+    def append(self, events: Sequence[StoredEvent]) -> None:
+        self._write(ends_batch=False)
+        self._waiting = events
+        self.head = ChainHead(events[-1].sequence, events[-1].digest)
+
+    def commit(self) -> None:
+        """End the batch, durably, or take it away."""
+        try:
+            self._write(ends_batch=True)
+        except BaseException:
+            self.roll_back()
+            raise
+        self._shown = self._end, self.head
+
+    def roll_back(self) -> None:
+        """Take away what stands after the last batch that ended."""
+        (self._end, self.head), self._waiting = self._shown, ()
+        self._cut()
+
+    def _write(self, *, ends_batch: bool) -> None:
+        """Write what waits; if it can't be written whole, it is taken away again and goes on waiting."""
+        if not self._waiting:
+            return
+        lines = lines_of(self._waiting, ends_batch=ends_batch)
         try:
             with self.file.path.open("r+b") as file:
-                file.seek(self.end)
+                file.seek(self._end)
                 file.write(lines)
                 if ends_batch:
                     _sync(file)
         except BaseException:
-            self.cut()
+            self._cut()
             raise
-        self.end += len(lines)
-        self.head = ChainHead(events[-1].sequence, events[-1].digest)
+        self._end += len(lines)
+        self._waiting = ()
 
-    def cut(self) -> None:
-        """Take away what stands after the end."""
-        if self.file.path.stat().st_size > self.end:
+    def _cut(self) -> None:
+        if self.file.path.stat().st_size > self._end:
             with self.file.path.open("r+b") as file:
-                file.truncate(self.end)
+                file.truncate(self._end)
                 _sync(file)
 
 

@@ -7,13 +7,15 @@ there is nothing to repair. It is made when it is first asked for, and read on f
 
 from __future__ import annotations
 
+import functools
 import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Any, Final
 
 from themis.effects.stores.jsonl_events import EventFile
+from themis.effects.stores.tables import SETTLED, binary
 from themis.pure.errors import StoreError
 
 _SCHEMA: Final = """
@@ -23,15 +25,15 @@ _SCHEMA: Final = """
         run_no integer primary key, run_id text not null unique, stamp text not null, created_at text not null,
         size integer not null default 0, indexed integer not null default 0
     ) strict;
-    create table place (
+    create table event (
         run_no integer not null, sequence integer not null, offset integer not null, length integer not null,
         case_no integer, event_type text not null, cache_key blob, primary key (run_no, sequence, offset)
     ) strict, without rowid;
-    create index place_by_case on place (run_no, case_no, sequence);
-    create index place_by_cache_key on place (cache_key) where cache_key is not null;
+    create index event_by_case on event (run_no, case_no, sequence);
+    create index event_by_cache_key on event (cache_key) where cache_key is not null;
 """
 _PAGE: Final = 1_000
-_INSERT: Final = "insert into place values (?, ?, ?, ?, ?, ?, ?)"
+_INSERT: Final = "insert into event values (?, ?, ?, ?, ?, ?, ?)"
 
 Place = tuple[int, int]
 """A line's offset and length."""
@@ -42,40 +44,44 @@ class EventIndex:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._db.close)  # a store that nobody closed has an index all the same
-        self._db.executescript(_SCHEMA)
+
+    @functools.cached_property
+    def _db(self) -> sqlite3.Connection:
+        db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        weakref.finalize(self, db.close)  # a store that nobody closed has an index all the same
+        db.executescript(_SCHEMA)
+        return db
 
     def close(self) -> None:
-        self._db.close()
+        """Forget everything."""
+        if "_db" in vars(self):
+            self._db.close()
+            del self._db
+
+    def _rows(self, query: str, *parameters: object) -> list[Any]:
+        with self._lock:
+            return self._db.execute(query, parameters).fetchall()
 
     def knows(self, run_id: str, stamp: str) -> bool:
         """Tell whether this very run is known; one that was cleared and made again is forgotten."""
-        with self._lock:
-            row = self._db.execute("select stamp from run where run_id = ?", (run_id,)).fetchone()
-            if row is not None and row[0] != stamp:
-                self.forget(run_id)
-        return row is not None and row[0] == stamp
+        stamps = self._rows("select stamp from run where run_id = ?", run_id)
+        if stamps and stamps != [(stamp,)]:
+            self.forget(run_id)
+        return stamps == [(stamp,)]
 
     def add(self, run_id: str, stamp: str, created_at: str) -> None:
-        """Get to know a run."""
-        with self._lock:
-            self._db.execute(
-                "insert into run (run_id, stamp, created_at) values (?, ?, ?)", (run_id, stamp, created_at)
-            )
+        self._rows("insert into run (run_id, stamp, created_at) values (?, ?, ?)", run_id, stamp, created_at)
 
     def forget(self, run_id: str) -> None:
-        """Forget a run."""
         with self._lock:
-            self._db.execute("delete from place where run_no in (select run_no from run where run_id = ?)", (run_id,))
-            self._db.execute("delete from run where run_id = ?", (run_id,))
+            self._rows("delete from event where run_no = (select run_no from run where run_id = ?)", run_id)
+            self._rows("delete from run where run_id = ?", run_id)
 
     def keep_only(self, run_ids: set[str]) -> None:
         """Forget the runs that are not there any more."""
-        with self._lock:
-            for (run_id,) in self._db.execute("select run_id from run").fetchall():
-                if run_id not in run_ids:
-                    self.forget(run_id)
+        for (run_id,) in self._rows("select run_id from run"):
+            if run_id not in run_ids:
+                self.forget(run_id)
 
     def catch_up(self, run_id: str, file: EventFile) -> None:
         """Read what was appended since the last time."""
@@ -88,7 +94,7 @@ class EventIndex:
                 return
             end = file.tail().end
             rows = (
-                (number, event.sequence, offset, length, event.case_no, event.event_type, _binary(event.cache_key))
+                (number, event.sequence, offset, length, event.case_no, event.event_type, binary(event.cache_key))
                 for offset, length, event in file.places(indexed, end)
             )
             self._db.execute("begin")
@@ -106,51 +112,36 @@ class EventIndex:
 
     def of_case(self, run_id: str, case_no: int | None) -> Sequence[Place]:
         """Return the places of a case's events, or of the events of the whole run."""
-        with self._lock:
-            return self._db.execute(
-                "select offset, length from place join run using (run_no) "
-                "where run_id = ? and case_no is ? order by sequence",
-                (run_id, case_no),
-            ).fetchall()
+        return self._rows(
+            "select offset, length from event join run using (run_no) "
+            "where run_id = ? and case_no is ? order by sequence",
+            run_id,
+            case_no,
+        )
 
     def by_case(self, run_id: str) -> Iterator[Sequence[Place]]:
         """Yield the places of all case events, case by case, some at a time."""
         case_no, sequence = -1, 0
-        while True:
-            with self._lock:
-                rows = self._db.execute(
-                    "select case_no, sequence, offset, length from place where run_no = "
-                    "(select run_no from run where run_id = ?) and (case_no, sequence) > (?, ?) "
-                    "order by case_no, sequence limit ?",
-                    (run_id, case_no, sequence, _PAGE),
-                ).fetchall()
-            if not rows:
-                return
+        query = (
+            "select case_no, sequence, offset, length from event where run_no = "
+            "(select run_no from run where run_id = ?) and (case_no, sequence) > (?, ?) "
+            "order by case_no, sequence limit ?"
+        )
+        while rows := self._rows(query, run_id, case_no, sequence, _PAGE):
             case_no, sequence = rows[-1][:2]
             yield [row[2:] for row in rows]
 
     def settled(self, run_id: str, metrics: int) -> Sequence[int]:
         """Return the cases that have so many `score_completed` events, and none of a failure."""
         with self._lock:
-            rows = self._db.execute(
-                "select case_no from place where run_no = (select run_no from run where run_id = ?) "
-                "and case_no is not null group by case_no having sum(event_type = 'score_completed') = ? "
-                "and not sum(event_type glob '*_failed') "
-                "order by case_no",
-                (run_id, metrics),
-            )
-            return [row[0] for row in rows]
+            (run_no,) = self._db.execute("select run_no from run where run_id = ?", (run_id,)).fetchone()
+            return [row[0] for row in self._db.execute(SETTLED, {"run_no": run_no, "metrics": metrics})]
 
     def of_key(self, key: str) -> tuple[str, Place] | None:
         """Return the run that has the newest event of a cache key, and the event's place."""
-        with self._lock:
-            row = self._db.execute(
-                "select run_id, offset, length from place join run using (run_no) where cache_key = ? "
-                "order by created_at desc, run_no desc, sequence desc limit 1",
-                (_binary(key),),
-            ).fetchone()
-        return (row[0], (row[1], row[2])) if row is not None else None
-
-
-def _binary(key: str | None) -> bytes | None:
-    return bytes.fromhex(key) if key is not None else None
+        rows = self._rows(
+            "select run_id, offset, length from event join run using (run_no) where cache_key = ? "
+            "order by created_at desc, run_no desc, sequence desc limit 1",
+            binary(key),
+        )
+        return next(((run_id, (offset, length)) for run_id, offset, length in rows), None)

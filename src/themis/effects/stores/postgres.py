@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from themis.effects.stores.locks import locked, this_process
 from themis.effects.stores.postgres_server import Server
-from themis.effects.stores.tables import Row, TableStore, stored_event
+from themis.effects.stores.tables import Row, TableStore, binary, stored_event
 from themis.pure.records.stored import StoredEvent
 
 if TYPE_CHECKING:
@@ -164,9 +164,7 @@ class PostgresRunStore(TableStore["Connection"]):
                 copy.write_row(row)
 
     def _packed(self, events: Sequence[StoredEvent]) -> list[Row]:
-        return [
-            (e.sequence, e.case_no, e.event_type, _binary(e.cache_key), e.payload, _binary(e.digest)) for e in events
-        ]
+        return [(e.sequence, e.case_no, e.event_type, binary(e.cache_key), e.payload, binary(e.digest)) for e in events]
 
     def _insert_events(self, db: Connection, run_no: int, first: int, batch: Sequence[Row]) -> None:
         with db.cursor() as cursor, cursor.copy(_COPY) as copy:
@@ -195,7 +193,3 @@ _CACHED: Final = """
 @functools.cache
 def _spelled(sql: str) -> bytes:
     return _PARAMETER.sub(r"%(\1)s", sql.replace("%", "%%")).encode()
-
-
-def _binary(text: str | None) -> bytes | None:
-    return bytes.fromhex(text) if text is not None else None

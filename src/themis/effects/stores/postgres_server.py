@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
-from themis.effects.stores.tables import read_schema
+from themis.effects.stores.tables import read_schema, value_of
 from themis.pure.errors import MissingExtraError, SchemaVersionError, StoreError
 from themis.pure.security import redact
 
@@ -108,7 +108,7 @@ class Server:
         with self.reader() as db, db.transaction():
             # One at a time: two processes may find that there is no schema yet.
             db.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"themis schema {self.schema}",))
-            if _value(db.execute("show server_encoding")) != "UTF8":
+            if value_of(db.execute("show server_encoding")) != "UTF8":
                 raise StoreError(f"postgres:{self.name} is not in UTF-8: create the database with encoding 'UTF8'")
             version = self._version(db)
             if version is None:
@@ -134,7 +134,7 @@ class Server:
         if "store" not in tables:
             raise StoreError(f"postgres:{self.name} holds tables of something else: name another schema for the store")
         missing = _TABLES - tables
-        version = int(_value(db.execute("select version from store")))
+        version = int(value_of(db.execute("select version from store")))
         if missing and version <= SCHEMA_VERSION:
             raise StoreError(
                 f"postgres:{self.name} is damaged: it has no {', '.join(sorted(missing))}; restore the schema from a "
@@ -163,7 +163,3 @@ def _views() -> str:
     for word, spelled in _SPELLED.items():
         text = re.sub(word, spelled, text)
     return text
-
-
-def _value(cursor: Any) -> Any:
-    return cursor.fetchone()[0]

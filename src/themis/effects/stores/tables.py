@@ -94,7 +94,7 @@ class TableStore(EventStore, Generic[Db]):
                 "now": datetime.datetime.now(datetime.UTC).isoformat(),
                 "start": CHAIN_START,
             }
-            run_no = _value(self._execute(db, _INSERT_RUN, run))
+            run_no = value_of(self._execute(db, _INSERT_RUN, run))
             first = 0
             for ordinal, (key, dataset) in enumerate(keyed_datasets(snapshot)):
                 row = {
@@ -111,7 +111,7 @@ class TableStore(EventStore, Generic[Db]):
         known = self._execute(db, "select dataset_no from dataset where fingerprint = :key", {"key": key}).fetchone()
         if known is not None:
             return int(known[0])
-        number = int(_value(self._execute(db, _INSERT_DATASET, {"key": key})))
+        number = int(value_of(self._execute(db, _INSERT_DATASET, {"key": key})))
         self._insert_cases(
             db,
             (
@@ -127,7 +127,7 @@ class TableStore(EventStore, Generic[Db]):
         """Return a snapshot whose cases are read from the store as needed."""
         with self._reading(run_id) as db:
             run = {"run_no": self._number(db, run_id)}
-            header = _value(self._execute(db, "select header from run where run_no = :run_no", run))
+            header = value_of(self._execute(db, "select header from run where run_no = :run_no", run))
             datasets = self._execute(db, _DATASETS, run).fetchall()
         first = 0
         for ordinal, (_, _, number, found, count) in enumerate(datasets):
@@ -249,7 +249,7 @@ class TableStore(EventStore, Generic[Db]):
         """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         with self._reading(run_id) as db:
             run = {"run_no": self._number(db, run_id), "metrics": len(metric_ids)}
-        return (row[0] for row in self._stream(_SETTLED, run)) if metric_ids else iter(())
+        return (row[0] for row in self._stream(SETTLED, run)) if metric_ids else iter(())
 
     def blob(self, ref: str) -> bytes:
         """Return a blob."""
@@ -270,8 +270,12 @@ def stored_event(row: Row) -> StoredEvent:
     return StoredEvent(case_no, event_type, key.hex() if key is not None else None, payload, digest.hex(), sequence)
 
 
-def _value(cursor: Any) -> Any:
+def value_of(cursor: Any) -> Any:
     return cursor.fetchone()[0]
+
+
+def binary(text: str | None) -> bytes | None:
+    return bytes.fromhex(text) if text is not None else None
 
 
 class _StoredCases(CaseSource):
@@ -325,7 +329,7 @@ _LIST: Final = """
 _MOVE_HEAD: Final = """
     update run set head_count = :count, head_digest = :digest where run_no = :run_no and head_count = :before
 """
-_SETTLED: Final = """
+SETTLED: Final = """
     select case_no from event where run_no = :run_no and case_no is not null group by case_no
     having count(*) filter (where event_type = 'score_completed') = :metrics
         and count(*) filter (where event_type like '%_failed') = 0
