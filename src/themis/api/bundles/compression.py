@@ -25,7 +25,7 @@ def compressed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
         with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as file:
             yield cast("IO[bytes]", file)
     elif suffix == ".zst":
-        with _zstd_writer(raw) as writer, io.BufferedWriter(writer, _BUFFER) as file:
+        with _zstandard().open(raw, "wb") as writer, io.BufferedWriter(writer, _BUFFER) as file:
             yield cast("IO[bytes]", file)
     else:
         yield raw
@@ -44,27 +44,13 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             if path.suffix == ".gz":
                 raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
             elif path.suffix == ".zst":
-                raw = stack.enter_context(io.BufferedReader(_zstd_reader(raw), _BUFFER))
+                raw = stack.enter_context(io.BufferedReader(_zstandard().open(raw), _BUFFER))
             yield raw
     except ThemisError:
         raise
     except (OSError, EOFError, zlib.error, _zstd_error()) as error:
         problem = "there is no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error}"
         raise DataError(f"{path}: {problem}") from error
-
-
-def _zstd_writer(raw: IO[bytes]) -> Any:
-    library = _zstandard()
-    if hasattr(library, "ZstdFile"):
-        return library.ZstdFile(raw, "wb")
-    return library.ZstdCompressor().stream_writer(raw, closefd=False)
-
-
-def _zstd_reader(raw: IO[bytes]) -> Any:
-    library = _zstandard()
-    if hasattr(library, "ZstdFile"):
-        return library.ZstdFile(raw)
-    return library.ZstdDecompressor().stream_reader(raw)
 
 
 def _zstandard() -> Any:

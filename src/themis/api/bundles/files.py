@@ -19,6 +19,7 @@ is laid out otherwise (by hand, by another program) is read as a whole.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, Final, Literal
@@ -28,6 +29,7 @@ import attrs
 from themis.api.bundles.compression import compressed, opened
 from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
 from themis.effects.files import whole_file
+from themis.effects.stores.base import ReadCases
 from themis.pure.bundles.records import (
     BUNDLE_TYPES,
     Bundle,
@@ -45,7 +47,7 @@ from themis.pure.errors import DataError, SchemaVersionError, ThemisError
 from themis.pure.json import decode, encode
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import FrozenModel
-from themis.pure.records.dataset import Case, CaseSource
+from themis.pure.records.dataset import Case
 
 _DATASETS: Final = b'"datasets":['
 _CASES: Final = b'"cases":['
@@ -253,33 +255,23 @@ def _streamed_header(path: Path) -> Bundle | None:
             data["snapshot"]["datasets"] = datasets
         bundle = header_from_dict(data)
     sources = [
-        dataset.evolve(cases=_BundleCases(path, place, count))
+        dataset.evolve(cases=ReadCases(count, functools.partial(_read_cases, path, place)))
         for place, (dataset, count) in enumerate(zip(bundle.snapshot.datasets, counts, strict=True))
     ]
     return bundle.evolve(snapshot=bundle.snapshot.evolve(datasets=sources))
 
 
-class _BundleCases(CaseSource):
-    """The cases of one of a bundle file's datasets, read as needed."""
-
-    def __init__(self, path: Path, place: int, count: int) -> None:
-        self._path = path
-        self._place = place
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Case]:
-        place = -1
-        with contextlib.closing(_parts(self._path)) as parts:
-            for part, number, text in parts:
-                place += part == "dataset"
-                if part in ("record", "head") or place > self._place:
-                    return
-                if part == "case" and place == self._place:
-                    with _named(self._path, number):
-                        yield Case.from_dict(decode(text))
+def _read_cases(path: Path, dataset: int) -> Iterator[Case]:
+    """Yield the cases of one of a bundle file's datasets."""
+    place = -1
+    with contextlib.closing(_parts(path)) as parts:
+        for part, number, text in parts:
+            place += part == "dataset"
+            if part in ("record", "head") or place > dataset:
+                return
+            if part == "case" and place == dataset:
+                with _named(path, number):
+                    yield Case.from_dict(decode(text))
 
 
 def _read_events(path: Path) -> Generator[Keyed, None, None]:

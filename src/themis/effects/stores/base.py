@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
 from themis.pure.json import canonical_bytes, decode
-from themis.pure.records.dataset import CaseSource, Dataset
+from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import RunSummary, StoredEvent
 from themis.pure.state import status_of
@@ -126,6 +126,20 @@ class EventStore(ABC):
 
     def _no_run(self, run_id: str) -> RunNotFoundError:
         return RunNotFoundError(f"no run {run_id!r} in {self.location}{self._how_to_list}")
+
+
+class ReadCases(CaseSource):
+    """Cases that are read as needed, and have been counted."""
+
+    def __init__(self, count: int, read: Callable[[], Iterator[Case]]) -> None:
+        self._count = count
+        self._read = read
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Case]:
+        return self._read()
 
 
 def overtaken(run_id: str) -> StoreError:

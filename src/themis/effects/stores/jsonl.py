@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from themis.effects.files import sync_folder
-from themis.effects.stores.base import EventStore, keyed_datasets, overtaken, restored, summary_of
+from themis.effects.stores.base import EventStore, ReadCases, keyed_datasets, overtaken, restored, summary_of
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
-from themis.effects.stores.jsonl_folder import FileCases, StoreFolder, blobs_of, write
+from themis.effects.stores.jsonl_folder import StoreFolder, blobs_of, read_cases, write
 from themis.effects.stores.jsonl_index import EventIndex
 from themis.effects.stores.locks import RunLock
 from themis.pure.errors import StoreError
@@ -114,7 +115,8 @@ class JsonlRunStore(EventStore):
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         """Return a snapshot whose cases are read from their files as needed."""
         header = self._folder.header(self._run(run_id))
-        cases = [FileCases(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
+        files = [(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
+        cases = [ReadCases(count, functools.partial(read_cases, path, count)) for path, count in files]
         return restored(run_id, header["snapshot"], cases)
 
     def _lines(self) -> Iterable[RunSummary]:

@@ -1,7 +1,4 @@
-"""The JSONL store's folder: its names, its mark, and what its runs share.
-
-All names are hexadecimal, so that they are safe on any file system.
-"""
+"""The JSONL store's folder: its names, its mark, and what its runs share."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ import portalocker
 from themis.effects.files import UNFINISHED, whole_file
 from themis.pure.errors import SchemaVersionError, StoreError, ThemisError
 from themis.pure.json import decode, encode
-from themis.pure.records.dataset import Case, CaseSource
+from themis.pure.records.dataset import Case
 
 FORMAT_VERSION: Final = 1
 _MARK: Final = "themis-store.json"
@@ -118,27 +115,18 @@ class StoreFolder:
                 yield from (runs / name for name in os.listdir(runs) if _HASH.fullmatch(name))  # noqa: PTH208  # names
 
 
-class FileCases(CaseSource):
-    """The cases of a stored dataset, read as needed."""
-
-    def __init__(self, path: Path, count: int) -> None:
-        self._path = path
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Case]:
-        number = 0
-        try:
-            with self._path.open("rb") as file:
-                for line in file:
-                    number += 1
-                    yield Case.from_dict(decode(line))
-        except (OSError, ValueError, ThemisError) as error:
-            raise StoreError(f"{self._path}, line {number}: {error}; restore the file from a copy") from error
-        if number != self._count:
-            raise StoreError(f"{self._path} has {number} of {self._count} cases; restore the file from a copy")
+def read_cases(path: Path, count: int) -> Iterator[Case]:
+    """Yield the cases of a stored dataset."""
+    number = 0
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                number += 1
+                yield Case.from_dict(decode(line))
+    except (OSError, ValueError, ThemisError) as error:
+        raise StoreError(f"{path}, line {number}: {error}; restore the file from a copy") from error
+    if number != count:
+        raise StoreError(f"{path} has {number} of {count} cases; restore the file from a copy")
 
 
 def write(path: Path, parts: Iterable[bytes]) -> None:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import functools
 import importlib.resources
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from themis.effects.stores.base import EventStore, altered, keyed_datasets, overtaken, restored, summary_of
+from themis.effects.stores.base import EventStore, ReadCases, altered, keyed_datasets, overtaken, restored, summary_of
 from themis.pure.errors import StoreError
 from themis.pure.json import decode, encode
-from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START, ChainHead, RunSummary, StoredEvent
 
@@ -135,7 +136,7 @@ class TableStore(EventStore, Generic[Db]):
                 raise altered(run_id, f"dataset {number}: it begins at case {found}, and not at {first}")
             first += count
         sources = [
-            _StoredCases(self, dataset_no, count, f"{self.location}: dataset {dataset_id!r}")
+            ReadCases(count, functools.partial(self._cases, dataset_no, dataset_id))
             for dataset_id, dataset_no, _, _, count in datasets
         ]
         stored_ids = [row[0] for row in datasets]
@@ -146,6 +147,21 @@ class TableStore(EventStore, Generic[Db]):
         if stored_ids != [self._text(dataset.dataset_id) for dataset in snapshot.datasets]:
             raise altered(run_id, f"its datasets are stored as {stored_ids}")
         return snapshot
+
+    def _cases(self, dataset_no: int, dataset_id: str) -> Iterator[Case]:
+        """Yield a dataset's cases; columns that say again what a case says are held against it."""
+        where = f"{self.location}: dataset {dataset_id!r}"
+        for number, (position, case_id, payload) in enumerate(self._stream(_CASES, {"dataset_no": dataset_no})):
+            try:
+                case = Case.from_dict(decode(payload))
+            except ValueError as error:
+                raise StoreError(f"{where}: case {number} can't be read: {error}") from error
+            if (position, case_id) != (number, self._text(case.case_id)):
+                raise StoreError(
+                    f"{where}: case {number} ({case.case_id!r}) is stored at position {position} as {case_id!r}; "
+                    "the table was changed: restore the store from a copy"
+                )
+            yield case
 
     def _find(self, db: Db, run_id: str) -> int | None:
         row = self._execute(db, "select run_no from run where run_id = :run_id", {"run_id": run_id}).fetchone()
@@ -278,36 +294,6 @@ def binary(text: str | None) -> bytes | None:
     return bytes.fromhex(text) if text is not None else None
 
 
-class _StoredCases(CaseSource):
-    """The cases of a stored dataset, read as needed; columns that say again what a case says are held against it."""
-
-    def __init__(self, store: TableStore[Any], dataset_no: int, count: int, where: str) -> None:
-        self._store = store
-        self._dataset_no = dataset_no
-        self._count = count
-        self._where = where
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Case]:
-        query: Final = (
-            "select position, case_id, payload from dataset_case where dataset_no = :dataset_no order by position"
-        )
-        rows = self._store._stream(query, {"dataset_no": self._dataset_no})
-        for number, (position, case_id, payload) in enumerate(rows):
-            try:
-                case = Case.from_dict(decode(payload))
-            except ValueError as error:
-                raise StoreError(f"{self._where}: case {number} can't be read: {error}") from error
-            if (position, case_id) != (number, self._store._text(case.case_id)):
-                raise StoreError(
-                    f"{self._where}: case {number} ({case.case_id!r}) is stored at position {position} as {case_id!r}; "
-                    "the table was changed: restore the store from a copy"
-                )
-            yield case
-
-
 _INSERT_RUN: Final = """
     insert into run (run_id, header, created_at, head_digest) values (:run_id, :header, :now, :start) returning run_no
 """
@@ -318,6 +304,7 @@ _DATASETS: Final = """
     select dataset_id, dataset_no, ordinal, first_case_no, case_count
     from run_dataset join dataset using (dataset_no) where run_no = :run_no order by ordinal
 """
+_CASES: Final = "select position, case_id, payload from dataset_case where dataset_no = :dataset_no order by position"
 _LIST: Final = """
     select r.run_id, r.header,
         (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)
