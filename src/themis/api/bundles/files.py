@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
@@ -32,28 +32,26 @@ from themis.effects.files import whole_file
 from themis.effects.stores.base import ReadCases
 from themis.pure.bundles.records import (
     BUNDLE_TYPES,
+    DATASETS,
+    END,
+    HEAD,
+    RECORDS,
     Bundle,
     BundleKind,
     Keyed,
     bundle_from_dict,
     bundle_kind,
-    chained,
     check_head,
-    header_data,
+    document,
     header_from_dict,
     read_record,
 )
 from themis.pure.errors import DataError, SchemaVersionError, ThemisError
-from themis.pure.json import decode, encode
+from themis.pure.json import decode
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.dataset import Case
 
-_DATASETS: Final = b'"datasets":['
-_CASES: Final = b'"cases":['
-_RECORDS: Final = b']},"records":['
-_END: Final = b"]}"
-_HEAD: Final = b'],"head":"'
 _OPEN_ENDED: Final = b"]}}"
 """Closes the first line, which is a whole document but for its cases and events."""
 
@@ -91,44 +89,10 @@ def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> P
     header, cases = export_parts(store, run_id, BUNDLE_TYPES[name])
     try:
         with whole_file(target) as raw, compressed(raw, target.suffix) as file:
-            _write(file, header, cases)
+            file.writelines(document(header, cases))
     except OSError as error:
         raise DataError(f"{target}: can't be written: {error}") from error
     return target
-
-
-def _write(file: IO[bytes], header: Bundle, cases: Iterable[Sequence[Keyed]]) -> None:
-    data = header_data(header)
-    head, snapshot = data["digest"], data.pop("snapshot")
-    file.write(encode(data)[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + _DATASETS + b"\n")
-    last = len(header.snapshot.datasets) - 1
-    for number, dataset in enumerate(header.snapshot.datasets):
-        fields = dataset.evolve(cases=()).to_dict()
-        del fields["cases"]
-        file.write(encode(fields)[:-1] + b"," + _CASES + b"\n")
-        _write_items(file, map(encode, dataset.cases))
-        file.write(_END + (b",\n" if number < last else b"\n"))
-    file.write(_RECORDS + b"\n")
-
-    def records() -> Iterator[bytes]:
-        nonlocal head
-        for case in cases:
-            for keyed in case:
-                record, head = chained(head, *keyed)
-                yield record
-
-    _write_items(file, records())
-    file.write(_HEAD + head.encode() + b'"}\n')
-
-
-def _write_items(file: IO[bytes], items: Iterable[bytes]) -> None:
-    """Write the items of a JSON array, a line each."""
-    before = b""
-    for item in items:
-        file.write(before + item)
-        before = b",\n"
-    if before:
-        file.write(b"\n")
 
 
 # --- reading ----------------------------------------------------------------------------------------------
@@ -214,14 +178,14 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             if before != b"[" and (text[:1] == b"]") == (before == b","):
                 raise DataError(f"{path}:{number}: a comma is missing before this line, or one is too many")
             before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
-            if part == "record" and text.startswith(_HEAD):
+            if part == "record" and text.startswith(HEAD):
                 yield "head", number, text.removeprefix(b"],")
                 if file.read().strip():  # to the end, where a compressed file has its checksum
                     raise DataError(f"{path}:{number + 1}: there is more after the bundle's end")
                 return
-            if part == "dataset" and text == _RECORDS:
+            if part == "dataset" and text == RECORDS:
                 part = "record"
-            elif part == "case" and item == _END:
+            elif part == "case" and item == END:
                 part = "dataset"
             else:
                 yield part, number, item
@@ -238,12 +202,12 @@ def _streamed_header(path: Path) -> Bundle | None:
     counts: list[int] = []
     with contextlib.closing(_parts(path)) as parts:
         _, _, first = next(parts)
-        if not first.endswith(_DATASETS):
+        if not first.endswith(DATASETS):
             return None
         for part, number, text in parts:
             if part == "dataset":
                 with _named(path, number):
-                    datasets.append(decode(text + _END))
+                    datasets.append(decode(text + END))
                 counts.append(0)
             elif part == "case":
                 counts[-1] += 1

@@ -185,7 +185,7 @@ def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> in
     run_id = header.run_id
     store.acquire(run_id)
     try:
-        merge = _Merge(store, header, _CaseEvents(events), _stored_snapshot(store, run_id))
+        merge = _Merge(store, header, events, _stored_snapshot(store, run_id))
         keep(store, header.snapshot, merge.batches())
         return merge.new
     finally:
@@ -221,33 +221,11 @@ def _refuse_secrets(snapshot: RunSnapshot) -> None:
     refuse_secrets({"snapshot.identity": identity.to_dict(), "snapshot.provenance": provenance.to_dict()})
 
 
-class _CaseEvents:
-    """A bundle's events, to be taken case by case."""
-
-    def __init__(self, events: Iterator[Keyed]) -> None:
-        self._cases = itertools.groupby(events, key=lambda keyed: keyed[0].case_key)
-        self._next = next(self._cases, None)
-
-    def take(self, case_key: str) -> Sequence[Keyed]:
-        """Return the events of a case, if it is the next one."""
-        if self._next is None or self._next[0] != case_key:
-            return ()
-        events = [*self._next[1]]
-        self._next = next(self._cases, None)
-        return events
-
-    def left_over(self) -> Iterator[str]:
-        """Yield the cases that were not asked for."""
-        while self._next is not None:
-            yield self._next[0]
-            self._next = next(self._cases, None)
-
-
 @attrs.define
 class _Merge:
     store: RunStore
     header: Bundle
-    source: _CaseEvents
+    events: Iterator[Keyed]
     before: RunSnapshot | None
     new: int = 0
 
@@ -272,31 +250,33 @@ class _Merge:
     def _merges(self) -> Iterator[CaseMerge]:
         run, kind = shape_of(self.header.snapshot), self.header.kind
         faults: list[str] = []
+        groups = itertools.groupby(self.events, key=lambda keyed: keyed[0].case_key)
+        key, events = next(groups, _NO_MORE)
         for item, state in self._cases():
-            events = self.source.take(item.case_key)
-            if events:
-                merge = CaseMerge(run, kind, item, state, events)
+            if key == item.case_key:
+                merge = CaseMerge(run, kind, item, state, [*events])
+                key, events = next(groups, _NO_MORE)
                 faults += merge.faults
                 if not faults:
                     yield merge
-        faults += self._left_over()
+        faults += self._left_over([key, *(key for key, _ in groups)] if key is not None else [])
         if faults:
             more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
             raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:_SHOWN] + more))
 
-    def _left_over(self) -> list[str]:
+    def _left_over(self, left: Sequence[str]) -> list[str]:
         """Return what is wrong with the cases that the run did not ask for, or not at that place."""
-        left = [*self.source.left_over()]
-        if not left:
-            return []
-        known = {item.case_key for item in case_items(self.header.snapshot)}
+        known = {item.case_key for item in case_items(self.header.snapshot)} if left else set()
         strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
-        return strangers or [f"case {left[0]}: its records are not in the order of the run's cases"]
+        return strangers or [f"case {key}: its records are not in the order of the run's cases" for key in left[:1]]
 
     def _cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
         if self.before is not None:
             return read_cases(self.store, self.before)
         return ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
+
+
+_NO_MORE: Final[tuple[None, Iterator[Keyed]]] = (None, iter(()))
 
 
 def keep(store: RunStore, snapshot: RunSnapshot, batches: Iterator[Batch]) -> None:

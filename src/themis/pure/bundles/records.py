@@ -116,13 +116,8 @@ class Bundle(HashableModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document: what a bundle file holds. Its `records` are all events, case by case, chained."""
-        data = header_data(self)
-        data["snapshot"]["datasets"] = [dataset.to_dict() for dataset in self.snapshot.datasets]
-        data["records"], head = [], data["digest"]
-        for keyed in self.events():
-            record, head = chained(head, *keyed)
-            data["records"].append(decode(record))
-        return {**data, "head": head}
+        data: dict[str, Any] = decode(b"".join(document(self, [self.events()])))
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Any:
@@ -180,13 +175,9 @@ class EvaluationBundle(Bundle):
     kind: Literal["evaluation"] = "evaluation"
 
 
-BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = {
-    "generation": GenerationBundle,
-    "reduction": ReductionBundle,
-    "parse": ParseBundle,
-    "score": ScoreBundle,
-    "evaluation": EvaluationBundle,
-}
+BUNDLE_TYPES: Final[Mapping[BundleKind, type[Bundle]]] = dict(
+    zip(KINDS, (GenerationBundle, ReductionBundle, ParseBundle, ScoreBundle, EvaluationBundle), strict=True)
+)
 RECORD_TYPES: Final[Mapping[BundleKind, tuple[type[CaseRunEvent], ...]]] = {
     kind: get_args(get_args(get_type_hints(bundle)["records"])[0]) for kind, bundle in BUNDLE_TYPES.items()
 }
@@ -226,7 +217,7 @@ def _subject(event: CaseRunEvent) -> str:
 # --- the document -----------------------------------------------------------------------------------------
 
 
-def header_data(bundle: Bundle) -> dict[str, Any]:
+def _header_data(bundle: Bundle) -> dict[str, Any]:
     """Return what a bundle says before its cases and events; `digest` is what the first event is chained to."""
     held = {"snapshot": bundle.snapshot.evolve(datasets=()), "records": (), "upstream": (), "cache_keys": {}}
     data = super(Bundle, bundle.evolve(**held)).to_dict()
@@ -234,6 +225,48 @@ def header_data(bundle: Bundle) -> dict[str, Any]:
         del data[name]
     del data["snapshot"]["datasets"]
     return {**data, "digest": _header_digest(data)}
+
+
+# Between what stands on lines of its own: by these a file is read line by line.
+DATASETS: Final = b'"datasets":['
+_CASES: Final = b'"cases":['
+END: Final = b"]}"
+RECORDS: Final = b']},"records":['
+HEAD: Final = b'],"head":"'
+
+
+def document(header: Bundle, cases: Iterable[Iterable[Keyed]]) -> Iterator[bytes]:
+    """Yield a bundle's document in pieces; each case of its datasets, and each event of `cases`, has its own line."""
+    data = _header_data(header)
+    head, snapshot = data["digest"], data.pop("snapshot")
+    yield encode(data)[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + DATASETS + b"\n"
+    last = len(header.snapshot.datasets) - 1
+    for number, dataset in enumerate(header.snapshot.datasets):
+        fields = dataset.evolve(cases=()).to_dict()
+        del fields["cases"]
+        yield encode(fields)[:-1] + b"," + _CASES + b"\n"
+        yield from _lines(map(encode, dataset.cases))
+        yield END + (b",\n" if number < last else b"\n")
+    yield RECORDS + b"\n"
+
+    def records() -> Iterator[bytes]:
+        nonlocal head
+        for keyed in itertools.chain.from_iterable(cases):
+            record, head = _chained(head, *keyed)
+            yield record
+
+    yield from _lines(records())
+    yield HEAD + head.encode() + b'"}\n'
+
+
+def _lines(items: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the items of a JSON array, a line each."""
+    before = b""
+    for item in items:
+        yield before + item
+        before = b",\n"
+    if before:
+        yield b"\n"
 
 
 def _header_digest(data: Mapping[str, Any]) -> str:
@@ -268,7 +301,7 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
 _DAMAGED: Final = "the file was changed or damaged: export the run again"
 
 
-def chained(previous: str, event: CaseRunEvent, cache_key: str | None) -> tuple[bytes, str]:
+def _chained(previous: str, event: CaseRunEvent, cache_key: str | None) -> tuple[bytes, str]:
     """Return an event as a record of a document, in JSON, and its digest, which is the next one's `previous`."""
     body = encode(event)
     digest = chain_digest(previous, cache_key, body)
