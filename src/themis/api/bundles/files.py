@@ -145,23 +145,18 @@ def import_bundle_file(store: RunStore, path: str | Path) -> ImportedBundle:
     """
     source = Path(path)
     bundle = _streamed_header(source)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_named_refusal(source))
+    try:
         if bundle is None:
             bundle = read_bundle(source)
             new = import_bundle(store, bundle)
         else:
-            events = stack.enter_context(contextlib.closing(_read_events(source)))
-            new = import_parts(store, bundle, events)
-    return ImportedBundle(run_id=bundle.run_id, kind=bundle.kind, new_events=new)
-
-
-@contextlib.contextmanager
-def _named_refusal(path: Path) -> Iterator[None]:
-    try:
-        yield
+            with contextlib.closing(_read_events(source)) as events:
+                new = import_parts(store, bundle, events)
     except DataError as error:
-        raise error if str(error).startswith(str(path)) else DataError(f"{path}: {error}") from error
+        if str(error).startswith(str(source)):
+            raise
+        raise DataError(f"{source}: {error}") from error
+    return ImportedBundle(run_id=bundle.run_id, kind=bundle.kind, new_events=new)
 
 
 Part = Literal["header", "dataset", "case", "record", "head"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
-from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
+from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
@@ -150,6 +150,13 @@ def keyed_datasets(snapshot: RunSnapshot) -> Iterator[tuple[str, Dataset]]:
     """Yield a run's datasets, each with the name of its content: runs over the same data share it."""
     for dataset, ref in zip(snapshot.datasets, snapshot.identity.dataset_refs, strict=True):
         yield hashlib.sha256(canonical_bytes([dataset.dataset_id, ref.fingerprint])).hexdigest(), dataset
+
+
+def newer(where: object, schema: str, version: int, known: int) -> SchemaVersionError:
+    return SchemaVersionError(
+        f"{where} has {schema} version {version}, and this Themis knows up to {known}: "
+        "upgrade Themis to open it; nothing was changed"
+    )
 
 
 def altered(run_id: str, what: str) -> StoreError:

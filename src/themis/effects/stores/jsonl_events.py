@@ -43,7 +43,6 @@ def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
 
 
 def lines_of(events: Sequence[StoredEvent], *, ends_batch: bool) -> bytes:
-    """Return a batch as lines."""
     last = len(events) - 1
     return b"".join(line_of(event, ends_batch=ends_batch and i == last) for i, event in enumerate(events))
 

@@ -13,11 +13,12 @@ import attrs
 import portalocker
 
 from themis.effects.files import UNFINISHED, whole_file
-from themis.pure.errors import SchemaVersionError, StoreError, ThemisError
+from themis.effects.stores.base import newer
+from themis.pure.errors import StoreError, ThemisError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case
 
-FORMAT_VERSION: Final = 1
+_FORMAT_VERSION: Final = 1
 _MARK: Final = "themis-store.json"
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _BLOB_REF: Final = re.compile(rb'_blob_ref":"([0-9a-f]{64})"')
@@ -39,7 +40,7 @@ class StoreFolder:
                 raise StoreError(f"{self.path} is a folder of something else: name another path for the store")
             else:
                 self.path.mkdir(parents=True, exist_ok=True)
-                write(mark, [encode({"format": "themis-jsonl", "version": FORMAT_VERSION}), b"\n"])
+                write(mark, [encode({"format": "themis-jsonl", "version": _FORMAT_VERSION}), b"\n"])
 
     def _check(self, mark: Path) -> None:
         try:
@@ -50,11 +51,8 @@ class StoreFolder:
             raise StoreError(f"{mark} can't be read ({error}); restore it from a copy") from error
         if not is_ours:
             raise StoreError(f"{mark} is the mark of something else: name another path for the store")
-        if version > FORMAT_VERSION:
-            raise SchemaVersionError(
-                f"{self.path} has format version {version}, and this Themis knows up to {FORMAT_VERSION}: "
-                "upgrade Themis to open it; nothing was changed"
-            )
+        if version > _FORMAT_VERSION:
+            raise newer(self.path, "format", version, _FORMAT_VERSION)
 
     @contextlib.contextmanager
     def files(self) -> Iterator[None]:
@@ -108,7 +106,6 @@ class StoreFolder:
         return path
 
     def runs(self) -> Iterator[Path]:
-        """Yield the folders of all runs."""
         with self.files():
             runs = self.path / "runs"
             if runs.exists():

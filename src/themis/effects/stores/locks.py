@@ -44,7 +44,6 @@ class RunLock:
         return cls(path, file)
 
     def release(self) -> None:
-        """Give the lock up and remove its file."""
         self._path.unlink(missing_ok=True)
         self._file.close()
 

@@ -25,16 +25,17 @@ class _Run:
     blobs: set[str] = attrs.field(factory=set)
 
     def drop_after(self, count: int, blobs: set[str]) -> None:
-        """Forget what came after an event."""
         self.events, kept = [], self.events[:count]
         self.by_case, self.blobs = {}, blobs
         self.add(kept)
 
     def add(self, events: Sequence[StoredEvent]) -> None:
-        """Take events in."""
         self.events.extend(events)
         for event in events:
             self.by_case.setdefault(event.case_no, []).append(event)
+
+    def cases(self) -> list[tuple[int, list[StoredEvent]]]:
+        return sorted((number, events) for number, events in self.by_case.items() if number is not None)
 
 
 class InMemoryRunStore(EventStore):
@@ -80,16 +81,15 @@ class InMemoryRunStore(EventStore):
     def transaction(self, run_id: str) -> Iterator[None]:
         """Forget what was written of the run within the context, should it be left by an exception."""
         run = self._runs.get(run_id)
-        count, blobs = (len(run.events), set(run.blobs)) if run is not None else (0, set[str]())
+        count, blobs = (len(run.events), {*run.blobs}) if run is not None else (0, set[str]())
         try:
             yield
         except BaseException:
             if run is None:
-                self._forget(run_id)
+                self._runs.pop(run_id, None)
             else:
-                dropped = run.blobs - blobs
                 run.drop_after(count, blobs)
-                self._sweep(dropped)
+            self._sweep()
             raise
 
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
@@ -124,21 +124,15 @@ class InMemoryRunStore(EventStore):
 
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         """Yield the run's case events, case by case."""
-        by_case = self._run(run_id).by_case
-        return (event for number in self._numbers_of(by_case) for event in by_case[number])
-
-    @staticmethod
-    def _numbers_of(by_case: Mapping[int | None, object]) -> list[int]:
-        return sorted(number for number in by_case if number is not None)
+        return (event for _, events in self._run(run_id).cases() for event in events)
 
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         return tuple(self._run(run_id).by_case.get(case_no, ()))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
         """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
-        by_case = self._run(run_id).by_case
-        for number in self._numbers_of(by_case):
-            types = [event.event_type for event in by_case[number]]
+        for number, events in self._run(run_id).cases():
+            types = [event.event_type for event in events]
             failed = any(name.endswith("_failed") for name in types)
             if metric_ids and types.count("score_completed") == len(metric_ids) and not failed:
                 yield number
@@ -161,16 +155,12 @@ class InMemoryRunStore(EventStore):
     def clear_run(self, run_id: str) -> None:
         """Forget a run; blobs that other runs use stay."""
         self._run(run_id)
-        self._forget(run_id)
+        del self._runs[run_id]
+        self._sweep()
 
-    def _forget(self, run_id: str) -> None:
-        run = self._runs.pop(run_id, None)
-        if run is not None:
-            self._sweep(run.blobs)
-
-    def _sweep(self, refs: set[str]) -> None:
-        """Forget those of the blobs that no run uses, and cached events that no run has."""
-        for ref in refs.difference(*(run.blobs for run in self._runs.values())):
+    def _sweep(self) -> None:
+        """Forget the blobs that no run uses, and the cached events that no run has."""
+        for ref in self._blobs.keys() - {ref for run in self._runs.values() for ref in run.blobs}:
             del self._blobs[ref]
         self._cache.clear()
         for run_id, run in self._runs.items():

@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
+from themis.effects.stores.base import newer
 from themis.effects.stores.tables import read_schema, value_of
-from themis.pure.errors import MissingExtraError, SchemaVersionError, StoreError
+from themis.pure.errors import MissingExtraError, StoreError
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
@@ -113,14 +114,11 @@ class Server:
             version = self._version(db)
             if version is None:
                 db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self.schema)))
-                db.execute(read_schema("postgres_schema.sql").encode())
+                db.execute(read_schema(_SCHEMA).encode())
                 db.execute(_views().encode())
                 db.execute("insert into store values (%s)", (SCHEMA_VERSION,))
             elif version > SCHEMA_VERSION:
-                raise SchemaVersionError(
-                    f"postgres:{self.name} has schema version {version}, and this Themis knows up to "
-                    f"{SCHEMA_VERSION}: upgrade Themis to open it; nothing was changed"
-                )
+                raise newer(f"postgres:{self.name}", "schema", version, SCHEMA_VERSION)
 
     def _version(self, db: Connection) -> int | None:
         tables = {
@@ -133,7 +131,7 @@ class Server:
             return None
         if "store" not in tables:
             raise StoreError(f"postgres:{self.name} holds tables of something else: name another schema for the store")
-        missing = _TABLES - tables
+        missing = {*_MADE.findall(read_schema(_SCHEMA) + _views())} - tables
         version = int(value_of(db.execute("select version from store")))
         if missing and version <= SCHEMA_VERSION:
             raise StoreError(
@@ -143,10 +141,8 @@ class Server:
         return version
 
 
-_TABLES: Final = {
-    "run", "dataset", "dataset_case", "run_dataset", "event", "blob", "blob_use",
-    "planned_case", "case_fate", "score_rows", "run_summary",
-}  # fmt: skip
+_SCHEMA: Final = "postgres_schema.sql"
+_MADE: Final = re.compile(r"^create (?:table|view) (\w+)", re.MULTILINE)
 _SPELLED: Final = {
     r"(\w+\.)?(payload|header)(?= ->)": r"as_json(\g<0>)",
     r"cast\(b\.content as text\)": "as_json(convert_from(b.content, 'UTF8'))",

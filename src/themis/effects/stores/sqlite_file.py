@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from themis.effects.stores.base import newer
 from themis.effects.stores.tables import read_schema
-from themis.pure.errors import SchemaVersionError, StoreError
+from themis.pure.errors import StoreError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -62,10 +63,7 @@ def _check_version(path: Path, version: int, application: int) -> None:
     if application not in (0, _APPLICATION_ID) or (version and application != _APPLICATION_ID):
         raise StoreError(f"{path} is a SQLite file of something else: name another path for the store")
     if version > SCHEMA_VERSION:
-        raise SchemaVersionError(
-            f"{path} has schema version {version}, and this Themis knows up to {SCHEMA_VERSION}: "
-            "upgrade Themis to open it; nothing was changed"
-        )
+        raise newer(path, "schema", version, SCHEMA_VERSION)
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
