@@ -9,7 +9,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Any, Final, Literal, cast
 
 from themis.pure.errors import DataError, MissingExtraError, ThemisError
 
@@ -18,15 +18,16 @@ _BUFFER: Final = 1 << 20
 
 
 @contextlib.contextmanager
-def compressed(raw: IO[bytes], suffix: str) -> Iterator[IO[bytes]]:
-    """Compress what is written, as the ending of the file's name asks for it."""
+def compressed(raw: IO[bytes], suffix: str, mode: Literal["rb", "wb"] = "wb") -> Iterator[IO[bytes]]:
+    """Compress what is written, or unpack what is read, as the ending of the file's name asks for it."""
     if suffix == ".gz":
         # No name and no time in the header: the same run gives the same bytes.
-        with gzip.GzipFile("", "wb", _GZIP_LEVEL, raw, mtime=0) as file:
+        with gzip.GzipFile("", mode, _GZIP_LEVEL, raw, mtime=0) as file:
             yield cast("IO[bytes]", file)
     elif suffix == ".zst":
-        with _zstandard().open(raw, "wb") as writer, io.BufferedWriter(writer, _BUFFER) as file:
-            yield cast("IO[bytes]", file)
+        buffered: Any = io.BufferedReader if mode == "rb" else io.BufferedWriter
+        with _zstandard().open(raw, mode) as inner, buffered(inner, _BUFFER) as file:
+            yield file
     else:
         yield raw
 
@@ -39,13 +40,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         DataError: what is wrong with the file, by its name.
     """
     try:
-        with contextlib.ExitStack() as stack:
-            raw: Any = stack.enter_context(path.open("rb"))
-            if path.suffix == ".gz":
-                raw = stack.enter_context(gzip.GzipFile(fileobj=raw))
-            elif path.suffix == ".zst":
-                raw = stack.enter_context(io.BufferedReader(_zstandard().open(raw), _BUFFER))
-            yield raw
+        with path.open("rb") as raw, compressed(raw, path.suffix, "rb") as file:
+            yield file
     except ThemisError:
         raise
     except (OSError, EOFError, zlib.error, _zstd_error()) as error:

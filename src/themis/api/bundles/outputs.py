@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.api.bundles.transfer import in_memory
+from themis.api.bundles.transfer import in_memory, shortened
 from themis.api.experiment.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
@@ -23,8 +24,6 @@ from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
 
-_SHOWN: Final = 10
-"""How many faults of one kind an error lists."""
 _MOST_NAMES: Final = 2000
 """Case ids that are searched for one that an unknown one may mean."""
 
@@ -50,15 +49,15 @@ def generation_bundle_from_outputs(
     """
     reading = _Reading.of(experiment, outputs)
     reading.read()
-    if not allow_missing:
-        reading.note_missing()
+    missing = [place for place in reading.places() if place not in reading.outputs]
+    if missing and not allow_missing:
+        reading.faults["missing"] = [f"case {key}, candidate {index}" for key, index in missing]
     reading.refuse_faults()
-    is_whole = len(reading.outputs) == len(reading.items) * reading.plan.candidate_count
     header = GenerationBundle(
         run_id=reading.snapshot.run_id,
         snapshot=in_memory(reading.snapshot),
         records=(),
-        completed_through_stage="generate" if is_whole else None,
+        completed_through_stage=None if missing else "generate",
     )
     bundle: GenerationBundle = header.with_events(reading.events(datetime.now(UTC)))
     return bundle
@@ -143,33 +142,25 @@ class _Reading:
             return None
         return int(text)
 
-    def note_missing(self) -> None:
-        """Note every candidate that no row has."""
-        for key in self.items:
-            for index in range(self.plan.candidate_count):
-                if (key, index) not in self.outputs:
-                    self.faults["missing"].append(f"case {key}, candidate {index}")
+    def places(self) -> Iterator[tuple[str, int]]:
+        """Yield the run's candidates in their order, each by its case's key and its index."""
+        return itertools.product(self.items, range(self.plan.candidate_count))
 
     def refuse_faults(self) -> None:
-        """Raise all faults at once."""
         if not self.faults:
             return
         lines = [f"{self.source}: these are not the outputs of run {self.snapshot.run_id}"]
         for kind, found in self.faults.items():
-            lines.append(f"{len(found)} {kind}:")
-            lines += [f"  - {fault}" for fault in found[:_SHOWN]]
-            if len(found) > _SHOWN:
-                lines.append(f"  - and {len(found) - _SHOWN} more")
+            lines += [f"{len(found)} {kind}:", *(f"  - {fault}" for fault in shortened(found))]
         if "missing" in self.faults:
             lines.append("To score the others all the same, pass allow_missing=True.")
         raise DataError("\n".join(lines))
 
     def events(self, now: datetime) -> Iterator[Keyed]:
         """Yield the outputs as events, in the order of the run."""
-        for key, item in self.items.items():
-            for index in range(self.plan.candidate_count):
-                if (key, index) in self.outputs:
-                    yield self._event(item, index, now, *self.outputs[key, index])
+        for key, index in self.places():
+            if (key, index) in self.outputs:
+                yield self._event(self.items[key], index, now, *self.outputs[key, index])
 
     def _event(self, item: CaseItem, index: int, now: datetime, where: str, output: Any) -> Keyed:
         name = candidate_id(item.case.case_id, index)

@@ -6,6 +6,7 @@ is refused whole, and nothing of it is stored. How bundles become files is the b
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -31,12 +32,11 @@ from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
 from themis.pure.identity import run_name
 from themis.pure.pipeline.verification import altered_cases
-from themis.pure.plan import CaseItem, case_items, metric_slots
+from themis.pure.plan import case_items, metric_slots
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.security import refuse_secrets
-from themis.pure.state import CaseState
 
 B = TypeVar("B", bound=Bundle)
 
@@ -45,7 +45,8 @@ Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
 BATCH = 250
 """Cases whose events are chained and stored at once."""
 _SHOWN: Final = 10
-"""How many faults of a bundle an error names."""
+"""How many faults of one kind an error lists."""
+_NO_MORE: Final[tuple[None, Iterator[Keyed]]] = (None, iter(()))
 
 
 # --- export -----------------------------------------------------------------------------------------------
@@ -185,18 +186,17 @@ def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> in
     run_id = header.run_id
     store.acquire(run_id)
     try:
-        merge = _Merge(store, header, events, _stored_snapshot(store, run_id))
-        keep(store, header.snapshot, merge.batches())
+        merge = _Merge(store, header, events)
+        with contextlib.suppress(RunNotFoundError):
+            merge.before = store.load_snapshot(run_id)
+        with store.transaction(run_id):
+            store.persist_snapshot(header.snapshot)
+            for stored, blobs in merge.batches():
+                if stored:
+                    store.append(run_id, stored, blobs)
         return merge.new
     finally:
         store.release(run_id)
-
-
-def _stored_snapshot(store: RunStore, run_id: str) -> RunSnapshot | None:
-    try:
-        return store.load_snapshot(run_id)
-    except RunNotFoundError:
-        return None
 
 
 def _check_header(header: Bundle) -> None:
@@ -226,14 +226,12 @@ class _Merge:
     store: RunStore
     header: Bundle
     events: Iterator[Keyed]
-    before: RunSnapshot | None
+    before: RunSnapshot | None = None
     new: int = 0
 
     def batches(self) -> Iterator[Batch]:
         """Yield what the run lacks, chained and in batches; raise if anything is wrong with any record."""
-        header, head = self.header, ChainHead()
-        if self.before is not None:
-            head = self.store.head(header.run_id)
+        header, head = self.header, self.store.head(self.header.run_id)
         stored, merges = _run_fields(self.store, header.run_id, head), self._merges()
 
         def linked(entries: Sequence[Entry]) -> Batch:
@@ -252,7 +250,8 @@ class _Merge:
         faults: list[str] = []
         groups = itertools.groupby(self.events, key=lambda keyed: keyed[0].case_key)
         key, events = next(groups, _NO_MORE)
-        for item, state in self._cases():
+        cases = ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
+        for item, state in cases if self.before is None else read_cases(self.store, self.before):
             if key == item.case_key:
                 merge = CaseMerge(run, kind, item, state, [*events])
                 key, events = next(groups, _NO_MORE)
@@ -261,8 +260,7 @@ class _Merge:
                     yield merge
         faults += self._left_over([key, *(key for key, _ in groups)] if key is not None else [])
         if faults:
-            more = [f"and {len(faults) - _SHOWN} more"] if len(faults) > _SHOWN else []
-            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", faults[:_SHOWN] + more))
+            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", shortened(faults)))
 
     def _left_over(self, left: Sequence[str]) -> list[str]:
         """Return what is wrong with the cases that the run did not ask for, or not at that place."""
@@ -270,19 +268,8 @@ class _Merge:
         strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
         return strangers or [f"case {key}: its records are not in the order of the run's cases" for key in left[:1]]
 
-    def _cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
-        if self.before is not None:
-            return read_cases(self.store, self.before)
-        return ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
 
-
-_NO_MORE: Final[tuple[None, Iterator[Keyed]]] = (None, iter(()))
-
-
-def keep(store: RunStore, snapshot: RunSnapshot, batches: Iterator[Batch]) -> None:
-    """Keep a snapshot and batches of events, all or nothing, holding one batch; the run must be held."""
-    with store.transaction(snapshot.run_id):
-        store.persist_snapshot(snapshot)
-        for events, blobs in batches:
-            if events:
-                store.append(snapshot.run_id, events, blobs)
+def shortened(faults: Sequence[str]) -> Sequence[str]:
+    """Return the faults that an error lists, and how many more there are."""
+    more = len(faults) - _SHOWN
+    return [*faults[:_SHOWN], f"and {more} more"] if more > 0 else faults

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import attrs
@@ -34,19 +35,15 @@ class StoreKind:
     default: str | None = None
 
 
-def _class(module: str, name: str) -> Callable[..., RunStore]:
-    """Return what makes a store of a class here, which is imported when it is needed."""
-
-    def make(**parameters: Any) -> RunStore:
-        store: RunStore = getattr(importlib.import_module(f"{__name__}.{module}"), name)(**parameters)
-        return store
-
-    return make
+def _made(module: str, name: str, /, **parameters: Any) -> RunStore:
+    """Return a store of a class here, which is imported when it is needed."""
+    store: RunStore = getattr(importlib.import_module(f"{__name__}.{module}"), name)(**parameters)
+    return store
 
 
 BUILTIN: Final = (
-    StoreKind("memory", _class("memory", "InMemoryRunStore"), place_key=None),
-    StoreKind("sqlite", _class("sqlite", "SqliteRunStore"), default="runs/themis.sqlite3"),
-    StoreKind("jsonl", _class("jsonl", "JsonlRunStore"), default="runs/themis"),
-    StoreKind("postgres", _class("postgres", "PostgresRunStore"), place_key="dsn"),
+    StoreKind("memory", partial(_made, "memory", "InMemoryRunStore"), place_key=None),
+    StoreKind("sqlite", partial(_made, "sqlite", "SqliteRunStore"), default="runs/themis.sqlite3"),
+    StoreKind("jsonl", partial(_made, "jsonl", "JsonlRunStore"), default="runs/themis"),
+    StoreKind("postgres", partial(_made, "postgres", "PostgresRunStore"), place_key="dsn"),
 )

@@ -179,16 +179,7 @@ def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]
 def summary_of(
     run_id: str, header: Mapping[str, Any], total_cases: int, count: int, first: str | None, last: str | None
 ) -> RunSummary:
-    """Return a listing's line.
-
-    Args:
-        run_id: the run.
-        header: the snapshot as plain data (`RunSnapshot.header`).
-        total_cases: how many cases are planned.
-        count: how many events there are.
-        first: the first event, as JSON text.
-        last: the last event, as JSON text.
-    """
+    """Return a listing's line, from a run's `RunSnapshot.header()`, and its first and last events as JSON text."""
     began, ended = (decode(event) if event else {} for event in (first, last))
     identity = header["identity"]
     return RunSummary(

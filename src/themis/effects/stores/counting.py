@@ -32,17 +32,7 @@ _FAILED_WITH_SCORE: Final = f"""
 def count_scores(
     db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, float], events_a_case: int
 ) -> tuple[int, Sequence[int], Counts]:
-    """Count the scores of a run's pure metrics.
-
-    Args:
-        db: the store's file.
-        run_no: the run's number.
-        thresholds: of each metric, from which value a score counts as correct.
-        events_a_case: how many events a case has that went through at once.
-
-    Returns:
-        How many cases have events, the cases that are left out of the counts, and the counts.
-    """
+    """Count as `SqliteRunStore.count_scores` says."""
     where = {"run_no": run_no, "first": run_no << 40, "last": ((run_no + 1) << 40) - 1, "most": events_a_case}
     started, crowded = db.execute(_CASES, where).fetchone()
     failures, counts = _sums(db, thresholds, where)

@@ -26,7 +26,7 @@ from themis.effects.stores.base import EventStore, ReadCases, keyed_datasets, ov
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
 from themis.effects.stores.jsonl_folder import StoreFolder, blobs_of, read_cases, write
 from themis.effects.stores.jsonl_index import EventIndex
-from themis.effects.stores.locks import RunLock
+from themis.effects.stores.locks import lock_run
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
 from themis.pure.records.snapshot import RunSnapshot
@@ -141,7 +141,7 @@ class JsonlRunStore(EventStore):
         with self._folder.files():
             locks = self.path / "locks"
             locks.mkdir(exist_ok=True)
-            return RunLock.take(locks / f"{run_id[:32]}.lock", run_id).release
+            return lock_run(locks / f"{run_id[:32]}.lock", run_id)
 
     def release(self, run_id: str) -> None:
         """Stop being the run's writer."""
@@ -260,9 +260,8 @@ class JsonlRunStore(EventStore):
         with self._folder.files():
             facts = (folder / "run.json").stat()
             stamp = f"{facts.st_ino}:{facts.st_mtime_ns}"
-            if not self._index.knows(run_id, stamp):
-                self._index.add(run_id, stamp, self._folder.header(folder)["created_at"])
-            self._index.catch_up(run_id, EventFile(folder / "events.jsonl"))
+            header = functools.partial(self._folder.header, folder)
+            self._index.catch_up(run_id, stamp, header, EventFile(folder / "events.jsonl"))
         return self._index
 
     def _index_all(self) -> EventIndex:
@@ -282,13 +281,10 @@ class JsonlRunStore(EventStore):
     def blob(self, ref: str) -> bytes:
         """Return a blob."""
         path = self._folder.blob(ref)
-        try:
-            with self._folder.files():
-                return path.read_bytes()
-        except StoreError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
-                raise StoreError(f"blob {ref} is missing: {path}; restore the store from a copy") from error
-            raise
+        with self._folder.files():
+            if not path.exists():
+                raise StoreError(f"blob {ref} is missing: {path}; restore the store from a copy")
+            return path.read_bytes()
 
     def clear_run(self, run_id: str) -> None:
         """Forget a run; cases and blobs that other runs use stay.

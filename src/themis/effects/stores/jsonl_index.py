@@ -11,7 +11,7 @@ import functools
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from themis.effects.stores.jsonl_events import EventFile
@@ -33,6 +33,7 @@ _SCHEMA: Final = """
     create index event_by_cache_key on event (cache_key) where cache_key is not null;
 """
 _PAGE: Final = 1_000
+_BEGIN: Final = "insert into run (run_id, stamp, created_at) values (?, ?, ?) returning run_no, size, indexed"
 _INSERT: Final = "insert into event values (?, ?, ?, ?, ?, ?, ?)"
 
 Place = tuple[int, int]
@@ -62,16 +63,6 @@ class EventIndex:
         with self._lock:
             return self._db.execute(query, parameters).fetchall()
 
-    def knows(self, run_id: str, stamp: str) -> bool:
-        """Tell whether this very run is known; one that was cleared and made again is forgotten."""
-        stamps = self._rows("select stamp from run where run_id = ?", run_id)
-        if stamps and stamps != [(stamp,)]:
-            self.forget(run_id)
-        return stamps == [(stamp,)]
-
-    def add(self, run_id: str, stamp: str, created_at: str) -> None:
-        self._rows("insert into run (run_id, stamp, created_at) values (?, ?, ?)", run_id, stamp, created_at)
-
     def forget(self, run_id: str) -> None:
         with self._lock:
             self._rows("delete from event where run_no = (select run_no from run where run_id = ?)", run_id)
@@ -83,12 +74,15 @@ class EventIndex:
             if run_id not in run_ids:
                 self.forget(run_id)
 
-    def catch_up(self, run_id: str, file: EventFile) -> None:
-        """Read what was appended since the last time."""
+    def catch_up(self, run_id: str, stamp: str, header: Callable[[], Any], file: EventFile) -> None:
+        """Read what was appended since the last time; a run that was cleared and made again has another stamp."""
         with self._lock:
-            number, size, indexed = self._db.execute(
-                "select run_no, size, indexed from run where run_id = ?", (run_id,)
-            ).fetchone()
+            known = "select run_no, size, indexed from run where run_id = ? and stamp = ?"
+            row = self._db.execute(known, (run_id, stamp)).fetchone()
+            if row is None:
+                self.forget(run_id)
+                row = self._db.execute(_BEGIN, (run_id, stamp, header()["created_at"])).fetchone()
+            number, size, indexed = row
             now = file.path.stat().st_size
             if now == size:
                 return

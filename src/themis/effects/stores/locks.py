@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
@@ -16,36 +17,29 @@ def this_process() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-class RunLock:
-    """Holds a run for writing; the file says who holds it."""
+def lock_run(path: Path, run_id: str) -> Callable[[], None]:
+    """Hold a run for writing by a file that says who holds it, and return what ends that. Raises `RunLockedError`."""
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        try:
+            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.exceptions.LockException:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise locked(run_id, holder) from None
+        if _is_at(path, file):
+            break
+        file.close()  # its last holder removed it between our opening and our locking it
+    file.truncate(0)
+    file.write(this_process())
+    file.flush()
 
-    def __init__(self, path: Path, file: IO[str]) -> None:
-        self._path = path
-        self._file = file
+    def release() -> None:
+        path.unlink(missing_ok=True)
+        file.close()
 
-    @classmethod
-    def take(cls, path: Path, run_id: str) -> RunLock:
-        """Take the lock, or raise `RunLockedError` with the holder's name."""
-        while True:
-            file = path.open("a+", encoding="utf-8")
-            try:
-                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-            except portalocker.exceptions.LockException:
-                file.seek(0)
-                holder = file.read().strip() or "another process"
-                file.close()
-                raise locked(run_id, holder) from None
-            if _is_at(path, file):
-                break
-            file.close()  # its last holder removed it between our opening and our locking it
-        file.truncate(0)
-        file.write(this_process())
-        file.flush()
-        return cls(path, file)
-
-    def release(self) -> None:
-        self._path.unlink(missing_ok=True)
-        self._file.close()
+    return release
 
 
 def locked(run_id: str, holder: str) -> RunLockedError:

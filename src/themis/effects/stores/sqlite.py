@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from themis.effects.stores.counting import count_scores
-from themis.effects.stores.locks import RunLock
+from themis.effects.stores.counting import Counts, count_scores
+from themis.effects.stores.locks import lock_run
 from themis.effects.stores.sqlite_file import check_file, prepare, unusable, with_sqlite_utils
 from themis.effects.stores.tables import Row, TableStore, stored_event
 from themis.pure.errors import StoreError
@@ -120,7 +120,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     # --- the one writer -----------------------------------------------------------------------------------
 
     def _lock(self, run_id: str) -> Callable[[], None]:
-        return RunLock.take(self.path.with_name(f"{self.path.name}.{run_id[:16]}.lock"), run_id).release
+        return lock_run(self.path.with_name(f"{self.path.name}.{run_id[:16]}.lock"), run_id)
 
     # --- statements ---------------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
 
     def count_scores(
         self, run_id: str, thresholds: Mapping[str, float], events_a_case: int
-    ) -> tuple[int, Sequence[int], Mapping[str, tuple[int, int, float]]]:
+    ) -> tuple[int, Sequence[int], Counts]:
         """Count the scores of pure metrics in one pass, without reading the events out.
 
         Args:

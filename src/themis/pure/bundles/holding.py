@@ -257,12 +257,8 @@ def held_events(
 ) -> list[Keyed]:
     """Return what a case's state holds, as the events it comes from, in the order of the stages.
 
-    Args:
-        run: the run.
-        item: the case.
-        stored: its events, in order.
-        blob_of: returns large artifacts; an event that had one names it in its `..._blob_ref`.
-        kind: the bundle's kind; events of later stages are not even decoded.
+    An event that had a large artifact names it in its `..._blob_ref`. Events of later stages than those of the
+    bundle's kind are not even decoded.
     """
     state = new_state(item.case.case_id, item.dataset_id, item.case_key)
     latest: dict[str, Keyed] = {}

@@ -132,10 +132,7 @@ def _own_faults(run: RunShape, kind: BundleKind, item: CaseItem, event: CaseRunE
 def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnapshot) -> list[Entry]:
     """Return how a run begins that the store has no events of, if the bundle says it.
 
-    Args:
-        bundle: the bundle.
-        stored: what the store said of the run before, as `run_fields` returns it.
-        snapshot: the run's, as the store has it.
+    `stored` is what the store said of the run before, as `run_fields` returns it; `snapshot` is the store's.
     """
     if stored or bundle.started_at is None:
         return []
@@ -146,14 +143,9 @@ def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnap
 def closing_entries(
     bundle: Bundle, stored: Mapping[str, Any], now: datetime, count: int, *, added: bool
 ) -> list[Entry]:
-    """Return how a run ends that has taken a bundle in.
+    """Return how a run ends that has taken a bundle in, and has `count` events with what was `added` from it.
 
-    Args:
-        bundle: the bundle.
-        stored: what the store said of the run before, as `run_fields` returns it.
-        now: when it ended, if the bundle does not say.
-        count: how many events the run has without these.
-        added: some of them came from the bundle, so that an end which the store has counts too few.
+    If some were, an end that the store has counts too few. `now` is when the run ended, if the bundle does not say.
     """
     stage, had = bundle.completed_through_stage, stored.get("completed_through_stage")
     common: dict[str, Any] = {"run_id": bundle.run_id, "occurred_at": bundle.ended_at or now}
