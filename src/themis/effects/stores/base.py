@@ -5,28 +5,31 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Self
 
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
+from themis.pure.protocols import RunStore
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import RunSummary, StoredEvent
 from themis.pure.state import status_of
 
 
-class EventStore(ABC):
+class EventStore(RunStore):
     """The part of a `RunStore` that does not depend on what the store is made of.
 
-    A store fills in the methods of the first section, and the rest of `RunStore`.
+    A store fills in the methods of the first section, and the rest of `RunStore`, which says what they do.
 
     Args:
         location: where the store is, for people, without credentials.
         how_to_list: the end of the error that says that a run is not there.
     """
+
+    location = ""  # the contract has a property, which nothing could be assigned to
 
     def __init__(self, location: str, how_to_list: str = "") -> None:
         self.location = location
@@ -37,10 +40,10 @@ class EventStore(ABC):
 
     # --- filled in by each store --------------------------------------------------------------------------
 
-    def _open(self) -> None:  # noqa: B027  # memory has nothing to open, and nothing to close
+    def _open(self) -> None:  # memory has nothing to open, and nothing to close
         """Open the store, creating or migrating it; called once."""
 
-    def _close(self) -> None:  # noqa: B027
+    def _close(self) -> None:
         """Release what the store holds open."""
 
     @abstractmethod
@@ -58,7 +61,6 @@ class EventStore(ABC):
     # --- opening ------------------------------------------------------------------------------------------
 
     def initialize(self) -> None:
-        """Open the store, creating or migrating it; safe to call again."""
         if self._ready:
             return
         with self._guard:
@@ -83,7 +85,6 @@ class EventStore(ABC):
     # --- the one writer -----------------------------------------------------------------------------------
 
     def acquire(self, run_id: str) -> None:
-        """Become the run's one writer."""
         self.initialize()
         with self._guard:
             if run_id in self._locks:
@@ -91,7 +92,6 @@ class EventStore(ABC):
             self._locks[run_id] = self._lock(run_id)
 
     def release(self, run_id: str) -> None:
-        """Stop being the run's writer."""
         with self._guard:
             free = self._locks.pop(run_id, None)
             if free is not None:
@@ -112,16 +112,13 @@ class EventStore(ABC):
     # --- reading ------------------------------------------------------------------------------------------
 
     def list_runs(self) -> Sequence[RunSummary]:
-        """Return a line about each run, newest first."""
         self.initialize()
         return tuple(self._lines())
 
     def run_events(self, run_id: str) -> Sequence[StoredEvent]:
-        """Return the events of the whole run."""
         return self._of_case(run_id, None)
 
     def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
-        """Return one case's events."""
         return self._of_case(run_id, case_no)
 
     def _no_run(self, run_id: str) -> RunNotFoundError:

@@ -113,7 +113,6 @@ class JsonlRunStore(EventStore):
         sync_folder(self.path / "runs")
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
-        """Return a snapshot whose cases are read from their files as needed."""
         header = self._folder.header(self._run(run_id))
         files = [(self._folder.dataset(entry["key"]), entry["cases"]) for entry in header["datasets"]]
         cases = [ReadCases(count, functools.partial(read_cases, path, count)) for path, count in files]
@@ -144,7 +143,6 @@ class JsonlRunStore(EventStore):
             return lock_run(locks / f"{run_id[:32]}.lock", run_id)
 
     def release(self, run_id: str) -> None:
-        """Stop being the run's writer."""
         self._writers.pop(run_id, None)
         super().release(run_id)
 
@@ -210,7 +208,6 @@ class JsonlRunStore(EventStore):
         return EventFile(self._run(run_id) / "events.jsonl")
 
     def head(self, run_id: str) -> ChainHead:
-        """Return the end of the run's chain."""
         self.initialize()
         if run_id in self._transactions and run_id in self._writers:
             return self._writers[run_id].head
@@ -218,7 +215,6 @@ class JsonlRunStore(EventStore):
             return EventFile(self._place(run_id) / "events.jsonl").tail().head
 
     def events(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's events."""
         file = self._file(run_id)
         return self._yielding(file.read())
 
@@ -233,17 +229,14 @@ class JsonlRunStore(EventStore):
             return tuple(file.at(places)) if places else ()
 
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's case events, case by case."""
         file = self._file(run_id)
         index = self._indexed(run_id)
         return self._yielding(event for places in index.by_case(run_id) for event in file.at(places))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         return iter(self._indexed(run_id).settled(run_id, len(metric_ids)) if metric_ids else ())
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
-        """Return the newest event known under each of these cache keys."""
         self.initialize()
         index = self._index_all()
         found: dict[str, tuple[str, StoredEvent]] = {}
@@ -279,7 +272,6 @@ class JsonlRunStore(EventStore):
     # --- blobs --------------------------------------------------------------------------------------------
 
     def blob(self, ref: str) -> bytes:
-        """Return a blob."""
         path = self._folder.blob(ref)
         with self._folder.files():
             if not path.exists():

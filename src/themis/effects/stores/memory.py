@@ -57,13 +57,11 @@ class InMemoryRunStore(EventStore):
         return lambda: None  # no other process can write here
 
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
-        """Keep a snapshot."""
         if snapshot.run_id not in self._runs:
             self._numbers += 1
             self._runs[snapshot.run_id] = _Run(snapshot, snapshot.header(), self._numbers)
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
-        """Return a snapshot."""
         return self._run(run_id).snapshot
 
     def _run(self, run_id: str) -> _Run:
@@ -93,7 +91,6 @@ class InMemoryRunStore(EventStore):
             raise
 
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
-        """Keep events and blobs."""
         run = self._run(run_id)
         if not events:
             return
@@ -112,25 +109,21 @@ class InMemoryRunStore(EventStore):
                     self._cache[event.cache_key] = (run_id, event)
 
     def head(self, run_id: str) -> ChainHead:
-        """Return the end of the run's chain."""
         run = self._runs.get(run_id)
         if run is None or not run.events:
             return ChainHead()
         return ChainHead(run.events[-1].sequence, run.events[-1].digest)
 
     def events(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's events."""
         return iter(tuple(self._run(run_id).events))
 
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's case events, case by case."""
         return (event for _, events in self._run(run_id).cases() for event in events)
 
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         return tuple(self._run(run_id).by_case.get(case_no, ()))
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         for number, events in self._run(run_id).cases():
             types = [event.event_type for event in events]
             failed = any(name.endswith("_failed") for name in types)
@@ -138,7 +131,6 @@ class InMemoryRunStore(EventStore):
                 yield number
 
     def blob(self, ref: str) -> bytes:
-        """Return a blob."""
         try:
             return self._blobs[ref]
         except KeyError:
@@ -149,11 +141,9 @@ class InMemoryRunStore(EventStore):
         return tuple(self._blobs)
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
-        """Return the events known under these cache keys."""
         return {key: self._cache[key] for key in keys if key in self._cache}
 
     def clear_run(self, run_id: str) -> None:
-        """Forget a run; blobs that other runs use stay."""
         self._run(run_id)
         del self._runs[run_id]
         self._sweep()

@@ -177,7 +177,6 @@ class PostgresRunStore(TableStore["Connection"]):
         return text.replace("\0", "\ufffd")
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
-        """Return the newest event known under each of these cache keys."""
         with self._reading() as db:
             rows = db.execute(_CACHED, ([bytes.fromhex(key) for key in keys],)).fetchall()
         return {row[4].hex(): (row[0], stored_event(row[1:])) for row in rows}

@@ -158,7 +158,6 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     # --- what SQLite alone can do -------------------------------------------------------------------------
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
-        """Return the newest event known under each of these cache keys."""
         found: dict[str, tuple[str, StoredEvent]] = {}
         with self._reading() as db:
             for key in keys:

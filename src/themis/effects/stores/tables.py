@@ -125,7 +125,6 @@ class TableStore(EventStore, Generic[Db]):
         return number
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
-        """Return a snapshot whose cases are read from the store as needed."""
         with self._reading(run_id) as db:
             run = {"run_no": self._number(db, run_id)}
             header = value_of(self._execute(db, "select header from run where run_no = :run_no", run))
@@ -190,12 +189,10 @@ class TableStore(EventStore, Generic[Db]):
 
     @contextlib.contextmanager
     def transaction(self, run_id: str) -> Iterator[None]:
-        """Keep what is written of the run within the context in one transaction of the database."""
         with self._held(run_id), self._transaction():
             yield
 
     def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
-        """Keep events and blobs in one transaction."""
         if not events:
             return
         batch = self._packed(events)
@@ -213,7 +210,6 @@ class TableStore(EventStore, Generic[Db]):
                 self._execute_many(db, "insert into blob_use values (:run_no, :ref) on conflict do nothing", uses)
 
     def clear_run(self, run_id: str) -> None:
-        """Forget a run; cases and blobs that other runs use stay."""
         with self._held(run_id), self._transaction() as db:
             run_no = self._number(db, run_id)
             self._exclude(db, "dataset, blob")
@@ -230,18 +226,15 @@ class TableStore(EventStore, Generic[Db]):
     # --- events -------------------------------------------------------------------------------------------
 
     def head(self, run_id: str) -> ChainHead:
-        """Return the end of the run's chain."""
         with self._reading(run_id) as db:
             query = "select head_count, head_digest from run where run_id = :run_id"
             row = self._execute(db, query, {"run_id": run_id}).fetchone()
         return ChainHead(*row) if row is not None else ChainHead()
 
     def events(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's events."""
         return self._events(run_id, f"{self._OF_RUN} order by {self._ROW}")
 
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's case events, case by case."""
         return self._events(run_id, f"run_no = :run_no and case_no is not null order by case_no, {self._ROW}")
 
     def _events(self, run_id: str, where: str) -> Iterator[StoredEvent]:
@@ -262,13 +255,11 @@ class TableStore(EventStore, Generic[Db]):
         return f"select {columns} from event where {where}"  # noqa: S608  # fixed text
 
     def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield cases with as many `score_completed` events as there are metrics, and none of a failure."""
         with self._reading(run_id) as db:
             run = {"run_no": self._number(db, run_id), "metrics": len(metric_ids)}
         return (row[0] for row in self._stream(SETTLED, run)) if metric_ids else iter(())
 
     def blob(self, ref: str) -> bytes:
-        """Return a blob."""
         with self._reading() as db:
             row = self._execute(db, "select content from blob where ref = :ref", {"ref": ref}).fetchone()
         if row is None:
