@@ -35,7 +35,8 @@ class DyingStore(SqliteRunStore):
         return connection
 
     def _watch(self, statement: str) -> None:
-        if statement.strip().startswith(self.where):
+        statement = statement.strip().lower()
+        if statement.startswith(self.where):
             self.number -= 1
             if self.number <= 0:
                 die()

@@ -92,7 +92,7 @@ class CrashingStore(SqliteRunStore):
         return connection
 
     def _watch(self, statement: str) -> None:
-        if statement == "commit" and self.commits_left >= 0:
+        if statement.lower() == "commit" and self.commits_left >= 0:
             self.commits_left -= 1
             if self.commits_left < 0:
                 die()

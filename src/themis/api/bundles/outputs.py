@@ -164,7 +164,8 @@ class _Reading:
 
     def _event(self, item: CaseItem, index: int, now: datetime, where: str, output: Any) -> Keyed:
         name = candidate_id(item.case.case_id, index)
-        seed, cache_key = self._seed_and_key(item, index)
+        asked = asked_generation(self.run, item, index) if self.run is not None else None
+        stated = self.plan.seeds[index] if self.plan.seeds else None  # all that is known without the generator
         try:
             result = GenerationResult(candidate_id=name, final_output=output)
         except ThemisError as error:
@@ -177,17 +178,10 @@ class _Reading:
             case_key=item.case_key,
             candidate_id=name,
             candidate_index=index,
-            seed=seed,
+            seed=asked.ctx.seed if asked is not None else stated,
             result=result,
         )
-        return event, cache_key
-
-    def _seed_and_key(self, item: CaseItem, index: int) -> tuple[int | None, str | None]:
-        """Return what the generator itself would have had; without it, only a stated seed is known."""
-        if self.run is None:
-            return (self.plan.seeds[index] if self.plan.seeds else None), None
-        asked = asked_generation(self.run, item, index)
-        return asked.ctx.seed, asked.key
+        return event, asked.key if asked is not None else None
 
 
 def _rows(outputs: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -42,11 +42,6 @@ def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
     return orjson.dumps(head)[:-1] + _EVENT + event.payload.encode() + b"}\n"
 
 
-def lines_of(events: Sequence[StoredEvent], *, ends_batch: bool) -> bytes:
-    last = len(events) - 1
-    return b"".join(line_of(event, ends_batch=ends_batch and i == last) for i, event in enumerate(events))
-
-
 def read_line(line: bytes) -> StoredEvent:
     """Return the event of a line. Raises `ValueError`, `KeyError` or `TypeError` if it holds none."""
     head = orjson.loads(line)
@@ -173,7 +168,8 @@ class EventWriter:
         """Write what waits; if it can't be written whole, it is taken away again and goes on waiting."""
         if not self._waiting:
             return
-        lines = lines_of(self._waiting, ends_batch=ends_batch)
+        last = self._waiting[-1]
+        lines = b"".join(line_of(event, ends_batch=ends_batch and event is last) for event in self._waiting)
         try:
             with self.file.path.open("r+b") as file:
                 file.seek(self._end)

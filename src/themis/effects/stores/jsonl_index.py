@@ -91,18 +91,15 @@ class EventIndex:
                 (number, event.sequence, offset, length, event.case_no, event.event_type, binary(event.cache_key))
                 for offset, length, event in file.places(indexed, end)
             )
-            self._db.execute("begin")
             try:
-                self._db.executemany(_INSERT, rows)
-                # A file with a half-written end is looked at again, even if its size is the same.
-                self._db.execute("update run set size = ?, indexed = ? where run_no = ?", (end, end, number))
-                self._db.execute("commit")
-            except BaseException as error:
-                self._db.execute("rollback")
-                if isinstance(error, sqlite3.Error | ValueError | TypeError):  # a field of a wrong type, an event twice
-                    message = f"{file.path}: its lines are no run's events ({error}); restore the file from a copy"
-                    raise StoreError(message) from error
-                raise
+                with self._db:  # commits, or rolls back
+                    self._db.execute("begin")
+                    self._db.executemany(_INSERT, rows)
+                    # A file with a half-written end is looked at again, even if its size is the same.
+                    self._db.execute("update run set size = ?, indexed = ? where run_no = ?", (end, end, number))
+            except (sqlite3.Error, ValueError, TypeError) as error:  # a field of a wrong type, an event twice
+                message = f"{file.path}: its lines are no run's events ({error}); restore the file from a copy"
+                raise StoreError(message) from error
 
     def of_case(self, run_id: str, case_no: int | None) -> Sequence[Place]:
         """Return the places of a case's events, or of the events of the whole run."""

@@ -90,20 +90,13 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         db = self._db
-        with contextlib.nullcontext() if db.in_transaction else self._begun(db):
+        if db.in_transaction:
             yield db
-
-    @contextlib.contextmanager
-    def _begun(self, db: sqlite3.Connection) -> Iterator[None]:
+            return
         try:
-            db.execute("begin immediate")
-            try:
-                yield
-                db.execute("commit")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("rollback")
-                raise
+            with db:  # commits, or rolls back
+                db.execute("begin immediate")
+                yield db
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 

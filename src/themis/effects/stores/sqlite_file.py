@@ -91,8 +91,8 @@ def _version(db: sqlite3.Connection, path: Path) -> int:
 
 
 def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    db.execute("begin exclusive")
-    try:
+    with db:  # commits, or rolls back
+        db.execute("begin exclusive")
         version = _version(db, path)  # another process may have been at it while we waited for the lock
         if version:
             _migrate(with_sqlite_utils(db), version)
@@ -102,11 +102,6 @@ def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
                     db.execute(statement)
         db.execute(f"pragma application_id={_APPLICATION_ID}")
         db.execute(f"pragma user_version={SCHEMA_VERSION}")
-        db.execute("commit")
-    except BaseException:
-        if db.in_transaction:
-            db.execute("rollback")
-        raise
 
 
 def with_sqlite_utils(db: sqlite3.Connection) -> Database:

@@ -267,7 +267,11 @@ def held_events(
             event = _read(one, blob_of)
             state = apply(state, event)
             latest[event_name(event)] = event, one.cache_key
-    held = (keyed for keyed in latest.values() if _is_held(run, state, keyed[0], kind))
+    held = [
+        (event, key)
+        for event, key in latest.values()
+        if run.is_in(event, kind) and (made := standing(event)) is not None and in_place(state, event) == made
+    ]
     return sorted(held, key=lambda keyed: _place(keyed[0]))
 
 
@@ -276,11 +280,6 @@ def _held_by(kind: BundleKind) -> frozenset[str]:
     """Return the types of the events that bundles of a kind may have; those of the first have no workflow's steps."""
     held, first = KINDS[: KINDS.index(kind) + 1], dict.fromkeys(_STEPS, KINDS[1]) | dict(_KIND_OF)
     return frozenset(name for name, event in EVENT_TYPES.items() if first.get(event) in held)
-
-
-def _is_held(run: RunShape, state: CaseState, event: CaseRunEvent, kind: BundleKind) -> bool:
-    stands_for = standing(event)
-    return run.is_in(event, kind) and stands_for is not None and bool(in_place(state, event) == stands_for)
 
 
 def _place(event: CaseRunEvent) -> tuple[int, int, str]:
