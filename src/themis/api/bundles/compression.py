@@ -25,9 +25,12 @@ def compressed(raw: IO[bytes], suffix: str, mode: Literal["rb", "wb"] = "wb") ->
         with gzip.GzipFile("", mode, _GZIP_LEVEL, raw, mtime=0) as file:
             yield cast("IO[bytes]", file)
     elif suffix == ".zst":
-        buffered: Any = io.BufferedReader if mode == "rb" else io.BufferedWriter
-        with _zstandard().open(raw, mode) as inner, buffered(inner, _BUFFER) as file:
-            yield file
+        library, buffered = _zstandard(), io.BufferedReader if mode == "rb" else io.BufferedWriter
+        try:
+            with library.open(raw, mode) as inner, buffered(inner, _BUFFER) as file:
+                yield file
+        except library.ZstdError as error:
+            raise OSError(str(error)) from error
     else:
         yield raw
 
@@ -44,7 +47,7 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
     except ThemisError:
         raise
-    except (OSError, EOFError, zlib.error, _zstd_error()) as error:
+    except (OSError, EOFError, zlib.error) as error:
         problem = "there is no such file" if isinstance(error, FileNotFoundError) else f"can't be read: {error}"
         raise DataError(f"{path}: {problem}") from error
 
@@ -55,11 +58,3 @@ def _zstandard() -> Any:
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
     raise MissingExtraError(".zst files need an extra: pip install 'themis[zstd]'")
-
-
-def _zstd_error() -> type[Exception]:
-    try:
-        error: type[Exception] = _zstandard().ZstdError
-    except MissingExtraError:
-        return EOFError
-    return error

@@ -118,8 +118,7 @@ def read_bundle(path: str | Path) -> Bundle:
     if not isinstance(data, dict):
         raise DataError(f"{source}: a bundle is a JSON object, and {type(data).__name__} was found")
     with _named(source):
-        bundle: Bundle = bundle_from_dict(data)
-        return bundle
+        return bundle_from_dict(data)
 
 
 @contextlib.contextmanager

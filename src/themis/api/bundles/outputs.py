@@ -59,8 +59,7 @@ def generation_bundle_from_outputs(
         records=(),
         completed_through_stage=None if missing else "generate",
     )
-    bundle: GenerationBundle = header.with_events(reading.events(datetime.now(UTC)))
-    return bundle
+    return header.with_events(reading.events(datetime.now(UTC)))
 
 
 @attrs.define

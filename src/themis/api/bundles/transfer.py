@@ -88,8 +88,7 @@ def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
 def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
     """Return a run as a bundle of the class given, in memory."""
     header, cases = export_parts(store, run_id, kind)
-    bundle: B = header.evolve(snapshot=in_memory(header.snapshot)).with_events(itertools.chain.from_iterable(cases))
-    return bundle
+    return header.evolve(snapshot=in_memory(header.snapshot)).with_events(itertools.chain.from_iterable(cases))
 
 
 def in_memory(snapshot: RunSnapshot) -> RunSnapshot:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import attrs
 
@@ -18,7 +17,6 @@ from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 @attrs.define
 class _Run:
     snapshot: RunSnapshot
-    header: Mapping[str, Any]
     number: int
     events: list[StoredEvent] = attrs.field(factory=list)
     by_case: dict[int | None, list[StoredEvent]] = attrs.field(factory=dict)
@@ -59,7 +57,7 @@ class InMemoryRunStore(EventStore):
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         if snapshot.run_id not in self._runs:
             self._numbers += 1
-            self._runs[snapshot.run_id] = _Run(snapshot, snapshot.header(), self._numbers)
+            self._runs[snapshot.run_id] = _Run(snapshot, self._numbers)
 
     def load_snapshot(self, run_id: str) -> RunSnapshot:
         return self._run(run_id).snapshot
@@ -73,7 +71,7 @@ class InMemoryRunStore(EventStore):
     def _lines(self) -> Iterable[RunSummary]:
         for run_id, run in reversed(tuple(self._runs.items())):
             ends = (run.events[0].payload, run.events[-1].payload) if run.events else (None, None)
-            yield summary_of(run_id, run.header, total_cases(run.snapshot), len(run.events), *ends)
+            yield summary_of(run_id, run.snapshot.header(), total_cases(run.snapshot), len(run.events), *ends)
 
     @contextlib.contextmanager
     def transaction(self, run_id: str) -> Iterator[None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Literal, TypeAlias, get_args, get_type_hints
+from typing import Any, Final, Literal, Self, TypeAlias, get_args, get_type_hints
 
 import attrs
 
@@ -104,7 +104,7 @@ class Bundle(HashableModel):
             cases.setdefault(event.case_key, []).append((event, self.cache_keys.get(event_name(event))))
         return itertools.chain.from_iterable(cases.values())
 
-    def with_events(self, events: Iterable[Keyed]) -> Any:
+    def with_events(self, events: Iterable[Keyed]) -> Self:
         """Return the bundle, of the same kind, with these events as its records and what they rest on."""
         parts: tuple[list[CaseRunEvent], list[CaseRunEvent]] = [], []
         keys: dict[str, str] = {}
@@ -120,7 +120,7 @@ class Bundle(HashableModel):
         return data
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Any:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """Build the bundle from its document, as `bundle_from_dict` does."""
         bundle = bundle_from_dict(data)
         if not isinstance(bundle, cls):
@@ -339,7 +339,7 @@ def check_head(data: object, head: str) -> None:
         raise DataError(f"the bundle's last records are missing: its last digest does not match; {_DAMAGED}")
 
 
-def bundle_from_dict(data: Mapping[str, Any]) -> Any:
+def bundle_from_dict(data: Mapping[str, Any]) -> Bundle:
     """Read a bundle of any kind back from its document.
 
     Raises:
