@@ -12,8 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-import attrs
-
 from themis._stages import STAGE_ORDER
 from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
@@ -39,7 +37,6 @@ from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.security import refuse_secrets
 
 B = TypeVar("B", bound=Bundle)
-
 Batch = tuple[Sequence[StoredEvent], Mapping[str, bytes]]
 
 BATCH = 250
@@ -185,15 +182,15 @@ def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> in
     run_id = header.run_id
     store.acquire(run_id)
     try:
-        merge = _Merge(store, header, events)
+        before, count = None, store.head(run_id).count
         with contextlib.suppress(RunNotFoundError):
-            merge.before = store.load_snapshot(run_id)
+            before = store.load_snapshot(run_id)
         with store.transaction(run_id):
             store.persist_snapshot(header.snapshot)
-            for stored, blobs in merge.batches():
+            for stored, blobs in _batches(store, header, events, before):
                 if stored:
                     store.append(run_id, stored, blobs)
-        return merge.new
+        return store.head(run_id).count - count
     finally:
         store.release(run_id)
 
@@ -220,52 +217,47 @@ def _refuse_secrets(snapshot: RunSnapshot) -> None:
     refuse_secrets({"snapshot.identity": identity.to_dict(), "snapshot.provenance": provenance.to_dict()})
 
 
-@attrs.define
-class _Merge:
-    store: RunStore
-    header: Bundle
-    events: Iterator[Keyed]
-    before: RunSnapshot | None = None
-    new: int = 0
+def _batches(store: RunStore, header: Bundle, events: Iterator[Keyed], before: RunSnapshot | None) -> Iterator[Batch]:
+    """Yield what the run lacks, chained and in batches; raise if anything is wrong with any record."""
+    start = head = store.head(header.run_id)
+    stored, merges = _run_fields(store, header.run_id, start), _merges(store, header, events, before)
 
-    def batches(self) -> Iterator[Batch]:
-        """Yield what the run lacks, chained and in batches; raise if anything is wrong with any record."""
-        header, head = self.header, self.store.head(self.header.run_id)
-        stored, merges = _run_fields(self.store, header.run_id, head), self._merges()
+    def linked(entries: Sequence[Entry]) -> Batch:
+        nonlocal head
+        made, blobs, head = link_all(head, entries)
+        return made, blobs
 
-        def linked(entries: Sequence[Entry]) -> Batch:
-            nonlocal head
-            events, blobs, head = link_all(head, entries)
-            self.new += len(events)
-            return events, blobs
+    yield linked(opening_entries(header, stored, before or header.snapshot))
+    while batch := [*itertools.islice(merges, BATCH)]:
+        yield linked([entry for merge in batch for entry in merge.entries])
+    yield linked(closing_entries(header, stored, datetime.now(UTC), head.count, added=head != start))
 
-        yield linked(opening_entries(header, stored, self.before or header.snapshot))
-        while batch := [*itertools.islice(merges, BATCH)]:
-            yield linked([entry for merge in batch for entry in merge.entries])
-        yield linked(closing_entries(header, stored, datetime.now(UTC), head.count, added=self.new > 0))
 
-    def _merges(self) -> Iterator[CaseMerge]:
-        run, kind = shape_of(self.header.snapshot), self.header.kind
-        faults: list[str] = []
-        groups = itertools.groupby(self.events, key=lambda keyed: keyed[0].case_key)
-        key, events = next(groups, _NO_MORE)
-        cases = ((item, fresh_state(item)) for item in case_items(self.header.snapshot))
-        for item, state in cases if self.before is None else read_cases(self.store, self.before):
-            if key == item.case_key:
-                merge = CaseMerge(run, kind, item, state, [*events])
-                key, events = next(groups, _NO_MORE)
-                faults += merge.faults
-                if not faults:
-                    yield merge
-        faults += self._left_over([key, *(key for key, _ in groups)] if key is not None else [])
-        if faults:
-            raise DataError(listed(f"{kind} bundle of run {self.header.run_id} refused", shortened(faults)))
+def _merges(
+    store: RunStore, header: Bundle, events: Iterator[Keyed], before: RunSnapshot | None
+) -> Iterator[CaseMerge]:
+    run, kind = shape_of(header.snapshot), header.kind
+    faults: list[str] = []
+    cases = ((item, fresh_state(item)) for item in case_items(header.snapshot))
+    groups = itertools.groupby(events, key=lambda keyed: keyed[0].case_key)
+    key, records = next(groups, _NO_MORE)
+    for item, state in cases if before is None else read_cases(store, before):
+        if key == item.case_key:
+            merge = CaseMerge(run, kind, item, state, [*records])
+            key, records = next(groups, _NO_MORE)
+            faults += merge.faults
+            if not faults:
+                yield merge
+    faults += _left_over(header, [key, *(key for key, _ in groups)] if key is not None else [])
+    if faults:
+        raise DataError(listed(f"{kind} bundle of run {header.run_id} refused", shortened(faults)))
 
-    def _left_over(self, left: Sequence[str]) -> list[str]:
-        """Return what is wrong with the cases that the run did not ask for, or not at that place."""
-        known = {item.case_key for item in case_items(self.header.snapshot)} if left else set()
-        strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
-        return strangers or [f"case {key}: its records are not in the order of the run's cases" for key in left[:1]]
+
+def _left_over(header: Bundle, left: Sequence[str]) -> list[str]:
+    """Return what is wrong with the cases that the run did not ask for, or not at that place."""
+    known = {item.case_key for item in case_items(header.snapshot)} if left else set()
+    strangers = [f"case {key}: the run has no such case" for key in left if key not in known]
+    return strangers or [f"case {key}: its records are not in the order of the run's cases" for key in left[:1]]
 
 
 def shortened(faults: Sequence[str]) -> Sequence[str]:
