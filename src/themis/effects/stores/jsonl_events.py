@@ -162,31 +162,24 @@ class EventWriter:
     def roll_back(self) -> None:
         """Take away what stands after the last batch that ended."""
         (self._end, self.head), self._waiting = self._shown, ()
-        self._cut()
-
-    def _write(self, *, ends_batch: bool) -> None:
-        """Write what waits; if it can't be written whole, it is taken away again and goes on waiting."""
-        if not self._waiting:
-            return
-        last = self._waiting[-1]
-        lines = b"".join(line_of(event, ends_batch=ends_batch and event is last) for event in self._waiting)
-        try:
-            with self.file.path.open("r+b") as file:
-                file.seek(self._end)
-                file.write(lines)
-                if ends_batch:
-                    _sync(file)
-        except BaseException:
-            self._cut()
-            raise
-        self._end += len(lines)
-        self._waiting = ()
-
-    def _cut(self) -> None:
         if self.file.path.stat().st_size > self._end:
             with self.file.path.open("r+b") as file:
                 file.truncate(self._end)
                 _sync(file)
+
+    def _write(self, *, ends_batch: bool) -> None:
+        if not self._waiting:
+            return
+        last = self._waiting[-1]
+        lines = b"".join(line_of(event, ends_batch=ends_batch and event is last) for event in self._waiting)
+        with self.file.path.open("r+b") as file:
+            file.seek(self._end)
+            file.write(lines)
+            file.truncate()  # a write that failed may have left more
+            if ends_batch:
+                _sync(file)
+        self._end += len(lines)
+        self._waiting = ()
 
 
 def _sync(file: BinaryIO) -> None:
