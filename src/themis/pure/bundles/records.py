@@ -217,16 +217,6 @@ def _subject(event: CaseRunEvent) -> str:
 # --- the document -----------------------------------------------------------------------------------------
 
 
-def _header_data(bundle: Bundle) -> dict[str, Any]:
-    """Return what a bundle says before its cases and events; `digest` is what the first event is chained to."""
-    held = {"snapshot": bundle.snapshot.evolve(datasets=()), "records": (), "upstream": (), "cache_keys": {}}
-    data = super(Bundle, bundle.evolve(**held)).to_dict()
-    for name in ("records", "upstream", "cache_keys"):
-        del data[name]
-    del data["snapshot"]["datasets"]
-    return {**data, "digest": _header_digest(data)}
-
-
 # Between what stands on lines of its own: by these a file is read line by line.
 DATASETS: Final = b'"datasets":['
 _CASES: Final = b'"cases":['
@@ -237,9 +227,14 @@ HEAD: Final = b'],"head":"'
 
 def document(header: Bundle, cases: Iterable[Iterable[Keyed]]) -> Iterator[bytes]:
     """Yield a bundle's document in pieces; each case of its datasets, and each event of `cases`, has its own line."""
-    data = _header_data(header)
-    head, snapshot = data["digest"], data.pop("snapshot")
-    yield encode(data)[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + DATASETS + b"\n"
+    held = {"snapshot": header.snapshot.evolve(datasets=()), "records": (), "upstream": (), "cache_keys": {}}
+    data = super(Bundle, header.evolve(**held)).to_dict()
+    for name in ("records", "upstream", "cache_keys"):
+        del data[name]
+    del data["snapshot"]["datasets"]
+    head = _header_digest(data)  # what the first event is chained to
+    snapshot = data.pop("snapshot")
+    yield encode({**data, "digest": head})[:-1] + b',"snapshot":' + encode(snapshot)[:-1] + b"," + DATASETS + b"\n"
     last = len(header.snapshot.datasets) - 1
     for number, dataset in enumerate(header.snapshot.datasets):
         fields = dataset.evolve(cases=()).to_dict()
@@ -269,10 +264,9 @@ def _lines(items: Iterable[bytes]) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _header_digest(data: Mapping[str, Any]) -> str:
-    kept = {name: value for name, value in data.items() if name not in ("digest", "records", "head")}
-    snapshot = {name: value for name, value in data["snapshot"].items() if name != "datasets"}
-    return chain_digest(CHAIN_START, None, encode({**kept, "snapshot": snapshot}))
+def _header_digest(fields: Mapping[str, Any]) -> str:
+    snapshot = {name: value for name, value in fields["snapshot"].items() if name != "datasets"}
+    return chain_digest(CHAIN_START, None, encode({**fields, "snapshot": snapshot}))
 
 
 def header_from_dict(data: Mapping[str, Any]) -> Bundle:
@@ -293,7 +287,7 @@ def header_from_dict(data: Mapping[str, Any]) -> Bundle:
     if foreign:
         raise InvalidRecordError(kind.__name__, foreign)
     bundle: Bundle = super(Bundle, kind).from_dict({**fields, "records": ()})
-    if data.get("digest") != _header_digest(data):
+    if data.get("digest") != _header_digest(fields):
         raise DataError(f"the bundle's header was changed: its digest does not match; {_DAMAGED}")
     return bundle
 
