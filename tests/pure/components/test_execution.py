@@ -40,7 +40,7 @@ results = st.builds(
 )
 
 
-@pytest.mark.parametrize("name", EXECUTION_METRICS)
+@pytest.mark.parametrize("name", [make().component_id for make in EXECUTION_METRICS])
 def test_they_are_found_by_name(name: str) -> None:
     metric = make_builtin(name)
     assert metric.component_id == name

@@ -27,7 +27,7 @@ from themis.pure.errors import SpecError
 from themis.pure.json import MAX_DEPTH
 from themis.testing.single import parse_one
 
-EVERY = [Regex(pattern=r"(\d+)") if make is Regex else make() for make in PARSERS.values()]
+EVERY = [Regex(pattern=r"(\d+)") if make is Regex else make() for make in PARSERS]
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

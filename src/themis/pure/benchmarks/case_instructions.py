@@ -64,4 +64,4 @@ class CaseInstructions:
         )
 
 
-CASE_METRICS: Final = {"builtin/case_instructions": CaseInstructions}
+CASE_METRICS: Final = (CaseInstructions,)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -101,5 +101,5 @@ class FirstCandidate:
         )
 
 
-GENERATORS: dict[str, Any] = {"builtin/demo_generator": DemoGenerator, "builtin/demo_model": DemoModel}
-REDUCERS: dict[str, Any] = {"builtin/majority_vote": MajorityVote, "builtin/first": FirstCandidate}
+GENERATORS: Final = (DemoGenerator, DemoModel)
+REDUCERS: Final = (MajorityVote, FirstCandidate)

@@ -394,9 +394,4 @@ class LiveCodeBenchPassRate:
         )
 
 
-EXECUTION_METRICS: dict[str, Any] = {
-    "builtin/humaneval_pass_rate": HumanEvalPassRate,
-    "builtin/livecodebench_pass_rate": LiveCodeBenchPassRate,
-    "builtin/codeforces_pass_rate": CodeforcesPassRate,
-    "builtin/aethercode_pass_rate": AetherCodePassRate,
-}
+EXECUTION_METRICS: Final = (HumanEvalPassRate, LiveCodeBenchPassRate, CodeforcesPassRate, AetherCodePassRate)

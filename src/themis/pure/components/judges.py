@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import ClassVar, Final
 
 import attrs
 
@@ -246,13 +246,6 @@ def _overlap(answer: str, reference: str) -> float:
     return len(words & wanted) / len(wanted) if wanted else 0.0
 
 
-JUDGE_METRICS: dict[str, Any] = {
-    "builtin/llm_rubric": LlmRubric,
-    "builtin/majority_vote_judge": MajorityVoteJudge,
-    "builtin/pairwise_judge": PairwiseJudge,
-    "builtin/panel_of_judges": PanelOfJudges,
-    "builtin/reference_grader": ReferenceGrader,
-    "builtin/trace_rubric": TraceRubric,
-}
-SELECTORS = {"builtin/best_of_n": BestOfN}
-JUDGE_MODELS = {"builtin/demo_judge": DemoJudge}
+JUDGE_METRICS: Final = (LlmRubric, MajorityVoteJudge, PairwiseJudge, PanelOfJudges, ReferenceGrader, TraceRubric)
+SELECTORS: Final = (BestOfN,)
+JUDGE_MODELS: Final = (DemoJudge,)

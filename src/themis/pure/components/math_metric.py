@@ -168,4 +168,4 @@ def _expression(text: str) -> Any:
     return parse_latex_cached(normalize_latex(text, config))
 
 
-MATH_METRICS = {"builtin/math_equivalence": MathEquivalence}
+MATH_METRICS: Final = (MathEquivalence,)

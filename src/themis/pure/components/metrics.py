@@ -8,7 +8,7 @@ a parser found: an answer in which it found nothing counts as unparsed before an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -289,13 +289,13 @@ def _spelled(value: Any) -> Any:
     return value.strip().strip("\"'`").strip()
 
 
-METRICS: dict[str, Any] = {
-    "builtin/choice_accuracy": ChoiceAccuracy,
-    "builtin/contains": Contains,
-    "builtin/exact_match": ExactMatch,
-    "builtin/exact_match_normalized": ExactMatchNormalized,
-    "builtin/f1": F1,
-    "builtin/numeric_match": NumericMatch,
-    "builtin/procbench_final_accuracy": ProcBenchFinalAccuracy,
-    "builtin/rouge_l": RougeL,
-}
+METRICS: Final = (
+    ChoiceAccuracy,
+    Contains,
+    ExactMatch,
+    ExactMatchNormalized,
+    F1,
+    NumericMatch,
+    ProcBenchFinalAccuracy,
+    RougeL,
+)

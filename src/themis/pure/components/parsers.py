@@ -234,12 +234,4 @@ class Regex(TextParser):
         return Extraction(value, reason="the group took no part in the match" if value is None else "")
 
 
-PARSERS: dict[str, Any] = {
-    "builtin/choice_letter": ChoiceLetter,
-    "builtin/code_text": CodeText,
-    "builtin/json": Json,
-    "builtin/json_identity": JsonIdentity,
-    "builtin/math_answer": MathAnswer,
-    "builtin/regex": Regex,
-    "builtin/text": Text,
-}
+PARSERS: Final[tuple[Any, ...]] = (ChoiceLetter, CodeText, Json, JsonIdentity, MathAnswer, Regex, Text)

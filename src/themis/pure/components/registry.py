@@ -1,4 +1,4 @@
-"""The builtin components by id: one table, filled from the modules that hold them."""
+"""The builtin components by the ids they state, found in the modules that hold them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Builtin:
     @property
     def version(self) -> str:
         """Return its version."""
-        return str(inspect.signature(self.make).parameters["version"].default)
+        return _stated(self.make, "version")
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -61,11 +61,16 @@ class Builtin:
 @functools.cache
 def builtins() -> Mapping[str, Builtin]:
     """Return all builtin components by id."""
-    found: dict[str, Builtin] = {}
-    for kind, module, table in _TABLES:
-        for name, make in getattr(importlib.import_module(module), table).items():
-            found[name] = Builtin(name, kind, make)
-    return found
+    entries = [
+        Builtin(_stated(make, "component_id"), kind, make)
+        for kind, module, table in _TABLES
+        for make in getattr(importlib.import_module(module), table)
+    ]
+    return {entry.component_id: entry for entry in entries}
+
+
+def _stated(make: Callable[..., Any], name: str) -> str:
+    return str(inspect.signature(make).parameters[name].default)
 
 
 def component_ids(kind: str | None = None) -> list[str]:

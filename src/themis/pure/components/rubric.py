@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -179,4 +179,4 @@ def _clipped(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 
-RUBRIC_METRICS = {"builtin/rubric_points": RubricPoints}
+RUBRIC_METRICS: Final = (RubricPoints,)

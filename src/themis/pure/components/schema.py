@@ -102,4 +102,4 @@ def _validator(schema: Any) -> tuple[Any, str]:
     return kind(plain, registry=Registry()), ""
 
 
-SCHEMA_METRICS = {"builtin/json_schema": JsonSchema}
+SCHEMA_METRICS: Final = (JsonSchema,)

@@ -10,7 +10,7 @@ Sources: Papineni et al. 2002 (aclanthology.org/P02-1040), Popović 2015 (aclant
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -117,4 +117,4 @@ def corpus_score(metric: Bleu | Chrf, details: Iterable[Mapping[str, Any]]) -> f
     return float(metric.corpus()._aggregate_and_compute([list(row or ()) for row in rows]).score)
 
 
-TRANSLATION_METRICS: dict[str, Any] = {"builtin/bleu": Bleu, "builtin/chrf": Chrf}
+TRANSLATION_METRICS: Final = (Bleu, Chrf)
