@@ -118,37 +118,52 @@ def _nonce(request: SandboxRequest) -> str:
 # --- whole programs ---------------------------------------------------------------------------------------
 
 
-@attrs.frozen(kw_only=True)
-class _Contest:
+class _ContestMetric:
     """Runs a program on a contest's tests, some at a time, and goes on as long as it is worth it."""
 
-    metric_id: str
+    __slots__ = ()
+    component_id: str
     partial: bool
     time_limit_s: float
     memory_limit_mb: int
-    prelude: str = ""
-    by_line: bool = False
     testlib: str = ""
+    prelude: ClassVar[str] = ""
+    by_line: ClassVar[bool] = False
+    metric_family: ClassVar[str] = "execution"
+
+    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
+        """Return the first tests' runs."""
+        return self.next_requests(parsed, case, (), ctx)
 
     def next_requests(
-        self, program: str, tests: StdioTests, results: Sequence[SandboxResult]
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Sequence[SandboxRequest]:
+        """Return what is to be run after `results`."""
+        return self._runs_after(results, program_of(parsed), _stdio(case))
+
+    def score_results(
+        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
+    ) -> Score | ScoreError:
+        """Score what came of the tests."""
+        return self._score(_stdio(case), results)
+
+    def _runs_after(
+        self, results: Sequence[SandboxResult], program: str, tests: StdioTests
     ) -> Sequence[SandboxRequest]:
         """Return the checks of what ran, or else the next tests; nothing when all is known that counts."""
         runs, checks = _by_number(results, "run"), _by_number(results, "check")
         if tests.checker is not None:
-            checker = self.with_testlib(tests.checker)
+            checker = self._with_testlib(tests.checker)
             unchecked = [n for n, run in runs.items() if run.status == "ok" and n not in checks]
             if unchecked:
                 return [_check(tests, checker, n, runs[n].stdout) for n in unchecked]
-        verdicts = self.verdicts(tests, results)
-        if not self.partial and any(verdict.status != "passed" for verdict in verdicts):
-            return []
-        if any(verdict.status == "compile_error" for verdict in verdicts):
+        statuses = {verdict.status for verdict in self._verdicts(tests, results)}
+        if "compile_error" in statuses or not (self.partial or statuses <= {"passed"}):
             return []
         waiting = range(len(runs), min(len(runs) + _BATCH, len(tests.inputs)))
         return [self._run(program, tests, number) for number in waiting]
 
-    def with_testlib(self, checker: str) -> str:
+    def _with_testlib(self, checker: str) -> str:
         """Put the text of testlib in the place where a checker includes it.
 
         Raises:
@@ -157,11 +172,11 @@ class _Contest:
         if not self.testlib and _TESTLIB.search(checker):
             raise ValueError(
                 "the problem's checker includes testlib.h, which is not part of Themis; give the metric its text, as "
-                f"in load({self.metric_id!r}, testlib=Path('testlib.h').read_text())"
+                f"in load({self.component_id!r}, testlib=Path('testlib.h').read_text())"
             )
         return _TESTLIB.sub(lambda _: self.testlib, checker)
 
-    def verdicts(self, tests: StdioTests, results: Sequence[SandboxResult]) -> list[Verdict]:
+    def _verdicts(self, tests: StdioTests, results: Sequence[SandboxResult]) -> list[Verdict]:
         """Return the verdict of every test that was run and, where there is a checker, checked."""
         runs, checks = _by_number(results, "run"), _by_number(results, "check")
         found = []
@@ -177,19 +192,19 @@ class _Contest:
             found.append(verdict)
         return found
 
-    def score(self, tests: StdioTests, results: Sequence[SandboxResult]) -> Score | ScoreError:
-        """Score what came of the tests."""
-        verdicts = self.verdicts(tests, results)
+    def _score(self, tests: StdioTests, results: Sequence[SandboxResult]) -> Score | ScoreError:
+        verdicts = self._verdicts(tests, results)
         for verdict in verdicts:
             if verdict.status == "checker_failed":
-                return ScoreError(metric_id=self.metric_id, reason=f"the checker failed: {verdict.message}")
-        return scored(self.metric_id, verdicts, planned=len(tests.inputs), partial=self.partial)
+                return ScoreError(metric_id=self.component_id, reason=f"the checker failed: {verdict.message}")
+        return scored(self.component_id, verdicts, planned=len(tests.inputs), partial=self.partial)
 
     def _run(self, program: str, tests: StdioTests, number: int) -> SandboxRequest:
+        time_s, memory_mb = self._limits(tests)
         limits: dict[str, Any] = {
             "stdin": tests.inputs[number],
-            "time_s": float(tests.time_limit_s or self.time_limit_s),
-            "memory_mb": int(tests.memory_limit_mb or self.memory_limit_mb),
+            "time_s": time_s,
+            "memory_mb": memory_mb,
             "output_bytes": max(_LEAST_OUTPUT, 4 * len(tests.outputs[number].encode())),
             "label": f"run:{number}",
         }
@@ -197,6 +212,10 @@ class _Contest:
             return _cpp(program, "program", **limits)
         text = behind(self.prelude, program) if self.prelude else program
         return SandboxRequest(command=("python3", "main.py"), files={"main.py": text}, **limits)
+
+    def _limits(self, tests: CallTests | StdioTests) -> tuple[float, int]:
+        """Return CPU seconds and MiB: the problem's own where it states them, else the metric's."""
+        return float(tests.time_limit_s or self.time_limit_s), int(tests.memory_limit_mb or self.memory_limit_mb)
 
 
 def _by_number(results: Sequence[SandboxResult], kind: str) -> dict[int, SandboxResult]:
@@ -246,7 +265,7 @@ def _difference(expected: str, actual: str) -> str:
 
 
 @attrs.frozen(kw_only=True)
-class CodeforcesPassRate:
+class CodeforcesPassRate(_ContestMetric):
     """1 if the program passes every test of a Codeforces problem, else 0; or the fraction that it passes.
 
     Outputs are compared token by token, or by the problem's checker where it has one. The problem's limits hold.
@@ -264,33 +283,7 @@ class CodeforcesPassRate:
     testlib: str = ""
     component_id: str = "builtin/codeforces_pass_rate"
     version: str = "1"
-    metric_family: ClassVar[str] = "execution"
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python", "cpp")
-
-    def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
-        """Return the first tests' runs."""
-        return self.next_requests(parsed, case, (), ctx)
-
-    def next_requests(
-        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
-    ) -> Sequence[SandboxRequest]:
-        """Return what is to be run after `results`."""
-        return self._contest().next_requests(program_of(parsed), _stdio(case), results)
-
-    def score_results(
-        self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
-    ) -> Score | ScoreError:
-        """Score what came of the tests."""
-        return self._contest().score(_stdio(case), results)
-
-    def _contest(self) -> _Contest:
-        return _Contest(
-            metric_id=self.component_id,
-            partial=self.partial,
-            time_limit_s=self.time_limit_s,
-            memory_limit_mb=self.memory_limit_mb,
-            testlib=self.testlib,
-        )
 
 
 @attrs.frozen(kw_only=True)
@@ -313,7 +306,7 @@ def _stdio(case: Case) -> StdioTests:
 
 
 @attrs.frozen(kw_only=True)
-class LiveCodeBenchPassRate:
+class LiveCodeBenchPassRate(_ContestMetric):
     """1 if the program passes every test of a LiveCodeBench problem, else 0; or the fraction that it passes.
 
     Problems are of two kinds: functions called with JSON values, and programs that read and write text, which is
@@ -331,14 +324,15 @@ class LiveCodeBenchPassRate:
     memory_limit_mb: int = 1024
     component_id: str = "builtin/livecodebench_pass_rate"
     version: str = "1"
-    metric_family: ClassVar[str] = "execution"
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
+    prelude: ClassVar[str] = CONTEST_PRELUDE
+    by_line: ClassVar[bool] = True
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return the calls as one run, or the first tests' runs."""
         tests = tests_of(case)
         if isinstance(tests, StdioTests):
-            return self._contest().next_requests(program_of(parsed), tests, ())
+            return self._runs_after((), program_of(parsed), tests)
         if not isinstance(tests, CallTests):
             raise TypeError(f"case {case.case_id!r}: mode 'stdio' or 'call' expected")
         return [self._calls(program_of(parsed), tests)]
@@ -348,9 +342,7 @@ class LiveCodeBenchPassRate:
     ) -> Sequence[SandboxRequest]:
         """Return what is to be run after `results`."""
         tests = tests_of(case)
-        if isinstance(tests, StdioTests):
-            return self._contest().next_requests(program_of(parsed), tests, results)
-        return []
+        return self._runs_after(results, program_of(parsed), tests) if isinstance(tests, StdioTests) else []
 
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
@@ -358,7 +350,7 @@ class LiveCodeBenchPassRate:
         """Score what came of the tests."""
         tests = tests_of(case)
         if isinstance(tests, StdioTests):
-            return self._contest().score(tests, results)
+            return self._score(tests, results)
         assert isinstance(tests, CallTests)  # others were refused before anything was run
         report = driver_report(results[0], _nonce(self._calls(program_of(parsed), tests)))
         verdicts = [
@@ -370,28 +362,17 @@ class LiveCodeBenchPassRate:
         return scored(self.component_id, verdicts, planned=len(tests.expected), partial=self.partial)
 
     def _calls(self, program: str, tests: CallTests) -> SandboxRequest:
-        limit = float(tests.time_limit_s or self.time_limit_s)
+        time_s, memory_mb = self._limits(tests)
         job = {
             "program": program,
             "prelude": CONTEST_PRELUDE,
             "entry_point": tests.entry_point,
             "method": True,
             "calls": tests.arguments,
-            "call_s": limit,
+            "call_s": time_s,
             "stop": not self.partial,
         }
-        memory = int(tests.memory_limit_mb or self.memory_limit_mb)
-        return _driven(job, time_s=limit * len(tests.arguments) + 5, memory_mb=memory)
-
-    def _contest(self) -> _Contest:
-        return _Contest(
-            metric_id=self.component_id,
-            partial=self.partial,
-            time_limit_s=self.time_limit_s,
-            memory_limit_mb=self.memory_limit_mb,
-            prelude=CONTEST_PRELUDE,
-            by_line=True,
-        )
+        return _driven(job, time_s=time_s * len(tests.arguments) + 5, memory_mb=memory_mb)
 
 
 EXECUTION_METRICS: Final = (HumanEvalPassRate, LiveCodeBenchPassRate, CodeforcesPassRate, AetherCodePassRate)
