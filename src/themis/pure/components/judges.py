@@ -8,11 +8,11 @@ from typing import ClassVar, Final
 
 import attrs
 
+from themis.pure.components.judging.prompts import ROLE
 from themis.pure.components.judging.workflows import (
     PairwiseWorkflow,
     ScaleWorkflow,
     VoteWorkflow,
-    candidate_count,
     option,
     pair_questions,
     plan_judge_calls,
@@ -21,36 +21,16 @@ from themis.pure.components.judging.workflows import (
 from themis.pure.errors import WorkflowBuildError
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.generation import GenerationResult
-from themis.pure.records.judging import EvaluationExecution, JudgeResponse, RenderedJudgePrompt, Subject
+from themis.pure.records.judging import (
+    CandidateSetSubject,
+    EvaluationExecution,
+    JudgeResponse,
+    RenderedJudgePrompt,
+    Subject,
+)
 
 RUBRIC = "The answer is correct, complete, and to the point."
-_TASK = "You are a careful and impartial judge. Judge the answer to the question."
-
-
-def _scale(ctx: EvalScoreContext, own: tuple[float, float]) -> tuple[float, float]:
-    low, high = option(ctx, "scale", own)
-    if not low < high:
-        raise WorkflowBuildError(
-            f"workflow_overrides.scale: the low end must be below the high one, found {low}, {high}"
-        )
-    return float(low), float(high)
-
-
-def _scale_workflow(
-    metric_id: str, ctx: EvalScoreContext, rubric: str, scale: tuple[float, float], method: str, judges: int | None
-) -> ScaleWorkflow:
-    dimensions = option(ctx, "dimensions", None) or {"overall": option(ctx, "rubric", rubric)}
-    low, high = _scale(ctx, scale)
-    return ScaleWorkflow(
-        metric_id=metric_id,
-        calls=tuple(plan_judge_calls(ctx, [(name, (0,)) for name in dimensions], judges)),
-        task=_TASK,
-        ask=f"Explain briefly, then end with one line: `Score: N`, N a number from {low:g} (worst) to {high:g} (best).",
-        low=low,
-        high=high,
-        dimensions=dimensions,
-        method=method,
-    )
+_TASK = f"{ROLE} Judge the answer to the question."
 
 
 @attrs.frozen
@@ -69,29 +49,44 @@ class LlmRubric:
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
         """Return the workflow."""
-        return _scale_workflow(self.component_id, ctx, self.rubric, self.scale, "mean", 1)
+        return self._workflow(ctx)
 
-
-@attrs.frozen
-class PanelOfJudges:
-    """All judges of the run score the answer against a rubric; their mean or median, with their agreement."""
-
-    rubric: str = RUBRIC
-    scale: tuple[float, float] = (1.0, 5.0)
-    method: str = "mean"
-    component_id: str = "builtin/panel_of_judges"
-    version: str = "1"
-    metric_family: ClassVar[str] = "llm"
-
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
-        """Return the workflow."""
-        return _scale_workflow(
-            self.component_id, ctx, self.rubric, self.scale, option(ctx, "method", self.method), None
+    def _workflow(self, ctx: EvalScoreContext, method: str = "mean", judges: int | None = 1) -> ScaleWorkflow:
+        dimensions = option(ctx, "dimensions", None) or {"overall": option(ctx, "rubric", self.rubric)}
+        low, high = option(ctx, "scale", self.scale)
+        if not low < high:
+            raise WorkflowBuildError(
+                f"workflow_overrides.scale: the low end must be below the high one, found {low}, {high}"
+            )
+        low, high = float(low), float(high)
+        return ScaleWorkflow(
+            metric_id=self.component_id,
+            calls=tuple(plan_judge_calls(ctx, [(name, (0,)) for name in dimensions], judges)),
+            task=_TASK,
+            ask="Explain briefly, then end with one line: "
+            f"`Score: N`, N a number from {low:g} (worst) to {high:g} (best).",
+            low=low,
+            high=high,
+            dimensions=dimensions,
+            method=method,
         )
 
 
 @attrs.frozen
-class TraceRubric:
+class PanelOfJudges(LlmRubric):
+    """All judges of the run score the answer against a rubric; their mean or median, with their agreement."""
+
+    method: str = "mean"
+    component_id: str = "builtin/panel_of_judges"
+    version: str = "1"
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
+        """Return the workflow."""
+        return self._workflow(ctx, option(ctx, "method", self.method), judges=None)
+
+
+@attrs.frozen
+class TraceRubric(LlmRubric):
     """A judge scores an agent's steps, or a conversation, against a rubric."""
 
     rubric: str = "The steps are sound, none is superfluous, and they lead to the result."
@@ -99,10 +94,6 @@ class TraceRubric:
     component_id: str = "builtin/trace_rubric"
     version: str = "1"
     metric_family: ClassVar[str] = "trace"
-
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
-        """Return the workflow."""
-        return _scale_workflow(self.component_id, ctx, self.rubric, self.scale, "mean", 1)
 
 
 @attrs.frozen
@@ -148,20 +139,26 @@ class ReferenceGrader:
         )
 
 
-def _pairwise(metric_id: str, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
-    count = candidate_count(subject)
-    return PairwiseWorkflow(
-        metric_id=metric_id,
-        calls=tuple(plan_judge_calls(ctx, pair_questions(count))),
-        task=f"You are a careful and impartial judge. Which answer is better? {option(ctx, 'rubric', RUBRIC)} "
-        "Their order means nothing.",
-        ask="Explain briefly, then end with one line: `Verdict: A`, `Verdict: B` or `Verdict: tie`.",
-        candidates=count,
-    )
+class _Pairwise:
+    """Asks which of two answers is better, of every pair."""
+
+    __slots__ = ()
+    component_id: str
+
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
+        """Return the workflow."""
+        count = len(subject.candidates) if isinstance(subject, CandidateSetSubject) else 1
+        return PairwiseWorkflow(
+            metric_id=self.component_id,
+            calls=tuple(plan_judge_calls(ctx, pair_questions(count))),
+            task=f"{ROLE} Which answer is better? {option(ctx, 'rubric', RUBRIC)} Their order means nothing.",
+            ask="Explain briefly, then end with one line: `Verdict: A`, `Verdict: B` or `Verdict: tie`.",
+            candidates=count,
+        )
 
 
 @attrs.frozen
-class PairwiseJudge:
+class PairwiseJudge(_Pairwise):
     """Judges compare every pair of a case's candidates in both orders; the value is the first candidate's win share.
 
     A tie is half a win. How often the answer shown first won is in the details: 0.5 means no position bias.
@@ -171,21 +168,13 @@ class PairwiseJudge:
     version: str = "1"
     metric_family: ClassVar[str] = "selection"
 
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
-        """Return the workflow."""
-        return _pairwise(self.component_id, subject, ctx)
-
 
 @attrs.frozen
-class BestOfN:
+class BestOfN(_Pairwise):
     """Selects by judged comparison: candidates in the order of their win shares, of equal ones the earlier first."""
 
     component_id: str = "builtin/best_of_n"
     version: str = "1"
-
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
-        """Return the workflow."""
-        return _pairwise(self.component_id, subject, ctx)
 
     def choose(
         self, candidates: Sequence[GenerationResult], execution: EvaluationExecution

@@ -18,10 +18,11 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.components.metrics import as_text, no_reference, references
+from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
 from themis.pure.components.text.math_text import compact, plain, too_much, unit
 from themis.pure.components.text.numbers import Number, numeric_match, read_number
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
@@ -29,11 +30,6 @@ from themis.pure.records.scoring import Score, ScoreError
 
 PLACES: Final = 6
 """Decimal places to which a decimal fraction is compared, as in math-verify."""
-
-
-def _steps(instance: Any, attribute: Any, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SpecError(f"{instance.component_id}: max_steps must be a whole number from 1 up, found {value!r}")
 
 
 @attrs.frozen
@@ -58,7 +54,7 @@ class MathEquivalence:
     Option `max_steps`: lines of Python that one comparison may run (10,000,000, about 10 seconds).
     """
 
-    max_steps: int = attrs.field(default=10_000_000, validator=_steps)
+    max_steps: int = attrs.field(default=10_000_000, validator=count)
     component_id: str = "builtin/math_equivalence"
     version: str = "1"
 

@@ -8,22 +8,28 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from themis.pure.components.judging.prompts import ROLE, subject_parts
 from themis.pure.components.judging.verdicts import read_label
-from themis.pure.components.judging.workflows import PointsWorkflow, mean, option, plan_judge_calls
-from themis.pure.errors import SpecError, WorkflowBuildError
+from themis.pure.components.judging.workflows import (
+    VoteWorkflow,
+    agreement,
+    by_question,
+    count_of,
+    mean,
+    option,
+    plan_judge_calls,
+    score_of,
+)
+from themis.pure.components.options import count
+from themis.pure.errors import WorkflowBuildError
+from themis.pure.json import JSONValue
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.judging import AggregationResult, JudgeCall, JudgeResponse, ParsedJudgment, Subject
 from themis.pure.records.scoring import Score
 
-_TASK = "You are a careful and impartial judge."
 _NUMBERED = re.compile(
     r"^[\s>#*_`\-]{0,20}Verdict[\s*_`]{1,8}(\d{1,4})[\s*_`]{0,8}:([^\n]{1,80})$", re.MULTILINE | re.I
 )
-
-
-def _batch(instance: Any, attribute: Any, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SpecError(f"{instance.component_id}: batch must be a whole number from 1 up, found {value!r}")
 
 
 @attrs.frozen
@@ -40,27 +46,26 @@ class RubricPoints:
     are met, over the sum of the positive points, clipped to 0 to 1.
     """
 
-    batch: int = attrs.field(default=1, validator=_batch)
+    batch: int = attrs.field(default=1, validator=count)
     component_id: str = "builtin/rubric_points"
     version: str = "1"
     metric_family: ClassVar[str] = "llm"
 
-    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PointsWorkflow:
+    def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> RubricWorkflow:
         """Return the workflow: one call an item, or a batch of items."""
         items = rubric_of(ctx)
-        size = option(ctx, "batch", self.batch)
-        if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-            raise WorkflowBuildError(f"workflow_overrides.batch: a whole number from 1 up expected, found {size!r}")
+        size = count_of("workflow_overrides.batch", option(ctx, "batch", self.batch))
         kind = RubricWorkflow if size == 1 else BatchedRubricWorkflow
         names = [str(n) if size == 1 else f"{n}-{min(n + size, len(items)) - 1}" for n in range(0, len(items), size)]
         return kind(
             metric_id=self.component_id,
             calls=tuple(plan_judge_calls(ctx, [(name, (0,)) for name in names], 1)),
-            task=f"{_TASK} Decide whether the answer meets {'the criterion' if size == 1 else 'each criterion'}.",
+            task=f"{ROLE} Decide whether the answer meets {'the criterion' if size == 1 else 'each criterion'}.",
             ask="Explain briefly, then end with one line: `Verdict: met` or `Verdict: not met`."
             if size == 1
             else "Explain briefly, then end with one line for each criterion, N its number: `Verdict N: met` or "
             "`Verdict N: not met`.",
+            labels={"met": 1.0, "not met": 0.0},
             items=items,
         )
 
@@ -98,23 +103,38 @@ def rubric_items(items: Any, where: str) -> tuple[Mapping[str, Any], ...]:
 
 
 @attrs.frozen(kw_only=True)
-class RubricWorkflow(PointsWorkflow):
-    """Asks for one item a call, and reports what was earned by tag."""
+class RubricWorkflow(VoteWorkflow):
+    """Asks of each item of a rubric whether it is met, one item a call; adds points up, in all and by tag."""
+
+    items: tuple[Mapping[str, Any], ...]
+
+    def task_of(self, call: JudgeCall) -> str:
+        """Return the task with the item under judgment."""
+        criterion = self.items[int(call.dimension_id or 0)]["criterion"]
+        return f"{self.task}\n\nCriterion: {criterion}"
+
+    def parts(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> list[tuple[str, JSONValue]]:
+        """Show the question and the answer; the rubric is in the task."""
+        return [("question", ctx.case.input), *subject_parts(subject)]
 
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult:
-        """Add the points up, in all and by tag."""
-        total = super().aggregate(judgments, scores, ctx)
-        met = self.met(judgments)
-        return total.evolve(details={**total.details, "tags": self._by_tag(met), "met": _shares(met)})
-
-    def met(self, judgments: Sequence[ParsedJudgment]) -> dict[int, float]:
-        """Return for each item that was judged the share of judgments that found it met."""
-        found: dict[int, list[float]] = {}
-        for judgment in judgments:
-            found.setdefault(int(str(judgment.details["question"])), []).append(judgment.score or 0.0)
-        return {index: mean(values) for index, values in found.items()}
+        """Return earned points over the positive ones; an item that judgments disagree on earns its share."""
+        met = {int(item): mean(found) for item, found in by_question(judgments, score_of).items()}
+        earned = sum(float(self.items[index]["points"]) * share for index, share in met.items())
+        possible = sum(max(0.0, float(item["points"])) for item in self.items)
+        return AggregationResult(
+            method="rubric_points",
+            value=_clipped(earned / possible),
+            details={
+                "earned": earned,
+                "possible": possible,
+                "agreement": agreement(judgments),
+                "tags": self._by_tag(met),
+                "met": {str(index): share for index, share in sorted(met.items())},
+            },
+        )
 
     def _by_tag(self, met: Mapping[int, float]) -> dict[str, float]:
         """Return the score over the items of each tag that has positive points to earn."""
@@ -143,9 +163,9 @@ class BatchedRubricWorkflow(RubricWorkflow):
         missing = [index + 1 for index in _indices(call) if index not in stated]
         if missing:
             raise ValueError(f"no verdict on criterion {', '.join(map(str, missing))}")
-        labels = {str(index): read_label(stated[index], ("met", "not met")) for index in _indices(call)}
+        labels = {str(index): read_label(stated[index], tuple(self.labels)) for index in _indices(call)}
         details = {"question": call.dimension_id, "judge": call.judge_model_id, "verdicts": labels}
-        share = mean([float(label == "met") for label in labels.values()])
+        share = mean([self.labels[label] for label in labels.values()])
         return ParsedJudgment(label=f"{share:g} met", score=share, details=details)
 
     def aggregate(
@@ -153,7 +173,7 @@ class BatchedRubricWorkflow(RubricWorkflow):
     ) -> AggregationResult:
         """Take the batches apart, and add up."""
         single = [
-            ParsedJudgment(label=label, score=float(label == "met"), details={**judgment.details, "question": index})
+            ParsedJudgment(label=label, score=self.labels[label], details={**judgment.details, "question": index})
             for judgment in judgments
             for index, label in _verdicts(judgment).items()
         ]
@@ -169,10 +189,6 @@ def _verdicts(judgment: ParsedJudgment) -> Mapping[str, str]:
 def _indices(call: JudgeCall) -> range:
     first, _, last = (call.dimension_id or "0-0").partition("-")
     return range(int(first), int(last) + 1)
-
-
-def _shares(met: Mapping[int, float]) -> dict[str, float]:
-    return {str(index): share for index, share in sorted(met.items())}
 
 
 def _clipped(value: float) -> float:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+from typing import Any, TypeVar
 
 import attrs
 
 from themis.pure.components.judging.prompts import judge_prompt, subject_parts
 from themis.pure.components.judging.verdicts import read_label, read_score
+from themis.pure.components.options import is_count
 from themis.pure.errors import WorkflowBuildError
 from themis.pure.identity import derive_seed, stage_key
 from themis.pure.json import JSONValue, freeze
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.judging import (
     AggregationResult,
-    CandidateSetSubject,
     JudgeCall,
     JudgeResponse,
     ParsedJudgment,
@@ -26,18 +27,19 @@ from themis.pure.records.judging import (
 )
 from themis.pure.records.scoring import Score
 
+T = TypeVar("T")
+
 
 def option(ctx: EvalScoreContext, name: str, default: Any) -> Any:
     """Return a workflow's option: the experiment's override, else the component's own."""
     return ctx.eval_workflow_config.get(name, default)
 
 
-def repeats_of(ctx: EvalScoreContext) -> int:
-    """Return how often each question is asked."""
-    count = ctx.judge_config.get("repeats", 1)
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise WorkflowBuildError(f"judge_config.repeats: a whole number from 1 up expected, found {count!r}")
-    return count
+def count_of(name: str, value: object) -> int:
+    """Return what an experiment states as a whole number from 1 up."""
+    if not is_count(value):
+        raise WorkflowBuildError(f"{name}: a whole number from 1 up expected, found {value!r}")
+    return value
 
 
 def plan_judge_calls(
@@ -47,8 +49,9 @@ def plan_judge_calls(
     judges = ctx.judge_model_refs[:most_judges]
     if not judges:
         raise WorkflowBuildError("no judge model: give the experiment one")
+    repeats = count_of("judge_config.repeats", ctx.judge_config.get("repeats", 1))
     calls = []
-    for (name, indices), judge, repeat in itertools.product(questions, judges, range(repeats_of(ctx))):
+    for (name, indices), judge, repeat in itertools.product(questions, judges, range(repeats)):
         call_id = f"{name}/{judge.component_id}/{repeat}"
         seed = derive_seed(stage_key("judge call", str(ctx.judge_seed), call_id), repeat)
         calls.append(
@@ -64,21 +67,29 @@ def plan_judge_calls(
     return calls
 
 
-def agreement(labels: Iterable[Sequence[JSONValue]]) -> float | None:
-    """Return the share of pairs of judgments of the same question that agree; `None` without such a pair."""
-    same = pairs = 0
-    for group in labels:
-        for left, right in itertools.combinations(group, 2):
-            pairs += 1
-            same += left == right
-    return same / pairs if pairs else None
-
-
-def _by_question(judgments: Sequence[ParsedJudgment]) -> list[list[JSONValue]]:
-    groups: dict[JSONValue, list[JSONValue]] = {}
+def by_question(judgments: Sequence[ParsedJudgment], read: Callable[[ParsedJudgment], T]) -> dict[str, list[T]]:
+    """Return what is read of each judgment, by the question that was asked."""
+    groups: dict[str, list[T]] = {}
     for judgment in judgments:
-        groups.setdefault(judgment.details.get("question"), []).append(judgment.label)
-    return list(groups.values())
+        groups.setdefault(str(judgment.details["question"]), []).append(read(judgment))
+    return groups
+
+
+def score_of(judgment: ParsedJudgment) -> float:
+    return judgment.score or 0.0
+
+
+def label_of(judgment: ParsedJudgment) -> JSONValue:
+    return judgment.label
+
+
+def agreement(
+    judgments: Sequence[ParsedJudgment], read: Callable[[ParsedJudgment], JSONValue] = label_of
+) -> float | None:
+    """Return the share of pairs of judgments of the same question that agree; `None` without such a pair."""
+    groups = by_question(judgments, read).values()
+    agree = [left == right for group in groups for left, right in itertools.combinations(group, 2)]
+    return sum(agree) / len(agree) if agree else None
 
 
 def mean(values: Sequence[float]) -> float:
@@ -146,18 +157,13 @@ class ScaleWorkflow(Workflow):
     ) -> AggregationResult:
         """Average, or take the median; report each dimension and how far the judgments agree."""
         values = sorted(judgment.score for judgment in judgments if judgment.score is not None)
-        middle = len(values) // 2
-        median = values[middle] if len(values) % 2 else (values[middle - 1] + values[middle]) / 2
-        by_dimension: dict[str, list[float]] = {}
-        for judgment in judgments:
-            by_dimension.setdefault(str(judgment.details.get("question")), []).append(judgment.score or 0.0)
         return AggregationResult(
             method=self.method,
-            value=median if self.method == "median" else mean(values),
+            value=median(values) if self.method == "median" else mean(values),
             details={
                 "judgments": len(judgments),
-                "dimensions": {name: mean(found) for name, found in by_dimension.items()},
-                "agreement": agreement(_by_question(judgments)),
+                "dimensions": {name: mean(found) for name, found in by_question(judgments, score_of).items()},
+                "agreement": agreement(judgments),
             },
         )
 
@@ -188,7 +194,7 @@ class VoteWorkflow(Workflow):
                 "votes": dict(sorted(votes.items())),
                 "tie": len(winners) > 1,
                 "label": winners[0] if len(winners) == 1 else None,
-                "agreement": agreement(_by_question(judgments)),
+                "agreement": agreement(judgments),
             },
         )
 
@@ -215,9 +221,6 @@ class PairwiseWorkflow(Workflow):
         shares = win_shares(self.candidates, judgments)
         decided = [j for j in judgments if j.details["winner"] is not None]
         first = sum(j.details["winner"] == j.details["shown_first"] for j in decided)
-        groups: dict[JSONValue, list[JSONValue]] = {}
-        for judgment in judgments:
-            groups.setdefault(judgment.details["question"], []).append(judgment.details["winner"])
         return AggregationResult(
             method="win_share",
             value=shares[0],
@@ -226,7 +229,7 @@ class PairwiseWorkflow(Workflow):
                 "comparisons": len(judgments),
                 "ties": len(judgments) - len(decided),
                 "first_shown_wins": first / len(decided) if decided else None,
-                "agreement": agreement(groups.values()),
+                "agreement": agreement(judgments, lambda judgment: judgment.details["winner"]),
             },
         )
 
@@ -246,48 +249,3 @@ def win_shares(candidates: int, judgments: Sequence[ParsedJudgment]) -> list[flo
 def pair_questions(candidates: int) -> list[tuple[str, tuple[int, int]]]:
     """Return every pair of candidates in both orders."""
     return [(f"{first}-vs-{second}", (first, second)) for first, second in itertools.permutations(range(candidates), 2)]
-
-
-@attrs.frozen(kw_only=True)
-class PointsWorkflow(Workflow):
-    """Asks of each item of a rubric whether it is met; earned points over the positive ones, clipped to 0 to 1.
-
-    Source: HealthBench (Arora et al. 2025, arXiv 2505.08775), section 3: negative points are for faults.
-    """
-
-    items: tuple[Mapping[str, Any], ...]
-
-    def task_of(self, call: JudgeCall) -> str:
-        """Return the task with the item under judgment."""
-        criterion = self.items[int(call.dimension_id or 0)]["criterion"]
-        return f"{self.task}\n\nCriterion: {criterion}"
-
-    def parts(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> list[tuple[str, JSONValue]]:
-        """Show the question and the answer; the rubric is in the task."""
-        return [("question", ctx.case.input), *subject_parts(subject)]
-
-    def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
-        """Read whether the item is met."""
-        label = read_label(response.raw_response, ("met", "not met"))
-        details = {"question": call.dimension_id, "judge": call.judge_model_id}
-        return ParsedJudgment(label=label, score=float(label == "met"), details=details)
-
-    def aggregate(
-        self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
-    ) -> AggregationResult:
-        """Add the points up; an item that several judgments disagree on earns its share."""
-        met: dict[int, list[float]] = {}
-        for judgment in judgments:
-            met.setdefault(int(str(judgment.details["question"])), []).append(judgment.score or 0.0)
-        earned = sum(float(self.items[index]["points"]) * mean(found) for index, found in met.items())
-        possible = sum(max(0.0, float(item["points"])) for item in self.items)
-        return AggregationResult(
-            method="rubric_points",
-            value=min(1.0, max(0.0, earned / possible)),
-            details={"earned": earned, "possible": possible, "agreement": agreement(_by_question(judgments))},
-        )
-
-
-def candidate_count(subject: Subject) -> int:
-    """Return how many candidates are under judgment."""
-    return len(subject.candidates) if isinstance(subject, CandidateSetSubject) else 1

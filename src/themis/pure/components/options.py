@@ -1,0 +1,18 @@
+"""What options may be, where several components ask the same of theirs."""
+
+from __future__ import annotations
+
+from typing import Any, TypeGuard
+
+from themis.pure.errors import SpecError
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Tell whether a value is a whole number from 1 up."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def count(instance: Any, attribute: Any, value: object) -> None:
+    """Hold a component's option to a whole number from 1 up (an attrs validator)."""
+    if not is_count(value):
+        raise SpecError(f"{instance.component_id}: {attribute.name} must be a whole number from 1 up, found {value!r}")
