@@ -163,11 +163,7 @@ def generator(function: Any = None, /, *, component_id: str | None = None, versi
     ('shout', 'HI')
     """
 
-    def make(function: Callable[..., Any]) -> Any:
-        kind = AsyncFunctionGenerator if inspect.iscoroutinefunction(function) else FunctionGenerator
-        return kind(function, component_id, version)
-
-    return make if function is None else make(function)
+    return _made(_generator, function, component_id, version)
 
 
 @overload
@@ -193,8 +189,7 @@ def parser(function: Any = None, /, *, component_id: str | None = None, version:
     >>> last_word(ReducedCandidate(candidate_id="1", final_output="It is Paris"))
     'Paris'
     """
-    make = functools.partial(_make, FunctionParser, component_id, version)
-    return make if function is None else make(function)
+    return _made(FunctionParser, function, component_id, version)
 
 
 @overload
@@ -221,8 +216,7 @@ def reducer(function: Any = None, /, *, component_id: str | None = None, version
     >>> shortest.component_id
     'shortest'
     """
-    make = functools.partial(_make, FunctionReducer, component_id, version)
-    return make if function is None else make(function)
+    return _made(FunctionReducer, function, component_id, version)
 
 
 @overload
@@ -249,9 +243,15 @@ def metric(function: Any = None, /, *, component_id: str | None = None, version:
     >>> short(ParsedOutput(value="yes"))
     True
     """
-    make = functools.partial(_make, FunctionMetric, component_id, version)
-    return make if function is None else make(function)
+    return _made(FunctionMetric, function, component_id, version)
 
 
-def _make(kind: Any, component_id: str | None, version: str, function: Callable[..., Any]) -> Any:
+def _generator(function: Callable[..., Any], component_id: str | None, version: str) -> Any:
+    kind = AsyncFunctionGenerator if inspect.iscoroutinefunction(function) else FunctionGenerator
     return kind(function, component_id, version)
+
+
+def _made(kind: Callable[..., Any], function: Any, component_id: str | None, version: str) -> Any:
+    """Return the component, or without a function yet the decorator that makes it."""
+    make = functools.partial(kind, component_id=component_id, version=version)
+    return make if function is None else make(function)
