@@ -179,12 +179,6 @@ def _after(cues: re.Pattern[str]) -> Callable[[str, str, bool], Iterator[_Final]
     return find
 
 
-def _verdict(text: str, letters: str, _: bool) -> Iterator[_Final]:
-    for match in VERDICT.finditer(text):
-        if match[1] in letters:
-            yield _Final(match[1], match.start(1), match.end())
-
-
 def _alone(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
     whole = text.strip()
     at = 0
@@ -199,20 +193,13 @@ def _alone(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
         at += len(line)
 
 
-def _line(text: str, letters: str, _: bool) -> Iterator[_Final]:
-    listed = _listed(text, letters)
-    for match in LINE.finditer(text):
-        letter = match["letter"]
-        if letter.upper() in letters and match.start("letter") not in listed:
-            yield _Final(letter.upper(), match.start("letter"), match.end())
-
-
-def _marked(pattern: re.Pattern[str]) -> Callable[[str, str, bool], Iterator[_Final]]:
+def _marked(pattern: re.Pattern[str], *, listed_too: bool = False) -> Callable[[str, str, bool], Iterator[_Final]]:
     def find(text: str, letters: str, _: bool) -> Iterator[_Final]:
-        listed = _listed(text, letters)
+        listed = frozenset[int]() if listed_too else _listed(text, letters)
         for match in pattern.finditer(text):
-            if match[1] in letters and match.start(1) not in listed:
-                yield _Final(match[1], match.start(1), match.end())
+            letter = match[1].upper()
+            if letter in letters and match.start(1) not in listed:
+                yield _Final(letter, match.start(1), match.end())
 
     return find
 
@@ -237,9 +224,9 @@ def _rules() -> tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], 
         ("boxed", _boxed),
         ("final answer", _after(FINAL_CUE)),
         ("answer", _after(CUE)),
-        ("verdict", _verdict),
+        ("verdict", _marked(VERDICT, listed_too=True)),
         ("alone", _alone),
-        ("line", _line),
+        ("line", _marked(LINE)),
         ("emphasis", _marked(EMPHASIS)),
         ("emphasis", _marked(PARENTHESISED)),
     )

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
@@ -163,7 +163,7 @@ def _boxed(text: str) -> Extraction[str] | None:
 
 
 def _final(text: str) -> Extraction[str] | None:
-    finals = [(match.start(), value) for match in _last_ones(_FINAL, text) if (value := _stated(text, match.end()))]
+    finals = _all_stated(_FINAL, text)
     if not finals:
         return None
     last = finals[-1]
@@ -175,12 +175,14 @@ def _final(text: str) -> Extraction[str] | None:
 
 
 def _cued(text: str) -> Extraction[str] | None:
-    stated: Sequence[str] = [value for match in _last_ones(_CUE, text) if (value := _stated(text, match.end()))]
-    return _sized(stated[-1], "answer") if stated else None
+    stated = _all_stated(_CUE, text)
+    return _sized(stated[-1][1], "answer") if stated else None
 
 
-def _last_ones(cues: re.Pattern[str], text: str) -> Sequence[re.Match[str]]:
-    return deque(cues.finditer(text), maxlen=MOST_CUES)
+def _all_stated(cues: re.Pattern[str], text: str) -> list[tuple[int, str]]:
+    """Return what stands behind the last cues, each with the place of its cue."""
+    last = deque(cues.finditer(text), maxlen=MOST_CUES)
+    return [(match.start(), value) for match in last if (value := _stated(text, match.end()))]
 
 
 def _stated(text: str, at: int) -> str:

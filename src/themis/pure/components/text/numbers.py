@@ -61,12 +61,9 @@ def _only_unit(rest: str) -> bool:
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
-    if match["whole"]:
-        bottom = int(match["bottom"])
-        return int(match["whole"]) + Fraction(int(match["top"]), bottom) if bottom else None
-    if match["ftop"]:
-        bottom = int(match["fbottom"])
-        return Fraction(int(match["ftop"]), bottom) if bottom else None
+    top, bottom = match["top"] or match["ftop"], match["bottom"] or match["fbottom"]
+    if bottom:
+        return int(match["whole"] or 0) + Fraction(int(top), int(bottom)) if int(bottom) else None
     number = _decimal(match["number"], match["exponent"])
     if number is None or not match["over"]:
         return number

@@ -138,14 +138,8 @@ def _chars_of(op: Any, argument: Any) -> Chars:
     if op is c.IN:
         found = frozenset().union(*(_members(kind, value) for kind, value in argument))
         return _SAMPLE - found if argument[0][0] is c.NEGATE else found
-    if op in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT):
-        return _chars(argument[2])
-    if op is c.SUBPATTERN:
-        return _chars(argument[3])
-    if op is c.ATOMIC_GROUP:
-        return _chars(argument)
-    if op is c.BRANCH:
-        return frozenset().union(*map(_chars, argument[1]))
+    if op in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT, c.SUBPATTERN, c.ATOMIC_GROUP, c.BRANCH):
+        return frozenset().union(*map(_chars, _children(op, argument)))
     return frozenset() if op is c.AT else _SAMPLE  # anything: `.`, a back-reference, what is not known here
 
 
