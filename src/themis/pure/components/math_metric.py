@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.components.metrics import as_text, no_reference, references
+from themis.pure.components.metrics import no_reference, references
 from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
 from themis.pure.components.text.math_text import compact, plain, too_much, unit
@@ -26,6 +26,7 @@ from themis.pure.errors import MissingExtraError
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
 
 PLACES: Final = 6
@@ -72,7 +73,7 @@ class MathEquivalence:
             return no_reference(self.component_id, case)
         verdicts = []
         for reference in known:
-            verdicts.append(self._verdict(reference, as_text(parsed.value)))
+            verdicts.append(self._verdict(reference, text_of(parsed.value)))
             if verdicts[-1].same:
                 break
         verdict = verdicts[-1] if verdicts[-1].same else next((v for v in verdicts if v.problem), verdicts[0])

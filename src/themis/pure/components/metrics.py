@@ -7,22 +7,25 @@ a parser found: an answer in which it found nothing counts as unparsed before an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from string import ascii_uppercase
 from typing import Any, Final
 
 import attrs
 
 from themis.pure.components.text.json_text import json_value
 from themis.pure.components.text.normal import canonical_text, unicode_text
-from themis.pure.components.text.numbers import Number, numeric_match, read_number
+from themis.pure.components.text.numbers import numeric_match, read_number
 from themis.pure.components.text.rouge import rouge_l
 from themis.pure.components.text.squad import normalize_answer, token_f1
 from themis.pure.errors import SpecError, nearest
-from themis.pure.json import canonical_bytes, encode
+from themis.pure.json import canonical_bytes
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.text import shortened
 
 
 def no_reference(metric_id: str, case: Case) -> ScoreError:
@@ -31,17 +34,13 @@ def no_reference(metric_id: str, case: Case) -> ScoreError:
 
 
 def unusable_reference(metric_id: str, case: Case, needed: str) -> ScoreError:
-    """Return the error of a case whose reference is not what the metric can compare with."""
-    found = as_text(case.expected_output)
-    short = found if len(found) <= 80 else f"{found[:77]}..."
+    """Return the error of a case whose reference, if it has one, is not what the metric can compare with."""
+    if case.expected_output is None:
+        return no_reference(metric_id, case)
+    found = shortened(text_of(case.expected_output), 80)
     return ScoreError(
-        metric_id=metric_id, reason=f"case {case.case_id!r}: expected_output must be {needed}, found {short!r}"
+        metric_id=metric_id, reason=f"case {case.case_id!r}: expected_output must be {needed}, found {found!r}"
     )
-
-
-def as_text(value: Any) -> str:
-    """Return text as it is, other JSON as its compact encoding."""
-    return value if isinstance(value, str) else encode(value).decode()
 
 
 def references(expected: Any) -> list[str]:
@@ -49,8 +48,8 @@ def references(expected: Any) -> list[str]:
     if expected is None:
         return []
     if isinstance(expected, Sequence) and not isinstance(expected, str):
-        return [as_text(item) for item in expected]
-    return [as_text(expected)]
+        return [text_of(item) for item in expected]
+    return [text_of(expected)]
 
 
 def best(metric_id: str, parsed: ParsedOutput, case: Case, compare: Callable[[str, str], float]) -> Score | ScoreError:
@@ -58,7 +57,7 @@ def best(metric_id: str, parsed: ParsedOutput, case: Case, compare: Callable[[st
     known = references(case.expected_output)
     if not known:
         return no_reference(metric_id, case)
-    answer = as_text(parsed.value)
+    answer = text_of(parsed.value)
     values = [compare(answer, reference) for reference in known]
     value = max(values)
     details = {"reference": values.index(value)} if len(known) > 1 else {}
@@ -195,19 +194,15 @@ class NumericMatch:
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the numbers."""
-        if case.expected_output is None:
-            return no_reference(self.component_id, case)
         known = [read_number(reference) for reference in references(case.expected_output)]
         numbers = [number for number in known if number is not None]
         if not numbers or len(numbers) < len(known):
             return unusable_reference(self.component_id, case, "a number, or a list of numbers")
-        answer = read_number(as_text(parsed.value))
+        answer = read_number(text_of(parsed.value))
         if answer is None:
             return Score(metric_id=self.component_id, value=0.0, details={"answer": "no number"})
-        return Score(metric_id=self.component_id, value=float(self._any(answer, numbers)))
-
-    def _any(self, answer: Number, numbers: Iterable[Number]) -> bool:
-        return any(numeric_match(answer, number, self.rel_tol, self.abs_tol) for number in numbers)
+        same = any(numeric_match(answer, number, self.rel_tol, self.abs_tol) for number in numbers)
+        return Score(metric_id=self.component_id, value=float(same))
 
 
 @attrs.frozen
@@ -222,8 +217,6 @@ class ChoiceAccuracy:
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the sets of letters."""
-        if case.expected_output is None:
-            return no_reference(self.component_id, case)
         expected = choice_letters(case.expected_output)
         if expected is None:
             return unusable_reference(self.component_id, case, "an option's letter, letters, or an index from 0 on")
@@ -239,7 +232,7 @@ def choice_letters(value: Any) -> frozenset[str] | None:
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
-        return frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ"[value]) if 0 <= value < 26 else None
+        return frozenset(ascii_uppercase[value]) if 0 <= value < 26 else None
     if isinstance(value, str):
         letters = value.upper().translate(_BETWEEN)
         known = letters.isascii() and letters.isalpha() and len(set(letters)) == len(letters)

@@ -9,6 +9,7 @@ model's reasoning as `strip_reasoning` says (see `TextParser`).
 from __future__ import annotations
 
 from collections import deque
+from string import ascii_uppercase
 from typing import Any, Final, Literal
 
 import attrs
@@ -21,9 +22,9 @@ from themis.pure.components.text.math_answer import math_answer
 from themis.pure.components.text.patterns import compiled, longest_text
 from themis.pure.components.text.reasoning import Answer, begins_with_reasoning, strip_reasoning
 from themis.pure.errors import SpecError
-from themis.pure.json import encode
 from themis.pure.records.contexts import ParseContext
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
+from themis.pure.records.prompt import text_of
 
 Stripping = bool | Literal["auto"]
 
@@ -49,8 +50,7 @@ class TextParser:
 
 def read(candidate: ReducedCandidate, stripping: Stripping) -> Answer:
     """Return the text of an answer, without the model's reasoning; what is no text is read as its compact JSON."""
-    output = candidate.final_output
-    text = output if isinstance(output, str) else encode(output).decode()
+    text = text_of(candidate.final_output)
     if stripping is True or (stripping == "auto" and begins_with_reasoning(text)):
         return strip_reasoning(text)
     return Answer(text)
@@ -120,7 +120,7 @@ class Text(TextParser):
 
 
 def _options(instance: Any, attribute: Any, value: object) -> None:
-    capitals = isinstance(value, str) and len(value) > 1 and value == "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[: len(value)]
+    capitals = isinstance(value, str) and len(value) > 1 and ascii_uppercase.startswith(value)
     number = isinstance(value, int) and not isinstance(value, bool) and 2 <= value <= 26
     if not (value is None or capitals or number):
         raise SpecError(
@@ -153,7 +153,7 @@ def _letters(options: object) -> str:
     if isinstance(options, str) and options:
         return options
     if isinstance(options, int) and 2 <= options <= 26:
-        return "ABCDEFGHIJKLMNOPQRSTUVWXYZ"[:options]
+        return ascii_uppercase[:options]
     return MOST_OPTIONS
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.components.metrics import no_reference, unusable_reference
+from themis.pure.components.metrics import unusable_reference
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import decode, encode, freeze, thaw
 from themis.pure.records.contexts import ScoreContext
@@ -56,8 +56,6 @@ class JsonSchema:
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Validate the answer."""
         schema = self.schema if self.schema is not None else _of_case(case.expected_output)
-        if schema is None:
-            return no_reference(self.component_id, case)
         if not isinstance(schema, Mapping | bool):
             return unusable_reference(self.component_id, case, "a JSON schema, or hold one under 'schema'")
         validator, problem = _validator(schema)

@@ -14,11 +14,12 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure.components.metrics import as_text, no_reference, references
+from themis.pure.components.metrics import no_reference, references
 from themis.pure.json import JSONValue
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
 
 
@@ -38,11 +39,19 @@ class Bleu:
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with all references."""
-        return _scored(self.component_id, _bleu(self, sentence=True), parsed, case)
+        return _scored(self.component_id, self.corpus(effective_order=True), parsed, case)
 
-    def corpus(self) -> Any:
-        """Return sacrebleu's metric for a corpus."""
-        return _bleu(self, sentence=False)
+    def corpus(self, *, effective_order: bool = False) -> Any:
+        """Return sacrebleu's metric for a corpus; with `effective_order` for sentences, as its own command has it."""
+        from sacrebleu.metrics.bleu import BLEU
+
+        return BLEU(
+            tokenize=self.tokenize,
+            lowercase=self.lowercase,
+            smooth_method=self.smooth_method,
+            effective_order=effective_order,
+            force=True,  # only silences a warning about text that looks tokenised
+        )
 
 
 @attrs.frozen
@@ -60,29 +69,13 @@ class Chrf:
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with each reference."""
-        return _scored(self.component_id, _chrf(self), parsed, case)
+        return _scored(self.component_id, self.corpus(), parsed, case)
 
     def corpus(self) -> Any:
         """Return sacrebleu's metric for a corpus."""
-        return _chrf(self)
+        from sacrebleu.metrics.chrf import CHRF
 
-
-def _bleu(metric: Bleu, *, sentence: bool) -> Any:
-    from sacrebleu.metrics.bleu import BLEU
-
-    return BLEU(
-        tokenize=metric.tokenize,
-        lowercase=metric.lowercase,
-        smooth_method=metric.smooth_method,
-        effective_order=sentence,  # as sacrebleu's own command does for sentences
-        force=True,  # only silences a warning about text that looks tokenised
-    )
-
-
-def _chrf(metric: Chrf) -> Any:
-    from sacrebleu.metrics.chrf import CHRF
-
-    return CHRF(word_order=metric.word_order, lowercase=metric.lowercase)
+        return CHRF(word_order=self.word_order, lowercase=self.lowercase)
 
 
 def _scored(metric_id: str, metric: Any, parsed: ParsedOutput, case: Case) -> Score | ScoreError:
@@ -90,7 +83,7 @@ def _scored(metric_id: str, metric: Any, parsed: ParsedOutput, case: Case) -> Sc
     if not known:
         return no_reference(metric_id, case)
     # The two halves of sacrebleu's `sentence_score`, for the counts in between are what a corpus score is made of.
-    statistics = metric._extract_corpus_statistics([as_text(parsed.value)], [[reference] for reference in known])
+    statistics = metric._extract_corpus_statistics([text_of(parsed.value)], [[reference] for reference in known])
     found = metric._aggregate_and_compute(statistics)
     details: dict[str, JSONValue] = {
         "score": found.score,

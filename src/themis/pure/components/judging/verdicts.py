@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from themis.pure.json import decode
+from themis.pure.text import shortened
 
 LONGEST: Final = 100_000
 """Characters of an answer that are read, from its end: verdicts stand there."""
@@ -19,12 +20,12 @@ LONGEST: Final = 100_000
 _REASONING: Final = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.DOTALL | re.IGNORECASE)
 _STATED: Final = re.compile(
     r"^[\s>#*_`\-]*(?:(?:my|the|final|overall)\s+)*"
-    r"(?:verdict|answer|decision|judge?ment|winner|label|grade|result)\b[\s*_`]*(?::|=|\bis\b)(?P<value>[^\n]{1,80})$",
+    r"(?:verdict|answer|decision|judge?ment|winner|label|grade|result)\b[\s*_`]*(?::|=|\bis\b)([^\n]{1,80})$",
     re.IGNORECASE | re.MULTILINE,
 )
 _SCORED: Final = re.compile(
     r"^[\s>#*_`\-]*(?:(?:my|the|final|overall|total)\s+)*(?:score|rating|grade|points?)\b[\s*_`]*(?::|=|\bis\b)"
-    r"[\s*_`\[(]*(?P<value>[^\n]{1,60})$",
+    r"[\s*_`\[(]*([^\n]{1,60})$",
     re.IGNORECASE | re.MULTILINE,
 )
 _BRACKETED: Final = re.compile(r"\[\[\s*([^\[\]\n]{1,40}?)\s*\]\]")
@@ -71,13 +72,10 @@ def _stated_labels(answer: str) -> Iterator[str]:
         for key in _LABEL_KEYS:
             if isinstance(data.get(key), str | bool):
                 yield str(data[key])
-    bracketed = _BRACKETED.findall(answer)
-    stated = [found["value"] for found in _STATED.finditer(answer)]
-    if stated:
-        inner = _BRACKETED.search(stated[-1])
-        yield inner[1] if inner else stated[-1]
-    if bracketed:
-        yield bracketed[-1]
+    for stated in _STATED.findall(answer)[-1:]:
+        inner = _BRACKETED.search(stated)
+        yield inner[1] if inner else stated
+    yield from _BRACKETED.findall(answer)[-1:]
 
 
 def read_score(text: str, low: float, high: float) -> float:
@@ -108,12 +106,8 @@ def _stated_scores(answer: str) -> Iterator[str]:
             value = data.get(key)
             if isinstance(value, int | float | str) and not isinstance(value, bool):
                 yield str(value)
-    stated = [found["value"] for found in _SCORED.finditer(answer)]
-    if stated:
-        yield stated[-1]
-    bracketed = _BRACKETED.findall(answer)
-    if bracketed:
-        yield bracketed[-1]
+    yield from _SCORED.findall(answer)[-1:]
+    yield from _BRACKETED.findall(answer)[-1:]
 
 
 def _as_score(text: str, high: float) -> float | None:
@@ -156,5 +150,4 @@ def _last_line(answer: str) -> str:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return repr(line if len(line) <= 80 else f"{line[:77]}...")
+    return repr(shortened(" ".join(text.split()), 80))
