@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any, Final
 
 import attrs
@@ -21,7 +20,7 @@ from themis.pure.components.metrics import no_reference, references
 from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
 from themis.pure.components.text.math_text import compact, plain, too_much, unit
-from themis.pure.components.text.numbers import Number, numeric_match, read_number
+from themis.pure.components.text.numbers import numeric_match, read_number
 from themis.pure.errors import MissingExtraError
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -126,16 +125,12 @@ def simple_verdict(reference: str, answer: str) -> Verdict | None:
     if all(units) and units[0] != units[1]:
         return Verdict(False, "unit")
     decimal = "." in reference or "." in answer
-    return Verdict(_same_number(found, expected, decimal), "number")
+    half_a_place = 1 / (2 * 10**PLACES) if decimal else 0.0
+    return Verdict(numeric_match(found, expected, rel_tol=0.0, abs_tol=half_a_place), "number")
 
 
 def _without_frac(text: str) -> str:
     return plain(text).removesuffix("degrees").strip()
-
-
-def _same_number(found: Number, expected: Number, decimal: bool) -> bool:
-    half = Fraction(1, 2 * 10**PLACES) if decimal else Fraction(0)
-    return numeric_match(found, expected, rel_tol=0.0, abs_tol=float(half))
 
 
 def _library_verdict(reference: str, answer: str) -> Verdict:

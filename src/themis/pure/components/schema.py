@@ -48,10 +48,8 @@ class JsonSchema:
         """Return what is missing, before anything is paid for."""
         if importlib.util.find_spec("jsonschema") is None:
             return [str(MissingExtraError("json_schema needs jsonschema: pip install 'themis[jsonschema]'"))]
-        if self.schema is not None:
-            problem = _validator(self.schema)[1]
-            return [f"schema: {problem}"] if problem else []
-        return []
+        problem = _validator(self.schema)[1] if self.schema is not None else ""
+        return [f"schema: {problem}"] if problem else []
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Validate the answer."""
@@ -77,11 +75,8 @@ class JsonSchema:
 
 
 def _of_case(expected: Any) -> Any:
-    return (
-        expected["schema"]
-        if isinstance(expected, Mapping) and isinstance(expected.get("schema"), Mapping)
-        else expected
-    )
+    stated = expected.get("schema") if isinstance(expected, Mapping) else None
+    return stated if isinstance(stated, Mapping) else expected
 
 
 def _validator(schema: Any) -> tuple[Any, str]:

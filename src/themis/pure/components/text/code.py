@@ -16,6 +16,7 @@ Python, and for every language.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -120,9 +121,7 @@ def code_text(text: str, language: str = "python") -> Extraction[str]:
 
 def _tidy(code: str) -> str:
     """Keep the indentation, for a continuation needs it; end with one line break."""
-    lines = code.replace("\r\n", "\n").split("\n")
-    while lines and not lines[0].strip():
-        lines.pop(0)
+    lines = itertools.dropwhile(lambda line: not line.strip(), code.replace("\r\n", "\n").split("\n"))
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -183,20 +182,15 @@ def _best(blocks: Sequence[_Block], names: Sequence[str]) -> _Block | None:
 
 def _rank(block: _Block, names: Sequence[str]) -> tuple[int, ...]:
     """Rank a block: is it the wanted language, does it define something, is it more than a test."""
-    if block.language in names:
-        spoken = 2
-    elif not block.language:
-        spoken = 1
-    else:
-        # Another language's program answers still, if nothing better is there; a shell session never does.
-        spoken = 0 if block.language in _NO_CODE else 1
-    if not spoken or (not block.language and not _looks_like_code(block.code)):
+    wanted = block.language in names
+    # Another language's program answers still, if nothing better is there; a shell session never does.
+    if (block.language in _NO_CODE and not wanted) or (not block.language and not _looks_like_code(block.code)):
         return (0,)
     solves = _SOLVES.search(block.code) is not None or (
         _DEFINES.search(block.code) is not None and not _TESTS.search(block.code)
     )
     defines = solves or _READS_INPUT.search(block.code) is not None
-    return (1, spoken if not block.language or block.language in names else 0, int(defines), int(block.closed))
+    return (1, 2 if wanted else int(not block.language), int(defines), int(block.closed))
 
 
 def _looks_like_code(code: str) -> bool:

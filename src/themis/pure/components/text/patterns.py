@@ -171,14 +171,10 @@ _CATEGORIES: Final = {
 
 
 def _children(op: Any, argument: Any) -> Sequence[Any]:
-    if op in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT):
-        return [argument[2]]
-    if op is c.SUBPATTERN:
-        return [argument[3]]
+    if op in (c.MAX_REPEAT, c.MIN_REPEAT, c.POSSESSIVE_REPEAT, c.SUBPATTERN, c.ASSERT, c.ASSERT_NOT):
+        return [argument[-1]]  # the body comes last
     if op is c.BRANCH:
         return list(argument[1])
-    if op in (c.ASSERT, c.ASSERT_NOT):
-        return [argument[1]]
     if op is c.ATOMIC_GROUP:
         return [argument]
     if op is c.GROUPREF_EXISTS:
