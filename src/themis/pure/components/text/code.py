@@ -104,11 +104,11 @@ def code_text(text: str, language: str = "python") -> Extraction[str]:
     >>> code_text("I can't help with that.").reason
     'the answer holds no code'
     """
-    blocks = [block for block in _blocks(text) if block.code.strip()]
+    names = _NAMES.get(language.lower(), (language.lower(),))
+    blocks = [block for block in _blocks(text) if block.code.strip() and _may_answer(block, names)]
     if blocks:
-        best = _best(blocks, _NAMES.get(language.lower(), (language.lower(),)))
-        if best is not None:
-            return found(_tidy(best.code), "fence" if best.closed else "unclosed fence")
+        best = max(reversed(blocks), key=lambda block: _rank(block, names))  # of equal ones the last
+        return found(_tidy(best.code), "fence" if best.closed else "unclosed fence")
     lines = text.expandtabs(4).splitlines()
     first = next((line for line in lines if line.strip()), "")
     if (first.startswith("    ") and not _reads_like_prose(first)) or _STARTS.match(first):
@@ -174,23 +174,21 @@ def _block(opening: re.Match[str], code: str, *, closed: bool = True) -> _Block:
     return _Block(code, language, closed)
 
 
-def _best(blocks: Sequence[_Block], names: Sequence[str]) -> _Block | None:
-    ranked = [(_rank(block, names), place) for place, block in enumerate(blocks)]
-    rank, place = max(ranked)
-    return blocks[place] if rank > (0,) else None
+def _may_answer(block: _Block, names: Sequence[str]) -> bool:
+    if not block.language:
+        return _looks_like_code(block.code)
+    # Another language's program answers still, if nothing better is there; a shell session never does.
+    return block.language in names or block.language not in _NO_CODE
 
 
 def _rank(block: _Block, names: Sequence[str]) -> tuple[int, ...]:
     """Rank a block: is it the wanted language, does it define something, is it more than a test."""
-    wanted = block.language in names
-    # Another language's program answers still, if nothing better is there; a shell session never does.
-    if (block.language in _NO_CODE and not wanted) or (not block.language and not _looks_like_code(block.code)):
-        return (0,)
     solves = _SOLVES.search(block.code) is not None or (
         _DEFINES.search(block.code) is not None and not _TESTS.search(block.code)
     )
     defines = solves or _READS_INPUT.search(block.code) is not None
-    return (1, 2 if wanted else int(not block.language), int(defines), int(block.closed))
+    spoken = 2 if block.language in names else int(not block.language)
+    return spoken, int(defines), int(block.closed)
 
 
 def _looks_like_code(code: str) -> bool:
