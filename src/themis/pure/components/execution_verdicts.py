@@ -57,7 +57,6 @@ def run_verdict(result: SandboxResult) -> Verdict:
 
 # --- checkers ---------------------------------------------------------------------------------------------
 
-_TESTLIB_FAILED: Final = 3
 _TESTLIB_REJECTS: Final = (1, 2, 4, 5, 7, 8)
 
 

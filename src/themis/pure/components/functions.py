@@ -12,10 +12,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
 
-from returns.result import Result
-
 from themis.pure.errors import SpecError
-from themis.pure.json import JSONValue
 from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -23,9 +20,6 @@ from themis.pure.records.scoring import Score, ScoreError
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
-
-Generated = GenerationResult | JSONValue
-Scored = Score | ScoreError | Result[Score, ScoreError] | float | int | bool
 
 
 class FunctionComponent(Generic[P, R_co]):
