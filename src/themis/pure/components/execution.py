@@ -138,13 +138,11 @@ class _ContestMetric:
     def next_requests(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Sequence[SandboxRequest]:
-        """Return what is to be run after `results`."""
         return self._runs_after(results, program_of(parsed), _stdio(case))
 
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Score | ScoreError:
-        """Score what came of the tests."""
         return self._score(_stdio(case), results)
 
     def _runs_after(
@@ -340,14 +338,12 @@ class LiveCodeBenchPassRate(_ContestMetric):
     def next_requests(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Sequence[SandboxRequest]:
-        """Return what is to be run after `results`."""
         tests = tests_of(case)
         return self._runs_after(results, program_of(parsed), tests) if isinstance(tests, StdioTests) else []
 
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Score | ScoreError:
-        """Score what came of the tests."""
         tests = tests_of(case)
         if isinstance(tests, StdioTests):
             return self._score(tests, results)

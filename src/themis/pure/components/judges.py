@@ -48,7 +48,6 @@ class LlmRubric:
     metric_family: ClassVar[str] = "llm"
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
-        """Return the workflow."""
         return self._workflow(ctx)
 
     def _workflow(self, ctx: EvalScoreContext, method: str = "mean", judges: int | None = 1) -> ScaleWorkflow:
@@ -81,7 +80,6 @@ class PanelOfJudges(LlmRubric):
     version: str = "1"
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
-        """Return the workflow."""
         return self._workflow(ctx, option(ctx, "method", self.method), judges=None)
 
 
@@ -105,7 +103,6 @@ class MajorityVoteJudge:
     metric_family: ClassVar[str] = "llm"
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> VoteWorkflow:
-        """Return the workflow."""
         return VoteWorkflow(
             metric_id=self.component_id,
             calls=tuple(plan_judge_calls(ctx, [("verdict", (0,))])),
@@ -146,7 +143,6 @@ class _Pairwise:
     component_id: str
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> PairwiseWorkflow:
-        """Return the workflow."""
         count = len(subject.candidates) if isinstance(subject, CandidateSetSubject) else 1
         return PairwiseWorkflow(
             metric_id=self.component_id,

@@ -99,12 +99,10 @@ class MathEquivalence:
 
 
 def installed() -> bool:
-    """Tell whether the library is there."""
     return importlib.util.find_spec("math_verify") is not None
 
 
 def missing() -> MissingExtraError:
-    """Return the error that names the extra."""
     return MissingExtraError("math_equivalence needs math-verify: pip install 'themis[math]'")
 
 

@@ -153,7 +153,6 @@ class F1:
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Return the best overlap."""
         return best(self.component_id, parsed, case, token_f1)
 
 
@@ -165,7 +164,6 @@ class RougeL:
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Return the best overlap."""
         return best(self.component_id, parsed, case, rouge_l)
 
 
@@ -193,7 +191,6 @@ class NumericMatch:
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Compare the numbers."""
         known = [read_number(reference) for reference in references(case.expected_output)]
         numbers = [number for number in known if number is not None]
         if not numbers or len(numbers) < len(known):
@@ -260,7 +257,6 @@ class ProcBenchFinalAccuracy:
     version: str = "1"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Compare the final values."""
         expected = _final_value(case.expected_output)
         if expected is None:
             return no_reference(self.component_id, case)

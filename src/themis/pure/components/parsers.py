@@ -77,7 +77,6 @@ class JsonIdentity:
     version: str = "1"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        """Return the answer unchanged."""
         if candidate.final_output is None:
             return ParsedOutput(value=None, format="json", metadata={"reason": "the answer is null"})
         return ParsedOutput(value=candidate.final_output, format="json")

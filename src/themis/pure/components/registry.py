@@ -44,7 +44,6 @@ class Builtin:
 
     @property
     def version(self) -> str:
-        """Return its version."""
         return _stated(self.make, "version")
 
     @property

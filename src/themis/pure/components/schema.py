@@ -52,7 +52,6 @@ class JsonSchema:
         return [f"schema: {problem}"] if problem else []
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        """Validate the answer."""
         schema = self.schema if self.schema is not None else _of_case(case.expected_output)
         if not isinstance(schema, Mapping | bool):
             return unusable_reference(self.component_id, case, "a JSON schema, or hold one under 'schema'")

@@ -72,7 +72,6 @@ class Chrf:
         return _scored(self.component_id, self.corpus(), parsed, case)
 
     def corpus(self) -> Any:
-        """Return sacrebleu's metric for a corpus."""
         from sacrebleu.metrics.chrf import CHRF
 
         return CHRF(word_order=self.word_order, lowercase=self.lowercase)

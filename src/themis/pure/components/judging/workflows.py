@@ -107,7 +107,6 @@ class Workflow:
     ask: str
 
     def judge_calls(self) -> Sequence[JudgeCall]:
-        """Return the planned calls."""
         return self.calls
 
     def parts(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> list[tuple[str, JSONValue]]:
@@ -118,15 +117,12 @@ class Workflow:
         return [*material, *subject_parts(subject, call.candidate_indices or (0,))]
 
     def render_prompt(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> RenderedJudgePrompt:
-        """Return what the judge is shown."""
         return judge_prompt(call, ctx, self.task_of(call), self.parts(call, subject, ctx), self.ask)
 
     def task_of(self, call: JudgeCall) -> str:
-        """Return the task of one call."""
         return self.task
 
     def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score | None:
-        """Return the judgment's own score."""
         if judgment.score is None:
             return None
         return Score(metric_id=self.metric_id, value=judgment.score, details={"call_id": call.call_id})
@@ -147,7 +143,6 @@ class ScaleWorkflow(Workflow):
         return f"{self.task}\n\nRubric: {rubric}"
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
-        """Read the score."""
         score = read_score(response.raw_response, self.low, self.high)
         details = {"question": call.dimension_id, "judge": call.judge_model_id, "raw_score": score}
         return ParsedJudgment(label=f"{score:g}", score=(score - self.low) / (self.high - self.low), details=details)
@@ -175,7 +170,6 @@ class VoteWorkflow(Workflow):
     labels: Mapping[str, float]
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
-        """Read the label."""
         label = read_label(response.raw_response, tuple(self.labels))
         details = {"question": call.dimension_id, "judge": call.judge_model_id}
         return ParsedJudgment(label=label, score=self.labels[label], details=details)
@@ -183,7 +177,6 @@ class VoteWorkflow(Workflow):
     def aggregate(
         self, judgments: Sequence[ParsedJudgment], scores: Sequence[Score], ctx: EvalScoreContext
     ) -> AggregationResult:
-        """Count the votes."""
         votes = Counter(judgment.label for judgment in judgments)
         most = max(votes.values())
         winners = sorted(label for label, count in votes.items() if count == most)

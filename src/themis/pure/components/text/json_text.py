@@ -54,7 +54,6 @@ def _decoded(text: str) -> tuple[Any] | None:
 
 
 def _fenced(text: str) -> Iterator[str]:
-    """Yield what stands between fences."""
     opened: tuple[int, str] | None = None
     for line in re.finditer(r"^[ \t>]*(`{3,}|~{3,})([^\n`]*)$", text, re.MULTILINE):
         if opened is None:
