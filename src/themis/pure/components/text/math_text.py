@@ -7,6 +7,7 @@ other names of the same thing (`\dfrac`, `\le`), words around (`x = `, a full st
 from __future__ import annotations
 
 import re
+from itertools import accumulate
 from math import prod
 from typing import Final
 
@@ -99,11 +100,8 @@ def too_much(text: str) -> str:
 
 
 def _depth(text: str) -> int:
-    depth = deepest = 0
-    for char in text:
-        depth += (char in "([{") - (char in ")]}")
-        deepest = max(deepest, depth)
-    return deepest
+    steps = ((char in "([{") - (char in ")]}") for char in text)
+    return max(accumulate(steps, initial=0))
 
 
 def _powers(text: str) -> str:

@@ -116,11 +116,9 @@ def _flat(tree: Any) -> Iterator[Chars | Repetition]:
             yield frozenset()  # gives nothing back
         elif op is c.SUBPATTERN:
             yield from _flat(argument[3])
-        elif op is c.BRANCH:
-            for branch in argument[1]:
-                yield from (item for item in _flat(branch) if isinstance(item, Repetition))
-        elif op in (c.ASSERT, c.ASSERT_NOT):
-            yield from (item for item in _flat(argument[1]) if isinstance(item, Repetition))
+        elif op in (c.BRANCH, c.ASSERT, c.ASSERT_NOT):
+            for part in _children(op, argument):
+                yield from (item for item in _flat(part) if isinstance(item, Repetition))
         elif op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
             yield _chars([(op, argument)])
 
