@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from themis.pure.errors import DataError
 from themis.pure.stats.estimates import estimate_mean
-from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
+from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import Correction, mean
 
 
@@ -116,7 +116,14 @@ def estimate_pass_at_k(
         undefined.pop(field, None)
         if bound is None:
             undefined[field] = f"a problem was planned with fewer than k = {k} samples" if problems else "no problem"
-    return estimate.evolve(undefined=undefined, **bounds)
+    return estimate.evolve(interval=_of_a_chance(estimate.interval), undefined=undefined, **bounds)
+
+
+def _of_a_chance(interval: Interval) -> Interval:
+    """Cut an interval at 0 and 1: it covers a chance no less often for that."""
+    if interval.low is None or interval.high is None:
+        return interval
+    return interval.evolve(low=max(interval.low, 0.0), high=min(interval.high, 1.0))
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:

@@ -1,0 +1,240 @@
+"""Several answers a case: pass@k, pass^k, the majority's score, agreement, and where the variance comes from.
+
+The rule of the room: the case is the unit. Each case gives one value, and intervals are over cases.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Final
+
+import attrs
+
+from themis.pure.errors import DataError
+from themis.pure.json import FrozenDict
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
+from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.pass_at_k import estimate_pass_at_k
+from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
+from themis.pure.stats.samples import Correction, mean, variance
+from themis.pure.voting import Ballot, majority
+
+FIGURES: Final = ("pass@", "pass^", "maj@")
+"""What the figures of several answers are called, before their k."""
+
+_NO_ANSWER: Final = -1
+_NO_USABLE: Final = "no_usable_answer"
+
+
+@attrs.frozen(kw_only=True)
+class SeveralAnswers(HashableModel):
+    """What several answers a case say of one metric.
+
+    Attributes:
+        metric_id: the metric.
+        answers: how many answers each case was planned to have.
+        pass_at: pass@k, one estimate for each k.
+        pass_all: pass^k, one for each k.
+        majority: maj@k, one for each k: the score of the commonest parsed answer among the first k of a case. Of
+            equally common ones the first counts; a case without a usable answer scores 0.
+        ties: by k, in how many cases the majority was a tie.
+        agreement: the share of cases all of whose answers are the same once parsed.
+        between_variance: the variance over cases of a case's expected score; `None` where it can't be told.
+        within_variance: the mean over cases of the variance of one answer's score; `None` where it can't be told.
+    """
+
+    metric_id: str
+    answers: int
+    pass_at: tuple[Estimate, ...] = attrs.field(default=(), converter=sequence)
+    pass_all: tuple[Estimate, ...] = attrs.field(default=(), converter=sequence)
+    majority: tuple[Estimate, ...] = attrs.field(default=(), converter=sequence)
+    ties: Mapping[str, int] = attrs.field(factory=FrozenDict, converter=FrozenDict)
+    agreement: Estimate
+    between_variance: float | None = None
+    within_variance: float | None = None
+
+
+def default_at(answers: int) -> tuple[int, ...]:
+    """Return for which k to report where nobody says: the powers of two, and all answers.
+
+    >>> default_at(8), default_at(10), default_at(1)
+    ((1, 2, 4, 8), (1, 2, 4, 8, 10), (1,))
+    """
+    return tuple(sorted({answers, *(2**i for i in range(answers.bit_length()) if 2**i <= answers)}))
+
+
+def checked_at(at: Sequence[int], answers: int) -> tuple[int, ...]:
+    """Return the k to report for, in order.
+
+    Raises:
+        DataError: a k below 1, or one that exceeds the answers of a case; or each case has one answer.
+    """
+    if answers == 1:
+        raise DataError("each case has one answer; ask for more samples, and for no reducer or selector")
+    wrong = [k for k in at if not 1 <= k <= answers]
+    if wrong or not at:
+        found = ", ".join(map(str, wrong)) or "nothing"
+        raise DataError(f"k = {found}: each case has {answers} answers; give numbers from 1 to {answers}")
+    return tuple(sorted({*at}))
+
+
+class Ballots:
+    """How the answers of each case voted; takes one case at a time and keeps a few bytes of it.
+
+    Args:
+        answers: how many answers each case was planned to have.
+        at: for which k the majority among the first k is wanted.
+    """
+
+    def __init__(self, answers: int, at: Sequence[int]) -> None:
+        self.answers = answers
+        self.at = tuple(at)
+        self.ties = dict.fromkeys(self.at, 0)
+        self._winners = {k: array("l") for k in self.at}
+        self._holds = {k: array("b") for k in self.at}
+        self._agree = array("b")
+
+    def add(self, ballots: Sequence[Ballot], missing: Sequence[bool]) -> None:
+        """Take a case: what each of its answers votes for, and which of them are not there at all."""
+        for k in self.at:
+            vote = majority(ballots[:k])
+            self.ties[k] += vote.tied > 1
+            self._winners[k].append(_NO_ANSWER if vote.winner is None else vote.winner)
+            self._holds[k].append(vote.holds(sum(missing[:k])))
+        there = [cast for cast, gone in zip(ballots, missing, strict=True) if not gone]
+        same = None not in there and len({*there}) <= 1
+        self._agree.append(0 if not same else 1 if len(there) == self.answers else _NO_ANSWER)
+
+    def agreement(self) -> list[float | None]:
+        """Return for each case whether its answers are all the same: 1 or 0, `None` where missing ones decide."""
+        return [None if agrees == _NO_ANSWER else float(agrees) for agrees in self._agree]
+
+    def majority_scores(self, scores: Sequence[float | None], k: int) -> list[tuple[float | None, bool]]:
+        """Return for each case its majority's score, and whether that is sure, whatever missing answers had said.
+
+        Args:
+            scores: of all cases, the answers of each one after the other.
+            k: one of `at`: the majority is of the first k answers.
+        """
+        found: list[tuple[float | None, bool]] = []
+        for case, (winner, holds) in enumerate(zip(self._winners[k], self._holds[k], strict=True)):
+            if winner == _NO_ANSWER:
+                found.append((0.0 if holds else None, bool(holds)))
+            else:
+                score = scores[case * self.answers + winner]
+                found.append((score, bool(holds) and score is not None))
+        return found
+
+
+def describe_several(
+    scores: Sequence[float | None],
+    ballots: Ballots,
+    *,
+    metric_id: str = "score",
+    threshold: float = 1.0,
+    clusters: Sequence[Hashable] | None = None,
+    level: float = DEFAULT_LEVEL,
+    correction: Correction = "CR1",
+) -> SeveralAnswers:
+    """Describe a metric over several answers a case.
+
+    Args:
+        scores: of all cases, the answers of each one after the other; `None` where there is no score.
+        ballots: how the same answers voted.
+        metric_id: the metric.
+        threshold: the score from which an answer is correct.
+        clusters: one key per case.
+        level: nominal coverage of the intervals.
+        correction: of cluster-robust standard errors.
+
+    Source: pass@k, Chen et al. (2021), arXiv 2107.03374; pass^k, Yao et al. (2024), arXiv 2406.12045; majority, Wang et
+    al. (2023), arXiv 2203.11171; variances, Miller (2024), arXiv 2411.00640, section 3.
+
+    >>> ballots = Ballots(2, (1, 2))
+    >>> for cast in ([b"4", b"4"], [b"5", b"4"]):
+    ...     ballots.add(cast, [False, False])
+    >>> several = describe_several([1.0, 1.0, 0.0, 1.0], ballots)
+    >>> [estimate.mean for estimate in several.pass_at], several.majority[1].mean, several.agreement.mean
+    ([0.75, 1.0], 0.5, 0.5)
+    """
+    count = ballots.answers
+    cases = [scores[first : first + count] for first in range(0, len(scores), count)]
+    scored = [[value for value in case if value is not None] for case in cases]
+    problems = [(len(values), sum(value >= threshold for value in values)) for values in scored]
+    planned = [count] * len(cases)
+    passes = {
+        every: tuple(
+            estimate_pass_at_k(
+                problems, k, every=every, planned=planned, clusters=clusters, level=level, correction=correction
+            )
+            for k in ballots.at
+        )
+        for every in (False, True)
+    }
+    between, within = _variances(scored)
+    return SeveralAnswers(
+        metric_id=metric_id,
+        answers=count,
+        pass_at=passes[False],
+        pass_all=passes[True],
+        majority=tuple(
+            _majority(ballots.majority_scores(scores, k), k, clusters, level, correction) for k in ballots.at
+        ),
+        ties={str(k): ties for k, ties in ballots.ties.items()},
+        agreement=estimate_mean(
+            ballots.agreement(),
+            metric_id="agreement",
+            unit="case",
+            clusters=clusters,
+            level=level,
+            correction=correction,
+        ),
+        between_variance=between,
+        within_variance=within,
+    )
+
+
+def _majority(
+    outcomes: Sequence[tuple[float | None, bool]],
+    k: int,
+    clusters: Sequence[Hashable] | None,
+    level: float,
+    correction: Correction,
+) -> Estimate:
+    values = [score for score, _ in outcomes]
+    estimate = estimate_mean(
+        values,
+        metric_id=f"maj@{k}",
+        unit="case",
+        clusters=clusters,
+        categories=[_NO_USABLE] * len(values),
+        level=level,
+        correction=correction,
+    )
+    if estimate.if_missing_wrong is None or all(holds for _, holds in outcomes):
+        return estimate
+    # Answers that are missing could have voted otherwise: those cases count as wrong and as right.
+    sure = math.fsum(score for score, holds in outcomes if holds and score is not None)
+    unsure = sum(not holds for _, holds in outcomes)
+    return estimate.evolve(
+        if_missing_wrong=sure / len(outcomes),
+        if_missing_right=(sure + unsure) / len(outcomes),
+        warnings=(*estimate.warnings, f"in {unsure} cases, answers that are missing could change the majority"),
+    )
+
+
+def _variances(scored: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
+    """Return the variance between and within cases, from those with two scores or more."""
+    repeated = [values for values in scored if len(values) > 1]
+    if not repeated:
+        return None, None
+    freedom = sum(len(values) - 1 for values in repeated)
+    within = math.fsum(variance(values) * (len(values) - 1) for values in repeated) / freedom
+    if len(repeated) < 2:
+        return None, within
+    # Sampling noise inflates the variance of the observed means: take it out again.
+    noise = mean([within / len(values) for values in repeated])
+    return max(0.0, variance([mean(values) for values in repeated]) - noise), within
