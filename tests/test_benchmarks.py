@@ -46,7 +46,7 @@ def test_a_resume_has_one_case_to_do(stored: Path) -> None:
         (line,) = store.list_runs()
         assert store.load_snapshot(line.run_id).run_id == steps.experiment(stored, model).compile().run_id
         names = ["builtin/exact_match"]
-        assert len(list(store.settled_cases(line.run_id, names))) == CASES - 1
+        assert len(list(store.settled_cases(line.run_id, len(names)))) == CASES - 1
 
 
 def test_calls_are_compared_with_a_bare_loop() -> None:

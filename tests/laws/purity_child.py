@@ -13,7 +13,6 @@ from themis.pure.chain import broken_links
 from themis.pure.pipeline.recorded import purely
 from themis.pure.pipeline.run import planned_run
 from themis.pure.pipeline.verification import case_checks, compared
-from themis.pure.plan import metric_slots
 from themis.pure.projections import (
     Thresholds,
     benchmark_result,
@@ -62,7 +61,8 @@ def no_clock(*_: object) -> float:
 
 def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
     snapshot = store.load_snapshot(run_id)
-    run, slots = planned_run(snapshot, experiment.components()), metric_slots(snapshot)
+    run = planned_run(snapshot, experiment.components())
+    plan = run.plan
     assert not list(broken_links(store.events(run_id), store.head(run_id)))
     cases = list(read_cases(store, snapshot))
     counts: Counter[str] = Counter()
@@ -73,10 +73,10 @@ def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
             counts[check.step.stage] += 1
     assert {"generate", "reduce", "parse", "score", "judge"} <= set(counts), counts
     states = [state for _, state in cases]
-    benchmark = benchmark_result(run_id, slots, ["made"], states, Thresholds())
-    overview = Overview(slots)
+    benchmark = benchmark_result(run_id, plan, ["made"], states, Thresholds())
+    overview = Overview(plan)
     for item, state in cases:
-        overview.add(item, state, tuple(score_rows(slots, state, Thresholds())))
+        overview.add(item, state, tuple(score_rows(plan, state, Thresholds())))
     report = Report(snapshot=snapshot, status="completed", overview=overview.result(run_id, ["made"]))
     events = list(read_events(store, run_id))
     assert len(timeline(run_id, events).entries) == len(events)
@@ -87,7 +87,7 @@ def everything(experiment: Any, store: InMemoryRunStore, run_id: str) -> str:
     assert run_summary(report)
     assert "".join(html_pieces(report, (), style="", script=""))
     assert report.overview.benchmark == benchmark.evolve(score_rows=())
-    return result_digest(case_result(slots, state) for state in states)
+    return result_digest(case_result(plan, state) for state in states)
 
 
 def main() -> None:

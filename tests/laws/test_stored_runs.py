@@ -41,6 +41,8 @@ FACTS = {version: json.loads((STORES / f"{version}.json").read_text("utf-8")) fo
 RUNS = [
     (version, kind, title) for version in VERSIONS for kind, found in FACTS[version].items() for title in sorted(found)
 ]
+CHANGED = {"several candidates": "builtin/majority_vote"}
+"""Runs with a component that does something else by now, and so has another name: it votes over parsed answers."""
 
 
 @contextlib.contextmanager
@@ -81,6 +83,9 @@ def test_a_stored_run_says_what_it_said(version: str, kind: str, title: str, tmp
         assert quickcheck(store, run_id).run_id == run_id
         said = MAKER.facts(store, run_id, facts["digest"])
         said["recomputed"].pop("select", None)  # the first version looked at no selection
+        if title in CHANGED:
+            assert said["recomputed"].pop("reduce", None) is None
+            facts = {**facts, "recomputed": {n: k for n, k in facts["recomputed"].items() if n != "reduce"}}
         assert said == facts
         assert run_id in Reporter(store).export_json(run_id)
         found = verify(store, run_id)
@@ -88,7 +93,9 @@ def test_a_stored_run_says_what_it_said(version: str, kind: str, title: str, tmp
         headers = ("header: the run did not record its hash, as runs of earlier versions did not",)
         first = version == "themis-1"
         assert found.verdict == ("verified in part" if first else "verified")
-        assert found.not_verified == (headers if first else ())
+        known = tuple(note for note in found.not_verified if not note.startswith(f"{CHANGED.get(title)}: not at hand"))
+        assert known == (headers if first else ())
+        assert (len(known) < len(found.not_verified)) == (title in CHANGED)
 
 
 @pytest.mark.parametrize(("version", "kind", "title"), RUNS)
@@ -96,6 +103,9 @@ def test_a_stored_run_replays_under_its_id(version: str, kind: str, title: str, 
     facts, experiment = FACTS[version][kind][title], MAKER.experiments()[title]
     with opened(version, kind, tmp_path) as store:
         again = experiment.replay(stage="parse", store=store)
+        if title in CHANGED:
+            assert again.run_id != facts["run_id"]
+            return
         assert (again.run_id, again.digest) == (facts["run_id"], facts["digest"])
         if title == "judged":
             judged = experiment.replay(stage="judge", recorded_judging=True, store=store)
@@ -104,8 +114,12 @@ def test_a_stored_run_replays_under_its_id(version: str, kind: str, title: str, 
 
 @pytest.mark.parametrize("title", sorted(FACTS["themis-1"]["sqlite"]))
 def test_the_same_experiment_has_the_results_that_it_had(title: str) -> None:
-    again = MAKER.experiments()[title].run()
-    assert again.digest == FACTS["themis-1"]["sqlite"][title]["digest"]
+    again, facts = MAKER.experiments()[title].run(), FACTS["themis-1"]["sqlite"][title]
+    assert (again.digest == facts["digest"]) == (title not in CHANGED)
+    rows = [
+        [row.case_key, row.metric_id, "" if row.value is None else str(row.value)] for row in again.benchmark.score_rows
+    ]
+    assert rows == facts["values"]
     assert again.snapshot.identity_algorithm == IDENTITY_ALGORITHM
 
 

@@ -174,8 +174,7 @@ class Engine:
             for item, state in read_cases(self._store, self._snapshot):
                 yield item, restart_from(self._plan, state, replay.stage, replay.metric_ids)
             return
-        names = [slot.metric_id for slot in self._plan.metrics]
-        settled = self._store.settled_cases(self._plan.run_id, names)
+        settled = self._store.settled_cases(self._plan.run_id, self._plan.rows_per_case)
         next_settled = next(settled, None)
         for item in case_items(self._snapshot):
             if item.case_no == next_settled:

@@ -118,7 +118,15 @@ class SelectorAbilities(Abilities):
 
 @attrs.frozen(kw_only=True)
 class ReducerAbilities(Abilities):
+    """A reducer.
+
+    Attributes:
+        reduce: its method.
+        reads_parsed: it wants to be told what the run's parsers make of each candidate.
+    """
+
     reduce: Method
+    reads_parsed: bool | None = None
 
 
 @attrs.frozen(kw_only=True)

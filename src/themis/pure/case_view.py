@@ -15,13 +15,13 @@ import attrs
 
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepCompletedEvent, StepEvent, StepFailedEvent
 from themis.pure.json import JSONValue
-from themis.pure.plan import CaseItem, MetricSlot
+from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.projections import Thresholds, case_result, score_rows
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import CaseName
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
-from themis.pure.records.results import BenchmarkScoreRow, CaseResult
+from themis.pure.records.results import AnswerResult, BenchmarkScoreRow, CaseResult
 from themis.pure.state import CaseState, fold_case, new_state
 from themis.pure.text import printable
 
@@ -48,7 +48,6 @@ class CaseView(CaseName):
         prompt: the messages that the run's prompt makes of the input.
         result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
         score_rows: one row per metric, with its outcome.
-        judged: the metric of each of the result's executions.
         history: every attempt that failed, in order.
     """
 
@@ -58,7 +57,6 @@ class CaseView(CaseName):
     prompt: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     result: CaseResult
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
-    judged: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     history: tuple[FailedAttempt, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
@@ -68,7 +66,7 @@ class CaseView(CaseName):
 def case_view(
     item: CaseItem,
     events: Sequence[RunEvent],
-    metrics: Sequence[MetricSlot],
+    plan: RunPlan,
     thresholds: Thresholds,
     prompt_spec: PromptSpec | None = None,
     state: CaseState | None = None,
@@ -78,7 +76,7 @@ def case_view(
     Args:
         item: the case.
         events: its events, in order.
-        metrics: the run's metrics.
+        plan: the run's shape.
         thresholds: of each metric, from which value a score counts as correct.
         prompt_spec: the run's prompt.
         state: what the events fold into, if that is at hand.
@@ -93,9 +91,8 @@ def case_view(
         expected_output=case.expected_output,
         metadata=case.metadata,
         prompt=(prompt_spec or PromptSpec()).render_messages(case.input),
-        result=case_result(metrics, state),
-        score_rows=tuple(score_rows(metrics, state, thresholds)),
-        judged=tuple(metric.metric_id for metric in metrics if metric.metric_id in state.executions),
+        result=case_result(plan, state),
+        score_rows=tuple(score_rows(plan, state, thresholds)),
         history=tuple(_failed_attempts(events)),
     )
 
@@ -149,27 +146,35 @@ def _case_text(view: CaseView) -> str:
     if result.reduced_candidate is not None and len(result.generated_candidates) > 1:
         reduced = result.reduced_candidate
         lines += _block(f"reduced to {reduced.candidate_id}", reduced.final_output)
-    for title, error in (("reduction failed", result.reduction_error), ("parsing failed", result.parse_error)):
-        if error is not None:
-            lines += _block(title, f"{error.error_type}: {error.error_message}")
-    if result.parsed_output is not None:
-        unusable = "" if result.parsed_output.usable else ", unusable"
-        by = f" by {result.parser_id}" if result.parser_id else ""
-        lines += _block(f"parsed{by}{unusable}", result.parsed_output.value)
+    if (error := result.reduction_error) is not None:
+        lines += _block("reduction failed", f"{error.error_type}: {error.error_message}")
+    for answer in (result, *result.answers):
+        lines += _answer_text(answer, f"{answer.candidate_id} " if answer is not result else "")
     for row in view.score_rows:
         value = f"{row.value:g}" if row.value is not None else f"{row.error_category}: {row.error_message}"
-        lines += _block(f"{row.metric_id} ({row.outcome})", value)
-    for execution in result.evaluation_executions:
-        lines += _judgments(execution)
+        of = f"{row.candidate_id} " if result.answers and row.candidate_id is not None else ""
+        lines += _block(f"{of}{row.metric_id} ({row.outcome})", value)
+    for answer in (result, *result.answers):
+        for execution in answer.evaluation_executions:
+            lines += _judgments(execution, f"{answer.candidate_id} " if answer is not result else "")
     for attempt in view.history:
         what = f"{attempt.error_type}: {attempt.error_message}" if attempt.error_type else attempt.error_message
         lines += _block(f"failed attempt, {attempt.step}, {attempt.occurred_at.isoformat(timespec='seconds')}", what)
     return "\n".join(lines)
 
 
-def _judgments(execution: Any) -> Iterator[str]:
+def _answer_text(answer: AnswerResult, of: str) -> Iterator[str]:
+    if (error := answer.parse_error) is not None:
+        yield from _block(f"{of}parsing failed", f"{error.error_type}: {error.error_message}")
+    if answer.parsed_output is not None:
+        unusable = "" if answer.parsed_output.usable else ", unusable"
+        by = f" by {answer.parser_id}" if answer.parser_id else ""
+        yield from _block(f"{of}parsed{by}{unusable}", answer.parsed_output.value)
+
+
+def _judgments(execution: Any, of: str) -> Iterator[str]:
     for step, response in zip(execution.trace.steps, execution.judge_responses, strict=False):
-        yield from _block(f"judge {response.judge_model_id}, call {step.step_name}", response.raw_response)
+        yield from _block(f"{of}judge {response.judge_model_id}, call {step.step_name}", response.raw_response)
     for failure in execution.failures:
         yield from _block(f"{failure.step_id} failed", failure.error_message)
 

@@ -191,12 +191,6 @@ def _candidate_faults(authored: Authored) -> Iterator[str]:
     except SpecError as error:
         yield str(error)
         return
-    components = authored.components
-    if count > 1 and components.reducer is None and components.selector is None:
-        yield (
-            f"candidate_policy asks for {count} candidates a case, and nothing makes one answer of them: give a "
-            "reducer (such as builtin/majority_vote) or a selector (such as builtin/best_of_n)"
-        )
     if authored.seeds and len(authored.seeds) != count:
         yield f"seeds: {len(authored.seeds)} given for {count} candidate(s) a case; give as many, or none"
 

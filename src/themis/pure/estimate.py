@@ -45,12 +45,12 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     for item in case_items(snapshot):
         cases += 1
         prompt_tokens += _prompt_tokens(run, item)
-    judged = plan.judged_ids
+    judged = sum(len(plan.answers_of(metric)) for metric in plan.metrics if metric.stage == "judge")
     candidates = plan.candidate_count
     repeats = snapshot.identity.judge_config.get("repeats", 1)
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
-    calls = cases * len(judged) * max(1, len(snapshot.identity.judge_model_refs)) * repeats
-    judge_prompt = calls * (_JUDGE_OVERHEAD_TOKENS + answer) + len(judged) * prompt_tokens
+    calls = cases * judged * max(1, len(snapshot.identity.judge_model_refs)) * repeats
+    judge_prompt = calls * (_JUDGE_OVERHEAD_TOKENS + answer) + judged * prompt_tokens
     totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * _JUDGE_OUTPUT_TOKENS)
     return RunEstimate(
         run_id=plan.run_id,
@@ -60,9 +60,9 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
         pure_metric_count=sum(m.is_scored for m in plan.metrics),
         workflow_metric_count=sum(not m.is_scored for m in plan.metrics),
         planned_generation_tasks=cases * candidates,
-        planned_reduction_tasks=cases,
-        planned_parse_tasks=cases,
-        planned_score_tasks=cases * len(plan.metrics),
+        planned_reduction_tasks=cases if plan.is_reduced else 0,
+        planned_parse_tasks=cases * len(plan.answers),
+        planned_score_tasks=cases * plan.rows_per_case,
         estimated_generation_input_tokens=totals[0],
         estimated_generation_output_tokens=totals[1],
         estimated_judge_prompt_tokens=totals[2],

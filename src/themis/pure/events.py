@@ -224,11 +224,15 @@ class EvaluationFailedEvent(FailedEvent):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class StepEvent(CaseRunEvent):
-    """A step of a workflow: a judge call or a sandbox run."""
+    """A step of a workflow: a judge call or a sandbox run.
+
+    `candidate_id` names the answer that it was about where a case has several; it is `None` where it has one.
+    """
 
     workflow_id: str
     step_id: str
     step_type: str
+    candidate_id: str | None = None
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 

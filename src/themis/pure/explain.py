@@ -15,7 +15,7 @@ from themis.pure.plan import RunPlan
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.snapshot import RunIdentity
-from themis.pure.state import CaseState, has_failures
+from themis.pure.state import CaseState, answer_state, has_failures
 
 
 @attrs.frozen(kw_only=True)
@@ -123,9 +123,10 @@ class StageCounter:
         wanted = {row.stage: len(row.planned(plan)) for row in STAGES}
         have = Counter(row.stage for row, _, _ in settled_steps(plan, clean))
         have["generate"] += min(reusable_generations, plan.candidate_count - have["generate"])
-        if clean.parsed is not None and not next_steps(plan, clean):
+        answers = [answer_state(clean, index).parsed for index in plan.answers]
+        if all(parsed is not None for parsed in answers) and not next_steps(plan, clean):
             wanted = have  # an unusable answer is not scored: the case is finished as it is
-            self.unusable += not clean.parsed.usable
+            self.unusable += sum(parsed is not None and not parsed.usable for parsed in answers)
         for stage in STAGE_ORDER[: plan.last + 1]:
             self.planned[stage] += wanted[stage]
             self.done[stage] += have[stage]

@@ -25,6 +25,7 @@ class Family:
         method: the method that shows a metric to be of this family where it states none; empty if none does.
         is_scored: its outcome is a score of its own, and not the execution of a workflow.
         runs_code: its metrics have programs run in a sandbox.
+        compares: its metrics compare all candidates of a case with each other, and have one score for them all.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Family:
     method: str
     is_scored: bool = False
     runs_code: bool = False
+    compares: bool = False
 
 
 FAMILIES: Final[Mapping[str, Family]] = {
@@ -40,7 +42,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Family("execution", "score", "sandbox_requests", runs_code=True),
         Family("pure", "score", "score", is_scored=True),
         Family("llm", "judge", "build_workflow"),
-        Family("selection", "judge", ""),
+        Family("selection", "judge", "", compares=True),
         Family("trace", "judge", ""),
     )
 }

@@ -44,6 +44,19 @@ def candidate_count(policy: Mapping[str, JSONValue]) -> int:
     return max((int(count) for count in policy.values()), default=1)  # type: ignore[arg-type]  # checked above
 
 
+ONE_ANSWER: Final[tuple[int | None, ...]] = (None,)
+
+
+def answers_of(policy: Mapping[str, JSONValue], *, makes_one: bool) -> tuple[int | None, ...]:
+    """Return the answers that each case has: its candidates, or one if a selector or reducer makes one of them.
+
+    >>> answers_of({"num_samples": 3}, makes_one=False), answers_of({"num_samples": 3}, makes_one=True)
+    ((0, 1, 2), (None,))
+    """
+    count = candidate_count(policy)
+    return ONE_ANSWER if count == 1 or makes_one else tuple(range(count))
+
+
 @attrs.frozen
 class MetricSlot:
     """One metric of a run: its id, its family, and the hash that names its code."""
@@ -58,6 +71,11 @@ class MetricSlot:
         return FAMILIES[self.family].is_scored
 
     @property
+    def is_of_answers(self) -> bool:
+        """It scores one answer, and does not compare a case's candidates with each other."""
+        return not FAMILIES[self.family].compares
+
+    @property
     def stage(self) -> MetricStage:
         """The stage that does it."""
         return FAMILIES[self.family].stage
@@ -65,13 +83,26 @@ class MetricSlot:
 
 @attrs.frozen(kw_only=True, eq=False)
 class RunPlan:
-    """The shape of a run: everything about it that is the same for each of its cases. It is equal to itself alone."""
+    """The shape of a run: everything about it that is the same for each of its cases. It is equal to itself alone.
+
+    Attributes:
+        run_id: the run.
+        generator: what makes its candidates.
+        candidate_count: how many candidates each case has.
+        seeds: one for each candidate, or none.
+        selects: it has a selector.
+        answers: the answers that each case has, which are parsed, scored and judged: `(None,)` where a case has one,
+            and the indices of all candidates where each of them is an answer.
+        metrics: its metrics.
+        until_stage: the last stage to do.
+    """
 
     run_id: str
     generator: ComponentRef
     candidate_count: int
     seeds: tuple[int, ...]
     selects: bool
+    answers: tuple[int | None, ...]
     metrics: tuple[MetricSlot, ...]
     until_stage: UntilStage
 
@@ -79,6 +110,20 @@ class RunPlan:
     def last(self) -> int:
         """The position of the last stage to do, in `STAGE_ORDER`."""
         return STAGE_ORDER.index(self.until_stage)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether each case's candidates are reduced to one answer."""
+        return self.answers == ONE_ANSWER
+
+    def answers_of(self, metric: MetricSlot) -> tuple[int | None, ...]:
+        """Return the answers of a case that a metric scores one by one; what compares candidates sees them at once."""
+        return self.answers if metric.is_of_answers else ONE_ANSWER
+
+    @functools.cached_property
+    def rows_per_case(self) -> int:
+        """How many score rows a case has: one for each metric and answer."""
+        return sum(len(self.answers_of(metric)) for metric in self.metrics)
 
     @functools.cached_property
     def scored_ids(self) -> tuple[str, ...]:
@@ -98,12 +143,14 @@ def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPl
     if until_stage not in get_args(UntilStage):
         raise SpecError(f"until_stage: {until_stage!r} is no stage; {nearest(str(until_stage), get_args(UntilStage))}")
     identity = snapshot.identity
+    makes_one = identity.selector_ref is not None or identity.reducer_ref is not None
     return RunPlan(
         run_id=snapshot.run_id,
         generator=identity.generator_ref,
         candidate_count=candidate_count(identity.candidate_policy),
         seeds=identity.seeds,
         selects=identity.selector_ref is not None,
+        answers=answers_of(identity.candidate_policy, makes_one=makes_one),
         metrics=metric_slots(snapshot),
         until_stage=until_stage,
     )

@@ -1,7 +1,7 @@
 """Projections: views of a run, computed from its state on demand, never per event.
 
-Every one is linear in what it reads. Law 11 lives here: each metric has exactly one row per planned case, which
-is correct, incorrect or an error; means are over scored rows only.
+Every one is linear in what it reads. Law 11 lives here: each metric has exactly one row per planned answer of a case,
+which is correct, incorrect or an error; means are over scored rows only.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.events import RunEvent
-from themis.pure.identity import DIGEST_VERSION
+from themis.pure.identity import DIGEST_VERSION, candidate_id
 from themis.pure.json import FrozenDict, encode
 from themis.pure.pipeline.judge import execution_score
-from themis.pure.plan import MetricSlot
+from themis.pure.plan import MetricSlot, RunPlan
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import ConversationTrace, EvaluationExecution, WorkflowTrace
 from themis.pure.records.results import (
+    AnswerResult,
     BenchmarkResult,
     BenchmarkScoreRow,
     CaseResult,
@@ -36,7 +37,7 @@ from themis.pure.records.results import (
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, candidates_of, has_failures, reduction_problem, selected_ids
+from themis.pure.state import CaseState, answer_state, candidates_of, has_failures, reduction_problem, selected_ids
 
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -60,14 +61,12 @@ class Thresholds:
 # --- cases ------------------------------------------------------------------------------------------------
 
 
-def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
+def case_result(plan: RunPlan, state: CaseState) -> CaseResult:
     """Return everything that is known of one case."""
-    order = [metric.metric_id for metric in metrics]
     failed = reduction_problem(state)
+    several = () if plan.is_reduced else range(plan.candidate_count)
     return CaseResult(
-        case_id=state.case_id,
-        dataset_id=state.dataset_id,
-        case_key=state.case_key,
+        **_answer_fields(plan, state, None),
         generated_candidates=candidates_of(state),
         generation_failures=tuple(
             failure.described(GenerationFailure) for _, failure in sorted(state.generation_failures.items())
@@ -75,17 +74,36 @@ def case_result(metrics: Iterable[MetricSlot], state: CaseState) -> CaseResult:
         selected_candidate_ids=selected_ids(state),
         reduced_candidate=state.reduced,
         reduction_error=failed.described(StepFailure) if failed else None,
-        parsed_output=state.parsed,
-        parser_id=state.parser_id,
-        parse_error=state.parse_failure.described(StepFailure) if state.parse_failure else None,
-        evaluation_executions=tuple(state.executions[name] for name in order if name in state.executions),
-        evaluation_failures=tuple(
+        answers=tuple(AnswerResult(**_answer_fields(plan, answer_state(state, index), index)) for index in several),
+    )
+
+
+def _answer_fields(plan: RunPlan, state: CaseState, index: int | None) -> dict[str, Any]:
+    order = [metric.metric_id for metric in plan.metrics]
+    return {
+        "case_id": state.case_id,
+        "dataset_id": state.dataset_id,
+        "case_key": state.case_key,
+        "candidate_id": _answer_name(state, index),
+        "parsed_output": state.parsed,
+        "parser_id": state.parser_id,
+        "parse_error": state.parse_failure.described(StepFailure) if state.parse_failure else None,
+        "evaluation_executions": tuple(state.executions[name] for name in order if name in state.executions),
+        "judged": tuple(name for name in order if name in state.executions),
+        "evaluation_failures": tuple(
             failure.described(EvaluationFailure)
             for name in order
             if (failure := state.evaluation_failures.get(name)) is not None
         ),
-        scores=tuple(outcome for name in order if (outcome := _score_of(state, name)) is not None),
-    )
+        "scores": tuple(outcome for name in order if (outcome := _score_of(state, name)) is not None),
+    }
+
+
+def _answer_name(state: CaseState, index: int | None) -> str | None:
+    """Return the id of the candidate that is, or was to be, the answer; `None` if that is not known."""
+    if index is not None:
+        return candidate_id(state.case_id, index)
+    return state.reduced.candidate_id if state.reduced is not None else None
 
 
 def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
@@ -101,24 +119,41 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
 # --- score rows -------------------------------------------------------------------------------------------
 
 
-def score_rows(metrics: Iterable[MetricSlot], state: CaseState, thresholds: Thresholds) -> Iterator[BenchmarkScoreRow]:
-    """Yield one row per metric: a value, or the error that explains its absence."""
-    upstream = _upstream_error(state)
-    case = (state.case_id, state.dataset_id, state.case_key)
-    candidate_id = state.reduced.candidate_id if state.reduced else None
-    for metric in metrics:
-        name = metric.metric_id
-        outcome = _score_of(state, name) if upstream is None else None
+def score_rows(plan: RunPlan, state: CaseState, thresholds: Thresholds) -> Iterator[BenchmarkScoreRow]:
+    """Yield one row per metric and answer: a value, or the error that explains its absence."""
+    answers = {index: _Answered.of(state, index) for index in plan.answers}
+    all_at_once = _Answered(state, None, _ungenerated(state))
+    for metric in plan.metrics:
+        for index in plan.answers_of(metric):
+            yield answers.get(index, all_at_once).row(metric.metric_id, thresholds)
+
+
+@attrs.frozen
+class _Answered:
+    """What is scored of a case: its state, the candidate's name, and what keeps every metric from scoring it."""
+
+    state: CaseState
+    candidate_id: str | None
+    upstream: tuple[ErrorCategory, str] | None
+
+    @classmethod
+    def of(cls, state: CaseState, index: int | None) -> _Answered:
+        seen = answer_state(state, index)
+        return cls(seen, _answer_name(seen, index), _upstream_error(seen))
+
+    def row(self, metric_id: str, thresholds: Thresholds) -> BenchmarkScoreRow:
+        state = self.state
+        case = (state.case_id, state.dataset_id, state.case_key)
+        outcome = _score_of(state, metric_id) if self.upstream is None else None
         if isinstance(outcome, Score):
-            yield scored_row(*case, candidate_id, outcome, thresholds)
-            continue
-        category, message = upstream or _metric_error(state, name, outcome)
-        yield BenchmarkScoreRow(
+            return scored_row(*case, self.candidate_id, outcome, thresholds)
+        category, message = self.upstream or _metric_error(state, metric_id, outcome)
+        return BenchmarkScoreRow(
             case_id=state.case_id,
             dataset_id=state.dataset_id,
             case_key=state.case_key,
-            metric_id=name,
-            candidate_id=candidate_id,
+            metric_id=metric_id,
+            candidate_id=self.candidate_id,
             outcome="error",
             error_category=category,
             error_message=message,
@@ -141,18 +176,25 @@ def scored_row(
     )
 
 
-def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
-    """Return the error that keeps every metric of the case from scoring, if there is one."""
+def _ungenerated(state: CaseState) -> tuple[ErrorCategory, str] | None:
+    """Return why candidates are missing, if any are."""
     if state.generation_failures:
         # The first candidate's, not the first in time: a report must not depend on the order of completion.
         return "generation_failure", state.generation_failures[min(state.generation_failures)].error_message
+    return None if state.candidates else ("generation_failure", _NOT_REACHED)
+
+
+def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
+    """Return the error that keeps every metric from scoring an answer, if there is one."""
+    if state.generation_failures:
+        return _ungenerated(state)
     failure = reduction_problem(state)
     if failure is not None:
         return "reduction_failure", failure.error_message
     if state.parse_failure is not None:
         return "parse_failure", state.parse_failure.error_message
     if not state.candidates:
-        return "generation_failure", _NOT_REACHED
+        return _ungenerated(state)
     if state.reduced is None:
         return "reduction_failure", _NOT_REACHED
     parsed = state.parsed
@@ -252,16 +294,16 @@ class Tallies:
 
 def benchmark_result(
     run_id: str,
-    metrics: tuple[MetricSlot, ...],
+    plan: RunPlan,
     dataset_ids: Iterable[str],
     states: Iterable[CaseState],
     thresholds: Thresholds | None = None,
 ) -> BenchmarkResult:
     """Return a run's scores as numbers, its rows included: for runs that fit into memory."""
-    tallies = Tallies(metrics)
+    tallies = Tallies(plan.metrics)
     rows: list[BenchmarkScoreRow] = []
     for state in states:
-        case_rows = list(score_rows(metrics, state, thresholds or Thresholds()))
+        case_rows = list(score_rows(plan, state, thresholds or Thresholds()))
         tallies.add(case_rows, failed=has_failures(state))
         rows.extend(case_rows)
     return tallies.result(run_id, dataset_ids, tuple(rows))
@@ -300,21 +342,28 @@ _VARYING_TOKENS: Final = frozenset({"cached_tokens"})
 
 def _digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
-    return {
+    data = {
         "case_key": result.case_key,
         "candidates": [reproducible_part(candidate) for candidate in result.generated_candidates],
         "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
         "selected": result.selected_candidate_ids,
         "reduced": result.reduced_candidate,
         "reduction_error": result.reduction_error and result.reduction_error.error_type,
-        "parsed": result.parsed_output,
-        "parser": result.parser_id,
-        "parse_error": result.parse_error and result.parse_error.error_type,
-        "executions": [reproducible_part(execution) for execution in result.evaluation_executions],
-        "evaluation_failures": [(f.metric_id, f.error_type) for f in result.evaluation_failures],
+        **_digest_of_answer(result),
+    }
+    return {**data, "answers": list(map(_digest_of_answer, result.answers))} if result.answers else data
+
+
+def _digest_of_answer(answer: AnswerResult) -> dict[str, Any]:
+    return {
+        "parsed": answer.parsed_output,
+        "parser": answer.parser_id,
+        "parse_error": answer.parse_error and answer.parse_error.error_type,
+        "executions": [reproducible_part(execution) for execution in answer.evaluation_executions],
+        "evaluation_failures": [(f.metric_id, f.error_type) for f in answer.evaluation_failures],
         "scores": [
             score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
-            for score in result.scores
+            for score in answer.scores
         ],
     }
 
@@ -373,8 +422,9 @@ def trace_view(run_id: str, states: Iterable[CaseState]) -> TraceView:
             if candidate.conversation is not None:
                 talk = ConversationTrace(trace_id=name, messages=candidate.conversation)
                 conversations.append(TracedItem(**where, candidate_id=name, conversation=talk))
-        for metric_id, execution in sorted(state.executions.items()):
-            evaluations.append(TracedItem(**where, metric_id=metric_id, trace=execution.trace))
+        for answer, seen in ((None, state), *sorted(state.answers.items())):
+            for metric_id, execution in sorted(seen.executions.items()):
+                evaluations.append(TracedItem(**where, candidate_id=answer, metric_id=metric_id, trace=execution.trace))
     return TraceView(
         run_id=run_id,
         generation_traces=generations,

@@ -363,8 +363,8 @@ class RunStore(Protocol):
     def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
         """Return one case's events."""
 
-    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        """Yield, ascending, cases that have a `score_completed` event for every metric named, and no more.
+    def settled_cases(self, run_id: str, scores: int) -> Iterator[int]:
+        """Yield, ascending, cases with so many `score_completed` events, one for each metric and answer; none for 0.
 
         Cases with an event of a failure are left out: it may have come later, and undone what was scored.
         """

@@ -30,6 +30,7 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
     StepCompletedEvent,
+    StepEvent,
     StepFailedEvent,
 )
 from themis.pure.json import EMPTY, JSONValue, decode, encode
@@ -48,6 +49,9 @@ _Change: TypeAlias = "Callable[[CaseState, Any], CaseState]"
 @attrs.frozen(slots=False)
 class CaseState:
     """Everything that has happened to a case so far; mappings are by candidate index or metric id.
+
+    `answers` are those of its candidates, by their ids, where each of them is an answer of its own. An answer's state
+    is that of a case which has this candidate alone; the case itself has no reduced or parsed answer then.
 
     Without slots, for then a changed copy is a copied dict: it is made for every event. Therefore it declares the
     fields of `CaseName` itself: inherited, they would be slots.
@@ -71,18 +75,20 @@ class CaseState:
     evaluation_failures: Mapping[str, EvaluationFailedEvent] = _NONE
     steps: Mapping[str, StepCompletedEvent] = _NONE
     failed_steps: Mapping[str, StepFailedEvent] = _NONE
+    answers: Mapping[str, CaseState] = _NONE
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
         completed = {metric: e for metric, e in self.executions.items() if e.status == "completed"}
-        return changed(self, **_FAILURES, failed_steps=_NONE, executions=completed)
+        answers = {name: answer.without_failures() for name, answer in self.answers.items()}
+        return changed(self, **_FAILURES, failed_steps=_NONE, executions=completed, answers=answers)
 
 
 _OF_STAGE: Final[Mapping[str, Mapping[str, Any]]] = {
     "generate": {"candidates": _NONE, "generation_failures": _NONE},
     "select": {"selection": None, "selection_failure": None},
     "reduce": {"reduced": None, "reduction_failure": None},
-    "parse": {"parsed": None, "parser_id": None, "parse_failure": None},
+    "parse": {"parsed": None, "parser_id": None, "parse_failure": None, "answers": _NONE},
     "score": {"scores": _NONE, "score_failures": _NONE, "executions": _NONE, "evaluation_failures": _NONE},
 }
 """What a state holds of each stage, as it is before the stage; stages `score` and `judge` go by metric, in one."""
@@ -135,6 +141,49 @@ def candidates_of(state: CaseState) -> tuple[GenerationResult, ...]:
     return tuple(state.candidates[index] for index in sorted(state.candidates))
 
 
+def answer_state(state: CaseState, index: int | None) -> CaseState:
+    """Return the state of one of a case's answers: the case as it is with this candidate alone.
+
+    Args:
+        state: the case's.
+        index: the candidate's; the case itself for `None`.
+    """
+    if index is None:
+        return state
+    candidate, failure = state.candidates.get(index), state.generation_failures.get(index)
+    if candidate is None or failure is not None:  # what there was of a candidate that failed can't be trusted any more
+        failures = {} if failure is None else {index: failure}
+        return changed(new_state(*_name(state)), generation_failures=failures)
+    answer = state.answers.get(candidate.candidate_id) or _unread(state, index)
+    return changed(answer, steps=state.steps, failed_steps=state.failed_steps)
+
+
+def _unread(state: CaseState, index: int) -> CaseState:
+    """Return an answer's state when there is nothing but its candidate."""
+    candidate = state.candidates[index]
+    return changed(new_state(*_name(state)), candidates={index: candidate}, reduced=as_reduced(candidate))
+
+
+def _name(state: CaseState) -> tuple[str, str, str]:
+    return state.case_id, state.dataset_id, state.case_key
+
+
+def seen_by(state: CaseState, event: CaseRunEvent) -> CaseState:
+    """Return the state that holds what an event tells: that of the answer it names, if that is there, or the case's."""
+    is_generation = isinstance(event, GenerationCompletedEvent | GenerationFailedEvent)
+    name = None if is_generation or isinstance(event, StepEvent) else getattr(event, "candidate_id", None)
+    return state.answers.get(name, state) if name is not None else state
+
+
+def as_reduced(candidate: GenerationResult) -> ReducedCandidate:
+    """Return a candidate that is an answer by itself."""
+    return ReducedCandidate(
+        candidate_id=candidate.candidate_id,
+        source_candidate_ids=(candidate.candidate_id,),
+        final_output=candidate.final_output,
+    )
+
+
 def selected_ids(state: CaseState) -> tuple[str, ...] | None:
     """Return the ids of the selected candidates, best first; `None` where nothing was selected."""
     return None if state.selection is None else state.selection.candidate_ids
@@ -146,11 +195,12 @@ def reduction_problem(state: CaseState) -> FailedEvent | None:
 
 
 def recorded_outputs(
-    state: CaseState, workflow_id: str, step_type: str
+    state: CaseState, workflow_id: str, step_type: str, candidate_id: str | None = None
 ) -> Iterator[tuple[str, Mapping[str, JSONValue]]]:
-    """Yield the stored outputs of a workflow's steps, with the steps' ids."""
+    """Yield the stored outputs of a workflow's steps, with the steps' ids; of several answers, for one of them."""
+    wanted = (workflow_id, step_type, candidate_id)
     for event in state.steps.values():
-        if event.workflow_id == workflow_id and event.step_type == step_type:
+        if (event.workflow_id, event.step_type, event.candidate_id) == wanted:
             yield event.step_id, event.output
 
 
@@ -165,7 +215,8 @@ def _without(mapping: Mapping[Any, Any], key: object) -> Mapping[Any, Any]:
 def _generated(state: CaseState, event: GenerationCompletedEvent) -> CaseState:
     index = event.candidate_index
     if index in state.candidates and state.candidates[index] != event.result:
-        state = without_stages(state, after="generate")
+        others = _without(state.answers, event.candidate_id)
+        state = changed(without_stages(state, after="generate"), answers=others)
     return changed(
         state,
         candidates=_put(state.candidates, index, event.result),
@@ -191,6 +242,25 @@ def _parsed(state: CaseState, event: ParseCompletedEvent) -> CaseState:
     return changed(state, parsed=event.result, parser_id=event.parser_id, parse_failure=None)
 
 
+def _of_answer(change: _Change) -> _Change:
+    """Return a change that is made to the answer which an event names, where a case's candidates are answers.
+
+    They are if the event's candidate is one of them and nothing was reduced: an event of a case's one answer comes
+    after its reduction.
+    """
+
+    def routed(state: CaseState, event: Any) -> CaseState:
+        name = event.candidate_id
+        if state.reduced is None:
+            for index, candidate in state.candidates.items():
+                if candidate.candidate_id == name:
+                    answer = state.answers.get(name) or _unread(state, index)
+                    return changed(state, answers=_put(state.answers, name, change(answer, event)))
+        return change(state, event)
+
+    return routed
+
+
 def _of_metric(into: str, out_of: str, value_of: Callable[[Any], object]) -> _Change:
     """Return the change that an outcome of a metric makes: put into one mapping, and taken out of its opposite."""
 
@@ -199,20 +269,21 @@ def _of_metric(into: str, out_of: str, value_of: Callable[[Any], object]) -> _Ch
         now = {into: _put(held[into], metric, value_of(event)), out_of: _without(held[out_of], metric)}
         return changed(state, **now)
 
-    return change
+    return _of_answer(change)
 
 
-def step_key(workflow_id: str, step_id: str) -> str:
-    return f"{workflow_id}/{step_id}"
+def step_key(workflow_id: str, step_id: str, candidate_id: str | None = None) -> str:
+    """Name a step of a workflow within a case; of several answers, the step about one of them."""
+    return f"{workflow_id}/{step_id}" if candidate_id is None else f"{workflow_id}/{step_id}/{candidate_id}"
 
 
 def _stepped(state: CaseState, event: StepCompletedEvent) -> CaseState:
-    key = step_key(event.workflow_id, event.step_id)
+    key = step_key(event.workflow_id, event.step_id, event.candidate_id)
     return changed(state, steps=_put(state.steps, key, event), failed_steps=_without(state.failed_steps, key))
 
 
 def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
-    key = step_key(event.workflow_id, event.step_id)
+    key = step_key(event.workflow_id, event.step_id, event.candidate_id)
     return changed(state, failed_steps=_put(state.failed_steps, key, event))
 
 
@@ -228,8 +299,8 @@ _CHANGES: Final[Mapping[type, _Change]] = {
     SelectionFailedEvent: lambda state, event: changed(without_stages(state, "select"), selection_failure=event),
     ReductionCompletedEvent: _reduced,
     ReductionFailedEvent: lambda state, event: changed(without_stages(state, "reduce"), reduction_failure=event),
-    ParseCompletedEvent: _parsed,
-    ParseFailedEvent: lambda state, event: changed(without_stages(state, "parse"), parse_failure=event),
+    ParseCompletedEvent: _of_answer(_parsed),
+    ParseFailedEvent: _of_answer(lambda state, event: changed(without_stages(state, "parse"), parse_failure=event)),
     ScoreCompletedEvent: _of_metric("scores", "score_failures", lambda event: event.score),
     ScoreFailedEvent: _of_metric("score_failures", "scores", lambda event: event.error),
     EvaluationCompletedEvent: _of_metric("executions", "evaluation_failures", lambda event: event.execution),
@@ -263,8 +334,9 @@ def _case_data(case: CaseState) -> dict[str, Any]:
         name: {str(index): item for index, item in getattr(case, name).items()}
         for name in ("candidates", "generation_failures")
     }
-    data: dict[str, Any] = decode(encode(attrs.evolve(case, **cast(Any, textual))))
-    return data
+    answers = {name: _case_data(answer) for name, answer in case.answers.items()}
+    data: dict[str, Any] = decode(encode(attrs.evolve(case, **cast(Any, textual), answers=_NONE)))
+    return {**data, "answers": answers}
 
 
 def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
@@ -312,7 +384,11 @@ def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
 
 def has_failures(state: CaseState) -> bool:
     """Tell whether a step of the case failed and was not made good since."""
-    return any(map(state.__dict__.get, _FAILURES)) or any(e.status != "completed" for e in state.executions.values())
+    return (
+        any(map(state.__dict__.get, _FAILURES))
+        or any(e.status != "completed" for e in state.executions.values())
+        or any(map(has_failures, state.answers.values()))
+    )
 
 
 @attrs.frozen(kw_only=True)

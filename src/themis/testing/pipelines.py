@@ -132,12 +132,17 @@ class ScriptedParser(_Scripted):
     component_id: str = "scripted/parser"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
-        behaviour = self.behave("cannot parse", ctx.case_id)
+        behaviour = self.behave("cannot parse", ctx.candidate_id)
         if behaviour == "wrong type":
             return 5  # type: ignore[return-value]  # that is the point
         if behaviour == "null":
             return ParsedOutput(value=None)
         return ParsedOutput(value=candidate.final_output, metadata={"invalid": behaviour == "invalid"})
+
+
+def _subject(case: Case, ctx: ScoreContext) -> tuple[str, ...]:
+    """Return what a metric's behaviour goes by: the case, and the answer where there are several."""
+    return (case.case_id,) if ctx.candidate_id is None else (case.case_id, ctx.candidate_id)
 
 
 @attrs.frozen
@@ -147,7 +152,7 @@ class ScriptedMetric(_Scripted):
     component_id: str = "scripted/metric"
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        behaviour = self.behave("cannot score", case.case_id)
+        behaviour = self.behave("cannot score", *_subject(case, ctx))
         if behaviour == "wrong type":
             return "1.0"  # type: ignore[return-value]  # that is the point
         if behaviour == "error":
@@ -202,7 +207,7 @@ class ScriptedWorkflow:
         ]
 
     def render_prompt(self, call: JudgeCall, subject: Subject, ctx: EvalScoreContext) -> RenderedJudgePrompt:
-        name = f"{ctx.case_key}/{call.call_id}"
+        name = "/".join((ctx.case_key, *_subject(ctx.case, ctx)[1:], call.call_id))
         answers = [candidate.final_output for candidate in getattr(subject, "candidates", ())]
         return RenderedJudgePrompt(prompt_id=name, content=f"{name} {answers}")
 
@@ -256,7 +261,7 @@ class ScriptedExecution(_Scripted):
     component_id: str = "scripted/execution"
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
-        self.behave("nothing to run", case.case_id)
+        self.behave("nothing to run", *_subject(case, ctx))
         return [SandboxRequest(command=("run", case.case_id, str(number), str(parsed.value))) for number in range(2)]
 
     def next_requests(
@@ -267,7 +272,7 @@ class ScriptedExecution(_Scripted):
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext
     ) -> Score | ScoreError:
-        if pick(self.script, case.case_id) == "error":
+        if pick(self.script, *_subject(case, ctx)) == "error":
             return ScoreError(metric_id=self.component_id, reason="by script", retryable=case.case_id == "0")
         return Score(metric_id=self.component_id, value=sum(result.stdout == "yes" for result in results) / 3)
 
@@ -310,6 +315,7 @@ class Pipeline:
     selector: tuple[str, ...] | None = None
     judges_selection: bool = False
     execution: tuple[str, ...] | None = None
+    judged_family: str = "llm"
 
     def experiment(self, dawdle: Sequence[int] = (0,), **fields: Any) -> Experiment:
         """Return a fresh experiment with its own counting components."""
@@ -317,7 +323,7 @@ class Pipeline:
             ScriptedMetric(script, component_id=f"scripted/metric{i}") for i, script in enumerate(self.metrics)
         ]
         if self.judge is not None:
-            metrics.append(ScriptedJudgeMetric(self.repeats))
+            metrics.append(ScriptedJudgeMetric(self.repeats, self.judged_family))
         if self.execution is not None:
             metrics.append(ScriptedExecution(self.execution))
         selector: Any = None if self.selector is None else ScriptedSelector(self.selector)
@@ -355,18 +361,17 @@ def scripts(*behaviours: str) -> st.SearchStrategy[tuple[str, ...]]:
 
 def pipelines(max_cases: int = 6) -> st.SearchStrategy[Pipeline]:
     """Any pipeline: candidates, failing components of every stage, metric mixes, judges."""
-    return st.integers(1, 4).flatmap(
-        lambda samples: st.builds(
-            Pipeline,
-            cases=st.integers(1, max_cases),
-            samples=st.just(samples),
-            generator=scripts("right", "wrong", "raise", "wrong type"),
-            reducer=scripts("right", "raise", "wrong type") | (st.none() if samples == 1 else st.nothing()),
-            parser=st.none() | scripts("right", "null", "invalid", "raise", "wrong type"),
-            metrics=st.lists(scripts("right", "raise", "nan", "error", "wrong type"), max_size=2).map(tuple),
-            judge=st.none() | scripts("right", "wrong", "unusable", "raise"),
-            repeats=st.integers(1, 3),
-        )
+    return st.builds(
+        Pipeline,
+        cases=st.integers(1, max_cases),
+        samples=st.integers(1, 4),
+        generator=scripts("right", "wrong", "raise", "wrong type"),
+        reducer=st.none() | scripts("right", "raise", "wrong type"),
+        parser=st.none() | scripts("right", "null", "invalid", "raise", "wrong type"),
+        metrics=st.lists(scripts("right", "raise", "nan", "error", "wrong type"), max_size=2).map(tuple),
+        judge=st.none() | scripts("right", "wrong", "unusable", "raise"),
+        repeats=st.integers(1, 3),
+        judged_family=st.sampled_from(("llm", "selection", "trace")),
     )
 
 

@@ -38,7 +38,7 @@ from themis.pure.events import (
     StepCompletedEvent,
 )
 from themis.pure.json import JSONValueError, decode, encode
-from themis.pure.plan import CaseItem
+from themis.pure.plan import CaseItem, make_plan
 from themis.pure.projections import Thresholds
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, Message, ParsedOutput, TraceStep
@@ -90,7 +90,8 @@ def same_as_the_report(found: QuickCheck, result: RunResult) -> None:
     for metric in found.metrics:
         outcomes = benchmark.outcome_counts[metric.metric_id]
         assert {"correct": metric.correct, "incorrect": metric.incorrect, "error": metric.errors} == dict(outcomes)
-        assert metric.scored + metric.errors == metric.planned == found.total_cases
+        assert metric.scored + metric.errors == metric.planned == sum(outcomes.values())
+        assert metric.planned % found.total_cases == 0
         assert metric.mean == pytest.approx(benchmark.metric_means.get(metric.metric_id))
 
 
@@ -195,7 +196,10 @@ def test_timeline_traces_and_the_stored_run_say_what_the_events_say(pipeline: Pi
     ]
     assert [entry.index for entry in timeline.entries] == list(range(len(events)))
     assert {(item.case_key, item.metric_id) for item in traces.evaluation_traces} == {
-        (key, metric) for key, case in state.case_states.items() for metric in case.executions
+        (key, metric)
+        for key, case in state.case_states.items()
+        for seen in (case, *case.answers.values())
+        for metric in seen.executions
     }
     for view in (timeline, traces):
         assert view.from_dict(decode(encode(view))) == view
@@ -323,7 +327,8 @@ def test_the_tries_before_an_answer_are_in_the_history_too(store: RunStore) -> N
         StepCompletedEvent(**what, workflow_id="m", step_id="c", step_type="judge_call", output=answer.to_dict()),
     ]
     item = CaseItem(Case(case_id="1", input="?"), 0, "d", "1:d:1", {})
-    history = case_view(item, events, (), Thresholds()).history
+    plan = make_plan(Pipeline(1, 1, ("right",), None, None, (), None).experiment().compile())
+    history = case_view(item, events, plan, Thresholds()).history
     assert [(tried.step, tried.error_message) for tried in history] == [
         ("generation 0", "HTTP 429"),
         ("generation 0", "gone"),

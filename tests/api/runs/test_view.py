@@ -79,12 +79,12 @@ def test_rows_read_off_events_are_those_of_the_fold(
             result = made.replay(store=store, stage=stage)
     view = RunView.of(store, result.run_id)
     folded = [
-        (item, tuple(score_rows(view.metrics, state, view.thresholds)), has_failures(state))
+        (item, tuple(score_rows(view.plan, state, view.thresholds)), has_failures(state))
         for item, state in view.cases()
     ]
     assert [(case.item, tuple(case.rows), case.failed) for case in view.scored()] == folded
     states = [state for _, state in view.cases()]
-    expected = benchmark_result(view.run_id, view.metrics, view.dataset_ids, states, view.thresholds)
+    expected = benchmark_result(view.run_id, view.plan, view.dataset_ids, states, view.thresholds)
     assert result.benchmark == expected
     assert result.status == quickcheck(store, result.run_id).status == view.ending.status(lambda: any_errors(folded))
 
@@ -116,7 +116,7 @@ def test_a_case_that_did_not_is_left_to_the_fold(stage: str, behaviour: str) -> 
     view = RunView.of(store, made.run(store=store).run_id)
     usual = happy_path(view.plan)
     for (item, stored), (_, state) in zip(stored_cases(store, view.snapshot), view.cases(), strict=True):
-        expected = list(score_rows(view.metrics, state, view.thresholds))
+        expected = list(score_rows(view.plan, state, view.thresholds))
         found = happy_path_rows(item, stored, view.metrics, view.thresholds, usual)
         assert (
             found == expected

@@ -11,6 +11,7 @@ import pytest
 from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.postgres import PostgresRunStore
+from themis.effects.stores.postgres_server import SCHEMA_VERSION
 from themis.pure.errors import LiteralSecretError, SchemaVersionError, StoreError
 from themis.pure.records.config import StorageConfig
 from themis.testing.pipelines import Pipeline
@@ -89,6 +90,24 @@ def test_a_schema_that_is_not_ours_is_refused(fresh: Fresh, damage: str, kind: t
     with pytest.raises(kind, match=message):
         open_store(config)
     assert query(config, tables) == before
+
+
+def test_the_views_of_an_older_version_are_made_anew(fresh: Fresh) -> None:
+    config = fresh("postgres")
+    with closing(open_store(config)) as store:
+        Pipeline(2, 2, ("right", "wrong"), None, None, (("right",),), None).experiment().run(store=store)
+    rows = query(config, "select * from score_rows order by case_no, metric_id, candidate_id")
+    assert rows
+    for damage in (
+        "update store set version = 1",
+        "drop view run_summary, score_rows, answer_fate, run_answers",
+        "create view score_rows as select 1 as old",
+    ):
+        query(config, damage)
+    for _ in range(2):
+        open_store(config).close()
+        assert query(config, "select * from score_rows order by case_no, metric_id, candidate_id") == rows
+        assert query(config, "select version from store") == [(SCHEMA_VERSION,)]
 
 
 def test_a_writer_whose_connection_was_cut_takes_its_lock_again(fresh: Fresh) -> None:

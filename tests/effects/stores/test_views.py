@@ -37,17 +37,17 @@ def test_score_rows_and_run_summary_agree_with_the_projections(kind: str, fresh:
         pipeline.experiment().run(store=store, until_stage="parse")
         benchmark = pipeline.experiment().run(store=store).benchmark
         expected = [
-            (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.value, r.outcome, r.error_category)
+            (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.candidate_id, r.value, r.outcome, r.error_category)
             for r in benchmark.score_rows
         ]
-    columns = "dataset_id, case_key, case_id, metric_id, value, outcome, error_category"
+    columns = "dataset_id, case_key, case_id, metric_id, candidate_id, value, outcome, error_category"
     assert sorted(map(repr, query(config, f"select {columns} from score_rows"))) == sorted(map(repr, expected))
     summary = query(config, "select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary")
     assert {row[0] for row in summary} == set(benchmark.metric_ids)
     for metric, planned, scored, mean, *outcomes in summary:
         counts = benchmark.outcome_counts[metric]
         expected_mean = benchmark.metric_means.get(metric)
-        assert (planned, scored) == (benchmark.total_cases, benchmark.total_cases - counts["error"])
+        assert (planned, scored) == (sum(counts.values()), sum(counts.values()) - counts["error"])
         assert mean == (None if expected_mean is None else pytest.approx(expected_mean))
         assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
 

@@ -123,7 +123,7 @@ class Benchmark:
             model: a generator, a builtin's id, a model string such as `openai/gpt-4o`, or an import path; a demo model
                 if not given.
             judge: the model that grades answers, where the benchmark needs one.
-            samples: candidates per case; their majority is the answer.
+            samples: answers per case; each of them is scored.
             seed: of the first candidate; the others count on from it.
             storage: where the run is kept; in memory by default.
             runtime: limits, retries and timeouts.

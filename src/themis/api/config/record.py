@@ -16,7 +16,7 @@ from themis.effects.sources.files import CaseFields, FileCases, file_dataset
 from themis.effects.sources.rows import FileFormat
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
-from themis.pure.plan import CountPolicy
+from themis.pure.plan import CountPolicy, answers_of
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
@@ -168,6 +168,12 @@ class GenerationConfig(FrozenModel):
     prompt_spec: PromptSpec | None = None
     selector: Component = None
     reducer: Component = None
+
+    @property
+    def answers_per_case(self) -> int:
+        """How many answers each case has: as many as candidates, or one if a selector or reducer makes one of them."""
+        makes_one = self.selector is not None or self.reducer is not None
+        return len(answers_of(self.candidate_policy, makes_one=makes_one))
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -262,10 +262,10 @@ class Experiment(ExperimentConfig):
 def sampled(
     generator: object, samples: int, reducer: object = None, prompt: PromptSpec | None = None
 ) -> GenerationConfig:
-    """Return how to generate `samples` candidates per case; of several, the majority vote is the answer by default."""
+    """Return how to generate `samples` candidates per case; without a reducer, each of them is an answer."""
     return GenerationConfig(
         generator=generator,
         candidate_policy={"num_samples": samples} if samples != 1 else {},
         prompt_spec=prompt,
-        reducer="builtin/majority_vote" if reducer is None and samples > 1 else reducer,
+        reducer=reducer,
     )

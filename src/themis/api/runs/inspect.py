@@ -210,7 +210,10 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     """
     view = RunView.of(store, run_id)
     begun, tallies, counted = _counts(view)
-    metrics = [_check(metric.metric_id, view.total_cases, tallies, counted) for metric in view.metrics]
+    metrics = [
+        _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
+        for metric in view.metrics
+    ]
     ending = attrs.asdict(view.ending)
     del ending["event_type"]
     return QuickCheck(

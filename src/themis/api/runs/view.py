@@ -138,7 +138,7 @@ class RunView:
         return read_case_events(self.store, self.snapshot)
 
     def results(self) -> Iterator[CaseResult]:
-        return (case_result(self.metrics, state) for _, state in self.cases())
+        return (case_result(self.plan, state) for _, state in self.cases())
 
     def scored(self) -> Iterator[ScoredCase]:
         """Yield every case with its score rows; a case that went through at once is read without a fold."""
@@ -197,7 +197,7 @@ class RunView:
         return ((item, self.state_of(item)) for item in items)
 
     def rows_of(self, state: CaseState) -> tuple[BenchmarkScoreRow, ...]:
-        return tuple(score_rows(self.metrics, state, self.thresholds))
+        return tuple(score_rows(self.plan, state, self.thresholds))
 
     def state_of(self, item: CaseItem) -> CaseState:
         return fold_case(fresh_state(item), self.events_of(item))
@@ -205,7 +205,7 @@ class RunView:
     def in_full(self, item: CaseItem, events: Sequence[RunEvent], state: CaseState | None = None) -> CaseView:
         """Return a case in full, from its events, and their state if there is one already."""
         prompt = self.snapshot.identity.generation_prompt_spec
-        return case_view(item, events, self.metrics, self.thresholds, prompt, state)
+        return case_view(item, events, self.plan, self.thresholds, prompt, state)
 
     def events_of(self, item: CaseItem) -> list[RunEvent]:
         """Return what happened to a case, in order."""

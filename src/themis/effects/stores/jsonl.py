@@ -233,8 +233,8 @@ class JsonlRunStore(EventStore):
         index = self._indexed(run_id)
         return self._yielding(event for places in index.by_case(run_id) for event in file.at(places))
 
-    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
-        return iter(self._indexed(run_id).settled(run_id, len(metric_ids)) if metric_ids else ())
+    def settled_cases(self, run_id: str, scores: int) -> Iterator[int]:
+        return iter(self._indexed(run_id).settled(run_id, scores) if scores else ())
 
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
         self.initialize()

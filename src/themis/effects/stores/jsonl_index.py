@@ -122,11 +122,11 @@ class EventIndex:
             case_no, sequence = rows[-1][:2]
             yield [row[2:] for row in rows]
 
-    def settled(self, run_id: str, metrics: int) -> Sequence[int]:
+    def settled(self, run_id: str, scores: int) -> Sequence[int]:
         """Return the cases that have so many `score_completed` events, and none of a failure."""
         with self._lock:
             (run_no,) = self._db.execute("select run_no from run where run_id = ?", (run_id,)).fetchone()
-            return [row[0] for row in self._db.execute(SETTLED, {"run_no": run_no, "metrics": metrics})]
+            return [row[0] for row in self._db.execute(SETTLED, {"run_no": run_no, "scores": scores})]
 
     def of_key(self, key: str) -> tuple[str, Place] | None:
         """Return the run that has the newest event of a cache key, and the event's place."""

@@ -121,11 +121,11 @@ class InMemoryRunStore(EventStore):
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:
         return tuple(self._run(run_id).by_case.get(case_no, ()))
 
-    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
+    def settled_cases(self, run_id: str, scores: int) -> Iterator[int]:
         for number, events in self._run(run_id).cases():
             types = [event.event_type for event in events]
             failed = any(name.endswith("_failed") for name in types)
-            if metric_ids and types.count("score_completed") == len(metric_ids) and not failed:
+            if scores and types.count("score_completed") == scores and not failed:
                 yield number
 
     def blob(self, ref: str) -> bytes:

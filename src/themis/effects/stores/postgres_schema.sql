@@ -1,4 +1,5 @@
--- The PostgreSQL store's tables, version 1 (table store): those of the SQLite store; the views are in views.sql.
+-- The PostgreSQL store's tables (table store), the same in versions 1 and 2: those of the SQLite store. The views are in
+-- views.sql; version 2 made them anew, for runs in which every candidate is an answer.
 -- Events are kept as text, byte for byte; `as_json` reads them for the views.
 
 create table store (version integer not null);

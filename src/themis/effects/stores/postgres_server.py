@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _READERS_KEPT: Final = 4
 
 
@@ -119,6 +119,12 @@ class Server:
                 db.execute("insert into store values (%s)", (SCHEMA_VERSION,))
             elif version > SCHEMA_VERSION:
                 raise newer(f"postgres:{self.name}", "schema", version, SCHEMA_VERSION)
+            elif version < SCHEMA_VERSION:  # the tables are those of version 1 still; views hold no data of their own
+                views = "select table_name::text from information_schema.views where table_schema = %s"
+                for (name,) in db.execute(views, (self.schema,)).fetchall():
+                    db.execute(sql.SQL("drop view if exists {} cascade").format(sql.Identifier(name)))
+                db.execute(_views().encode())
+                db.execute("update store set version = %s", (SCHEMA_VERSION,))
 
     def _version(self, db: Connection) -> int | None:
         tables = {
@@ -131,8 +137,9 @@ class Server:
             return None
         if "store" not in tables:
             raise StoreError(f"postgres:{self.name} holds tables of something else: name another schema for the store")
-        missing = {*_MADE.findall(read_schema(_SCHEMA) + _views())} - tables
         version = int(value_of(db.execute("select version from store")))
+        made = read_schema(_SCHEMA) + (_views() if version == SCHEMA_VERSION else "")
+        missing = {*_MADE.findall(made)} - tables
         if missing and version <= SCHEMA_VERSION:
             raise StoreError(
                 f"postgres:{self.name} is damaged: it has no {', '.join(sorted(missing))}; restore the schema from a "

@@ -21,7 +21,7 @@ from themis.pure.errors import StoreError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql")
+_STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql", "sqlite_3.sql")
 _VIEWS: Final = "views.sql"
 SCHEMA_VERSION: Final = len(_STEPS)
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
@@ -131,8 +131,10 @@ def _migrate(db: Database, version: int) -> None:
         if name not in listed
     )
     migrations.apply(db)
+    for name in db.view_names():
+        db.execute(f"drop view {name}")
     for name, query in _VIEW.findall(read_schema(_VIEWS)):
-        db.create_view(name, query, replace=True)
+        db.create_view(name, query)
 
 
 def _step(name: str) -> Callable[[Database], None]:
@@ -153,8 +155,9 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
-    expected = {name for name, _ in _VIEW.findall(read_schema(_VIEWS))}
-    expected.update(name for step in _STEPS[:version] for name in _MADE.findall(read_schema(step)))
+    expected = {name for step in _STEPS[:version] for name in _MADE.findall(read_schema(step))}
+    if version == SCHEMA_VERSION:  # an older file's views are made anew
+        expected.update(name for name, _ in _VIEW.findall(read_schema(_VIEWS)))
     missing = sorted(expected - _names(db))
     if missing:
         raise StoreError(

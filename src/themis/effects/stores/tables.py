@@ -254,10 +254,10 @@ class TableStore(EventStore, Generic[Db]):
         columns = f"{self._SEQUENCE}, case_no, event_type, cache_key, payload, digest"
         return f"select {columns} from event where {where}"  # noqa: S608  # fixed text
 
-    def settled_cases(self, run_id: str, metric_ids: Sequence[str]) -> Iterator[int]:
+    def settled_cases(self, run_id: str, scores: int) -> Iterator[int]:
         with self._reading(run_id) as db:
-            run = {"run_no": self._number(db, run_id), "metrics": len(metric_ids)}
-        return (row[0] for row in self._stream(SETTLED, run)) if metric_ids else iter(())
+            run = {"run_no": self._number(db, run_id), "scores": scores}
+        return (row[0] for row in self._stream(SETTLED, run)) if scores else iter(())
 
     def blob(self, ref: str) -> bytes:
         with self._reading() as db:
@@ -309,7 +309,7 @@ _MOVE_HEAD: Final = """
 """
 SETTLED: Final = """
     select case_no from event where run_no = :run_no and case_no is not null group by case_no
-    having count(*) filter (where event_type = 'score_completed') = :metrics
+    having count(*) filter (where event_type = 'score_completed') = :scores
         and count(*) filter (where event_type like '%_failed') = 0
     order by case_no
 """

@@ -8,33 +8,67 @@ from run r
 join run_dataset rd on rd.run_no = r.run_no
 join dataset_case dc on dc.dataset_no = rd.dataset_no;
 
--- The last event of each kind that decides a case's fate; later events supersede earlier ones.
-create view case_fate as
-select run_no, case_no,
-    max(id) filter (where event_type in ('generation_failed', 'selection_failed', 'reduction_failed')) as failed_id,
-    max(id) filter (where event_type = 'reduction_completed') as reduced_id,
-    max(id) filter (where event_type = 'parse_completed') as parsed_id,
-    max(id) filter (where event_type = 'parse_failed') as parse_failed_id
-from event
-where case_no is not null
-group by run_no, case_no;
+-- How many answers each case of a run has: one, unless every candidate is an answer of its own.
+create view run_answers as
+select run_no, case when header -> 'identity' ->> 'selector_ref' is null and header -> 'identity' ->> 'reducer_ref' is null
+    then cast(coalesce(header -> 'identity' -> 'candidate_policy' ->> 'num_samples', '1') as integer) else 1 end as answers
+from run;
 
--- One row per run, case and metric: a value or an error, as in the reports.
+-- The last event of each kind that decides an answer's fate; later events supersede earlier ones. An answer is named by
+-- its candidate, and by nothing where a case has one.
+create view answer_fate as
+select e.run_no, e.case_no, a.answers,
+    case when a.answers > 1 then coalesce(e.payload ->> 'candidate_id', '') else '' end as answer,
+    max(e.id) filter (where e.event_type in ('generation_failed', 'selection_failed', 'reduction_failed')) as failed_id,
+    max(e.id) filter (where e.event_type = case when a.answers > 1 then 'generation_completed' else 'reduction_completed' end)
+        as reduced_id,
+    max(e.id) filter (where e.event_type = 'parse_completed') as parsed_id,
+    max(e.id) filter (where e.event_type = 'parse_failed') as parse_failed_id
+from event e join run_answers a on a.run_no = e.run_no
+where e.case_no is not null
+group by 1, 2, 3, 4;
+
+-- One row per run, case, metric and answer: a value or an error, as in the reports.
 create view score_rows as
-with metric as (
+with recursive numbered as (
+    select run_no, answers, 0 as number from run_answers
+    union all
+    select run_no, answers, number + 1 from numbered where number + 1 < answers
+),
+metric as (
     select r.run_no, m.value ->> 'component_id' as metric_id, coalesce(cast(
-        r.header -> 'metric_thresholds' ->> (m.value ->> 'component_id') as double precision), 1.0) as threshold
+        r.header -> 'metric_thresholds' ->> (m.value ->> 'component_id') as double precision), 1.0) as threshold,
+        coalesce(r.header -> 'metric_kinds' ->> (m.value ->> 'component_id'), 'pure') = 'selection' as compares
     from run r, json_each(r.header -> 'identity' -> 'metric_refs') m
 ),
+planned as (
+    select c.run_no, c.run_id, c.dataset_id, c.case_id, c.case_no, m.metric_id, m.threshold, n.answers,
+        m.compares and n.answers > 1 as of_all,
+        case when m.compares or n.answers = 1 then '' else c.case_id || '-candidate-' || n.number end as answer
+    from planned_case c
+    join metric m on m.run_no = c.run_no
+    join numbered n on n.run_no = c.run_no and (n.number = 0 or not m.compares)
+),
+fate as (
+    select run_no, case_no, answer, failed_id, reduced_id, parsed_id, parse_failed_id from answer_fate
+    where answer <> '' or answers = 1
+    union all
+    select run_no, case_no, '', max(failed_id),
+        case when count(*) = max(answers) and count(*) = count(case when failed_id > reduced_id then null else reduced_id end)
+            then max(reduced_id) end,
+        null, null
+    from answer_fate where answer <> '' group by run_no, case_no
+),
 outcome as (
-    select run_no, case_no, payload ->> 'metric_id' as metric_id, max(id) as id
-    from event
-    where event_type in ('score_completed', 'score_failed', 'evaluation_completed', 'evaluation_failed')
-    group by run_no, case_no, payload ->> 'metric_id'
+    select e.run_no, e.case_no, e.payload ->> 'metric_id' as metric_id, max(e.id) as id,
+        case when a.answers > 1 then e.payload ->> 'candidate_id' else '' end as answer
+    from event e join run_answers a on a.run_no = e.run_no
+    where e.event_type in ('score_completed', 'score_failed', 'evaluation_completed', 'evaluation_failed')
+    group by 1, 2, 3, 5
 ),
 read as (
-    select c.run_no, c.run_id, c.dataset_id, c.case_id, c.case_no, m.metric_id, m.threshold,
-        f.failed_id, f.reduced_id, f.parsed_id, f.parse_failed_id,
+    select p.*, f.failed_id, f.reduced_id, f.parsed_id, f.parse_failed_id,
+        case when not p.of_all then coalesce(nullif(p.answer, ''), reduced.payload ->> 'candidate_id') end as candidate_id,
         failed.event_type as failed_type,
         parsed.payload -> 'result' -> 'value' as parsed_value,
         parsed.payload ->> 'result_blob_ref' as parsed_blob,
@@ -44,13 +78,14 @@ read as (
         coalesce(nullif(o.payload -> 'execution', 'null'), cast(b.content as text)) as execution,
         coalesce(o.payload -> 'error' ->> 'reason', o.payload ->> 'error_message', failed.payload ->> 'error_message')
             as error_message
-    from planned_case c
-    join metric m on m.run_no = c.run_no
-    left join case_fate f on f.run_no = c.run_no and f.case_no = c.case_no
-    left join event failed on failed.run_no = c.run_no and failed.id = f.failed_id
-    left join event parsed on parsed.run_no = c.run_no and parsed.id = f.parsed_id
-    left join outcome oi on oi.run_no = c.run_no and oi.case_no = c.case_no and oi.metric_id = m.metric_id
-    left join event o on o.run_no = c.run_no and o.id = oi.id
+    from planned p
+    left join fate f on f.run_no = p.run_no and f.case_no = p.case_no and f.answer = p.answer
+    left join event failed on failed.run_no = p.run_no and failed.id = f.failed_id
+    left join event reduced on reduced.run_no = p.run_no and reduced.id = f.reduced_id
+    left join event parsed on parsed.run_no = p.run_no and parsed.id = f.parsed_id
+    left join outcome oi on oi.run_no = p.run_no and oi.case_no = p.case_no and oi.metric_id = p.metric_id
+        and oi.answer = p.answer
+    left join event o on o.run_no = p.run_no and o.id = oi.id
     left join blob b on b.ref = o.payload ->> 'execution_blob_ref'
 ),
 judged as (
@@ -58,8 +93,8 @@ judged as (
         case
             when (reduced_id is null or failed_id > reduced_id) and failed_type <> 'generation_failed'
                 then 'reduction_failure'
-            when reduced_id is null then 'generation_failure'
-            when parsed_id is null or parse_failed_id > parsed_id then 'parse_failure'
+            when reduced_id is null or (answers > 1 and failed_id > reduced_id) then 'generation_failure'
+            when not of_all and (parsed_id is null or parse_failed_id > parsed_id) then 'parse_failure'
             when parsed_invalid in ('true', '1', '1.0') then 'parse_invalid'
             when parsed_value = 'null' and parsed_blob is null then 'parse_null'
             when outcome_type = 'evaluation_failed' then 'evaluation_failure'
@@ -82,7 +117,7 @@ select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || '
     case when error_category is not null or number is null then 'error'
         when number >= threshold then 'correct' else 'incorrect' end as outcome,
     case when error_category is null and number is null then 'score_failure' else error_category end as error_category,
-    error_message, run_no, case_no
+    error_message, candidate_id, run_no, case_no
 from judged;
 
 -- One row per run and metric, as in the result table: mean over scored rows only, with the errors beside it.

@@ -29,11 +29,11 @@ from themis.pure.events import (
 )
 from themis.pure.identity import candidate_id
 from themis.pure.pipeline.step import Step
-from themis.pure.pipeline.table import ROWS, STAGES, StageRow, step_of
+from themis.pure.pipeline.table import ROWS, STAGES, StageRow, rests_on, step_of
 from themis.pure.plan import CaseItem, RunPlan, make_plan, workflow_stages
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
-from themis.pure.state import CaseState, apply, new_state, step_key
+from themis.pure.state import CaseState, answer_state, apply, new_state, seen_by, step_key
 
 # --- which bundle has it ----------------------------------------------------------------------------------
 
@@ -132,7 +132,7 @@ def in_place(state: CaseState, event: CaseRunEvent) -> Any:
     put = _put(event)
     if put is None:
         return None
-    found = getattr(state, put[0])
+    found = getattr(seen_by(state, event), put[0])
     return _outcome(found.get(put[1]) if isinstance(found, Mapping) else found)
 
 
@@ -159,10 +159,10 @@ _OUTCOMES: Final = ("candidate_ids", "output")
 def is_settled(run: RunShape, state: CaseState, event: CaseRunEvent) -> bool:
     """Tell whether a state has an outcome of the step that an event is of, or a failure in its place."""
     if isinstance(event, StepEvent):
-        key = step_key(event.workflow_id, event.step_id)
+        key = step_key(event.workflow_id, event.step_id, event.candidate_id)
         return key in state.steps or key in state.failed_steps
     step = step_of(run.plan, event)
-    return step is not None and ROWS[step.stage].settled(state, step) is not None
+    return step is not None and ROWS[step.stage].settled(answer_state(state, step.answer), step) is not None
 
 
 # --- what it must agree with ------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def misfit(run: RunShape, state: CaseState, event: CaseRunEvent) -> str | None:
     row = ROWS[step.stage]
     return (
         _not_planned(run, row, step, event)
-        or _too_early(run, state, row)
+        or _too_early(run, state, step)
         or _misnamed(run, state, event)
         or _other_than_its_outcome(event)
     )
@@ -187,23 +187,34 @@ def _not_planned(run: RunShape, row: StageRow, step: Step, event: CaseRunEvent) 
     plan, is_score = run.plan, run.kind_of(event) == "score"
     if step.metric_id:
         if any((m.metric_id, m.is_scored) == (step.metric_id, is_score) for m in plan.metrics):
-            return None
+            return None if step in row.planned(plan) else _no_answer(event)
         return f"the run has no {'pure metric' if is_score else 'metric that judges or runs code'} {step.metric_id!r}"
     if step in row.planned(plan):
         return None
-    if row.planned(plan):
+    if row.stage == "generate":
         return f"the run has {plan.candidate_count} candidate(s) a case, counted from 0"
+    if row.planned(plan):
+        return _no_answer(event)
     return f"the run has no stage {row.stage}"
 
 
-def _too_early(run: RunShape, state: CaseState, row: StageRow) -> str | None:
-    if not row.applies(state):
+def _no_answer(event: Any) -> str:
+    return f"the case has no answer {event.candidate_id!r}"
+
+
+def _too_early(run: RunShape, state: CaseState, step: Step) -> str | None:
+    row = ROWS[step.stage]
+    if step.metric_id and not row.applies(run.plan, answer_state(state, step.answer), step):
         return f"it rests on a usable parsed answer, and there is none; {_IMPORT_FIRST}"
     for earlier in reversed(STAGES[: STAGE_ORDER.index(row.stage)]):
-        steps = earlier.planned(run.plan) if earlier.decides else ()
-        missing = [step for step in steps if isinstance(earlier.settled(state, step), FailedEvent | None)]
+        steps = rests_on(run.plan, step, earlier.planned(run.plan)) if earlier.decides else ()
+        missing = [
+            one
+            for one in steps
+            if isinstance(earlier.settled(answer_state(state, one.answer), one), FailedEvent | None)
+        ]
         if missing:
-            which = f" (candidates {', '.join(str(s.candidate_index) for s in missing)})" if len(steps) > 1 else ""
+            which = f" (candidates {', '.join(str(one.candidate_index) for one in missing)})" if len(steps) > 1 else ""
             return f"it rests on a {earlier.span} that is missing{which}; {_IMPORT_FIRST}"
         if steps:
             break  # what that one rests on was asked when it came in
@@ -261,12 +272,13 @@ def held_events(
     bundle's kind are not even decoded.
     """
     state = new_state(item.case.case_id, item.dataset_id, item.case_key)
-    latest: dict[str, Keyed] = {}
+    latest: dict[tuple[str, int | None], Keyed] = {}
     for one in stored:
         if one.event_type in _held_by(kind):
             event = _read(one, blob_of)
             state = apply(state, event)
-            latest[event_name(event)] = event, one.cache_key
+            step = step_of(run.plan, event)
+            latest[event_name(event), step.answer if step is not None else None] = event, one.cache_key
     held = [
         (event, key)
         for event, key in latest.values()
@@ -282,8 +294,9 @@ def _held_by(kind: BundleKind) -> frozenset[str]:
     return frozenset(name for name, event in EVENT_TYPES.items() if first.get(event) in held)
 
 
-def _place(event: CaseRunEvent) -> tuple[int, int, str]:
-    return _ORDER[type(event)], getattr(event, "candidate_index", 0), event_name(event)
+def _place(event: CaseRunEvent) -> tuple[int, int, str, str]:
+    index, answer = getattr(event, "candidate_index", 0), getattr(event, "candidate_id", None) or ""
+    return _ORDER[type(event)], index, event_name(event), answer
 
 
 def _read(stored: StoredEvent, blob_of: BlobOf) -> Any:

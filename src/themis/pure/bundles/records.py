@@ -29,6 +29,7 @@ from themis.pure.events import (
     ReductionFailedEvent,
     ScoreCompletedEvent,
     ScoreFailedEvent,
+    StepEvent,
     event_from_dict,
 )
 from themis.pure.json import EMPTY, decode, encode
@@ -210,7 +211,9 @@ def record_name(event: CaseRunEvent) -> str:
 
 
 def _subject(event: CaseRunEvent) -> str:
-    details = (f", {word} {getattr(event, field)}" for field, word in _DETAILS.items() if hasattr(event, field))
+    details = [f", {word} {getattr(event, field)}" for field, word in _DETAILS.items() if hasattr(event, field)]
+    if isinstance(event, StepEvent) and event.candidate_id is not None:
+        details.append(f", answer {event.candidate_id}")
     return f"case {event.case_key}{''.join(details)}"
 
 

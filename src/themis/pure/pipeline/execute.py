@@ -12,8 +12,9 @@ from themis.pure.events import CaseRunEvent, StepCompletedEvent
 from themis.pure.identity import stage_key
 from themis.pure.json import EMPTY
 from themis.pure.pipeline.effects import Execute, Keep, Program, Recall, Recalled, Tell, Together
-from themis.pure.pipeline.failures import attempt, step_event
+from themis.pure.pipeline.failures import WorkflowStep, attempt, step_event
 from themis.pure.pipeline.judge import evaluation_event, execution_score
+from themis.pure.pipeline.names import answer_key
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.score import score_context, score_or_error, scored
 from themis.pure.pipeline.step import Step
@@ -24,7 +25,7 @@ from themis.pure.records.generation import ParsedOutput, TraceStep
 from themis.pure.records.judging import EvaluationExecution, WorkflowFailure, WorkflowTrace
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score
-from themis.pure.state import CaseState, recorded_outputs, step_key
+from themis.pure.state import CaseState, recorded_outputs
 
 SANDBOX_STEP: Final = "sandbox_run"
 
@@ -34,7 +35,7 @@ Results = Mapping[int, SandboxResult]
 
 def execute(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
     """Run the answer by one metric, and score what came of it."""
-    metric, ctx = run.components.metric[step.metric_id], score_context(run, item, state)
+    metric, ctx = run.components.metric[step.metric_id], score_context(run, item, state, step)
     if run.listens:
         yield Tell("before_score", (ctx.parsed_output, ctx))
     outcome = yield from _executed(run, item, state, metric, ctx)
@@ -50,7 +51,7 @@ def _executed(
 ) -> Program[Result[EvaluationExecution, StepFailure]]:
     results: dict[int, SandboxResult] = {
         int(number): SandboxResult.from_dict(output)
-        for number, output in recorded_outputs(state, metric.component_id, SANDBOX_STEP)
+        for number, output in recorded_outputs(state, metric.component_id, SANDBOX_STEP, ctx.candidate_id)
     }
     while True:
         planned = plan_sandbox(metric, ctx, results)
@@ -61,7 +62,7 @@ def _executed(
         if not open_numbers:
             return conclude_sandbox(metric, requests, results, (), ctx)
         made: tuple[SandboxResult, ...] = yield Together(
-            tuple(_sandbox_run(run, item, metric.component_id, number, requests[number]) for number in open_numbers)
+            tuple(_sandbox_run(run, item, metric, ctx, number, requests[number]) for number in open_numbers)
         )
         came = dict(zip(open_numbers, made, strict=True))
         results |= {number: result for number, result in came.items() if result.status != "sandbox_error"}
@@ -71,18 +72,19 @@ def _executed(
 
 
 def _sandbox_run(
-    run: Run, item: CaseItem, metric_id: str, number: int, request: SandboxRequest
+    run: Run, item: CaseItem, metric: MetricAbilities, ctx: ScoreContext, number: int, request: SandboxRequest
 ) -> Program[SandboxResult]:
     """Run one program, unless another run's result of the same request is there; keep what came of it."""
-    key, name = stage_key("sandbox", request.compute_hash()), str(number)
+    step = WorkflowStep(metric.component_id, str(number), SANDBOX_STEP, ctx.candidate_id)
+    key = stage_key("sandbox", request.compute_hash())
     found: Recalled | None = (yield Recall(key)) if run.recalls else None
     if found is not None and isinstance(found.event, StepCompletedEvent):
         output = found.event.output
-        yield Keep(item.case_no, step_event(run, item, metric_id, name, SANDBOX_STEP, output, found.source_run_id), key)
+        yield Keep(item.case_no, step_event(run, item, step, output, found.source_run_id), key)
         return SandboxResult.from_dict(output)
-    result: SandboxResult = yield Execute(request, step_key(metric_id, name))
+    result: SandboxResult = yield Execute(request, step.key)
     if result.status != "sandbox_error":
-        yield Keep(item.case_no, step_event(run, item, metric_id, name, SANDBOX_STEP, result.to_dict()), key)
+        yield Keep(item.case_no, step_event(run, item, step, result.to_dict()), key)
     return result
 
 
@@ -155,12 +157,12 @@ def conclude_sandbox(
             )
     return Success(
         EvaluationExecution(
-            execution_id=stage_key("execution", name, ctx.case_key),
+            execution_id=stage_key("execution", name, answer_key(ctx)),
             subject_kind="sandbox",
             status="partial_failure" if problems else "completed",
             scores=scores,
             failures=problems,
-            trace=WorkflowTrace(trace_id=f"{ctx.case_key}/{name}", steps=steps),
+            trace=WorkflowTrace(trace_id=f"{answer_key(ctx)}/{name}", steps=steps),
         )
     )
 

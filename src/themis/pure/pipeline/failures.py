@@ -18,6 +18,7 @@ from themis.pure.plan import CaseItem
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.judging import WorkflowFailure
 from themis.pure.security import redact
+from themis.pure.state import step_key
 
 T = TypeVar("T")
 
@@ -106,36 +107,42 @@ def failed_fields(run: Run, item: CaseItem, failure: StepFailure) -> dict[str, A
 _FAILURE: Final = tuple(field.name for field in attrs.fields(StepFailure))
 
 
+@attrs.frozen
+class WorkflowStep:
+    """One call or one sandbox run of a workflow on a case; `candidate_id` is that of its context."""
+
+    workflow_id: str
+    step_id: str
+    step_type: str
+    candidate_id: str | None = None
+
+    @property
+    def key(self) -> str:
+        return step_key(self.workflow_id, self.step_id, self.candidate_id)
+
+
 def step_event(
     run: Run,
     item: CaseItem,
-    workflow_id: str,
-    step_id: str,
-    step_type: str,
+    step: WorkflowStep,
     output: Mapping[str, JSONValue],
     source_run_id: str | None = None,
 ) -> StepCompletedEvent:
     """Record one answered call or one sandbox run, so that it is never made twice."""
     return StepCompletedEvent(
         **case_fields(run, item),
-        workflow_id=workflow_id,
-        step_id=step_id,
-        step_type=step_type,
+        **attrs.asdict(step),
         output=output,
         cache_hit=source_run_id is not None,
         source_run_id=source_run_id,
     )
 
 
-def failed_step_event(
-    run: Run, item: CaseItem, workflow_id: str, step_id: str, failure: WorkflowFailure
-) -> StepFailedEvent:
+def failed_step_event(run: Run, item: CaseItem, step: WorkflowStep, failure: WorkflowFailure) -> StepFailedEvent:
     """Record a call that failed for good in this attempt; the next one tries it again."""
     return StepFailedEvent(
         **case_fields(run, item),
-        workflow_id=workflow_id,
-        step_id=step_id,
-        step_type=failure.step_type,
+        **attrs.asdict(step),
         error_message=failure.error_message,
         retry_history=failure.retry_history,
     )

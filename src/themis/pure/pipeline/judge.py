@@ -28,6 +28,7 @@ from themis.pure.identity import content_hash, derive_seed, stage_key
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell, Together
 from themis.pure.pipeline.failures import (
+    WorkflowStep,
     attempt,
     case_fields,
     checked,
@@ -36,6 +37,7 @@ from themis.pure.pipeline.failures import (
     failure_of,
     step_event,
 )
+from themis.pure.pipeline.names import answer_id, answer_key
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
@@ -59,7 +61,7 @@ from themis.pure.records.judging import (
     WorkflowTrace,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, candidates_of, recorded_outputs, step_key
+from themis.pure.state import CaseState, candidates_of, recorded_outputs
 
 JUDGE_STEP = "judge_call"
 
@@ -70,8 +72,7 @@ SubjectOf = Callable[[CaseState], Result[Subject, StepFailure]]
 def judge(subject_of: SubjectOf, run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
     """Judge the answer by one metric; what of the case is judged, its family says."""
     name, metric = step.metric_id, run.components.metric[step.metric_id]
-    assert state.parsed is not None  # the stage table says so
-    judged = yield from workflow(run, item, state, metric, name, subject_of(state), state.parsed)
+    judged = yield from workflow(run, item, state, metric, step, subject_of(state))
     event = evaluation_event(run, item, state, name, judged.outcome)
     yield Keep(item.case_no, event)
     yield from judged.told(run)
@@ -139,14 +140,14 @@ def workflow(
     item: CaseItem,
     state: CaseState,
     of: MetricAbilities | SelectorAbilities,
-    workflow_id: str,
+    step: Step,
     subject: Result[Subject, StepFailure],
-    parsed: ParsedOutput,
 ) -> Program[Judged]:
     """Carry a metric's or a selector's workflow out, with the answers that are recorded and those that are not."""
     if not isinstance(subject, Success):
         return Judged(Failure(subject.failure()))
-    ctx, build = _context(run, item, parsed, workflow_id), of.build_workflow
+    workflow_id = of.component_id
+    ctx, build = _context(run, item, state, step, workflow_id), of.build_workflow
     assert build is not None  # its family says so
     planned = attempt(of.component_id, build, subject.unwrap(), ctx).bind(
         lambda built: plan_calls(of.component_id, built, subject.unwrap(), ctx)
@@ -155,27 +156,30 @@ def workflow(
         return Judged(Failure(planned.failure()))
     if run.listens:
         yield Tell("before_judge", (subject.unwrap(), ctx))
-    recorded = {} if run.asks_again else dict(recorded_outputs(state, workflow_id, JUDGE_STEP))
+    recorded = {} if run.asks_again else dict(recorded_outputs(state, workflow_id, JUDGE_STEP, ctx.candidate_id))
 
     def answer(call: JudgeCall, prompt: RenderedJudgePrompt) -> Program[_Answered]:
         if call.call_id in recorded:
             return Success(JudgeResponse.from_dict(recorded[call.call_id]))
-        return (yield from _answered(run, item, workflow_id, call, prompt))
+        asked = WorkflowStep(workflow_id, call.call_id, JUDGE_STEP, ctx.candidate_id)
+        return (yield from _answered(run, item, asked, call, prompt))
 
     execution = yield from judged(workflow_id, planned.unwrap(), ctx, answer)
     return Judged(Success(execution), ctx)
 
 
-def _context(run: Run, item: CaseItem, parsed: ParsedOutput, workflow_id: str) -> EvalScoreContext:
+def _context(run: Run, item: CaseItem, state: CaseState, step: Step, workflow_id: str) -> EvalScoreContext:
     identity = run.identity
+    parsed = state.parsed if step.stage == "judge" else None  # what compares candidates is told of no parsed answer
     # The seed must not hold the run id: another run that asks the same question may reuse the answer.
-    seed = derive_seed(stage_key("judge", workflow_id, item.case_key), 0)
+    seed = derive_seed(stage_key("judge", workflow_id, item.case_key), step.answer or 0)
     return EvalScoreContext(
         run_id=run.plan.run_id,
         case=item.case,
-        parsed_output=parsed,
+        parsed_output=parsed or ParsedOutput(value=None),
         dataset_id=item.dataset_id,
         case_key=item.case_key,
+        candidate_id=answer_id(item, step),
         dataset_metadata=item.dataset_metadata,
         seed=seed,
         judge_model_refs=identity.judge_model_refs,
@@ -190,23 +194,21 @@ _Answered = Result[JudgeResponse, StepFailure]
 
 
 def _answered(
-    run: Run, item: CaseItem, workflow_id: str, call: JudgeCall, prompt: RenderedJudgePrompt
+    run: Run, item: CaseItem, step: WorkflowStep, call: JudgeCall, prompt: RenderedJudgePrompt
 ) -> Program[_Answered]:
     """Return the answer to a call, from the stage cache or the judge, and keep it or why there is none."""
     key = _key(run, call, prompt)
     found: Recalled | None = (yield Recall(key)) if run.recalls and not run.asks_again else None
     if found is not None and isinstance(found.event, StepCompletedEvent):
         output = found.event.output
-        kept = step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output, found.source_run_id)
-        yield Keep(item.case_no, kept, key)
+        yield Keep(item.case_no, step_event(run, item, step, output, found.source_run_id), key)
         return Success(JudgeResponse.from_dict(output))
-    answer = yield from ask_judge(run.components.judge, call, prompt, step_key(workflow_id, call.call_id), key)
+    answer = yield from ask_judge(run.components.judge, call, prompt, step.key, key)
     if isinstance(answer, Success):
-        output = answer.unwrap().to_dict()
-        yield Keep(item.case_no, step_event(run, item, workflow_id, call.call_id, JUDGE_STEP, output), key)
+        yield Keep(item.case_no, step_event(run, item, step, answer.unwrap().to_dict()), key)
     else:
         failure = _step_failure(call.call_id, JUDGE_STEP, answer.failure())
-        yield Keep(item.case_no, failed_step_event(run, item, workflow_id, call.call_id, failure))
+        yield Keep(item.case_no, failed_step_event(run, item, step, failure))
     return answer
 
 
@@ -345,7 +347,7 @@ def _conclude(
     order = {call.call_id: i for i, call in enumerate(plan.calls)}
     problems.sort(key=lambda failure: (order.get(failure.call_id or "", len(order)), failure.step_type))
     return EvaluationExecution(
-        execution_id=stage_key("execution", metric_id, ctx.case_key),
+        execution_id=stage_key("execution", metric_id, answer_key(ctx)),
         subject_kind=_KINDS[type(plan.subject)],
         status="partial_failure" if problems else "completed",
         judge_calls=plan.calls,
@@ -355,7 +357,7 @@ def _conclude(
         scores=scores,
         failures=tuple(problems),
         aggregation_output=aggregate,
-        trace=WorkflowTrace(trace_id=f"{ctx.case_key}/{metric_id}", steps=tuple(v.step for v in verdicts)),
+        trace=WorkflowTrace(trace_id=f"{answer_key(ctx)}/{metric_id}", steps=tuple(v.step for v in verdicts)),
     )
 
 
@@ -430,8 +432,8 @@ def evaluation_event(
     run: Run, item: CaseItem, state: CaseState, metric_id: str, outcome: Result[EvaluationExecution, StepFailure]
 ) -> CaseRunEvent:
     """Record a workflow that went through, or one that could not even be built."""
-    assert state.reduced is not None  # the stage table says so
-    what: dict[str, Any] = {"candidate_id": state.reduced.candidate_id, "metric_id": metric_id}
+    about = state.reduced.candidate_id if state.reduced is not None else ""  # all candidates, and none of them
+    what: dict[str, Any] = {"candidate_id": about, "metric_id": metric_id}
     if isinstance(outcome, Success):
         return EvaluationCompletedEvent(**case_fields(run, item), **what, execution=outcome.unwrap())
     return EvaluationFailedEvent(**failed_fields(run, item, outcome.failure()), **what)

@@ -11,8 +11,9 @@ from typing import NamedTuple
 from themis.pure.identity import candidate_id, candidate_key, derive_seed, generation_key
 from themis.pure.json import JSONValue, encode
 from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem, case_items
-from themis.pure.records.contexts import GenerateContext
+from themis.pure.records.contexts import GenerateContext, ScoreContext
 from themis.pure.records.results import GenerationWorkItem
 from themis.pure.records.snapshot import RunSnapshot
 
@@ -56,9 +57,22 @@ def _context(run: Run, item: CaseItem, index: int, seed: int | None) -> Generate
     )
 
 
-def case_seed(stage: str, case_key: str) -> int:
-    """Return the seed of a stage's component; it holds no run id, so that another run may reuse what it made."""
-    return derive_seed(f"{stage}\n{case_key}", 0)
+def case_seed(stage: str, case_key: str, answer: int | None = None) -> int:
+    """Return the seed of a stage's component; it holds no run id, so that another run may reuse what it made.
+
+    A case's first answer has the seed of a case with one answer: more samples keep what was made of the first.
+    """
+    return derive_seed(f"{stage}\n{case_key}", answer or 0)
+
+
+def answer_id(item: CaseItem, step: Step) -> str | None:
+    """Return the candidate whose answer a step is about, where a case has several answers."""
+    return None if step.answer is None else candidate_id(item.case.case_id, step.answer)
+
+
+def answer_key(ctx: ScoreContext) -> str:
+    """Name what a metric is about: the case, or one of its answers."""
+    return ctx.case_key if ctx.candidate_id is None else f"{ctx.case_key}/{ctx.candidate_id}"
 
 
 def work_items(run: Run, snapshot: RunSnapshot) -> Iterator[GenerationWorkItem]:

@@ -16,8 +16,8 @@ from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
 from themis.pure.records.contexts import ParseContext
 from themis.pure.records.failure import StepFailure
-from themis.pure.records.generation import ParsedOutput, ReducedCandidate
-from themis.pure.state import CaseState
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.state import CaseState, as_reduced
 
 
 def parse(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
@@ -43,6 +43,13 @@ def parse(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     if run.listens and isinstance(outcome, Success):
         yield Tell("after_parse", (outcome.unwrap().output, ctx))
     return event
+
+
+def parsed_alone(run: Run, item: CaseItem, candidate: GenerationResult) -> ParsedOutput | None:
+    """Return what a candidate would be read as if it were the answer; `None` if every parser fails."""
+    reduced = as_reduced(candidate)
+    outcome = _first_usable(run.components.parsers, reduced, _context(run, item, reduced))
+    return outcome.unwrap().output if isinstance(outcome, Success) else None
 
 
 class _Parsed(NamedTuple):

@@ -116,10 +116,12 @@ def _recorded_run(state: CaseState, execute: Execute) -> SandboxResult | None:
     if execute.place in state.steps:
         return SandboxResult.from_dict(state.steps[execute.place].output)
     # A run that the sandbox could not do leaves no event of its own: the execution tells of it.
-    for workflow_id, execution in state.executions.items():
-        for failure in execution.failures:
-            if failure.step_type == SANDBOX_STEP and step_key(workflow_id, failure.step_id) == execute.place:
-                return SandboxResult(status="sandbox_error", stderr=failure.error_message)
+    for answer, seen in ((None, state), *state.answers.items()):
+        for workflow_id, execution in seen.executions.items():
+            for failure in execution.failures:
+                place = step_key(workflow_id, failure.step_id, answer)
+                if failure.step_type == SANDBOX_STEP and place == execute.place:
+                    return SandboxResult(status="sandbox_error", stderr=failure.error_message)
     return None
 
 

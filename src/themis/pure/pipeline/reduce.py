@@ -10,6 +10,7 @@ from themis.pure.events import CaseRunEvent, ReductionCompletedEvent, ReductionF
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Tell
 from themis.pure.pipeline.failures import case_fields, checked, failed_fields
 from themis.pure.pipeline.names import case_seed
+from themis.pure.pipeline.parse import parsed_alone
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.select import chosen_candidates
 from themis.pure.pipeline.step import Step
@@ -17,17 +18,17 @@ from themis.pure.plan import CaseItem
 from themis.pure.records.contexts import ReduceContext
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import GenerationResult, ReducedCandidate
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, as_reduced
 
 
 def reduce(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
     """Make one answer of the candidates."""
     candidates, reducer = chosen_candidates(state), run.components.reducer
-    if reducer is None:
-        first = _reduced(run, item, _first(candidates))
+    if reducer is None:  # there is one candidate, or a selector has put the best one first
+        first = _reduced(run, item, as_reduced(candidates[0]))
         yield Keep(item.case_no, first)
         return first
-    ctx = _context(run, item, candidates)
+    ctx = _context(run, item, candidates, parsed=bool(reducer.reads_parsed))
     if run.listens:
         yield Tell("before_reduce", (candidates, ctx))
     answer: Result[Answer, StepFailure] = yield Ask(
@@ -46,7 +47,7 @@ def reduce(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Ca
     return event
 
 
-def _context(run: Run, item: CaseItem, candidates: Sequence[GenerationResult]) -> ReduceContext:
+def _context(run: Run, item: CaseItem, candidates: Sequence[GenerationResult], *, parsed: bool) -> ReduceContext:
     return ReduceContext(
         run_id=run.plan.run_id,
         case_id=item.case.case_id,
@@ -54,17 +55,8 @@ def _context(run: Run, item: CaseItem, candidates: Sequence[GenerationResult]) -
         case_key=item.case_key,
         candidate_ids=tuple(candidate.candidate_id for candidate in candidates),
         seed=case_seed("reduce", item.case_key),
+        parsed_outputs=[parsed_alone(run, item, candidate) for candidate in candidates] if parsed else None,
         metadata=item.case.metadata,
-    )
-
-
-def _first(candidates: Sequence[GenerationResult]) -> ReducedCandidate:
-    """Reduce where nothing reduces: the first candidate is the answer."""
-    first = candidates[0]
-    return ReducedCandidate(
-        candidate_id=first.candidate_id,
-        source_candidate_ids=(first.candidate_id,),
-        final_output=first.final_output,
     )
 
 

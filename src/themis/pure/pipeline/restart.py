@@ -49,7 +49,16 @@ def restart_from(
         for slot in plan.metrics
         if slot.stage == stage and (metric_ids is None or slot.metric_id in metric_ids)
     }
-    return changed(state, scores=_others(state.scores, again), executions=_others(state.executions, again))
+    return _without_metrics(state, again)
+
+
+def _without_metrics(state: CaseState, again: Collection[str]) -> CaseState:
+    return changed(
+        state,
+        scores=_others(state.scores, again),
+        executions=_others(state.executions, again),
+        answers={name: _without_metrics(answer, again) for name, answer in state.answers.items()},
+    )
 
 
 def _others(outcomes: Mapping[str, Any], again: Collection[str]) -> Mapping[str, Any]:

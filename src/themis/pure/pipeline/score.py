@@ -11,7 +11,7 @@ from themis.pure.errors import ThemisError
 from themis.pure.events import CaseRunEvent, ScoreCompletedEvent, ScoreFailedEvent
 from themis.pure.pipeline.effects import Keep, Program, Tell
 from themis.pure.pipeline.failures import case_fields, failure_of
-from themis.pure.pipeline.names import case_seed
+from themis.pure.pipeline.names import answer_id, case_seed
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
@@ -28,7 +28,7 @@ def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     assert parsed is not None  # the stage table says so
     assert reduced is not None
     assert metric.score is not None  # its family says so
-    ctx = score_context(run, item, state)
+    ctx = score_context(run, item, state, step)
     if run.listens:
         yield Tell("before_score", (parsed, ctx))
     outcome = scored(step.metric_id, metric.score, parsed, item.case, ctx)
@@ -44,7 +44,7 @@ def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     return event
 
 
-def score_context(run: Run, item: CaseItem, state: CaseState) -> ScoreContext:
+def score_context(run: Run, item: CaseItem, state: CaseState, step: Step) -> ScoreContext:
     """Return what a metric is told."""
     assert state.parsed is not None  # only what was parsed is scored
     return ScoreContext(
@@ -53,8 +53,9 @@ def score_context(run: Run, item: CaseItem, state: CaseState) -> ScoreContext:
         parsed_output=state.parsed,
         dataset_id=item.dataset_id,
         case_key=item.case_key,
+        candidate_id=answer_id(item, step),
         dataset_metadata=item.dataset_metadata,
-        seed=case_seed("score", item.case_key),
+        seed=case_seed("score", item.case_key, step.answer),
     )
 
 

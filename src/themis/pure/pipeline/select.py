@@ -17,7 +17,7 @@ from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
 from themis.pure.records.contexts import SelectContext
 from themis.pure.records.failure import StepFailure
-from themis.pure.records.generation import GenerationResult, ParsedOutput
+from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.state import CaseState, candidates_of
 
@@ -37,9 +37,7 @@ def select(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Ca
         )
         outcome = answer.bind(lambda found: _accepted(selector, found.value, candidates))
     else:
-        judged = yield from workflow(
-            run, item, state, selector, selector.component_id, all_candidates(state), ParsedOutput(value=None)
-        )
+        judged = yield from workflow(run, item, state, selector, step, all_candidates(state))
         # What kept the judging from happening is the selector's failure, whatever kind it was.
         execution = judged.outcome.alt(lambda f: f.evolve(component_id=selector.component_id, error_type="ThemisError"))
         outcome = execution.bind(lambda made: _choice(selector, candidates, made))

@@ -5,7 +5,9 @@ are and what the state holds of each, which program does a step, and whatever el
 replay, verification, planning and the documentation read the rows.
 
 A stage is reached when everything before it is settled, and blocked by any failure before it. The exceptions are told
-here: candidates of one case don't block each other, and neither do metrics.
+here: candidates of one case don't block each other, and neither do metrics. Where every candidate is an answer of its
+own (`RunPlan.answers`), the steps from `parse` on are there once for each answer, and see of the case what belongs to
+it (`state.answer_state`): answers don't block each other either.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from themis.pure.events import (
     SelectionCompletedEvent,
     SelectionFailedEvent,
 )
+from themis.pure.identity import candidate_id
 from themis.pure.pipeline.effects import Program, Together, Within
 from themis.pure.pipeline.execute import execute
 from themis.pure.pipeline.generate import generate
@@ -43,7 +46,7 @@ from themis.pure.pipeline.score import score
 from themis.pure.pipeline.select import select
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem, RunPlan
-from themis.pure.state import CaseState, apply
+from themis.pure.state import CaseState, answer_state, apply
 
 StepProgram = Callable[[Run, CaseItem, CaseState, Step], Program[CaseRunEvent]]
 
@@ -77,7 +80,7 @@ class StageRow:
         at_hand: its component is there, and not only named; what has none needs none.
         settled: what the state holds of a step: an artifact, or the failure in its place; `None` if it is open.
         blocks: a failure of it keeps the case from all later stages.
-        applies: a case that has come this far has its steps to do.
+        applies: a case, or an answer of it, that has come this far has a step to do.
         decides: what comes after it rests on it.
         side_by_side: its steps wait for someone else, so that several of a case are done at once.
     """
@@ -93,10 +96,10 @@ class StageRow:
     planned: Callable[[RunPlan], tuple[Step, ...]]
     at_hand: Callable[[Run, Step], bool]
     settled: Callable[[CaseState, Step], object | None]
-    blocks: Callable[[CaseState], object]
+    blocks: Callable[[RunPlan, CaseState], object]
     side_by_side: bool = False
     decides: bool = True
-    applies: Callable[[CaseState], bool] = lambda state: True
+    applies: Callable[[RunPlan, CaseState, Step], bool] = lambda plan, state, step: True
 
 
 @functools.lru_cache(maxsize=1024)
@@ -105,12 +108,28 @@ def _candidates(count: int) -> tuple[Step, ...]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _metrics(stage: Stage, metric_ids: tuple[str, ...]) -> tuple[Step, ...]:
-    return tuple(Step(stage, 0, metric_id) for metric_id in metric_ids)
+def _parses(answers: tuple[int | None, ...]) -> tuple[Step, ...]:
+    return tuple(Step("parse", answer=answer) for answer in answers)
 
 
-def _usable(state: CaseState) -> bool:
-    return state.parsed is not None and state.parsed.usable
+@functools.lru_cache(maxsize=64)
+def _metrics(stage: Stage, plan: RunPlan) -> tuple[Step, ...]:
+    return tuple(
+        Step(stage, 0, metric.metric_id, answer)
+        for metric in plan.metrics
+        if metric.stage == stage
+        for answer in plan.answers_of(metric)
+    )
+
+
+def _is_answered(plan: RunPlan, state: CaseState, step: Step) -> bool:
+    return state.reduced is not None
+
+
+def _is_usable(plan: RunPlan, state: CaseState, step: Step) -> bool:
+    if plan.is_reduced or step.answer is not None:
+        return state.parsed is not None and state.parsed.usable
+    return not state.generation_failures  # candidates are compared with each other, whatever each of them says
 
 
 def _metric_outcome(state: CaseState, step: Step) -> object | None:
@@ -129,7 +148,6 @@ def _metric_at_hand(run: Run, step: Step) -> bool:
 
 _SELECT: Final = (Step("select"),)
 _REDUCE: Final = (Step("reduce"),)
-_PARSE: Final = (Step("parse"),)
 
 STAGES: Final[tuple[StageRow, ...]] = (
     StageRow(
@@ -146,7 +164,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         settled=lambda state, step: (
             state.candidates.get(step.candidate_index) or state.generation_failures.get(step.candidate_index)
         ),
-        blocks=lambda state: state.generation_failures,
+        blocks=lambda plan, state: plan.is_reduced and state.generation_failures,
         side_by_side=True,
     ),
     StageRow(
@@ -161,35 +179,36 @@ STAGES: Final[tuple[StageRow, ...]] = (
         planned=lambda plan: _SELECT if plan.selects else (),
         at_hand=lambda run, step: run.components.selector is not None,
         settled=lambda state, step: state.selection or state.selection_failure,
-        blocks=lambda state: state.selection_failure,
+        blocks=lambda plan, state: state.selection_failure,
     ),
     StageRow(
         stage="reduce",
         consumes="the selected candidates, or all",
-        ready="when every candidate is there and selection, if any, is done",
+        ready="when every candidate is there and selection, if any, is done, if a case has one answer",
         emits=(ReductionCompletedEvent,),
         emits_on_failure=(ReductionFailedEvent,),
-        identity=("reducer_ref",),
+        identity=("reducer_ref", "parser_refs"),  # a reducer may vote over what the parsers read
         span="reduction",
         program=reduce,
-        planned=lambda plan: _REDUCE,
+        planned=lambda plan: _REDUCE if plan.is_reduced else (),
         at_hand=lambda run, step: (run.components.reducer is None) == (run.identity.reducer_ref is None),
         settled=lambda state, step: state.reduced or state.reduction_failure,
-        blocks=lambda state: state.reduction_failure,
+        blocks=lambda plan, state: state.reduction_failure,
     ),
     StageRow(
         stage="parse",
-        consumes="the reduced candidate",
-        ready="when the candidates are reduced",
+        consumes="the reduced candidate, or every candidate",
+        ready="when the candidates are reduced, or there; every answer on its own",
         emits=(ParseCompletedEvent,),
         emits_on_failure=(ParseFailedEvent,),
         identity=("parser_refs",),
         span="parse",
         program=parse,
-        planned=lambda plan: _PARSE,
+        planned=lambda plan: _parses(plan.answers),
         at_hand=lambda run, step: len(run.components.parsers) == len(run.identity.parser_refs),
+        applies=_is_answered,
         settled=lambda state, step: state.parsed or state.parse_failure,
-        blocks=lambda state: state.parse_failure,
+        blocks=lambda plan, state: state.parse_failure,
     ),
     StageRow(
         stage="score",
@@ -200,12 +219,12 @@ STAGES: Final[tuple[StageRow, ...]] = (
         identity=("metric_refs",),
         span="score",
         program=_of_family,
-        planned=lambda plan: _metrics("score", plan.scored_ids),
+        planned=lambda plan: _metrics("score", plan),
         at_hand=_metric_at_hand,
-        applies=_usable,
+        applies=_is_usable,
         decides=False,
         settled=_metric_outcome,
-        blocks=lambda state: False,
+        blocks=lambda plan, state: False,
     ),
     StageRow(
         stage="judge",
@@ -216,12 +235,12 @@ STAGES: Final[tuple[StageRow, ...]] = (
         identity=("metric_refs", "judge_model_refs", "judge_config", "workflow_overrides", "evaluation_prompt_spec"),
         span="judge",
         program=_of_family,
-        planned=lambda plan: _metrics("judge", plan.judged_ids),
+        planned=lambda plan: _metrics("judge", plan),
         at_hand=_metric_at_hand,
-        applies=_usable,
+        applies=_is_usable,
         decides=False,
         settled=_metric_outcome,
-        blocks=lambda state: False,
+        blocks=lambda plan, state: False,
         side_by_side=True,
     ),
 )
@@ -237,21 +256,23 @@ def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
     A failed step is not offered again: a new attempt starts from `state.without_failures()`.
     """
     for row, planned in _rows_ahead(plan, state):
-        if steps := _open_steps(row, planned, state):
+        if steps := _open_steps(plan, row, planned, state):
             return steps
-        if row.blocks(state):
+        if row.blocks(plan, state):
             return ()
     return ()
 
 
-def _open_steps(row: StageRow, planned: tuple[Step, ...], state: CaseState) -> tuple[Step, ...]:
-    """Return those of a stage's steps that are neither done nor failed."""
-    if not row.applies(state):
-        return ()
-    settled = row.settled
+def _open_steps(plan: RunPlan, row: StageRow, planned: tuple[Step, ...], state: CaseState) -> tuple[Step, ...]:
+    """Return those of a stage's steps that there is something to do of, and that are neither done nor failed."""
     if len(planned) == 1:
-        return planned if settled(state, planned[0]) is None else ()
-    return tuple([step for step in planned if settled(state, step) is None])
+        return planned if _is_open(plan, row, state, planned[0]) else ()
+    return tuple([step for step in planned if _is_open(plan, row, state, step)])
+
+
+def _is_open(plan: RunPlan, row: StageRow, state: CaseState, step: Step) -> bool:
+    seen = state if step.answer is None else answer_state(state, step.answer)
+    return row.applies(plan, seen, step) and row.settled(seen, step) is None
 
 
 def _rows_ahead(plan: RunPlan, state: CaseState) -> _Rows:
@@ -281,7 +302,15 @@ def step_of(plan: RunPlan, event: object) -> Step | None:
         return None
     metric_id = getattr(event, "metric_id", "")
     stage = rows[0].stage if len(rows) == 1 else "score" if metric_id in plan.scored_ids else "judge"
-    return Step(stage, getattr(event, "candidate_index", 0), metric_id)
+    return Step(stage, getattr(event, "candidate_index", 0), metric_id, _answer_of(plan, event))
+
+
+def _answer_of(plan: RunPlan, event: Any) -> int | None:
+    """Return which of a case's answers an event is about: the one that it names, where there are several."""
+    if plan.is_reduced or not hasattr(event, "candidate_id") or hasattr(event, "candidate_index"):
+        return None
+    named = (index for index in range(plan.candidate_count) if event.candidate_id == candidate_id(event.case_id, index))
+    return next(named, None)
 
 
 _ROWS_OF: Final[Mapping[type, Sequence[StageRow]]] = {
@@ -293,28 +322,45 @@ _ROWS_OF: Final[Mapping[type, Sequence[StageRow]]] = {
 def settled_steps(plan: RunPlan, state: CaseState) -> Iterator[tuple[StageRow, Step, object]]:
     """Yield every step that a case has behind it, with what the state holds of it, in the order of the stages."""
     for row in STAGES:
-        for step in row.planned(plan) if row.applies(state) else ():
-            if (outcome := row.settled(state, step)) is not None:
+        for step in row.planned(plan):
+            seen = answer_state(state, step.answer)
+            if row.applies(plan, seen, step) and (outcome := row.settled(seen, step)) is not None:
                 yield row, step, outcome
 
 
-def is_reached(plan: RunPlan, state: CaseState, row: StageRow) -> bool:
-    """Tell whether a case has come so far that the steps of a stage can be done, or could be before they were."""
-    if not row.applies(state):
+def is_reached(plan: RunPlan, state: CaseState, step: Step) -> bool:
+    """Tell whether a case has come so far that a step can be done, or could be before it was."""
+    row = ROWS[step.stage]
+    if not row.applies(plan, answer_state(state, step.answer), step):
         return False
     for earlier, steps in _planned(plan)[0]:
         if earlier is row:
             return True
-        if earlier.decides and (earlier.blocks(state) or any(earlier.settled(state, step) is None for step in steps)):
+        if earlier.decides and (
+            earlier.blocks(plan, state)
+            or any(earlier.settled(answer_state(state, one.answer), one) is None for one in rests_on(plan, step, steps))
+        ):
             return False
     return True
+
+
+def rests_on(plan: RunPlan, step: Step, earlier: Sequence[Step]) -> Sequence[Step]:
+    """Return those steps of an earlier stage that a step rests on: of several answers, those of its own.
+
+    What compares candidates with each other rests on all of them, and on nothing that was read out of them.
+    """
+    if plan.is_reduced or step.stage == "generate":
+        return earlier
+    if step.answer is None:
+        return [one for one in earlier if one.stage == "generate"]
+    return [one for one in earlier if step.answer == (one.candidate_index if one.stage == "generate" else one.answer)]
 
 
 def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
     """Do whatever is left of a case, and return its state at the end: the program of a whole case."""
     # One pass over the rows: what a step makes opens steps of later rows alone, never of its own or of an earlier one.
     for row, planned in _rows_ahead(run.plan, state):
-        steps = _open_steps(row, planned, state)
+        steps = _open_steps(run.plan, row, planned, state)
         if len(steps) > 1 and row.side_by_side:
             events = yield Together(tuple(step_program(run, item, state, step) for step in steps))
             for event in events:
@@ -324,7 +370,7 @@ def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
             for step in steps:
                 event = yield from step_program(run, item, before, step)
                 state = apply(state, event)
-        if row.blocks(state):
+        if row.blocks(run.plan, state):
             break
     return state
 
@@ -332,7 +378,7 @@ def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
 def step_program(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
     """Return the program of one step, in a span of its own where spans are wanted."""
     row = ROWS[step.stage]
-    program = row.program(run, item, state, step)
+    program = row.program(run, item, answer_state(state, step.answer), step)
     return program if not run.traces else _traced(row, program, run, item, step)
 
 
@@ -347,9 +393,10 @@ def _traced(
 def happy_path(plan: RunPlan) -> tuple[str, ...]:
     """Return the events, in order, of a case that went through at once: each step done once, and none failed.
 
-    It is empty for a run that judges or runs code: there, scores stand in executions, and not all in their events.
+    It is empty for a run that judges or runs code, where scores stand in executions, and not all in their events, and
+    for one with several answers a case.
     """
-    if not all(metric.is_scored for metric in plan.metrics):
+    if not plan.is_reduced or not all(metric.is_scored for metric in plan.metrics):
         return ()
     return tuple(_name(row.emits[0]) for row in STAGES for _ in row.planned(plan))
 

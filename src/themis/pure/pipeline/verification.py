@@ -32,7 +32,7 @@ from themis.pure.pipeline.effects import Program
 from themis.pure.pipeline.recorded import from_record
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
-from themis.pure.pipeline.table import is_reached, next_steps, settled_steps, step_of
+from themis.pure.pipeline.table import is_reached, next_steps, settled_steps, step_of, step_program
 from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.projections import reproducible_part
 from themis.pure.records.base import HashableModel
@@ -142,8 +142,8 @@ def case_checks(
         if row.at_hand(run, step) and isinstance(event, CaseRunEvent):
             # The program sees what was there before it; failures that it met are recorded in what it left.
             before, after = states[number], states[number + 1]
-            founded = is_reached(run.plan, before, row)
-            program = from_record(row.program(run, item, before, step), after) if founded else None
+            founded = is_reached(run.plan, before, step)
+            program = from_record(step_program(run, item, before, step), after) if founded else None
             yield Check(step, event, program)
     if through is not None:
         yield from (Check(step, None, None) for step in next_steps(through, states[-1]))

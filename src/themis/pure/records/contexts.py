@@ -42,10 +42,16 @@ class SelectContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ReduceContext(_CaseContext):
-    """Given to a reducer."""
+    """Given to a reducer; one that says `reads_parsed = True` is told what the run's parsers make of each candidate.
+
+    Where every parser of the run failed on a candidate, `None` stands in its place.
+    """
 
     candidate_ids: tuple[str, ...] = attrs.field(default=(), converter=texts)
     seed: int | None = None
+    parsed_outputs: tuple[ParsedOutput | None, ...] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(sequence)
+    )
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -57,13 +63,14 @@ class ParseContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ScoreContext(HashableModel):
-    """Given to a metric."""
+    """Given to a metric; `candidate_id` names the answer where a case has several, and is `None` where it has one."""
 
     run_id: str
     case: Case
     parsed_output: ParsedOutput
     dataset_id: str
     case_key: str
+    candidate_id: str | None = None
     dataset_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     seed: int | None = None
 

@@ -79,25 +79,44 @@ class EvaluationFailure(StepFailure):
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class CaseResult(CaseName):
-    """Everything that is known of one case: answers, scores, failures."""
+class AnswerResult(CaseName):
+    """What became of one answer of a case: how it was read, judged and scored.
+
+    `candidate_id` names the answer; `judged` names the metric of each of the executions.
+    """
+
+    candidate_id: str | None = None
+    parsed_output: ParsedOutput | None = None
+    parser_id: str | None = None
+    parse_error: StepFailure | None = None
+    evaluation_executions: tuple[EvaluationExecution, ...] = attrs.field(default=(), converter=sequence)
+    judged: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    evaluation_failures: tuple[EvaluationFailure, ...] = attrs.field(default=(), converter=sequence)
+    scores: tuple[Score | ScoreError, ...] = attrs.field(default=(), converter=sequence)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class CaseResult(AnswerResult):
+    """Everything that is known of one case: its candidates, its answer, scores, failures.
+
+    Where every candidate is an answer of its own, `answers` has them in the candidates' order; of the case itself there
+    are the candidates then, and what compares them with each other.
+    """
 
     generated_candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
     generation_failures: tuple[GenerationFailure, ...] = attrs.field(default=(), converter=sequence)
     selected_candidate_ids: tuple[str, ...] | None = None
     reduced_candidate: ReducedCandidate | None = None
     reduction_error: StepFailure | None = None
-    parsed_output: ParsedOutput | None = None
-    parser_id: str | None = None
-    parse_error: StepFailure | None = None
-    evaluation_executions: tuple[EvaluationExecution, ...] = attrs.field(default=(), converter=sequence)
-    evaluation_failures: tuple[EvaluationFailure, ...] = attrs.field(default=(), converter=sequence)
-    scores: tuple[Score | ScoreError, ...] = attrs.field(default=(), converter=sequence)
+    answers: tuple[AnswerResult, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class BenchmarkScoreRow(CaseName):
-    """One metric on one case: a value or an error, never both, never neither."""
+    """One metric on one answer of a case: a value or an error, never both, never neither.
+
+    `candidate_id` names the answer; it is `None` where there is none, and where the metric compares all candidates.
+    """
 
     metric_id: str
     value: float | None = None
@@ -149,7 +168,8 @@ class BenchmarkResult(HashableModel):
     Attributes:
         metric_means: the mean over scored rows only, by metric; absent where nothing was scored. Never read
             one without `error_counts` beside it.
-        outcome_counts: `{metric: {"correct": n, "incorrect": n, "error": n}}`; they add up to `total_cases`.
+        outcome_counts: `{metric: {"correct": n, "incorrect": n, "error": n}}`; they add up to the answers
+            that were planned: `total_cases`, or as many for each candidate where each is an answer.
         error_counts: `{metric: {category: n}}`.
     """
 

@@ -1,0 +1,1 @@
+-- Version 3: the views know runs in which every candidate is an answer. No table changes; views are made anew anyway.
