@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from themis.pure.calls import CallFailed
-from themis.pure.errors import CallError, MissingExtraError, SpecError, listed
+from themis.pure.errors import CallError, DataError, MissingExtraError, SpecError, listed
 from themis.pure.json import canonical_bytes
 from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 from themis.pure.records.dataset import Case
@@ -117,8 +117,9 @@ def assert_reducer_laws(
 ) -> None:
     """Assert what every reducer must keep.
 
-    It reduces any candidates (one or more, with any JSON) to one, names only theirs as its sources, returns the same
-    for the same candidates, changes nothing, survives JSON, and keeps its fingerprint.
+    It reduces any candidates (one or more, with any JSON) to one, or refuses them with a `DataError` because none is
+    usable; it names only theirs as its sources, does the same for the same candidates, changes nothing, survives JSON,
+    and keeps its fingerprint.
 
     Args:
         reducer: the reducer, sync or async, or a function that `@reducer` decorates.
@@ -132,7 +133,9 @@ def assert_reducer_laws(
     >>> from themis.pure.components.basic import MajorityVote
     >>> assert_reducer_laws(MajorityVote())
     """
-    trial = Trial(CandidateReducer.reduce, (ReducedCandidate,), settle=_awaited, checks=(_check_sources,))
+    trial = Trial(
+        CandidateReducer.reduce, (ReducedCandidate,), settle=_awaited, checks=(_check_sources,), expected=(DataError,)
+    )
     order = _hold_order_of_candidates if unordered else None
     _assert_laws(trial, reducer, "a reducer", lambda draw: draw.reduced(candidates), variants, examples, seed, order)
 

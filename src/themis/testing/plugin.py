@@ -139,10 +139,11 @@ class _Mark:
 
 def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> None:
     from themis.api.experiment.experiment import Experiment
-    from themis.api.runs.gates import check_gates, read_gates
+    from themis.api.runs.gates import check_gates, metric_of, read_gates
     from themis.api.runs.report import read_report
     from themis.api.runs.result import RunResult
     from themis.pure.errors import ThemisError
+    from themis.pure.plan import make_plan
     from themis.pure.report.terminal import run_summary
 
     if not isinstance(returned, Experiment | RunResult):
@@ -156,8 +157,9 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
         )
     snapshot = returned.compile() if isinstance(returned, Experiment) else returned.snapshot
     metric_ids = [ref.component_id for ref in snapshot.component_refs.metrics]
+    answers = len(make_plan(snapshot).answers)
     try:  # before anything is paid for
-        gates = [read_gates([f"{mark.metric}>={mark.at_least!r}"], mark.on, metric_ids)[0] for mark in marks]
+        gates = [read_gates([f"{mark.metric}>={mark.at_least!r}"], mark.on, metric_ids, answers)[0] for mark in marks]
         result = _run(item, returned, marks) if isinstance(returned, Experiment) else returned
     except ThemisError as error:
         pytest.fail(str(error), pytrace=False)
@@ -166,7 +168,7 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
     verdicts = check_gates(gates, result)
     lines, failed = [], []
     for mark, gate, verdict in zip(marks, gates, verdicts, strict=True):
-        row = rows[gate.metric_id]
+        row = rows[metric_of(gate)]
         errors = row.unparsed + row.errored
         problem = f"; {errors} cases in error, and {mark.max_errors} may be" if errors > mark.max_errors else ""
         passed = verdict.passed and not problem

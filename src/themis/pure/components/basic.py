@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.pure.json import canonical_bytes
+from themis.pure.errors import DataError
 from themis.pure.records.contexts import GenerateContext, ReduceContext
 from themis.pure.records.dataset import Case
-from themis.pure.records.generation import GenerationResult, ReducedCandidate
+from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.voting import ballot, majority
 
 
 @attrs.frozen
@@ -63,24 +63,37 @@ def _beside(answer: Any) -> Any:
 
 @attrs.frozen
 class MajorityVote:
-    """Reduces to the commonest answer; of equally common ones, to the one that came first (by candidate index).
+    """Reduces to the first candidate with the commonest answer, as the run's parsers read it.
 
-    Answers are compared as canonical JSON (Wang et al. 2023, arXiv 2203.11171, vote over final answers).
+    Answers are compared as canonical JSON once they are parsed; of equally common ones, the one that came first wins. A
+    candidate without a usable answer has no vote; where none has one, the reduction fails. The result's metadata says
+    how many `candidates` there were, how many were `usable`, how many `votes` the winner has, and how many answers
+    `tied` for it.
+
+    Source: Wang et al. (2023), arXiv 2203.11171 (self-consistency: a vote over final answers, not over texts).
     """
 
     component_id: str = "builtin/majority_vote"
-    version: str = "1"
+    version: str = "2"
+    reads_parsed: ClassVar[bool] = True
 
     def reduce(self, candidates: Sequence[GenerationResult], ctx: ReduceContext) -> ReducedCandidate:
-        """Return the commonest answer with its share of the votes."""
-        votes = [canonical_bytes(candidate.final_output) for candidate in candidates]
-        winner, count = Counter(votes).most_common(1)[0]
-        chosen = candidates[votes.index(winner)]
+        """Return the first candidate with the commonest answer.
+
+        Raises:
+            DataError: no candidate has a usable answer.
+        """
+        given = ctx.parsed_outputs
+        parsed = given if given is not None else [ParsedOutput(value=one.final_output) for one in candidates]
+        vote = majority([ballot(one) for one in parsed])
+        if vote.winner is None:
+            raise DataError(f"none of the {len(candidates)} candidates has an answer that can be used")
+        chosen = candidates[vote.winner]
         return ReducedCandidate(
             candidate_id=chosen.candidate_id,
             source_candidate_ids=[candidate.candidate_id for candidate in candidates],
             final_output=chosen.final_output,
-            metadata={"votes": count, "candidates": len(candidates)},
+            metadata={"candidates": len(candidates), "usable": vote.cast, "votes": vote.votes, "tied": vote.tied},
         )
 
 
