@@ -193,6 +193,23 @@ def test_a_benchmark_by_name(project: Path, themis: Themis) -> None:
 # --- gates ------------------------------------------------------------------------------------------------
 
 
+def test_several_answers_are_reported_and_gated_at_the_k_that_are_named(project: Path, themis: Themis) -> None:
+    run = ["run", "experiment.yaml", "--samples", "4", "--report-at", "1,3"]
+    done = themis(*run, "--require", "exact_match:pass@3>=0.9", "exact_match:maj@4>=0.99")
+    assert done.code == 1
+    assert "4 answers a case" in done.out
+    assert [line.split(" | ")[1].strip() for line in done.out.splitlines() if line.startswith("builtin/exact_match |")][
+        1:
+    ] == ["1", "3"]
+    assert "passed: builtin/exact_match:pass@3>=0.9: lower end" in done.out
+    assert "FAILED: builtin/exact_match:maj@4>=0.99: lower end" in done.out
+    several = themis(*run, "--json").data["several_answers"]["builtin/exact_match"]
+    assert [estimate["metric_id"] for estimate in several["pass_at"]] == ["pass@1", "pass@3"]
+    rows = json.loads(themis("report", "latest", "--format", "json").out)["score_rows"]
+    assert len({(row["case_key"], row["candidate_id"]) for row in rows}) == 40 * 4
+    assert "## 4 answers a case" in themis("report", "latest", "--report-at", "2").out
+
+
 def test_a_requirement_on_the_interval_or_the_mean(project: Path, themis: Themis) -> None:
     run = ["run", "experiment.yaml", "--require", "exact_match>=0.7"]
     done = themis(*run, "--junit", "out/gate.xml")

@@ -69,7 +69,19 @@ MISTAKES = {
     "no judge for a judged metric": Mistake(
         [*RUN, "evaluation.metrics=builtin/llm_rubric"], ["judge_models: none given", "builtin/demo_judge"]
     ),
-    "samples without a reducer": Mistake([*RUN, "--samples", "3"], ["give a reducer (such as builtin/majority_vote)"]),
+    "a k beyond the answers": Mistake(
+        [*RUN, "--samples", "3", "--report-at", "1,4"],
+        ["k = 4: each case has 3 answers", "from 1 to 3"],
+    ),
+    "a k of one answer": Mistake([*RUN, "--report-at", "1"], ["each case has one answer", "ask for more samples"]),
+    "no k at all": Mistake([*RUN, "--samples", "2", "--report-at", "all"], ["numbers expected, as in 1,4,8"]),
+    "a gate on a k beyond the answers": Mistake(
+        [*RUN, "--samples", "2", "--require", "exact_match:pass@3>=0.5"],
+        ["there is no metric 'exact_match:pass@3'", "builtin/exact_match:pass@2"],
+    ),
+    "a gate on several answers of one": Mistake(
+        [*RUN, "--require", "exact_match:pass@1>=0.5"], ["there is no metric 'exact_match:pass@1'"]
+    ),
     "resume without a store that lasts": Mistake(
         ["resume", "experiment.yaml", "--store", "memory"], ["'memory'", "--store runs/themis.sqlite3"]
     ),

@@ -100,7 +100,10 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
         if shown_in != "terminal":
             assert report.snapshot.run_id[:12] in text
     told_of = [section.title for section in sections(report, "html")]
-    assert told_of == ["Results", "Latency and tokens", "Identity and provenance"]
+    each_answers = pipeline.samples > 1 and pipeline.reducer is None
+    scores_answers = pipeline.metrics or (pipeline.judge is not None and pipeline.judged_family != "selection")
+    shown = [f"{pipeline.samples} answers a case"] if each_answers and scores_answers else []
+    assert told_of == ["Results", *shown, "Latency and tokens", "Identity and provenance"]
 
 
 class Tags(HTMLParser):

@@ -33,8 +33,12 @@ Store: TypeAlias = Annotated[
 CONCURRENCY: Final = Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
 MAX_COST: Final = Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
 SEED: Final = Parameter(help="The seed of the first candidate; the others count on from it.")
+SAMPLES: Final = "Candidates per case; each is an answer, unless a reducer or selector makes one of them."
 TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
 MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
+ReportAt: TypeAlias = Annotated[
+    str | None, Parameter(name="--report-at", help="For which k to report pass@k, pass^k and maj@k, as in 1,4,8.")
+]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 
@@ -48,7 +52,7 @@ class Changes:
     )
     limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
     seed: Annotated[int | None, SEED] = None
-    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help="Candidates per case.")] = None
+    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help=SAMPLES)] = None
     temperature: Annotated[float | None, TEMPERATURE] = None
     max_tokens: Annotated[int | None, MAX_TOKENS] = None
     concurrency: Annotated[int | None, CONCURRENCY] = None
@@ -83,6 +87,29 @@ class Changes:
 
 
 NO_CHANGES: Final = Changes()
+
+
+def report_at(text: str | None, answers: int) -> tuple[int, ...] | None:
+    """Return the k that `--report-at` names, of a run with so many answers a case.
+
+    Raises:
+        SpecError: it is no list of numbers, or one of them exceeds the answers of a case.
+
+    >>> report_at("4,1", 8)
+    (1, 4)
+    """
+    from themis.pure.errors import DataError, SpecError
+    from themis.pure.stats.several import checked_at
+
+    if text is None:
+        return None
+    try:
+        return checked_at([int(part) for part in text.split(",")], answers)
+    except DataError as error:
+        raise SpecError(f"--report-at {text}: {error}") from None
+    except ValueError:
+        raise SpecError(f"--report-at {text}: numbers expected, as in 1,4,8") from None
+
 
 _STORE_VARIABLE: Final = "THEMIS_STORE"
 

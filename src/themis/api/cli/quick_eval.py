@@ -16,6 +16,7 @@ from themis.api.cli.options import (
     SEED,
     TEMPERATURE,
     Json,
+    ReportAt,
     Words,
     limited,
     storage_of,
@@ -36,10 +37,8 @@ class Quick:
     """How to evaluate, on any data."""
 
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
-    samples: Annotated[
-        int,
-        Parameter(name=["--samples", "--epochs"], help="Candidates per case; their majority is the answer."),
-    ] = 1
+    samples: Annotated[int, Parameter(name=["--samples", "--epochs"], help="Answers per case; each is scored.")] = 1
+    at: ReportAt = None
     limit: Annotated[int | None, Parameter(help="Take only the first cases.")] = None
     store: Annotated[
         str,
@@ -85,7 +84,7 @@ class Quick:
         """Run an experiment, print its result, and return the exit code."""
         from themis.api.cli.run import run_and_show
 
-        return run_and_show(experiment, require=self.require, junit=self.junit, as_json=as_json)
+        return run_and_show(experiment, require=self.require, junit=self.junit, at=self.at, as_json=as_json)
 
 
 NO_CHOICE = Quick()

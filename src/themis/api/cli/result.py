@@ -16,14 +16,19 @@ from themis.pure.stats.gates import GateResult
 
 
 def show_result(
-    result: RunResult, *, as_json: bool, gates: Sequence[GateResult] = (), junit: Path | None = None
+    result: RunResult,
+    *,
+    as_json: bool,
+    gates: Sequence[GateResult] = (),
+    junit: Path | None = None,
+    at: Sequence[int] | None = None,
 ) -> int:
     """Print a run's result and its gates, and return the exit code."""
     if as_json:
-        data = result_data(result)
+        data = result_data(result, at)
         write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
-        write(_result_text(result))
+        write(_result_text(result, at))
         for gate in gates:
             write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
@@ -35,9 +40,9 @@ def show_result(
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED
 
 
-def _result_text(result: RunResult) -> str:
+def _result_text(result: RunResult, at: Sequence[int] | None) -> str:
     place = result.store.location.removeprefix("sqlite:")
-    lines = [result_table(result), "", f"run {result.run_id}", f"stored in {place}"]
+    lines = [result_table(result, at), "", f"run {result.run_id}", f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:

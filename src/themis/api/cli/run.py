@@ -6,7 +6,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from themis._stages import UntilStage
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, Words, closed_at_the_end
+from themis.api.cli.options import (
+    NO_CHANGES,
+    Changes,
+    Config,
+    Json,
+    Overrides,
+    ReportAt,
+    Words,
+    closed_at_the_end,
+    report_at,
+)
 
 
 def run(
@@ -18,6 +28,7 @@ def run(
     require: Words = None,
     require_on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
+    at: ReportAt = None,
     json_output: Json = False,
 ) -> int:
     """Run the experiment of a config file.
@@ -28,6 +39,7 @@ def run(
       themis run experiment.yaml
       themis run experiment.yaml --limit 20 --store runs/try.sqlite3
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
+      themis run experiment.yaml --samples 8 --report-at 1,4,8
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
 
     Args:
@@ -37,7 +49,9 @@ def run(
         junit: Write the gates as JUnit XML to this file.
     """
     experiment = changes.load(config, overrides)
-    return run_and_show(experiment, until=until, require=require, on=require_on, junit=junit, as_json=json_output)
+    return run_and_show(
+        experiment, until=until, require=require, on=require_on, junit=junit, at=at, as_json=json_output
+    )
 
 
 def resume(
@@ -74,16 +88,18 @@ def run_and_show(
     require: list[str] | None = None,
     on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
+    at: str | None = None,
     as_json: bool = False,
 ) -> int:
     """Run an experiment with its progress shown, print the result, and return the exit code."""
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
 
+    ks = report_at(at, experiment.generation.answers_per_case)
     metrics = [metric.component_id for metric in experiment.components().metrics]
-    gates = read_gates(require or (), on, metrics)
+    gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
     result = run_with_progress(experiment, until=until)
-    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit)
+    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit, at=ks)
 
 
 def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "judge") -> Any:

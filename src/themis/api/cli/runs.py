@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored, stored_run
+from themis.api.cli.options import DEFAULT_STORE, Json, ReportAt, RunName, Store, report_at, stored, stored_run
 from themis.api.cli.output import say, show, write
 
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
@@ -118,6 +118,7 @@ def report(
     *,
     kind: Annotated[ReportKind, Parameter(name=["--format", "-f"], help="What kind of report.")] = "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
+    at: ReportAt = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a run's report.
@@ -130,9 +131,11 @@ def report(
         output: Write it to this file; to stdout if not given.
     """
     from themis.api.runs.report import Reporter, report_text, write_report
+    from themis.pure.plan import make_plan
 
     opened, run_id = stored_run(store, run)
-    reporter = Reporter(opened)
+    answers = make_plan(opened.load_snapshot(run_id)).answers
+    reporter = Reporter(opened, at=report_at(at, len(answers)))
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

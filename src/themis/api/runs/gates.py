@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from xml.etree import ElementTree
 
 from themis.api.runs.report import read_report
@@ -23,17 +24,22 @@ from themis.pure.stats.gates import (
     parse_requirement_gate,
 )
 from themis.pure.stats.records import RunComparison
+from themis.pure.stats.several import FIGURES
 
 G = TypeVar("G", RequirementGate, RegressionGate)
 
 
-def read_gates(texts: Sequence[str], basis: Basis, metric_ids: Sequence[str]) -> tuple[RequirementGate, ...]:
+def read_gates(
+    texts: Sequence[str], basis: Basis, metric_ids: Sequence[str], answers: int = 1
+) -> tuple[RequirementGate, ...]:
     """Return a run's gates from text.
 
     Args:
-        texts: each `METRIC>=X`; `builtin/` before the metric's name may be left out.
+        texts: each `METRIC>=X`; `builtin/` before the metric's name may be left out. Where a case has several answers,
+            the metric may be followed by a figure of theirs: `METRIC:pass@5>=X`, `METRIC:pass^5>=X`, `METRIC:maj@5>=X`.
         basis: what must reach X: the lower end of the interval, or the mean.
         metric_ids: the run's metrics.
+        answers: how many answers each case has.
 
     Raises:
         SpecError: a text that is no gate, or a metric that the run does not have; all at once.
@@ -41,7 +47,9 @@ def read_gates(texts: Sequence[str], basis: Basis, metric_ids: Sequence[str]) ->
     >>> [str(gate) for gate in read_gates(["exact_match>=0.8"], "mean", ["builtin/exact_match"])]
     ['builtin/exact_match>=0.8']
     """
-    return _read(texts, lambda text: parse_requirement_gate(text, basis), metric_ids)
+    ks = range(1, answers + 1) if answers > 1 else ()
+    figures = [f"{metric}:{figure}{k}" for metric in metric_ids for figure in FIGURES for k in ks]
+    return _read(texts, lambda text: parse_requirement_gate(text, basis), [*metric_ids, *figures])
 
 
 def read_regression_gates(texts: Sequence[str], a: RunSnapshot, b: RunSnapshot) -> tuple[RegressionGate, ...]:
@@ -88,8 +96,21 @@ def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[Ga
     """Return whether each gate holds."""
     if not gates:
         return ()
-    estimates = {row.metric_id: row.estimate for row in read_report(result.view).overview.metrics}
+    ks = sorted({int(found[2]) for gate in gates if (found := _FIGURE.search(gate.metric_id))})
+    overview = read_report(result.view, at=ks or None).overview
+    estimates = {row.metric_id: row.estimate for row in overview.metrics}
+    for several in overview.several:
+        for estimate in (*several.pass_at, *several.pass_all, *several.majority):
+            estimates[f"{several.metric_id}:{estimate.metric_id}"] = estimate
     return tuple(check_requirement(gate, estimates) for gate in gates)
+
+
+_FIGURE: Final = re.compile(rf":({'|'.join(map(re.escape, FIGURES))})(\d+)$")
+
+
+def metric_of(gate: RequirementGate) -> str:
+    """Return the metric that a gate is about, be it its mean or a figure of several answers."""
+    return _FIGURE.sub("", gate.metric_id)
 
 
 # --- JUnit XML --------------------------------------------------------------------------------------------

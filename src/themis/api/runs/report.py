@@ -7,7 +7,7 @@ import importlib
 import importlib.resources
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -33,12 +33,12 @@ ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "p
 PARQUET_BATCH = 10_000
 
 
-def result_table(result: RunResult) -> str:
-    return run_summary(read_report(result.view))
+def result_table(result: RunResult, at: Sequence[int] | None = None) -> str:
+    return run_summary(read_report(result.view, at=at))
 
 
-def result_data(result: RunResult) -> dict[str, Any]:
-    return _data(read_report(result.view))
+def result_data(result: RunResult, at: Sequence[int] | None = None) -> dict[str, Any]:
+    return _data(read_report(result.view, at=at))
 
 
 def read_report(
@@ -46,6 +46,7 @@ def read_report(
     *,
     engine: StatsEngine | None = None,
     cluster_by: str | None = None,
+    at: Sequence[int] | None = None,
     sample: CaseSample | None = None,
 ) -> Report:
     """Return a run's figures, from one pass over the store that holds one case at a time.
@@ -54,10 +55,13 @@ def read_report(
         view: the run.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
     """
     whole = sample is None or sample.whole
-    overview = Overview(view.metrics, engine=engine, cluster_by=cluster_by, with_digest=whole)
+    overview = Overview(
+        view.plan, engine=engine, cluster_by=cluster_by, at=at, thresholds=view.thresholds, with_digest=whole
+    )
     for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
         rows = view.rows_of(state)
@@ -98,6 +102,7 @@ def _data(report: Report) -> dict[str, Any]:
             }
             for row in overview.metrics
         },
+        "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
         "quantities": {
             each.described.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities
         },
@@ -115,10 +120,20 @@ class Reporter:
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster, and intervals
             say so.
         engine: level and seed of the intervals.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default the powers
+            of two, and all answers.
     """
 
-    def __init__(self, store: RunStore, *, cluster_by: str | None = None, engine: StatsEngine | None = None) -> None:
+    def __init__(
+        self,
+        store: RunStore,
+        *,
+        cluster_by: str | None = None,
+        engine: StatsEngine | None = None,
+        at: Sequence[int] | None = None,
+    ) -> None:
         self._store = store
+        self._at = at
         self._cluster_by = cluster_by
         self._engine = engine or StatsEngine()
 
@@ -203,7 +218,7 @@ class Reporter:
         return RunView.of(self._store, run_id)
 
     def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
-        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, sample=sample)
+        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, at=self._at, sample=sample)
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
         view = self._view(run_id)

@@ -18,6 +18,7 @@ from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
+    from themis.pure.stats.several import SeveralAnswers
 
 _FAILURES_SHOWN: Final = 3
 ROWS_LOOKED_AT: Final = 1000
@@ -77,7 +78,7 @@ class RunResult:
     @functools.cached_property
     def benchmark(self) -> BenchmarkResult:
         """The scores as numbers, with the counts of errors beside every mean."""
-        rows = Lazy(self.view.total_cases * len(self.view.metrics), self.view.rows)
+        rows = Lazy(self.view.total_cases * self.view.plan.rows_per_case, self.view.rows)
         return self.view.tallies.result(self.run_id, self.view.dataset_ids, rows)
 
     @functools.cached_property
@@ -89,6 +90,26 @@ class RunResult:
     def usage(self) -> RunUsage:
         """Calls, tokens and time of the run, over all of its attempts."""
         return run_usage(self.run_id, self.view.events())
+
+    def several_answers(self, at: Sequence[int] | None = None) -> Mapping[str, SeveralAnswers]:
+        """Return what several answers a case say together, by metric; empty where each case has one answer.
+
+        Args:
+            at: for which k: pass@k, pass^k and maj@k; by default the powers of two, and all answers.
+
+        Raises:
+            DataError: a k that exceeds the answers of a case.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(20)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match", samples=4)
+        >>> several = result.several_answers(at=(1, 4))["builtin/exact_match"]
+        >>> [(estimate.metric_id, estimate.mean) for estimate in several.pass_at]
+        [('pass@1', 0.7375), ('pass@4', 1.0)]
+        """
+        from themis.api.runs.report import read_report
+
+        return {each.metric_id: each for each in read_report(self.view, at=at).overview.several}
 
     def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
         """Return tokens and US dollars by stage and model, over all of the run's attempts.

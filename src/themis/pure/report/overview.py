@@ -9,21 +9,23 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
 from themis.pure.json import EMPTY
-from themis.pure.plan import CaseItem, MetricSlot
-from themis.pure.projections import Digest, Tallies, case_result
+from themis.pure.plan import CaseItem, RunPlan
+from themis.pure.projections import Digest, Tallies, Thresholds, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.summary import SummaryRow, summary_row
-from themis.pure.state import CaseState, has_failures
+from themis.pure.state import CaseState, answer_state, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
+from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, default_at, describe_several
+from themis.pure.voting import ballot
 
 _BINS = 20
 FEW_VALUES = 12
@@ -65,6 +67,7 @@ class RunOverview:
         metrics: the result table.
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
+        several: where each case has several answers, what they say together of each metric that scores answers.
         candidates: how many candidates were generated.
         first_rows: the first score rows.
         first_errors: the first of them that are errors.
@@ -75,6 +78,7 @@ class RunOverview:
     metrics: tuple[SummaryRow, ...] = attrs.field(default=(), converter=sequence)
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
+    several: tuple[SeveralAnswers, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
     first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
@@ -100,26 +104,35 @@ class Overview:
     """Takes a run's cases in plan order, one at a time.
 
     Args:
-        metrics: the run's metrics.
+        plan: the run's shape.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
+        at: for which k to report pass@k and the like, where each case has several answers.
+        thresholds: of each metric, from which value a score counts as correct.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
     """
 
     def __init__(
         self,
-        metrics: tuple[MetricSlot, ...],
+        plan: RunPlan,
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
+        at: Sequence[int] | None = None,
+        thresholds: Thresholds | None = None,
         with_digest: bool = True,
     ) -> None:
-        self._metrics = metrics
+        self._plan = plan
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
-        self._tallies = Tallies(metrics)
+        self._thresholds = thresholds or Thresholds()
+        self._ballots: Ballots | None = None
+        if at is not None or not plan.is_reduced:
+            count = len(plan.answers)
+            self._ballots = Ballots(count, default_at(count) if at is None else checked_at(at, count))
+        self._tallies = Tallies(plan.metrics)
         self._digest = Digest() if with_digest else None
-        self._columns = {metric.metric_id: _Column() for metric in metrics}
+        self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
         self._clusters: dict[int, str] = {}
         self._measured: dict[str, array[float]] = {name: array("d") for name in _UNITS}
         self._owners: dict[str, array[int]] = {name: array("q") for name in _UNITS}
@@ -132,12 +145,17 @@ class Overview:
         """Take the next case with its score rows."""
         self._tallies.add(rows, failed=has_failures(state))
         if self._digest is not None:
-            self._digest.add(case_result(self._metrics, state))
+            self._digest.add(case_result(self._plan, state))
         self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
             if row.outcome == "error" and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
+        if self._ballots is not None:
+            answers = [answer_state(state, index) for index in self._plan.answers]
+            parsed = [answer.parsed for answer in answers]
+            read = [answer.parsed is not None or answer.parse_failure is not None for answer in answers]
+            self._ballots.add([ballot(one) for one in parsed], [not is_read for is_read in read])
         if self._cluster_by is not None and (name := item.case.metadata.get(self._cluster_by)) is not None:
             self._clusters[self._cases] = name
         for candidate in state.candidates.values():
@@ -157,6 +175,7 @@ class Overview:
             metrics=[self._summary(benchmark, name) for name in benchmark.metric_ids],
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
+            several=[*self._several()],
             candidates=self._candidates,
             first_rows=self._first_rows,
             first_errors=self._first_errors,
@@ -165,16 +184,36 @@ class Overview:
 
     def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:
         column = self._columns[metric_id]
+        answers = len(column.values) // self._cases if self._cases else 1
+        # The answers of a case are no independent samples: the case is their cluster, unless a larger one is named.
+        cases = [number // answers for number in range(len(column.values))]
+        named = None if self._cluster_by is None else self._clusters
         estimate = estimate_mean(
             column.scores(),
             metric_id=metric_id,
-            unit="case",
-            clusters=None if self._cluster_by is None else observed_clusters(range(self._cases), self._clusters),
+            unit="case" if answers == 1 else "answer",
+            clusters=observed_clusters(cases, named),
             categories=column.categories,
             level=self._engine.level,
             correction=self._engine.correction,
         )
         return summary_row(benchmark, estimate)
+
+    def _several(self) -> Iterator[SeveralAnswers]:
+        if self._ballots is None or not self._cases:
+            return
+        named = None if self._cluster_by is None else observed_clusters(range(self._cases), self._clusters)
+        for metric in self._plan.metrics:
+            if metric.is_of_answers:
+                yield describe_several(
+                    self._columns[metric.metric_id].scores(),
+                    self._ballots,
+                    metric_id=metric.metric_id,
+                    threshold=self._thresholds.of(metric.metric_id),
+                    clusters=named,
+                    level=self._engine.level,
+                    correction=self._engine.correction,
+                )
 
     def _quantity(self, name: str, unit: str) -> Quantity:
         values = self._measured[name]

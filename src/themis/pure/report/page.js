@@ -60,34 +60,48 @@
       (item.failures || []).flatMap((each) => failed(`Failed: ${each.step_id}`, each)),
     );
   };
-  const detail = (item) => {
-    const result = item.result;
-    const reduced = result.reduced_candidate;
-    const parsed = result.parsed_output;
-    const scores = item.score_rows.map((score) =>
+  // One answer of a case, or the case's one: how it was read, scored and judged.
+  const answered = (answer, rows) => {
+    const parsed = answer.parsed_output;
+    const scores = rows.map((score) =>
       block(
         `${score.metric_id}: ${score.value === undefined ? score.error_category : score.value} (${score.outcome})`,
         score.error_message ?? score.details,
         score.outcome === "error" ? "failed" : "",
       ) || make("p", "note", visible(`${score.metric_id}: ${score.value} (${score.outcome})`)),
     );
+    return [
+      part(
+        "Parsed answer",
+        parsed && block(`${answer.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`, parsed.value ?? "nothing found"),
+        parsed && block("Parser's notes", parsed.metadata),
+      ),
+      part("Scores", scores),
+      ...(answer.evaluation_executions || []).map((each, i) => judged(each, answer.judged[i])),
+    ];
+  };
+  const detail = (item) => {
+    const result = item.result;
+    const reduced = result.reduced_candidate;
+    const answers = result.answers || [];
+    const candidates = result.generated_candidates || [];
+    const rowsOf = (answer) => item.score_rows.filter((score) => score.candidate_id === answer.candidate_id);
+    const ids = new Set(answers.map((answer) => answer.candidate_id));
     return add(
       make("div", "detail"),
       part("Prompt", block("Input", item.input), block("Expected", item.expected_output), block("Metadata", item.metadata)),
       part(
-        `Candidates: ${(result.generated_candidates || []).length}`,
-        (result.generated_candidates || []).flatMap(candidate),
+        `Candidates: ${candidates.length}`,
+        answers.length ? null : candidates.flatMap(candidate),
         (result.generation_failures || []).flatMap((each) => failed(`${each.candidate_id} failed`, each)),
       ),
       part("Errors", (item.history || []).map((each) => block([each.step, each.error_type, each.occurred_at].filter(Boolean).join(", "), each.error_message, "failed"))),
       part("Reduced to", reduced && block(reduced.candidate_id, reduced.final_output ?? null)),
-      part(
-        "Parsed answer",
-        parsed && block(`${result.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`, parsed.value ?? "nothing found"),
-        parsed && block("Parser's notes", parsed.metadata),
-      ),
-      part("Scores", scores),
-      ...(result.evaluation_executions || []).map((each, i) => judged(each, item.judged[i])),
+      ...answers.map((answer) => {
+        const made = candidates.find((each) => each.candidate_id === answer.candidate_id);
+        return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer)));
+      }),
+      ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id))),
     );
   };
 
@@ -95,7 +109,16 @@
 
   const state = { page: 0, found: cases };
   const metric = byId("metric");
-  const scoreOf = (item) => item.score_rows.find((score) => score.metric_id === metric.value) || item.score_rows[0];
+  const rowsOf = (item) => item.score_rows.filter((score) => score.metric_id === metric.value);
+  // What a line shows of a case: its score, or of several answers their mean, and whether they came out alike.
+  const scoreOf = (item) => {
+    const rows = rowsOf(item);
+    if (rows.length < 2) return rows[0] || item.score_rows[0];
+    const values = rows.map((score) => score.value).filter((value) => value !== undefined);
+    const outcomes = new Set(rows.map((score) => score.outcome));
+    const value = values.length ? values.reduce((sum, each) => sum + each, 0) / values.length : undefined;
+    return { value, outcome: outcomes.size > 1 ? "mixed" : rows[0].outcome, error_category: rows[0].error_category };
+  };
   const latencyOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + (each.latency_ms || 0), 0);
   const tokensOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + ((each.token_usage || {}).total_tokens || 0), 0);
   const preview = (value) => {
@@ -111,7 +134,8 @@
     const score = scoreOf(item);
     const outcome = score ? score.outcome : "none";
     const value = !score ? "" : score.value === undefined ? (score.error_category || "error").replace(/_/g, " ") : String(+score.value.toFixed(4));
-    const { parsed_output: parsed, reduced_candidate: reduced } = item.result;
+    const { parsed_output, reduced_candidate: reduced, answers } = item.result;
+    const parsed = answers ? answers[0].parsed_output : parsed_output;
     const answer = parsed ? parsed.value : reduced && reduced.final_output;
     add(
       button,
@@ -164,8 +188,7 @@
     const outcome = byId("outcome").value;
     const dataset = byId("dataset").value;
     state.found = cases.filter((item) => {
-      const score = scoreOf(item);
-      if (outcome !== "all" && !(score && (score.outcome === outcome || score.error_category === outcome))) return false;
+      if (outcome !== "all" && !rowsOf(item).some((score) => score.outcome === outcome || score.error_category === outcome)) return false;
       if (dataset !== "all" && item.dataset_id !== dataset) return false;
       return !wanted || textOf(item).includes(wanted);
     });

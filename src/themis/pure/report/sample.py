@@ -19,7 +19,7 @@ from themis.pure.case_view import CaseView
 from themis.pure.json import encode
 from themis.pure.plan import CaseItem
 from themis.pure.records.judging import EvaluationExecution
-from themis.pure.records.results import BenchmarkScoreRow, CaseResult
+from themis.pure.records.results import AnswerResult, BenchmarkScoreRow, CaseResult
 
 DEFAULT_SAMPLE: Final = 2_000
 
@@ -117,7 +117,12 @@ def _fields(kind: Any) -> tuple[str, ...] | None:
     """Return which fields of a record a page shows; `None` if it is no record."""
     if not attrs.has(kind):
         return None
-    said_twice = {CaseView: {"prompt"}, CaseResult: {"scores"}, EvaluationExecution: {"scores", "trace"}}
+    said_twice = {
+        CaseView: {"prompt"},
+        CaseResult: {"scores", "candidate_id"},
+        AnswerResult: {"scores"},
+        EvaluationExecution: {"scores", "trace"},
+    }
     return tuple(each.name for each in attrs.fields(kind) if each.name not in _LEFT_OUT | said_twice.get(kind, set()))
 
 

@@ -14,8 +14,9 @@ import attrs
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
 from themis.pure.report.overview import Bin, Quantity, RunOverview
-from themis.pure.report.summary import SummaryRow
+from themis.pure.report.summary import SummaryRow, bounds_text, value_text
 from themis.pure.stats import Estimate
+from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
 
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
@@ -165,12 +166,14 @@ def _results(report: Report) -> Iterator[Section]:
         yield Section(title="Results", note="The run has no metric.")
         return
     level = f"{100 * rows[0].estimate.interval.level:g}%"
+    units = " and ".join(dict.fromkeys(f"{row.estimate.unit}s" for row in rows))
+    clustered = ", and the answers of a case are one cluster" if "answers" in units else ""
     narrow = ("metric", "value ± stderr", "n", "planned", "unparsed", "errored")
     yield Section(
         title="Results",
-        note="n counts scored cases; means are over them only.",
-        parts_note="Means are over scored cases only. The dot is the mean and the bar its interval; the pale band "
-        "shows where the mean could lie if every missing score were wrong, or right.",
+        note=f"n counts scored {units}; means are over them only{clustered}.",
+        parts_note=f"Means are over scored {units} only{clustered}. The dot is the mean and the bar its interval; the "
+        "pale band shows where the mean could lie if every missing score were wrong, or right.",
         table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
         parts=tuple(_metric(row, report.overview) for row in rows),
     )
@@ -186,6 +189,60 @@ def _results(report: Report) -> Iterator[Section]:
         ),
         shown_in=("markdown", "latex"),
     )
+
+
+def _several_answers(report: Report) -> Iterator[Section]:
+    several = report.overview.several
+    if not several:
+        return
+    figures = ("pass@k", "pass^k", "maj@k")
+    with_error = [(each.metric_id, k, *map(value_text, of_k)) for each in several for k, of_k in _by_k(each)]
+    ranges = [(each.metric_id, k, *map(_interval_text, of_k)) for each in several for k, of_k in _by_k(each)]
+    yield Section(
+        title=f"{several[0].answers} answers a case",
+        note="pass@k: one of k answers is correct; pass^k: all k are; maj@k: the commonest of the first k is.",
+        table=Table(header=("metric", "k", *figures), rows=tuple(with_error)),
+        parts=tuple(_several_answers_of(each, figures) for each in several),
+        remarks=tuple(remark for each in several for remark in _of_several(each)),
+    )
+    yield Section(
+        title="Intervals of several answers",
+        table=Table(header=("metric", "k", *figures), rows=tuple(ranges)),
+        shown_in=("markdown", "latex"),
+    )
+
+
+def _by_k(several: SeveralAnswers) -> Iterator[tuple[str, tuple[Estimate, ...]]]:
+    for of_k in zip(several.pass_at, several.pass_all, several.majority, strict=True):
+        yield of_k[0].metric_id.removeprefix("pass@"), of_k
+
+
+def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...]) -> Section:
+    rows = [(k, *(f"{value_text(one)}, {_interval_text(one)}" for one in of_k)) for k, of_k in _by_k(several)]
+    return Section(title=several.metric_id, table=Table(header=("k", *figures), rows=tuple(rows)))
+
+
+def _interval_text(estimate: Estimate) -> str:
+    low, high = estimate.interval.low, estimate.interval.high
+    return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+
+
+def _of_several(several: SeveralAnswers) -> Iterator[str]:
+    """Yield what a table of figures has no room for."""
+    name, agreement = several.metric_id, several.agreement
+    if agreement.mean is not None:
+        yield f"{name}: all answers agree in {agreement.mean:.1%} of cases, {interval_text(agreement.interval)}"
+    if several.between_variance is not None and several.within_variance is not None:
+        between, within = several.between_variance, several.within_variance
+        yield f"{name}: the variance of scores is {between:.4f} between cases and {within:.4f} within"
+    tied = {k: count for k, count in several.ties.items() if count}
+    if tied:
+        counts = ", ".join(f"{count} at k = {k}" for k, count in tied.items())
+        yield f"{name}: the commonest answer was tied, so that the first counted, in cases: {counts}"
+    for one in (*several.pass_at, *several.pass_all, *several.majority, agreement):
+        yield from (f"{name}, {one.metric_id}: {warning}" for warning in one.warnings)
+        if one.missing or one.if_missing_wrong != one.if_missing_right:
+            yield f"{name}, {one.metric_id}: {bounds_text(one)} if all missing were wrong, or all right"
 
 
 def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
@@ -367,6 +424,7 @@ def _score_cells(row: BenchmarkScoreRow) -> tuple[str, ...]:
 
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
+    _several_answers,
     _errors,
     _warnings,
     _quantities,

@@ -45,8 +45,7 @@ class SummaryRow(HashableModel):
 
     def value(self) -> str:
         """Return the mean with its standard error, as text; a dash if it is not defined."""
-        mean, error = self.estimate.mean, self.estimate.standard_error
-        return "-" if mean is None else f"{mean:.4f} ± {'?' if error is None else f'{error:.4f}'}"
+        return value_text(self.estimate)
 
     def interval(self) -> str:
         """Return the interval with its method, as text; a dash if there is none."""
@@ -55,7 +54,7 @@ class SummaryRow(HashableModel):
 
     def bounds(self) -> str:
         """Return the mean if all missing scores were wrong, and if all were right, as text; a dash if unknown."""
-        return _range(self.estimate.if_missing_wrong, self.estimate.if_missing_right)
+        return bounds_text(self.estimate)
 
     def naive(self) -> str:
         """Return the interval that ignores clusters, as text; a dash without clusters."""
@@ -67,6 +66,15 @@ class SummaryRow(HashableModel):
         return "-" if self.parse_rate is None else f"{self.parse_rate:.1%}"
 
 
+def value_text(estimate: Estimate) -> str:
+    mean, error = estimate.mean, estimate.standard_error
+    return "-" if mean is None else f"{mean:.4f} ± {'?' if error is None else f'{error:.4f}'}"
+
+
+def bounds_text(estimate: Estimate) -> str:
+    return _range(estimate.if_missing_wrong, estimate.if_missing_right)
+
+
 def _range(low: float | None, high: float | None, method: str = "") -> str:
     return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}{method}"
 
@@ -75,7 +83,7 @@ def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
     unparsed = sum(errors.get(category, 0) for category in _UNPARSED)
-    reached = benchmark.total_cases - sum(errors.get(category, 0) for category in _UNGENERATED)
+    reached = estimate.planned - sum(errors.get(category, 0) for category in _UNGENERATED)
     return SummaryRow(
         metric_id=metric,
         estimate=estimate,
