@@ -186,7 +186,7 @@ class Overview:
         column = self._columns[metric_id]
         answers = len(column.values) // self._cases if self._cases else 1
         # The answers of a case are no independent samples: the case is their cluster, unless a larger one is named.
-        cases = [number // answers for number in range(len(column.values))]
+        cases = [number for number in range(self._cases) for _ in range(answers)]
         named = None if self._cluster_by is None else self._clusters
         estimate = estimate_mean(
             column.scores(),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -26,6 +26,7 @@ FIGURES: Final = ("pass@", "pass^", "maj@")
 """What the figures of several answers are called, before their k."""
 
 _NO_ANSWER: Final = -1
+_AGREES: Final[Mapping[int, float | None]] = {1: 1.0, 0: 0.0, _NO_ANSWER: None}
 _NO_USABLE: Final = "no_usable_answer"
 
 
@@ -110,23 +111,24 @@ class Ballots:
 
     def agreement(self) -> list[float | None]:
         """Return for each case whether its answers are all the same: 1 or 0, `None` where missing ones decide."""
-        return [None if agrees == _NO_ANSWER else float(agrees) for agrees in self._agree]
+        return [_AGREES[agrees] for agrees in self._agree]
 
-    def majority_scores(self, scores: Sequence[float | None], k: int) -> list[tuple[float | None, bool]]:
+    def majority_scores(self, scores: Sequence[float | None], k: int) -> tuple[list[float | None], list[bool]]:
         """Return for each case its majority's score, and whether that is sure, whatever missing answers had said.
 
         Args:
             scores: of all cases, the answers of each one after the other.
             k: one of `at`: the majority is of the first k answers.
         """
-        found: list[tuple[float | None, bool]] = []
+        found: list[float | None] = []
+        sure = []
         for case, (winner, holds) in enumerate(zip(self._winners[k], self._holds[k], strict=True)):
             if winner == _NO_ANSWER:
-                found.append((0.0 if holds else None, bool(holds)))
+                found.append(0.0 if holds else None)
             else:
-                score = scores[case * self.answers + winner]
-                found.append((score, bool(holds) and score is not None))
-        return found
+                found.append(scores[case * self.answers + winner])
+            sure.append(bool(holds) and found[-1] is not None)
+        return found, sure
 
 
 def describe_several(
@@ -161,10 +163,13 @@ def describe_several(
     ([0.75, 1.0], 0.5, 0.5)
     """
     count = ballots.answers
-    cases = [scores[first : first + count] for first in range(0, len(scores), count)]
-    scored = [[value for value in case if value is not None] for case in cases]
-    problems = [(len(values), sum(value >= threshold for value in values)) for values in scored]
-    planned = [count] * len(cases)
+    # Large runs are told in few different counts: each of them is held once.
+    counts: dict[tuple[int, int], tuple[int, int]] = {}
+    problems = []
+    for values in _scored_by_case(scores, count):
+        problem = len(values), sum(value >= threshold for value in values)
+        problems.append(counts.setdefault(problem, problem))
+    planned = [count] * len(problems)
     passes = {
         every: tuple(
             estimate_pass_at_k(
@@ -174,14 +179,14 @@ def describe_several(
         )
         for every in (False, True)
     }
-    between, within = _variances(scored)
+    between, within = _variances(scores, count)
     return SeveralAnswers(
         metric_id=metric_id,
         answers=count,
         pass_at=passes[False],
         pass_all=passes[True],
         majority=tuple(
-            _majority(ballots.majority_scores(scores, k), k, clusters, level, correction) for k in ballots.at
+            _majority(*ballots.majority_scores(scores, k), k, clusters, level, correction) for k in ballots.at
         ),
         ties={str(k): ties for k, ties in ballots.ties.items()},
         agreement=estimate_mean(
@@ -197,14 +202,20 @@ def describe_several(
     )
 
 
+def _scored_by_case(scores: Sequence[float | None], count: int) -> Iterator[list[float]]:
+    """Yield the scores that each case has."""
+    for first in range(0, len(scores), count):
+        yield [value for value in scores[first : first + count] if value is not None]
+
+
 def _majority(
-    outcomes: Sequence[tuple[float | None, bool]],
+    values: Sequence[float | None],
+    sure: Sequence[bool],
     k: int,
     clusters: Sequence[Hashable] | None,
     level: float,
     correction: Correction,
 ) -> Estimate:
-    values = [score for score, _ in outcomes]
     estimate = estimate_mean(
         values,
         metric_id=f"maj@{k}",
@@ -214,27 +225,32 @@ def _majority(
         level=level,
         correction=correction,
     )
-    if estimate.if_missing_wrong is None or all(holds for _, holds in outcomes):
+    if estimate.if_missing_wrong is None or all(sure):
         return estimate
     # Answers that are missing could have voted otherwise: those cases count as wrong and as right.
-    sure = math.fsum(score for score, holds in outcomes if holds and score is not None)
-    unsure = sum(not holds for _, holds in outcomes)
+    low = math.fsum(value for value, holds in zip(values, sure, strict=True) if holds and value is not None)
+    unsure = len(sure) - sum(sure)
     return estimate.evolve(
-        if_missing_wrong=sure / len(outcomes),
-        if_missing_right=(sure + unsure) / len(outcomes),
+        if_missing_wrong=low / len(values),
+        if_missing_right=(low + unsure) / len(values),
         warnings=(*estimate.warnings, f"in {unsure} cases, answers that are missing could change the majority"),
     )
 
 
-def _variances(scored: Sequence[Sequence[float]]) -> tuple[float | None, float | None]:
+def _variances(scores: Sequence[float | None], count: int) -> tuple[float | None, float | None]:
     """Return the variance between and within cases, from those with two scores or more."""
-    repeated = [values for values in scored if len(values) > 1]
-    if not repeated:
+    means, sizes, spread, freedom = array("d"), array("l"), array("d"), 0
+    for values in _scored_by_case(scores, count):
+        if len(values) > 1:
+            means.append(mean(values))
+            sizes.append(len(values))
+            spread.append(variance(values) * (len(values) - 1))
+            freedom += len(values) - 1
+    if not freedom:
         return None, None
-    freedom = sum(len(values) - 1 for values in repeated)
-    within = math.fsum(variance(values) * (len(values) - 1) for values in repeated) / freedom
-    if len(repeated) < 2:
+    within = math.fsum(spread) / freedom
+    if len(means) < 2:
         return None, within
     # Sampling noise inflates the variance of the observed means: take it out again.
-    noise = mean([within / len(values) for values in repeated])
-    return max(0.0, variance([mean(values) for values in repeated]) - noise), within
+    noise = math.fsum(within / size for size in sizes) / len(sizes)
+    return max(0.0, variance(means) - noise), within
