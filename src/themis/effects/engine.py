@@ -6,6 +6,7 @@ decided in `themis.pure.calls`. A case's state is dropped when the case is done.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -194,8 +195,7 @@ class Engine:
             await self._hooks.call("on_event", event)
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+_utc_now: Final = functools.partial(datetime.now, UTC)
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -111,7 +111,7 @@ class RunPlan:
         """The position of the last stage to do, in `STAGE_ORDER`."""
         return STAGE_ORDER.index(self.until_stage)
 
-    @property
+    @functools.cached_property
     def is_reduced(self) -> bool:
         """Whether each case's candidates are reduced to one answer."""
         return self.answers == ONE_ANSWER

@@ -250,12 +250,13 @@ def _of_answer(change: _Change) -> _Change:
     """
 
     def routed(state: CaseState, event: Any) -> CaseState:
+        if state.reduced is not None:
+            return change(state, event)
         name = event.candidate_id
-        if state.reduced is None:
-            for index, candidate in state.candidates.items():
-                if candidate.candidate_id == name:
-                    answer = state.answers.get(name) or _unread(state, index)
-                    return changed(state, answers=_put(state.answers, name, change(answer, event)))
+        for index, candidate in state.candidates.items():
+            if candidate.candidate_id == name:
+                answer = state.answers.get(name) or _unread(state, index)
+                return changed(state, answers=_put(state.answers, name, change(answer, event)))
         return change(state, event)
 
     return routed
@@ -384,11 +385,13 @@ def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
 
 def has_failures(state: CaseState) -> bool:
     """Tell whether a step of the case failed and was not made good since."""
-    return (
-        any(map(state.__dict__.get, _FAILURES))
-        or any(e.status != "completed" for e in state.executions.values())
-        or any(map(has_failures, state.answers.values()))
-    )
+    held = state.__dict__
+    for name in _FAILURES:  # a loop, for it is asked of every case
+        if held[name]:
+            return True
+    if state.executions and any(execution.status != "completed" for execution in state.executions.values()):
+        return True
+    return bool(state.answers) and any(map(has_failures, state.answers.values()))
 
 
 @attrs.frozen(kw_only=True)

@@ -64,6 +64,10 @@ def _of_family(run: Run, item: CaseItem, state: CaseState, step: Step) -> Progra
     return OF_FAMILY[run.components.metric[step.metric_id].family](run, item, state, step)
 
 
+def _always(plan: RunPlan, state: CaseState, step: Step) -> bool:
+    return True
+
+
 @attrs.frozen
 class StageRow:
     """One row of the table.
@@ -99,7 +103,7 @@ class StageRow:
     blocks: Callable[[RunPlan, CaseState], object]
     side_by_side: bool = False
     decides: bool = True
-    applies: Callable[[RunPlan, CaseState, Step], bool] = lambda plan, state, step: True
+    applies: Callable[[RunPlan, CaseState, Step], bool] = _always
 
 
 @functools.lru_cache(maxsize=1024)
@@ -164,7 +168,7 @@ STAGES: Final[tuple[StageRow, ...]] = (
         settled=lambda state, step: (
             state.candidates.get(step.candidate_index) or state.generation_failures.get(step.candidate_index)
         ),
-        blocks=lambda plan, state: plan.is_reduced and state.generation_failures,
+        blocks=lambda plan, state: state.generation_failures and plan.is_reduced,
         side_by_side=True,
     ),
     StageRow(
@@ -265,14 +269,14 @@ def next_steps(plan: RunPlan, state: CaseState) -> tuple[Step, ...]:
 
 def _open_steps(plan: RunPlan, row: StageRow, planned: tuple[Step, ...], state: CaseState) -> tuple[Step, ...]:
     """Return those of a stage's steps that there is something to do of, and that are neither done nor failed."""
-    if len(planned) == 1:
+    if len(planned) == 1:  # the commonest by far, and asked of every stage of every case
         return planned if _is_open(plan, row, state, planned[0]) else ()
     return tuple([step for step in planned if _is_open(plan, row, state, step)])
 
 
 def _is_open(plan: RunPlan, row: StageRow, state: CaseState, step: Step) -> bool:
-    seen = state if step.answer is None else answer_state(state, step.answer)
-    return row.applies(plan, seen, step) and row.settled(seen, step) is None
+    seen, applies = state if step.answer is None else answer_state(state, step.answer), row.applies
+    return (applies is _always or applies(plan, seen, step)) and row.settled(seen, step) is None
 
 
 def _rows_ahead(plan: RunPlan, state: CaseState) -> _Rows:
@@ -378,7 +382,8 @@ def carry_out(run: Run, item: CaseItem, state: CaseState) -> Program[CaseState]:
 def step_program(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[CaseRunEvent]:
     """Return the program of one step, in a span of its own where spans are wanted."""
     row = ROWS[step.stage]
-    program = row.program(run, item, answer_state(state, step.answer), step)
+    seen = state if step.answer is None else answer_state(state, step.answer)
+    program = row.program(run, item, seen, step)
     return program if not run.traces else _traced(row, program, run, item, step)
 
 
