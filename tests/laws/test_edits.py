@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from themis import RunResult, SqliteRunStore, verify
@@ -31,25 +32,28 @@ PIPELINE = Pipeline(
     judge=("right", "wrong"),
     selector=("right", "first"),
 )
+PIPELINES = {"one answer": PIPELINE, "several answers": attrs.evolve(PIPELINE, reducer=None, selector=None)}
 TABLES = ("run", "dataset", "dataset_case", "run_dataset", "event", "blob", "blob_use")
 NUMBERS = "select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary order by metric_id"
 
 
-def experiment() -> Experiment:
-    made = PIPELINE.experiment()
+def experiment(kind: str) -> Experiment:
+    made = PIPELINES[kind].experiment()
     big = [case.evolve(expected_output=f"{'x' * 70_000}{case.case_id}") for case in made.datasets[0].cases]
     return made.evolve(datasets=made.datasets[0].evolve(cases=big))
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str, Any]:
-    path = tmp_path_factory.mktemp("edits") / "s.sqlite3"
+@pytest.fixture(scope="module", params=PIPELINES)
+def original(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> tuple[str, Path, str, str, Any]:
+    path, kind = tmp_path_factory.mktemp("edits") / "s.sqlite3", request.param
     with SqliteRunStore(path) as store:
-        result = experiment().run(store=store)
-        assert verify(store, result.run_id, experiment=experiment()).verdict == "verified"
+        result = experiment(kind).run(store=store)
+        assert verify(store, result.run_id, experiment=experiment(kind)).verdict == "verified"
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute("pragma wal_checkpoint(truncate)")
-    return path, result.run_id, *numbers_of(path, result.run_id)
+    return kind, path, result.run_id, *numbers_of(path, result.run_id)
 
 
 def columns() -> list[tuple[str, str]]:
@@ -141,9 +145,9 @@ def mend(database: sqlite3.Connection) -> None:
 @pytest.mark.parametrize("mended", [False, True], ids=["as it is", "with its chain mended"])
 @pytest.mark.parametrize("what", edits())
 def test_an_edit_that_changes_a_number_is_never_verified(
-    original: tuple[Path, str, str, Any], tmp_path: Path, what: str, mended: bool
+    original: tuple[str, Path, str, str, Any], tmp_path: Path, what: str, mended: bool
 ) -> None:
-    path, run_id, digest, numbers = original
+    kind, path, run_id, digest, numbers = original
     copy = Path(shutil.copy2(path, tmp_path))
     database = sqlite3.connect(copy)
     try:
@@ -156,16 +160,16 @@ def test_an_edit_that_changes_a_number_is_never_verified(
         pytest.skip(f"the table's own constraints refuse it: {error}")
     finally:
         database.close()
-    verdict = judged(copy, run_id)
+    verdict = judged(copy, run_id, kind)
     if verdict == "verified":
         assert numbers_of(copy, run_id) == (digest, numbers)
 
 
-def judged(path: Path, run_id: str) -> str:
+def judged(path: Path, run_id: str, kind: str) -> str:
     """Return what `verify` says of a run, or how it refuses to read it."""
     with SqliteRunStore(path) as store:
         try:
-            return verify(store, run_id, experiment=experiment()).verdict
+            return verify(store, run_id, experiment=experiment(kind)).verdict
         except ThemisError as error:
             return f"refused: {error}"
 
