@@ -141,11 +141,13 @@ class MetricAbilities(Abilities):
     Attributes:
         family: its family's name; empty if it has none, and `problem` then says why.
         threshold: the value from which its score counts as correct, if it states one.
+        reads_candidates: it wants to be handed the case's candidates, as they were generated.
     """
 
     family: str
     problem: str = ""
     threshold: float | None = None
+    reads_candidates: bool | None = None
     score: Method | None = None
     sandbox_requests: Method | None = None
     next_requests: Method | None = None

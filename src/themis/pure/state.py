@@ -184,6 +184,16 @@ def as_reduced(candidate: GenerationResult) -> ReducedCandidate:
     )
 
 
+def answering_candidate(state: CaseState) -> GenerationResult:
+    """Return the answer as it was generated: the candidate reduced to, or one that carries the reduced output."""
+    reduced = state.reduced
+    assert reduced is not None  # what reads an answer comes after reduction
+    for candidate in candidates_of(state):
+        if candidate.candidate_id == reduced.candidate_id and candidate.final_output == reduced.final_output:
+            return candidate
+    return GenerationResult(candidate_id=reduced.candidate_id, final_output=reduced.final_output)
+
+
 def selected_ids(state: CaseState) -> tuple[str, ...] | None:
     """Return the ids of the selected candidates, best first; `None` where nothing was selected."""
     return None if state.selection is None else state.selection.candidate_ids

@@ -121,12 +121,21 @@ class Input:
 
 def score_input(parsed: ParsedOutput, case: Case) -> Input:
     """Return a metric's call."""
+    candidate = GenerationResult(
+        candidate_id=f"{case.case_id}-0",
+        final_output=parsed.value,
+        artifacts={"finish_reason": "stop"},
+        token_usage={"prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8},
+        latency_ms=7.0,
+    )
     ctx = ScoreContext(
         run_id=_RUN,
         case=case,
         parsed_output=parsed,
         dataset_id=_DATASET,
         case_key=case_key(_DATASET, case.case_id),
+        candidate=candidate,
+        candidates=[candidate],
     )
     return Input((parsed, case, ctx), (f"answer: {shown(parsed)}", f"case: {shown(case)}"))
 

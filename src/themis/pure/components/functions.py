@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
 
-from themis.pure.errors import SpecError
+from themis.pure.errors import SpecError, nearest
 from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -120,17 +120,46 @@ class FunctionReducer(FunctionComponent[P, R_co]):
         return ReducedCandidate(candidate_id=name, source_candidate_ids=sources, final_output=output)
 
 
+_FACTS: Final[Mapping[str, Callable[[GenerationResult, ScoreContext], Any]]] = {
+    "answer": lambda candidate, ctx: candidate.final_output,
+    "trace": lambda candidate, ctx: candidate.trace,
+    "candidates": lambda candidate, ctx: ctx.candidates,
+    "usage": lambda candidate, ctx: candidate.token_usage,
+    "latency_ms": lambda candidate, ctx: candidate.latency_ms,
+    "finish_reason": lambda candidate, ctx: (candidate.artifacts or {}).get("finish_reason"),
+}
+"""What a metric can ask for by the name of a keyword-only parameter."""
+
+
 class FunctionMetric(FunctionComponent[P, R_co]):
-    """A pure metric made of `function(parsed, case, ctx)`, or of its first two or one arguments."""
+    """A pure metric made of `function(parsed, case, ctx)`, or of its first two or one arguments.
+
+    What else it wants to see of an answer, it asks for by keyword-only parameters: see `metric`.
+    """
 
     metric_family = "pure"
 
+    def __init__(self, function: Callable[P, R_co], component_id: str | None, version: str) -> None:
+        super().__init__(function, component_id, version)
+        named = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        unknown = [p.name for p in named if p.name not in _FACTS and p.default is p.empty]
+        if unknown:
+            found = "; ".join(f"{name!r}: {nearest(name, _FACTS)}" for name in unknown)
+            raise SpecError(f"metric {self.component_id} asks for what no metric is told: {found}")
+        self._asked = tuple(p.name for p in named if p.name in _FACTS)
+        self.reads_candidates = bool(self._asked)
+
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Return a score; a number or a bool becomes its value."""
-        value = self._call(parsed, case, ctx)
+        facts = self._facts(parsed, ctx) if self._asked else {}
+        value = cast(Callable[..., Any], self.function)(*(parsed, case, ctx)[: self._takes], **facts)
         if isinstance(value, bool | int | float):
             return Score(metric_id=self.component_id, value=float(value))
         return cast(Score, value)
+
+    def _facts(self, parsed: ParsedOutput, ctx: ScoreContext) -> dict[str, Any]:
+        candidate = ctx.candidate or GenerationResult(candidate_id="answer", final_output=parsed.value)
+        return {name: _FACTS[name](candidate, ctx) for name in self._asked}
 
 
 @overload
@@ -224,17 +253,25 @@ def metric(function: Any = None, /, *, component_id: str | None = None, version:
 
     Args:
         function: takes the parsed output, the case and the context, or the first of them; returns a number, a bool, a
-            `Score` or a `ScoreError`.
+            `Score` or a `ScoreError`. By keyword-only parameters of these names it sees more of an answer: `answer`
+            (the raw final output), `trace` (an agent's steps, or `None`), `usage` (token counts, or `None`),
+            `latency_ms` (milliseconds, or `None`), `finish_reason` (`stop`, `length`, ..., or `None`), and `candidates`
+            (those that the answer was made of: all of the case's, or itself alone where each is an answer).
         component_id: the component's name; by default the function's.
         version: stated beside the name, for people.
 
     Raises:
-        SpecError: the function has no name, and no `component_id` is given.
+        SpecError: the function has no name, and no `component_id` is given; or it asks for something else.
 
     >>> @metric
     ... def short(parsed: ParsedOutput) -> bool:
     ...     return len(str(parsed.value)) < 10
     >>> short(ParsedOutput(value="yes"))
+    True
+    >>> @metric
+    ... def quick(parsed: ParsedOutput, *, latency_ms: float | None) -> bool:
+    ...     return latency_ms is not None and latency_ms < 2_000
+    >>> quick.reads_candidates
     True
     """
     return _made(FunctionMetric, function, component_id, version)

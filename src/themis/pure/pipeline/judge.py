@@ -44,7 +44,7 @@ from themis.pure.plan import CaseItem
 from themis.pure.protocols import EvaluationWorkflow
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.failure import StepFailure
-from themis.pure.records.generation import GenerationResult, ParsedOutput, TraceStep
+from themis.pure.records.generation import ParsedOutput, TraceStep
 from themis.pure.records.judging import (
     AggregationResult,
     CandidateSetSubject,
@@ -61,7 +61,7 @@ from themis.pure.records.judging import (
     WorkflowTrace,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, candidates_of, recorded_outputs
+from themis.pure.state import CaseState, answering_candidate, candidates_of, recorded_outputs
 
 JUDGE_STEP = "judge_call"
 
@@ -83,7 +83,7 @@ def judge(subject_of: SubjectOf, run: Run, item: CaseItem, state: CaseState, ste
 
 
 def the_answer(state: CaseState) -> Result[Subject, StepFailure]:
-    return Success(CandidateSetSubject(candidates=(_answer(state),)))
+    return Success(CandidateSetSubject(candidates=(answering_candidate(state),)))
 
 
 def all_candidates(state: CaseState) -> Result[Subject, StepFailure]:
@@ -96,23 +96,13 @@ def all_candidates(state: CaseState) -> Result[Subject, StepFailure]:
 
 def the_trace(state: CaseState) -> Result[Subject, StepFailure]:
     """Family `trace`: the steps or the conversation that led to the answer."""
-    answer = _answer(state)
+    answer = answering_candidate(state)
     if answer.trace is not None:
         return Success(TraceSubject(trace=WorkflowTrace(trace_id=answer.candidate_id, steps=answer.trace)))
     if answer.conversation is not None:
         conversation = ConversationTrace(trace_id=answer.candidate_id, messages=answer.conversation)
         return Success(ConversationSubject(conversation=conversation))
     return Failure(_no_subject("a trace metric needs a generator that returns a trace or a conversation"))
-
-
-def _answer(state: CaseState) -> GenerationResult:
-    """Return the candidate that was reduced to, or one that carries the reduced output."""
-    reduced = state.reduced
-    assert reduced is not None  # judging comes after reduction
-    for candidate in candidates_of(state):
-        if candidate.candidate_id == reduced.candidate_id and candidate.final_output == reduced.final_output:
-            return candidate
-    return GenerationResult(candidate_id=reduced.candidate_id, final_output=reduced.final_output)
 
 
 def _no_subject(message: str) -> StepFailure:

@@ -17,7 +17,7 @@ from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, answering_candidate, candidates_of
 
 Scored = Result[Score, ScoreError]
 
@@ -47,6 +47,9 @@ def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
 def score_context(run: Run, item: CaseItem, state: CaseState, step: Step) -> ScoreContext:
     """Return what a metric is told."""
     assert state.parsed is not None  # only what was parsed is scored
+    reads: dict[str, Any] = {}
+    if run.components.metric[step.metric_id].reads_candidates:
+        reads = {"candidate": answering_candidate(state), "candidates": candidates_of(state)}
     return ScoreContext(
         run_id=run.plan.run_id,
         case=item.case,
@@ -56,6 +59,7 @@ def score_context(run: Run, item: CaseItem, state: CaseState, step: Step) -> Sco
         candidate_id=answer_id(item, step),
         dataset_metadata=item.dataset_metadata,
         seed=case_seed("score", item.case_key, step.answer),
+        **reads,
     )
 
 

@@ -10,7 +10,7 @@ from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case, CaseName
 from themis.pure.records.fields import json_object, named_fields, sequence, text_mapping, texts
-from themis.pure.records.generation import ParsedOutput
+from themis.pure.records.generation import GenerationResult, ParsedOutput
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import ComponentRef
 
@@ -63,7 +63,15 @@ class ParseContext(_CaseContext):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ScoreContext(HashableModel):
-    """Given to a metric; `candidate_id` names the answer where a case has several, and is `None` where it has one."""
+    """Given to a metric.
+
+    Attributes:
+        candidate_id: names the answer where a case has several; `None` where it has one.
+        candidate: the answer as it was generated, with its trace, tokens and latency; for a metric that says
+            `reads_candidates = True`, else `None`.
+        candidates: those that the answer was made of, for the same metrics: all of the case's, or the answer itself
+            where each candidate is one.
+    """
 
     run_id: str
     case: Case
@@ -73,6 +81,8 @@ class ScoreContext(HashableModel):
     candidate_id: str | None = None
     dataset_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     seed: int | None = None
+    candidate: GenerationResult | None = None
+    candidates: tuple[GenerationResult, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
