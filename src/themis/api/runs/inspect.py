@@ -148,9 +148,9 @@ def get_case_view(
 
 @attrs.frozen(kw_only=True)
 class MetricCheck(HashableModel):
-    """One metric at a glance: of the cases planned, how many were scored and how; the rest are errors.
+    """One metric at a glance: of the answers planned, how many were scored and how; the rest are errors.
 
-    `mean` is over scored cases only, and `None` if there are none.
+    `mean` is over scored answers only, and `None` if there are none.
     """
 
     metric_id: str
@@ -196,7 +196,8 @@ class QuickCheck(HashableModel):
         ]
         for metric in self.metrics:
             mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
-            lines.append(f"{metric.metric_id}: mean {mean} over {metric.scored} scored cases, {metric.errors} errors")
+            what = "cases" if metric.planned == self.total_cases else "answers"
+            lines.append(f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors")
         return "\n".join(lines)
 
 
