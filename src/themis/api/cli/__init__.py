@@ -8,8 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from themis.api.cli.output import say
 
@@ -95,6 +96,16 @@ def make_app(words: Sequence[str] = ()) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    shown = warnings.showwarning
+
+    def show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+        """Say what Themis warns of as its errors are said; a place in its source means nothing to who typed."""
+        if category.__module__.startswith("themis."):
+            say(f"themis: warning: {message}")
+        else:
+            shown(message, category, *where, **options)
+
+    warnings.showwarning = show_warning
     sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
@@ -26,6 +27,7 @@ from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.references import ReferenceWarning, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
 
@@ -46,6 +48,9 @@ async def run_snapshot(
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
     _check(components, runtime, offline=offline, executes=executes)
+    if not offline:
+        for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
+            warnings.warn(message, ReferenceWarning, stacklevel=2)
     # What runs in this process costs nothing.
     callers = (components.generator, *components.judge_models)
     price = budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))

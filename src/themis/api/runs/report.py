@@ -103,6 +103,7 @@ def _data(report: Report) -> dict[str, Any]:
             for row in overview.metrics
         },
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
+        "suspicions": [each.to_dict() for each in overview.suspicions],
         "quantities": {
             each.described.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities
         },

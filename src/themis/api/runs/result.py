@@ -18,6 +18,7 @@ from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
+    from themis.pure.report.suspicions import Suspicion
     from themis.pure.stats.several import SeveralAnswers
 
 _FAILURES_SHOWN: Final = 3
@@ -110,6 +111,20 @@ class RunResult:
         from themis.api.runs.report import read_report
 
         return {each.metric_id: each for each in read_report(self.view, at=at).overview.several}
+
+    @functools.cached_property
+    def suspicions(self) -> tuple[Suspicion, ...]:
+        """Why metrics that scored 0 everywhere may have done so, where answers and references tell; reads all cases.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": 2 * n} for n in range(5)]
+        >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match")
+        >>> result.suspicions
+        ()
+        """
+        from themis.api.runs.report import read_report
+
+        return read_report(self.view).overview.suspicions
 
     def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
         """Return tokens and US dollars by stage and model, over all of the run's attempts.

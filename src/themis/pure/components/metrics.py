@@ -1,8 +1,12 @@
 """The builtin pure metrics. Each says its range, and where its rule comes from.
 
 Rules that hold for all of them: a case without a reference, or with one that can't be used, is a score error and never
-a 0; several references are a list, and the best one counts; what the rule found stands in the details. They score what
-a parser found: an answer in which it found nothing counts as unparsed before any metric sees it.
+a 0; what the rule found stands in the details. They score what a parser found: an answer in which it found nothing
+counts as unparsed before any metric sees it.
+
+Several references are a list (`each_reference`), and the best one counts: under `reference`, the details of those that
+compare JSON or plain text say which that was, from 0 on. Two metrics alone take a list for one expected value:
+`choice_accuracy`, all of whose options must be chosen, and `procbench_final_accuracy`, whose final value may be a list.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from themis.pure.components.text.numbers import numeric_match, read_number
 from themis.pure.components.text.rouge import rouge_l
 from themis.pure.components.text.squad import normalize_answer, token_f1
 from themis.pure.errors import SpecError, nearest
-from themis.pure.json import canonical_bytes
+from themis.pure.json import JSONValue, canonical_bytes
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
@@ -43,13 +47,20 @@ def unusable_reference(metric_id: str, case: Case, needed: str) -> ScoreError:
     )
 
 
-def references(expected: Any) -> list[str]:
-    """Return the references of a case: one, or each of a list."""
-    if expected is None:
-        return []
+def each_reference(expected: JSONValue) -> Sequence[JSONValue]:
+    """Return the references of a case: each of a list, else the one that there is.
+
+    >>> each_reference(["Paris", "Lutetia"]), each_reference({"city": "Paris"}), each_reference(None)
+    (['Paris', 'Lutetia'], [{'city': 'Paris'}], [])
+    """
     if isinstance(expected, Sequence) and not isinstance(expected, str):
-        return [text_of(item) for item in expected]
-    return [text_of(expected)]
+        return expected
+    return [] if expected is None else [expected]
+
+
+def references(expected: JSONValue) -> list[str]:
+    """Return the references of a case as texts."""
+    return [text_of(item) for item in each_reference(expected)]
 
 
 def best(metric_id: str, parsed: ParsedOutput, case: Case, compare: Callable[[str, str], float]) -> Score | ScoreError:
@@ -66,7 +77,15 @@ def best(metric_id: str, parsed: ParsedOutput, case: Case, compare: Callable[[st
 
 @attrs.frozen
 class ExactMatch:
-    """1 if the parsed answer is the expected output, as JSON (`1` equals `1.0`), else 0; a list is one reference."""
+    """1 if the parsed answer is the expected output, or one of several, as JSON (`1` equals `1.0`, not `"1"`), else 0.
+
+    A list means several references, any of which may be the answer. An answer that is a list itself is compared with
+    the list as a whole, too. Where nothing but a list is right, make it the only reference: `[["a", "b"]]`.
+
+    The version is still the first, which took a list for one reference: of a reference that is no list, and of an
+    answer that equals the whole list, score and details are what they always were. Only an answer that is one of
+    several references, a 0 then, is a 1 by now.
+    """
 
     component_id: str = "builtin/exact_match"
     version: str = "1"
@@ -75,8 +94,13 @@ class ExactMatch:
         """Compare the canonical encodings."""
         if case.expected_output is None:
             return no_reference(self.component_id, case)
-        same = canonical_bytes(parsed.value) == canonical_bytes(case.expected_output)
-        return Score(metric_id=self.component_id, value=float(same))
+        answer = canonical_bytes(parsed.value)
+        if answer == canonical_bytes(case.expected_output):
+            return Score(metric_id=self.component_id, value=1.0)
+        known = each_reference(case.expected_output)
+        same = [number for number, reference in enumerate(known) if canonical_bytes(reference) == answer]
+        details = {"reference": same[0]} if same and len(known) > 1 else {}
+        return Score(metric_id=self.component_id, value=float(bool(same)), details=details)
 
 
 NORMALIZATIONS = ("squad", "casefold", "unicode")

@@ -21,6 +21,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.summary import SummaryRow, summary_row
+from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, answer_state, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
@@ -72,6 +73,7 @@ class RunOverview:
         first_rows: the first score rows.
         first_errors: the first of them that are errors.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
+        suspicions: why a metric that scored 0 everywhere may have done so.
     """
 
     benchmark: BenchmarkResult
@@ -83,6 +85,7 @@ class RunOverview:
     first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
+    suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.define
@@ -131,6 +134,7 @@ class Overview:
             count = len(plan.answers)
             self._ballots = Ballots(count, default_at(count) if at is None else checked_at(at, count))
         self._tallies = Tallies(plan.metrics)
+        self._suspicions = Suspicions(plan)
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
         self._clusters: dict[int, str] = {}
@@ -144,6 +148,7 @@ class Overview:
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
         self._tallies.add(rows, failed=has_failures(state))
+        self._suspicions.add(item.case, state, rows)
         if self._digest is not None:
             self._digest.add(case_result(self._plan, state))
         self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
@@ -180,6 +185,7 @@ class Overview:
             first_rows=self._first_rows,
             first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
+            suspicions=self._suspicions.found(),
         )
 
     def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:

@@ -313,9 +313,13 @@ def _errors(report: Report) -> Iterator[Section]:
 
 
 def _warnings(report: Report) -> Iterator[Section]:
+    suspicions = tuple(suspicion.message for suspicion in report.overview.suspicions)
     remarks = tuple(f"{row.metric_id}: {text}" for row in report.overview.metrics for text in row.estimate.warnings)
-    if remarks:
-        yield Section(title="Warnings", remarks=remarks, shown_in=("markdown",))
+    if suspicions or remarks:
+        # The other formats show an estimate's warnings beside it.
+        yield Section(title="Warnings", remarks=(*suspicions, *remarks), shown_in=("markdown",))
+    if suspicions:
+        yield Section(title="Warnings", remarks=suspicions, shown_in=("html", "latex", "terminal"))
 
 
 # --- latency and tokens -----------------------------------------------------------------------------------
