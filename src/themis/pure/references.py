@@ -98,6 +98,8 @@ class Shape:
 def advice(wanted: Iterable[Kind], found: Iterable[Kind]) -> str:
     """Return what to do where references accept some kinds, and the answers are of others."""
     references, answers = set(wanted) - {Kind.LIST}, set(found)
+    if answers <= {Kind.OBJECT, Kind.LIST}:
+        return "use a parser that takes the one value that is compared out of the answer"
     if references & {Kind.NUMBER}:
         return "use builtin/numeric_match, a parser that makes numbers, or str references"
     if references & {Kind.OBJECT, Kind.BOOLEAN}:
@@ -114,7 +116,7 @@ def advice(wanted: Iterable[Kind], found: Iterable[Kind]) -> str:
         return "use builtin/numeric_match, or the parser builtin/text"
     if answers <= {Kind.PADDED, Kind.EMPTY}:
         return "use the parser builtin/text, which takes blanks away"
-    return "use a parser that takes the answer out as a text"
+    return "use a parser that makes what the references are"
 
 
 def counted(kinds: Mapping[str, int]) -> str:

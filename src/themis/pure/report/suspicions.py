@@ -13,8 +13,10 @@ from typing import Final, Literal
 
 import attrs
 
-from themis.pure.components.metrics import each_reference
+from themis.pure.components.metrics import choice_letters, each_reference
+from themis.pure.components.parsers import MOST_OPTIONS
 from themis.pure.components.text.normal import canonical_text
+from themis.pure.components.text.numbers import read_number
 from themis.pure.json import JSONValue, canonical_bytes
 from themis.pure.plan import RunPlan
 from themis.pure.records.base import HashableModel
@@ -28,7 +30,7 @@ from themis.pure.state import CaseState, answer_state
 FEWEST: Final = 5
 """From how many scored cases on zeros are no chance."""
 
-Reason = Literal["kinds", "equal", "nearly equal", "no numbers"]
+Reason = Literal["unequal", "equal", "nearly equal"]
 
 
 @attrs.frozen(kw_only=True)
@@ -37,9 +39,8 @@ class Suspicion(HashableModel):
 
     Attributes:
         metric_id: the metric; each of its scores is its lowest, 0 or less.
-        reason: `kinds`: no answer is of a kind that its reference could equal; `equal`: answers equal the reference and
-            were scored 0; `nearly equal`: they do but for case, blanks, a full stop or their JSON type; `no numbers`:
-            no answer was read as a number.
+        reason: `unequal`: no answer is of a form that could be right; `equal`: answers equal the reference and were
+            scored 0; `nearly equal`: they do but for case, blanks, a full stop or their JSON type.
         scored: how many answers it scored.
         count: for how many of them the reason holds.
         message: all of it in words, and what to do.
@@ -58,12 +59,13 @@ class Suspicions:
     A metric is looked at for as long as all of its scores are one and the same, and no more than 0.
 
     Args:
-        plan: the run's shape; only pure metrics are looked at, for they alone are shown a reference by each case.
+        plan: the run's shape. Of its metrics, one's own pure ones are looked at, and the builtin ones of `_RULES`.
     """
 
     def __init__(self, plan: RunPlan) -> None:
         self._plan = plan
-        self._zeros = {metric.metric_id: _Zeros() for metric in plan.metrics if metric.family == "pure"}
+        pure = [metric.metric_id for metric in plan.metrics if metric.family == "pure"]
+        self._zeros = {name: _Zeros(name) for name in pure if _is_own(name) or name in _RULES}
 
     def add(self, case: Case, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with all of its score rows."""
@@ -77,28 +79,29 @@ class Suspicions:
             scored = [(index, row) for index, row in of_metric if row.value is not None]
             for index, row in scored:
                 parsed = answer_state(state, index).parsed
-                assert parsed is not None  # it was scored
-                if not zeros.add(case, parsed, row):
+                if parsed is None or not zeros.add(case, parsed, row):
                     del self._zeros[metric.metric_id]
                     break
             zeros.cases += bool(scored)
 
     def found(self) -> list[Suspicion]:
         """Return what is noticed, at most one thing of each metric."""
-        return [each for name, zeros in self._zeros.items() if zeros.cases >= FEWEST for each in zeros.suspicion(name)]
+        return [each for zeros in self._zeros.values() if zeros.cases >= FEWEST for each in zeros.suspicion()]
 
 
 @attrs.define
 class _Zeros:
     """What was seen of a metric whose scores were all the same so far."""
 
+    metric_id: str
     value: float = 0.0
     cases: int = 0
     scored: int = 0
-    pairs: Counter[tuple[Shape, Kind]] = attrs.field(factory=Counter)
+    references: Counter[str] = attrs.field(factory=Counter)
+    answers: Counter[Kind] = attrs.field(factory=Counter)
+    unequal: Counter[str] = attrs.field(factory=Counter)
     equal: int = 0
     nearly: int = 0
-    no_number: int = 0
 
     def add(self, case: Case, parsed: ParsedOutput, row: BenchmarkScoreRow) -> bool:
         """Take a score; `False` if it shows that the metric's scores are not all its lowest."""
@@ -107,93 +110,91 @@ class _Zeros:
             return False
         self.value = value
         self.scored += 1
-        self.pairs[Shape.of(case.expected_output), kind_of(parsed.value)] += 1
-        if case.expected_output is not None:
-            is_equal = equals_reference(parsed.value, case.expected_output)
-            self.equal += is_equal
-            self.nearly += not is_equal and nearly_equals_reference(parsed.value, case.expected_output)
-        self.no_number += row.details.get("answer") == "no number"
+        answer, expected = parsed.value, case.expected_output
+        if expected is None:
+            return True
+        self.references[Shape.of(expected).name] += 1
+        self.answers[kind_of(answer)] += 1
+        if (rule := _RULES.get(self.metric_id)) is not None and (what_to_do := rule(answer, expected)) is not None:
+            self.unequal[what_to_do] += 1
+        if equals_reference(answer, expected):
+            self.equal += 1
+        elif nearly_equals_reference(answer, expected):
+            self.nearly += 1
         return True
 
-    def suspicion(self, metric_id: str) -> Iterator[Suspicion]:
+    def suspicion(self) -> Iterator[Suspicion]:
         """Yield the reason that is surest, if there is any."""
-        own = not metric_id.startswith("builtin/")
-        unequal = _UNEQUAL.get(metric_id)
+        own, scored = _is_own(self.metric_id), f"{self.metric_id} scored {self.value:g}"
         if own and self.equal:
             yield self._said(
-                metric_id,
                 "equal",
                 self.equal,
-                f"{metric_id} scored {self.value:g} for {self.equal} answers that equal the reference; does it compare "
-                "parsed with case.expected_output? parsed.value is the answer (all is well if that is the best score)",
+                f"{scored} for {self.equal} answers that equal the reference; does it compare parsed with "
+                "case.expected_output? parsed.value is the answer (if it compares no references, or "
+                f"{self.value:g} is its best score, all is well)",
             )
-        elif unequal is not None and all(unequal(*pair) for pair in self.pairs):
-            yield self._said(metric_id, "kinds", self.scored, self._of_kinds(metric_id))
-        elif self.nearly and (own or metric_id == EXACT_MATCH):
+        elif self.unequal.total() == self.scored:
+            # What to do goes by the commonest: one message can't take every mixture apart.
+            (what_to_do, _), *_ = self.unequal.most_common(1)
+            forms = f"{counted(self.references)}, and all answers {' and '.join(self.answers)}"
+            yield self._said("unequal", self.scored, f"{scored} everywhere: {forms}; {what_to_do}")
+        elif self.nearly and (own or self.metric_id == EXACT_MATCH):
             yield self._said(
-                metric_id,
                 "nearly equal",
                 self.nearly,
-                f"{metric_id} scored {self.value:g} everywhere, and {self.nearly} of {self.scored} answers are the "
-                "reference but for case, blanks, a full stop or their JSON type; use a parser or references of one "
-                "form, or builtin/exact_match_normalized",
-            )
-        elif metric_id == _NUMERIC_MATCH and self.no_number == self.scored:
-            yield self._said(
-                metric_id,
-                "no numbers",
-                self.scored,
-                f"{metric_id} scored {self.value:g} everywhere, for none of {self.scored} answers is a number; "
-                "use a parser that takes the number out, such as builtin/math_answer or builtin/regex",
+                f"{scored} everywhere, and {self.nearly} of {self.scored} answers are the reference but for case, "
+                "blanks, a full stop or their JSON type; use a parser or references of one form, or "
+                "builtin/exact_match_normalized",
             )
 
-    def _said(self, metric_id: str, reason: Reason, count: int, message: str) -> Suspicion:
-        return Suspicion(metric_id=metric_id, reason=reason, scored=self.scored, count=count, message=message)
-
-    def _of_kinds(self, metric_id: str) -> str:
-        references: Counter[str] = Counter()
-        answers: Counter[Kind] = Counter()
-        for (shape, kind), count in self.pairs.items():
-            references[shape.name] += count
-            answers[kind] += count
-        # What to do goes by the commonest: one message can't take every mixture apart.
-        (shape, kind), _ = self.pairs.most_common(1)[0]
-        found = " and ".join(answers)
-        return (
-            f"{metric_id} scored {self.value:g} everywhere: {counted(references)}, and all answers {found}; "
-            f"{advice(shape.accepts, [kind])}"
-        )
+    def _said(self, reason: Reason, count: int, message: str) -> Suspicion:
+        return Suspicion(metric_id=self.metric_id, reason=reason, scored=self.scored, count=count, message=message)
 
 
-# --- what can't be equal ----------------------------------------------------------------------------------
-
-_NUMERIC_MATCH: Final = "builtin/numeric_match"
-
-
-def _not_accepted(shape: Shape, kind: Kind) -> bool:
-    return kind not in shape.accepts
+def _is_own(metric_id: str) -> bool:
+    return not metric_id.startswith("builtin/")
 
 
-def _never_in_text(shape: Shape, kind: Kind) -> bool:
-    """Tell whether metrics of texts find nothing in common: a whole object, or nothing at all, against prose."""
-    references = shape.accepts - {Kind.LIST}
-    return kind in (Kind.TEXT, Kind.LETTERS, Kind.PADDED) and references <= {Kind.OBJECT, Kind.EMPTY}
+# --- what can't be right ----------------------------------------------------------------------------------
 
 
-def _names_no_option(shape: Shape, kind: Kind) -> bool:
-    """Tell whether one of letter and whole text is compared with the other."""
-    references = shape.accepts - {Kind.LIST}
-    if kind is Kind.LETTERS:
-        return references <= {Kind.TEXT}
-    return kind is Kind.TEXT and references <= {Kind.LETTERS, Kind.NUMBER}
+def _as_json(answer: JSONValue, expected: JSONValue) -> str | None:
+    kind, accepted = kind_of(answer), Shape.of(expected).accepts
+    return None if kind in accepted else advice(accepted, [kind])
 
 
-_UNEQUAL: Final[Mapping[str, Callable[[Shape, Kind], bool]]] = {
-    EXACT_MATCH: _not_accepted,
-    "builtin/choice_accuracy": _names_no_option,
-    **dict.fromkeys(("builtin/exact_match_normalized", "builtin/f1", "builtin/rouge_l"), _never_in_text),
+def _as_text(answer: JSONValue, expected: JSONValue) -> str | None:
+    """Metrics of texts find nothing in common between prose and a whole object, or nothing at all."""
+    kind, references = kind_of(answer), Shape.of(expected).accepts - {Kind.LIST}
+    is_prose = kind in (Kind.TEXT, Kind.LETTERS, Kind.PADDED)
+    return advice(references, [kind]) if is_prose and references <= {Kind.OBJECT, Kind.EMPTY} else None
+
+
+def _as_number(answer: JSONValue, expected: JSONValue) -> str | None:
+    is_number = read_number(text_of(answer)) is not None
+    return None if is_number else "use a parser that takes the number out, such as builtin/math_answer"
+
+
+def _as_option(answer: JSONValue, expected: JSONValue) -> str | None:
+    chosen, right = _names_option(answer), _names_option(expected)
+    if chosen == right:
+        return None
+    return "use the parser builtin/choice_letter" if right else "give the letter of the right option as the reference"
+
+
+def _names_option(value: JSONValue) -> bool:
+    letters = choice_letters(value)  # of a word without a letter that comes twice, such as Paris, all of its letters
+    return letters is not None and (len(letters) == 1 or letters <= set(MOST_OPTIONS))
+
+
+_RULES: Final[Mapping[str, Callable[[JSONValue, JSONValue], str | None]]] = {
+    EXACT_MATCH: _as_json,
+    "builtin/choice_accuracy": _as_option,
+    "builtin/numeric_match": _as_number,
+    **dict.fromkeys(("builtin/exact_match_normalized", "builtin/f1", "builtin/rouge_l"), _as_text),
 }
-"""By metric, whether an answer of a kind can't be right where the reference has a shape."""
+"""What to do, by metric, where an answer can't be right, whatever the model meant; `None` where it can."""
 
 
 def equals_reference(answer: JSONValue, expected: JSONValue) -> bool:
