@@ -14,6 +14,7 @@ from themis import InMemoryRunStore, RunResult, evaluate, generator, metric
 from themis.api.runs.report import Reporter, result_data, result_table
 from themis.core import Case, ParsedOutput, Score, ScoreError
 from themis.pure.report.suspicions import FEWEST, Suspicion
+from themis.testing.pipelines import Pipeline, ScriptedJudgeMetric
 
 EXACT = "builtin/exact_match"
 
@@ -208,6 +209,19 @@ def test_a_model_that_is_honestly_wrong_is_not_suspected(kind: str, data: Any) -
     assert suspicions(result) == ()
 
 
+@given(several(numbers.map(lambda n: (n, f"not {n}"))), several(words.map(lambda w: (w, f"not {w}")), 1))
+def test_one_wrong_answer_of_the_right_form_clears_the_metric(unequal: list[Any], wrong: list[Any]) -> None:
+    assert [each.reason for each in suspicions(run(unequal))] == ["unequal"]
+    assert suspicions(run([*unequal, *wrong])) == ()
+
+
+@pytest.mark.parametrize("answer", ["!?", " !?"])
+def test_a_builtin_metric_that_finds_no_word_in_equal_texts_is_not_asked_what_it_compares(answer: str) -> None:
+    result = run([("!?", answer)] * 6, "builtin/rouge_l")
+    assert {row.value for row in result.benchmark.score_rows} == {0.0}
+    assert suspicions(result) == ()
+
+
 @pytest.mark.parametrize("kind", RIGHT_BUT_FOR_THE_KIND)
 @given(data=st.data())
 def test_one_answer_that_is_right_clears_the_metric(kind: str, data: Any) -> None:
@@ -237,6 +251,17 @@ def test_few_cases_are_not_suspected_however_many_answers_they_have(pairs: list[
 def test_each_of_several_answers_counts(pairs: list[Any], samples: int) -> None:
     (found,) = suspicions(run(pairs, samples=samples))
     assert (found.scored, found.count) == (samples * len(pairs),) * 2
+
+
+def test_a_metric_that_compares_candidates_has_one_row_a_case_and_shifts_no_other_metric() -> None:
+    pipeline = Pipeline(
+        cases=6, samples=3, generator=("right",), reducer=None, parser=None, metrics=(), judge=("right",)
+    )
+    first = ScriptedJudgeMetric(metric_family="selection")
+    experiment = pipeline.experiment()
+    metrics = [first, compares_parsed, "builtin/exact_match"]
+    (found,) = experiment.evolve(evaluation=experiment.evaluation.evolve(metrics=metrics)).run().suspicions
+    assert (found.metric_id, found.reason, found.scored, found.count) == ("compares_parsed", "equal", 18, 18)
 
 
 def test_a_constant_that_is_no_zero_is_not_suspected() -> None:
