@@ -91,6 +91,7 @@ def _facts(entry: BenchmarkCatalogEntry) -> str:
         ("split", f"`{entry.split}`"),
         ("parser", ", then ".join(map(_component, entry.parsers))),
         ("metric", ", ".join(map(_component, entry.metrics))),
+        *([("grouped by", ", ".join(f"`{name}`" for name in entry.groups_by))] if entry.groups_by else []),
         ("needs", ", ".join(needs)),
         ("license of the data", entry.license),
         ("described at", f"<{entry.source}>"),

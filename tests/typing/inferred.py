@@ -48,7 +48,7 @@ def check(parsed: ParsedOutput, case: Case, result_cases: Sequence[CaseResult], 
     assert_type(share.component_id, str)
     # Records.
     assert_type(case.input, JSONValue)
-    assert_type(case.metadata, Mapping[str, str])
+    assert_type(case.metadata, Mapping[str, JSONValue])
     assert_type(case.evolve(case_id="2"), Case)
     assert_type(Case.from_dict({}), Case)
     assert_type(case.to_dict(), dict[str, Any])

@@ -53,7 +53,7 @@ class CaseView(CaseName):
 
     input: JSONValue = attrs.field(converter=json_value)
     expected_output: JSONValue = attrs.field(default=None, converter=json_value)
-    metadata: Mapping[str, str] = attrs.field(factory=dict)
+    metadata: Mapping[str, JSONValue] = attrs.field(factory=dict)
     prompt: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     result: CaseResult
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)

@@ -39,6 +39,10 @@ MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
 ReportAt: TypeAlias = Annotated[
     str | None, Parameter(name="--report-at", help="For which k to report pass@k, pass^k and maj@k, as in 1,4,8.")
 ]
+By: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(name="--by", negative="", help="Group by a key of the cases' metadata or 'dataset'; or 'none'."),
+]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 

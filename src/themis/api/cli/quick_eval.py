@@ -15,6 +15,7 @@ from themis.api.cli.options import (
     MAX_TOKENS,
     SEED,
     TEMPERATURE,
+    By,
     Json,
     ReportAt,
     Words,
@@ -28,6 +29,7 @@ Model = Annotated[
     str, Parameter(help="A builtin (builtin/demo_model), a model (openai/gpt-4o), or package.module:name.")
 ]
 Metrics = Annotated[list[str], Parameter(consume_multiple=True, negative="", help="One or several metrics.")]
+MetadataFields = Annotated[list[str] | None, Parameter(negative="")]
 Parsers = Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")]
 
 
@@ -39,6 +41,7 @@ class Quick:
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
     samples: Annotated[int, Parameter(name=["--samples", "--epochs"], help="Answers per case; each is scored.")] = 1
     at: ReportAt = None
+    by: By = None
     limit: Annotated[int | None, Parameter(help="Take only the first cases.")] = None
     store: Annotated[
         str,
@@ -84,7 +87,7 @@ class Quick:
         """Run an experiment, print its result, and return the exit code."""
         from themis.api.cli.run import run_and_show
 
-        return run_and_show(experiment, require=self.require, junit=self.junit, at=self.at, as_json=as_json)
+        return run_and_show(experiment, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
 
 
 NO_CHOICE = Quick()
@@ -129,6 +132,7 @@ def evaluate_file(
     input_field: str | None = None,
     expected_field: str | None = None,
     id_field: str | None = None,
+    metadata_field: MetadataFields = None,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on the rows of a file.
@@ -136,16 +140,20 @@ def evaluate_file(
     For example:
       themis quick-eval file questions.jsonl --model openai/gpt-4o \\
           --metric builtin/exact_match --limit 20
+      themis quick-eval file questions.csv --model openai/gpt-4o \\
+          --metric builtin/exact_match --by topic
 
     Args:
         data: A JSONL, JSON, CSV or Parquet file; a row has an `input` and, where there is one, an `expected_output`.
         input_field: The field with the question, if it is not `input`.
         expected_field: The field with the reference, if it is not `expected_output`.
         id_field: The field with the case's id, if it is not `case_id` or `id`.
+        metadata_field: A field to keep as the cases' metadata; all further ones if not given.
     """
-    from themis.effects.sources.files import CaseFields, file_dataset
+    from themis.effects.sources.files import OTHERS, CaseFields, file_dataset
 
-    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
+    kept = metadata_field or (OTHERS,)
+    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
     return quick.evaluate(model, metric, parser, file_dataset(data, fields=fields), as_json=json_output)
 
 
@@ -164,6 +172,7 @@ def huggingface(
     input_field: str | None = None,
     expected_field: str | None = None,
     id_field: str | None = None,
+    metadata_field: MetadataFields = None,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on a dataset of the Hugging Face hub.
@@ -180,11 +189,13 @@ def huggingface(
         input_field: The column with the question, if it is not `input`.
         expected_field: The column with the reference, if it is not `expected_output`.
         id_field: The column with the case's id, if it is not `case_id` or `id`.
+        metadata_field: A column to keep as the cases' metadata, such as one for --by; none if not given.
     """
     from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
 
-    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field)
+    kept = metadata_field or ()
+    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
     data = hub_dataset(dataset, split=split, config=config, revision=revision, fields=fields, limit=quick.limit)
     return quick.evaluate(model, metric, parser, data, as_json=json_output)
 

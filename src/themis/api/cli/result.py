@@ -22,13 +22,14 @@ def show_result(
     gates: Sequence[GateResult] = (),
     junit: Path | None = None,
     at: Sequence[int] | None = None,
+    by: Sequence[str] | None = None,
 ) -> int:
     """Print a run's result and its gates, and return the exit code."""
     if as_json:
-        data = result_data(result, at)
+        data = result_data(result, at, by)
         write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
-        write(_result_text(result, at))
+        write(_result_text(result, at, by))
         for gate in gates:
             write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
@@ -40,9 +41,9 @@ def show_result(
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED
 
 
-def _result_text(result: RunResult, at: Sequence[int] | None) -> str:
+def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None) -> str:
     place = result.store.location.removeprefix("sqlite:")
-    lines = [result_table(result, at), "", f"run {result.run_id}", f"stored in {place}"]
+    lines = [result_table(result, at, by), "", f"run {result.run_id}", f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from themis._stages import UntilStage
 from themis.api.cli.options import (
     NO_CHANGES,
+    By,
     Changes,
     Config,
     Json,
@@ -29,6 +30,7 @@ def run(
     require_on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
     at: ReportAt = None,
+    by: By = None,
     json_output: Json = False,
 ) -> int:
     """Run the experiment of a config file.
@@ -40,6 +42,7 @@ def run(
       themis run experiment.yaml --limit 20 --store runs/try.sqlite3
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
       themis run experiment.yaml --samples 8 --report-at 1,4,8
+      themis run experiment.yaml --by topic
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
 
     Args:
@@ -50,7 +53,7 @@ def run(
     """
     experiment = changes.load(config, overrides)
     return run_and_show(
-        experiment, until=until, require=require, on=require_on, junit=junit, at=at, as_json=json_output
+        experiment, until=until, require=require, on=require_on, junit=junit, at=at, by=by, as_json=json_output
     )
 
 
@@ -89,17 +92,21 @@ def run_and_show(
     on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
     at: str | None = None,
+    by: list[str] | None = None,
     as_json: bool = False,
 ) -> int:
     """Run an experiment with its progress shown, print the result, and return the exit code."""
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
+    from themis.pure.report.grouping import check_by, read_by
 
+    groups = read_by(by)
+    check_by(groups or (), experiment.datasets)
     ks = report_at(at, experiment.generation.answers_per_case)
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
     result = run_with_progress(experiment, until=until)
-    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit, at=ks)
+    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit, at=ks, by=groups)
 
 
 def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "judge") -> Any:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, Json, ReportAt, RunName, Store, report_at, stored, stored_run
+from themis.api.cli.options import DEFAULT_STORE, By, Json, ReportAt, RunName, Store, report_at, stored, stored_run
 from themis.api.cli.output import say, show, write
 
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
@@ -119,6 +119,7 @@ def report(
     kind: Annotated[ReportKind, Parameter(name=["--format", "-f"], help="What kind of report.")] = "markdown",
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     at: ReportAt = None,
+    by: By = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a run's report.
@@ -126,6 +127,7 @@ def report(
     For example:
       themis report latest
       themis report latest --format html --output report.html
+      themis report latest --by topic,level
 
     Args:
         output: Write it to this file; to stdout if not given.
@@ -135,7 +137,7 @@ def report(
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
-    reporter = Reporter(opened, at=report_at(at, len(answers)))
+    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by)
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

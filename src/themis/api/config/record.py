@@ -53,13 +53,14 @@ class CaseConfig:
         case_id: its number, if not given.
         input: what the model is asked: text, a list of messages, or any JSON.
         expected_output: the reference, if there is one.
-        metadata: facts about the case, such as its category; a key may name its cluster.
+        metadata: facts about the case, such as its topic: text, numbers, booleans or lists. A key may name its group,
+            or its cluster.
     """
 
     case_id: _Name | None = None
     input: JSONValue
     expected_output: JSONValue = None
-    metadata: Mapping[str, str] = EMPTY
+    metadata: Mapping[str, JSONValue] = EMPTY
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +75,7 @@ class DatasetConfig:
         input_field: the file's field that is the input; `input` if not given.
         expected_field: the field of the reference; `expected_output` if not given.
         id_field: the field of the case's id; `case_id` or `id` if not given.
-        metadata_fields: fields to keep.
+        metadata_fields: fields to keep as the cases' metadata; `*` keeps all that are nothing else of a case.
         limit: take only the first cases.
         revision: the version of the data.
         metadata: facts about the dataset.

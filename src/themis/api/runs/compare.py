@@ -11,6 +11,7 @@ from themis.pure.identity import case_hash
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import identity_notes
+from themis.pure.report.grouping import group_name
 from themis.pure.stats.engine import StatsEngine
 from themis.pure.stats.records import RunComparison
 
@@ -93,7 +94,7 @@ def _side(store: RunStore, run_id: str, cluster_by: str | None) -> _Side:
     view = RunView.of(store, run_id)
     side = _Side(view.snapshot, [], {}, {})
     for case in view.scored():
-        key, cluster = case.item.case_key, case.item.case.metadata.get(cluster_by or "")
+        key, cluster = case.item.case_key, group_name(case.item.case.metadata.get(cluster_by or ""))
         side.content[key] = case_hash(case.item.case)
         if cluster_by is not None and cluster is not None:
             side.clusters[key] = cluster

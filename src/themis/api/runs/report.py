@@ -7,16 +7,22 @@ import importlib
 import importlib.resources
 import itertools
 import json
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
+
+import attrs
 
 from themis.api.runs.result import RunResult
 from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
+from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.protocols import RunStore
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.report.grouping import BY_DATASET, check_by, read_by
 from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
@@ -26,19 +32,19 @@ from themis.pure.report.sections import Report
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
-from themis.pure.stats import StatsEngine
+from themis.pure.stats import GroupedEstimate, StatsEngine
 
 ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
 PARQUET_BATCH = 10_000
 
 
-def result_table(result: RunResult, at: Sequence[int] | None = None) -> str:
-    return run_summary(read_report(result.view, at=at))
+def result_table(result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None) -> str:
+    return run_summary(read_report(result.view, at=at, by=by))
 
 
-def result_data(result: RunResult, at: Sequence[int] | None = None) -> dict[str, Any]:
-    return _data(read_report(result.view, at=at))
+def result_data(result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None) -> dict[str, Any]:
+    return _data(read_report(result.view, at=at, by=by))
 
 
 def read_report(
@@ -46,6 +52,7 @@ def read_report(
     *,
     engine: StatsEngine | None = None,
     cluster_by: str | None = None,
+    by: Sequence[str] | None = None,
     at: Sequence[int] | None = None,
     sample: CaseSample | None = None,
 ) -> Report:
@@ -55,12 +62,23 @@ def read_report(
         view: the run.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
+        by: what to group the cases by: keys of their metadata, or `dataset`. By default several datasets, or the usual
+            groups of a benchmark, if the run has more than one of them.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
+
+    Raises:
+        SpecError: no case has a key that they are to be grouped by.
     """
-    whole = sample is None or sample.whole
+    check_by(by or (), view.snapshot.datasets)
     overview = Overview(
-        view.plan, engine=engine, cluster_by=cluster_by, at=at, thresholds=view.thresholds, with_digest=whole
+        view.plan,
+        engine=engine,
+        cluster_by=cluster_by,
+        by=_usual_groups(view.snapshot) if by is None else by,
+        at=at,
+        thresholds=view.thresholds,
+        with_digest=sample is None or sample.whole,
     )
     for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
@@ -69,6 +87,8 @@ def read_report(
         if sample is not None:
             sample.add(item, rows, functools.partial(view.in_full, item, events, state))
     found = overview.result(view.run_id, view.dataset_ids)
+    if by is None:
+        found = attrs.evolve(found, groups=[each for each in found.groups if len(each.groups) > 1])
     return Report(
         snapshot=view.snapshot,
         status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
@@ -76,6 +96,14 @@ def read_report(
         error_message=view.ending.error_message,
         overview=found,
     )
+
+
+def _usual_groups(snapshot: RunSnapshot) -> tuple[str, ...]:
+    """Return what a run's cases are grouped by if nobody says it."""
+    if len(snapshot.datasets) != 1:
+        return (BY_DATASET,)
+    recipe = recipes().get(snapshot.datasets[0].metadata.get("benchmark", "").partition(":")[0])
+    return () if recipe is None else recipe.entry.groups_by
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -102,12 +130,20 @@ def _data(report: Report) -> dict[str, Any]:
             }
             for row in overview.metrics
         },
+        "groups": {
+            by: {each.metric_id: _grouped(each) for each in estimates}
+            for by, estimates in itertools.groupby(overview.groups, key=operator.attrgetter("by"))
+        },
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
         "suspicions": [each.to_dict() for each in overview.suspicions],
         "quantities": {
             each.described.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities
         },
     }
+
+
+def _grouped(grouped: GroupedEstimate) -> dict[str, Any]:
+    return {name: value for name, value in grouped.to_dict().items() if name not in ("by", "metric_id")}
 
 
 class Reporter:
@@ -120,9 +156,14 @@ class Reporter:
         store: the store that holds them.
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster, and intervals
             say so.
+        by: what to group the cases by, one or several: keys of their metadata, or `dataset`; `none` or `()` leaves
+            groups out. By default several datasets, or the usual groups of a benchmark.
         engine: level and seed of the intervals.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default the powers
             of two, and all answers.
+
+    Raises:
+        SpecError: `by` is malformed; or, from a report, no case of the run has such a key.
     """
 
     def __init__(
@@ -130,12 +171,14 @@ class Reporter:
         store: RunStore,
         *,
         cluster_by: str | None = None,
+        by: str | Sequence[str] | None = None,
         engine: StatsEngine | None = None,
         at: Sequence[int] | None = None,
     ) -> None:
         self._store = store
         self._at = at
         self._cluster_by = cluster_by
+        self._by = read_by(by)
         self._engine = engine or StatsEngine()
 
     # --- texts --------------------------------------------------------------------------------------------
@@ -219,7 +262,9 @@ class Reporter:
         return RunView.of(self._store, run_id)
 
     def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
-        return read_report(view, engine=self._engine, cluster_by=self._cluster_by, at=self._at, sample=sample)
+        return read_report(
+            view, engine=self._engine, cluster_by=self._cluster_by, by=self._by, at=self._at, sample=sample
+        )
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
         view = self._view(run_id)

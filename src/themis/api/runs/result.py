@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
     from themis.pure.report.suspicions import Suspicion
+    from themis.pure.stats import GroupedEstimate
     from themis.pure.stats.several import SeveralAnswers
 
 _FAILURES_SHOWN: Final = 3
@@ -125,6 +126,26 @@ class RunResult:
         from themis.api.runs.report import read_report
 
         return read_report(self.view).overview.suspicions
+
+    def by_group(self, by: str = "dataset") -> Mapping[str, GroupedEstimate]:
+        """Return each metric's mean by group of cases, over all cases, and over the groups, by metric.
+
+        Args:
+            by: a key of the cases' metadata, or `dataset`.
+
+        Raises:
+            SpecError: no case has this key.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n), "metadata": {"odd": n % 2}} for n in range(20)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> found = result.by_group("odd")["builtin/exact_match"]
+        >>> [(group.name, group.estimate.scored) for group in found.groups]
+        [('0', 10), ('1', 10)]
+        """
+        from themis.api.runs.report import read_report
+
+        return {each.metric_id: each for each in read_report(self.view, by=(by,)).overview.groups}
 
     def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
         """Return tokens and US dollars by stage and model, over all of the run's attempts.

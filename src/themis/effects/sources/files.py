@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,8 @@ DEFAULT_INPUT: Final = "input"
 DEFAULT_EXPECTED: Final = "expected_output"
 DEFAULT_IDS: Final = ("case_id", "id")
 DEFAULT_METADATA: Final = "metadata"
+OTHERS: Final = "*"
+"""Stands, among the fields of the metadata, for all those that make nothing else of a case."""
 
 
 def _names(value: str | tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
@@ -40,7 +43,9 @@ class CaseFields:
         input: what the model is asked; `input` if not given.
         expected: the reference; `expected_output` if not given, and then a row may lack it.
         case_id: the case's id; `case_id` or `id` if not given, and the row's number where there is neither.
-        metadata: fields to keep as the case's metadata, beside those of an object named `metadata`.
+        metadata: fields to keep as the case's metadata, as text, beside those of an object named `metadata`. Among
+            them `*` stands for every field that makes nothing else of the case: texts, numbers, booleans and lists are
+            kept as they are, and what is empty, an object, or no JSON is left out.
     """
 
     input: str | None = None
@@ -73,12 +78,20 @@ class CaseFields:
                 return _as_text(row[name])
         return str(number)
 
-    def _metadata(self, row: Row) -> dict[str, str]:
+    def _metadata(self, row: Row) -> dict[str, Any]:
         own = row.get(DEFAULT_METADATA)
         facts = dict(own) if isinstance(own, Mapping) else {}
         for name in self.metadata:
-            facts[name] = self._stated(row, name, "metadata")
-        return {str(name): _as_text(value) for name, value in facts.items() if value is not None}
+            if name != OTHERS:
+                facts[name] = self._stated(row, name, "metadata")
+        stated = {str(name): _as_text(value) for name, value in facts.items() if value is not None}
+        return {**self._others(row), **stated} if OTHERS in self.metadata else stated
+
+    def _others(self, row: Row) -> dict[str, Any]:
+        stated = (self.input or DEFAULT_INPUT, self.expected or DEFAULT_EXPECTED, DEFAULT_METADATA)
+        ids = DEFAULT_IDS if self.case_id is None else (self.case_id,)
+        taken = {name if name in row else name.partition(".")[0] for name in (*stated, *ids)}
+        return {str(name): value for name, value in row.items() if name not in taken and _is_fact(value)}
 
     def _stated(self, row: Row, name: str, what: str) -> Any:
         value = lookup(row, name)
@@ -94,6 +107,14 @@ _OPTIONS: Final = {
     "input": " Say which field is the input with --input-field (`input_field` in a config)",
     "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",
 }
+
+
+def _is_fact(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return bool(value) and all(map(_is_fact, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value != "" and isinstance(value, str | bool | int)
 
 
 def _as_text(value: Any) -> str:

@@ -143,6 +143,7 @@ CHOICE: Final = (
         measures="Knowledge and reasoning in 14 subjects, with up to ten options a question.",
         reads={"question_id": "id", "question": "question", "options": "options", "answer": "answer"},
         labels=("category", "src"),
+        groups_by=("category",),
         license="MIT",
         pitfalls=(
             "The authors prompt with five worked examples a subject; here there are none.",
@@ -160,6 +161,7 @@ CHOICE: Final = (
         open_variants="a language of the dataset, such as ZH_CN, DE_DE or SW_KE; without one, all of them",
         reads={"Unnamed: 0": "id", "Question": "question", **dict.fromkeys("ABCD", _OPTION), "Answer": "answer"},
         labels=("Subject",),
+        groups_by=("Subject",),
         license="MIT",
         pitfalls=(
             "Without a variant all languages are mixed, and an id that comes again ends in its row's number.",
@@ -185,6 +187,7 @@ CHOICE: Final = (
             "question_images": "images",
         },
         labels=("field", "question_type"),
+        groups_by=("field",),
         prompt_spec=_SEVERAL_LETTERS,
         parsers=(ComponentChoice(component_id="builtin/choice_letter", options={"multiple": True}),),
         license="as stated on the dataset's page",
@@ -201,6 +204,7 @@ CHOICE: Final = (
         split="train",
         reads={"uuid": "id", "question": "question", "options": "options", "answer_letter": "answer"},
         labels=("discipline", "field", "subfield", "difficulty"),
+        groups_by=("discipline",),
         license="ODC-BY 1.0",
         pitfalls=("The only split is named train: training sets made of everything on the hub may hold it.",),
     ),

@@ -94,6 +94,7 @@ MATH: Final = (
         "answers.",
         reads={"Problem ID": "id", "Problem": "question", "Short Answer": _RESULT},
         labels=("Category", "Subcategory", "Source"),
+        groups_by=("Category",),
         license="CC BY 4.0",
         pitfalls=(
             "The dataset is a copy by a third party of what the authors published.",
@@ -107,6 +108,7 @@ MATH: Final = (
         measures="Physics problems from high school to olympiad level, with a formula as answer.",
         reads={"id": "id", "content": "question", "answer": _RESULT},
         labels=("tag",),
+        groups_by=("tag",),
         license="MIT",
         pitfalls=(
             "Of the 500 problems, 100 have published answers; the repository's other files repeat them without.",

@@ -70,6 +70,7 @@ class BenchmarkCatalogEntry(HashableModel):
         variant_facts: what differs in some variants.
         parsers: how answers are read; the first that finds something wins.
         metrics: how they are scored.
+        groups_by: what its figures are usually broken down by: columns among the cases' metadata.
         workflow_overrides: what the judge goes by, such as the rubric.
         requires_judge: whether a judge model must be given.
         requires_sandbox: whether generated code is executed.
@@ -96,6 +97,7 @@ class BenchmarkCatalogEntry(HashableModel):
     variant_facts: tuple[VariantFacts, ...] = attrs.field(default=(), converter=sequence)
     parsers: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
     metrics: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
+    groups_by: tuple[str, ...] = attrs.field(default=(), converter=texts)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     requires_judge: bool = False
     requires_sandbox: bool = False

@@ -149,7 +149,7 @@ class ChoiceLetter(TextParser):
 
 
 def _letters(options: object) -> str:
-    if isinstance(options, str) and options:
+    if isinstance(options, str) and options and ascii_uppercase.startswith(options):  # metadata may hold their texts
         return options
     if isinstance(options, int) and 2 <= options <= 26:
         return ascii_uppercase[:options]

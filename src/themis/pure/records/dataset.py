@@ -11,7 +11,7 @@ import attrs
 from themis.pure.errors import DataError, InvalidRecordError, ThemisError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import json_value, named_fields, non_empty, text_mapping
+from themis.pure.records.fields import facts, json_value, named_fields, non_empty, text_mapping
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -22,13 +22,14 @@ class Case(HashableModel):
         case_id: unique within its dataset.
         input: what the model is asked: text, a list of messages, or any JSON.
         expected_output: the reference, if there is one.
-        metadata: facts about the case, such as its category; a key may name its cluster.
+        metadata: facts about the case, such as its topic: text, numbers, booleans or lists. A key may name its group,
+            or its cluster.
     """
 
     case_id: str = attrs.field(validator=non_empty)
     input: JSONValue = attrs.field(converter=json_value)
     expected_output: JSONValue = attrs.field(default=None, converter=json_value)
-    metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=facts)
 
     def __attrs_post_init__(self) -> None:
         if self.input is None:

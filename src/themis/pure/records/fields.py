@@ -56,6 +56,19 @@ def text_mapping(value: Mapping[str, str], field: Field = _UNNAMED) -> FrozenDic
     return frozen
 
 
+def facts(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict:
+    """Take a mapping of strings to JSON scalars and lists: what cases can be grouped by."""
+    frozen = json_object(value, field)
+    faults = [
+        f"{field.name}.{key}: text, a number, true, false, null or a list expected, found an object: {dict(item)!r}"
+        for key, item in frozen.items()
+        if isinstance(item, Mapping)
+    ]
+    if faults:
+        raise InvalidRecordError(field.name, faults)
+    return frozen
+
+
 def texts(value: Iterable[str], field: Field = _UNNAMED) -> tuple[str, ...]:
     """Take a sequence of strings; a lone string is refused, for its letters are never meant."""
     if isinstance(value, str):
@@ -86,7 +99,9 @@ def finite(record: object, field: Field, value: object) -> None:
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a finite number expected, found {value!r}"])
 
 
-_NAMED: frozenset[object] = frozenset({json_value, json_object, optional_object, json_objects, text_mapping, texts})
+_NAMED: frozenset[object] = frozenset(
+    {json_value, json_object, optional_object, json_objects, facts, text_mapping, texts}
+)
 
 
 def named_fields(_: type, fields: list[Field]) -> list[Field]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -20,11 +20,13 @@ from themis.pure.projections import Digest, Tallies, Thresholds, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
+from themis.pure.report.grouping import group_name, group_of
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, answer_state, has_failures
 from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.estimates import observed_clusters
+from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, default_at, describe_several
 from themis.pure.voting import ballot
 
@@ -69,6 +71,7 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         several: where each case has several answers, what they say together of each metric that scores answers.
+        groups: each metric's mean by group, for all that the cases were grouped by.
         candidates: how many candidates were generated.
         first_rows: the first score rows.
         first_errors: the first of them that are errors.
@@ -81,6 +84,7 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     several: tuple[SeveralAnswers, ...] = attrs.field(default=(), converter=sequence)
+    groups: tuple[GroupedEstimate, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
     first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
@@ -110,6 +114,7 @@ class Overview:
         plan: the run's shape.
         engine: level and seed of the intervals.
         cluster_by: a key of the cases' metadata that names clusters.
+        by: what to group the cases by: keys of their metadata, or `dataset`.
         at: for which k to report pass@k and the like, where each case has several answers.
         thresholds: of each metric, from which value a score counts as correct.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
@@ -121,6 +126,7 @@ class Overview:
         *,
         engine: StatsEngine | None = None,
         cluster_by: str | None = None,
+        by: Sequence[str] = (),
         at: Sequence[int] | None = None,
         thresholds: Thresholds | None = None,
         with_digest: bool = True,
@@ -138,6 +144,8 @@ class Overview:
         self._digest = Digest() if with_digest else None
         self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
         self._clusters: dict[int, str] = {}
+        self._groups: dict[str, list[str | None]] = {name: [] for name in by}
+        self._names: dict[str, str] = {}
         self._measured: dict[str, array[float]] = {name: array("d") for name in _UNITS}
         self._owners: dict[str, array[int]] = {name: array("q") for name in _UNITS}
         self._cases = 0
@@ -161,8 +169,12 @@ class Overview:
             parsed = [answer.parsed for answer in answers]
             read = [answer.parsed is not None or answer.parse_failure is not None for answer in answers]
             self._ballots.add([ballot(one) for one in parsed], [not is_read for is_read in read])
-        if self._cluster_by is not None and (name := item.case.metadata.get(self._cluster_by)) is not None:
+        by = self._cluster_by
+        if by is not None and (name := group_name(item.case.metadata.get(by))) is not None:
             self._clusters[self._cases] = name
+        for key, names in self._groups.items():
+            name = group_of(item, key)
+            names.append(None if name is None else self._names.setdefault(name, name))  # each text is held once
         for candidate in state.candidates.values():
             usage = candidate.token_usage or EMPTY
             for name in _UNITS:
@@ -181,6 +193,7 @@ class Overview:
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
             several=[*self._several()],
+            groups=[self._grouped(by, name) for by in self._groups for name in benchmark.metric_ids],
             candidates=self._candidates,
             first_rows=self._first_rows,
             first_errors=self._first_errors,
@@ -190,20 +203,44 @@ class Overview:
 
     def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:
         column = self._columns[metric_id]
-        answers = len(column.values) // self._cases if self._cases else 1
-        # The answers of a case are no independent samples: the case is their cluster, unless a larger one is named.
-        cases = [number for number in range(self._cases) for _ in range(answers)]
-        named = None if self._cluster_by is None else self._clusters
         estimate = estimate_mean(
             column.scores(),
             metric_id=metric_id,
-            unit="case" if answers == 1 else "answer",
-            clusters=observed_clusters(cases, named),
+            unit=self._unit(metric_id),
+            clusters=self._clusters_of(metric_id),
             categories=column.categories,
             level=self._engine.level,
             correction=self._engine.correction,
         )
         return summary_row(benchmark, estimate)
+
+    def _grouped(self, by: str, metric_id: str) -> GroupedEstimate:
+        column, names = self._columns[metric_id], self._groups[by]
+        return estimate_by_group(
+            column.scores(),
+            [names[case] for case in self._cases_of(metric_id)],
+            by=by,
+            metric_id=metric_id,
+            unit=self._unit(metric_id),
+            clusters=self._clusters_of(metric_id),
+            categories=column.categories,
+            level=self._engine.level,
+            correction=self._engine.correction,
+        )
+
+    def _cases_of(self, metric_id: str) -> list[int]:
+        """Return the case of each of a metric's scores: its number."""
+        count = len(self._columns[metric_id].values)
+        answers = count // self._cases if self._cases else 1
+        return [number // answers for number in range(count)]
+
+    def _unit(self, metric_id: str) -> str:
+        return "case" if len(self._columns[metric_id].values) <= self._cases else "answer"
+
+    def _clusters_of(self, metric_id: str) -> list[Hashable] | None:
+        # The answers of a case are no independent samples: the case is their cluster, unless a larger one is named.
+        named = None if self._cluster_by is None else self._clusters
+        return observed_clusters(self._cases_of(metric_id), named)
 
     def _several(self) -> Iterator[SeveralAnswers]:
         if self._ballots is None or not self._cases:

@@ -6,6 +6,7 @@ format. A new section is a function in `SECTIONS`.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
@@ -15,9 +16,10 @@ from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
 from themis.pure.report.overview import Bin, Quantity, RunOverview
 from themis.pure.report.summary import SummaryRow, bounds_text, value_text
-from themis.pure.stats import Estimate
+from themis.pure.stats import Estimate, GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
+from themis.pure.text import shortened
 
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
 
@@ -176,6 +178,7 @@ def _results(report: Report) -> Iterator[Section]:
         "pale band shows where the mean could lie if every missing score were wrong, or right.",
         table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
         parts=tuple(_metric(row, report.overview) for row in rows),
+        remarks=tuple(_pooled(report.overview.benchmark.dataset_ids)),
     )
     yield Section(remarks=tuple(remark for row in rows for remark in _in_words(row, level)), shown_in=("terminal",))
     yield Section(
@@ -189,6 +192,76 @@ def _results(report: Report) -> Iterator[Section]:
         ),
         shown_in=("markdown", "latex"),
     )
+
+
+def _pooled(dataset_ids: Sequence[str]) -> Iterator[str]:
+    if len(dataset_ids) > 1:
+        yield f"The means pool {len(dataset_ids)} datasets: each counts by how many scores it has."
+
+
+def _groups(report: Report) -> Iterator[Section]:
+    for grouped in report.overview.groups:
+        whole = _grouped(grouped)
+        yield whole
+        remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
+        yield attrs.evolve(
+            whole, table=_grouped(grouped, _LONGEST_GROUP).table, remarks=tuple(remarks), shown_in=("terminal",)
+        )
+
+
+def _grouped(grouped: GroupedEstimate, longest: int | None = None) -> Section:
+    level = f"{100 * grouped.micro.interval.level:g}%"
+    shown = [(_cut(name, longest), estimate) for name, estimate in _lines_of(grouped)]
+    by, figures = _cut(grouped.by, longest), ("value ± stderr", "n", "planned", f"{level} interval")
+    return Section(
+        title=f"{grouped.metric_id} by {grouped.by}",
+        note="Micro average: every case counts the same; macro average: every group does.",
+        table=Table(
+            header=(by, *figures),
+            rows=tuple(
+                (name, value_text(each), str(each.scored), str(each.planned), _interval_text(each))
+                for name, each in shown
+            ),
+            narrow=(by, *(name for name in figures if name != "planned")),
+        ),
+        remarks=tuple(_of_groups(grouped, level)),
+        shown_in=("html", "markdown", "latex"),
+    )
+
+
+_LONGEST_GROUP: Final = 32
+"""Of a group's name in a terminal, where figures take the rest of 80 columns."""
+
+
+def _cut(name: str, longest: int | None) -> str:
+    return name if longest is None else shortened(name, longest)
+
+
+def _lines_of(grouped: GroupedEstimate) -> Iterator[tuple[str, Estimate]]:
+    for group in grouped.groups:
+        yield _group_title(group.name, grouped.by), group.estimate
+    yield "micro average", grouped.micro
+    yield f"macro average of {grouped.macro.scored} groups", grouped.macro
+
+
+def _group_title(name: str | None, by: str) -> str:
+    return f"(no {by})" if name is None else name or "(empty)"
+
+
+def _of_groups(grouped: GroupedEstimate, level: str) -> Iterator[str]:
+    """Yield what the table has no room for; what is the same for several groups is said once."""
+    said: dict[str, list[str]] = {}
+    for name, estimate in _lines_of(grouped):
+        if not estimate.interval.defined:
+            said.setdefault(f"no {level} interval: {estimate.interval.reason}", []).append(name)
+        if estimate.missing or estimate.if_missing_wrong != estimate.if_missing_right:
+            said.setdefault(f"{bounds_text(estimate)} if all missing were wrong, or all right", []).append(name)
+        for warning in estimate.warnings:
+            said.setdefault(warning, []).append(name)
+    yield from (f"{', '.join(names)}: {text}" for text, names in said.items())
+    reason = grouped.macro.undefined.get("standard_error")
+    if reason is not None and grouped.macro.interval.defined:
+        yield f"macro average: no standard error: {reason}"
 
 
 def _several_answers(report: Report) -> Iterator[Section]:
@@ -428,6 +501,7 @@ def _score_cells(row: BenchmarkScoreRow) -> tuple[str, ...]:
 
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
+    _groups,
     _several_answers,
     _errors,
     _warnings,

@@ -24,6 +24,9 @@ from themis.pure.stats.gates import check_regression as check_regression
 from themis.pure.stats.gates import check_requirement as check_requirement
 from themis.pure.stats.gates import parse_regression_gate as parse_regression_gate
 from themis.pure.stats.gates import parse_requirement_gate as parse_requirement_gate
+from themis.pure.stats.groups import Group as Group
+from themis.pure.stats.groups import GroupedEstimate as GroupedEstimate
+from themis.pure.stats.groups import estimate_by_group as estimate_by_group
 from themis.pure.stats.intervals import bonett_price_interval as bonett_price_interval
 from themis.pure.stats.intervals import hall_interval as hall_interval
 from themis.pure.stats.intervals import median_interval as median_interval

@@ -17,6 +17,7 @@ from themis.pure.stats import agreement as raters
 from themis.pure.stats import equivalence as margins
 from themis.pure.stats import pairs
 from themis.pure.stats.estimates import describe_skewed, estimate_mean, observed_clusters
+from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.pass_at_k import estimate_pass_at_k
 from themis.pure.stats.power import PairedDesign
 from themis.pure.stats.records import (
@@ -113,6 +114,42 @@ class StatsEngine:
                 metric_id=metric_id,
                 clusters=observed_clusters([row.case_key for row in table], clusters),
                 planned=(planned or {}).get(metric_id),
+                categories=[row.error_category for row in table],
+                score_range=(score_ranges or {}).get(metric_id),
+                level=self.level,
+                correction=self.correction,
+            )
+        return estimates
+
+    def by_group(
+        self,
+        rows: Iterable[ScoreRow],
+        groups: Mapping[str, str | None],
+        *,
+        by: str = "group",
+        clusters: Mapping[str, str] | None = None,
+        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> dict[str, GroupedEstimate]:
+        """Estimate every metric's mean in each group of cases, over all cases, and over the groups.
+
+        Args:
+            rows: as for `aggregate`.
+            groups: case key -> group; the cases that are not listed, or have `None`, are a group of their own.
+            by: what the groups are made by, for the record.
+            clusters: case key -> cluster; without it, cases that have several rows are the clusters.
+            score_ranges: metric -> lowest and highest score, for the bounds.
+
+        Returns:
+            metric id -> estimates, in the order of metric ids.
+        """
+        estimates = {}
+        for metric_id, table in sorted(_by_metric(rows).items()):
+            estimates[metric_id] = estimate_by_group(
+                [_score(row) for row in table],
+                [groups.get(row.case_key) for row in table],
+                by=by,
+                metric_id=metric_id,
+                clusters=observed_clusters([row.case_key for row in table], clusters),
                 categories=[row.error_category for row in table],
                 score_range=(score_ranges or {}).get(metric_id),
                 level=self.level,

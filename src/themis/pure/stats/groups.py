@@ -1,0 +1,274 @@
+"""A metric's mean by group of cases: each group's own, that of all cases (micro) and that of the groups (macro).
+
+Groups are strata that share the cases out among them: every case is in one of them, so that the groups' counts add up
+to the whole, and the mean over all cases is the groups' means weighted by how many cases each has scored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from typing import TypeVar
+
+import attrs
+
+from themis.pure.errors import DataError
+from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import sequence
+from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.intervals import t_interval
+from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
+from themis.pure.stats.samples import Correction
+
+V = TypeVar("V")
+
+_WILSON = "Wilson scores of the groups, combined (MOVER)"
+_STRATIFIED = "stratified Student t (Satterthwaite)"
+
+
+@attrs.frozen(kw_only=True)
+class Group(HashableModel):
+    """One group of cases.
+
+    Attributes:
+        name: what its cases have in common; `None` for the cases that say nothing about it.
+        estimate: their mean.
+    """
+
+    name: str | None
+    estimate: Estimate
+
+
+@attrs.frozen(kw_only=True)
+class GroupedEstimate(HashableModel):
+    """One metric's mean by group.
+
+    Attributes:
+        by: what the cases are grouped by, such as a key of their metadata.
+        metric_id: the metric.
+        groups: in the order of their names, numbers by their value; the cases that have none come last.
+        micro: the mean over all cases: every case counts the same.
+        macro: the mean of the groups' means: every group counts the same. Its unit is the group.
+    """
+
+    by: str
+    metric_id: str
+    groups: tuple[Group, ...] = attrs.field(converter=sequence)
+    micro: Estimate
+    macro: Estimate
+
+    def __getitem__(self, name: str | None) -> Estimate:
+        """Return a group's estimate by the group's name.
+
+        Raises:
+            KeyError: there is no such group.
+        """
+        for group in self.groups:
+            if group.name == name:
+                return group.estimate
+        raise KeyError(name)
+
+
+def estimate_by_group(
+    values: Sequence[float | None],
+    names: Sequence[str | None],
+    *,
+    by: str = "group",
+    metric_id: str = "score",
+    unit: str = "row",
+    clusters: Sequence[Hashable] | None = None,
+    categories: Sequence[str | None] | None = None,
+    score_range: tuple[float, float] | None = None,
+    level: float = DEFAULT_LEVEL,
+    correction: Correction = "CR1",
+) -> GroupedEstimate:
+    """Estimate the mean of scores in each group, over all, and over the groups.
+
+    Args:
+        values: one per planned unit; `None` is a score that is missing.
+        names: each value's group; `None` for the values that have none, which are a group of their own.
+        by: what the groups are made by, for the record.
+        metric_id, unit, clusters, categories, level, correction: as for `estimate_mean`.
+        score_range: lowest and highest possible score, for the bounds of all groups; (0, 1) if all scores lie there.
+
+    Raises:
+        DataError: a value is NaN or infinite, or there are more values than names, or fewer.
+
+    Source: Cochran (1977), Sampling Techniques, 3rd edition, chapter 5: the variance of a stratified mean is the sum of
+    the strata's variances by their squared weights, here `1 / groups` each; the degrees of freedom are section 5.4's.
+    The interval of 0/1 scores combines the groups' Wilson intervals (Zou, Huang and Zhang 2009, Computational
+    Statistics and Data Analysis 53, 1080-1085), for a group whose scores are all equal has one, and no standard error.
+
+    >>> found = estimate_by_group([1.0] * 100 + [0.0] * 10, ["easy"] * 100 + ["hard"] * 10)
+    >>> [(group.name, group.estimate.mean) for group in found.groups]
+    [('easy', 1.0), ('hard', 0.0)]
+    >>> round(found.micro.mean, 4), found.macro.mean
+    (0.9091, 0.5)
+    """
+    if len(names) != len(values):
+        raise DataError(f"a group for each of {len(values)} values expected, found {len(names)}")
+
+    def estimate(places: Sequence[int] | None, known_range: tuple[float, float] | None) -> Estimate:
+        return estimate_mean(
+            _taken(values, places),
+            metric_id=metric_id,
+            unit=unit,
+            clusters=None if clusters is None else _taken(clusters, places),
+            categories=None if categories is None else _taken(categories, places),
+            score_range=known_range,
+            level=level,
+            correction=correction,
+        )
+
+    micro = estimate(None, score_range)
+    if score_range is None and all(value is None or 0.0 <= value <= 1.0 for value in values):
+        score_range = (0.0, 1.0)
+    places: defaultdict[str | None, list[int]] = defaultdict(list)
+    for place, name in enumerate(names):
+        places[name].append(place)
+    groups = []
+    for name in sorted(places, key=_order):
+        found = estimate(places[name], score_range)
+        groups.append(Group(name=name, estimate=found if score_range is not None else _without_bounds(found)))
+    spanning = 0 if clusters is None else _spanning(clusters, names)
+    return GroupedEstimate(
+        by=by, metric_id=metric_id, groups=groups, micro=micro, macro=_macro(groups, micro, score_range, spanning)
+    )
+
+
+def _taken(values: Sequence[V], places: Sequence[int] | None) -> Sequence[V]:
+    return values if places is None else [values[place] for place in places]
+
+
+def _order(name: str | None) -> tuple[int, float, str]:
+    if name is None:
+        return 2, 0.0, ""
+    try:
+        number = float(name)
+    except ValueError:
+        return 1, 0.0, name
+    return (0, number, name) if math.isfinite(number) else (1, 0.0, name)
+
+
+def _spanning(clusters: Sequence[Hashable], names: Iterable[str | None]) -> int:
+    """Return how many clusters have values in several groups."""
+    found: defaultdict[Hashable, set[str | None]] = defaultdict(set)
+    for cluster, name in zip(clusters, names, strict=True):
+        found[cluster].add(name)
+    return sum(len(of_cluster) > 1 for of_cluster in found.values())
+
+
+def _without_bounds(group: Estimate) -> Estimate:
+    """Return a group's estimate without bounds that only its own scores, and not all of them, would allow."""
+    if not group.missing or not group.scored:
+        return group
+    reason = "the metric's score range is not declared"
+    undefined = {**group.undefined, "if_missing_wrong": reason, "if_missing_right": reason}
+    return group.evolve(if_missing_wrong=None, if_missing_right=None, undefined=undefined)
+
+
+# --- the macro average ------------------------------------------------------------------------------------
+
+
+def _macro(
+    groups: Sequence[Group], micro: Estimate, score_range: tuple[float, float] | None, spanning: int
+) -> Estimate:
+    scored = [group for group in groups if group.estimate.mean is not None]
+    empty = len(groups) - len(scored)
+    level = micro.interval.level
+    base = Estimate(
+        metric_id=micro.metric_id,
+        unit="group",
+        planned=len(groups),
+        scored=len(scored),
+        missing=empty,
+        missing_by_category={"no scored value": empty} if empty else {},
+        binary=micro.binary,
+        interval=Interval(level=level, method="none", reason="no scored value"),
+        warnings=(f"{empty} of {len(groups)} groups have no score",) if empty else (),
+    )
+    if not scored:
+        figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right")
+        return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
+    centre = math.fsum(group.estimate.mean or 0.0 for group in scored) / len(scored)
+    error, reason = _stratified_error(scored, spanning)
+    wrong, right = _macro_bounds(groups, score_range)
+    reasons = {
+        "standard_error": reason,
+        "if_missing_wrong": "the metric's score range is not declared" if wrong is None else None,
+        "if_missing_right": "the metric's score range is not declared" if right is None else None,
+    }
+    return base.evolve(
+        mean=centre,
+        standard_error=error,
+        interval=_macro_interval(scored, centre, error, reason, base, spanning),
+        if_missing_wrong=wrong,
+        if_missing_right=right,
+        undefined={figure: why for figure, why in reasons.items() if why is not None},
+    )
+
+
+def _stratified_error(scored: Sequence[Group], spanning: int) -> tuple[float | None, str | None]:
+    if spanning:
+        return None, _dependent(spanning)
+    without = [group for group in scored if group.estimate.standard_error is None]
+    if without:
+        first = without[0]
+        return None, f"group {_said(first)} has none: {first.estimate.undefined['standard_error']}"
+    squares = math.fsum((group.estimate.standard_error or 0.0) ** 2 for group in scored)
+    return math.sqrt(squares) / len(scored), None
+
+
+def _macro_interval(
+    scored: Sequence[Group], centre: float, error: float | None, reason: str | None, base: Estimate, spanning: int
+) -> Interval:
+    level = base.interval.level
+    if not base.binary:
+        freedom = 0.0 if error is None else _degrees_of_freedom(scored)
+        return t_interval(centre, error, freedom, level=level, method=_STRATIFIED, reason=reason)
+    if spanning:
+        return Interval(level=level, method=_WILSON, reason=_dependent(spanning))
+    below, above = [], []
+    for group in scored:
+        mean, interval = group.estimate.mean, group.estimate.interval
+        if mean is None or interval.low is None or interval.high is None:
+            return Interval(level=level, method=_WILSON, reason=f"group {_said(group)} has none: {interval.reason}")
+        below.append((mean - interval.low) ** 2)
+        above.append((interval.high - mean) ** 2)
+    low = centre - math.sqrt(math.fsum(below)) / len(scored)
+    high = centre + math.sqrt(math.fsum(above)) / len(scored)
+    return Interval(low=max(0.0, low), high=min(1.0, high), level=level, method=_WILSON)
+
+
+def _degrees_of_freedom(scored: Sequence[Group]) -> float:
+    """Return the effective degrees of freedom of a sum of variances (Satterthwaite 1946; Cochran 1977, 5.16)."""
+    errors = [group.estimate.standard_error or 0.0 for group in scored]
+    variances = [(error / max(errors)) ** 2 for error in errors]  # as shares, which can't all vanish
+    sizes = [group.estimate.scored if group.estimate.clusters is None else group.estimate.clusters for group in scored]
+    spread = math.fsum(each**2 / (size - 1) for each, size in zip(variances, sizes, strict=True))
+    return math.fsum(variances) ** 2 / spread
+
+
+def _macro_bounds(
+    groups: Sequence[Group], score_range: tuple[float, float] | None
+) -> tuple[float | None, float | None]:
+    """Return the macro average if every missing score were the lowest, or the highest, of those there can be."""
+    lowest, highest = [], []
+    for group in groups:
+        low, high = group.estimate.if_missing_wrong, group.estimate.if_missing_right
+        if group.estimate.scored == 0 and score_range is not None:
+            low, high = score_range
+        if low is None or high is None:
+            return None, None
+        lowest.append(low)
+        highest.append(high)
+    return math.fsum(lowest) / len(lowest), math.fsum(highest) / len(highest)
+
+
+def _dependent(spanning: int) -> str:
+    return f"groups are not independent: clusters with cases in several of them: {spanning}"
+
+
+def _said(group: Group) -> str:
+    return "without a name" if group.name is None else repr(group.name)
