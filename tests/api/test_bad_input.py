@@ -43,7 +43,10 @@ BAD: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "two metrics of one id": ({"metric": ["builtin/exact_match"] * 2}, ["metrics", "2 times"]),
     "a row that is none": ({"data": [ROW, "2+2"]}, ["data[1]", "str", "'2+2'"]),
     "an unknown row field": ({"data": [{"input": 1, "answer": 2}]}, ["cases[0]", "answer"]),
-    "metadata that is no text": ({"data": [{"input": 1, "metadata": {"n": 3}}]}, ["metadata['n']", "str expected"]),
+    "metadata that is an object": (
+        {"data": [{"input": 1, "metadata": {"n": {"a": 3}, "m": {}}}]},
+        ["cases[0]", "metadata.n", "metadata.m", "a list expected, found an object: {'a': 3}"],
+    ),
     "a literal key": ({"judge_config": {"api_key": "abc"}}, ["judge_config.api_key", "environment variable"]),
 }
 

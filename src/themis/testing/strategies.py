@@ -84,6 +84,9 @@ def events() -> st.SearchStrategy[RunEvent]:
 
 _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Case", "input"): json_values(6).filter(lambda value: value is not None),
+    ("Case", "metadata"): st.dictionaries(
+        _TEXT, json_values(4).filter(lambda value: not isinstance(value, dict)), max_size=4
+    ),
     ("*", "schema_version"): st.just(SCHEMA_VERSION),
 }
 

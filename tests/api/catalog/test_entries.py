@@ -15,6 +15,7 @@ import pytest
 
 from themis import catalog
 from themis.api.catalog.benchmark import Benchmark
+from themis.api.runs.report import read_report
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.benchmarks.samples.every import samples_of
@@ -287,3 +288,14 @@ def test_the_door_loads_nothing_that_it_does_not_need() -> None:
     with pytest.raises(AttributeError, match="no attribute 'lode'"):
         door.lode  # noqa: B018  # reading it is the test
     assert set(door.__all__) <= set(dir(door))
+
+
+def test_a_run_of_a_benchmark_shows_its_usual_groups_if_it_has_several() -> None:
+    result = catalog.run("simpleqa_verified", source=QUESTIONS, judge="builtin/demo_judge")
+    topics = dict.fromkeys(str(row["topic"]) for row in QUESTIONS)
+    several = [{**QUESTIONS[0], "original_index": n, "topic": topic} for n, topic in enumerate(["Art", "Music", "Art"])]
+    assert [each.by for each in read_report(result.view).overview.groups] == (["topic"] if len(topics) > 1 else [])
+    found = read_report(catalog.run("simpleqa_verified", source=several, judge="builtin/demo_judge").view).overview
+    assert [(each.by, [group.name for group in each.groups]) for each in found.groups] == [("topic", ["Art", "Music"])]
+    one = read_report(catalog.run("simpleqa_verified", source=several[:1], judge="builtin/demo_judge").view).overview
+    assert one.groups == ()

@@ -126,3 +126,41 @@ def test_a_dataset_of_the_hub_comes_from_the_cache(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["progress"]["total_cases"] == 5
+
+
+QUESTIONS = "input,expected_output,topic,level\n1 + 1,2,sums,1\n1 + 2,3,sums,2\n2 * 3,6,products,1\n9 / 3,3,,3\n"
+
+
+def test_further_columns_of_a_file_are_what_its_cases_are_grouped_by(quick: Themis, tmp_path: Path) -> None:
+    (tmp_path / "questions.csv").write_text(QUESTIONS)
+    done = quick("questions.csv", "--by", "topic,level", "--json")
+    names = {by: [g["name"] for g in of["builtin/exact_match"]["groups"]] for by, of in done.data["groups"].items()}
+    assert names == {"topic": ["products", "sums", None], "level": ["1", "2", "3"]}
+    shown = quick("questions.csv", "--by", "topic", "--by", "level").out
+    assert ["(no topic)" in shown, "by level" in shown, max(map(len, shown.splitlines())) <= 80] == [True] * 3
+    assert "by topic" not in quick("questions.csv").out
+
+
+def test_metadata_fields_can_be_chosen(quick: Themis, themis: Themis, tmp_path: Path) -> None:
+    (tmp_path / "questions.csv").write_text(QUESTIONS)
+    chosen = ("--metadata-field", "level", "--metadata-field", "topic")
+    assert list(quick("questions.csv", *chosen, "--by", "topic", "--json").data["groups"]) == ["topic"]
+    done = quick("questions.csv", "--metadata-field", "level", "--by", "topic", "--store", "other.sqlite3")
+    assert done.code == 2
+    assert "by: 'topic' is no key of any case's metadata; known names: dataset, level" in done.err
+    assert not (tmp_path / "other.sqlite3").exists()  # before anything is asked, or stored
+    assert "by level" in themis("report", "latest", "--by", "level").out
+    assert themis("report", "latest", "--by", "levl").code == 2
+
+
+def test_options_of_a_file_do_not_change_how_answers_are_read(themis: Themis, tmp_path: Path) -> None:
+    row = {"input": "Which? A. Rome B. Paris", "expected_output": "B", "options": ["Rome", "Paris"]}
+    texts = {**row, "options": "Rome or Paris"}
+    for name, each in (("lists", row), ("texts", texts), ("none", {k: row[k] for k in ("input", "expected_output")})):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(json.dumps(each))
+        words = ("--model", "builtin/demo_generator", "--metric", "builtin/choice_accuracy")
+        done = themis(
+            "quick-eval", "file", path, *words, "--parser", "builtin/choice_letter", "--store", "memory", "--json"
+        )
+        assert done.data["metrics"]["builtin/choice_accuracy"]["mean"] == 1.0

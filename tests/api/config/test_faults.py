@@ -82,7 +82,7 @@ CASES: dict[str, tuple[str, str, list[str]]] = {
         GOOD,
         ["datasets=[{cases: [{input: 1}], limit: 3, input_field: q, format: csv}]"],
     ),
-    "wrong cases": ("e.yaml", GOOD, ["datasets=[{cases: [3, {inpt: 1}, {input: 1, metadata: {n: 3}}]}]"]),
+    "wrong cases": ("e.yaml", GOOD, ["datasets=[{cases: [3, {inpt: 1}, {input: 1, metadata: {n: {a: 3}}}]}]"]),
     "a case without input": ("e.yaml", GOOD, ["datasets=[{cases: [{case_id: a}]}]"]),
     "a missing file": ("e.yaml", GOOD, ["datasets.0.path=row.jsonl"]),
     "a file of no known kind": ("e.yaml", GOOD, ["datasets.0.path=e.yaml"]),

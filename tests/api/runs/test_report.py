@@ -13,10 +13,11 @@ import polars as pl
 import pytest
 from hypothesis import given
 
-from themis import InMemoryRunStore, evaluate
-from themis.api.runs.report import Reporter, read_report, result_data
+from themis import Case, Dataset, InMemoryRunStore, RunResult, evaluate, generator
+from themis.api.runs.report import Reporter, read_report, result_data, result_table
 from themis.api.runs.view import RunView
-from themis.pure.errors import MissingExtraError, RunNotFoundError
+from themis.core import GenerateContext
+from themis.pure.errors import MissingExtraError, RunNotFoundError, SpecError
 from themis.pure.report.sample import CaseSample
 from themis.pure.report.table import COLUMNS
 from themis.pure.stats import StatsEngine
@@ -153,3 +154,89 @@ def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:
     assert long["input"].startswith('{"a":null,"b":[],"c":"xxx')
     assert "[cut here: 30,000 characters in all; the store has them]" in long["expected_output"]
     assert len(long["input"]) < 21_000
+
+
+@generator
+async def adds(case: Case, ctx: GenerateContext) -> str:
+    return str(sum(map(int, str(case.input).split("+"))))
+
+
+def two_datasets(samples: int = 1) -> tuple[InMemoryRunStore, RunResult]:
+    """Return a run in which one dataset's answers are all right, and the other's are all wrong."""
+    store = InMemoryRunStore()
+    datasets = [
+        Dataset(
+            dataset_id=name,
+            cases=[
+                Case(
+                    case_id=str(n), input=f"{n}+{n}", expected_output=answer.format(2 * n), metadata={"odd": n % 2 == 1}
+                )
+                for n in range(count)
+            ],
+        )
+        for name, count, answer in (("large", 100, "{}"), ("small", 10, "not {}"))
+    ]
+    result = evaluate(model=adds, data=datasets, metric="builtin/exact_match", store=store, samples=samples)
+    return store, result
+
+
+def test_several_datasets_are_told_apart_unless_that_is_left_out() -> None:
+    store, result = two_datasets()
+    text = result_table(result)
+    assert "0.9091" in text
+    assert "The means pool 2 datasets: each counts by how many scores it has." in text
+    lines = [line.split(" | ")[:3] for line in text.splitlines()]
+    for name, mean, count in (
+        ("large", "1.0000", "100"),
+        ("small", "0.0000", "10"),
+        ("micro average", "0.9091", "110"),
+    ):
+        assert [mean, count] in [[each[1].split()[0], each[2].strip()] for each in lines if each[0].strip() == name]
+    assert "0.5000" in text
+    without = result_table(result, by=())
+    assert "by dataset" not in without
+    assert "The means pool 2 datasets" in without
+    data = json.loads(Reporter(store).export_json(result.run_id))["groups"]
+    found = data["dataset"]["builtin/exact_match"]
+    assert [(each["name"], each["estimate"]["mean"]) for each in found["groups"]] == [("large", 1.0), ("small", 0.0)]
+    assert (round(found["micro"]["mean"], 4), found["macro"]["mean"]) == (0.9091, 0.5)
+    assert json.loads(Reporter(store, by="none").export_json(result.run_id))["groups"] == {}
+    chosen = json.loads(Reporter(store, by=["odd", "dataset"]).export_json(result.run_id))["groups"]
+    assert list(chosen) == ["odd", "dataset"]
+    assert [each["name"] for each in chosen["odd"]["builtin/exact_match"]["groups"]] == ["false", "true"]
+
+
+def test_one_dataset_pools_nothing(stored: tuple[InMemoryRunStore, str]) -> None:
+    text = Reporter(stored[0]).export_markdown(stored[1])
+    assert "by dataset" not in text
+    assert "The means pool" not in text
+
+
+def test_groups_by_a_key_that_no_case_has_are_refused(stored: tuple[InMemoryRunStore, str]) -> None:
+    with pytest.raises(SpecError, match=r"by: 'topics' is no key of any case's metadata; did you mean topic\?"):
+        Reporter(stored[0], by="topics").export_html(stored[1])
+
+
+def test_the_answers_of_a_case_are_one_cluster_of_its_group() -> None:
+    _, result = two_datasets(samples=3)
+    found = result.by_group()["builtin/exact_match"]
+    assert [(group.name, group.estimate.scored, group.estimate.clusters) for group in found.groups] == [
+        ("large", 300, 100),
+        ("small", 30, 10),
+    ]
+    assert found.micro == read_report(result.view).overview.metrics[0].estimate
+
+
+@given(pipelines())
+def test_groups_of_a_run_are_those_of_its_score_table(pipeline: Pipeline) -> None:
+    result = pipeline.experiment().run(store=InMemoryRunStore())
+    groups = {case.case_key: case.dataset_id for case in result.cases}
+    expected = StatsEngine().by_group(result.benchmark.score_rows, groups, by="dataset")
+    for metric_id, grouped in result.by_group().items():
+        for group in grouped.groups:
+            of_table = expected[metric_id][group.name]
+            assert group.estimate.evolve(unit="row", warnings=()) == of_table.evolve(warnings=())
+        assert (grouped.macro.mean, grouped.macro.interval) == (
+            expected[metric_id].macro.mean,
+            expected[metric_id].macro.interval,
+        )

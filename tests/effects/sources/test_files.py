@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -58,6 +59,35 @@ def test_fields_can_be_chosen_also_inside_objects(tmp_path: Path) -> None:
     [case] = FileCases(write_lines(tmp_path / "x.jsonl", [row]), fields)
     metadata = {"subject": "math", "n": "3", "a.b": "dotted"}
     assert case == Case(case_id="5", input="Why?", expected_output="so", metadata=metadata)
+
+
+def test_a_star_keeps_what_makes_nothing_else_of_a_case(tmp_path: Path) -> None:
+    row = {
+        "doc": {"q": "Why?"},
+        "gold": "so",
+        "id": 5,
+        "metadata": {"topic": "own"},
+        "topic": "math",
+        "level": 3,
+        "share": 0.5,
+        "public": True,
+        "tags": ["a", 1],
+        "empty": "",
+        "nothing": None,
+        "none_of": [],
+        "object": {"a": 1},
+        "objects": [{"a": 1}],
+    }
+    fields = CaseFields(input="doc.q", expected="gold", metadata="*")
+    [case] = FileCases(write_lines(tmp_path / "x.jsonl", [row]), fields)
+    kept = {"topic": "own", "level": 3, "share": 0.5, "public": True, "tags": ("a", 1)}
+    assert case.metadata == kept
+    with_named = attrs.evolve(fields, metadata=("*", "object", "level"))
+    [case] = FileCases(tmp_path / "x.jsonl", with_named)
+    assert case.metadata == {**kept, "object": '{"a":1}', "level": "3"}
+    (tmp_path / "x.csv").write_text("input,expected_output,topic,level\n1+1,2,sums,1\n2*2,4,,2\n")
+    metadata = [case.metadata for case in FileCases(tmp_path / "x.csv", CaseFields(metadata="*"))]
+    assert metadata == [{"topic": "sums", "level": "1"}, {"level": "2"}]
 
 
 def test_a_limit_takes_the_first(tmp_path: Path) -> None:

@@ -188,3 +188,11 @@ def test_variants_are_checked_unless_they_are_open() -> None:
         find_recipe("superchem:zhh")
     with pytest.raises(SpecError, match="aime_2025 has no variants"):
         find_recipe("aime_2025:hard")
+
+
+def test_what_a_benchmark_is_grouped_by_is_in_its_cases_metadata() -> None:
+    grouped = {name: recipe.entry for name, recipe in recipes().items() if recipe.entry.groups_by}
+    assert {"mmlu_pro", "mmmlu", "supergpqa", "hle", "livecodebench"} <= grouped.keys()
+    for entry in grouped.values():
+        kept = {c.name for c in entry.columns_of(entry.default_variant) if c.role == "metadata"}
+        assert kept.issuperset(entry.groups_by), entry.benchmark_id

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis import InMemoryRunStore
+from themis import InMemoryRunStore, evaluate
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.pure.report import sections as told
@@ -104,6 +104,55 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
     scores_answers = pipeline.metrics or (pipeline.judge is not None and pipeline.judged_family != "selection")
     shown = [f"{pipeline.samples} answers a case"] if each_answers and scores_answers else []
     assert told_of == ["Results", *shown, "Latency and tokens", "Identity and provenance"]
+
+
+TOPICS = ("algebra", "<b>geometry</b> & a name that goes on and on, far past any column", "", None)
+
+
+@pytest.fixture(scope="module")
+def by_topic() -> Report:
+    rows = [
+        {"input": f"{n}+{n}", "expected_output": str(2 * n), "metadata": {} if topic is None else {"topic": topic}}
+        for n in range(40)
+        for topic in (TOPICS[n % 4] if n < 38 else None,)
+    ]
+    result = evaluate(model="builtin/demo_model", data=rows, metric=["builtin/exact_match", "builtin/f1"])
+    return read_report(result.view, by=("topic",))
+
+
+@pytest.mark.parametrize("shown_in", EVERYWHERE)
+def test_groups_stand_in_every_report_with_both_averages_below(by_topic: Report, shown_in: Format) -> None:
+    text = RENDERED[shown_in](by_topic).replace("\\_", "_")
+    for word in (
+        "by topic",
+        "algebra",
+        "geometry",
+        "(no topic)",
+        "(empty)",
+        "micro average",
+        "macro average of 4 groups",
+    ):
+        assert word in text
+    for grouped in by_topic.overview.groups:
+        for estimate in (*(group.estimate for group in grouped.groups), grouped.micro, grouped.macro):
+            assert f"{estimate.mean:.4f}" in text
+    assert "<b>geometry" not in text or shown_in in ("terminal", "latex")
+
+
+def test_groups_fit_into_a_terminal(by_topic: Report) -> None:
+    lines = run_summary(by_topic).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("<b>geometry</b>") and "..." in line for line in lines)
+
+
+def test_what_several_groups_have_in_common_is_said_once() -> None:
+    rows = [
+        {"input": "1+1", "expected_output": "2", "metadata": {"topic": topic}} for topic in ("a", "a", "b", "c", "c")
+    ]
+    result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+    [section] = [s for s in sections(read_report(result.view, by=("topic",)), "html") if s.title.endswith("by topic")]
+    assert len(section.remarks) == len(set(section.remarks))
+    assert "macro average: no standard error: group 'a' has none: no variation: all scores are equal" in section.remarks
 
 
 class Tags(HTMLParser):

@@ -55,6 +55,21 @@ def test_each_metric_gets_its_estimate() -> None:
     assert StatsEngine().aggregate([]) == {}
 
 
+def test_each_metric_gets_its_groups() -> None:
+    rows = table([1.0, 0.0, None, 1.0]) + table([0.2, 0.7, 0.4, 0.9], "f1")
+    found = StatsEngine(level=0.9).by_group(rows, {"c0": "a", "c1": "a", "c2": "b"}, by="topic")
+    assert list(found) == ["accuracy", "f1"]
+    accuracy = found["accuracy"]
+    assert [(g.name, g.estimate.planned, g.estimate.scored) for g in accuracy.groups] == [
+        ("a", 2, 2),
+        ("b", 1, 0),
+        (None, 1, 1),
+    ]
+    assert accuracy["b"].missing_by_category == {"parse_failure": 1}
+    assert (accuracy.by, accuracy.macro.interval.level) == ("topic", 0.9)
+    assert accuracy.micro == StatsEngine(level=0.9).aggregate(rows)["accuracy"]
+
+
 def test_an_error_is_missing_even_if_a_value_stands_in_the_row() -> None:
     rows = [Row(case_key="a", value=0.0, outcome="error"), Row(case_key="b", value=1.0)]
     estimate = StatsEngine().aggregate(rows)["accuracy"]

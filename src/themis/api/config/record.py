@@ -20,7 +20,7 @@ from themis.pure.plan import CountPolicy, answers_of
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
-from themis.pure.records.fields import A_PATH, json_object, named_fields, text_mapping
+from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, text_mapping
 from themis.pure.records.prompt import PromptSpec
 
 _Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
@@ -45,7 +45,7 @@ class ComponentConfig:
         return resolve_component(self.id, **self.arguments)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
 class CaseConfig:
     """A case, written out.
 
@@ -60,7 +60,7 @@ class CaseConfig:
     case_id: _Name | None = None
     input: JSONValue
     expected_output: JSONValue = None
-    metadata: Mapping[str, JSONValue] = EMPTY
+    metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=facts)
 
 
 @attrs.frozen(kw_only=True)

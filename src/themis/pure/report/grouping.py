@@ -61,7 +61,7 @@ def check_by(by: Sequence[str], datasets: Sequence[Dataset]) -> None:
     """
     wanted, known = {name for name in by if name != BY_DATASET}, dict.fromkeys([BY_DATASET])
     for case in _until_found(wanted, datasets):
-        known.update(dict.fromkeys(case.metadata))
+        known.update(dict.fromkeys(name for name, value in case.metadata.items() if value is not None))
     faults = [f"{name!r} is no key of any case's metadata; {nearest(name, known)}" for name in by if name in wanted]
     if faults:
         raise SpecError(f"by: {'; '.join(faults)}")
