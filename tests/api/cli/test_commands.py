@@ -53,6 +53,19 @@ def test_the_overview_says_what_each_command_says_of_itself(themis: Themis) -> N
 # --- carrying out -----------------------------------------------------------------------------------------
 
 
+def test_a_run_and_its_report_are_grouped_by_what_was_asked_for(project: Path, themis: Themis) -> None:
+    Path("questions.csv").write_text("input,expected_output,topic\n1 + 1,2,sums\n2 * 3,6,products\n", encoding="utf-8")
+    command = ("run", "experiment.yaml", "datasets=[{path: questions.csv, metadata_fields: [topic]}]")
+    refused = themis(*command, "--by", "topc")
+    assert (refused.code, Path("runs").exists()) == (2, False)
+    assert "by: 'topc' is no key of any case's metadata; did you mean topic?" in refused.err
+    assert "builtin/exact_match by topic" in themis(*command, "--by", "topic,dataset").out
+    assert " by " not in themis("report", "latest").out
+    for kind in ("markdown", "latex", "html", "json"):
+        assert "products" in themis("report", "latest", "--by", "topic", "--format", kind).out
+    assert "none leaves groups out, and stands alone" in themis("report", "latest", "--by", "none,topic").err
+
+
 def test_the_starter_project_runs_and_goes_on(project: Path, themis: Themis) -> None:
     first = themis("run", "experiment.yaml", "--limit", "8")
     assert first.code == 0

@@ -54,7 +54,7 @@ def inline_datasets() -> st.SearchStrategy[Dataset]:
         lambda value, expected, metadata: {"input": value, "expected_output": expected, "metadata": metadata},
         JSON.filter(lambda value: value is not None),
         JSON,
-        st.dictionaries(TEXT, TEXT, max_size=2),
+        st.dictionaries(TEXT, JSON.filter(lambda value: not isinstance(value, dict)), max_size=2),
     )
 
     def make(rows: list[dict[str, Any]], name: str, revision: str | None) -> Dataset:
@@ -131,11 +131,16 @@ def test_yaml_is_read_as_it_was_written(value: Any) -> None:
     assert read_yaml(write_yaml(value)) == value
 
 
-def test_a_file_s_dataset_is_written_with_its_path_and_fields(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("metadata", "kept"), [(("t",), {"t": "algebra"}), (("*",), {"n": 3, "t": "algebra"})], ids=["named", "all"]
+)
+def test_a_file_s_dataset_is_written_with_its_path_and_fields(
+    metadata: tuple[str, ...], kept: dict[str, Any], tmp_path: Path
+) -> None:
     rows = tmp_path / "data" / "rows.txt"
     rows.parent.mkdir()
-    rows.write_text('{"q": "1+1", "a": "2", "n": "x", "t": "algebra"}\n' * 3, encoding="utf-8")
-    fields = CaseFields(input="q", expected="a", metadata=("t",))
+    rows.write_text('{"q": "1+1", "a": "2", "n": 3, "t": "algebra"}\n' * 3, encoding="utf-8")
+    fields = CaseFields(input="q", expected="a", metadata=metadata)
     experiment = Experiment(
         generation=GenerationConfig(generator="builtin/demo_model"),
         evaluation=EvaluationConfig(metrics="builtin/exact_match"),
@@ -149,7 +154,7 @@ def test_a_file_s_dataset_is_written_with_its_path_and_fields(tmp_path: Path) ->
     again = Experiment.from_config(written)
     assert again.compile().run_id == experiment.compile().run_id
     assert len(again.datasets[0].cases) == 2
-    assert thaw(next(iter(again.datasets[0].cases)).metadata) == {"t": "algebra"}
+    assert thaw(next(iter(again.datasets[0].cases)).metadata) == kept
 
 
 MODULE = """

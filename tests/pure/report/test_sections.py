@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis import InMemoryRunStore, evaluate
+from themis import Case, InMemoryRunStore, ParsedOutput, evaluate, metric
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.pure.report import sections as told
@@ -145,14 +145,32 @@ def test_groups_fit_into_a_terminal(by_topic: Report) -> None:
     assert any(line.startswith("<b>geometry</b>") and "..." in line for line in lines)
 
 
+@metric
+def graded(parsed: ParsedOutput, case: Case) -> float:
+    return len(str(case.input)) / 100
+
+
 def test_what_several_groups_have_in_common_is_said_once() -> None:
-    rows = [
-        {"input": "1+1", "expected_output": "2", "metadata": {"topic": topic}} for topic in ("a", "a", "b", "c", "c")
-    ]
-    result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+    alone, pairs = [f"a topic of one, the {n}th" for n in range(8)], ["x", "y", "z"]
+    topics = [*alone, *pairs, *pairs]
+    rows = [{"input": "1" * n, "expected_output": "2", "metadata": {"topic": t}} for n, t in enumerate(topics, 1)]
+    report = read_report(evaluate(model="builtin/demo_model", data=rows, metric=graded).view, by=("topic",))
+    [section] = [section for section in sections(report, "html") if section.title.endswith("by topic")]
+    reason = "one scored value has no spread"
+    assert section.remarks[:2] == (
+        f"{', '.join(alone)}: no 95% interval: {reason}",
+        "x, y, z: 2 scored cases: under 30 a t interval rests on near-normal scores",
+    )
+    assert f"no 95% interval: group '{alone[0]}' has none: {reason}" in section.remarks[-1]
+    assert max(map(len, run_summary(report).splitlines())) <= 80
+
+
+def test_a_missing_standard_error_of_the_macro_average_is_explained() -> None:
+    rows = [{"input": "1+1", "expected_output": "2", "metadata": {"topic": topic}} for topic in ("a", "a", "b", "b")]
+    result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match")
     [section] = [s for s in sections(read_report(result.view, by=("topic",)), "html") if s.title.endswith("by topic")]
-    assert len(section.remarks) == len(set(section.remarks))
-    assert "macro average: no standard error: group 'a' has none: no variation: all scores are equal" in section.remarks
+    said = "macro average: no standard error: group 'a' has none: no variation: all scores are equal"
+    assert section.remarks == (said,)
 
 
 class Tags(HTMLParser):
