@@ -165,12 +165,11 @@ def test_what_several_groups_have_in_common_is_said_once() -> None:
     assert max(map(len, run_summary(report).splitlines())) <= 80
 
 
-def test_a_missing_standard_error_of_the_macro_average_is_explained() -> None:
+def test_an_average_without_an_interval_says_why() -> None:
     rows = [{"input": "1+1", "expected_output": "2", "metadata": {"topic": topic}} for topic in ("a", "a", "b", "b")]
     result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match")
     [section] = [s for s in sections(read_report(result.view, by=("topic",)), "html") if s.title.endswith("by topic")]
-    said = "macro average: no standard error: group 'a' has none: no variation: all scores are equal"
-    assert section.remarks == (said,)
+    assert section.remarks == ("macro average of 2 groups: no 95% interval: no variation within any group",)
 
 
 class Tags(HTMLParser):

@@ -148,31 +148,52 @@ def test_the_macro_average_is_that_of_equally_weighted_strata(seed: int) -> None
     assert (macro.unit, macro.planned, macro.scored) == ("group", 3, 3)
 
 
-def test_the_interval_of_accuracies_needs_no_group_that_varies() -> None:
-    macro = estimate_by_group([1.0] * 100 + [0.0] * 10, ["easy"] * 100 + ["hard"] * 10).macro
-    easy, hard = wilson_interval(1.0, 100), wilson_interval(0.0, 10)
-    assert easy.low is not None
-    assert hard.high is not None
-    assert macro.mean == 0.5
-    assert macro.standard_error is None
-    assert macro.undefined["standard_error"] == "group 'easy' has none: no variation: all scores are equal"
-    assert macro.interval.low == pytest.approx(0.5 - (1.0 - easy.low) / 2)
-    assert macro.interval.high == pytest.approx(0.5 + hard.high / 2)
+def test_a_group_that_does_not_vary_adds_nothing_and_is_no_reason_to_say_nothing() -> None:
+    macro = estimate_by_group([1.0] * 20 + [1.0, 0.0] * 10, ["easy"] * 20 + ["hard"] * 20).macro
+    error = math.sqrt(0.25 / 19) / 2
+    assert macro.standard_error == pytest.approx(error)
+    critical = float(scipy_stats.t.ppf(0.975, 19))
+    expected = wilson_interval(0.75, 0.75 * 0.25 / error**2, critical=critical)
+    assert [macro.interval.low, macro.interval.high] == pytest.approx([expected.low, expected.high])
+    assert macro.interval.method == "stratified Wilson score (Satterthwaite)"
 
 
-def test_the_interval_of_accuracies_holds_the_true_macro_average_as_often_as_it_says() -> None:
-    rng, truth, held = random.Random(1), {"a": 0.95, "b": 0.6, "c": 0.3}, 0
-    sizes, draws = {"a": 12, "b": 60, "c": 25}, 1500
+def test_what_the_variance_can_not_be_known_of_has_neither_error_nor_interval() -> None:
+    constant = estimate_by_group([1.0] * 100 + [0.0] * 10, ["easy"] * 100 + ["hard"] * 10).macro
+    assert (constant.mean, constant.standard_error) == (0.5, None)
+    assert constant.interval.reason == constant.undefined["standard_error"] == "no variation within any group"
+    alone = estimate_by_group([1.0, 0.0, 1.0], ["a", "a", None]).macro
+    assert alone.interval.reason == "group without a name has none: one scored value has no spread"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rates"),
+    [
+        ((12, 60, 25), (0.95, 0.6, 0.3)),
+        ((10,) * 14, tuple(0.5 + 0.03 * n for n in range(14))),
+        ((2,) * 57, (0.7,) * 57),
+        ((20,) * 4, (0.9,) * 4),
+    ],
+)
+def test_intervals_hold_the_true_macro_average_as_often_as_they_say(
+    sizes: tuple[int, ...], rates: tuple[float, ...]
+) -> None:
+    rng, held, draws = random.Random(1), 0, 400
     for _ in range(draws):
-        cases = [(float(rng.random() < truth[name]), name) for name, size in sizes.items() for _ in range(size)]
-        held += grouped(list(cases)).macro.interval.contains(mean(truth.values()))
-    assert 0.935 <= held / draws <= 0.975
+        cases: Cases = [
+            (float(rng.random() < rate), str(group))
+            for group, (size, rate) in enumerate(zip(sizes, rates, strict=True))
+            for _ in range(size)
+        ]
+        held += grouped(cases).macro.interval.contains(mean(rates))
+    assert 0.92 <= held / draws <= 0.985
 
 
 def test_one_group_is_its_own_macro_average() -> None:
     found = grouped([(score, "a") for score, _ in drawn(3, {"a": 30})])
     assert found.macro.mean == found.micro.mean
     assert found.macro.standard_error == found.micro.standard_error
+    assert found.macro.interval.method == "stratified Student t (Satterthwaite)"
     assert found.macro.interval.low == pytest.approx(found.micro.interval.low)
 
 
@@ -193,6 +214,8 @@ def test_a_clustered_groups_error_is_its_clusters_and_clusters_across_groups_are
     errors = [group.estimate.standard_error or 0.0 for group in found.groups]
     assert found["a"].clusters == 5
     assert found.macro.standard_error == pytest.approx(math.hypot(*errors) / 2)
+    one = grouped(list(cases), [place // 4 if place < 20 else "all" for place in range(40)]).macro
+    assert (one.interval.reason or "").startswith("group 'b' has none: one cluster")
     across = grouped(list(cases), [place % 20 for place in range(40)]).macro
     reason = "groups are not independent: clusters with cases in several of them: 20"
     assert (across.standard_error, across.interval.reason) == (None, reason)

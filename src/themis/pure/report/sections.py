@@ -259,9 +259,6 @@ def _of_groups(grouped: GroupedEstimate, level: str) -> Iterator[str]:
         for warning in estimate.warnings:
             said.setdefault(warning, []).append(name)
     yield from (f"{', '.join(names)}: {text}" for text, names in said.items())
-    reason = grouped.macro.undefined.get("standard_error")
-    if reason is not None and grouped.macro.interval.defined:
-        yield f"macro average: no standard error: {reason}"
 
 
 def _several_answers(report: Report) -> Iterator[Section]:

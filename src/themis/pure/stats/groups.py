@@ -16,14 +16,15 @@ import attrs
 from themis.pure.errors import DataError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.estimates import estimate_mean
-from themis.pure.stats.intervals import t_interval
+from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import Correction
 
 V = TypeVar("V")
 
-_WILSON = "Wilson scores of the groups, combined (MOVER)"
+_WILSON = "stratified Wilson score (Satterthwaite)"
 _STRATIFIED = "stratified Student t (Satterthwaite)"
 
 
@@ -97,8 +98,8 @@ def estimate_by_group(
 
     Source: Cochran (1977), Sampling Techniques, 3rd edition, chapter 5: the variance of a stratified mean is the sum of
     the strata's variances by their squared weights, here `1 / groups` each; the degrees of freedom are section 5.4's.
-    The interval of 0/1 scores combines the groups' Wilson intervals (Zou, Huang and Zhang 2009, Computational
-    Statistics and Data Analysis 53, 1080-1085), for a group whose scores are all equal has one, and no standard error.
+    The interval of 0/1 scores is Wilson's, with the number of cases that would be as precise (Korn and Graubard 1998,
+    Survey Methodology 24, 193-201), and Student's quantile.
 
     >>> found = estimate_by_group([1.0] * 100 + [0.0] * 10, ["easy"] * 100 + ["hard"] * 10)
     >>> [(group.name, group.estimate.mean) for group in found.groups]
@@ -202,7 +203,7 @@ def _macro(
     return base.evolve(
         mean=centre,
         standard_error=error,
-        interval=_macro_interval(scored, centre, error, reason, base, spanning),
+        interval=_macro_interval(scored, centre, error, reason, base),
         if_missing_wrong=wrong,
         if_missing_right=right,
         undefined={figure: why for figure, why in reasons.items() if why is not None},
@@ -211,43 +212,43 @@ def _macro(
 
 def _stratified_error(scored: Sequence[Group], spanning: int) -> tuple[float | None, str | None]:
     if spanning:
-        return None, _dependent(spanning)
-    without = [group for group in scored if group.estimate.standard_error is None]
-    if without:
-        first = without[0]
-        return None, f"group {_said(first)} has none: {first.estimate.undefined['standard_error']}"
-    squares = math.fsum((group.estimate.standard_error or 0.0) ** 2 for group in scored)
-    return math.sqrt(squares) / len(scored), None
+        return None, f"groups are not independent: clusters with cases in several of them: {spanning}"
+    alone = next((group for group in scored if _independent(group) < 2), None)
+    if alone is not None:
+        name = "without a name" if alone.name is None else repr(alone.name)
+        return None, f"group {name} has none: {alone.estimate.undefined['standard_error']}"
+    error = math.sqrt(math.fsum(map(_variance, scored))) / len(scored)
+    return (error, None) if error else (None, "no variation within any group")
+
+
+def _variance(group: Group) -> float:
+    """Return the variance of a group's mean; 0 where its scores don't vary, as without it the sum would be biased."""
+    return (group.estimate.standard_error or 0.0) ** 2
+
+
+def _independent(group: Group) -> int:
+    return group.estimate.scored if group.estimate.clusters is None else group.estimate.clusters
 
 
 def _macro_interval(
-    scored: Sequence[Group], centre: float, error: float | None, reason: str | None, base: Estimate, spanning: int
+    scored: Sequence[Group], centre: float, error: float | None, reason: str | None, base: Estimate
 ) -> Interval:
-    level = base.interval.level
+    level, method = base.interval.level, _WILSON if base.binary else _STRATIFIED
+    if error is None:
+        return Interval(level=level, method=method, reason=reason)
+    freedom = _degrees_of_freedom(scored)
     if not base.binary:
-        freedom = 0.0 if error is None else _degrees_of_freedom(scored)
-        return t_interval(centre, error, freedom, level=level, method=_STRATIFIED, reason=reason)
-    if spanning:
-        return Interval(level=level, method=_WILSON, reason=_dependent(spanning))
-    below, above = [], []
-    for group in scored:
-        mean, interval = group.estimate.mean, group.estimate.interval
-        if mean is None or interval.low is None or interval.high is None:
-            return Interval(level=level, method=_WILSON, reason=f"group {_said(group)} has none: {interval.reason}")
-        below.append((mean - interval.low) ** 2)
-        above.append((interval.high - mean) ** 2)
-    low = centre - math.sqrt(math.fsum(below)) / len(scored)
-    high = centre + math.sqrt(math.fsum(above)) / len(scored)
-    return Interval(low=max(0.0, low), high=min(1.0, high), level=level, method=_WILSON)
+        return t_interval(centre, error, freedom, level=level, method=method)
+    effective, critical = centre * (1.0 - centre) / (error * error), t_quantile(0.5 + level / 2.0, freedom)
+    return wilson_interval(centre, effective, level=level, critical=critical, method=method)
 
 
 def _degrees_of_freedom(scored: Sequence[Group]) -> float:
     """Return the effective degrees of freedom of a sum of variances (Satterthwaite 1946; Cochran 1977, 5.16)."""
-    errors = [group.estimate.standard_error or 0.0 for group in scored]
-    variances = [(error / max(errors)) ** 2 for error in errors]  # as shares, which can't all vanish
-    sizes = [group.estimate.scored if group.estimate.clusters is None else group.estimate.clusters for group in scored]
-    spread = math.fsum(each**2 / (size - 1) for each, size in zip(variances, sizes, strict=True))
-    return math.fsum(variances) ** 2 / spread
+    largest = max(map(_variance, scored))
+    shares = [_variance(group) / largest for group in scored]  # which can't all vanish
+    spread = math.fsum(share**2 / (_independent(group) - 1) for share, group in zip(shares, scored, strict=True))
+    return math.fsum(shares) ** 2 / spread
 
 
 def _macro_bounds(
@@ -264,11 +265,3 @@ def _macro_bounds(
         lowest.append(low)
         highest.append(high)
     return math.fsum(lowest) / len(lowest), math.fsum(highest) / len(highest)
-
-
-def _dependent(spanning: int) -> str:
-    return f"groups are not independent: clusters with cases in several of them: {spanning}"
-
-
-def _said(group: Group) -> str:
-    return "without a name" if group.name is None else repr(group.name)
