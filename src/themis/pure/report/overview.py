@@ -232,7 +232,7 @@ class Overview:
         """Return the case of each of a metric's scores: its number."""
         count = len(self._columns[metric_id].values)
         answers = count // self._cases if self._cases else 1
-        return [number // answers for number in range(count)]
+        return [case for case in range(self._cases) for _ in range(answers)]
 
     def _unit(self, metric_id: str) -> str:
         return "case" if len(self._columns[metric_id].values) <= self._cases else "answer"
