@@ -16,9 +16,9 @@ CHILD = Path(__file__).parent / "crash" / "child.py"
 CASES, SAMPLES = 120, 2
 
 
-def attempt(folder: Path, number: int, kill: str) -> subprocess.CompletedProcess[str]:
+def attempt(folder: Path, number: int, kill: str, answers: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, str(CHILD), str(folder / "s.sqlite3"), str(folder), str(number), kill],
+        [sys.executable, str(CHILD), str(folder / "s.sqlite3"), str(folder), str(number), kill, answers],
         capture_output=True,
         text=True,
         timeout=120,
@@ -34,16 +34,19 @@ def lines(path: Path) -> list[tuple[int, str]]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> str:
-    done = attempt(tmp_path_factory.mktemp("whole"), 0, "never")
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    outputs = {}
+    for answers in ("one", "several"):
+        done = attempt(tmp_path_factory.mktemp("whole"), 0, "never", answers)
+        assert done.returncode == 0, done.stderr
+        outputs[answers] = done.stdout
+    return outputs
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("answers", "seed"), [("one", 0), ("one", 1), ("one", 2), ("several", 3), ("several", 4)])
 def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
-    seed: int, tmp_path: Path, uninterrupted: str
+    answers: str, seed: int, tmp_path: Path, uninterrupted: dict[str, str]
 ) -> None:
     rng = random.Random(seed)
     killed = in_commit = number = 0
@@ -53,14 +56,14 @@ def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
         # Drawn in calls, and in milliseconds after one, so that slow and fast machines are hit alike.
         moment = f"call:{rng.randint(1, 12)}:{rng.uniform(0.0, 0.03):.4f}"
         kill = f"commit:{rng.randint(1, 3)}" if number % 3 == 0 else moment
-        done = attempt(tmp_path, number, kill if killed < 10 else "never")
+        done = attempt(tmp_path, number, kill if killed < 10 else "never", answers)
         if done.returncode == -signal.SIGKILL:
             killed += 1
             in_commit += kill.startswith("commit")
         else:
             assert done.returncode == 0, done.stderr
             output = done.stdout
-    assert output == uninterrupted
+    assert output == uninterrupted[answers]
     assert_nothing_acknowledged_was_asked_again(tmp_path)
     assert_the_store_is_whole(tmp_path / "s.sqlite3")
     assert killed == 10

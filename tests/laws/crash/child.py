@@ -98,7 +98,7 @@ class CrashingStore(SqliteRunStore):
                 die()
 
 
-def main(store_path: str, logs: str, attempt: str, kill: str) -> None:
+def main(store_path: str, logs: str, attempt: str, kill: str, answers: str) -> None:
     how, *numbers = kill.split(":")
     die_at, die_later = (int(numbers[0]), float(numbers[1])) if how == "call" else (-1, 0.0)
 
@@ -110,7 +110,7 @@ def main(store_path: str, logs: str, attempt: str, kill: str) -> None:
         generation=GenerationConfig(
             generator=Answer(Log(Path(logs) / "calls"), attempt, die_at, die_later),
             candidate_policy={"num_samples": 2},
-            reducer="builtin/majority_vote",
+            reducer="builtin/majority_vote" if answers == "one" else None,
         ),
         evaluation=EvaluationConfig(metrics=score),
         datasets=Dataset(dataset_id="d", cases=[{"case_id": str(i), "input": i} for i in range(CASES)]),
