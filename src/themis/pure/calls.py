@@ -314,7 +314,7 @@ class CallFailed(CallError):  # noqa: N818  # says what happened, as trio.Cancel
 
     def __init__(self, failure: CallFailure, retry_history: tuple[RetryEntry, ...] = ()) -> None:
         self.failure = failure
-        self.diagnosis = classify(failure)
+        self.diagnosis: Diagnosis = classify(failure)
         self.retry_history = retry_history
         tries = f" after {len(retry_history)} attempts" if len(retry_history) > 1 else ""
         super().__init__(f"{self.diagnosis.reason}{tries}: {failure.message or failure.kind.value}")

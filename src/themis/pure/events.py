@@ -264,9 +264,9 @@ class StepFailedEvent(StepEvent):
 
 
 EVENT_TYPES: Final[Mapping[str, type[RunEvent]]] = {
-    str(name): kind
+    str(attrs.fields(kind).event_type.default): kind
     for kind in [*globals().values()]
-    if isinstance(kind, type) and issubclass(kind, RunEvent) and (name := attrs.fields(kind).event_type.default)
+    if isinstance(kind, type) and issubclass(kind, RunEvent) and attrs.fields(kind).event_type.default
 }
 """The classes of this module that state a type; those that others inherit from state none."""
 

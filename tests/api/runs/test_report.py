@@ -136,7 +136,7 @@ def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
         outputs = [each.final_output for each in result.generated_candidates]
         assert [each["final_output"] for each in shown.get("generated_candidates", [])] == outputs
         assert [each["error_message"] for each in data.get("history", [])] == [e.error_message for e in full.history]
-        assert len(data.get("judged", [])) == len(shown.get("evaluation_executions", []))
+        assert len(shown.get("judged", [])) == len(shown.get("evaluation_executions", []))
         assert data["result"].get("judged", []) == [name for name in view.plan.judged_ids if name in full.result.judged]
         assert ("parsed_output" in shown) == (result.parsed_output is not None)
         assert not {"case_key", "dataset_id"} & {*data["result"], *(name for row in data["score_rows"] for name in row)}

@@ -29,14 +29,17 @@ class EventStore(RunStore):
         how_to_list: the end of the error that says that a run is not there.
     """
 
-    location = ""  # the contract has a property, which nothing could be assigned to
-
     def __init__(self, location: str, how_to_list: str = "") -> None:
-        self.location = location
+        self._location = location
         self._how_to_list = how_to_list
         self._ready = False
         self._locks: dict[str, Callable[[], None]] = {}
         self._guard = threading.RLock()
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people, without credentials."""
+        return self._location
 
     # --- filled in by each store --------------------------------------------------------------------------
 

@@ -147,7 +147,7 @@ class FunctionMetric(FunctionComponent[P, R_co]):
             found = "; ".join(f"{name!r}: {nearest(name, _FACTS)}" for name in unknown)
             raise SpecError(f"metric {self.component_id} asks for what no metric is told: {found}")
         self._asked = tuple(p.name for p in named if p.name in _FACTS)
-        self.reads_candidates = bool(self._asked)
+        self.reads_candidates: bool = bool(self._asked)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Return a score; a number or a bool becomes its value."""

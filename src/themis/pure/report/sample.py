@@ -40,7 +40,7 @@ class CaseSample:
     def __init__(self, total: int, limit: int | None) -> None:
         self._total = total
         self._limit = total if limit is None else max(0, limit)
-        self.whole = self._limit >= total
+        self.whole: bool = self._limit >= total
         self._errors: list[_Kept] = []
         self._others: list[_Kept] = []
         self._error_count = 0

@@ -92,8 +92,8 @@ class Ballots:
 
     def __init__(self, answers: int, at: Sequence[int]) -> None:
         self.answers = answers
-        self.at = tuple(at)
-        self.ties = dict.fromkeys(self.at, 0)
+        self.at: tuple[int, ...] = tuple(at)
+        self.ties: dict[int, int] = dict.fromkeys(self.at, 0)
         self._winners = {k: array("l") for k in self.at}
         self._holds = {k: array("b") for k in self.at}
         self._agree = array("b")
