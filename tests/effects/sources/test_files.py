@@ -11,13 +11,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from themis.effects.sources import rows
 from themis.effects.sources.files import CaseFields, FileCases, file_dataset
 from themis.pure.errors import DataError, MissingExtraError
 from themis.pure.records.dataset import Case
@@ -161,6 +162,31 @@ def test_faults_name_file_and_line(tmp_path: Path, name: str, content: str, says
         list(FileCases(tmp_path / name))
     assert says in str(caught.value)
     assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("ends", ["at a row that is no case", "at the limit", "when nobody asks for more"])
+def test_the_file_is_closed_as_soon_as_no_more_of_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    path = write_lines(tmp_path / "x.jsonl", [{"input": 1}, {"input": 2}, {"question": 3}])
+    files = []
+
+    def noted(path: Path) -> IO[bytes]:
+        files.append(path.open("rb"))
+        return files[-1]
+
+    monkeypatch.setattr(rows, "opened", noted)
+    cases = iter(FileCases(path, limit=2 if ends == "at the limit" else None))
+    assert [next(cases).input, next(cases).input] == [1, 2]
+    if ends == "at a row that is no case":
+        with pytest.raises(DataError, match=r"x\.jsonl:3: ") as kept:
+            next(cases)
+        assert kept.tb is not None  # the error holds its frames, and they hold what they read
+    elif ends == "at the limit":
+        assert next(cases, None) is None
+    else:
+        cases.close()  # type: ignore[attr-defined]  # a generator, where an iterator is promised
+    assert [file.closed for file in files] == [True]
 
 
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 
@@ -29,12 +30,13 @@ def hub_dataset(
     columns = fields or CaseFields()
 
     def cases() -> Iterator[Case]:
-        rows = ((path, place, row) for path in files.paths for place, row in read_rows(path, file_format(path)))
-        for number, (path, place, row) in enumerate(rows, 1):
-            try:
-                yield columns.case(row, number)
-            except ThemisError as error:
-                raise DataError(f"{name}: {path.name}:{place}: {error}") from None
+        every = ((path, place, row) for path in files.paths for place, row in read_rows(path, file_format(path)))
+        with contextlib.closing(every) as rows:
+            for number, (path, place, row) in enumerate(rows, 1):
+                try:
+                    yield columns.case(row, number)
+                except ThemisError as error:
+                    raise DataError(f"{name}: {path.name}:{place}: {error}") from None
 
     facts = {"split": split, **({"config": config} if config is not None else {})}
     held = tuple(itertools.islice(cases(), limit))

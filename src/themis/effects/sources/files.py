@@ -6,6 +6,7 @@ meanwhile, and a change is noticed.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
 import math
@@ -167,13 +168,13 @@ class FileCases(CaseSource):
 
     def __iter__(self) -> Iterator[Case]:
         self._refuse_change()
-        numbered = enumerate(read_rows(self.path, self._kind), 1)
-        for number, (position, row) in itertools.islice(numbered, self.limit):
-            try:
-                case = self.fields.case(row, number)
-            except ThemisError as error:
-                raise DataError(f"{self.path}:{position}: {error}") from None
-            yield case
+        with contextlib.closing(read_rows(self.path, self._kind)) as rows:
+            for number, (position, row) in enumerate(itertools.islice(rows, self.limit), 1):
+                try:
+                    case = self.fields.case(row, number)
+                except ThemisError as error:
+                    raise DataError(f"{self.path}:{position}: {error}") from None
+                yield case
         self._refuse_change()
 
     def __len__(self) -> int:

@@ -10,7 +10,7 @@ import csv
 import gzip
 import importlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
@@ -57,8 +57,8 @@ def file_format(path: Path, stated: str | None = None) -> FileFormat:
         ) from None
 
 
-def read_rows(path: Path, kind: FileFormat) -> Iterator[tuple[int, Row]]:
-    """Yield each row with its position, holding one at a time.
+def read_rows(path: Path, kind: FileFormat) -> Generator[tuple[int, Row], None, None]:
+    """Yield each row with its position, holding one at a time; whoever may stop before the last one closes it.
 
     Raises:
         DataError: the file is missing or can't be read, or a row is malformed; names file and line.
