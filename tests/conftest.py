@@ -1,8 +1,9 @@
-"""For all tests: hypothesis, deterministic in CI and quick enough to be run often, and a component that turns bad."""
+"""For all tests: hypothesis, the same each time in CI and quick enough to be run often; Ctrl-C; a fickle component."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,10 @@ settings.register_profile("thorough", max_examples=500, deadline=None)
 settings.register_profile("ci", parent=settings.get_profile("quick"), derandomize=True)
 settings.register_profile("brief", parent=settings.get_profile("ci"), max_examples=10)  # for the other Pythons
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "quick"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts the tests in the background has Ctrl-C ignored, also by the processes which they interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class FickleParser:
