@@ -47,7 +47,7 @@ class CaseView(CaseName):
     Attributes:
         prompt: the messages that the run's prompt makes of the input.
         result: candidates, the reduced and the parsed answer, executions with their judgments, scores.
-        score_rows: one row per metric, with its outcome.
+        score_rows: one row per metric and answer, with its outcome.
         history: every attempt that failed, in order.
     """
 

@@ -14,7 +14,7 @@ from typing import Final
 
 import attrs
 
-from themis.pure.abilities import Components, ParserAbilities
+from themis.pure.abilities import Components
 from themis.pure.components.metrics import METRICS, each_reference
 from themis.pure.components.parsers import MOST_OPTIONS, ChoiceLetter, CodeText, MathAnswer, Regex, Text
 from themis.pure.json import JSONValue
@@ -156,13 +156,9 @@ def kinds_made(components: Components) -> frozenset[Kind] | None:
     if not components.parsers:
         # Endpoints answer with texts; what is generated in this process may be any JSON.
         return _TEXTS if generator.provider_key is not None and generator.request is not None else None
-    made = [_made_by(parser) for parser in components.parsers]
+    made = [_MADE_BY.get(type(parser.component)) for parser in components.parsers]
     known = [kinds for kinds in made if kinds is not None]
     return frozenset[Kind]().union(*known) if len(known) == len(made) else None
-
-
-def _made_by(parser: ParserAbilities) -> frozenset[Kind] | None:
-    return _MADE_BY.get(type(parser.component))
 
 
 def reference_warnings(components: Components, datasets: Iterable[Dataset]) -> list[str]:

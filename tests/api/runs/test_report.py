@@ -14,10 +14,13 @@ import pytest
 from hypothesis import given
 
 from themis import Case, Dataset, InMemoryRunStore, RunResult, evaluate, generator
+from themis.api.runs.gates import check_gates, read_gates
 from themis.api.runs.report import Reporter, read_report, result_data, result_table
 from themis.api.runs.view import RunView
 from themis.core import GenerateContext
 from themis.pure.errors import MissingExtraError, RunNotFoundError, SpecError
+from themis.pure.projections import Digest
+from themis.pure.report import overview
 from themis.pure.report.sample import CaseSample
 from themis.pure.report.table import COLUMNS
 from themis.pure.stats import StatsEngine
@@ -103,6 +106,28 @@ def test_named_clusters_are_shown_beside_the_naive_interval(stored: tuple[InMemo
     assert estimate["naive_interval"]["method"] == "Wilson score"
     assert "clustered" in estimate["interval"]["method"]
     assert (estimate["planned"], estimate["parse_rate"]) == (60, 1.0)
+
+
+def test_results_are_hashed_only_where_the_digest_is_shown(
+    stored: tuple[InMemoryRunStore, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = []
+
+    class Noted(Digest):
+        def __init__(self) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(overview, "Digest", Noted)
+    result = evaluate(model="builtin/demo_model", data=rows(6), metric="builtin/exact_match", samples=2)
+    assert result.several_answers()
+    assert result.by_group("topic")
+    assert result.suspicions == ()
+    gates = read_gates(["exact_match>=0", "exact_match:pass@2>=0"], "mean", ["builtin/exact_match"], 2)
+    assert all(gate.passed for gate in check_gates(gates, result))
+    assert "exact_match" in result_table(result)
+    assert made == []
+    assert result_data(result)["digest"] == made[0].hexdigest() == result.digest
 
 
 def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStore, str]) -> None:

@@ -111,7 +111,8 @@ class RunResult:
         """
         from themis.api.runs.report import read_report
 
-        return {each.metric_id: each for each in read_report(self.view, at=at).overview.several}
+        overview = read_report(self.view, at=at, with_digest=False).overview
+        return {each.metric_id: each for each in overview.several}
 
     @functools.cached_property
     def suspicions(self) -> tuple[Suspicion, ...]:
@@ -125,7 +126,7 @@ class RunResult:
         """
         from themis.api.runs.report import read_report
 
-        return read_report(self.view).overview.suspicions
+        return read_report(self.view, with_digest=False).overview.suspicions
 
     def by_group(self, by: str = "dataset") -> Mapping[str, GroupedEstimate]:
         """Return each metric's mean by group of cases, over all cases, and over the groups, by metric.
@@ -145,7 +146,8 @@ class RunResult:
         """
         from themis.api.runs.report import read_report
 
-        return {each.metric_id: each for each in read_report(self.view, by=(by,)).overview.groups}
+        overview = read_report(self.view, by=(by,), with_digest=False).overview
+        return {each.metric_id: each for each in overview.groups}
 
     def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
         """Return tokens and US dollars by stage and model, over all of the run's attempts.

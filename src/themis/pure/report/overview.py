@@ -166,9 +166,8 @@ class Overview:
                 self._first_errors.append(row)
         if self._ballots is not None:
             answers = [answer_state(state, index) for index in self._plan.answers]
-            parsed = [answer.parsed for answer in answers]
-            read = [answer.parsed is not None or answer.parse_failure is not None for answer in answers]
-            self._ballots.add([ballot(one) for one in parsed], [not is_read for is_read in read])
+            missing = [answer.parsed is None and answer.parse_failure is None for answer in answers]
+            self._ballots.add([ballot(answer.parsed) for answer in answers], missing)
         by = self._cluster_by
         if by is not None and (name := group_name(item.case.metadata.get(by))) is not None:
             self._clusters[self._cases] = name

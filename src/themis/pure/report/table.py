@@ -1,4 +1,4 @@
-"""The score table: one plain row per case and metric, as data frames and CSV want it."""
+"""The score table: one plain row per metric and answer of a case, as data frames and CSV want it."""
 
 from __future__ import annotations
 
