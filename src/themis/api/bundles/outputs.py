@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.api.bundles.transfer import in_memory, shortened
+from themis.api.bundles.transfer import first_faults, in_memory
 from themis.api.experiment.experiment import Experiment
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.bundles.records import GenerationBundle, Keyed
@@ -150,7 +150,7 @@ class _Reading:
             return
         lines = [f"{self.source}: these are not the outputs of run {self.snapshot.run_id}"]
         for kind, found in self.faults.items():
-            lines += [f"{len(found)} {kind}:", *(f"  - {fault}" for fault in shortened(found))]
+            lines += [f"{len(found)} {kind}:", *(f"  - {fault}" for fault in first_faults(found))]
         if "missing" in self.faults:
             lines.append("To score the others all the same, pass allow_missing=True.")
         raise DataError("\n".join(lines))

@@ -250,7 +250,7 @@ def _merges(
                 yield merge
     faults += _left_over(header, [key, *(key for key, _ in groups)] if key is not None else [])
     if faults:
-        raise DataError(listed(f"{kind} bundle of run {header.run_id} refused", shortened(faults)))
+        raise DataError(listed(f"{kind} bundle of run {header.run_id} refused", first_faults(faults)))
 
 
 def _left_over(header: Bundle, left: Sequence[str]) -> list[str]:
@@ -260,7 +260,7 @@ def _left_over(header: Bundle, left: Sequence[str]) -> list[str]:
     return strangers or [f"case {key}: its records are not in the order of the run's cases" for key in left[:1]]
 
 
-def shortened(faults: Sequence[str]) -> Sequence[str]:
+def first_faults(faults: Sequence[str]) -> Sequence[str]:
     """Return the faults that an error lists, and how many more there are."""
     more = len(faults) - _SHOWN
     return [*faults[:_SHOWN], f"and {more} more"] if more > 0 else faults

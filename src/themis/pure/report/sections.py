@@ -15,7 +15,7 @@ import attrs
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
 from themis.pure.report.overview import Bin, Quantity, RunOverview
-from themis.pure.report.summary import SummaryRow, bounds_text, value_text
+from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
 from themis.pure.stats import Estimate, GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
@@ -219,7 +219,7 @@ def _grouped(grouped: GroupedEstimate, longest: int | None = None) -> Section:
         table=Table(
             header=(by, *figures),
             rows=tuple(
-                (name, value_text(each), str(each.scored), str(each.planned), _interval_text(each))
+                (name, value_text(each), str(each.scored), str(each.planned), ends_text(each.interval))
                 for name, each in shown
             ),
             narrow=(by, *(name for name in figures if name != "planned")),
@@ -267,7 +267,9 @@ def _several_answers(report: Report) -> Iterator[Section]:
         return
     figures = ("pass@k", "pass^k", "maj@k")
     with_error = [(each.metric_id, k, *map(value_text, of_k)) for each in several for k, of_k in _by_k(each)]
-    ranges = [(each.metric_id, k, *map(_interval_text, of_k)) for each in several for k, of_k in _by_k(each)]
+    ranges = [
+        (each.metric_id, k, *(ends_text(one.interval) for one in of_k)) for each in several for k, of_k in _by_k(each)
+    ]
     yield Section(
         title=f"{several[0].answers} answers a case",
         note="pass@k: one of k answers is correct; pass^k: all k are; maj@k: the commonest of the first k is.",
@@ -288,13 +290,8 @@ def _by_k(several: SeveralAnswers) -> Iterator[tuple[str, tuple[Estimate, ...]]]
 
 
 def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...]) -> Section:
-    rows = [(k, *(f"{value_text(one)}, {_interval_text(one)}" for one in of_k)) for k, of_k in _by_k(several)]
+    rows = [(k, *(f"{value_text(one)}, {ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
     return Section(title=several.metric_id, table=Table(header=("k", *figures), rows=tuple(rows)))
-
-
-def _interval_text(estimate: Estimate) -> str:
-    low, high = estimate.interval.low, estimate.interval.high
-    return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}"
 
 
 def _of_several(several: SeveralAnswers) -> Iterator[str]:

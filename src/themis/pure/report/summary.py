@@ -10,7 +10,7 @@ from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_object
 from themis.pure.records.results import BenchmarkResult
-from themis.pure.stats import Estimate
+from themis.pure.stats import Estimate, Interval
 
 _UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
 _UNGENERATED = ("generation_failure", "reduction_failure")
@@ -59,7 +59,7 @@ class SummaryRow(HashableModel):
     def naive(self) -> str:
         """Return the interval that ignores clusters, as text; a dash without clusters."""
         naive = self.estimate.naive_interval
-        return "-" if naive is None else _range(naive.low, naive.high)
+        return "-" if naive is None else ends_text(naive)
 
     def parsed(self) -> str:
         """Return the parse rate as text; a dash if nothing came to it."""
@@ -69,6 +69,10 @@ class SummaryRow(HashableModel):
 def value_text(estimate: Estimate) -> str:
     mean, error = estimate.mean, estimate.standard_error
     return "-" if mean is None else f"{mean:.4f} ± {'?' if error is None else f'{error:.4f}'}"
+
+
+def ends_text(interval: Interval) -> str:
+    return _range(interval.low, interval.high)
 
 
 def bounds_text(estimate: Estimate) -> str:
