@@ -114,7 +114,9 @@ def test_a_stored_run_replays_under_its_id(version: str, kind: str, title: str, 
 
 @pytest.mark.parametrize("title", sorted(FACTS["themis-1"]["sqlite"]))
 def test_the_same_experiment_has_the_results_that_it_had(title: str) -> None:
-    again, facts = MAKER.experiments()[title].run(), FACTS["themis-1"]["sqlite"][title]
+    experiment, facts = MAKER.experiments()[title], FACTS["themis-1"]["sqlite"][title]
+    # Answers that no parser could read had no score then.
+    again = experiment.evolve(evaluation=experiment.evaluation.evolve(unparsed="missing")).run()
     assert (again.digest == facts["digest"]) == (title not in CHANGED)
     rows = [
         [row.case_key, row.metric_id, "" if row.value is None else str(row.value)] for row in again.benchmark.score_rows

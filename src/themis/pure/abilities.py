@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Self
@@ -141,12 +142,14 @@ class MetricAbilities(Abilities):
     Attributes:
         family: its family's name; empty if it has none, and `problem` then says why.
         threshold: the value from which its score counts as correct, if it states one.
+        score_range: its lowest and highest score, if it states them.
         reads_candidates: it wants to be handed the case's candidates, as they were generated.
     """
 
     family: str
     problem: str = ""
     threshold: float | None = None
+    score_range: tuple[float, float] | None = None
     reads_candidates: bool | None = None
     score: Method | None = None
     sandbox_requests: Method | None = None
@@ -157,9 +160,9 @@ class MetricAbilities(Abilities):
 
     @classmethod
     def of(cls, component: Any) -> Self:
-        family, problem = "", ""
+        family, problem, score_range = "", "", None
         try:
-            family = metric_family(component)
+            family, score_range = metric_family(component), stated_range(component)
         except SpecError as error:
             problem = str(error)
         value = getattr(component, "threshold", None)
@@ -167,9 +170,29 @@ class MetricAbilities(Abilities):
             component,  # what a metric needs, its family says
             family=family,
             problem=problem,
+            score_range=score_range,
             threshold=float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
             sandbox_languages=tuple(getattr(component, "sandbox_languages", ())),
         )
+
+
+def stated_range(metric: Any) -> tuple[float, float] | None:
+    """Return the lowest and highest score that a metric states, or `None` if it states none.
+
+    Raises:
+        SpecError: it states something else than two finite numbers, the lower one first.
+    """
+    stated = getattr(metric, "score_range", None)
+    if stated is None:
+        return None
+    if isinstance(stated, tuple | list) and len(stated) == 2 and all(map(_is_finite, stated)) and stated[0] < stated[1]:
+        return float(stated[0]), float(stated[1])
+    name = getattr(metric, "component_id", type(metric).__name__)
+    raise SpecError(f"{name}: score_range must be the lowest and the highest score, as in (0, 1); found {stated!r}")
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @attrs.frozen(kw_only=True)

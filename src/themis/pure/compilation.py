@@ -28,6 +28,7 @@ from themis.pure.records.snapshot import (
     RunIdentity,
     RunProvenance,
     RunSnapshot,
+    Unparsed,
 )
 from themis.pure.security import refuse_secrets
 
@@ -44,6 +45,7 @@ class Authored:
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
+    unparsed: Unparsed = "incorrect"
 
 
 def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: SourceOf) -> RunSnapshot:
@@ -80,6 +82,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         datasets=authored.datasets,
         metric_kinds={metric.component_id: metric.family for metric in metrics},
         metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
+        metric_ranges={m.component_id: m.score_range for m in metrics if m.score_range is not None},
     )
 
 
@@ -116,6 +119,7 @@ def _identity(authored: Authored, component_refs: ComponentRefs, dataset_refs: S
         judge_config=authored.judge_config,
         workflow_overrides=authored.workflow_overrides,
         seeds=authored.seeds,
+        unparsed=authored.unparsed,
     )
 
 

@@ -59,6 +59,9 @@ _FIELDS: Final = (
 )
 """What both algorithms hash of a `RunIdentity`, by name: a field that it gains later is not theirs."""
 
+_UNLESS_DEFAULT: Final = {"unparsed": "incorrect"}
+"""Fields that came later, with the values that leave a run's name what it was before they came."""
+
 ALGORITHMS: Final = (FIRST_ALGORITHM, IDENTITY_ALGORITHM)
 """Those that this version knows. They hash the same, each under its own name."""
 
@@ -74,7 +77,9 @@ def run_name(identity: HashableModel, algorithm: str) -> str:
             f"a run is named by the algorithm {algorithm!r}, and this Themis knows {', '.join(ALGORITHMS)}: upgrade it "
             "to compute or check the run's id"
         )
-    return content_hash({"algorithm": algorithm, "identity": {name: getattr(identity, name) for name in _FIELDS}})
+    later = [name for name, default in _UNLESS_DEFAULT.items() if getattr(identity, name, default) != default]
+    named = {name: getattr(identity, name) for name in (*_FIELDS, *later)}
+    return content_hash({"algorithm": algorithm, "identity": named})
 
 
 def misnamed(run_id: str, identity: HashableModel, algorithm: str) -> str | None:

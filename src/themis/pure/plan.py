@@ -59,11 +59,21 @@ def answers_of(policy: Mapping[str, JSONValue], *, makes_one: bool) -> tuple[int
 
 @attrs.frozen
 class MetricSlot:
-    """One metric of a run: its id, its family, and the hash that names its code."""
+    """One metric of a run.
+
+    Attributes:
+        metric_id: its id.
+        family: its family.
+        fingerprint: the hash that names its code.
+        score_range: its lowest and highest score, if it states them.
+        unparsed: what an answer that could not be parsed scores; `None` if its score is missing.
+    """
 
     metric_id: str
     family: str
     fingerprint: str
+    score_range: tuple[float, float] | None = None
+    unparsed: float | None = None
 
     @property
     def is_scored(self) -> bool:
@@ -157,10 +167,17 @@ def make_plan(snapshot: RunSnapshot, until_stage: UntilStage = "judge") -> RunPl
 
 
 def metric_slots(snapshot: RunSnapshot) -> tuple[MetricSlot, ...]:
-    refs = snapshot.identity.metric_refs
-    return tuple(
-        MetricSlot(ref.component_id, snapshot.metric_kinds.get(ref.component_id, "pure"), ref.fingerprint)
-        for ref in refs
+    return tuple(_metric_slot(snapshot, ref) for ref in snapshot.identity.metric_refs)
+
+
+def _metric_slot(snapshot: RunSnapshot, ref: ComponentRef) -> MetricSlot:
+    name, stated = ref.component_id, snapshot.metric_ranges.get(ref.component_id)
+    return MetricSlot(
+        metric_id=name,
+        family=snapshot.metric_kinds.get(name, "pure"),
+        fingerprint=ref.fingerprint,
+        score_range=None if stated is None else (stated[0], stated[1]),
+        unparsed=stated[0] if stated is not None and snapshot.identity.unparsed == "incorrect" else None,
     )
 
 

@@ -1,7 +1,9 @@
 """Projections: views of a run, computed from its state on demand, never per event.
 
 Every one is linear in what it reads. Law 11 lives here: each metric has exactly one row per planned answer of a case,
-which is correct, incorrect or an error; means are over scored rows only.
+which is correct, incorrect or an error; means are over scored rows only. An answer that could not be parsed is the
+model's: it has its metric's lowest score where that is known, unless the run counts it as missing. What kept it from
+being parsed stands in its row either way.
 """
 
 from __future__ import annotations
@@ -125,7 +127,7 @@ def score_rows(plan: RunPlan, state: CaseState, thresholds: Thresholds) -> Itera
     all_at_once = _Answered(state, None, _ungenerated(state))
     for metric in plan.metrics:
         for index in plan.answers_of(metric):
-            yield answers.get(index, all_at_once).row(metric.metric_id, thresholds)
+            yield answers.get(index, all_at_once).row(metric, thresholds)
 
 
 @attrs.frozen
@@ -141,20 +143,22 @@ class _Answered:
         seen = answer_state(state, index)
         return cls(seen, _answer_name(seen, index), _upstream_error(seen))
 
-    def row(self, metric_id: str, thresholds: Thresholds) -> BenchmarkScoreRow:
-        state = self.state
+    def row(self, metric: MetricSlot, thresholds: Thresholds) -> BenchmarkScoreRow:
+        state, metric_id = self.state, metric.metric_id
         case = (state.case_id, state.dataset_id, state.case_key)
         outcome = _score_of(state, metric_id) if self.upstream is None else None
         if isinstance(outcome, Score):
             return scored_row(*case, self.candidate_id, outcome, thresholds)
         category, message = self.upstream or _metric_error(state, metric_id, outcome)
+        value = metric.unparsed if _is_unparsed(category, message) else None
         return BenchmarkScoreRow(
             case_id=state.case_id,
             dataset_id=state.dataset_id,
             case_key=state.case_key,
             metric_id=metric_id,
+            value=value,
             candidate_id=self.candidate_id,
-            outcome="error",
+            outcome="error" if value is None else "incorrect",
             error_category=category,
             error_message=message,
             details=outcome.details if outcome is not None else FrozenDict(),
@@ -174,6 +178,15 @@ def scored_row(
         outcome=thresholds.outcome(score),
         details=score.details,
     )
+
+
+UNPARSED: Final[tuple[ErrorCategory, ...]] = ("parse_failure", "parse_null", "parse_invalid")
+"""The categories of answers that could not be parsed, or were parsed to nothing usable."""
+
+
+def _is_unparsed(category: ErrorCategory | None, message: str | None) -> bool:
+    """Tell whether an answer is there and could not be parsed: where parsing was not reached, it still may be."""
+    return category in UNPARSED and message != _NOT_REACHED
 
 
 def _ungenerated(state: CaseState) -> tuple[ErrorCategory, str] | None:
@@ -255,9 +268,14 @@ class Tallies:
     _by_metric: dict[str, _Tally] = attrs.field(factory=lambda: defaultdict(_Tally), init=False)
 
     def add(self, rows: Sequence[BenchmarkScoreRow], *, failed: bool) -> None:
-        """Count one case by its score rows; `failed` if a step of it failed, whether or not a row shows it."""
+        """Count one case by its score rows; `failed` if a step of it failed, whether or not a row shows it.
+
+        An answer that could not be parsed makes no case a failed one, even where its score is missing.
+        """
         self.cases += 1
-        self.failed += failed or any(row.outcome == "error" for row in rows)
+        self.failed += failed or any(
+            row.outcome == "error" and not _is_unparsed(row.error_category, row.error_message) for row in rows
+        )
         for row in rows:
             self._by_metric[row.metric_id].add(row)
 

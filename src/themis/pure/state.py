@@ -100,6 +100,8 @@ _FAILURES: Final[Mapping[str, Any]] = {
     name: empty for name, empty in _FROM["generate"].items() if name.endswith(("_failure", "_failures"))
 }
 _AFTER: Final = dict(itertools.pairwise(_OF_STAGE))
+_FLAWS: Final = tuple(name for name in _FAILURES if name != "parse_failure")
+"""The failures that are a run's. An answer that no parser can read is the model's: the run did what it was to do."""
 
 
 def without_stages(state: CaseState, first: str = "", *, after: str = "") -> CaseState:
@@ -394,9 +396,9 @@ def fold_case(state: CaseState, events: Iterable[RunEvent]) -> CaseState:
 
 
 def has_failures(state: CaseState) -> bool:
-    """Tell whether a step of the case failed and was not made good since."""
+    """Tell whether a step of the case failed and was not made good since; an answer that can't be read did not."""
     held = state.__dict__
-    for name in _FAILURES:  # a loop, for it is asked of every case
+    for name in _FLAWS:  # a loop, for it is asked of every case
         if held[name]:
             return True
     if state.executions and any(execution.status != "completed" for execution in state.executions.values()):

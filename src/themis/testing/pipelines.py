@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import trio
@@ -38,6 +38,7 @@ from themis.pure.records.judging import (
 )
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score, ScoreError
+from themis.pure.records.snapshot import Unparsed
 
 BEHAVIOURS = ("right", "wrong", "null", "invalid", "raise", "wrong type", "nan", "error")
 
@@ -150,6 +151,7 @@ class ScriptedMetric(_Scripted):
     """A pure metric that scores by script: right is 1, wrong is 0; or it errs."""
 
     component_id: str = "scripted/metric"
+    score_range: tuple[float, float] | None = None
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         behaviour = self.behave("cannot score", *_subject(case, ctx))
@@ -316,11 +318,14 @@ class Pipeline:
     judges_selection: bool = False
     execution: tuple[str, ...] | None = None
     judged_family: str = "llm"
+    score_range: tuple[float, float] | None = None
+    unparsed: Unparsed = "incorrect"
 
     def experiment(self, dawdle: Sequence[int] = (0,), **fields: Any) -> Experiment:
         """Return a fresh experiment with its own counting components."""
         metrics: list[Any] = [
-            ScriptedMetric(script, component_id=f"scripted/metric{i}") for i, script in enumerate(self.metrics)
+            ScriptedMetric(script, component_id=f"scripted/metric{i}", score_range=self.score_range)
+            for i, script in enumerate(self.metrics)
         ]
         if self.judge is not None:
             metrics.append(ScriptedJudgeMetric(self.repeats, self.judged_family))
@@ -341,6 +346,7 @@ class Pipeline:
                 metrics=metrics,
                 parsers=() if self.parser is None else ScriptedParser(self.parser),
                 judge_models=() if self.judge is None else ScriptedJudge(self.judge),
+                unparsed=self.unparsed,
             ),
             datasets=[dataset(self.cases)],
             **fields,
@@ -372,6 +378,8 @@ def pipelines(max_cases: int = 6) -> st.SearchStrategy[Pipeline]:
         judge=st.none() | scripts("right", "wrong", "unusable", "raise"),
         repeats=st.integers(1, 3),
         judged_family=st.sampled_from(("llm", "selection", "trace")),
+        score_range=st.sampled_from((None, (0.0, 1.0), (-1.0, 1.0))),
+        unparsed=st.sampled_from(get_args(Unparsed)),
     )
 
 

@@ -169,8 +169,12 @@ def _evaluate(item: pytest.Function, returned: object, marks: list[_Mark]) -> No
     lines, failed = [], []
     for mark, gate, verdict in zip(marks, gates, verdicts, strict=True):
         row = rows[metric_of(gate)]
-        errors = row.unparsed + row.errored
-        problem = f"; {errors} cases in error, and {mark.max_errors} may be" if errors > mark.max_errors else ""
+        errors = row.outcomes["error"]
+        problem = (
+            f"; {errors} {row.estimate.unit}s in error, and {mark.max_errors} may be"
+            if errors > mark.max_errors
+            else ""
+        )
         passed = verdict.passed and not problem
         lines.append(f"{'passed' if passed else 'FAILED'}  {gate}: {verdict.reason}{problem}")
         failed += [] if passed else [lines[-1]]

@@ -52,7 +52,8 @@ def test_one_pass_gives_what_the_result_gives(pipeline: Pipeline) -> None:
     for row in overview.metrics:
         expected = estimates[row.metric_id]
         assert (row.estimate.mean, row.estimate.interval) == (expected.mean, expected.interval)
-        assert row.estimate.planned == row.estimate.scored + row.unparsed + row.errored == sum(row.outcomes.values())
+        assert row.estimate.planned == row.estimate.scored + row.estimate.missing == sum(row.outcomes.values())
+        assert row.estimate.missing == row.unparsed - row.estimate.unparsed + row.errored
     assert list(Reporter(store).iter_score_table(result.run_id)) == [
         {name: row.to_dict()[name] for name in COLUMNS} for row in result.benchmark.score_rows
     ]
@@ -256,7 +257,8 @@ def test_the_answers_of_a_case_are_one_cluster_of_its_group() -> None:
 def test_groups_of_a_run_are_those_of_its_score_table(pipeline: Pipeline) -> None:
     result = pipeline.experiment().run(store=InMemoryRunStore())
     groups = {case.case_key: case.dataset_id for case in result.cases}
-    expected = StatsEngine().by_group(result.benchmark.score_rows, groups, by="dataset")
+    ranges = result.snapshot.metric_ranges
+    expected = StatsEngine().by_group(result.benchmark.score_rows, groups, by="dataset", score_ranges=ranges)
     for metric_id, grouped in result.by_group().items():
         for group in grouped.groups:
             of_table = expected[metric_id][group.name]

@@ -104,8 +104,8 @@ def test_the_steps_that_come_next_alone_are_applied(
     if version == 2:
         edited("delete from blob_use")(path)  # what the second step would fill again
     read = {
-        "sqlite_4.sql": "create table fourth (x text) strict;",
-        "sqlite_5.sql": "create table fifth (x text) strict;",
+        "next_1.sql": "create table next_1 (x text) strict;",
+        "next_2.sql": "create table next_2 (x text) strict;",
     }
     monkeypatch.setattr(sqlite_file, "read_schema", lambda name: read.get(name) or read_schema(name))
     steps: tuple[str, ...] = sqlite_file._STEPS
@@ -164,7 +164,7 @@ def test_a_kill_during_migration_leaves_the_file_as_before_or_as_after(old: Path
     before, after = schema(old), None
     content = old.read_bytes()
     seen = set()
-    for statement in range(40):
+    for statement in range(60):
         old.write_bytes(content)
         for log in ("-wal", "-shm", "-journal"):
             Path(f"{old}{log}").unlink(missing_ok=True)

@@ -180,7 +180,4 @@ def _scores(
         datasets=[Dataset(dataset_id=which, cases=[case for _, case in asked]) for which in (_RIGHT, _WRONG)],
     )
     rows = experiment.run().benchmark.score_rows
-    return {
-        (row.dataset_id, row.case_id): (0.0 if row.error_category == "parse_null" else row.value, row.error_message)
-        for row in rows
-    }
+    return {(row.dataset_id, row.case_id): (row.value, row.error_message) for row in rows}

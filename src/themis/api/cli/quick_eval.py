@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import attrs
 from cyclopts import App, Parameter
@@ -52,6 +52,9 @@ class Quick:
     seed: Annotated[int | None, SEED] = None
     temperature: Annotated[float | None, TEMPERATURE] = None
     max_tokens: Annotated[int | None, MAX_TOKENS] = None
+    unparsed: Annotated[
+        Literal["incorrect", "missing"], Parameter(help="What an answer that no parser can read counts as.")
+    ] = "incorrect"
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
@@ -63,7 +66,9 @@ class Quick:
         datasets = as_datasets(data)
         experiment = Experiment(
             generation=sampled(self.model(model), self.samples),
-            evaluation=EvaluationConfig(metrics=metrics, parsers=parser, judge_models=self.judge),
+            evaluation=EvaluationConfig(
+                metrics=metrics, parsers=parser, judge_models=self.judge, unparsed=self.unparsed
+            ),
             datasets=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             storage=storage_of(self.store),
             runtime=self.runtime(),

@@ -6,7 +6,7 @@ A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 import attrs
 
@@ -22,6 +22,7 @@ from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, text_mapping
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.snapshot import Unparsed
 
 _Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
 _Count: TypeAlias = Annotated[int, Bound("minimum", 1)]
@@ -188,6 +189,8 @@ class EvaluationConfig(FrozenModel):
         prompt_spec: the text around a judge's prompt.
         judge_config: configuration of judging, such as `{"repeats": 3}`.
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
+        unparsed: what an answer that no parser can read counts as: `incorrect`, the lowest score of each metric that
+            states its range; or `missing`, no score, and the results say what that could hide.
     """
 
     metrics: tuple[Component, ...] = attrs.field(default=(), converter=_several)
@@ -196,6 +199,7 @@ class EvaluationConfig(FrozenModel):
     prompt_spec: PromptSpec | None = None
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
 
 
 def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:

@@ -12,6 +12,7 @@ from themis.api.runs.result import RunResult
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.snapshot import Unparsed
 
 
 async def evaluate_async(
@@ -28,6 +29,7 @@ async def evaluate_async(
     seeds: Sequence[int] | None = None,
     workflow_overrides: Mapping[str, Any] | None = None,
     judge_config: Mapping[str, Any] | None = None,
+    unparsed: Unparsed = "incorrect",
     environment_metadata: Mapping[str, str] | None = None,
     themis_version: str | None = None,
     python_version: str | None = None,
@@ -51,6 +53,7 @@ async def evaluate_async(
         seeds: one per candidate.
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
         judge_config: configuration of judging.
+        unparsed: what an answer that no parser can read counts as: `incorrect`, or `missing`.
         environment_metadata: facts to keep beside the run.
         themis_version, python_version, platform: detected when not given.
         store: an open store, instead of `storage`.
@@ -65,6 +68,7 @@ async def evaluate_async(
             judge_models=judge,
             workflow_overrides=workflow_overrides or {},
             judge_config=judge_config or {},
+            unparsed=unparsed,
         ),
         datasets=as_datasets(data),
         storage=storage or StorageConfig(),

@@ -106,6 +106,7 @@ class Experiment(ExperimentConfig):
             judge_config=evaluation.judge_config,
             workflow_overrides=evaluation.workflow_overrides,
             seeds=self.seeds,
+            unparsed=evaluation.unparsed,
         )
 
     def _provenance(self) -> RunProvenance:

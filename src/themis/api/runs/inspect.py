@@ -219,7 +219,7 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     del ending["event_type"]
     return QuickCheck(
         run_id=run_id,
-        status=view.ending.status(lambda: tallies.failed > 0 or any(metric.errors for metric in metrics)),
+        status=view.ending.status(lambda: tallies.failed > 0 or any(_failed(m, tallies, counted) for m in metrics)),
         **ending,
         generator_id=view.snapshot.identity.generator_ref.component_id,
         dataset_ids=view.dataset_ids,
@@ -254,6 +254,13 @@ def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
         begun += case.begun
         tallies.add(case.rows, failed=case.failed)
     return begun, tallies, {}
+
+
+def _failed(metric: MetricCheck, tallies: Tallies, counted: _Counts) -> bool:
+    """Tell whether a case that was not read has no score: it failed before it came to be parsed."""
+    return (
+        metric.planned > counted.get(metric.metric_id, (0, 0, 0.0))[0] + tallies.outcomes_of(metric.metric_id).total()
+    )
 
 
 def _check(metric_id: str, planned: int, tallies: Tallies, counted: _Counts) -> MetricCheck:

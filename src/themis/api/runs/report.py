@@ -121,6 +121,12 @@ def _data(report: Report) -> dict[str, Any]:
             "failed_cases": benchmark.failed_cases,
         },
         "digest": overview.digest,
+        "answers": {
+            "generated": overview.candidates,
+            "truncated": overview.truncated,
+            "empty": overview.empty,
+            "unparsed_count_as": report.snapshot.identity.unparsed,
+        },
         "metrics": {
             row.metric_id: {
                 **row.estimate.to_dict(),

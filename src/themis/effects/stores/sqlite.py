@@ -170,8 +170,8 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
             events_a_case: how many events a case has that went through at once.
 
         Returns:
-            How many cases have events; the cases that are left out, since later events may have superseded their
-            scores; and by metric, over the other cases, the number of scores, of correct ones, and the sum.
+            How many cases have events; the cases that are left out, since they lack a score or later events may have
+            superseded one; and by metric, over the other cases, the number of scores, of correct ones, and the sum.
         """
         with self._reading() as db:
             return count_scores(db, self._number(db, run_id), thresholds, events_a_case)

@@ -38,11 +38,13 @@ with recursive numbered as (
 metric as (
     select r.run_no, m.value ->> 'component_id' as metric_id, coalesce(cast(
         r.header -> 'metric_thresholds' ->> (m.value ->> 'component_id') as double precision), 1.0) as threshold,
+        case when coalesce(r.header -> 'identity' ->> 'unparsed', 'incorrect') = 'incorrect' then cast(
+            r.header -> 'metric_ranges' -> (m.value ->> 'component_id') ->> 0 as double precision) end as worst,
         coalesce(r.header -> 'metric_kinds' ->> (m.value ->> 'component_id'), 'pure') = 'selection' as compares
     from run r, json_each(r.header -> 'identity' -> 'metric_refs') m
 ),
 planned as (
-    select c.run_no, c.run_id, c.dataset_id, c.case_id, c.case_no, m.metric_id, m.threshold, n.answers,
+    select c.run_no, c.run_id, c.dataset_id, c.case_id, c.case_no, m.metric_id, m.threshold, m.worst, n.answers,
         m.compares and n.answers > 1 as of_all,
         case when m.compares or n.answers = 1 then '' else c.case_id || '-candidate-' || n.number end as answer
     from planned_case c
@@ -111,14 +113,21 @@ judged as (
                 end
         end as number
     from read
+),
+-- An answer that is there and could not be parsed has its metric's lowest score, where the run counts it as incorrect.
+valued as (
+    select *, case when error_category is null then number
+        when error_category in ('parse_failure', 'parse_null', 'parse_invalid')
+            and (parsed_id is not null or parse_failed_id is not null) then worst end as value
+    from judged
 )
 select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || ':' || case_id as case_key, metric_id,
-    case when error_category is null then number end as value,
-    case when error_category is not null or number is null then 'error'
-        when number >= threshold then 'correct' else 'incorrect' end as outcome,
+    value,
+    case when value is null then 'error' when error_category is null and value >= threshold then 'correct'
+        else 'incorrect' end as outcome,
     case when error_category is null and number is null then 'score_failure' else error_category end as error_category,
     error_message, candidate_id, run_no, case_no
-from judged;
+from valued;
 
 -- One row per run and metric, as in the result table: mean over scored rows only, with the errors beside it.
 create view run_summary as

@@ -68,6 +68,7 @@ class HumanEvalPassRate:
     component_id: str = "builtin/humaneval_pass_rate"
     version: str = "1"
     metric_family: ClassVar[str] = "execution"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
@@ -130,6 +131,7 @@ class _ContestMetric:
     prelude: ClassVar[str] = ""
     by_line: ClassVar[bool] = False
     metric_family: ClassVar[str] = "execution"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return the first tests' runs."""

@@ -126,7 +126,7 @@ _FACTS: Final[Mapping[str, Callable[[GenerationResult, ScoreContext], Any]]] = {
     "candidates": lambda candidate, ctx: ctx.candidates,
     "usage": lambda candidate, ctx: candidate.token_usage,
     "latency_ms": lambda candidate, ctx: candidate.latency_ms,
-    "finish_reason": lambda candidate, ctx: (candidate.artifacts or {}).get("finish_reason"),
+    "finish_reason": lambda candidate, ctx: candidate.finish_reason,
 }
 """What a metric can ask for by the name of a keyword-only parameter."""
 
@@ -139,8 +139,16 @@ class FunctionMetric(FunctionComponent[P, R_co]):
 
     metric_family = "pure"
 
-    def __init__(self, function: Callable[P, R_co], component_id: str | None, version: str) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        component_id: str | None,
+        version: str,
+        score_range: tuple[float, float] | None = None,
+    ) -> None:
         super().__init__(function, component_id, version)
+        if score_range is not None:  # what is not stated is no part of the metric's fingerprint
+            self._score_range = score_range
         named = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
         unknown = [p.name for p in named if p.name not in _FACTS and p.default is p.empty]
         if unknown:
@@ -148,6 +156,12 @@ class FunctionMetric(FunctionComponent[P, R_co]):
             raise SpecError(f"metric {self.component_id} asks for what no metric is told: {found}")
         self._asked = tuple(p.name for p in named if p.name in _FACTS)
         self.reads_candidates: bool = bool(self._asked)
+
+    @property
+    def score_range(self) -> tuple[float, float] | None:
+        """Its lowest and highest score: as stated; 0 and 1 of a function that is annotated to return a bool."""
+        returns = inspect.signature(self.function).return_annotation
+        return getattr(self, "_score_range", (0.0, 1.0) if returns in (bool, "bool") else None)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Return a score; a number or a bool becomes its value."""
@@ -246,9 +260,16 @@ def reducer(function: Any = None, /, *, component_id: str | None = None, version
 def metric(function: Callable[P, R_co], /) -> FunctionMetric[P, R_co]: ...
 @overload
 def metric(
-    *, component_id: str | None = None, version: str = ""
+    *, component_id: str | None = None, version: str = "", score_range: tuple[float, float] | None = None
 ) -> Callable[[Callable[P, R_co]], FunctionMetric[P, R_co]]: ...
-def metric(function: Any = None, /, *, component_id: str | None = None, version: str = "") -> Any:
+def metric(
+    function: Any = None,
+    /,
+    *,
+    component_id: str | None = None,
+    version: str = "",
+    score_range: tuple[float, float] | None = None,
+) -> Any:
     """Make a pure metric of a function.
 
     Args:
@@ -259,6 +280,9 @@ def metric(function: Any = None, /, *, component_id: str | None = None, version:
             (those that the answer was made of: all of the case's, or itself alone where each is an answer).
         component_id: the component's name; by default the function's.
         version: stated beside the name, for people.
+        score_range: the lowest and the highest score, higher being better. The lowest is what an answer scores that
+            could not be parsed; without a range its score is missing. A function that is annotated to return a bool
+            states 0 and 1.
 
     Raises:
         SpecError: the function has no name, and no `component_id` is given; or it asks for something else.
@@ -274,7 +298,8 @@ def metric(function: Any = None, /, *, component_id: str | None = None, version:
     >>> quick.reads_candidates
     True
     """
-    return _made(FunctionMetric, function, component_id, version)
+    kind = functools.partial(FunctionMetric, score_range=score_range)
+    return _made(kind, function, component_id, version)
 
 
 def _generator(function: Callable[..., Any], component_id: str | None, version: str) -> Any:

@@ -46,6 +46,7 @@ class LlmRubric:
     component_id: str = "builtin/llm_rubric"
     version: str = "1"
     metric_family: ClassVar[str] = "llm"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
         return self._workflow(ctx)
@@ -101,6 +102,7 @@ class MajorityVoteJudge:
     component_id: str = "builtin/majority_vote_judge"
     version: str = "1"
     metric_family: ClassVar[str] = "llm"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> VoteWorkflow:
         return VoteWorkflow(
@@ -122,6 +124,7 @@ class ReferenceGrader:
     component_id: str = "builtin/reference_grader"
     version: str = "1"
     metric_family: ClassVar[str] = "llm"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> VoteWorkflow:
         """Return the workflow; a case without a reference can't be graded."""
@@ -163,6 +166,7 @@ class PairwiseJudge(_Pairwise):
     component_id: str = "builtin/pairwise_judge"
     version: str = "1"
     metric_family: ClassVar[str] = "selection"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
 
 @attrs.frozen

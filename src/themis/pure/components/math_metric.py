@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -57,6 +57,7 @@ class MathEquivalence:
     max_steps: int = attrs.field(default=10_000_000, validator=count)
     component_id: str = "builtin/math_equivalence"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def check(self) -> Sequence[str]:
         """Return what is missing, before anything is paid for; and load the library, which takes a second."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from string import ascii_uppercase
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -89,6 +89,7 @@ class ExactMatch:
 
     component_id: str = "builtin/exact_match"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the canonical encodings."""
@@ -126,6 +127,7 @@ class ExactMatchNormalized:
     normalization: str = attrs.field(default="squad", validator=_normalization)
     component_id: str = "builtin/exact_match_normalized"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare what is left after the normalisation."""
@@ -144,6 +146,7 @@ class Contains:
     whole_words: bool = True
     component_id: str = "builtin/contains"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Look for each reference; an empty one can't be looked for."""
@@ -175,6 +178,7 @@ class F1:
 
     component_id: str = "builtin/f1"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         return best(self.component_id, parsed, case, token_f1)
@@ -186,6 +190,7 @@ class RougeL:
 
     component_id: str = "builtin/rouge_l"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         return best(self.component_id, parsed, case, rouge_l)
@@ -213,6 +218,7 @@ class NumericMatch:
     abs_tol: float = attrs.field(default=0.0, validator=_tolerance)
     component_id: str = "builtin/numeric_match"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         known = [read_number(reference) for reference in references(case.expected_output)]
@@ -235,6 +241,7 @@ class ChoiceAccuracy:
 
     component_id: str = "builtin/choice_accuracy"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the sets of letters."""
@@ -279,6 +286,7 @@ class ProcBenchFinalAccuracy:
 
     component_id: str = "builtin/procbench_final_accuracy"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         expected = _final_value(case.expected_output)

@@ -50,6 +50,7 @@ class RubricPoints:
     component_id: str = "builtin/rubric_points"
     version: str = "1"
     metric_family: ClassVar[str] = "llm"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> RubricWorkflow:
         """Return the workflow: one call an item, or a batch of items."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -43,6 +43,7 @@ class JsonSchema:
     schema: Any = attrs.field(default=None, converter=_frozen, validator=_schema)
     component_id: str = "builtin/json_schema"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def check(self) -> Sequence[str]:
         """Return what is missing, before anything is paid for."""

@@ -10,7 +10,7 @@ Sources: Papineni et al. 2002 (aclanthology.org/P02-1040), Popović 2015 (aclant
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
@@ -36,6 +36,7 @@ class Bleu:
     smooth_method: str = attrs.field(default="exp", validator=attrs.validators.in_(("exp", "floor", "add-k", "none")))
     component_id: str = "builtin/bleu"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with all references."""
@@ -66,6 +67,7 @@ class Chrf:
     lowercase: bool = False
     component_id: str = "builtin/chrf"
     version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with each reference."""

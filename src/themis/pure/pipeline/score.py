@@ -6,7 +6,7 @@ from typing import Any
 
 from returns.result import Failure, Result, Success
 
-from themis.pure.abilities import Method
+from themis.pure.abilities import Method, MetricAbilities
 from themis.pure.errors import ThemisError
 from themis.pure.events import CaseRunEvent, ScoreCompletedEvent, ScoreFailedEvent
 from themis.pure.pipeline.effects import Keep, Program, Tell
@@ -31,7 +31,7 @@ def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     ctx = score_context(run, item, state, step)
     if run.listens:
         yield Tell("before_score", (parsed, ctx))
-    outcome = scored(step.metric_id, metric.score, parsed, item.case, ctx)
+    outcome = _in_range(metric, scored(step.metric_id, metric.score, parsed, item.case, ctx))
     event: CaseRunEvent
     what: dict[str, Any] = {"candidate_id": reduced.candidate_id, "metric_id": step.metric_id}
     if isinstance(outcome, Success):
@@ -70,6 +70,17 @@ def scored(metric_id: str, method: Method, *args: object) -> Scored:
     except Exception as error:
         return Failure(_raised(metric_id, error))
     return _accepted(metric_id, value)
+
+
+def _in_range(metric: MetricAbilities, outcome: Scored) -> Scored:
+    """Refuse a score that its metric's stated range rules out: what is missing is judged by that range."""
+    if metric.score_range is None or not isinstance(outcome, Success):
+        return outcome
+    (low, high), value = metric.score_range, outcome.unwrap().value
+    if low <= value <= high:
+        return outcome
+    reason = f"{metric.component_id}.score() returned {value:g}, and its score_range is {low:g} to {high:g}"
+    return Failure(ScoreError(metric_id=metric.component_id, reason=reason, details={"error_type": "ValueError"}))
 
 
 def score_or_error(outcome: Scored) -> Score | ScoreError:

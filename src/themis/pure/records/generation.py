@@ -68,6 +68,23 @@ class GenerationResult(HashableModel):
     token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object)
     latency_ms: float | None = attrs.field(default=None, validator=finite)
 
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the answer ends, if the provider said so: `stop`, `length`, `tool_calls`."""
+        reason = (self.artifacts or EMPTY).get("finish_reason")
+        return reason if isinstance(reason, str) else None
+
+    @property
+    def is_truncated(self) -> bool:
+        """Whether the answer was cut by its length limit."""
+        return self.finish_reason == "length"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing in the answer, or nothing but blanks."""
+        output = self.final_output
+        return output is None or (isinstance(output, str) and not output.strip())
+
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ReducedCandidate(HashableModel):
@@ -84,7 +101,7 @@ class ParsedOutput(HashableModel):
     """What a parser read out of an answer.
 
     `value=None` means that nothing was found; `metadata={"invalid": True}` marks an answer that is unusable.
-    Neither is scored: both count as errors of the case, `parse_null` and `parse_invalid`.
+    No metric sees either: the answer could not be parsed (`parse_null`, `parse_invalid`), and counts as the run says.
     """
 
     value: JSONValue = attrs.field(converter=json_value)

@@ -113,8 +113,9 @@ class CaseResult(AnswerResult):
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class BenchmarkScoreRow(CaseName):
-    """One metric on one answer of a case: a value or an error, never both, never neither.
+    """One metric on one answer of a case: a value, or the error that keeps it from having one.
 
+    An answer that could not be parsed and counts as incorrect has both: the lowest score, and why it was not parsed.
     `candidate_id` names the answer; it is `None` where there is none, and where the metric compares all candidates.
     """
 

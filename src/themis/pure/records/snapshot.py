@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias, get_args
 
 import attrs
 
@@ -15,6 +15,10 @@ from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, non_empty, sequence, text_mapping
 from themis.pure.records.prompt import PromptSpec
+
+Unparsed: TypeAlias = Literal["incorrect", "missing"]
+"""What an answer that could not be parsed counts as: `incorrect`, the lowest score of each metric that states one; or
+`missing`, no score."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -70,6 +74,7 @@ class RunIdentity(HashableModel):
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
+    unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -100,6 +105,7 @@ class RunSnapshot(HashableModel):
         datasets: the datasets with their cases.
         metric_kinds: the family of each metric, by metric id.
         metric_thresholds: the value from which a metric's score counts as correct, where the metric states one.
+        metric_ranges: the lowest and highest score of a metric, where it states them.
     """
 
     identity: RunIdentity
@@ -108,6 +114,7 @@ class RunSnapshot(HashableModel):
     datasets: tuple[Dataset, ...] = attrs.field(converter=sequence)
     metric_kinds: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     metric_thresholds: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object)
+    metric_ranges: Mapping[str, tuple[float, float]] = attrs.field(default=EMPTY, converter=json_object)
     identity_algorithm: str = attrs.field(default=FIRST_ALGORITHM, validator=non_empty)
 
     @functools.cached_property

@@ -73,8 +73,10 @@ class RunOverview:
         several: where each case has several answers, what they say together of each metric that scores answers.
         groups: each metric's mean by group, for all that the cases were grouped by.
         candidates: how many candidates were generated.
+        truncated: how many of them were cut by their length limit.
+        empty: how many of them hold nothing, or nothing but blanks.
         first_rows: the first score rows.
-        first_errors: the first of them that are errors.
+        first_errors: the first that are errors, or of answers that could not be parsed.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
     """
@@ -86,6 +88,8 @@ class RunOverview:
     several: tuple[SeveralAnswers, ...] = attrs.field(default=(), converter=sequence)
     groups: tuple[GroupedEstimate, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
+    truncated: int = 0
+    empty: int = 0
     first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
@@ -142,6 +146,7 @@ class Overview:
         self._tallies = Tallies(plan.metrics)
         self._suspicions = Suspicions(plan)
         self._digest = Digest() if with_digest else None
+        self._ranges = {metric.metric_id: metric.score_range for metric in plan.metrics}
         self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
         self._clusters: dict[int, str] = {}
         self._groups: dict[str, list[str | None]] = {name: [] for name in by}
@@ -150,6 +155,8 @@ class Overview:
         self._owners: dict[str, array[int]] = {name: array("q") for name in _UNITS}
         self._cases = 0
         self._candidates = 0
+        self._truncated = 0
+        self._empty = 0
         self._first_rows: list[BenchmarkScoreRow] = []
         self._first_errors: list[BenchmarkScoreRow] = []
 
@@ -162,7 +169,7 @@ class Overview:
         self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
         for row in rows:
             self._columns[row.metric_id].add(row)
-            if row.outcome == "error" and len(self._first_errors) < _FIRST_ERRORS:
+            if row.error_category is not None and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
         if self._ballots is not None:
             answers = [answer_state(state, index) for index in self._plan.answers]
@@ -175,6 +182,8 @@ class Overview:
             name = group_of(item, key)
             names.append(None if name is None else self._names.setdefault(name, name))  # each text is held once
         for candidate in state.candidates.values():
+            self._truncated += candidate.is_truncated
+            self._empty += candidate.is_empty
             usage = candidate.token_usage or EMPTY
             for name in _UNITS:
                 value = candidate.latency_ms if name == "latency_ms" else usage.get(name)
@@ -194,6 +203,8 @@ class Overview:
             several=[*self._several()],
             groups=[self._grouped(by, name) for by in self._groups for name in benchmark.metric_ids],
             candidates=self._candidates,
+            truncated=self._truncated,
+            empty=self._empty,
             first_rows=self._first_rows,
             first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
@@ -208,6 +219,7 @@ class Overview:
             unit=self._unit(metric_id),
             clusters=self._clusters_of(metric_id),
             categories=column.categories,
+            score_range=self._ranges[metric_id],
             level=self._engine.level,
             correction=self._engine.correction,
         )
@@ -223,6 +235,7 @@ class Overview:
             unit=self._unit(metric_id),
             clusters=self._clusters_of(metric_id),
             categories=column.categories,
+            score_range=self._ranges[metric_id],
             level=self._engine.level,
             correction=self._engine.correction,
         )
@@ -252,6 +265,8 @@ class Overview:
                     self._ballots,
                     metric_id=metric.metric_id,
                     threshold=self._thresholds.of(metric.metric_id),
+                    unparsed=metric.unparsed,
+                    score_range=metric.score_range,
                     clusters=named,
                     level=self._engine.level,
                     correction=self._engine.correction,

@@ -13,7 +13,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from themis.pure.records.results import BenchmarkScoreRow
-from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
 from themis.pure.report.overview import Bin, Quantity, RunOverview
 from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
 from themis.pure.stats import Estimate, GroupedEstimate
@@ -178,7 +178,7 @@ def _results(report: Report) -> Iterator[Section]:
         "pale band shows where the mean could lie if every missing score were wrong, or right.",
         table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
         parts=tuple(_metric(row, report.overview) for row in rows),
-        remarks=tuple(_pooled(report.overview.benchmark.dataset_ids)),
+        remarks=(*_pooled(report.overview.benchmark.dataset_ids), *_of_answers(report)),
     )
     yield Section(remarks=tuple(remark for row in rows for remark in _in_words(row, level)), shown_in=("terminal",))
     yield Section(
@@ -197,6 +197,34 @@ def _results(report: Report) -> Iterator[Section]:
 def _pooled(dataset_ids: Sequence[str]) -> Iterator[str]:
     if len(dataset_ids) > 1:
         yield f"The means pool {len(dataset_ids)} datasets: each counts by how many scores it has."
+
+
+def _of_answers(report: Report) -> Iterator[str]:
+    """Yield what became of the answers: those that no parser could read, that were cut, that are empty."""
+    overview = report.overview
+    for row in overview.metrics:
+        if row.unparsed:
+            yield f"{row.metric_id}: {_with_unparsed(row, report.snapshot.identity.unparsed)}"
+    for count, what in ((overview.truncated, "cut by the length limit"), (overview.empty, "empty")):
+        if count:
+            yield f"{count:,} of {overview.candidates:,} generated answers {'is' if count == 1 else 'are'} {what}"
+
+
+def _with_unparsed(row: SummaryRow, policy: Unparsed) -> str:
+    """Return a mean with the answers that could not be parsed and without them, or say why they are left out."""
+    estimate, count = row.estimate, row.unparsed
+    mean, parsed = (None if figure is None else f"{figure:.4f}" for figure in (estimate.mean, estimate.parsed_mean))
+    if parsed is None:
+        counted = "and count as incorrect" if estimate.unparsed else "and are missing"
+        return f"none of the answers could be read: {count:,} could not, {counted}"
+    if estimate.unparsed:
+        return (
+            f"{mean}; {parsed} over the {estimate.scored - estimate.unparsed:,} answers that could be read "
+            f"({count:,} could not, and count as incorrect)"
+        )
+    why = "as the run has it" if policy == "missing" else "for the metric states no score_range"
+    read = f"{parsed} is over the {estimate.scored:,} answers that could be read"
+    return f"{read}; {count:,} could not, and are missing, {why}"
 
 
 def _groups(report: Report) -> Iterator[Section]:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import attrs
 
 from themis.pure.json import EMPTY
+from themis.pure.projections import UNPARSED
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_object
 from themis.pure.records.results import BenchmarkResult
 from themis.pure.stats import Estimate, Interval
 
-_UNPARSED = ("parse_failure", "parse_null", "parse_invalid")
 _UNGENERATED = ("generation_failure", "reduction_failure")
 
 
@@ -23,9 +23,10 @@ class SummaryRow(HashableModel):
     Attributes:
         metric_id: the metric.
         estimate: mean, interval, bounds and warnings.
-        unparsed: cases whose answer could not be parsed, or was parsed to nothing usable.
-        errored: cases without a score for any other reason.
-        parse_rate: of the cases that came to parsing, the share with a usable answer; `None` if none came to it.
+        unparsed: answers that could not be parsed, or were parsed to nothing usable. Those of them that count as
+            incorrect are in the mean, and `estimate.parsed_mean` is without them.
+        errored: answers without a score for any other reason.
+        parse_rate: of the answers that came to parsing, the share that is usable; `None` if none came to it.
         outcomes: `{"correct": n, "incorrect": n, "error": n}`.
         errors: `{category: n}`.
     """
@@ -86,7 +87,7 @@ def _range(low: float | None, high: float | None, method: str = "") -> str:
 def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
-    unparsed = sum(errors.get(category, 0) for category in _UNPARSED)
+    unparsed = sum(errors.get(category, 0) for category in UNPARSED)
     reached = estimate.planned - sum(errors.get(category, 0) for category in _UNGENERATED)
     return SummaryRow(
         metric_id=metric,

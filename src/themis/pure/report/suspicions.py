@@ -76,7 +76,7 @@ class Suspicions:
             of_metric = [(index, next(following)) for index in self._plan.answers_of(metric)]
             if (zeros := self._zeros.get(metric.metric_id)) is None:
                 continue
-            scored = [(index, row) for index, row in of_metric if row.value is not None]
+            scored = [(index, row) for index, row in of_metric if row.value is not None and row.error_category is None]
             for index, row in scored:
                 parsed = answer_state(state, index).parsed
                 if parsed is None or not zeros.add(case, parsed, row):

@@ -70,7 +70,8 @@ def estimate_mean(
         unit: what a value stands for.
         clusters: one key per value; values of one cluster are not independent.
         planned: how many units were planned, if more than `values` holds.
-        categories: why each value is missing; entries of scored values are ignored.
+        categories: why each value is missing; of a value that is there, why its answer could not be parsed, which is
+            scored then all the same.
         score_range: lowest and highest possible score, for the bounds; (0, 1) if all scores lie there.
         level: nominal coverage of the intervals.
         correction: `CR1`, or `CR2` for few or unequal clusters.
@@ -105,13 +106,25 @@ def estimate_mean(
         warnings=(f"{missing} of {total} planned {unit}s have no score",) if missing else (),
     )
     if not scores:
-        figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right")
+        figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right", "parsed_mean")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
+    base = _without_unparsed(base, column, categories)
     return _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
 
 
 def _of_scored(keys: Sequence[Hashable] | None, column: Sequence[float | None]) -> list[Hashable] | None:
     return None if keys is None else [key for key, value in zip(keys, column, strict=True) if value is not None]
+
+
+def _without_unparsed(
+    base: Estimate, column: Sequence[float | None], categories: Sequence[str | None] | None
+) -> Estimate:
+    """Say what the mean is over the answers that could be parsed."""
+    reasons = categories if categories is not None else [None] * len(column)
+    parsed = [value for value, reason in zip(column, reasons, strict=True) if value is not None and reason is None]
+    if not parsed:
+        return base.evolve(unparsed=base.scored, undefined={"parsed_mean": "no answer could be parsed"})
+    return base.evolve(unparsed=base.scored - len(parsed), parsed_mean=mean(parsed))
 
 
 def _reasons(categories: Sequence[str | None] | None, column: Sequence[float | None], missing: int) -> Counter[str]:
@@ -127,16 +140,23 @@ def _with_bounds(base: Estimate, scores: Sequence[float], score_range: tuple[flo
     centre = total / len(scores)
     if not base.missing:
         return base.evolve(mean=centre, if_missing_wrong=centre, if_missing_right=centre)
-    if score_range is None and min(scores) >= 0.0 and max(scores) <= 1.0:
-        score_range = (0.0, 1.0)
-    if score_range is None:
+    known = range_of(scores, score_range)
+    if known is None:
         reason = "the metric's score range is not declared"
-        return base.evolve(mean=centre, undefined={"if_missing_wrong": reason, "if_missing_right": reason})
+        undefined = {**base.undefined, "if_missing_wrong": reason, "if_missing_right": reason}
+        return base.evolve(mean=centre, undefined=undefined)
     return base.evolve(
         mean=centre,
-        if_missing_wrong=(total + base.missing * score_range[0]) / base.planned,
-        if_missing_right=(total + base.missing * score_range[1]) / base.planned,
+        if_missing_wrong=(total + base.missing * known[0]) / base.planned,
+        if_missing_right=(total + base.missing * known[1]) / base.planned,
     )
+
+
+def range_of(scores: Sequence[float], stated: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Return the lowest and highest possible score: as stated, or 0 and 1 if all scores lie there."""
+    if stated is None and scores and min(scores) >= 0.0 and max(scores) <= 1.0:
+        return 0.0, 1.0
+    return stated
 
 
 def _with_spread(

@@ -73,7 +73,7 @@ def estimate_pass_at_k(
 
     Args:
         problems: for each problem (scored samples n, correct samples c). A problem with fewer scored samples
-            than k has no estimate: it is missing, and says so.
+            than k is missing, and says so, unless they decide: one wrong sample of two planned ones makes pass^2 a 0.
         k: how many samples are drawn.
         every: pass^k, all k correct, in place of pass@k, at least one correct.
         planned: samples planned per problem, for the bounds; by default the scored ones.
@@ -83,7 +83,8 @@ def estimate_pass_at_k(
         metric_id: name for the record; `pass@k` or `pass^k` with the number by default.
 
     The bounds count every missing sample as wrong, or as right; they are not defined for a problem that was
-    planned with fewer than k samples.
+    planned with fewer than k samples. Problems that are missing may be the harder ones, as far as it is known of them:
+    a mean over the others that lies outside the bounds is cut at them.
 
     Source: Chen et al. (2021); Yao et al. (2024); intervals over problems as for any mean.
 
@@ -92,13 +93,16 @@ def estimate_pass_at_k(
     (0.6111, 'problem')
     """
     chance = pass_hat_k if every else pass_at_k
-    values = [chance(n, c, k) for n, c in problems]
+    totals = [n for n, _ in problems] if planned is None else list(map(max, planned, (n for n, _ in problems)))
+    wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]
     estimate = estimate_mean(
         values,
         metric_id=metric_id or f"pass{'^' if every else '@'}{k}",
         unit="problem",
         clusters=clusters,
-        categories=["fewer_samples_than_k"] * len(values),
+        categories=["fewer_samples_than_k" if value is None else None for value in values],
         level=level,
         correction=correction,
     )
@@ -108,15 +112,21 @@ def estimate_pass_at_k(
         reason = f"k = {k} exceeds the scored samples of every problem (at most {most})"
         undefined |= dict.fromkeys(("mean", "standard_error"), reason)
         estimate = estimate.evolve(interval=estimate.interval.evolve(reason=reason))
-    totals = [n for n, _ in problems] if planned is None else list(planned)
-    wrong = [chance(max(total, n), c, k) for total, (n, c) in zip(totals, problems, strict=True)]
-    right = [chance(max(total, n), c + max(total, n) - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
     bounds = {"if_missing_wrong": _mean_of(wrong), "if_missing_right": _mean_of(right)}
     for field, bound in bounds.items():
         undefined.pop(field, None)
         if bound is None:
             undefined[field] = f"a problem was planned with fewer than k = {k} samples" if problems else "no problem"
-    return estimate.evolve(interval=_of_a_chance(estimate.interval), undefined=undefined, **bounds)
+    estimate = estimate.evolve(interval=_of_a_chance(estimate.interval), undefined=undefined, **bounds)
+    low, high = bounds.values()
+    if estimate.mean is None or low is None or high is None:
+        return estimate
+    centre, ends = min(max(estimate.mean, low), high), estimate.interval
+    if math.isclose(centre, estimate.mean, rel_tol=1e-9):
+        return estimate
+    if ends.low is not None and ends.high is not None:
+        ends = ends.evolve(low=min(ends.low, centre), high=max(ends.high, centre))
+    return estimate.evolve(mean=centre, interval=ends, warnings=(*estimate.warnings, "the mean is cut at its bound"))
 
 
 def _of_a_chance(interval: Interval) -> Interval:

@@ -67,6 +67,8 @@ class Estimate(HashableModel):
         interval: confidence interval of the mean, with its method named.
         if_missing_wrong: the mean if every missing unit had the lowest score.
         if_missing_right: the mean if every missing unit had the highest score.
+        unparsed: how many scored units have the lowest score because their answer could not be parsed.
+        parsed_mean: the mean without these; `None` if no unit is left.
         clusters: how many clusters the standard error rests on; `None` if units count as independent.
         effective_size: the number of independent units that would be as precise.
         naive_standard_error: the standard error if units were independent.
@@ -87,6 +89,8 @@ class Estimate(HashableModel):
     interval: Interval
     if_missing_wrong: float | None = None
     if_missing_right: float | None = None
+    unparsed: int = 0
+    parsed_mean: float | None = None
     clusters: int | None = None
     effective_size: float | None = None
     naive_standard_error: float | None = None

@@ -16,7 +16,7 @@ from themis.pure.errors import DataError
 from themis.pure.json import FrozenDict
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
-from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.estimates import estimate_mean, range_of
 from themis.pure.stats.pass_at_k import estimate_pass_at_k
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
 from themis.pure.stats.samples import Correction, mean, variance
@@ -40,7 +40,8 @@ class SeveralAnswers(HashableModel):
         pass_at: pass@k, one estimate for each k.
         pass_all: pass^k, one for each k.
         majority: maj@k, one for each k: the score of the commonest parsed answer among the first k of a case. Of
-            equally common ones the first counts; a case without a usable answer scores 0.
+            equally common ones the first counts; a case without a usable answer scores what one that could not be
+            parsed does.
         ties: by k, in how many cases the majority was a tie.
         agreement: the share of cases all of whose answers are the same once parsed.
         between_variance: the variance over cases of a case's expected score; `None` where it can't be told.
@@ -113,18 +114,21 @@ class Ballots:
         """Return for each case whether its answers are all the same: 1 or 0, `None` where missing ones decide."""
         return [_AGREES[agrees] for agrees in self._agree]
 
-    def majority_scores(self, scores: Sequence[float | None], k: int) -> tuple[list[float | None], list[bool]]:
+    def majority_scores(
+        self, scores: Sequence[float | None], k: int, unparsed: float | None = 0.0
+    ) -> tuple[list[float | None], list[bool]]:
         """Return for each case its majority's score, and whether that is sure, whatever missing answers had said.
 
         Args:
             scores: of all cases, the answers of each one after the other.
             k: one of `at`: the majority is of the first k answers.
+            unparsed: the score of a case without a usable answer; `None` if it is missing.
         """
         found: list[float | None] = []
         sure = []
         for case, (winner, holds) in enumerate(zip(self._winners[k], self._holds[k], strict=True)):
             if winner == _NO_ANSWER:
-                found.append(0.0 if holds else None)
+                found.append(unparsed if holds else None)
             else:
                 found.append(scores[case * self.answers + winner])
             sure.append(bool(holds) and found[-1] is not None)
@@ -137,6 +141,8 @@ def describe_several(
     *,
     metric_id: str = "score",
     threshold: float = 1.0,
+    unparsed: float | None = 0.0,
+    score_range: tuple[float, float] | None = None,
     clusters: Sequence[Hashable] | None = None,
     level: float = DEFAULT_LEVEL,
     correction: Correction = "CR1",
@@ -148,6 +154,8 @@ def describe_several(
         ballots: how the same answers voted.
         metric_id: the metric.
         threshold: the score from which an answer is correct.
+        unparsed: the score of an answer that could not be parsed; `None` if it is missing.
+        score_range: lowest and highest possible score, for the bounds; (0, 1) if all scores lie there.
         clusters: one key per case.
         level: nominal coverage of the intervals.
         correction: of cluster-robust standard errors.
@@ -186,7 +194,8 @@ def describe_several(
         pass_at=passes[False],
         pass_all=passes[True],
         majority=tuple(
-            _majority(*ballots.majority_scores(scores, k), k, clusters, level, correction) for k in ballots.at
+            _majority(*ballots.majority_scores(scores, k, unparsed), k, score_range, clusters, level, correction)
+            for k in ballots.at
         ),
         ties={str(k): ties for k, ties in ballots.ties.items()},
         agreement=estimate_mean(
@@ -212,6 +221,7 @@ def _majority(
     values: Sequence[float | None],
     sure: Sequence[bool],
     k: int,
+    score_range: tuple[float, float] | None,
     clusters: Sequence[Hashable] | None,
     level: float,
     correction: Correction,
@@ -221,18 +231,21 @@ def _majority(
         metric_id=f"maj@{k}",
         unit="case",
         clusters=clusters,
-        categories=[_NO_USABLE] * len(values),
+        categories=[_NO_USABLE if value is None else None for value in values],
+        score_range=score_range,
         level=level,
         correction=correction,
     )
-    if estimate.if_missing_wrong is None or all(sure):
+    known = range_of([value for value in values if value is not None], score_range)
+    if known is None or all(sure):
         return estimate
     # Answers that are missing could have voted otherwise: those cases count as wrong and as right.
-    low = math.fsum(value for value, holds in zip(values, sure, strict=True) if holds and value is not None)
+    total = math.fsum(value for value, holds in zip(values, sure, strict=True) if holds and value is not None)
     unsure = len(sure) - sum(sure)
+    low, high = ((total + unsure * end) / len(values) for end in known)
     return estimate.evolve(
-        if_missing_wrong=low / len(values),
-        if_missing_right=(low + unsure) / len(values),
+        if_missing_wrong=low,
+        if_missing_right=high,
         warnings=(*estimate.warnings, f"in {unsure} cases, answers that are missing could change the majority"),
     )
 

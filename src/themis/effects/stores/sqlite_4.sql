@@ -1,0 +1,1 @@
+-- Version 4: the views give answers that could not be parsed their score, and know several answers' figures. No table changes.
