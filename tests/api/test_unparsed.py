@@ -91,6 +91,18 @@ def test_the_setting_is_part_of_the_identity_and_its_default_is_not() -> None:
     assert RunIdentity.from_dict(old) == identity
 
 
+def test_a_vote_without_an_answer_is_the_models_failure() -> None:
+    """A model that babbles must not gain by being asked several times."""
+    fields: dict[str, Any] = {"parser": number, "metric": ["builtin/contains", unbounded], "samples": 3}
+    result = evaluate(model=half, data=ROWS, reducer="builtin/majority_vote", **fields)
+    assert result.status == "completed"
+    assert result.benchmark.metric_means == {"builtin/contains": 0.5, "unbounded": 1.0}
+    assert result.benchmark.error_counts["builtin/contains"] == {"parse_null": 10}
+    row = result.benchmark.score_rows[0]
+    assert (row.value, row.outcome, row.candidate_id) == (0.0, "incorrect", None)
+    assert row.error_message == "none of the 3 candidates has an answer that can be used"
+
+
 def test_a_metric_states_its_range() -> None:
     @metric(score_range=(-1, 1))
     def signed(parsed: ParsedOutput) -> float:

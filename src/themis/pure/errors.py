@@ -9,6 +9,7 @@
     │   ├── LiteralSecretError                a config holds a credential, which only the environment may
     │   └── MissingExtraError                 a feature needs an optional dependency
     ├── DataError (ValueError)                a dataset, bundle or file can't be read as what it should be
+    │   └── NoAnswerError                     none of a case's candidates holds an answer: it could not be parsed
     ├── StoreError                            a store can't be opened, read or written
     │   ├── RunNotFoundError (LookupError)    no run of that id in the store
     │   ├── RunExistsError                    the run is stored already and the policy refuses to touch it
@@ -69,6 +70,13 @@ class MissingExtraError(SpecError):
 
 class DataError(ThemisError, ValueError):
     """A dataset, bundle or file can't be read as what it should be."""
+
+
+class NoAnswerError(DataError):
+    """None of a case's candidates holds an answer that can be used.
+
+    A reducer that raises it says that the model has failed, and not the run: the case's answer could not be parsed.
+    """
 
 
 class StoreError(ThemisError):

@@ -39,7 +39,15 @@ from themis.pure.records.results import (
     TraceView,
 )
 from themis.pure.records.scoring import Score, ScoreError
-from themis.pure.state import CaseState, answer_state, candidates_of, has_failures, reduction_problem, selected_ids
+from themis.pure.state import (
+    CaseState,
+    answer_state,
+    candidates_of,
+    has_failures,
+    is_without_answer,
+    reduction_problem,
+    selected_ids,
+)
 
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -203,7 +211,7 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
         return _ungenerated(state)
     failure = reduction_problem(state)
     if failure is not None:
-        return "reduction_failure", failure.error_message
+        return "parse_null" if is_without_answer(failure) else "reduction_failure", failure.error_message
     if state.parse_failure is not None:
         return "parse_failure", state.parse_failure.error_message
     if not state.candidates:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
+from themis.pure.errors import NoAnswerError
 from themis.pure.events import (
     CaseRunEvent,
     EvaluationCompletedEvent,
@@ -100,8 +101,8 @@ _FAILURES: Final[Mapping[str, Any]] = {
     name: empty for name, empty in _FROM["generate"].items() if name.endswith(("_failure", "_failures"))
 }
 _AFTER: Final = dict(itertools.pairwise(_OF_STAGE))
-_FLAWS: Final = tuple(name for name in _FAILURES if name != "parse_failure")
-"""The failures that are a run's. An answer that no parser can read is the model's: the run did what it was to do."""
+_FLAWS: Final = tuple(name for name in _FAILURES if name not in ("parse_failure", "reduction_failure"))
+"""The failures that are always the run's: an answer that can't be read is the model's."""
 
 
 def without_stages(state: CaseState, first: str = "", *, after: str = "") -> CaseState:
@@ -204,6 +205,11 @@ def selected_ids(state: CaseState) -> tuple[str, ...] | None:
 def reduction_problem(state: CaseState) -> FailedEvent | None:
     """Return the failure that keeps the candidates from being one answer."""
     return state.selection_failure or state.reduction_failure
+
+
+def is_without_answer(failure: FailedEvent) -> bool:
+    """Tell whether a reduction failed since no candidate holds an answer."""
+    return failure.error_type == NoAnswerError.__name__
 
 
 def recorded_outputs(
@@ -401,6 +407,8 @@ def has_failures(state: CaseState) -> bool:
     for name in _FLAWS:  # a loop, for it is asked of every case
         if held[name]:
             return True
+    if state.reduction_failure is not None and not is_without_answer(state.reduction_failure):
+        return True
     if state.executions and any(execution.status != "completed" for execution in state.executions.values()):
         return True
     return bool(state.answers) and any(map(has_failures, state.answers.values()))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment.experiment import Experiment
+from themis.pure.errors import NoAnswerError
 from themis.pure.records.contexts import (
     EvalScoreContext,
     GenerateContext,
@@ -118,6 +119,8 @@ class ScriptedReducer(_Scripted):
         behaviour = self.behave("cannot reduce", ctx.case_id)
         if behaviour == "wrong type":
             return None  # type: ignore[return-value]  # that is the point
+        if behaviour == "no answer":
+            raise NoAnswerError("nothing to go by")
         last = candidates[-1]
         return ReducedCandidate(
             candidate_id=last.candidate_id,
@@ -372,7 +375,7 @@ def pipelines(max_cases: int = 6) -> st.SearchStrategy[Pipeline]:
         cases=st.integers(1, max_cases),
         samples=st.integers(1, 4),
         generator=scripts("right", "wrong", "raise", "wrong type"),
-        reducer=st.none() | scripts("right", "raise", "wrong type"),
+        reducer=st.none() | scripts("right", "raise", "wrong type", "no answer"),
         parser=st.none() | scripts("right", "null", "invalid", "raise", "wrong type"),
         metrics=st.lists(scripts("right", "raise", "nan", "error", "wrong type"), max_size=2).map(tuple),
         judge=st.none() | scripts("right", "wrong", "unusable", "raise"),

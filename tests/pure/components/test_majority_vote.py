@@ -57,7 +57,7 @@ def test_no_usable_answer_is_a_stated_failure() -> None:
     case = voted(["nothing", "at all"]).cases[0]
     assert case.reduced_candidate is None
     assert case.reduction_error is not None
-    assert case.reduction_error.error_type == "DataError"
+    assert case.reduction_error.error_type == "NoAnswerError"
     assert "none of the 2 candidates has an answer that can be used" in case.reduction_error.error_message
 
 

@@ -72,6 +72,7 @@ read as (
     select p.*, f.failed_id, f.reduced_id, f.parsed_id, f.parse_failed_id,
         case when not p.of_all then coalesce(nullif(p.answer, ''), reduced.payload ->> 'candidate_id') end as candidate_id,
         failed.event_type as failed_type,
+        failed.payload ->> 'error_type' as failed_error,
         parsed.payload -> 'result' -> 'value' as parsed_value,
         parsed.payload ->> 'result_blob_ref' as parsed_blob,
         parsed.payload -> 'result' -> 'metadata' -> 'invalid' as parsed_invalid,
@@ -94,7 +95,7 @@ judged as (
     select *,
         case
             when (reduced_id is null or failed_id > reduced_id) and failed_type <> 'generation_failed'
-                then 'reduction_failure'
+                then case failed_error when 'NoAnswerError' then 'parse_null' else 'reduction_failure' end
             when reduced_id is null or (answers > 1 and failed_id > reduced_id) then 'generation_failure'
             when not of_all and (parsed_id is null or parse_failed_id > parsed_id) then 'parse_failure'
             when parsed_invalid in ('true', '1', '1.0') then 'parse_invalid'
@@ -118,7 +119,7 @@ judged as (
 valued as (
     select *, case when error_category is null then number
         when error_category in ('parse_failure', 'parse_null', 'parse_invalid')
-            and (parsed_id is not null or parse_failed_id is not null) then worst end as value
+            and (error_category <> 'parse_failure' or parse_failed_id is not null) then worst end as value
     from judged
 )
 select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || ':' || case_id as case_key, metric_id,

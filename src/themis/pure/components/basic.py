@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.pure.errors import DataError
+from themis.pure.errors import NoAnswerError
 from themis.pure.records.contexts import GenerateContext, ReduceContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
@@ -81,13 +81,13 @@ class MajorityVote:
         """Return the first candidate with the commonest answer.
 
         Raises:
-            DataError: no candidate has a usable answer.
+            NoAnswerError: no candidate has a usable answer.
         """
         given = ctx.parsed_outputs
         parsed = given if given is not None else [ParsedOutput(value=one.final_output) for one in candidates]
         vote = majority([ballot(one) for one in parsed])
         if vote.winner is None:
-            raise DataError(f"none of the {len(candidates)} candidates has an answer that can be used")
+            raise NoAnswerError(f"none of the {len(candidates)} candidates has an answer that can be used")
         chosen = candidates[vote.winner]
         return ReducedCandidate(
             candidate_id=chosen.candidate_id,

@@ -6,6 +6,7 @@ million cases fits into memory.
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
 from collections import Counter
@@ -31,6 +32,7 @@ from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, defau
 from themis.pure.voting import ballot
 
 _BINS = 20
+_SHARED = 1000
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
 
@@ -108,7 +110,14 @@ class _Column:
         self.categories.append(row.error_category)
 
     def scores(self) -> list[float | None]:
-        return [None if math.isnan(value) else value for value in self.values]
+        return [None if math.isnan(value) else value for value in _shared(self.values)]
+
+
+def _shared(values: Iterable[float]) -> Iterator[float]:
+    """Yield values; a million zeros and ones are two numbers then, each of them held once."""
+    known: dict[float, float] = {}
+    for value in values:
+        yield known.setdefault(value, value) if len(known) < _SHARED else known.get(value, value)
 
 
 class Overview:
@@ -152,7 +161,7 @@ class Overview:
         self._groups: dict[str, list[str | None]] = {name: [] for name in by}
         self._names: dict[str, str] = {}
         self._measured: dict[str, array[float]] = {name: array("d") for name in _UNITS}
-        self._owners: dict[str, array[int]] = {name: array("q") for name in _UNITS}
+        self._owners: dict[str, array[int]] = {name: array("i") for name in _UNITS}
         self._cases = 0
         self._candidates = 0
         self._truncated = 0
@@ -273,10 +282,11 @@ class Overview:
                 )
 
     def _quantity(self, name: str, unit: str) -> Quantity:
-        values = self._measured[name]
+        values = [*_shared(self._measured[name])]
         repeated = self._candidates > self._cases
+        owners = [case for case, of_case in itertools.groupby(self._owners[name]) for _ in of_case]
         described = self._engine.describe_skewed(
-            values, name=name, clusters=self._owners[name] if repeated else None, planned=self._candidates
+            values, name=name, clusters=owners if repeated else None, planned=self._candidates
         )
         log_scale = min(values) > 0 and max(values) > 20 * min(values)
         bins = histogram(values, log_scale=log_scale)

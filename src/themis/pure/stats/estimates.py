@@ -308,7 +308,7 @@ def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level:
     method = "Woodruff (cluster-robust)"
     ordered = sorted(values)
     middle = quantile(ordered, 0.5)
-    sample = by_cluster([float(value <= middle) for value in values], keys)
+    sample = by_cluster([1.0 if value <= middle else 0.0 for value in values], keys)
     if sample.clusters < 2:
         return Interval(level=level, method=method, reason="one cluster; two are needed")
     error = cluster_standard_error(sample)

@@ -137,7 +137,7 @@ def percentile_bootstrap(
     (4.0, 9.0)
     """
     method = f"percentile bootstrap (B={resamples})" + (" over clusters" if clusters is not None else "")
-    groups = grouped(rows, range(len(rows)) if clusters is None else clusters)
+    groups = [*grouped(rows, range(len(rows)) if clusters is None else clusters)]
     if len(groups) < 2:
         what = "one cluster" if clusters is not None and groups else f"{len(groups)} rows"
         return Interval(level=level, method=method, reason=f"{what}: nothing to resample; two are needed")

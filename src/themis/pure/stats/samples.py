@@ -6,9 +6,11 @@ and test needs. Sums are exact (`math.fsum`), so that no result depends on the o
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
@@ -83,11 +85,17 @@ class ClusteredSample:
         return len(self.cluster_sizes)
 
 
-def grouped(values: Iterable[T], clusters: Iterable[Hashable]) -> list[list[T]]:
+def grouped(values: Iterable[T], clusters: Sequence[Hashable]) -> Iterator[list[T]]:
+    """Yield the values of each cluster."""
+    pairs = zip(clusters, values, strict=True)
+    if sum(1 for _ in itertools.groupby(clusters)) == len(set(clusters)):
+        # The values of a cluster stand together, as a case's answers do: a million need not be held in groups.
+        yield from ([value for _, value in group] for _, group in itertools.groupby(pairs, operator.itemgetter(0)))
+        return
     groups: defaultdict[Hashable, list[T]] = defaultdict(list)
-    for value, cluster in zip(values, clusters, strict=True):
+    for cluster, value in pairs:
         groups[cluster].append(value)
-    return list(groups.values())
+    yield from groups.values()
 
 
 def by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> ClusteredSample:
@@ -95,8 +103,7 @@ def by_cluster(values: Sequence[float], clusters: Sequence[Hashable]) -> Cluster
     centre = mean(values)
     # Sorted, so that a resampling that numbers the clusters does not see the order of rows.
     pairs = sorted((len(group), math.fsum(value - centre for value in group)) for group in grouped(values, clusters))
-    sizes, sums = zip(*pairs, strict=True)
-    return ClusteredSample(centre, len(values), sizes, sums)
+    return ClusteredSample(centre, len(values), tuple(size for size, _ in pairs), tuple(total for _, total in pairs))
 
 
 def cluster_standard_error(sample: ClusteredSample, correction: Correction = "CR1") -> float:
