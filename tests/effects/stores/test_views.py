@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from themis.api.stores import open_store
 from themis.pure.records.config import StorageConfig
+from themis.pure.records.results import BenchmarkResult
 from themis.testing.pipelines import Pipeline, pipelines
 
 Fresh = Callable[[str], StorageConfig]
@@ -34,12 +35,16 @@ def query(config: StorageConfig, text: str) -> list[tuple[Any, ...]]:
 def test_score_rows_and_run_summary_agree_with_the_projections(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
     config = fresh(kind)
     with closing(open_store(config)) as store:
-        pipeline.experiment().run(store=store, until_stage="parse")
-        benchmark = pipeline.experiment().run(store=store).benchmark
-        expected = [
-            (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.candidate_id, r.value, r.outcome, r.error_category)
-            for r in benchmark.score_rows
-        ]
+        for until in ("reduce", "parse", "judge"):
+            benchmark = pipeline.experiment().run(store=store, until_stage=until).benchmark
+            agree(config, benchmark)
+
+
+def agree(config: StorageConfig, benchmark: BenchmarkResult) -> None:
+    expected = [
+        (r.dataset_id, r.case_key, r.case_id, r.metric_id, r.candidate_id, r.value, r.outcome, r.error_category)
+        for r in benchmark.score_rows
+    ]
     columns = "dataset_id, case_key, case_id, metric_id, candidate_id, value, outcome, error_category"
     assert sorted(map(repr, query(config, f"select {columns} from score_rows"))) == sorted(map(repr, expected))
     summary = query(config, "select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary")
