@@ -21,7 +21,9 @@ import outcome
 import trio
 
 from themis.effects.sources.source_code import source_of
+from themis.pure.descriptions import description
 from themis.pure.fingerprints import fingerprint
+from themis.pure.json import JSONValue
 
 T = TypeVar("T")
 
@@ -123,6 +125,9 @@ class AsyncioComponent:
 
     def fingerprint(self) -> str:
         return fingerprint(self.component, source_of)
+
+    def describe(self) -> JSONValue:
+        return description(self.component)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "component":

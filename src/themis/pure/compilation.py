@@ -5,6 +5,7 @@ All faults are found here, before anything is run, paid for or stored, and are r
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 
 from themis.pure.abilities import Components
+from themis.pure.descriptions import description
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
@@ -64,14 +66,16 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     _refuse_secrets(authored, provenance)
     faults = [*_shape_faults(authored), *_judge_faults(authored.components)]
     refs: dict[int, ComponentRef] = {}
+    descriptions: dict[int, JSONValue] = {}
     for able in authored.components:
-        try:
-            refs[id(able.component)] = component_ref(able.component, source_of)
-        except SpecError as error:
-            faults.append(str(error))
+        for found, make in ((refs, functools.partial(component_ref, source_of=source_of)), (descriptions, description)):
+            try:
+                found[id(able.component)] = make(able.component)
+            except SpecError as error:
+                faults.append(str(error))
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
-    component_refs = _component_refs(authored.components, refs)
+    component_refs = ComponentRefs(**_placed(authored.components, refs))
     identity = _identity(authored, component_refs, _dataset_refs(authored.datasets))
     metrics = authored.components.metrics
     return RunSnapshot(
@@ -83,6 +87,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         metric_kinds={metric.component_id: metric.family for metric in metrics},
         metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
         metric_ranges={m.component_id: m.score_range for m in metrics if m.score_range is not None},
+        descriptions=_placed(authored.components, descriptions),
     )
 
 
@@ -96,7 +101,7 @@ def as_first_named(snapshot: RunSnapshot, authored: Authored, source_of: SourceO
         refs = {id(able.component): component_ref(able.component, source_of, FIRST_ALGORITHM) for able in components}
     except SpecError:
         return None
-    component_refs = _component_refs(components, refs)
+    component_refs = ComponentRefs(**_placed(components, refs))
     return snapshot.evolve(
         identity=_identity(authored, component_refs, snapshot.identity.dataset_refs),
         identity_algorithm=FIRST_ALGORITHM,
@@ -213,12 +218,13 @@ def _judge_faults(components: Components) -> Iterator[str]:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
 
 
-def _component_refs(components: Components, refs: Mapping[int, ComponentRef]) -> ComponentRefs:
+def _placed(components: Components, found: Mapping[int, Any]) -> dict[str, Any]:
+    """Return what was found of each component by its place: one thing, or a tuple where a place has several."""
     placed: dict[str, Any] = {}
     for place, able in components.placed():
-        ref = refs[id(able.component)]
-        placed[place] = (*placed.get(place, ()), ref) if isinstance(getattr(components, place), tuple) else ref
-    return ComponentRefs(**placed)
+        each = found[id(able.component)]
+        placed[place] = (*placed.get(place, ()), each) if isinstance(getattr(components, place), tuple) else each
+    return placed
 
 
 def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:

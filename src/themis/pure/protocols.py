@@ -59,6 +59,17 @@ class Component(Protocol):
 
 
 @runtime_checkable
+class Describes(Protocol):
+    """What a component may have beside: a word of its own on how it is set, in place of one made of its fields."""
+
+    def describe(self) -> JSONValue:
+        """Return the settings that matter to a reader, as JSON: for a model, its temperature. No credentials.
+
+        It is kept with each run and shown in reports, and is no part of the run's identity.
+        """
+
+
+@runtime_checkable
 class Generator(Component, Protocol):
     """Produces a candidate for a case: a model, an agent, a program.
 

@@ -51,7 +51,7 @@ _DSN_NAME: Final = re.compile(r"(?i)^(?:dsn|conninfo|connection_string)$")
 _DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?\$)[^\s&;]")
 _REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
 
-_BLOT: Final = "[secret]"
+BLOT: Final = "[secret]"
 
 
 def names_secret(name: str, place: Place) -> bool:
@@ -103,7 +103,59 @@ def redact(text: str) -> str:
     >>> redact("postgresql://me:hunter2@localhost/db")
     'postgresql://me:[secret]@localhost/db'
     """
-    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{_BLOT}", _KEYS.sub(_BLOT, text))
+    return _URL_PASSWORD.sub(lambda found: f"{found['before']}{BLOT}", _KEYS.sub(BLOT, text))
+
+
+def without_secrets(value: JSONValue) -> JSONValue:
+    """Return a JSON value to show, with every credential in it blotted out.
+
+    It is stricter than `find_secrets`, which must refuse nothing harmless: a name counts that says credential in a
+    config, the environment, a URL or a request, however it is spelled; so does the item of a list behind such a name,
+    and what a text assigns to one. The name of an environment variable stays.
+
+    >>> without_secrets({"X-Auth-Token": "abc", "api_key_env": "MY_KEY", "max_tokens": 9, "args": ["--token", "abc"]})
+    {'X-Auth-Token': '[secret]', 'api_key_env': 'MY_KEY', 'max_tokens': 9, 'args': ['--token', '[secret]']}
+    """
+    if isinstance(value, str):
+        return _ASSIGNED.sub(_blotted, redact(value))
+    if isinstance(value, Mapping):
+        return {key: BLOT if _is_credential(key, item) else without_secrets(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        before = [None, *value]
+        return [
+            BLOT if isinstance(name, str) and _is_credential(name.strip("-"), item) else without_secrets(item)
+            for name, item in zip(before, value, strict=False)
+        ]
+    return value
+
+
+_ASSIGNED: Final = re.compile(
+    r"""(?P<name>[?&]?[A-Za-z][\w-]*)(?P<is>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|(?:(?:Basic|Bearer)\s+)?[^\s&;,]+)"""
+)
+_HARMLESS: Final = re.compile(
+    "(?:stop|eos|bos|pad|unk|mask|sep|end)_token"
+    "|(?:provider|input|output|answer|label|target|expected|text|case|sort|group|cluster|metadata)_key"
+)
+"""Names that only look like a credential's."""
+_VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
+
+
+def _is_credential(name: str, item: object) -> bool:
+    if item is None or isinstance(item, bool) or (isinstance(item, str) and (not item or _REFERENCE.match(item))):
+        return False
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).replace("-", "_").lower()
+    if plain.endswith("_env") and isinstance(item, str) and _VARIABLE.fullmatch(item):
+        return False
+    if names_secret(plain, "field") or names_secret(plain, "query") or names_secret(plain, "header"):
+        return True
+    return names_secret(plain, "variable") and not isinstance(item, int | float) and not _HARMLESS.fullmatch(plain)
+
+
+def _blotted(found: re.Match[str]) -> str:
+    name = found["name"]
+    place: Place = "query" if name[0] in "?&" else "field"
+    secret = names_secret(name.lstrip("?&"), place) and not _REFERENCE.match(found["value"].strip("\"'"))
+    return f"{name}{found['is']}{BLOT}" if secret else found[0]
 
 
 def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:

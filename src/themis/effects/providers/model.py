@@ -91,6 +91,20 @@ class HttpModel(abc.ABC):
     def _default_headers(self) -> Collection[tuple[str, str]]:
         return ()
 
+    def describe(self) -> dict[str, JSONValue]:
+        """Return how the model is asked, as far as it is stated: what is left to the server is not there."""
+        sampling = {**attrs.asdict(self.sampling, recurse=False), "max_tokens": self.max_tokens}
+        facts: dict[str, JSONValue] = {
+            "model": self.model,
+            "api": self._protocol()[0],
+            "base_url": self.endpoint.base_url,
+            "endpoint_name": self.endpoint_name,
+            **sampling,
+            **{name: dict(sent) for name, sent in self._sent_besides().items()},
+            "api_key_env": self.endpoint.key_env,
+        }
+        return {name: fact for name, fact in facts.items() if fact is not None and fact not in ((), {})}
+
     def check(self) -> Sequence[str]:
         """Return what is missing for calls to succeed, one sentence each, without making one."""
         problem = self.endpoint.missing_key()

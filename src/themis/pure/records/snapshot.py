@@ -106,6 +106,8 @@ class RunSnapshot(HashableModel):
         metric_kinds: the family of each metric, by metric id.
         metric_thresholds: the value from which a metric's score counts as correct, where the metric states one.
         metric_ranges: the lowest and highest score of a metric, where it states them.
+        descriptions: how each component was set, by place as in `component_refs`, for people; no part of the identity.
+            Runs of earlier versions have none.
     """
 
     identity: RunIdentity
@@ -115,6 +117,7 @@ class RunSnapshot(HashableModel):
     metric_kinds: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     metric_thresholds: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object)
     metric_ranges: Mapping[str, tuple[float, float]] = attrs.field(default=EMPTY, converter=json_object)
+    descriptions: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     identity_algorithm: str = attrs.field(default=FIRST_ALGORITHM, validator=non_empty)
 
     @functools.cached_property
