@@ -117,17 +117,21 @@ def find_run(store: RunStore, name: str) -> str:
 
     Args:
         store: where to look.
-        name: an id, the beginning of one, or `latest`.
+        name: an id, the beginning of one, the name that the run was given, or `latest`.
 
     Raises:
         RunNotFoundError: no run, or more than one, is called so.
     """
-    ids = [line.run_id for line in store.list_runs()]
+    runs = store.list_runs()
+    ids = [line.run_id for line in runs]
     if name == _LATEST and ids:
         return ids[0]
-    found = [run_id for run_id in ids if run_id.startswith(name.lower())] if name else []
+    named = [line.run_id for line in runs if line.name == name]
+    found = named or [run_id for run_id in ids if name and run_id.startswith(name.lower())]
     if len(found) == 1 or name in found:
         return name if name in found else found[0]
+    if named:
+        raise RunNotFoundError(f"{len(named)} runs in {store.location} have the name {name!r}: {_listed(named)}")
     if found:
         raise RunNotFoundError(
             f"{name!r} begins the ids of {len(found)} runs in {store.location}; write more of it: {_listed(found)}"

@@ -53,6 +53,7 @@ class Engine:
         self._plan = plan
         self._workers = int(runtime.max_concurrent_tasks)
         self._replay = replay
+        self._labels = options.labels
         self._progress = options.progress
         self._hooks = Hooks(options.subscribers, options.tracing)
         self._is_resumed = store.head(plan.run_id).count > 0
@@ -130,7 +131,9 @@ class Engine:
         run_id = self._plan.run_id
         # Of a resumed run, what counts is the header that was stored when it first began.
         header = header_hash(self._store.load_snapshot(run_id))
-        return RunStartedEvent(run_id=run_id, occurred_at=_utc_now(), header=header)
+        return RunStartedEvent(
+            run_id=run_id, occurred_at=_utc_now(), header=header, name=self._labels.name, tags=self._labels.tags
+        )
 
     def _completed(self) -> RunCompletedEvent:
         return RunCompletedEvent(

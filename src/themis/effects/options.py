@@ -10,6 +10,7 @@ from themis._stages import ReplayStage
 from themis.pure.errors import ThemisError
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.labels import RunLabels
 
 
 @attrs.define
@@ -52,6 +53,7 @@ class RunOptions:
         progress: counted up as cases finish.
         offline: take generations from the store alone; one that is not there ends the run.
         replay: do stages again that are done already.
+        labels: what to call the run from now on.
     """
 
     runtime: RuntimeConfig
@@ -62,6 +64,7 @@ class RunOptions:
     progress: Progress = attrs.field(factory=Progress)
     offline: bool = False
     replay: Replay | None = None
+    labels: RunLabels = attrs.field(factory=RunLabels)
 
 
 class NotStoredError(ThemisError):

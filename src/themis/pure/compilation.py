@@ -5,7 +5,6 @@ All faults are found here, before anything is run, paid for or stored, and are r
 
 from __future__ import annotations
 
-import functools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -68,11 +67,14 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     refs: dict[int, ComponentRef] = {}
     descriptions: dict[int, JSONValue] = {}
     for able in authored.components:
-        for found, make in ((refs, functools.partial(component_ref, source_of=source_of)), (descriptions, description)):
-            try:
-                found[id(able.component)] = make(able.component)
-            except SpecError as error:
-                faults.append(str(error))
+        try:
+            refs[id(able.component)] = component_ref(able.component, source_of)
+        except SpecError as error:
+            faults.append(str(error))
+        try:
+            descriptions[id(able.component)] = description(able.component)
+        except SpecError as error:
+            faults.append(str(error))
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
     component_refs = ComponentRefs(**_placed(authored.components, refs))

@@ -94,18 +94,18 @@ def _fields(value: Any) -> Iterator[tuple[str, str]]:
     """Yield the names under which an object was given its settings, each with the attribute that holds it."""
     kind = type(value)
     if attrs.has(kind):
-        yield from ((field.alias or field.name, field.name) for field in attrs.fields(kind) if field.init and field.repr)
+        fields = (field for field in attrs.fields(kind) if field.init and field.repr)
+        yield from ((field.alias or field.name, field.name) for field in fields)
     elif dataclasses.is_dataclass(kind):
         yield from ((field.name, field.name) for field in dataclasses.fields(kind) if field.init and field.repr)
     else:
-        slots = (name for base in kind.__mro__ for name in slots_of(base))
+        slots, arguments = (name for base in kind.__mro__ for name in slots_of(base)), _arguments(kind)
         for name in (*slots, *getattr(value, "__dict__", ())):
             plain = name.lstrip("_")
-            if plain == name or (plain in _arguments(kind) and not name.startswith("__")):
+            if plain == name or (plain in arguments and not name.startswith("__")):
                 yield plain, name
 
 
-@functools.lru_cache(maxsize=256)
 def _arguments(kind: type) -> frozenset[str]:
     try:
         return frozenset(inspect.signature(kind).parameters)

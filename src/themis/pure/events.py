@@ -19,6 +19,7 @@ from themis.pure.records.failure import StepFailure
 from themis.pure.records.fields import json_object, json_objects, named_fields, texts
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.judging import EvaluationExecution
+from themis.pure.records.labels import RunLabels
 from themis.pure.records.scoring import Score, ScoreError
 
 F = TypeVar("F", bound=StepFailure)
@@ -62,11 +63,17 @@ class FailedEvent(CaseRunEvent, StepFailure):
 class RunStartedEvent(RunEvent):
     """An attempt at the run began; `header` is the hash of the run's stored header (`chain.header_hash`).
 
-    Runs of event schema 1 did not record it.
+    Runs of event schema 1 did not record it. `name` and `tags` are what the attempt was told to call the run.
     """
 
     header: str | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = attrs.field(default=(), converter=texts)
     event_type: Literal["run_started"] = "run_started"
+
+    @property
+    def labels(self) -> RunLabels:
+        return RunLabels(name=self.name, tags=self.tags)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -214,7 +214,13 @@ def _check_header(header: Bundle) -> None:
 
 def _refuse_secrets(snapshot: RunSnapshot) -> None:
     identity, provenance = snapshot.identity, snapshot.provenance
-    refuse_secrets({"snapshot.identity": identity.to_dict(), "snapshot.provenance": provenance.to_dict()})
+    refuse_secrets(
+        {
+            "snapshot.identity": identity.to_dict(),
+            "snapshot.provenance": provenance.to_dict(),
+            "snapshot.descriptions": snapshot.descriptions,
+        }
+    )
 
 
 def _batches(store: RunStore, header: Bundle, events: Iterator[Keyed], before: RunSnapshot | None) -> Iterator[Batch]:

@@ -24,7 +24,7 @@ Overrides: TypeAlias = Annotated[
     str, Parameter(name="KEY=VALUE", env_var=(), help="Values instead of those in the file: datasets.0.limit=10.")
 ]
 RunName: TypeAlias = Annotated[
-    str, Parameter(name="RUN", env_var=(), help="A run's id, its first characters, or 'latest'.")
+    str, Parameter(name="RUN", env_var=(), help="A run's id, its first characters, its name, or 'latest'.")
 ]
 Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON, for programs.")]
 Store: TypeAlias = Annotated[
@@ -36,6 +36,8 @@ SEED: Final = Parameter(help="The seed of the first candidate; the others count 
 SAMPLES: Final = "Candidates per case; each is an answer, unless a reducer or selector makes one of them."
 TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
 MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
+NAME: Final = Parameter(help="What to call the run; running it again under another name renames it.")
+TAG: Final = Parameter(name="--tag", negative="", help="A word to find the run by; repeat it for more.")
 ReportAt: TypeAlias = Annotated[
     str | None, Parameter(name="--report-at", help="For which k to report pass@k, pass^k and maj@k, as in 1,4,8.")
 ]
@@ -61,6 +63,8 @@ class Changes:
     max_tokens: Annotated[int | None, MAX_TOKENS] = None
     concurrency: Annotated[int | None, CONCURRENCY] = None
     max_cost: Annotated[float | None, MAX_COST] = None
+    name: Annotated[str | None, NAME] = None
+    tags: Annotated[list[str] | None, TAG] = None
 
     def overrides(self) -> list[str]:
         """Return the options that a config has a key for, as overrides."""
@@ -87,6 +91,10 @@ class Changes:
             changes["seeds"] = range(self.seed, self.seed + count)
         if self.store is not None:
             changes["storage"] = storage_of(self.store)
+        if self.name is not None:
+            changes["name"] = self.name
+        if self.tags:
+            changes["tags"] = (*experiment.tags, *self.tags)
         return experiment.evolve(**changes)
 
 

@@ -13,7 +13,9 @@ from themis.api.cli.options import (
     DEFAULT_STORE,
     MAX_COST,
     MAX_TOKENS,
+    NAME,
     SEED,
+    TAG,
     TEMPERATURE,
     By,
     Json,
@@ -55,6 +57,8 @@ class Quick:
     unparsed: Annotated[
         Literal["incorrect", "missing"], Parameter(help="What an answer that no parser can read counts as.")
     ] = "incorrect"
+    name: Annotated[str | None, NAME] = None
+    tags: Annotated[list[str] | None, TAG] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
@@ -92,7 +96,8 @@ class Quick:
         """Run an experiment, print its result, and return the exit code."""
         from themis.api.cli.run import run_and_show
 
-        return run_and_show(experiment, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
+        labelled = experiment.evolve(name=self.name, tags=self.tags)
+        return run_and_show(labelled, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
 
 
 NO_CHOICE = Quick()

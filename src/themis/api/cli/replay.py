@@ -59,7 +59,13 @@ def replay(
     store = closed_at_the_end(open_existing(experiment.storage))
     components, progress = experiment.components(), Progress()
     snapshot = experiment.compile_stored(components, store)
-    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=store, progress=progress)
+    options = RunOptions(
+        runtime=experiment.runtime,
+        storage=experiment.storage,
+        store=store,
+        progress=progress,
+        labels=experiment.labels,
+    )
     with shown(progress):
         result = run_sync(
             lambda: replay_snapshot(

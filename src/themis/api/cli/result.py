@@ -13,6 +13,7 @@ from themis.api.runs.result import RunResult, first_failures
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.records.results import RunStatus
 from themis.pure.stats.gates import GateResult
+from themis.pure.text import one_line
 
 
 def show_result(
@@ -43,7 +44,9 @@ def show_result(
 
 def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None) -> str:
     place = result.store.location.removeprefix("sqlite:")
-    lines = [result_table(result, at, by), "", f"run {result.run_id}", f"stored in {place}"]
+    name = result.view.ending.labels.name
+    called = f"run {result.run_id}" + (f" ({one_line(name)})" if name is not None else "")
+    lines = [result_table(result, at, by), "", called, f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:

@@ -126,6 +126,12 @@ def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "j
     components, progress = experiment.components(), Progress()
     snapshot = experiment.compile_with(components)
     kept = store if store is not None else closed_at_the_end(make_store(experiment.storage))
-    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, store=kept, progress=progress)
+    options = RunOptions(
+        runtime=experiment.runtime,
+        storage=experiment.storage,
+        store=kept,
+        progress=progress,
+        labels=experiment.labels,
+    )
     with shown(progress):
         return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")

@@ -20,6 +20,8 @@ def list_runs(
     dataset: str | None = None,
     metric: str | None = None,
     model: str | None = None,
+    name: str | None = None,
+    tags: Annotated[list[str] | None, Parameter(name="--tag", negative="")] = None,
     status: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -31,11 +33,14 @@ def list_runs(
     For example:
       themis list
       themis list --store runs/mine.sqlite3 --model openai/gpt-4o --since 2026-01-31
+      themis list --tag paper
 
     Args:
         dataset: Only runs over this dataset.
         metric: Only runs with this metric.
         model: Only runs of this model.
+        name: Only runs of this name.
+        tags: Only runs with this tag; repeat it for runs with all of several.
         status: Only runs that are pending, running, completed or failed.
         since: Only runs that began at this time (UTC) or later.
         until: Only runs that began before this time (UTC).
@@ -48,6 +53,8 @@ def list_runs(
         dataset_id=dataset,
         metric_id=metric,
         generator_id=model,
+        name=name,
+        tags=tags or (),
         status=status,
         since=_in_utc(since),
         until=_in_utc(until),
@@ -72,7 +79,21 @@ def _listing(runs: Any) -> str:
         )
         for line in runs
     ]
-    return plain_table(("run", "status", "started (UTC)", "cases", "model"), rows) if rows else "no runs"
+    if not rows:
+        return "no runs"
+    *head, body = plain_table(("run", "status", "started (UTC)", "cases", "model"), rows).split("\n", 2)
+    lines = [line for pair in zip(body.split("\n"), map(_beside, runs), strict=True) for line in pair if line]
+    return "\n".join([*head, *lines])
+
+
+def _beside(line: Any) -> str:
+    """Return what a table of 80 columns has no room for: what the run is called, and how its model was set."""
+    from themis.pure.report.settings import short_settings
+    from themis.pure.text import one_line, shortened
+
+    words = [*filter(None, [line.name]), *(f"#{tag}" for tag in line.tags)]
+    parts = [part for part in (" ".join(words), short_settings(line.settings)) if part]
+    return shortened(f"    {one_line('; '.join(parts))}", 80) if parts else ""
 
 
 def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False) -> None:
@@ -155,15 +176,18 @@ DatasetId = Annotated[str | None, Parameter(help="The case's dataset, where seve
 
 @inspect.command
 def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
-    """Show what a run is made of: identity and provenance.
+    """Show what a run is made of: its name, identity and provenance, and how each component was set.
 
     For example:
       themis inspect snapshot latest
     """
     from themis.api.runs.inspect import get_run_snapshot
+    from themis.api.runs.view import RunView
 
-    header = get_run_snapshot(*stored_run(store, run)).header()
-    show(header, lambda: _yaml(header), as_json=json_output)
+    opened, run_id = stored_run(store, run)
+    called = RunView.of(opened, run_id).ending.labels.to_dict()
+    data = {**called, **get_run_snapshot(opened, run_id).header()}
+    show(data, lambda: _yaml(data), as_json=json_output)
 
 
 @inspect.command

@@ -5,7 +5,7 @@ A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 import attrs
@@ -210,6 +210,10 @@ def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
     return () if value is None else tuple(value)
 
 
+def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class ExperimentConfig(FrozenModel):
     """What to evaluate and how. Text may hold ${oc.env:NAME} or ${oc.env:NAME,default}.
@@ -221,6 +225,8 @@ class ExperimentConfig(FrozenModel):
         storage: where the run is kept; in memory by default.
         runtime: how the run is carried out; no part of its identity.
         seeds: one per candidate, or none: then they derive from the generation's identity.
+        name: what to call the run; no part of its identity.
+        tags: words to find the run by; no part of its identity.
         environment_metadata: facts to keep beside the run; no part of its identity.
         themis_version: detected if not given.
         python_version: detected if not given.
@@ -238,6 +244,8 @@ class ExperimentConfig(FrozenModel):
     storage: StorageConfig = attrs.field(factory=StorageConfig)
     runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
+    name: _Name | None = None
+    tags: tuple[_Name, ...] = attrs.field(default=(), converter=_words)
     environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     themis_version: str | None = None
     python_version: str | None = None

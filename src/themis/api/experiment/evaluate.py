@@ -30,6 +30,8 @@ async def evaluate_async(
     workflow_overrides: Mapping[str, Any] | None = None,
     judge_config: Mapping[str, Any] | None = None,
     unparsed: Unparsed = "incorrect",
+    name: str | None = None,
+    tags: str | Sequence[str] = (),
     environment_metadata: Mapping[str, str] | None = None,
     themis_version: str | None = None,
     python_version: str | None = None,
@@ -54,6 +56,8 @@ async def evaluate_async(
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
         judge_config: configuration of judging.
         unparsed: what an answer that no parser can read counts as: `incorrect`, or `missing`.
+        name: what to call the run; no part of its identity.
+        tags: words to find the run by; no part of its identity.
         environment_metadata: facts to keep beside the run.
         themis_version, python_version, platform: detected when not given.
         store: an open store, instead of `storage`.
@@ -74,6 +78,8 @@ async def evaluate_async(
         storage=storage or StorageConfig(),
         runtime=runtime or RuntimeConfig(),
         seeds=seeds,
+        name=name,
+        tags=tags,
         environment_metadata=environment_metadata or {},
         themis_version=themis_version,
         python_version=python_version,

@@ -29,6 +29,7 @@ from themis.pure.explain import RunExplanation
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.fields import named_fields
+from themis.pure.records.labels import RunLabels
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
@@ -94,6 +95,11 @@ class Experiment(ExperimentConfig):
             if first is not None and store.head(first.run_id).count > 0:
                 return first
         return snapshot
+
+    @property
+    def labels(self) -> RunLabels:
+        """The run's name and tags."""
+        return RunLabels(name=self.name, tags=self.tags)
 
     def _authored(self, components: Components) -> Authored:
         generation, evaluation = self.generation, self.evaluation
@@ -169,6 +175,7 @@ class Experiment(ExperimentConfig):
             store=store,
             subscribers=subscribers or (),
             tracing=tracing,
+            labels=self.labels,
         )
 
     async def replay_async(

@@ -86,7 +86,7 @@ def compare(
         label_b=label_b or (f"{run_b[:12]} (b)" if same else run_b[:12]),
         mid_p=mid_p,
     )
-    notes = identity_notes(a.snapshot.identity, b.snapshot.identity)
+    notes = identity_notes(a.snapshot, b.snapshot)
     return chosen.with_equivalence(compared.evolve(run_a=run_a, run_b=run_b, notes=notes), margins or {})
 
 

@@ -21,6 +21,7 @@ from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus, TimelineView, TraceView
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import ExecutionState, StoredRun, fold, has_failures
+from themis.pure.text import one_line
 
 
 def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
@@ -173,6 +174,8 @@ class QuickCheck(HashableModel):
     """
 
     run_id: str
+    name: str | None = None
+    tags: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     status: RunStatus
     completed_through_stage: str | None = None
     error_message: str | None = None
@@ -189,8 +192,10 @@ class QuickCheck(HashableModel):
     def __str__(self) -> str:
         through = f", through {self.completed_through_stage}" if self.completed_through_stage else ""
         why = f": {self.error_message}" if self.error_message else ""
+        named = ", ".join([*filter(None, [self.name]), *(f"#{tag}" for tag in self.tags)])
         lines = [
             f"run {self.run_id}",
+            *([one_line(named)] if named else []),
             f"{self.status}{through}{why}; attempts: {self.attempts}",
             f"{self.generator_id} on {', '.join(self.dataset_ids)}: {self.started_cases} of {self.total_cases} cases",
         ]
@@ -215,12 +220,13 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
         _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
         for metric in view.metrics
     ]
-    ending = attrs.asdict(view.ending)
-    del ending["event_type"]
+    ending = attrs.asdict(view.ending, filter=lambda field, _: field.name not in ("event_type", "labels"))
     return QuickCheck(
         run_id=run_id,
         status=view.ending.status(lambda: tallies.failed > 0 or any(_failed(m, tallies, counted) for m in metrics)),
         **ending,
+        name=view.ending.labels.name,
+        tags=view.ending.labels.tags,
         generator_id=view.snapshot.identity.generator_ref.component_id,
         dataset_ids=view.dataset_ids,
         total_cases=view.total_cases,
@@ -304,6 +310,7 @@ def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue]
             {**ref.to_dict(), "family": slot.family, "threshold": snapshot.metric_thresholds.get(slot.metric_id)}
             for ref, slot in zip(refs.metrics, metric_slots(snapshot), strict=True)
         ],
+        "settings": dict(snapshot.descriptions),
         "seeds": list(identity.seeds),
         "generation_prompt_spec": None if prompt is None else prompt.to_dict(),
         "evaluation_prompt_spec": None if judging is None else judging.to_dict(),

@@ -20,6 +20,7 @@ from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.json import thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.grouping import BY_DATASET, check_by, read_by
@@ -97,6 +98,8 @@ def read_report(
         completed_through_stage=view.ending.completed_through_stage,
         error_message=view.ending.error_message,
         overview=found,
+        labels=view.ending.labels,
+        served=tuple(overview.served.found(view.snapshot)),
     )
 
 
@@ -112,6 +115,7 @@ def _data(report: Report) -> dict[str, Any]:
     overview, benchmark = report.overview, report.overview.benchmark
     return {
         "run_id": report.snapshot.run_id,
+        **report.labels.to_dict(),
         "status": report.status,
         "completed_through_stage": report.completed_through_stage,
         "error_message": report.error_message,
@@ -127,6 +131,8 @@ def _data(report: Report) -> dict[str, Any]:
             "empty": overview.empty,
             "unparsed_count_as": report.snapshot.identity.unparsed,
         },
+        "settings": thaw(report.snapshot.descriptions),
+        "served_models": [{**each.to_dict(), "not_asked_for": list(each.others)} for each in report.served],
         "metrics": {
             row.metric_id: {
                 **row.estimate.to_dict(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 
@@ -10,6 +10,7 @@ from themis.api.runs.view import RunView
 from themis.pure.errors import SpecError
 from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore, TextIndex
+from themis.pure.records.fields import texts
 from themis.pure.records.stored import FoundText, RunSummary
 from themis.pure.text_search import snippet_of, terms_of
 
@@ -20,6 +21,8 @@ def find_runs(
     dataset_id: str | None = None,
     metric_id: str | None = None,
     generator_id: str | None = None,
+    name: str | None = None,
+    tags: Iterable[str] = (),
     status: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
@@ -31,17 +34,23 @@ def find_runs(
         dataset_id: only runs over this dataset.
         metric_id: only runs with this metric.
         generator_id: only runs of this model.
+        name: only runs of this name.
+        tags: only runs with all of these tags.
         status: only runs that are `pending`, `running`, `completed` or `failed`; a listing reads no cases, and so
             calls `completed` what went through, with or without failed cases.
         since: only runs that began at this time or later; runs that did not begin are left out.
         until: only runs that began before this time.
     """
 
+    wanted = {*texts(tags)}
+
     def fits(line: RunSummary) -> bool:
         return (
             dataset_id in (None, *line.dataset_ids)
             and metric_id in (None, *line.metric_ids)
             and generator_id in (None, line.generator_id)
+            and name in (None, line.name)
+            and wanted <= {*line.tags}
             and status in (None, line.status)
             and (since is None or (line.started_at is not None and line.started_at >= since))
             and (until is None or (line.started_at is not None and line.started_at < until))

@@ -16,12 +16,13 @@ from themis.effects.reading import fresh_state, read_case_events, read_cases, re
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
-from themis.pure.events import RunEvent
+from themis.pure.events import RunEvent, RunStartedEvent
 from themis.pure.happy_path import happy_path_rows
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
 from themis.pure.protocols import RunStore
+from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, fold_case, has_failures, status_of
@@ -40,6 +41,7 @@ class RunEnding:
     event_type: str | None = None
     completed_through_stage: str | None = None
     error_message: str | None = None
+    labels: RunLabels = attrs.field(factory=RunLabels)
 
     def status(self, any_failed: Callable[[], bool]) -> RunStatus:
         """Return the run's status; cases are read only where they decide."""
@@ -114,8 +116,10 @@ class RunView:
         if not events:
             return RunEnding()
         first, last = events[0], events[-1]
+        attempts = [event for event in events if isinstance(event, RunStartedEvent)]
         return RunEnding(
-            attempts=sum(event.event_type == "run_started" for event in events),
+            attempts=len(attempts),
+            labels=labels_of(event.labels for event in attempts),
             started_at=first.occurred_at,
             ended_at=last.occurred_at if last.event_type != "run_started" else None,
             event_type=last.event_type,

@@ -8,15 +8,19 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
 from themis.pure.protocols import RunStore
 from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import RunSummary, StoredEvent
 from themis.pure.state import status_of
+
+STARTED: Final = "run_started"
+"""The type of the events that say what a run is called."""
 
 
 class EventStore(RunStore):
@@ -177,15 +181,28 @@ def restored(run_id: str, header: Mapping[str, Any], cases: Sequence[CaseSource]
 
 
 def summary_of(
-    run_id: str, header: Mapping[str, Any], total_cases: int, count: int, first: str | None, last: str | None
+    run_id: str, header: Mapping[str, Any], total_cases: int, count: int, started: Sequence[str], last: str | None
 ) -> RunSummary:
-    """Return a listing's line, from a run's `RunSnapshot.header()`, and its first and last events as JSON text."""
-    began, ended = (decode(event) if event else {} for event in (first, last))
+    """Return a listing's line.
+
+    Args:
+        run_id: the run.
+        header: its `RunSnapshot.header()`.
+        total_cases: how many cases it has.
+        count: how many events are stored.
+        started: the `run_started` events of its attempts, as JSON text.
+        last: its last event.
+    """
+    attempts, ended = [decode(event) for event in started], decode(last) if last else {}
     identity = header["identity"]
+    labels = labels_of(RunLabels(name=event.get("name"), tags=event.get("tags", ())) for event in attempts)
     return RunSummary(
         run_id=run_id,
+        name=labels.name,
+        tags=labels.tags,
+        settings=header.get("descriptions", {}).get("generator"),
         status=status_of(ended.get("event_type")).value,
-        started_at=_time(began),
+        started_at=_time(attempts[0]) if attempts else None,
         updated_at=_time(ended),
         event_count=count,
         total_cases=total_cases,

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from themis.effects.files import sync_folder
-from themis.effects.stores.base import EventStore, ReadCases, keyed_datasets, overtaken, restored, summary_of
+from themis.effects.stores.base import STARTED, EventStore, ReadCases, keyed_datasets, overtaken, restored, summary_of
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
 from themis.effects.stores.jsonl_folder import StoreFolder, blobs_of, read_cases, write
 from themis.effects.stores.jsonl_index import EventIndex
@@ -128,11 +128,12 @@ class JsonlRunStore(EventStore):
 
     def _summary(self, header: Any, file: EventFile) -> RunSummary:
         with self._folder.files():
-            last = file.tail().last
-            first = file.first() if last is not None else None
-        ends = (first.payload, last.payload) if first is not None and last is not None else (None, None)
-        cases = sum(entry["cases"] for entry in header["datasets"])
-        return summary_of(header["run_id"], header["snapshot"], cases, last.sequence if last is not None else 0, *ends)
+            tail = file.tail()
+            started = [event.payload for event in file.of_run(STARTED, tail.end)]
+        cases, last = sum(entry["cases"] for entry in header["datasets"]), tail.last
+        return summary_of(
+            header["run_id"], header["snapshot"], cases, tail.head.count, started, last.payload if last else None
+        )
 
     # --- the one writer -----------------------------------------------------------------------------------
 

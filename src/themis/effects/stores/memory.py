@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from themis.effects.stores.base import EventStore, overtaken, summary_of
+from themis.effects.stores.base import STARTED, EventStore, overtaken, summary_of
 from themis.pure.errors import StoreError
 from themis.pure.plan import total_cases
 from themis.pure.records.snapshot import RunSnapshot
@@ -70,8 +70,9 @@ class InMemoryRunStore(EventStore):
 
     def _lines(self) -> Iterable[RunSummary]:
         for run_id, run in reversed(tuple(self._runs.items())):
-            ends = (run.events[0].payload, run.events[-1].payload) if run.events else (None, None)
-            yield summary_of(run_id, run.snapshot.header(), total_cases(run.snapshot), len(run.events), *ends)
+            started = [event.payload for event in run.by_case.get(None, ()) if event.event_type == STARTED]
+            last = run.events[-1].payload if run.events else None
+            yield summary_of(run_id, run.snapshot.header(), total_cases(run.snapshot), len(run.events), started, last)
 
     @contextlib.contextmanager
     def transaction(self, run_id: str) -> Iterator[None]:

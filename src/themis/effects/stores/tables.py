@@ -15,7 +15,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, TypeVar
 
-from themis.effects.stores.base import EventStore, ReadCases, altered, keyed_datasets, overtaken, restored, summary_of
+from themis.effects.stores.base import (
+    STARTED,
+    EventStore,
+    ReadCases,
+    altered,
+    keyed_datasets,
+    overtaken,
+    restored,
+    summary_of,
+)
 from themis.pure.errors import StoreError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case, Dataset
@@ -174,15 +183,16 @@ class TableStore(EventStore, Generic[Db]):
         return number
 
     def _lines(self) -> Iterable[RunSummary]:
-        # The ends of each run's chain are found by their keys, so that a listing reads two events a run.
-        query = _LIST.format(
-            first=self._NTH.format(event="first", n=1), last=self._NTH.format(event="last", n="r.head_count")
-        )
+        # The ends of all chains are found by their keys, and the starts of attempts by an index: few events are read.
+        query = _LIST.format(last=self._NTH.format(event="last", n="r.head_count"))
+        started: dict[str, list[str]] = {}
         with self._reading() as db:
             rows = self._execute(db, query, {}).fetchall()
+            for run_id, payload in self._execute(db, _STARTED.format(row=self._ROW), {"started": STARTED}).fetchall():
+                started.setdefault(run_id, []).append(payload)
         return (
-            summary_of(run_id, decode(header), int(cases), count, first, last)
-            for run_id, header, cases, count, first, last in rows
+            summary_of(run_id, decode(header), int(cases), count, started.get(run_id, ()), last)
+            for run_id, header, cases, count, last in rows
         )
 
     # --- the one writer -----------------------------------------------------------------------------------
@@ -300,9 +310,13 @@ _LIST: Final = """
     select r.run_id, r.header,
         (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)
             where rd.run_no = r.run_no),
-        r.head_count, first.payload, last.payload
-    from run r left join event first on {first} left join event last on {last}
+        r.head_count, last.payload
+    from run r left join event last on {last}
     order by r.run_no desc
+"""
+_STARTED: Final = """
+    select r.run_id, e.payload from run r join event e on e.run_no = r.run_no
+    where e.case_no is null and e.event_type = :started order by r.run_no, e.{row}
 """
 _MOVE_HEAD: Final = """
     update run set head_count = :count, head_digest = :digest where run_no = :run_no and head_count = :before

@@ -31,6 +31,7 @@ from themis.pure.identity import candidate_id
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.table import ROWS, STAGES, StageRow, rests_on, step_of
 from themis.pure.plan import CaseItem, RunPlan, make_plan, workflow_stages
+from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, answer_state, apply, new_state, seen_by, step_key
@@ -313,8 +314,11 @@ def _read(stored: StoredEvent, blob_of: BlobOf) -> Any:
 def run_fields(events: Iterable[RunEvent]) -> dict[str, Any]:
     """Return what a bundle's header says of the run, from the run's events that are no case's, in order."""
     fields: dict[str, Any] = {}
+    attempts: list[RunLabels] = []
     for event in events:
         if isinstance(event, RunStartedEvent):
             fields = {}  # each attempt tells of itself
+            attempts.append(event.labels)
         fields |= RUN_FIELDS[type(event)](event)
-    return fields
+    labels = labels_of(attempts)
+    return {**fields, "name": labels.name, "tags": labels.tags} if attempts else fields

@@ -136,7 +136,13 @@ def opening_entries(bundle: Bundle, stored: Mapping[str, Any], snapshot: RunSnap
     """
     if stored or bundle.started_at is None:
         return []
-    started = RunStartedEvent(run_id=bundle.run_id, occurred_at=bundle.started_at, header=header_hash(snapshot))
+    started = RunStartedEvent(
+        run_id=bundle.run_id,
+        occurred_at=bundle.started_at,
+        header=header_hash(snapshot),
+        name=bundle.name,
+        tags=bundle.tags,
+    )
     return [Entry(None, started)]
 
 

@@ -35,7 +35,7 @@ from themis.pure.events import (
 from themis.pure.json import EMPTY, decode, encode
 from themis.pure.plan import MetricSlot, case_items
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import named_fields, sequence, text_mapping
+from themis.pure.records.fields import named_fields, sequence, text_mapping, texts
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import CHAIN_START
 
@@ -82,6 +82,7 @@ class Bundle(HashableModel):
         cache_keys: the names under which other runs find outcomes to reuse, by `event_name`.
         completed_through_stage: the last stage that the run went through for all cases, as far as the bundle goes.
         error_message: why the run's last attempt ended early, if it did.
+        name, tags: what the run is called.
         started_at, ended_at: when the last attempt began and ended.
         schema_version: of the document.
     """
@@ -93,6 +94,8 @@ class Bundle(HashableModel):
     cache_keys: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     completed_through_stage: str | None = None
     error_message: str | None = None
+    name: str | None = None
+    tags: tuple[str, ...] = attrs.field(default=(), converter=texts)
     started_at: datetime | None = None
     ended_at: datetime | None = None
     schema_version: int = attrs.field(default=_BUNDLE_SCHEMA, converter=_readable_schema)

@@ -7,8 +7,9 @@ from typing import Final
 
 import attrs
 
+from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import sequence
+from themis.pure.records.fields import json_value, named_fields, sequence
 
 CHAIN_START: Final = "0" * 64
 """The digest that the first event of a run is chained to."""
@@ -43,12 +44,21 @@ class ChainHead:
     digest: str = CHAIN_START
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
 class RunSummary(HashableModel):
-    """One line about a stored run, for listings."""
+    """One line about a stored run, for listings.
+
+    Attributes:
+        name: the last that the run was given.
+        tags: all that it was given.
+        settings: how its generator was set, as it described itself.
+    """
 
     run_id: str
     status: str
+    name: str | None = None
+    tags: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    settings: JSONValue = attrs.field(default=EMPTY, converter=json_value)
     started_at: datetime | None = None
     updated_at: datetime | None = None
     event_count: int = 0

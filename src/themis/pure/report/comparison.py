@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import attrs
 
-from themis.pure.records.snapshot import RunIdentity
+from themis.pure.json import JSONValue
+from themis.pure.records.snapshot import ComponentRefs, RunIdentity, RunSnapshot
+from themis.pure.report.settings import described, leaves, value_text
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
@@ -17,20 +20,63 @@ from themis.pure.text import printable
 _SHOWN = 10
 
 
-def identity_notes(a: RunIdentity, b: RunIdentity) -> tuple[str, ...]:
+def identity_notes(a: RunSnapshot, b: RunSnapshot) -> tuple[str, ...]:
     """Say in what two runs differ, and which metrics were themselves changed between them.
 
-    A metric that was changed measures another thing: then not only the models differ.
+    Where both runs have descriptions, single settings are named with their values; a component that differs and
+    describes itself alike, by its field of the identity. A metric that was changed measures another thing: then not
+    only the models differ.
     """
-    names = [field.name for field in attrs.fields(RunIdentity)]
-    differing = [name for name in names if getattr(a, name) != getattr(b, name)]
+    differing = [text for field in attrs.fields(RunIdentity) for text in _differing(a, b, field.name)]
     notes = [f"the runs differ in: {', '.join(differing)}"] if differing else []
-    before = {ref.component_id: ref.fingerprint for ref in a.metric_refs}
+    before = {ref.component_id: ref.fingerprint for ref in a.identity.metric_refs}
     changed = [
-        ref.component_id for ref in b.metric_refs if before.get(ref.component_id, ref.fingerprint) != ref.fingerprint
+        ref.component_id
+        for ref in b.identity.metric_refs
+        if before.get(ref.component_id, ref.fingerprint) != ref.fingerprint
     ]
     notes += [f"the metric {name} itself was changed between the runs" for name in changed]
     return tuple(notes)
+
+
+_MOST_SETTINGS: Final = 12
+_PLACES: Final = {"parser_refs": "parsers", "metric_refs": "metrics", "judge_model_refs": "judge_models"}
+
+
+def _differing(a: RunSnapshot, b: RunSnapshot, field: str) -> list[str]:
+    """Return what two runs differ in within a field of their identities: single settings, or else the field's name."""
+    if getattr(a.identity, field) == getattr(b.identity, field):
+        return []
+    of_a, of_b = _within(a, field), _within(b, field)
+    if of_a is None or of_b is None:
+        return [field]
+    names = [name for name in {**of_a, **of_b} if of_a.get(name) != of_b.get(name)]
+    found = [f"{name} {_value(of_a, name)} and {_value(of_b, name)}" for name in names[:_MOST_SETTINGS]]
+    return [*found, *([f"{len(names) - len(found)} more settings"] if len(names) > len(found) else [])] or [field]
+
+
+def _value(settings: Mapping[str, JSONValue], name: str) -> str:
+    return value_text(settings[name]) if settings.get(name) is not None else "(not set)"
+
+
+def _within(snapshot: RunSnapshot, field: str) -> Mapping[str, JSONValue] | None:
+    """Return the single settings of a field of an identity by name; `None` if they are not known."""
+    found, (one, is_ref, _) = getattr(snapshot.identity, field), field.partition("_ref")
+    if not is_ref:
+        return dict(leaves(snapshot.identity.canonical_data()[field], field))
+    place = _PLACES.get(field, one)
+    if place not in attrs.fields_dict(ComponentRefs) or not snapshot.descriptions:
+        return None
+    refs = found if isinstance(found, tuple) else () if found is None else (found,)
+    settings: dict[str, JSONValue] = {place: ", ".join(ref.component_id for ref in refs) or None}
+    counts: Counter[str] = Counter()
+    for where, ref, each in described(snapshot):
+        if where == place:
+            counts[ref.component_id] += 1
+            nth = f" ({counts[ref.component_id]})" if counts[ref.component_id] > 1 else ""
+            before = "" if place == "generator" else f"{ref.component_id}{nth} "
+            settings |= {f"{before}{name}".strip(): value for name, value in leaves(each)}
+    return settings
 
 
 def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> str:

@@ -22,6 +22,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.grouping import group_name, group_of
+from themis.pure.report.served import ServedCounts
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, answer_state, has_failures
@@ -154,6 +155,7 @@ class Overview:
             self._ballots = Ballots(count, default_at(count) if at is None else checked_at(at, count))
         self._tallies = Tallies(plan.metrics)
         self._suspicions = Suspicions(plan)
+        self.served: ServedCounts = ServedCounts()
         self._digest = Digest() if with_digest else None
         self._ranges = {metric.metric_id: metric.score_range for metric in plan.metrics}
         self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
@@ -173,6 +175,7 @@ class Overview:
         """Take the next case with its score rows."""
         self._tallies.add(rows, failed=has_failures(state))
         self._suspicions.add(item.case, state, rows)
+        self.served.add(state)
         if self._digest is not None:
             self._digest.add(case_result(self._plan, state))
         self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]

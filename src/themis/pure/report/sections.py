@@ -12,9 +12,13 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from themis.pure.records.labels import RunLabels
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
 from themis.pure.report.overview import Bin, Quantity, RunOverview
+from themis.pure.report.served import ServedModels
+from themis.pure.report.settings import described, leaves, settings_text
+from themis.pure.report.settings import value_text as setting_text
 from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
 from themis.pure.stats import Estimate, GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
@@ -30,18 +34,25 @@ Facts: TypeAlias = tuple[tuple[str, str], ...]
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """One run, read for a report; `error_message` says why it ended early, if it did."""
+    """One run, read for a report.
+
+    `error_message` says why it ended early, if it did; `served` which models answered, where the servers say so.
+    """
 
     snapshot: RunSnapshot
     status: str
     completed_through_stage: str | None = None
     error_message: str | None = None
     overview: RunOverview
+    labels: RunLabels = attrs.field(factory=RunLabels)
+    served: tuple[ServedModels, ...] = ()
 
     def facts(self) -> Facts:
         """Return the facts at the head of a report, besides the run's id and its status."""
-        benchmark = self.overview.benchmark
+        benchmark, labels = self.overview.benchmark, self.labels
         return (
+            *((("Name", labels.name),) if labels.name is not None else ()),
+            *((("Tags", ", ".join(labels.tags)),) if labels.tags else ()),
             ("Model", self.snapshot.identity.generator_ref.component_id),
             ("Data", ", ".join(benchmark.dataset_ids)),
             ("Cases", f"{benchmark.total_cases:,}"),
@@ -461,6 +472,42 @@ def _quantity(quantity: Quantity) -> Section:
     )
 
 
+# --- how the model was asked ------------------------------------------------------------------------------
+
+
+def _settings(report: Report) -> Iterator[Section]:
+    """Yield how the components were set: the generator setting by setting, the others on a line each."""
+    components = [*described(report.snapshot)]
+    of_generator = [pair for place, _, each in components if place == "generator" for pair in leaves(each) if pair[0]]
+    callers = [(ref.component_id, each) for place, ref, each in components if place in ("generator", "judge_models")]
+    others = [(ref.component_id, each) for place, ref, each in components if place != "generator"]
+    facts = (
+        *((name, setting_text(value)) for name, value in of_generator),
+        *((name, settings_text(each)) for name, each in others if each),
+        *((f"The server of {each.component_id} says", str(each)) for each in report.served),
+    )
+    unasked = tuple(
+        f"{each.component_id}: {each.asked} was asked for, and the server says that {name} answered "
+        f"({each.models[name]:,} of {sum(each.models.values()) + each.unstated:,} answers)"
+        for each in report.served
+        for name in each.others
+    )
+    if facts:
+        title = "How the model was asked"
+        yield Section(
+            title=title,
+            note="Settings of the generator, then of all else",
+            facts=facts,
+            remarks=unasked,
+            shown_in=("html", "markdown", "latex"),
+        )
+        lines = [f"{name}: {settings_text(each)}" for name, each in callers if each]
+        lines += [f"{each.component_id}: the server says {each}" for each in report.served]
+        wrapped = tuple(part for line in (*lines, *unasked) for part in textwrap.wrap(line, 80))
+        if wrapped:
+            yield Section(title=title, remarks=wrapped, shown_in=("terminal",))
+
+
 # --- what was run -----------------------------------------------------------------------------------------
 
 
@@ -528,6 +575,7 @@ SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _errors,
     _warnings,
     _quantities,
+    _settings,
     _identity,
     _score_rows,
 )

@@ -1,0 +1,71 @@
+"""How the components of a run were set, in words: for listings, reports and comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.json import JSONValue, encode, thaw
+from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
+from themis.pure.text import shortened
+
+_FIRST: Final = ("temperature", "top_p", "max_tokens", "stop", "seed")
+"""What tells two runs of one model apart first of all."""
+_NAMES: Final = frozenset({"function", "model", "api", "base_url", "api_key_env"})
+_FEW: Final = 4
+_LONGEST: Final = 60
+
+
+def described(snapshot: RunSnapshot) -> Iterator[tuple[str, ComponentRef, JSONValue]]:
+    """Yield each component of a run that says how it was set: its place, its reference, and its description."""
+    for field in attrs.fields(ComponentRefs):
+        refs, found = getattr(snapshot.component_refs, field.name), snapshot.descriptions.get(field.name)
+        several: Any = zip(refs, found, strict=False) if isinstance(found, tuple) else ((refs, found),)
+        yield from ((field.name, ref, each) for ref, each in several if ref is not None and each is not None)
+
+
+def leaves(value: JSONValue, name: str = "") -> Iterator[tuple[str, JSONValue]]:
+    """Yield the values within JSON by their dotted names; a list of plain values is one of them.
+
+    >>> list(leaves({"a": {"b": 1}, "c": [1, 2], "d": [{"e": 3}]}))
+    [('a.b', 1), ('c', [1, 2]), ('d.0.e', 3)]
+    """
+    items: Iterable[tuple[Any, JSONValue]] = ()
+    if isinstance(value, Mapping):
+        items = value.items()
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping | list | tuple) for item in value):
+        items = enumerate(value)
+    else:
+        yield name, value
+    for key, item in items:
+        yield from leaves(item, f"{name}.{key}" if name else str(key))
+
+
+def value_text(value: JSONValue, most: int = _LONGEST) -> str:
+    """Return a value as text: a text as it is, anything else as JSON."""
+    return shortened(value if isinstance(value, str) else encode(thaw(value)).decode(), most)
+
+
+def settings_text(description: JSONValue) -> str:
+    """Return all settings on one line.
+
+    >>> settings_text({"temperature": 0.0, "stop": ["END"]})
+    'temperature 0.0, stop ["END"]'
+    """
+    return ", ".join(f"{name} {value_text(value)}".strip() for name, value in leaves(description))
+
+
+def short_settings(description: JSONValue) -> str:
+    """Return the few settings of a model that tell two runs of it apart.
+
+    >>> short_settings({"model": "m", "max_tokens": 20, "temperature": 0.0})
+    'temperature 0.0, max_tokens 20'
+    >>> short_settings({"function": "lab.ask", "style": "terse"})
+    'style terse'
+    """
+    found = {name: value for name, value in leaves(description) if name and "." not in name}
+    shown: list[str] = [name for name in _FIRST if name in found]
+    shown = shown or [name for name in found if name not in _NAMES][:_FEW]
+    return ", ".join(f"{name} {value_text(found[name], 24)}" for name in shown)
