@@ -199,7 +199,8 @@ def _text(text: str) -> str:
         return text
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     # Credentials first: one that is cut in two is not known any more.
-    return f"{str(without_secrets(text))[:_SHOWN]}... ({len(text):,} characters, SHA-256 {digest})"
+    shown = str(without_secrets(text[: 10 * _LONGEST]))[:_SHOWN]
+    return f"{shown}... ({len(text):,} characters, SHA-256 {digest})"
 
 
 def _name(value: Any) -> str:

@@ -73,6 +73,7 @@ class RunStartedEvent(RunEvent):
 
     @property
     def labels(self) -> RunLabels:
+        """What this attempt was told to call the run."""
         return RunLabels(name=self.name, tags=self.tags)
 
 

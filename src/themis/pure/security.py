@@ -130,7 +130,7 @@ def without_secrets(value: JSONValue) -> JSONValue:
 
 
 _ASSIGNED: Final = re.compile(
-    r"""(?P<name>[?&]?[A-Za-z][\w-]*)(?P<is>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|(?:(?:Basic|Bearer)\s+)?[^\s&;,]+)"""
+    r"""(?P<name>(?:[?&]|(?<![\w-]))[A-Za-z][\w-]{0,60})(?P<is>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|(?:(?:Basic|Bearer)\s+)?[^\s&;,]+)"""
 )
 _HARMLESS: Final = re.compile(
     "(?:stop|eos|bos|pad|unk|mask|sep|end)_token"

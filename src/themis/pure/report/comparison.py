@@ -10,7 +10,7 @@ import attrs
 
 from themis.pure.json import JSONValue
 from themis.pure.records.snapshot import ComponentRefs, RunIdentity, RunSnapshot
-from themis.pure.report.settings import described, leaves, value_text
+from themis.pure.report.settings import described, leaves, setting_text
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
@@ -56,7 +56,7 @@ def _differing(a: RunSnapshot, b: RunSnapshot, field: str) -> list[str]:
 
 
 def _value(settings: Mapping[str, JSONValue], name: str) -> str:
-    return value_text(settings[name]) if settings.get(name) is not None else "(not set)"
+    return setting_text(settings[name]) if settings.get(name) is not None else "(not set)"
 
 
 def _within(snapshot: RunSnapshot, field: str) -> Mapping[str, JSONValue] | None:

@@ -17,8 +17,7 @@ from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
 from themis.pure.report.overview import Bin, Quantity, RunOverview
 from themis.pure.report.served import ServedModels
-from themis.pure.report.settings import described, leaves, settings_text
-from themis.pure.report.settings import value_text as setting_text
+from themis.pure.report.settings import described, ordered_leaves, setting_text, settings_text
 from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
 from themis.pure.stats import Estimate, GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
@@ -478,7 +477,9 @@ def _quantity(quantity: Quantity) -> Section:
 def _settings(report: Report) -> Iterator[Section]:
     """Yield how the components were set: the generator setting by setting, the others on a line each."""
     components = [*described(report.snapshot)]
-    of_generator = [pair for place, _, each in components if place == "generator" for pair in leaves(each) if pair[0]]
+    of_generator = [
+        pair for place, _, each in components if place == "generator" for pair in ordered_leaves(each) if pair[0]
+    ]
     callers = [(ref.component_id, each) for place, ref, each in components if place in ("generator", "judge_models")]
     others = [(ref.component_id, each) for place, ref, each in components if place != "generator"]
     facts = (

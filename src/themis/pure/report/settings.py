@@ -11,9 +11,10 @@ from themis.pure.json import JSONValue, encode, thaw
 from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
 from themis.pure.text import shortened
 
-_FIRST: Final = ("temperature", "top_p", "max_tokens", "stop", "seed")
+_ASKED: Final = ("temperature", "top_p", "max_tokens", "stop", "seed")
 """What tells two runs of one model apart first of all."""
-_NAMES: Final = frozenset({"function", "model", "api", "base_url", "api_key_env"})
+_NAMES: Final = ("model", "function", "api", "base_url", "api_key_env")
+_FIRST: Final = ("model", *_ASKED)
 _FEW: Final = 4
 _LONGEST: Final = 60
 
@@ -43,7 +44,13 @@ def leaves(value: JSONValue, name: str = "") -> Iterator[tuple[str, JSONValue]]:
         yield from leaves(item, f"{name}.{key}" if name else str(key))
 
 
-def value_text(value: JSONValue, most: int = _LONGEST) -> str:
+def ordered_leaves(description: JSONValue) -> list[tuple[str, JSONValue]]:
+    """Return the values within a description, what matters most first."""
+    places = {name: place for place, name in enumerate(_FIRST)}
+    return sorted(leaves(description), key=lambda leaf: (places.get(leaf[0], len(places)), leaf[0]))
+
+
+def setting_text(value: JSONValue, most: int = _LONGEST) -> str:
     """Return a value as text: a text as it is, anything else as JSON."""
     return shortened(value if isinstance(value, str) else encode(thaw(value)).decode(), most)
 
@@ -54,7 +61,7 @@ def settings_text(description: JSONValue) -> str:
     >>> settings_text({"temperature": 0.0, "stop": ["END"]})
     'temperature 0.0, stop ["END"]'
     """
-    return ", ".join(f"{name} {value_text(value)}".strip() for name, value in leaves(description))
+    return ", ".join(f"{name} {setting_text(value)}".strip() for name, value in ordered_leaves(description))
 
 
 def short_settings(description: JSONValue) -> str:
@@ -65,7 +72,6 @@ def short_settings(description: JSONValue) -> str:
     >>> short_settings({"function": "lab.ask", "style": "terse"})
     'style terse'
     """
-    found = {name: value for name, value in leaves(description) if name and "." not in name}
-    shown: list[str] = [name for name in _FIRST if name in found]
-    shown = shown or [name for name in found if name not in _NAMES][:_FEW]
-    return ", ".join(f"{name} {value_text(found[name], 24)}" for name in shown)
+    found = {name: value for name, value in ordered_leaves(description) if name and "." not in name}
+    shown = [name for name in found if name in _ASKED] or [name for name in found if name not in _NAMES][:_FEW]
+    return ", ".join(f"{name} {setting_text(found[name], 24)}" for name in shown)
