@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, note, settings
 from hypothesis import strategies as st
 
-from themis import InMemoryRunStore, Reporter, RunResult, RunStore, verify
+from themis import InMemoryRunStore, Reporter, RunResult, RunStore, evaluate, verify
 from themis.api.bundles.files import import_bundle_file, write_bundle
 from themis.api.bundles.transfer import (
     export_evaluation_bundle,
@@ -192,6 +192,24 @@ def test_another_experiment_reuses_imported_generations(store: RunStore) -> None
     result = other.replay(stage="score", store=store)
     assert result.run_id != run_id
     assert not other.generation.generator.calls.counts
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_bundle_says_what_its_run_is_called_and_how_it_was_set(
+    store: RunStore, kind: BundleKind, tmp_path: Path
+) -> None:
+    source = InMemoryRunStore()
+    rows = [{"input": "1+1", "expected_output": "2"}]
+    for name, tags in (("first", ["a"]), (None, ["b"]), ("last", ["a"])):
+        made = evaluate(
+            model="builtin/demo_model", data=rows, metric="builtin/exact_match", store=source, name=name, tags=tags
+        )
+    write_bundle(source, made.run_id, kind, tmp_path / "bundle.json")
+    import_bundle_file(store, tmp_path / "bundle.json")
+    (line,) = store.list_runs()
+    assert (line.name, line.tags, line.settings) == ("last", ("a", "b"), {"error_rate": 0.25})
+    assert store.load_snapshot(made.run_id).descriptions == made.snapshot.descriptions
+    assert verify(store, made.run_id).ok or kind in ("generation", "reduction", "parse")
 
 
 def test_large_artifacts_are_blobs_again(store: RunStore, tmp_path: Path) -> None:

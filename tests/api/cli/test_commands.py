@@ -262,7 +262,8 @@ def test_compare_gates_on_the_paired_interval(project: Path, themis: Themis) -> 
 
 def test_list_and_report(project: Path, themis: Themis) -> None:
     run_id = themis("run", "experiment.yaml", "--json").data["run_id"]
-    assert themis("list").out.splitlines()[-1].startswith(run_id[:12])
+    *_, line, settings = themis("list").out.splitlines()
+    assert (line[:12], settings.strip()) == (run_id[:12], "error_rate 0.25")
     assert [line["run_id"] for line in themis("list", "--json").data] == [run_id]
     assert "# " in themis("report", "latest").out
     assert json.loads(themis("report", run_id[:8], "--format", "json").out)["run_id"] == run_id

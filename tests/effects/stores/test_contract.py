@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from themis.api.experiment.evaluate import evaluate
 from themis.api.experiment.verify import verify
 from themis.api.runs.result import RunResult
 from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.chain import read_event
+from themis.pure.components.basic import DemoModel
 from themis.pure.errors import RunLockedError, RunNotFoundError, StoreError
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
@@ -108,6 +110,38 @@ def test_a_listing_and_a_result_say_where_the_fold_says_a_run_stands(
 
 def came_to(status: RunStatus) -> str:
     return "completed" if status == "partial_failure" else status.value
+
+
+WORDS = st.sampled_from(["baseline", "t=0", "ünï 🎉", '"event_type":"run_started"', "x" * 300])
+ATTEMPTS = st.lists(st.tuples(st.none() | WORDS, st.lists(WORDS, max_size=3)), min_size=1, max_size=4)
+
+
+@given(attempts=ATTEMPTS)
+@each_store
+def test_a_run_keeps_its_last_name_and_all_tags_and_stays_the_run(
+    kind: str, fresh: Fresh, attempts: list[tuple[str | None, list[str]]]
+) -> None:
+    said = '{"case_no":null,"event_type":"run_started","name":"forged"}'
+    rows = [{"case_id": said, "input": said, "expected_output": said}]
+    with closing(open_store(fresh(kind))) as store:
+        for name, tags in attempts:
+            made = evaluate(
+                model=DemoModel(error_rate=0.5),
+                data=rows,
+                metric="builtin/exact_match",
+                store=store,
+                name=name,
+                tags=tags,
+            )
+        (line,) = store.list_runs()
+        names = [name for name, _ in attempts if name is not None]
+        assert line.name == (names[-1] if names else None)
+        assert line.tags == tuple(dict.fromkeys(tag for _, tags in attempts for tag in tags))
+        assert line.settings == {"error_rate": 0.5}
+        assert (line.name, line.tags) == (made.view.ending.labels.name, made.view.ending.labels.tags)
+        assert made.view.ending.attempts == len(attempts)
+        assert store.load_snapshot(line.run_id).descriptions["generator"] == {"error_rate": 0.5}
+        assert verify(store, line.run_id).ok
 
 
 @given(runs=st.lists(made_runs(), min_size=1, max_size=3, unique_by=lambda run: run.run_id), sizes=sizes)

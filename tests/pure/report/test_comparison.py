@@ -6,10 +6,23 @@ from typing import Any
 
 import pytest
 
-from themis import InMemoryRunStore, evaluate
+from themis import (
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    InMemoryRunStore,
+    PromptSpec,
+    evaluate,
+    generator,
+)
+from themis.adapters import openai
 from themis.api.runs.compare import compare
+from themis.pure.components.metrics import NumericMatch
+from themis.pure.components.parsers import Regex
 from themis.pure.errors import DataError
-from themis.pure.report.comparison import comparison_data, comparison_text
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.report.comparison import comparison_data, comparison_text, identity_notes
 from themis.pure.stats import check_regression, parse_regression_gate
 
 METRICS = ["builtin/exact_match", "builtin/f1"]
@@ -31,7 +44,10 @@ def test_runs_are_paired_by_case_and_changed_cases_are_left_out() -> None:
     comparison = compare(a, first, b, second, cluster_by="topic", margins={"builtin/f1": 0.9})
     assert (comparison.removed, comparison.added) == (("4:data:0",), ("4:data:new",))
     assert comparison.changed == ("4:data:5",)
-    assert comparison.notes == ("the runs differ in: dataset_refs, generator_ref",)
+    assert comparison.notes == (
+        "the runs differ in: dataset_refs, generator builtin/demo_model and builtin/demo_generator, "
+        "error_rate 0.25 and (not set)",
+    )
     exact, graded = comparison.comparisons
     assert (exact.pairs, exact.family_size, exact.clusters) == (78, 2, 25)
     assert exact.p_holm is not None
@@ -57,3 +73,85 @@ def test_a_run_compared_with_itself_tells_nothing_apart() -> None:
     assert (only.wins, only.losses, only.ties, only.difference) == (0, 0, 30, 0.0)
     assert comparison.label_a != comparison.label_b
     assert check_regression(parse_regression_gate("builtin/f1"), comparison).passed
+
+
+# --- in what runs differ ----------------------------------------------------------------------------------
+
+
+def compiled(**changes: Any) -> RunSnapshot:
+    """Return an experiment of a hundred settings, some of them changed."""
+    fields: dict[str, Any] = {
+        "model": openai("gpt-4o", temperature=0.0, base_url="http://host/v1"),
+        "parsers": [Regex("a"), Regex("b")],
+        "metrics": [NumericMatch(), "builtin/exact_match"],
+        "policy": {},
+        "prompt": None,
+        **changes,
+    }
+    return Experiment(
+        generation=GenerationConfig(
+            generator=fields["model"], candidate_policy=fields["policy"], prompt_spec=fields["prompt"]
+        ),
+        evaluation=EvaluationConfig(parsers=fields["parsers"], metrics=fields["metrics"]),
+        datasets=Dataset(dataset_id="d", cases=[{"case_id": "1", "input": "x"}]),
+    ).compile()
+
+
+DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
+    "nothing": ({}, ""),
+    "a setting of the model": (
+        {"model": openai("gpt-4o", temperature=1.0, base_url="http://host/v1")},
+        "temperature 0.0 and 1.0",
+    ),
+    "a setting that one has not": (
+        {"model": openai("gpt-4o", temperature=0.0, max_tokens=9, base_url="http://host/v1")},
+        "max_tokens (not set) and 9",
+    ),
+    "the model": (
+        {"model": openai("o3", temperature=0.0, base_url="http://host/v1")},
+        "generator openai/gpt-4o and openai/o3, model gpt-4o and o3",
+    ),
+    "one of two parsers": ({"parsers": [Regex("a"), Regex("c")]}, "builtin/regex (2) pattern b and c"),
+    "a metric": ({"metrics": ["builtin/exact_match"]}, "metrics builtin/numeric_match, builtin/exact_match and "),
+    "its setting": ({"metrics": [NumericMatch(abs_tol=0.5)]}, "builtin/numeric_match abs_tol 0.0 and 0.5"),
+    "the policy": ({"policy": {"num_samples": 4}}, "candidate_policy.num_samples (not set) and 4"),
+    "the prompt": (
+        {"prompt": PromptSpec(instructions="Be brief.", prefix="Q: ")},
+        "generation_prompt_spec.instructions (not set) and Be brief., generation_prompt_spec.prefix (not set) and Q: ",
+    ),
+    "many settings": (
+        {"model": openai("gpt-4o", base_url="http://host/v1", extra={f"option_{n}": n for n in range(20)})},
+        "9 more settings",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DIFFERENCES)
+def test_runs_say_the_single_settings_that_they_differ_in(what: str) -> None:
+    changes, expected = DIFFERENCES[what]
+    a, b = compiled(), compiled(**changes)
+    notes = identity_notes(a, b)
+    assert bool(notes) == bool(expected)
+    assert not notes or notes[0].startswith("the runs differ in: ")
+    assert expected in "".join(notes)
+    assert "_ref" not in "".join(notes)
+
+
+def test_without_descriptions_runs_name_the_part_that_differs() -> None:
+    a, b = compiled(), compiled(model=openai("gpt-4o", temperature=1.0, base_url="http://host/v1"))
+    for pair in ((a.evolve(descriptions={}), b), (a, b.evolve(descriptions={}))):
+        assert identity_notes(*pair) == ("the runs differ in: generator_ref",)
+
+
+def test_components_that_describe_themselves_alike_are_named() -> None:
+    def asking(style: str) -> Any:
+        def ask(case: Any) -> str:
+            return style
+
+        made = generator(ask)
+        made.describe = lambda: {"model": "mine"}  # type: ignore[attr-defined]  # as an author may
+        return made
+
+    assert identity_notes(compiled(model=asking("a")), compiled(model=asking("b"))) == (
+        "the runs differ in: generator_ref",
+    )

@@ -18,6 +18,7 @@ from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import run_markdown
 from themis.pure.report.overview import Bin
 from themis.pure.report.sections import EVERYWHERE, Format, Report, Section, Shares, Table, histogram_of, sections
+from themis.pure.report.settings import described
 from themis.pure.report.terminal import run_summary
 from themis.testing.hostile import HOSTILE
 from themis.testing.pipelines import Pipeline, pipelines
@@ -102,8 +103,9 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
     told_of = [section.title for section in sections(report, "html")]
     each_answers = pipeline.samples > 1 and pipeline.reducer is None
     scores_answers = pipeline.metrics or (pipeline.judge is not None and pipeline.judged_family != "selection")
+    asked = ["How the model was asked"] if any(each for _, _, each in described(report.snapshot)) else []
     shown = [f"{pipeline.samples} answers a case"] if each_answers and scores_answers else []
-    assert told_of == ["Results", *shown, "Latency and tokens", "Identity and provenance"]
+    assert told_of == ["Results", *shown, "Latency and tokens", *asked, "Identity and provenance"]
 
 
 TOPICS = ("algebra", "<b>geometry</b> & a name that goes on and on, far past any column", "", None)
