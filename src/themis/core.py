@@ -106,6 +106,7 @@ if TYPE_CHECKING:
     from themis.pure.protocols import BeforeScore as BeforeScore
     from themis.pure.protocols import CandidateReducer as CandidateReducer
     from themis.pure.protocols import CandidateSelector as CandidateSelector
+    from themis.pure.protocols import Describes as Describes
     from themis.pure.protocols import EvaluationWorkflow as EvaluationWorkflow
     from themis.pure.protocols import ExecutionMetric as ExecutionMetric
     from themis.pure.protocols import Generator as Generator

@@ -55,6 +55,10 @@ class Plain:
         self.__dict__.update(more)
 
 
+def settings_of(**settings: Any) -> Any:
+    return description(Plain(**settings))
+
+
 @attrs.frozen
 class Framed:
     model: Any = "m"
@@ -145,7 +149,7 @@ def test_a_component_may_say_it_itself_and_credentials_are_still_taken_out() -> 
             return {"model": self._model, "api_key": SECRET, "ladder": range(3)}
 
     assert description(Own()) == {"model": "m", "api_key": "[secret]", "ladder": [0, 1, 2]}
-    assert description(Plain(judge=Own()))["judge"] == description(Own())  # type: ignore[call-overload,index]
+    assert settings_of(judge=Own())["judge"] == description(Own())
 
 
 @pytest.mark.parametrize(
@@ -284,8 +288,8 @@ def _closing_over(value: Any) -> Any:
 
 @given(st.sampled_from(NAMES))
 def test_no_credential_of_a_named_field_is_in_a_description(name: str) -> None:
-    assert SECRET not in json.dumps(description(Plain(**{name: SECRET})))
-    assert SECRET not in json.dumps(description(Plain(headers={name: SECRET, "accept": "a"})))
+    assert SECRET not in json.dumps(settings_of(**{name: SECRET}))
+    assert SECRET not in json.dumps(settings_of(headers={name: SECRET, "accept": "a"}))
 
 
 def test_no_credential_is_in_a_models_description(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +318,7 @@ def test_taking_out_credentials_twice_is_taking_them_out_once(value: Any) -> Non
     assert without_secrets(once) == once
 
 
-HARMLESS = {
+HARMLESS: dict[str, Any] = {
     "max_tokens": 9,
     "token_limit": 5,
     "stop_token": "</s>",
@@ -333,10 +337,10 @@ def test_what_only_looks_like_a_credential_stays(name: str) -> None:
 
 
 def test_long_texts_and_containers_are_cut_and_still_told_apart() -> None:
-    first, second = (description(Plain(model="x" * 600 + end))["model"] for end in "ab")  # type: ignore[call-overload,index]
+    first, second = (settings_of(model="x" * 600 + end)["model"] for end in "ab")
     assert first != second
     assert first.startswith("x" * 400 + "... (601 characters, SHA-256 ")
-    assert description(Plain(model=list(range(60))))["model"][-1] == "... 10 more"  # type: ignore[call-overload,index]
+    assert settings_of(model=list(range(60)))["model"][-1] == "... 10 more"
 
 
 def test_a_description_is_no_part_of_a_fingerprint() -> None:

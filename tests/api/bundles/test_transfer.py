@@ -200,10 +200,10 @@ def test_a_bundle_says_what_its_run_is_called_and_how_it_was_set(
 ) -> None:
     source = InMemoryRunStore()
     rows = [{"input": "1+1", "expected_output": "2"}]
-    for name, tags in (("first", ["a"]), (None, ["b"]), ("last", ["a"])):
-        made = evaluate(
-            model="builtin/demo_model", data=rows, metric="builtin/exact_match", store=source, name=name, tags=tags
-        )
+    *_, made = [
+        evaluate(model="builtin/demo_model", data=rows, metric="exact_match", store=source, name=name, tags=tags)
+        for name, tags in (("first", ["a"]), (None, ["b"]), ("last", ["a"]))
+    ]
     write_bundle(source, made.run_id, kind, tmp_path / "bundle.json")
     import_bundle_file(store, tmp_path / "bundle.json")
     (line,) = store.list_runs()

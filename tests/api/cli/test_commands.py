@@ -272,6 +272,56 @@ def test_list_and_report(project: Path, themis: Themis) -> None:
     assert (project / "reports" / "a.md").read_text(encoding="utf-8") == themis("report", "latest").out
 
 
+def test_a_run_is_found_by_its_name_and_tags_and_renamed_by_running_it_again(project: Path, themis: Themis) -> None:
+    few = ("run", "experiment.yaml", "--limit", "3", "--json")
+    a = themis(*few, "--name", "baseline", "--tag", "paper", "--tag", "v1").data
+    assert (a["name"], a["tags"]) == ("baseline", ["paper", "v1"])
+    b = themis(*few, "evaluation.metrics=builtin/f1", "name=tuned", "tags=[paper]", "--tag", "v2").data
+    assert (b["name"], b["tags"]) == ("tuned", ["paper", "v2"])
+    quick = ("quick-eval", "inline", "1 + 1", "--expected", "2", "--model", "builtin/demo_model", "--metric", "f1")
+    c = themis(*quick, "--name", "quick", "--json").data
+
+    def listed(*words: str) -> list[str]:
+        return [line["run_id"] for line in themis("list", "--json", *words).data]
+
+    ids = [run["run_id"] for run in (c, b, a)]
+    assert listed() == ids
+    assert listed("--tag", "paper") == ids[1:]
+    assert listed("--tag", "paper", "--tag", "v2") == listed("--name", "tuned") == [b["run_id"]]
+    assert listed("--name", "nothing") == []
+    assert "    baseline #paper #v1; error_rate 0.25" in themis("list").out
+    assert themis("quickcheck", "tuned", "--json").data["name"] == "tuned"
+    for kind in ("markdown", "html", "json"):
+        assert all(word in themis("report", "baseline", "--format", kind).out for word in ("baseline", "paper"))
+    shown = themis("inspect", "snapshot", "baseline").out
+    assert shown.startswith("name: baseline\ntags:\n- paper\n- v1\n")
+    assert "descriptions:\n  generator:\n    error_rate: 0.25\n" in shown
+    again = themis("run", "experiment.yaml", "--limit", "3", "--name", "first", "--tag", "old")
+    assert f"run {a['run_id']} (first)" in again.out
+    assert [line["tags"] for line in themis("list", "--name", "first", "--json").data] == [["paper", "v1", "old"]]
+    assert themis("verify", "first", "--config", "experiment.yaml").out.endswith("verified\n")
+    clash = themis("run", "experiment.yaml", "--limit", "4", "--name", "first", "--json").data
+    refused = themis("quickcheck", "first")
+    assert (refused.code, "2 runs in" in refused.err, "have the name 'first'" in refused.err) == (2, True, True)
+    assert themis("quickcheck", clash["run_id"][:12], "--json").data["name"] == "first"
+
+
+@pytest.mark.parametrize("words", [("--name", ""), ("--tag", " "), ("name=''",), ("tags=[a, '']",)], ids=" ".join)
+def test_an_empty_name_or_tag_is_refused_before_anything_is_run(
+    words: tuple[str, ...], project: Path, themis: Themis
+) -> None:
+    refused = themis("run", "experiment.yaml", *words)
+    assert (refused.code, "text expected, found" in refused.err) == (2, True), refused.err
+    assert not Path("runs").exists()
+
+
+def test_a_credential_in_a_name_is_refused_before_anything_is_run(project: Path, themis: Themis) -> None:
+    key = "sk-" + "proj-" + "a1B2c3D4e5F6g7H8i9J0"
+    refused = themis("run", "experiment.yaml", "--tag", key)
+    assert (refused.code, key in refused.err, "tags[0]" in refused.err) == (2, False, True)
+    assert not Path("runs").exists()
+
+
 @pytest.mark.parametrize("kind", ["markdown", "json", "csv", "latex", "html", "parquet"])
 def test_a_report_of_every_format(kind: str, project: Path, themis: Themis) -> None:
     themis("run", "experiment.yaml", "--limit", "3")

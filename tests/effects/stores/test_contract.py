@@ -124,15 +124,11 @@ def test_a_run_keeps_its_last_name_and_all_tags_and_stays_the_run(
     said = '{"case_no":null,"event_type":"run_started","name":"forged"}'
     rows = [{"case_id": said, "input": said, "expected_output": said}]
     with closing(open_store(fresh(kind))) as store:
-        for name, tags in attempts:
-            made = evaluate(
-                model=DemoModel(error_rate=0.5),
-                data=rows,
-                metric="builtin/exact_match",
-                store=store,
-                name=name,
-                tags=tags,
-            )
+        model, metric = DemoModel(error_rate=0.5), "builtin/exact_match"
+        *_, made = [
+            evaluate(model=model, data=rows, metric=metric, store=store, name=name, tags=tags)
+            for name, tags in attempts
+        ]
         (line,) = store.list_runs()
         names = [name for name, _ in attempts if name is not None]
         assert line.name == (names[-1] if names else None)

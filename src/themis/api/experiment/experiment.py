@@ -33,6 +33,7 @@ from themis.pure.records.labels import RunLabels
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
+from themis.pure.security import refuse_secrets
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -85,6 +86,7 @@ class Experiment(ExperimentConfig):
 
     def compile_with(self, components: Components) -> RunSnapshot:
         """Compile with components that are resolved already."""
+        refuse_secrets(self.labels.to_dict())
         return compile_snapshot(self._authored(components), self._provenance(), source_of)
 
     def compile_stored(self, components: Components, store: RunStore) -> RunSnapshot:

@@ -28,7 +28,6 @@ from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.references import ReferenceWarning, reference_warnings
-from themis.pure.security import refuse_secrets
 from themis.pure.usage import Price, UsageRow, run_costs
 
 
@@ -42,12 +41,10 @@ async def run_snapshot(
 
     Raises:
         SpecError: a component lacks something it needs; every problem at once, before the first call.
-        LiteralSecretError: the run's name or a tag holds a credential.
         RunExistsError: the run is stored, and the policy is `error`.
         CallFailed: the endpoint refuses every call.
     """
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
-    refuse_secrets(options.labels.to_dict())
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
     _check(components, runtime, offline=offline, executes=executes)

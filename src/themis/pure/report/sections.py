@@ -474,6 +474,10 @@ def _quantity(quantity: Quantity) -> Section:
 # --- how the model was asked ------------------------------------------------------------------------------
 
 
+_WHOLE: Final = 500
+"""Of a setting, as descriptions hold it."""
+
+
 def _settings(report: Report) -> Iterator[Section]:
     """Yield how the components were set: the generator setting by setting, the others on a line each."""
     components = [*described(report.snapshot)]
@@ -483,7 +487,7 @@ def _settings(report: Report) -> Iterator[Section]:
     callers = [(ref.component_id, each) for place, ref, each in components if place in ("generator", "judge_models")]
     others = [(ref.component_id, each) for place, ref, each in components if place != "generator"]
     facts = (
-        *((name, setting_text(value)) for name, value in of_generator),
+        *((name, setting_text(value, _WHOLE)) for name, value in of_generator),
         *((name, settings_text(each)) for name, each in others if each),
         *((f"The server of {each.component_id} says", str(each)) for each in report.served),
     )
