@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis import Dataset, EvaluationConfig, Experiment, GenerationConfig, PromptSpec, StorageConfig
+from themis import (
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    GenerationResult,
+    PromptSpec,
+    Reporter,
+    StorageConfig,
+    evaluate,
+)
+from themis.api.bundles.files import write_bundle
 from themis.pure.errors import LiteralSecretError
 from themis.pure.security import find_secrets, redact
 from themis.testing import strategies
@@ -83,3 +94,37 @@ def test_redaction_leaves_no_key(key: str) -> None:
 )
 def test_ordinary_words_are_no_keys(text: str) -> None:
     assert list(find_secrets({"note": text})) == []
+
+
+class Holding:
+    """An author's component that holds what it should not, under names that say so."""
+
+    component_id = "lab/holding"
+    version = "1"
+
+    def __init__(self, secret: str) -> None:
+        self.api_key = secret
+        self._headers = {"X-Auth-Token": secret, "accept": "text"}
+        self.headers = {"authorization": f"Basic {secret}"}
+        self.command = ["serve", "--api-key", secret]
+        self.url = f"https://me:{secret}@host/v1?key={secret}"
+
+    def generate(self, case: Any, ctx: Any) -> GenerationResult:
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output="x")
+
+
+@pytest.mark.parametrize("store", ["sqlite", "jsonl"])
+def test_no_credential_that_a_component_holds_is_at_rest(store: str, tmp_path: Path) -> None:
+    secret = "hunter2" + "Zq9"
+    storage = StorageConfig(store=store, parameters={"path": str(tmp_path / "store")})
+    rows = [{"input": "x", "expected_output": "x"}]
+    result = evaluate(model=Holding(secret), data=rows, metric="builtin/exact_match", storage=storage)
+    assert result.snapshot.descriptions["generator"]
+    write_bundle(result.store, result.run_id, "generation", tmp_path / "bundle.json")
+    reporter = Reporter(result.store)
+    for kind in ("json", "markdown", "html", "latex"):
+        (tmp_path / kind).write_text(getattr(reporter, f"export_{kind}")(result.run_id), encoding="utf-8")
+    result.store.close()
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(b"lab/holding" in path.read_bytes() for path in files)
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []

@@ -209,6 +209,9 @@ class Hostile:
 
 
 class HostileMapping(dict[str, Any]):
+    def __len__(self) -> int:
+        raise RuntimeError(SECRET)
+
     def __iter__(self) -> Iterator[str]:
         raise RuntimeError(SECRET)
 

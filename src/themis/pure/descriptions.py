@@ -31,7 +31,7 @@ import attrs
 
 from themis.pure.errors import SpecError
 from themis.pure.introspection import closed_over, defaults_of, slots_of
-from themis.pure.json import JSONValue, canonical_bytes, freeze
+from themis.pure.json import FrozenDict, FrozenList, JSONValue, canonical_bytes, freeze
 from themis.pure.security import BLOT, without_secrets
 
 _LONGEST: Final = 500
@@ -62,17 +62,16 @@ def description(component: Any) -> JSONValue:
 
 
 def _stated(component: Any) -> JSONValue:
-    if not callable(getattr(component, "describe", None)):
-        return _settings(component)
     try:
-        found: JSONValue = freeze(component.describe())
+        describe = getattr(component, "describe", None)
+        found: JSONValue = freeze(describe()) if callable(describe) else None
     except Exception as error:
         name = getattr(component, "component_id", None) or type(component).__name__
         raise SpecError(
             f"{name}.describe() must return JSON: text, numbers, lists, and objects with text keys. It raised "
             f"{type(error).__name__}: {error}"
         ) from error
-    return found
+    return found if callable(describe) else _settings(component)
 
 
 # --- settings ---------------------------------------------------------------------------------------------
@@ -120,14 +119,14 @@ def _attribute(value: Any, name: str) -> Any:
         return None
 
 
+_CONTAINERS: Final = (dict, list, tuple, set, frozenset, FrozenDict, FrozenList)
+
+
 def _is_nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, _CONTAINERS) and not value)
+    return value is None or (type(value) in _CONTAINERS and not value)
 
 
 # --- as JSON of bearable size -----------------------------------------------------------------------------
-
-_CONTAINERS: Final = (dict, types.MappingProxyType, list, tuple, set, frozenset)
-"""Those of which it is known that looking into them changes nothing and comes to an end."""
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -15,9 +15,10 @@ import pytest
 from themis.api.experiment.verify import verify
 from themis.api.runs.search import search
 from themis.effects.stores import sqlite_file
-from themis.effects.stores.sqlite import SqliteRunStore
+from themis.effects.stores.base import STARTED
+from themis.effects.stores.sqlite import SqliteRunStore, sqlite_store
 from themis.effects.stores.sqlite_file import SCHEMA_VERSION
-from themis.effects.stores.tables import read_schema
+from themis.effects.stores.tables import _STARTED, read_schema
 from themis.pure.errors import SchemaVersionError, StoreError
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -250,3 +251,13 @@ def test_a_path_that_can_not_be_a_file_is_refused(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "file" / "s.sqlite3"):
         with pytest.raises(StoreError, match=str(path)):
             SqliteRunStore(path).initialize()
+
+
+def test_a_listing_reads_the_starts_of_runs_and_not_all_their_events(tmp_path: Path) -> None:
+    with closing(sqlite_store(tmp_path / "store.sqlite3")):
+        pass
+    with closing(sqlite3.connect(tmp_path / "store.sqlite3")) as db:
+        plan = db.execute(f"explain query plan {_STARTED.format(row='id')}", {"started": STARTED}).fetchall()
+    steps = [step for *_, step in plan]
+    assert any("event_by_case" in step for step in steps)
+    assert not any(step.startswith("SCAN e") for step in steps), steps

@@ -314,9 +314,10 @@ _LIST: Final = """
     from run r left join event last on {last}
     order by r.run_no desc
 """
+# `cross join` makes SQLite go from the runs to their events, by the index, and not through all events.
 _STARTED: Final = """
-    select r.run_id, e.payload from run r join event e on e.run_no = r.run_no
-    where e.case_no is null and e.event_type = :started order by r.run_no, e.{row}
+    select r.run_id, e.payload from run r cross join event e
+    where e.run_no = r.run_no and e.case_no is null and e.event_type = :started order by r.run_no, e.{row}
 """
 _MOVE_HEAD: Final = """
     update run set head_count = :count, head_digest = :digest where run_no = :run_no and head_count = :before

@@ -473,7 +473,6 @@ def _quantity(quantity: Quantity) -> Section:
 
 # --- how the model was asked ------------------------------------------------------------------------------
 
-
 _WHOLE: Final = 500
 """Of a setting, as descriptions hold it."""
 
@@ -482,13 +481,16 @@ def _settings(report: Report) -> Iterator[Section]:
     """Yield how the components were set: the generator setting by setting, the others on a line each."""
     components = [*described(report.snapshot)]
     of_generator = [
-        pair for place, _, each in components if place == "generator" for pair in ordered_leaves(each) if pair[0]
+        (name or ref.component_id, value)
+        for place, ref, each in components
+        if place == "generator"
+        for name, value in ordered_leaves(each)
     ]
     callers = [(ref.component_id, each) for place, ref, each in components if place in ("generator", "judge_models")]
     others = [(ref.component_id, each) for place, ref, each in components if place != "generator"]
     facts = (
         *((name, setting_text(value, _WHOLE)) for name, value in of_generator),
-        *((name, settings_text(each)) for name, each in others if each),
+        *((name, settings_text(each, _WHOLE)) for name, each in others if each),
         *((f"The server of {each.component_id} says", str(each)) for each in report.served),
     )
     unasked = tuple(

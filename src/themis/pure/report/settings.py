@@ -55,13 +55,13 @@ def setting_text(value: JSONValue, most: int = _LONGEST) -> str:
     return shortened(value if isinstance(value, str) else encode(thaw(value)).decode(), most)
 
 
-def settings_text(description: JSONValue) -> str:
+def settings_text(description: JSONValue, most: int = _LONGEST) -> str:
     """Return all settings on one line.
 
     >>> settings_text({"temperature": 0.0, "stop": ["END"]})
     'temperature 0.0, stop ["END"]'
     """
-    return ", ".join(f"{name} {setting_text(value)}".strip() for name, value in ordered_leaves(description))
+    return ", ".join(f"{name} {setting_text(value, most)}".strip() for name, value in ordered_leaves(description))
 
 
 def short_settings(description: JSONValue) -> str:
