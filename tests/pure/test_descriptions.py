@@ -29,7 +29,7 @@ from themis.pure.errors import SpecError
 from themis.pure.fingerprints import fingerprint
 from themis.pure.json import encode
 from themis.pure.protocols import Describes
-from themis.pure.security import without_secrets
+from themis.pure.security import find_secrets, without_secrets
 from themis.testing import strategies
 
 # Built from parts, so that no scanner takes this file for a leak.
@@ -247,6 +247,17 @@ def within(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
+ASSIGNED = [
+    f"api_key={SECRET} a=b",
+    f'{{"password": "{SECRET}"}}',
+    f"secret: {SECRET}",
+    f"config: api_key={SECRET}",
+    f"env=OPENAI_API_KEY={SECRET}",
+    f"Authorization: Basic {SECRET}",
+    f"curl -H 'x-api-key: {SECRET}'",
+]
+
+
 @st.composite
 def planted(draw: st.DrawFn) -> Any:
     """Draw what holds `SECRET`, or one of `KEYS`, where a credential may stand in an author's component."""
@@ -260,11 +271,11 @@ def planted(draw: st.DrawFn) -> Any:
         case "argument":
             return ["serve", f"--{name}", SECRET]
         case "assigned":
-            return draw(st.sampled_from([f"api_key={SECRET} a=b", f'{{"password": "{SECRET}"}}', f"secret: {SECRET}"]))
+            return draw(st.sampled_from(ASSIGNED))
         case "url":
             return f"postgresql://me:{SECRET}@host/db"
         case "query":
-            return f"https://host/v1?a=b&key={SECRET}"
+            return f"https://host/v1?{draw(st.sampled_from(['', 'a=b&']))}key={SECRET}"
         case "long":
             return "x" * draw(st.integers(380, 420)) + " " + key + " y" * 300
         case "typed":
@@ -278,6 +289,7 @@ def test_no_credential_is_in_a_description(value: Any, kind: Callable[..., Any])
     for described in (description(kind(model=value)), description(_closing_over(value))):
         text = json.dumps(described)
         assert SECRET not in text
+        assert [*find_secrets(described)] == []
         # Not the beginning of one either: a text that is cut is searched before.
         assert not any(key[:14] in text for key in KEYS)
 

@@ -2,7 +2,8 @@
 
 Credentials come from the environment at call time and are never part of a record (law 10). The patterns are
 those that the providers document for their keys; a named field (`api_key`, `password`, ...) with a literal value
-counts, however it looks. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret.
+counts, however it looks. A reference to the environment (`${oc.env:NAME}`, `$NAME`) is no secret, and neither is what
+stands in place of one (`[secret]`).
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ _SECRET_NAMES: Final[Mapping[Place, re.Pattern[str]]] = {
 }
 _DSN_NAME: Final = re.compile(r"(?i)^(?:dsn|conninfo|connection_string)$")
 # As libpq and ODBC write it, and a URL's query; a reference to the environment is no password.
-_DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?\$)[^\s&;]")
-_REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*)\s*$")
+_DSN_PASSWORD: Final = re.compile(r"(?i)\b(?:password|passwd|pwd)\s*=\s*(?!\s*'?(?:\$|\[secret\]))[^\s&;]")
+_REFERENCE: Final = re.compile(r"^\s*(?:\$\{[^}]*\}|\$[A-Za-z_][A-Za-z0-9_]*|\[secret\])\s*$")
 
 BLOT: Final = "[secret]"
 
@@ -117,7 +118,7 @@ def without_secrets(value: JSONValue) -> JSONValue:
     {'X-Auth-Token': '[secret]', 'api_key_env': 'MY_KEY', 'max_tokens': 9, 'args': ['--token', '[secret]']}
     """
     if isinstance(value, str):
-        return _ASSIGNED.sub(_blotted, redact(value))
+        return _without_assigned(redact(value))
     if isinstance(value, Mapping):
         return {key: BLOT if _is_credential(key, item) else without_secrets(item) for key, item in value.items()}
     if isinstance(value, Sequence):
@@ -130,8 +131,10 @@ def without_secrets(value: JSONValue) -> JSONValue:
 
 
 _ASSIGNED: Final = re.compile(
-    r"""(?P<name>(?:[?&]|(?<![\w-]))[A-Za-z][\w-]{0,60})(?P<is>["']?\s*[=:]\s*)(?P<value>"[^"]*"|'[^']*'|(?:(?:Basic|Bearer)\s+)?[^\s&;,]+)"""
+    r"""(?P<name>(?:[?&]|(?<![\w-]))[A-Za-z][\w-]{0,60})["']?\s*[=:]\s*"""
+    r"""(?=(?P<value>"[^"]*"|'[^']*'|(?:(?:Basic|Bearer)\s+)?[^\s&;,]+))"""
 )
+"""A name with what is assigned to it, which is looked ahead to: it may hold assignments of its own."""
 _HARMLESS: Final = re.compile(
     "(?:stop|eos|bos|pad|unk|mask|sep|end)_token"
     "|(?:provider|input|output|answer|label|target|expected|text|case|sort|group|cluster|metadata)_key"
@@ -151,11 +154,15 @@ def _is_credential(name: str, item: object) -> bool:
     return names_secret(plain, "variable") and not isinstance(item, int | float) and not _HARMLESS.fullmatch(plain)
 
 
-def _blotted(found: re.Match[str]) -> str:
-    name = found["name"]
-    place: Place = "query" if name[0] in "?&" else "field"
-    secret = names_secret(name.lstrip("?&"), place) and not _REFERENCE.match(found["value"].strip("\"'"))
-    return f"{name}{found['is']}{BLOT}" if secret else found[0]
+def _without_assigned(text: str) -> str:
+    parts, end = [], 0
+    for found in _ASSIGNED.finditer(text):
+        name, value = found["name"], found["value"].strip("\"'")
+        place: Place = "query" if name[0] in "?&" else "field"
+        if found.start() >= end and names_secret(name.lstrip("?&"), place) and not _REFERENCE.match(value):
+            parts += [text[end : found.start("value")], BLOT]
+            end = found.end("value")
+    return "".join([*parts, text[end:]])
 
 
 def refuse_secrets(parts: Mapping[str, JSONValue]) -> None:
