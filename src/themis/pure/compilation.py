@@ -17,7 +17,7 @@ from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
 from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
-from themis.pure.json import EMPTY, JSONValue
+from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.plan import candidate_count
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, sequence
@@ -89,7 +89,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         metric_kinds={metric.component_id: metric.family for metric in metrics},
         metric_thresholds={m.component_id: m.threshold for m in metrics if m.threshold is not None},
         metric_ranges={m.component_id: m.score_range for m in metrics if m.score_range is not None},
-        descriptions=_placed(authored.components, descriptions),
+        descriptions=decode(encode(_placed(authored.components, descriptions))),  # in the order that stores keep
     )
 
 
