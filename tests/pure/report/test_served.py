@@ -8,9 +8,19 @@ from typing import Any
 import attrs
 import pytest
 
-from themis import Case, GenerationResult, InMemoryRunStore, Reporter, evaluate
+from themis import (
+    Case,
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    GenerationResult,
+    InMemoryRunStore,
+    Reporter,
+    evaluate,
+)
 from themis.api.runs.report import read_report, result_data, result_table
-from themis.pure.components.judges import LlmRubric
+from themis.pure.components.judges import BestOfN, DemoJudge, LlmRubric
 from themis.pure.records.judging import JudgeResponse
 from themis.pure.report.served import ServedModels, is_model
 
@@ -34,10 +44,9 @@ class ServedJudge:
     component_id: str = "lab/judge"
     version: str = "1"
 
-    def judge(self, prompt: Any, *, seed: int | None = None) -> JudgeResponse:
-        return JudgeResponse(
-            judge_model_id=self.component_id, raw_response='{"score": 5}', artifacts={"model": "judge-1-0613"}
-        )
+    async def judge(self, prompt: Any, *, seed: int | None = None) -> JudgeResponse:
+        said = await DemoJudge().judge(prompt, seed=seed)
+        return said.evolve(judge_model_id=self.component_id, artifacts={"model": "judge-1-0613"})
 
 
 def result_of(*said: str, **more: Any) -> Any:
@@ -73,6 +82,14 @@ def test_judges_are_counted_too_and_nothing_is_said_where_no_server_says_anythin
         ("lab/served", f"{DATED} (4 answers)", ()),
         ("lab/judge", "judge-1-0613 (4 answers)", ()),
     ]
+    selected = Experiment(
+        generation=GenerationConfig(
+            generator=Served(), candidate_policy={"num_samples": 2}, selector=BestOfN(), reducer="builtin/first"
+        ),
+        evaluation=EvaluationConfig(metrics="builtin/exact_match", judge_models=ServedJudge()),
+        datasets=Dataset(dataset_id="d", cases=[{"case_id": "1", "input": DATED, "expected_output": "ok"}]),
+    ).run(store=InMemoryRunStore())
+    assert [each.component_id for each in read_report(selected.view).served] == ["lab/served", "lab/judge"]
     silent = result_of("nothing")
     assert read_report(silent.view).served == ()
     assert "server says" not in result_table(silent)

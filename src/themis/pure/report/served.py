@@ -9,9 +9,11 @@ from typing import Final
 
 import attrs
 
+from themis.pure.events import CaseRunEvent
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_object, named_fields
+from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.settings import described
 from themis.pure.state import CaseState
@@ -70,9 +72,7 @@ class ServedCounts:
     def add(self, state: CaseState) -> None:
         for candidate in state.candidates.values():
             self._generator[_stated(candidate.artifacts)] += 1
-        selected = state.selection.execution if state.selection is not None else None
-        of_answers = (execution for answer in state.answers.values() for execution in answer.executions.values())
-        for execution in (*state.executions.values(), *of_answers, *([selected] if selected is not None else [])):
+        for execution in _executions(state):
             for response in execution.judge_responses:
                 self._judges[response.judge_model_id][_stated(response.artifacts)] += 1
 
@@ -91,6 +91,16 @@ class ServedCounts:
                     models=models,
                     unstated=counts[None],
                 )
+
+
+def _executions(state: CaseState) -> Iterator[EvaluationExecution]:
+    """Yield every workflow that was carried out: of metrics, by answer too, and of a stage that judges to go on."""
+    for of in (state, *state.answers.values()):
+        yield from of.executions.values()
+    for outcome in vars(state).values():
+        if isinstance(outcome, CaseRunEvent):
+            held = (getattr(outcome, field.name) for field in attrs.fields(type(outcome)))
+            yield from (value for value in held if isinstance(value, EvaluationExecution))
 
 
 def _stated(artifacts: Mapping[str, JSONValue] | None) -> str | None:
