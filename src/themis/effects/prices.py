@@ -14,10 +14,10 @@ from typing import Any
 from themis.pure.errors import MissingExtraError, SpecError, listed
 from themis.pure.json import EMPTY
 from themis.pure.records.config import RuntimeConfig
-from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
+from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price, Prices
 
 
-def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+def price_table(own: Prices = EMPTY, at: datetime | None = None) -> Price:
     """Return the function that prices a model's usage.
 
     Args:
@@ -63,7 +63,7 @@ def budget_prices(runtime: RuntimeConfig, models: tuple[str, ...]) -> Price | No
     return price
 
 
-def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+def known_prices(own: Prices = EMPTY, at: datetime | None = None) -> Price:
     """Return the same; without the library it knows the `own` prices alone."""
     for model, rates in own.items():
         if set(rates) != {"prompt", "completion"}:
@@ -71,13 +71,16 @@ def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | 
                 f"prices.{model}: 'prompt' and 'completion' expected, in US dollars per million tokens; "
                 f"found {', '.join(map(repr, sorted(rates))) or 'nothing'}"
             )
-    library: Any = importlib.import_module("genai_prices") if _has_table() else None
-    moment = at or datetime.now(UTC)
+    moment, has_table = at or datetime.now(UTC), _has_table()
+    library: Any = None
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
+        nonlocal library
         if model in own:
             rates, prompt, completion = own[model], usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
             return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
+        if library is None and has_table:
+            library = importlib.import_module("genai_prices")  # takes a while, and is often not needed
         return None if library is None else _table_price(library, model, usage, moment)
 
     return price

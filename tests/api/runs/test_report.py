@@ -21,7 +21,7 @@ from themis.core import GenerateContext
 from themis.pure.errors import MissingExtraError, RunNotFoundError, SpecError
 from themis.pure.projections import Digest
 from themis.pure.report import overview
-from themis.pure.report.sample import CaseSample
+from themis.pure.report.sample import CaseSample, page_case
 from themis.pure.report.table import COLUMNS
 from themis.pure.stats import StatsEngine
 from themis.testing.pipelines import Pipeline, pipelines
@@ -134,7 +134,7 @@ def test_results_are_hashed_only_where_the_digest_is_shown(
 def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStore, str]) -> None:
     store, run_id = stored
     view = RunView.of(store, run_id)
-    sample = CaseSample(60, 10)
+    sample = CaseSample(60, 10, page_case)
     read_report(view, sample=sample)
     chosen = [json.loads(data) for data in sample.cases()]
     assert len(chosen) == 10
@@ -143,7 +143,7 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
     assert sentence is not None
     assert "10 of 60 cases are listed" in sentence
     assert sentence in Reporter(store).export_html(run_id, sample=10).replace("&#x27;", "'")
-    whole = CaseSample(60, None)
+    whole = CaseSample(60, None, page_case)
     read_report(view, sample=whole)
     assert (len(list(whole.cases())), whole.sentence()) == (60, None)
 
@@ -152,7 +152,7 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
 def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
     store = InMemoryRunStore()
     view = RunView.of(store, pipeline.experiment().run(store=store).run_id)
-    sample = CaseSample(view.total_cases, None)
+    sample = CaseSample(view.total_cases, None, page_case)
     read_report(view, sample=sample)
     for data, (item, events) in zip(map(json.loads, sample.cases()), view.case_events(), strict=True):
         full = view.in_full(item, events)
@@ -173,7 +173,7 @@ def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:
     case = {"case_id": "1", "input": {"a": None, "b": [], "c": "x" * 30_000}, "expected_output": "y" * 30_000}
     run_id = evaluate(model="builtin/demo_model", data=[case, {"case_id": "2", "input": {"a": None, "b": []}}],
                       metric="builtin/exact_match", store=store).run_id  # fmt: skip
-    sample = CaseSample(2, None)
+    sample = CaseSample(2, None, page_case)
     read_report(RunView.of(store, run_id), sample=sample)
     long, short = (json.loads(data) for data in sample.cases())
     assert short["input"] == {"a": None, "b": []}

@@ -11,12 +11,13 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import attrs
 
 from themis.pure.report.markup import Markup, element, embedded_json
+from themis.pure.report.overview import Bin, RunOverview
 from themis.pure.report.plots import draw
 from themis.pure.report.sections import Facts, Report, Section, Table, sections
 
@@ -42,13 +43,27 @@ def html_pieces(
         yield f"{_section(section)}\n"
     yield _CASES.format(element("p", sampling, class_="note sampled") if sampling else "")
     yield "</main>\n"
-    benchmark = report.overview.benchmark
-    context = json.dumps({"metrics": list(benchmark.metric_ids), "datasets": list(benchmark.dataset_ids)})
-    yield f'<script type="application/json" id="context">{embedded_json(context)}</script>\n'
+    yield f'<script type="application/json" id="context">{embedded_json(json.dumps(_context(report.overview)))}</script>\n'
     yield '<script type="application/json" id="data">['
     for number, case in enumerate(cases):
         yield f"{',' if number else ''}{embedded_json(case.decode())}"
     yield f"]</script>\n<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _context(overview: RunOverview) -> dict[str, Any]:
+    """Return what the list of cases is told of the run: its metrics, of the graded ones the scale, and its datasets."""
+    benchmark = overview.benchmark
+    return {
+        "metrics": list(benchmark.metric_ids),
+        "graded": {name: _scale(overview.scores[name]) for name in overview.graded},
+        "datasets": list(benchmark.dataset_ids),
+    }
+
+
+def _scale(bins: Sequence[Bin]) -> tuple[float, float]:
+    """Return the ends of the scale that graded scores are drawn on: 0 and 1 unless some lie outside."""
+    low, high = bins[0].low, bins[-1].high
+    return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
 
 
 def _hash(source: str) -> str:
