@@ -43,6 +43,10 @@ By: TypeAlias = Annotated[
     list[str] | None,
     Parameter(name="--by", negative="", help="Group by a key of the cases' metadata or 'dataset'; or 'none'."),
 ]
+Price: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(name="--price", negative="", help="MODEL=PROMPT,ANSWER: US dollars per million tokens of each."),
+]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 
@@ -91,6 +95,30 @@ class Changes:
 
 
 NO_CHANGES: Final = Changes()
+
+
+def read_prices(texts: list[str] | None) -> dict[str, dict[str, float]]:
+    """Return the prices that `--price` states.
+
+    Raises:
+        SpecError: one is not of that form; all such at once.
+    """
+    from themis.pure.errors import SpecError, listed
+
+    prices, faults = dict[str, dict[str, float]](), list[str]()
+    for text in texts or ():
+        model, _, rates = text.rpartition("=")
+        try:
+            prompt, answer = map(float, rates.split(","))
+        except ValueError:
+            model = ""
+        if model and min(prompt, answer) >= 0:
+            prices[model] = {"prompt": prompt, "completion": answer}
+        else:
+            faults.append(f"MODEL=PROMPT,ANSWER expected, as in vllm/mine=0.1,0.4; found {text!r}")
+    if faults:
+        raise SpecError(listed("--price", faults))
+    return prices
 
 
 def report_at(text: str | None, answers: int) -> tuple[int, ...] | None:

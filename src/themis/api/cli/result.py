@@ -11,8 +11,10 @@ from themis.api.runs.gates import write_junit
 from themis.api.runs.report import result_data, result_table
 from themis.api.runs.result import RunResult, first_failures
 from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.json import EMPTY
 from themis.pure.records.results import RunStatus
 from themis.pure.stats.gates import GateResult
+from themis.pure.usage import Prices
 
 
 def show_result(
@@ -23,13 +25,14 @@ def show_result(
     junit: Path | None = None,
     at: Sequence[int] | None = None,
     by: Sequence[str] | None = None,
+    prices: Prices = EMPTY,
 ) -> int:
     """Print a run's result and its gates, and return the exit code."""
     if as_json:
-        data = result_data(result, at, by)
+        data = result_data(result, at, by, prices)
         write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
-        write(_result_text(result, at, by))
+        write(_result_text(result, at, by, prices))
         for gate in gates:
             write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
@@ -41,9 +44,9 @@ def show_result(
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED
 
 
-def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None) -> str:
+def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None, prices: Prices) -> str:
     place = result.store.location.removeprefix("sqlite:")
-    lines = [result_table(result, at, by), "", f"run {result.run_id}", f"stored in {place}"]
+    lines = [result_table(result, at, by, prices), "", f"run {result.run_id}", f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:

@@ -37,7 +37,8 @@
   const measures = (item) => {
     const texts = [];
     if (item.latency_ms !== undefined) texts.push(`${Math.round(item.latency_ms)} ms`);
-    for (const [name, count] of Object.entries(item.token_usage || {})) texts.push(`${count} ${name.replace(/_/g, " ")}`);
+    const counts = Object.entries(item.token_usage || {}).filter(([, count]) => count);
+    for (const [name, count] of counts) texts.push(`${count.toLocaleString("en")} ${name.replace(/_/g, " ")}`);
     return texts.length ? make("p", "note", visible(texts.join(", "))) : null;
   };
   const retried = (item) => (item.retry_history ? block(`Retries: ${item.retry_history.length}`, item.retry_history) : null);
@@ -112,10 +113,15 @@
   };
   const isGraded = (score) => score && score.value !== undefined && score.metric_id in context.graded;
   const figure = (value) => String(+value.toFixed(4));
-  const mark = (score) => [
-    isGraded(score) ? scale(score) : make("span", `outcome ${score.outcome}`, score.outcome),
-    make("span", "value", score.value === undefined ? visible(score.error_category.replace(/_/g, " ")) : figure(score.value)),
-  ];
+  const mark = (score) => {
+    const failed = score.value === undefined;
+    const outcome = failed ? (score.error_category || score.outcome).replace(/_/g, " ") : score.outcome;
+    return add(
+      make("span", "mark"),
+      isGraded(score) ? scale(score) : make("span", `outcome ${failed ? "error" : outcome}`, visible(outcome)),
+      failed ? null : make("span", "value", figure(score.value)),
+    );
+  };
   const tests = (score) => {
     if (!score.tests) return null;
     const lines = score.tests.map((each) =>
@@ -129,10 +135,11 @@
     return add(make("ol", "tests"), ...lines);
   };
   // One answer of a case, or the case's one: how it was read, scored and judged.
-  const answered = (answer, rows) => {
+  const answered = (answer, rows, text) => {
     const parsed = answer.parsed_output;
+    const parser = parsed && `${answer.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`;
     const scores = rows.flatMap((score) => [
-      add(make("p", "score-line"), make("b", "", visible(score.metric_id)), ...mark(score)),
+      add(make("p", "score-line"), make("b", "", visible(score.metric_id)), mark(score)),
       score.error_message && block("Error", score.error_message, "failed"),
       tests(score),
       score.details && Object.keys(score.details).length ? folded("Details", block("Details", score.details)) : null,
@@ -140,7 +147,7 @@
     return [
       part(
         "Parsed answer",
-        parsed && block(`${answer.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`, parsed.value ?? "nothing found"),
+        parsed && (typeof parsed.value === "string" && parsed.value === text ? make("p", "note", visible(`${parser}: the answer as it is`)) : block(parser, parsed.value ?? "nothing found")),
         parsed && block("Parser's notes", parsed.metadata),
       ),
       part("Scores", scores),
@@ -166,12 +173,12 @@
         (result.generation_failures || []).flatMap((each) => failed(`${each.candidate_id} failed`, each)),
       ),
       part("Errors", (item.history || []).map((each) => block([each.step, each.error_type, each.occurred_at].filter(Boolean).join(", "), each.error_message, "failed"))),
-      part("Reduced to", reduced && block(reduced.candidate_id, reduced.final_output ?? null)),
+      part("Reduced to", reduced && candidates.length > 1 && block(reduced.candidate_id, reduced.final_output ?? null)),
       ...answers.map((answer) => {
         const made = candidates.find((each) => each.candidate_id === answer.candidate_id);
-        return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer)));
+        return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer), made && made.final_output));
       }),
-      ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id))),
+      ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id)), reduced && reduced.final_output),
     );
   };
 
@@ -211,7 +218,7 @@
       make("span", "id", visible(item.case_id)),
       make("span", "prompt", preview(item.input)),
       make("span", "answer", answer === undefined || answer === null ? "no answer" : preview(answer)),
-      add(make("span", "mark"), ...(score ? mark(score) : [])),
+      score ? mark(score) : make("span"),
     );
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";

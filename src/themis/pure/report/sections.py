@@ -369,7 +369,7 @@ def _by_k(several: SeveralAnswers) -> Iterator[tuple[str, tuple[Estimate, ...]]]
 
 
 def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...]) -> Section:
-    rows = [(k, *(f"{value_text(one)}, {ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
+    rows = [(k, *(f"{value_text(one)}\n{ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
     return Section(title=several.metric_id, table=Table(header=("k", *figures), rows=tuple(rows)))
 
 
@@ -385,10 +385,13 @@ def _of_several(several: SeveralAnswers) -> Iterator[str]:
     if tied:
         counts = ", ".join(f"{count} at k = {k}" for k, count in tied.items())
         yield f"{name}: the commonest answer was tied, so that the first counted, in cases: {counts}"
+    said: dict[str, list[str]] = {}
     for one in (*several.pass_at, *several.pass_all, *several.majority, agreement):
-        yield from (f"{name}, {one.metric_id}: {warning}" for warning in one.warnings)
-        if one.missing or one.if_missing_wrong != one.if_missing_right:
-            yield f"{name}, {one.metric_id}: {bounds_text(one)} if all missing were wrong, or all right"
+        is_open = one.missing or one.if_missing_wrong != one.if_missing_right
+        bounds = [f"{bounds_text(one)} if all missing were wrong, or all right"] if is_open else []
+        for text in (*one.warnings, *bounds):
+            said.setdefault(text, []).append(one.metric_id)
+    yield from (f"{name}, {', '.join(of)}: {text}" for text, of in said.items())
 
 
 def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
@@ -453,7 +456,7 @@ def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
 def _errors(report: Report) -> Iterator[Section]:
     yield from _failures(report.overview.failures)
     rows = tuple(
-        (row.metric_id, kind, f"{count} {row.estimate.unit}s", share)
+        (row.metric_id, kind, f"{count} {row.estimate.unit}{'' if count == '1' else 's'}", share)
         for row in report.overview.metrics
         for kind, count, share in _errors_of(row)
     )
@@ -570,8 +573,7 @@ def _costs(report: Report) -> Iterator[Section]:
     whole = Section(
         title="Tokens and cost",
         figure=costs.text,
-        note="US dollars, over all attempts at the run: what calls state of their usage, at the prices known of their "
-        "models.",
+        note="US dollars, over all attempts at the run, from the usage that calls stated and the known prices of models.",
         table=Table(header=("stage", "model", *figures), rows=(*rows, total), align="llrrrr"),
         remarks=tuple(_of_costs(costs)),
         shown_in=("html", "markdown", "latex"),
