@@ -22,6 +22,7 @@ from themis import (
     metric,
 )
 from themis.api.runs.report import Reporter
+from themis.catalog import load
 from themis.effects import sandboxes
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.generation import GenerationResult, Message, TraceStep
@@ -193,21 +194,15 @@ class PretendSandbox:
 
 def code() -> Made:
     tests = [{"input": f"{n} {n + 1}\n", "output": f"{2 * n + 1}\n"} for n in range(30)]
-    expected = {"mode": "stdio", "language": "python", "tests": tests}
+    expected: Any = {"mode": "stdio", "language": "python", "tests": tests}
     cases = [
         Case(case_id=f"code-{n}", input="Print the sum of two numbers.", expected_output=expected) for n in range(12)
     ]
-    metrics = [adapters_load(partial=True)]
+    metrics = [load("builtin/codeforces_pass_rate", partial=True)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sandboxes._BACKENDS, "pretend", PretendSandbox)
         patch.setenv(sandboxes.VARIABLE, "pretend")
         return _run(Programmer(), metrics, cases, parser="builtin/code_text", spec=None)
-
-
-def adapters_load(**options: Any) -> object:
-    from themis.catalog import load
-
-    return load("builtin/codeforces_pass_rate", **options)
 
 
 @metric

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -97,6 +98,9 @@ class Changes:
 NO_CHANGES: Final = Changes()
 
 
+_PRICE: Final = re.compile(r"(.+)=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)")
+
+
 def read_prices(texts: list[str] | None) -> dict[str, dict[str, float]]:
     """Return the prices that `--price` states.
 
@@ -107,15 +111,11 @@ def read_prices(texts: list[str] | None) -> dict[str, dict[str, float]]:
 
     prices, faults = dict[str, dict[str, float]](), list[str]()
     for text in texts or ():
-        model, _, rates = text.rpartition("=")
-        try:
-            prompt, answer = map(float, rates.split(","))
-        except ValueError:
-            model = ""
-        if model and min(prompt, answer) >= 0:
-            prices[model] = {"prompt": prompt, "completion": answer}
-        else:
+        found = _PRICE.fullmatch(text)
+        if found is None:
             faults.append(f"MODEL=PROMPT,ANSWER expected, as in vllm/mine=0.1,0.4; found {text!r}")
+        else:
+            prices[found[1]] = {"prompt": float(found[2]), "completion": float(found[3])}
     if faults:
         raise SpecError(listed("--price", faults))
     return prices

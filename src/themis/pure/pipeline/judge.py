@@ -392,8 +392,8 @@ def _verdict(metric_id: str, plan: _Plan, call: JudgeCall, response: JudgeRespon
 def execution_score(execution: EvaluationExecution, metric_id: str) -> Score | ScoreError:
     """Return the case's score from an execution, or why it has none.
 
-    The aggregate's numeric value is the score; without an aggregate, the mean of the judgments' scores is. Code that was
-    run has no judgments: its one score stands as the metric made it, with the verdicts of the tests in its details.
+    The aggregate's numeric value is the score; without an aggregate, the mean of the judgments' scores is. Code that
+    was run has no judgments: its one score stands as the metric made it, with the verdicts of the tests in its details.
     """
     aggregate = execution.aggregation_output
     if execution.status != "completed" and aggregate is None:

@@ -553,7 +553,7 @@ def _costs(report: Report) -> Iterator[Section]:
     costs = report.costs
     if costs is None or not costs.rows:
         return
-    if all(row.model.startswith(IN_PROCESS) for row in costs.rows if row.calls or row.reused):
+    if all(row.model.startswith(IN_PROCESS) for row in costs.rows if row.model):
         yield Section(
             title="Tokens and cost",
             note="All models ran in this process, for nothing.",
@@ -573,7 +573,7 @@ def _costs(report: Report) -> Iterator[Section]:
     whole = Section(
         title="Tokens and cost",
         figure=costs.text,
-        note="US dollars, over all attempts at the run, from the usage that calls stated and the known prices of models.",
+        note="US dollars, over all attempts at the run, from the usage that calls stated and known prices of models.",
         table=Table(header=("stage", "model", *figures), rows=(*rows, total), align="llrrrr"),
         remarks=tuple(_of_costs(costs)),
         shown_in=("html", "markdown", "latex"),
