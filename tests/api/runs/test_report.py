@@ -5,25 +5,46 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from themis import Case, Dataset, InMemoryRunStore, RunResult, evaluate, generator
+from themis import (
+    Case,
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    InMemoryRunStore,
+    PromptSpec,
+    RunResult,
+    adapters,
+    evaluate,
+    generator,
+)
 from themis.api.runs.gates import check_gates, read_gates
 from themis.api.runs.report import Reporter, read_report, result_data, result_table
 from themis.api.runs.view import RunView
 from themis.core import GenerateContext
 from themis.pure.errors import MissingExtraError, RunNotFoundError, SpecError
+from themis.pure.plan import CaseItem
 from themis.pure.projections import Digest
-from themis.pure.report import overview
+from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
+from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.report import markdown, overview
 from themis.pure.report.sample import CaseSample, page_case
 from themis.pure.report.table import COLUMNS
 from themis.pure.stats import StatsEngine
+from themis.testing.endpoint import FakeEndpoint
+from themis.testing.hostile import HOSTILE
 from themis.testing.pipelines import Pipeline, pipelines
 
 
@@ -146,6 +167,119 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
     whole = CaseSample(60, None, page_case)
     read_report(view, sample=whole)
     assert (len(list(whole.cases())), whole.sentence()) == (60, None)
+
+
+def test_a_sample_keeps_nothing_of_the_cases_that_it_does_not_show() -> None:
+    looked_at: list[int] = []
+    sample = CaseSample(20_000, 10, lambda view: view)
+    for number in range(20_000):
+        item = CaseItem(Case(case_id=str(number), input="?"), number, "d", f"1:d:{number}", {})
+        outcome: Any = "error" if number % 3 == 0 else "correct"
+        row = BenchmarkScoreRow(
+            case_id="c",
+            dataset_id="d",
+            case_key="k",
+            metric_id="m",
+            outcome=outcome,
+            value=None if number % 3 == 0 else 1.0,
+        )
+        sample.add(item, [row], lambda number=number: looked_at.append(number))  # type: ignore[misc]  # counts calls
+    assert len(list(sample.cases())) == 10
+    assert len(looked_at) < 400  # the lowest ranks so far, of each kind: about 10 (1 + ln(n / 10))
+    assert len(sample._errors) + len(sample._others) == 20
+
+
+SYSTEM = "Answer with the number alone."
+
+
+@pytest.fixture(scope="module")
+def asked() -> tuple[InMemoryRunStore, str]:
+    """Return a run whose model recorded what it was sent, and stated what it used."""
+    store = InMemoryRunStore()
+    cases = [Case(case_id=str(n), input=f"{n} + {n}", expected_output=str(2 * n)) for n in range(9)]
+    with FakeEndpoint() as endpoint:
+        experiment = Experiment(
+            generation=GenerationConfig(
+                generator=adapters.openai("tiny", base_url=endpoint.base_url),
+                prompt_spec=PromptSpec(instructions=SYSTEM, prefix="Q: ", suffix="\n```\n# not a heading"),
+            ),
+            evaluation=EvaluationConfig(metrics=["builtin/contains", "builtin/llm_rubric"], judge_models=[OwnJudge()]),
+            datasets=Dataset(
+                dataset_id="d",
+                cases=[Case(case_id=str(n), input=f"{n} + {n}", expected_output=str(2 * n)) for n in range(9)],
+            ),
+        )
+        return store, experiment.run(store=store).run_id
+
+
+@attrs.frozen
+class OwnJudge:
+    """A judge that states no usage."""
+
+    component_id: str = "own_judge"
+    version: str = "1"
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        return JudgeResponse(judge_model_id=self.component_id, raw_response="Score: 3")
+
+
+def test_markdown_shows_cases_with_the_messages_that_were_sent(asked: tuple[InMemoryRunStore, str]) -> None:
+    text = Reporter(asked[0]).export_markdown(asked[1])
+    shown = text.partition("\n## Cases\n")[2]
+    assert shown.count("\n### ") == 6
+    assert "A sample\\: 6 of 9 cases are listed" in shown
+    assert shown.count(f"sent (system)\n\n```\n{SYSTEM}\n```") == 6
+    assert "sent (user)\n\n````\nQ: " in shown  # the fence is longer than the one in the text
+    assert "llm\\_rubric, overall, own\\_judge\\: answered\n\n```\nScore: 3\n```" in shown
+    assert "## Cases" not in Reporter(asked[0]).export_markdown(asked[1], sample=0)
+
+
+@given(st.text(st.characters(codec="utf-8")) | st.text("`~\n ") | st.sampled_from(HOSTILE))
+def test_no_text_ends_its_block_of_markdown(text: str) -> None:
+    fence, *inner, last = markdown.fenced(text).split("\n")
+    assert fence == last == "`" * len(fence)
+    assert all(len(fence) > run for line in inner for run in map(len, re.findall("`+", line)))
+    assert not set("".join(inner)) & {"\x1b", "\x07", "\u202e", "\u2028", "\r"}
+
+
+def test_costs_name_model_and_judge_apart_and_say_what_they_leave_out(asked: tuple[InMemoryRunStore, str]) -> None:
+    prices = {"openai/tiny": {"prompt": 1000.0, "completion": 2000.0}}
+    data = json.loads(Reporter(asked[0], prices=prices).export_json(asked[1]))["costs"]
+    model, judges = data["rows"]
+    assert (model["stage"], model["model"], model["calls"], model["unpriced_calls"]) == (
+        "generate",
+        "openai/tiny",
+        9,
+        0,
+    )
+    assert (judges["stage"], judges["calls"], judges["unstated_calls"], judges["cost"]) == ("judge", 9, 9, None)
+    assert (
+        data["cost"] == model["cost"] == pytest.approx((model["prompt_tokens"] + 2 * model["completion_tokens"]) / 1e3)
+    )
+    assert data["is_lower_bound"]
+    assert data["notice"] == "no usage stated, nothing counted: own_judge (9 calls)"
+    for text in (
+        Reporter(asked[0], prices=prices).export_markdown(asked[1], sample=0).replace("\\", ""),
+        Reporter(asked[0], prices=prices).export_html(asked[1], sample=0),
+        Reporter(asked[0], prices=prices).export_latex(asked[1]).replace("\\", "").replace("{,}", ","),
+        result_table(RunResult(snapshot=asked[0].load_snapshot(asked[1]), store=asked[0]), prices=prices),
+    ):
+        assert f"at least ${data['cost']:.4f}" in text
+        assert "no usage stated, nothing counted: own_judge (9 calls)" in " ".join(text.split())
+
+
+def test_nothing_is_said_of_costs_where_all_ran_in_this_process(stored: tuple[InMemoryRunStore, str]) -> None:
+    store, run_id = stored
+    assert "cost" not in result_table(RunResult(snapshot=store.load_snapshot(run_id), store=store))
+    assert "All models ran in this process, for nothing." in Reporter(store).export_markdown(run_id)
+    assert json.loads(Reporter(store).export_json(run_id))["costs"]["cost"] == 0.0
+
+
+def test_latex_is_a_table_of_results_and_not_of_cases(stored: tuple[InMemoryRunStore, str]) -> None:
+    text = Reporter(stored[0]).export_latex(stored[1])
+    assert text.count(r"\begin{table}") == 1
+    assert r"metric & mean ± stderr & 95\% interval & n \\" in text
+    assert sum(line.endswith(r"\\") for line in text.splitlines()) == 3  # the header, and a line for each metric
 
 
 @given(pipelines())

@@ -179,7 +179,7 @@ def test_each_test_is_told_of_once_and_a_failed_one_with_what_happened(
     planned = len(statuses) + more
     verdicts = [Verdict(status, message[:500]) for status in statuses]
     details: Any = scored("m", verdicts, planned=max(1, planned), partial=True).details
-    told, numbers = list(told_tests(details)), []
+    told, numbers = list(told_tests(details)), list[int]()
     for tests, verdict, _ in told:
         first, _, last = tests.partition(" ")[2].partition(" to ")
         of = range(int(first), int(last or first) + 1)

@@ -103,7 +103,8 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
     each_answers = pipeline.samples > 1 and pipeline.reducer is None
     scores_answers = pipeline.metrics or (pipeline.judge is not None and pipeline.judged_family != "selection")
     shown = [f"{pipeline.samples} answers a case"] if each_answers and scores_answers else []
-    assert told_of == ["Results", *shown, "Latency and tokens", "Identity and provenance"]
+    failed = ["Failures by kind"] if report.overview.failures else []
+    assert told_of == ["Results", *shown, *failed, "Latency and tokens", "Identity and provenance"]
 
 
 TOPICS = ("algebra", "<b>geometry</b> & a name that goes on and on, far past any column", "", None)

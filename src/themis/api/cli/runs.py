@@ -135,7 +135,7 @@ def report(
     price: Price = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
-    """Write a run's report: results, failures, tokens and cost, a few cases.
+    """Write a run's report.
 
     For example:
       themis report latest
