@@ -171,19 +171,14 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
 
 def test_a_sample_keeps_nothing_of_the_cases_that_it_does_not_show() -> None:
     looked_at: list[int] = []
-    sample = CaseSample(20_000, 10, lambda view: view)
+    sample = CaseSample(20_000, 10, lambda view: looked_at.append(1))
+    view: Any = None
     for number in range(20_000):
         item = CaseItem(Case(case_id=str(number), input="?"), number, "d", f"1:d:{number}", {})
-        outcome: Any = "error" if number % 3 == 0 else "correct"
-        row = BenchmarkScoreRow(
-            case_id="c",
-            dataset_id="d",
-            case_key="k",
-            metric_id="m",
-            outcome=outcome,
-            value=None if number % 3 == 0 else 1.0,
-        )
-        sample.add(item, [row], lambda number=number: looked_at.append(number))  # type: ignore[misc]  # counts calls
+        failed = number % 3 == 0
+        facts: dict[str, Any] = {"outcome": "error"} if failed else {"outcome": "correct", "value": 1.0}
+        row = BenchmarkScoreRow(case_id="c", dataset_id="d", case_key="k", metric_id="m", **facts)
+        sample.add(item, [row], lambda: view)
     assert len(list(sample.cases())) == 10
     assert len(looked_at) < 400  # the lowest ranks so far, of each kind: about 10 (1 + ln(n / 10))
     assert len(sample._errors) + len(sample._others) == 20
@@ -204,10 +199,7 @@ def asked() -> tuple[InMemoryRunStore, str]:
                 prompt_spec=PromptSpec(instructions=SYSTEM, prefix="Q: ", suffix="\n```\n# not a heading"),
             ),
             evaluation=EvaluationConfig(metrics=["builtin/contains", "builtin/llm_rubric"], judge_models=[OwnJudge()]),
-            datasets=Dataset(
-                dataset_id="d",
-                cases=[Case(case_id=str(n), input=f"{n} + {n}", expected_output=str(2 * n)) for n in range(9)],
-            ),
+            datasets=Dataset(dataset_id="d", cases=cases),
         )
         return store, experiment.run(store=store).run_id
 
