@@ -39,16 +39,16 @@ def test_nothing_is_lost_added_or_told_twice(pipeline: Pipeline) -> None:
 
 
 def execution() -> EvaluationExecution:
-    """Return a workflow of four calls: one is fine, one's prompt failed, one was not answered, one said nothing."""
-    names = ("accuracy", "style", "tone", "length")
+    """Return a workflow of four calls: one said nothing, one's prompt failed, one was not answered, one is fine."""
+    names = ("length", "style", "tone", "accuracy")
     calls = [JudgeCall(call_id=name, judge_model_id="j", dimension_id=name) for name in names]
     failures = [
         WorkflowFailure(call_id=name, step_id=f"{name}/{step}", step_type=step, error_message="no")
         for name, step in (("style", "render_prompt"), ("tone", "judge_call"), ("length", "parse_judgment"))
     ]
     steps = [
-        TraceStep(step_name="accuracy", step_type="judge_call", output={"label": "4", "score": 0.75}),
         TraceStep(step_name="length", step_type="judge_call", output={"error": "no"}),
+        TraceStep(step_name="accuracy", step_type="judge_call", output={"label": "4", "score": 0.75}),
     ]
     return EvaluationExecution(
         execution_id="e",
@@ -56,9 +56,9 @@ def execution() -> EvaluationExecution:
         status="partial_failure",
         judge_calls=calls,
         rendered_prompts=[
-            RenderedJudgePrompt(prompt_id=name, content=f"about {name}") for name in ("accuracy", "tone", "length")
+            RenderedJudgePrompt(prompt_id=name, content=f"about {name}") for name in ("length", "tone", "accuracy")
         ],
-        judge_responses=[JudgeResponse(judge_model_id="j", raw_response=text) for text in ("Score: 4", "hm")],
+        judge_responses=[JudgeResponse(judge_model_id="j", raw_response=text) for text in ("hm", "Score: 4")],
         parsed_judgments=[ParsedJudgment(label="4", score=0.75, rationale="mostly right")],
         failures=failures,
         trace=WorkflowTrace(trace_id="t", steps=steps),
@@ -66,7 +66,7 @@ def execution() -> EvaluationExecution:
 
 
 def test_what_is_missing_of_a_call_shifts_nothing_of_the_others() -> None:
-    accuracy, style, tone, length = judged_calls(execution())
+    length, style, tone, accuracy = judged_calls(execution())
     assert (accuracy.prompt, accuracy.verdict(), accuracy.failures) == ("about accuracy", "4 (0.75)", ())
     assert (style.prompt, style.response, style.verdict()) == (None, None, "")
     assert (tone.prompt, tone.response, [f.step_type for f in tone.failures]) == ("about tone", None, ["judge_call"])
