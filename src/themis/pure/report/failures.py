@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from themis.pure.calls import FailureKind
 from themis.pure.records.judging import EvaluationExecution
-from themis.pure.state import CaseState
+from themis.pure.state import CaseState, reduction_problem
 
 Kind: TypeAlias = tuple[str, str]
 """What failed, as the plural of what is counted, and how."""
@@ -22,9 +22,8 @@ def failures_of(state: CaseState, *, is_reduced: bool) -> Iterator[Kind]:
     """
     made = "candidates not generated" if is_reduced and len(state.candidates) > 1 else "answers not generated"
     yield from ((made, kind_of(failure)) for _, failure in sorted(state.generation_failures.items()))
-    for failure in (state.selection_failure, state.reduction_failure):
-        if failure is not None:
-            yield "cases not reduced", kind_of(failure)
+    if (failure := reduction_problem(state)) is not None:
+        yield "cases not reduced", kind_of(failure)
     for seen in (state, *state.answers.values()):
         if seen.parse_failure is not None:
             yield "answers not parsed", kind_of(seen.parse_failure)
