@@ -89,6 +89,7 @@ def test_a_cost_that_leaves_calls_out_is_a_lower_bound_and_says_so() -> None:
         "price unknown, tokens counted: vllm/y (3 calls); no usage stated, nothing counted: mine (1 call)"
     )
     assert costs_of(unpriced).text == "not known"
+    assert [costs_of(paid, row).is_lower_bound for row in (paid, unpriced, unstated)] == [False, True, True]
     assert [costs_of(paid.evolve(cost=cost)).text for cost in (0.0, 1234.5, 0.00002)] == [
         "$0.0000",
         "$1,234.50",

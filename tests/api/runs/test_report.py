@@ -14,7 +14,7 @@ import attrs
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis import (
@@ -226,6 +226,7 @@ def test_markdown_shows_cases_with_the_messages_that_were_sent(asked: tuple[InMe
     assert "## Cases" not in Reporter(asked[0]).export_markdown(asked[1], sample=0)
 
 
+@example("a ````` b")
 @given(st.text(st.characters(codec="utf-8")) | st.text("`~\n ") | st.sampled_from(HOSTILE))
 def test_no_text_ends_its_block_of_markdown(text: str) -> None:
     fence, *inner, last = markdown.fenced(text).split("\n")

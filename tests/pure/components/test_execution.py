@@ -8,7 +8,7 @@ import textwrap
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis.pure.components.execution import EXECUTION_METRICS, CodeforcesPassRate, HumanEvalPassRate
@@ -172,6 +172,7 @@ def test_scores(statuses: list[str], more: int) -> None:
 STATUSES = st.sampled_from(["passed", "wrong_answer", "timeout"])
 
 
+@example(statuses=["timeout"] * 60, more=0, message="y" * 900)
 @given(statuses=st.lists(STATUSES, max_size=60), more=st.integers(0, 5), message=st.sampled_from(["", "x", "y" * 900]))
 def test_each_test_is_told_of_once_and_a_failed_one_with_what_happened(
     statuses: list[str], more: int, message: str
