@@ -5,6 +5,7 @@ The table is the one that the installed version brings along: nothing is fetched
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Mapping
@@ -72,27 +73,25 @@ def known_prices(own: Prices = EMPTY, at: datetime | None = None) -> Price:
                 f"found {', '.join(map(repr, sorted(rates))) or 'nothing'}"
             )
     moment, has_table = at or datetime.now(UTC), _has_table()
-    library: Any = None
+
+    @functools.lru_cache(maxsize=1 << 16)  # most calls of a run have counts that others have, too
+    def of_table(model: str, prompt: int, cached: int, completion: int) -> float | None:
+        return _table_price(model, prompt, cached, completion, moment)
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
-        nonlocal library
+        prompt, completion = usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
         if model in own:
-            rates, prompt, completion = own[model], usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
+            rates = own[model]
             return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
-        if library is None and has_table:
-            library = importlib.import_module("genai_prices")  # takes a while, and is often not needed
-        return None if library is None else _table_price(library, model, usage, moment)
+        return of_table(model, prompt, usage.get(CACHED_TOKENS, 0), completion) if has_table else None
 
     return price
 
 
-def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetime) -> float | None:
+def _table_price(model: str, prompt: int, cached: int, completion: int, at: datetime) -> float | None:
+    library: Any = importlib.import_module("genai_prices")  # takes a while, and is often not needed
     provider, _, name = model.partition("/")
-    counts = library.Usage(
-        input_tokens=usage.get(PROMPT_TOKENS, 0),
-        cache_read_tokens=usage.get(CACHED_TOKENS) or None,
-        output_tokens=usage.get(COMPLETION_TOKENS, 0),
-    )
+    counts = library.Usage(input_tokens=prompt, cache_read_tokens=cached or None, output_tokens=completion)
     try:
         found = library.calc_price(counts, name, provider_id=provider, genai_request_timestamp=at)
     except (LookupError, ValueError):

@@ -280,7 +280,8 @@ class Ledger:
         counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None
         # Of a total alone it can't be told what it cost: prompts and answers have prices of their own.
         is_split = counts is not None and (PROMPT_TOKENS in counts or COMPLETION_TOKENS in counts)
-        cost = price(model, counts) if price is not None and counts is not None and is_split else None
+        is_paid = is_split and not model.startswith(IN_PROCESS)
+        cost = price(model, counts) if price is not None and counts is not None and is_paid else None
         self.record(stage, model, counts, cost, float(latency) if isinstance(latency, int | float) else 0.0)
         self.record_failure(stage, model, len(retries) if isinstance(retries, list | tuple) else 0)
 

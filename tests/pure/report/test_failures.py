@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 
 from themis import RuntimeConfig, adapters, evaluate
 from themis.api.runs.report import read_report, result_data, result_table
+from themis.pure.records.scoring import ScoreError
 from themis.testing.endpoint import Drop, FakeEndpoint, Reject, Request
 from themis.testing.pipelines import Pipeline, pipelines
 
@@ -28,6 +29,8 @@ def test_answers_are_counted_and_not_cases() -> None:
     assert "failed attempts, whose tokens are not known: 18" in lines
 
 
+@example(Pipeline(8, 1, ("right",), None, ("right", "raise"), (("right", "error"),), ("right", "raise", "unusable")))
+@example(Pipeline(8, 2, ("right", "raise"), None, ("right", "raise"), (("error",),), ("raise", "unusable")))
 @given(pipelines())
 def test_every_failure_of_a_run_is_counted_once(pipeline: Pipeline) -> None:
     result = pipeline.experiment().run()
@@ -42,3 +45,8 @@ def test_every_failure_of_a_run_is_counted_once(pipeline: Pipeline) -> None:
     workflows = [each for case in cases for one in (case, *case.answers) for each in one.evaluation_executions]
     calls = sum(counts.get(what, 0) for what in ("judge calls", "verdicts not read", "steps of workflows"))
     assert calls == sum(len(each.failures) for each in workflows)
+    answers = [one for case in cases for one in (case.answers or (case,))]
+    assert counts.get("answers not parsed", 0) == sum(one.parse_error is not None for one in answers)
+    unscored = sum(isinstance(score, ScoreError) for one in answers for score in one.scores)
+    unjudged = sum(each.status != "completed" and each.aggregation_output is None for each in workflows)
+    assert sum(count for what, count in counts.items() if what.startswith("scores not made by")) >= unscored - unjudged
