@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from themis import InMemoryRunStore
-from themis.pure.usage import Ledger, RunUsage, total_tokens
+from themis.pure.usage import Ledger, RunCosts, RunUsage, UsageRow, total_tokens
 from themis.testing.pipelines import Pipeline, pipelines
 
 PIPELINE = Pipeline(
@@ -72,3 +72,52 @@ def test_costs_and_usage_count_the_same_calls(pipeline: Pipeline) -> None:
         of_stage = [row for row in rows if row.stage == stage.stage]
         assert stage.calls == sum(row.calls for row in of_stage)
         assert stage.failed_attempts == sum(row.failed_attempts for row in of_stage)
+
+
+def costs_of(*rows: UsageRow) -> RunCosts:
+    return RunCosts(rows=rows)
+
+
+def test_a_cost_that_leaves_calls_out_is_a_lower_bound_and_says_so() -> None:
+    paid = UsageRow(stage="generate", model="openai/x", calls=2, cost=0.5)
+    unpriced = UsageRow(stage="judge", model="vllm/y", calls=3, unpriced_calls=3)
+    unstated = UsageRow(stage="judge", model="mine", calls=1, unstated_calls=1)
+    assert (costs_of(paid).text, costs_of(paid).is_lower_bound, costs_of(paid).notice) == ("$0.5000", False, None)
+    found = costs_of(paid, unpriced, unstated)
+    assert (found.text, found.is_lower_bound, found.cost) == ("at least $0.5000", True, 0.5)
+    assert found.notice == (
+        "price unknown, tokens counted: vllm/y (3 calls); no usage stated, nothing counted: mine (1 call)"
+    )
+    assert costs_of(unpriced).text == "not known"
+    assert [costs_of(paid, row).is_lower_bound for row in (paid, unpriced, unstated)] == [False, True, True]
+    assert [costs_of(paid.evolve(cost=cost)).text for cost in (0.0, 1234.5, 0.00002)] == [
+        "$0.0000",
+        "$1,234.50",
+        "$2e-05",
+    ]
+
+
+def test_what_a_call_cost_is_known_from_its_prompt_and_answer_alone() -> None:
+    ledger = Ledger()
+    events = PIPELINE.experiment().run().view.events()
+    for event in events:
+        ledger.take(event, "m", lambda model, usage: 1.0)
+    generate, *judges = ledger.rows()
+    # The scripted model states a total alone, and the judge nothing: neither can be priced.
+    assert (generate.calls, generate.cost, generate.unpriced_calls, generate.unstated_calls) == (12, None, 12, 0)
+    assert [(row.calls, row.unpriced_calls, row.unstated_calls) for row in judges] == [(6, 0, 6)]
+
+
+def test_a_model_in_this_process_costs_nothing() -> None:
+    ledger = Ledger()
+    ledger.record("generate", "builtin/demo_model", None, None)
+    [row] = ledger.rows()
+    assert (row.cost, row.is_lower_bound, row.text) == (0.0, False, "$0.0000")
+
+
+def test_reused_answers_are_told_of() -> None:
+    store = InMemoryRunStore()
+    PIPELINE.experiment().run(store=store)
+    more = PIPELINE.experiment()
+    more = more.evolve(generation=more.generation.evolve(candidate_policy={"num_samples": 3}))
+    assert [row.reused for row in more.run(store=store).costs().rows if row.stage == "generate"] == [12]

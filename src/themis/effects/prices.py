@@ -5,6 +5,7 @@ The table is the one that the installed version brings along: nothing is fetched
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Mapping
@@ -14,10 +15,10 @@ from typing import Any
 from themis.pure.errors import MissingExtraError, SpecError, listed
 from themis.pure.json import EMPTY
 from themis.pure.records.config import RuntimeConfig
-from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price
+from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price, Prices
 
 
-def price_table(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+def price_table(own: Prices = EMPTY, at: datetime | None = None) -> Price:
     """Return the function that prices a model's usage.
 
     Args:
@@ -63,7 +64,7 @@ def budget_prices(runtime: RuntimeConfig, models: tuple[str, ...]) -> Price | No
     return price
 
 
-def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | None = None) -> Price:
+def known_prices(own: Prices = EMPTY, at: datetime | None = None) -> Price:
     """Return the same; without the library it knows the `own` prices alone."""
     for model, rates in own.items():
         if set(rates) != {"prompt", "completion"}:
@@ -71,25 +72,26 @@ def known_prices(own: Mapping[str, Mapping[str, float]] = EMPTY, at: datetime | 
                 f"prices.{model}: 'prompt' and 'completion' expected, in US dollars per million tokens; "
                 f"found {', '.join(map(repr, sorted(rates))) or 'nothing'}"
             )
-    library: Any = importlib.import_module("genai_prices") if _has_table() else None
-    moment = at or datetime.now(UTC)
+    moment, has_table = at or datetime.now(UTC), _has_table()
+
+    @functools.lru_cache(maxsize=1 << 16)  # most calls of a run have counts that others have, too
+    def of_table(model: str, prompt: int, cached: int, completion: int) -> float | None:
+        return _table_price(model, prompt, cached, completion, moment)
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
+        prompt, completion = usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
         if model in own:
-            rates, prompt, completion = own[model], usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
+            rates = own[model]
             return (prompt * rates["prompt"] + completion * rates["completion"]) / 1e6
-        return None if library is None else _table_price(library, model, usage, moment)
+        return of_table(model, prompt, usage.get(CACHED_TOKENS, 0), completion) if has_table else None
 
     return price
 
 
-def _table_price(library: Any, model: str, usage: Mapping[str, int], at: datetime) -> float | None:
+def _table_price(model: str, prompt: int, cached: int, completion: int, at: datetime) -> float | None:
+    library: Any = importlib.import_module("genai_prices")  # takes a while, and is often not needed
     provider, _, name = model.partition("/")
-    counts = library.Usage(
-        input_tokens=usage.get(PROMPT_TOKENS, 0),
-        cache_read_tokens=usage.get(CACHED_TOKENS) or None,
-        output_tokens=usage.get(COMPLETION_TOKENS, 0),
-    )
+    counts = library.Usage(input_tokens=prompt, cache_read_tokens=cached or None, output_tokens=completion)
     try:
         found = library.calc_price(counts, name, provider_id=provider, genai_request_timestamp=at)
     except (LookupError, ValueError):

@@ -28,6 +28,12 @@ from themis.pure.records.fields import sequence
 Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
 """Model (`provider/name`) and token usage to US dollars; `None` for a model whose price is not known."""
 
+Prices: TypeAlias = Mapping[str, Mapping[str, float]]
+"""Own prices, in US dollars per million tokens: `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`."""
+
+IN_PROCESS: Final = "builtin/"
+"""What ids of models begin with that run in this process, for nothing."""
+
 PROMPT_TOKENS: Final = "prompt_tokens"
 COMPLETION_TOKENS: Final = "completion_tokens"
 CACHED_TOKENS: Final = "cached_tokens"
@@ -60,6 +66,8 @@ class UsageRow(HashableModel):
             these two.
         cost: US dollars over the calls whose price is known; `None` if none is.
         unpriced_calls: calls that are in the token counts and not in `cost`.
+        unstated_calls: calls that stated no usage, and are in neither.
+        reused: answers that were taken from another run, and cost nothing here.
     """
 
     stage: str
@@ -72,10 +80,22 @@ class UsageRow(HashableModel):
     reasoning_tokens: int = 0
     cost: float | None = None
     unpriced_calls: int = 0
+    unstated_calls: int = 0
+    reused: int = 0
 
     @property
     def total_tokens(self) -> int:
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """Whether calls were made that `cost` leaves out, for want of a price or of their usage."""
+        return bool(self.unpriced_calls or self.unstated_calls)
+
+    @property
+    def text(self) -> str:
+        """The cost for people, which says so where it is a lower bound."""
+        return _cost_text(self.cost, is_lower_bound=self.is_lower_bound)
 
 
 @attrs.frozen(kw_only=True)
@@ -96,17 +116,47 @@ class RunCosts(HashableModel):
         return sum(known) if known else None
 
     @property
+    def is_lower_bound(self) -> bool:
+        """Whether calls were made that `cost` leaves out, for want of a price or of their usage."""
+        return any(row.is_lower_bound for row in self.rows)
+
+    @property
+    def text(self) -> str:
+        """The cost for people, which says so where it is a lower bound.
+
+        >>> RunCosts(rows=[UsageRow(stage="generate", model="openai/x", calls=2, cost=0.5)]).text
+        '$0.5000'
+        """
+        return _cost_text(self.cost, is_lower_bound=self.is_lower_bound)
+
+    @property
     def notice(self) -> str | None:
-        """Which models' prices are not known, in one sentence; `None` if all are.
+        """Which calls are not in `cost`, and why, in one sentence; `None` if all are.
 
         >>> RunCosts(rows=[UsageRow(stage="generate", model="vllm/x", calls=2, unpriced_calls=2)]).notice
         'price unknown, tokens counted: vllm/x (2 calls)'
         """
+        unpriced = self._calls_by_model(lambda row: row.unpriced_calls)
+        unstated = self._calls_by_model(lambda row: row.unstated_calls)
+        reasons = [("price unknown, tokens counted", unpriced), ("no usage stated, nothing counted", unstated)]
+        return "; ".join(f"{reason}: {models}" for reason, models in reasons if models) or None
+
+    def _calls_by_model(self, count: Callable[[UsageRow], int]) -> str:
         counts: Counter[str] = Counter()
         for row in self.rows:
-            counts[row.model] += row.unpriced_calls
-        named = ", ".join(f"{model} ({count} calls)" for model, count in counts.items() if model and count)
-        return f"price unknown, tokens counted: {named}" if named else None
+            counts[row.model] += count(row)
+        return ", ".join(f"{model} ({calls_text(calls)})" for model, calls in counts.items() if model and calls)
+
+
+def _cost_text(cost: float | None, *, is_lower_bound: bool) -> str:
+    if cost is None:
+        return "not known"
+    digits = f"{cost:,.2f}" if cost >= 1 else f"{cost:.4f}" if cost >= 1e-4 or not cost else f"{cost:.2g}"
+    return f"at least ${digits}" if is_lower_bound else f"${digits}"
+
+
+def calls_text(count: int) -> str:
+    return f"{count:,} call{'' if count == 1 else 's'}"
 
 
 @attrs.frozen(kw_only=True)
@@ -164,6 +214,7 @@ class _Sum:
     tokens: Counter[str] = attrs.field(factory=Counter)
     cost: float | None = None
     unpriced_calls: int = 0
+    unstated_calls: int = 0
 
 
 _FAILED_CALLS: Final = ("generation_failed", "step_failed")
@@ -184,10 +235,14 @@ class Ledger:
         found = self._sums[stage, model]
         found.calls += 1
         found.latency_ms += latency_ms
-        if cost is None:
+        if model.startswith(IN_PROCESS):
+            cost = 0.0
+        if cost is not None:
+            found.cost = (found.cost or 0.0) + cost
+        elif usage:
             found.unpriced_calls += 1
         else:
-            found.cost = (found.cost or 0.0) + cost
+            found.unstated_calls += 1
         if not usage:
             return 0
         total, tokens = total_tokens(usage), found.tokens
@@ -223,7 +278,10 @@ class Ledger:
 
     def _answer(self, stage: str, model: str, usage: Any, latency: Any, retries: Any, price: Price | None) -> None:
         counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None
-        cost = price(model, counts) if price is not None and counts is not None else None
+        # Of a total alone it can't be told what it cost: prompts and answers have prices of their own.
+        is_split = counts is not None and (PROMPT_TOKENS in counts or COMPLETION_TOKENS in counts)
+        is_paid = is_split and not model.startswith(IN_PROCESS)
+        cost = price(model, counts) if price is not None and counts is not None and is_paid else None
         self.record(stage, model, counts, cost, float(latency) if isinstance(latency, int | float) else 0.0)
         self.record_failure(stage, model, len(retries) if isinstance(retries, list | tuple) else 0)
 
@@ -236,10 +294,12 @@ class Ledger:
                 failed_attempts=found.failed_attempts,
                 cost=found.cost,
                 unpriced_calls=found.unpriced_calls,
+                unstated_calls=found.unstated_calls,
+                reused=found.reused,
                 **{kind: found.tokens[kind] for kind in _TOKEN_KINDS},
             )
             for (stage, model), found in sorted(self._sums.items())
-            if found.calls or found.failed_attempts
+            if found.calls or found.failed_attempts or found.reused
         )
 
     def stage(self, stage: str) -> StageUsage:

@@ -60,10 +60,32 @@ def test_a_run_and_its_report_are_grouped_by_what_was_asked_for(project: Path, t
     assert (refused.code, Path("runs").exists()) == (2, False)
     assert "by: 'topc' is no key of any case's metadata; did you mean topic?" in refused.err
     assert "builtin/exact_match by topic" in themis(*command, "--by", "topic,dataset").out
-    assert " by " not in themis("report", "latest").out
+    assert "match by " not in themis("report", "latest").out
     for kind in ("markdown", "latex", "html", "json"):
         assert "products" in themis("report", "latest", "--by", "topic", "--format", kind).out
     assert "none leaves groups out, and stands alone" in themis("report", "latest", "--by", "none,topic").err
+
+
+def test_what_did_it_cost_takes_one_command(project: Path, themis: Themis) -> None:
+    with FakeEndpoint() as endpoint:
+        model = f"generation.generator={{id: openai/tiny, base_url: {endpoint.base_url}}}"
+        prices = "runtime.prices={openai/tiny: {prompt: 1000, completion: 2000}}"
+        ran = themis("run", "experiment.yaml", model, prices, "--limit", "4", "--json").data["costs"]
+        shown = themis("run", "experiment.yaml", model, prices, "--limit", "4").out
+    [row] = ran["rows"]
+    assert (row["model"], row["calls"], ran["is_lower_bound"]) == ("openai/tiny", 4, False)
+    assert ran["cost"] == pytest.approx((row["prompt_tokens"] + 2 * row["completion_tokens"]) / 1000)
+    assert "Tokens and cost\n" in shown
+    assert f"${ran['cost']:.4f}" in shown
+    assert max(map(len, shown.splitlines()[:20])) <= 80
+    unpriced = themis("report", "latest").out
+    assert "the cost is not known\\: price unknown, tokens counted\\: openai/tiny (4 calls)" in unpriced
+    report = ("report", "latest", "--format", "json")
+    assert json.loads(themis(*report, "--price", "openai/tiny=1000,2000").out)["costs"] == ran
+    refused = themis(*report, "--price", "openai/tiny=1000", "--price", "tiny")
+    assert refused.code == 2
+    for found in ("'openai/tiny=1000'", "'tiny'"):
+        assert f"MODEL=PROMPT,ANSWER expected, as in vllm/mine=0.1,0.4; found {found}" in refused.err
 
 
 def test_the_starter_project_runs_and_goes_on(project: Path, themis: Themis) -> None:

@@ -5,25 +5,46 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from themis import Case, Dataset, InMemoryRunStore, RunResult, evaluate, generator
+from themis import (
+    Case,
+    Dataset,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    InMemoryRunStore,
+    PromptSpec,
+    RunResult,
+    adapters,
+    evaluate,
+    generator,
+)
 from themis.api.runs.gates import check_gates, read_gates
 from themis.api.runs.report import Reporter, read_report, result_data, result_table
 from themis.api.runs.view import RunView
 from themis.core import GenerateContext
 from themis.pure.errors import MissingExtraError, RunNotFoundError, SpecError
+from themis.pure.plan import CaseItem
 from themis.pure.projections import Digest
-from themis.pure.report import overview
-from themis.pure.report.sample import CaseSample
+from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
+from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.report import markdown, overview
+from themis.pure.report.sample import CaseSample, page_case
 from themis.pure.report.table import COLUMNS
 from themis.pure.stats import StatsEngine
+from themis.testing.endpoint import FakeEndpoint
+from themis.testing.hostile import HOSTILE
 from themis.testing.pipelines import Pipeline, pipelines
 
 
@@ -134,7 +155,7 @@ def test_results_are_hashed_only_where_the_digest_is_shown(
 def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStore, str]) -> None:
     store, run_id = stored
     view = RunView.of(store, run_id)
-    sample = CaseSample(60, 10)
+    sample = CaseSample(60, 10, page_case)
     read_report(view, sample=sample)
     chosen = [json.loads(data) for data in sample.cases()]
     assert len(chosen) == 10
@@ -143,16 +164,122 @@ def test_a_large_run_is_sampled_evenly_and_says_so(stored: tuple[InMemoryRunStor
     assert sentence is not None
     assert "10 of 60 cases are listed" in sentence
     assert sentence in Reporter(store).export_html(run_id, sample=10).replace("&#x27;", "'")
-    whole = CaseSample(60, None)
+    whole = CaseSample(60, None, page_case)
     read_report(view, sample=whole)
     assert (len(list(whole.cases())), whole.sentence()) == (60, None)
+
+
+def test_a_sample_keeps_nothing_of_the_cases_that_it_does_not_show() -> None:
+    looked_at: list[int] = []
+    sample = CaseSample(20_000, 10, lambda view: looked_at.append(1))
+    view: Any = None
+    for number in range(20_000):
+        item = CaseItem(Case(case_id=str(number), input="?"), number, "d", f"1:d:{number}", {})
+        failed = number % 3 == 0
+        facts: dict[str, Any] = {"outcome": "error"} if failed else {"outcome": "correct", "value": 1.0}
+        row = BenchmarkScoreRow(case_id="c", dataset_id="d", case_key="k", metric_id="m", **facts)
+        sample.add(item, [row], lambda: view)
+    assert len(list(sample.cases())) == 10
+    assert len(looked_at) < 400  # the lowest ranks so far, of each kind: about 10 (1 + ln(n / 10))
+    assert len(sample._errors) + len(sample._others) == 20
+
+
+SYSTEM = "Answer with the number alone."
+
+
+@pytest.fixture(scope="module")
+def asked() -> tuple[InMemoryRunStore, str]:
+    """Return a run whose model recorded what it was sent, and stated what it used."""
+    store = InMemoryRunStore()
+    cases = [Case(case_id=str(n), input=f"{n} + {n}", expected_output=str(2 * n)) for n in range(9)]
+    with FakeEndpoint() as endpoint:
+        experiment = Experiment(
+            generation=GenerationConfig(
+                generator=adapters.openai("tiny", base_url=endpoint.base_url),
+                prompt_spec=PromptSpec(instructions=SYSTEM, prefix="Q: ", suffix="\n```\n# not a heading"),
+            ),
+            evaluation=EvaluationConfig(metrics=["builtin/contains", "builtin/llm_rubric"], judge_models=[OwnJudge()]),
+            datasets=Dataset(dataset_id="d", cases=cases),
+        )
+        return store, experiment.run(store=store).run_id
+
+
+@attrs.frozen
+class OwnJudge:
+    """A judge that states no usage."""
+
+    component_id: str = "own_judge"
+    version: str = "1"
+
+    async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
+        return JudgeResponse(judge_model_id=self.component_id, raw_response="Score: 3")
+
+
+def test_markdown_shows_cases_with_the_messages_that_were_sent(asked: tuple[InMemoryRunStore, str]) -> None:
+    text = Reporter(asked[0]).export_markdown(asked[1])
+    shown = text.partition("\n## Cases\n")[2]
+    assert shown.count("\n### ") == 6
+    assert "A sample\\: 6 of 9 cases are listed" in shown
+    assert shown.count(f"sent (system)\n\n```\n{SYSTEM}\n```") == 6
+    assert "sent (user)\n\n````\nQ: " in shown  # the fence is longer than the one in the text
+    assert "llm\\_rubric, overall, own\\_judge\\: answered\n\n```\nScore: 3\n```" in shown
+    assert "## Cases" not in Reporter(asked[0]).export_markdown(asked[1], sample=0)
+
+
+@example("a ````` b")
+@given(st.text(st.characters(codec="utf-8")) | st.text("`~\n ") | st.sampled_from(HOSTILE))
+def test_no_text_ends_its_block_of_markdown(text: str) -> None:
+    fence, *inner, last = markdown.fenced(text).split("\n")
+    assert fence == last == "`" * len(fence)
+    assert all(len(fence) > run for line in inner for run in map(len, re.findall("`+", line)))
+    assert not set("".join(inner)) & {"\x1b", "\x07", "\u202e", "\u2028", "\r"}
+
+
+def test_costs_name_model_and_judge_apart_and_say_what_they_leave_out(asked: tuple[InMemoryRunStore, str]) -> None:
+    prices = {"openai/tiny": {"prompt": 1000.0, "completion": 2000.0}}
+    data = json.loads(Reporter(asked[0], prices=prices).export_json(asked[1]))["costs"]
+    model, judges = data["rows"]
+    assert (model["stage"], model["model"], model["calls"], model["unpriced_calls"]) == (
+        "generate",
+        "openai/tiny",
+        9,
+        0,
+    )
+    assert (judges["stage"], judges["calls"], judges["unstated_calls"], judges["cost"]) == ("judge", 9, 9, None)
+    assert (
+        data["cost"] == model["cost"] == pytest.approx((model["prompt_tokens"] + 2 * model["completion_tokens"]) / 1e3)
+    )
+    assert data["is_lower_bound"]
+    assert data["notice"] == "no usage stated, nothing counted: own_judge (9 calls)"
+    for text in (
+        Reporter(asked[0], prices=prices).export_markdown(asked[1], sample=0).replace("\\", ""),
+        Reporter(asked[0], prices=prices).export_html(asked[1], sample=0),
+        Reporter(asked[0], prices=prices).export_latex(asked[1]).replace("\\", "").replace("{,}", ","),
+        result_table(RunResult(snapshot=asked[0].load_snapshot(asked[1]), store=asked[0]), prices=prices),
+    ):
+        assert f"at least ${data['cost']:.4f}" in text
+        assert "no usage stated, nothing counted: own_judge (9 calls)" in " ".join(text.split())
+
+
+def test_nothing_is_said_of_costs_where_all_ran_in_this_process(stored: tuple[InMemoryRunStore, str]) -> None:
+    store, run_id = stored
+    assert "cost" not in result_table(RunResult(snapshot=store.load_snapshot(run_id), store=store))
+    assert "All models ran in this process, for nothing." in Reporter(store).export_markdown(run_id)
+    assert json.loads(Reporter(store).export_json(run_id))["costs"]["cost"] == 0.0
+
+
+def test_latex_is_a_table_of_results_and_not_of_cases(stored: tuple[InMemoryRunStore, str]) -> None:
+    text = Reporter(stored[0]).export_latex(stored[1])
+    assert text.count(r"\begin{table}") == 1
+    assert r"metric & mean ± stderr & 95\% interval & n \\" in text
+    assert sum(line.endswith(r"\\") for line in text.splitlines()) == 3  # the header, and a line for each metric
 
 
 @given(pipelines())
 def test_a_page_holds_what_a_view_of_the_case_holds(pipeline: Pipeline) -> None:
     store = InMemoryRunStore()
     view = RunView.of(store, pipeline.experiment().run(store=store).run_id)
-    sample = CaseSample(view.total_cases, None)
+    sample = CaseSample(view.total_cases, None, page_case)
     read_report(view, sample=sample)
     for data, (item, events) in zip(map(json.loads, sample.cases()), view.case_events(), strict=True):
         full = view.in_full(item, events)
@@ -173,7 +300,7 @@ def test_a_page_keeps_empty_things_of_the_data_and_cuts_long_texts() -> None:
     case = {"case_id": "1", "input": {"a": None, "b": [], "c": "x" * 30_000}, "expected_output": "y" * 30_000}
     run_id = evaluate(model="builtin/demo_model", data=[case, {"case_id": "2", "input": {"a": None, "b": []}}],
                       metric="builtin/exact_match", store=store).run_id  # fmt: skip
-    sample = CaseSample(2, None)
+    sample = CaseSample(2, None, page_case)
     read_report(RunView.of(store, run_id), sample=sample)
     long, short = (json.loads(data) for data in sample.cases())
     assert short["input"] == {"a": None, "b": []}

@@ -8,12 +8,14 @@ import textwrap
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis.pure.components.execution import EXECUTION_METRICS, CodeforcesPassRate, HumanEvalPassRate
 from themis.pure.components.execution_cases import behind, completed, indented
 from themis.pure.components.execution_verdicts import (
+    MOST_FAILURES,
+    Verdict,
     check_verdict,
     driver_report,
     lines_match,
@@ -21,6 +23,7 @@ from themis.pure.components.execution_verdicts import (
     same_value,
     scored,
     tokens_match,
+    told_tests,
 )
 from themis.pure.components.programs_python import CHECKER, CODEC, CONTEST_PRELUDE, DRIVER
 from themis.pure.components.registry import make_builtin
@@ -158,14 +161,42 @@ def test_a_driver_that_fails_says_nothing_about_the_program() -> None:
 
 @given(statuses=st.lists(st.sampled_from(["passed", "wrong_answer", "timeout"]), min_size=1), more=st.integers(0, 5))
 def test_scores(statuses: list[str], more: int) -> None:
-    from themis.pure.components.execution_verdicts import Verdict
-
     verdicts, planned = [Verdict(status) for status in statuses], len(statuses) + more
     part = scored("m", verdicts, planned=planned, partial=True)
     whole = scored("m", verdicts, planned=planned, partial=False)
     assert part.value == statuses.count("passed") / planned
     assert whole.value == float(part.value == 1.0)
     assert ("first_failure" in whole.details) == (set(statuses) != {"passed"})
+
+
+STATUSES = st.sampled_from(["passed", "wrong_answer", "timeout"])
+
+
+@example(statuses=["timeout"] * 60, more=0, message="y" * 900)
+@given(statuses=st.lists(STATUSES, max_size=60), more=st.integers(0, 5), message=st.sampled_from(["", "x", "y" * 900]))
+def test_each_test_is_told_of_once_and_a_failed_one_with_what_happened(
+    statuses: list[str], more: int, message: str
+) -> None:
+    planned = len(statuses) + more
+    verdicts = [Verdict(status, message[:500]) for status in statuses]
+    details: Any = scored("m", verdicts, planned=max(1, planned), partial=True).details
+    told, numbers = list(told_tests(details)), list[int]()
+    for tests, verdict, _ in told:
+        first, _, last = tests.partition(" ")[2].partition(" to ")
+        of = range(int(first), int(last or first) + 1)
+        expected = {(statuses[n].replace("_", " ") if n < len(statuses) else "not run") for n in of}
+        assert expected == {verdict}
+        numbers += of
+    assert numbers == [*range(max(1, planned))]
+    failed = [n for n, status in enumerate(statuses) if status != "passed"][:MOST_FAILURES]
+    shown = [details[name] for name in ("first_failure",) if name in details] + [*details.get("further_failures", ())]
+    assert [failure["test"] for failure in shown] == failed
+    assert sum(len(failure["message"]) for failure in shown) < 10_000
+
+
+def test_details_of_other_metrics_tell_of_no_tests() -> None:
+    others: list[Any] = [{}, {"verdicts": "passed", "tests": 1}, {"verdicts": {"0": "correct"}}, {"tests": ["a"]}]
+    assert [list(told_tests(details)) for details in others] == [[]] * 4
 
 
 # --- requests ---------------------------------------------------------------------------------------------

@@ -105,7 +105,8 @@ def test_every_report_has_every_metric_with_its_count_and_the_run(pipeline: Pipe
     scores_answers = pipeline.metrics or (pipeline.judge is not None and pipeline.judged_family != "selection")
     asked = ["How the model was asked"] if any(each for _, _, each in described(report.snapshot)) else []
     shown = [f"{pipeline.samples} answers a case"] if each_answers and scores_answers else []
-    assert told_of == ["Results", *shown, "Latency and tokens", *asked, "Identity and provenance"]
+    failed = ["Failures by kind"] if report.overview.failures else []
+    assert told_of == ["Results", *shown, *failed, "Latency and tokens", *asked, "Identity and provenance"]
 
 
 TOPICS = ("algebra", "<b>geometry</b> & a name that goes on and on, far past any column", "", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -44,6 +45,10 @@ ReportAt: TypeAlias = Annotated[
 By: TypeAlias = Annotated[
     list[str] | None,
     Parameter(name="--by", negative="", help="Group by a key of the cases' metadata or 'dataset'; or 'none'."),
+]
+Price: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(name="--price", negative="", help="MODEL=PROMPT,ANSWER: US dollars per million tokens of each."),
 ]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
@@ -99,6 +104,29 @@ class Changes:
 
 
 NO_CHANGES: Final = Changes()
+
+
+_PRICE: Final = re.compile(r"(.+)=(\d+(?:\.\d+)?),(\d+(?:\.\d+)?)")
+
+
+def read_prices(texts: list[str] | None) -> dict[str, dict[str, float]]:
+    """Return the prices that `--price` states.
+
+    Raises:
+        SpecError: one is not of that form; all such at once.
+    """
+    from themis.pure.errors import SpecError, listed
+
+    prices, faults = dict[str, dict[str, float]](), list[str]()
+    for text in texts or ():
+        found = _PRICE.fullmatch(text)
+        if found is None:
+            faults.append(f"MODEL=PROMPT,ANSWER expected, as in vllm/mine=0.1,0.4; found {text!r}")
+        else:
+            prices[found[1]] = {"prompt": float(found[2]), "completion": float(found[3])}
+    if faults:
+        raise SpecError(listed("--price", faults))
+    return prices
 
 
 def report_at(text: str | None, answers: int) -> tuple[int, ...] | None:

@@ -11,9 +11,11 @@ from themis.api.runs.gates import write_junit
 from themis.api.runs.report import result_data, result_table
 from themis.api.runs.result import RunResult, first_failures
 from themis.effects.stores.memory import InMemoryRunStore
+from themis.pure.json import EMPTY
 from themis.pure.records.results import RunStatus
 from themis.pure.stats.gates import GateResult
 from themis.pure.text import one_line
+from themis.pure.usage import Prices
 
 
 def show_result(
@@ -24,13 +26,14 @@ def show_result(
     junit: Path | None = None,
     at: Sequence[int] | None = None,
     by: Sequence[str] | None = None,
+    prices: Prices = EMPTY,
 ) -> int:
     """Print a run's result and its gates, and return the exit code."""
     if as_json:
-        data = result_data(result, at, by)
+        data = result_data(result, at, by, prices)
         write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
-        write(_result_text(result, at, by))
+        write(_result_text(result, at, by, prices))
         for gate in gates:
             write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
     if junit is not None:
@@ -42,11 +45,11 @@ def show_result(
     return DONE if all(gate.passed for gate in gates) else GATE_FAILED
 
 
-def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None) -> str:
+def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None, prices: Prices) -> str:
     place = result.store.location.removeprefix("sqlite:")
     name = result.view.ending.labels.name
     called = f"run {result.run_id}" + (f" ({one_line(name)})" if name is not None else "")
-    lines = [result_table(result, at, by), "", called, f"stored in {place}"]
+    lines = [result_table(result, at, by, prices), "", called, f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
     if result.status != RunStatus.COMPLETED:

@@ -106,7 +106,15 @@ def run_and_show(
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
     result = run_with_progress(experiment, until=until)
-    return show_result(result, as_json=as_json, gates=check_gates(gates, result), junit=junit, at=ks, by=groups)
+    return show_result(
+        result,
+        as_json=as_json,
+        gates=check_gates(gates, result),
+        junit=junit,
+        at=ks,
+        by=groups,
+        prices=experiment.runtime.prices,
+    )
 
 
 def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "judge") -> Any:

@@ -8,7 +8,19 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
-from themis.api.cli.options import DEFAULT_STORE, By, Json, ReportAt, RunName, Store, report_at, stored, stored_run
+from themis.api.cli.options import (
+    DEFAULT_STORE,
+    By,
+    Json,
+    Price,
+    ReportAt,
+    RunName,
+    Store,
+    read_prices,
+    report_at,
+    stored,
+    stored_run,
+)
 from themis.api.cli.output import say, show, write
 
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
@@ -141,12 +153,14 @@ def report(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     at: ReportAt = None,
     by: By = None,
+    price: Price = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a run's report.
 
     For example:
       themis report latest
+      themis report latest --price vllm/mine=0.1,0.4
       themis report latest --format html --output report.html
       themis report latest --by topic,level
 
@@ -158,7 +172,7 @@ def report(
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
-    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by)
+    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by, prices=read_prices(price))
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

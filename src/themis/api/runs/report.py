@@ -14,38 +14,44 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
-from themis.api.runs.result import RunResult
+from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError
-from themis.pure.json import thaw
+from themis.pure.json import EMPTY, thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.grouping import BY_DATASET, check_by, read_by
 from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
-from themis.pure.report.markdown import run_markdown
+from themis.pure.report.markdown import MARKDOWN_SAMPLE, case_markdown, run_markdown
 from themis.pure.report.overview import Overview
-from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample
+from themis.pure.report.sample import DEFAULT_SAMPLE, CaseSample, page_case
 from themis.pure.report.sections import Report
 from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
 from themis.pure.stats import GroupedEstimate, StatsEngine
+from themis.pure.usage import Ledger, Price, Prices, RunCosts
 
 ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
 PARQUET_BATCH = 10_000
 
 
-def result_table(result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None) -> str:
-    return run_summary(read_report(result.view, at=at, by=by, with_digest=False))
+def result_table(
+    result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
+) -> str:
+    price = prices_of(result.view, prices)
+    return run_summary(read_report(result.view, at=at, by=by, price=price, with_digest=False))
 
 
-def result_data(result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None) -> dict[str, Any]:
-    return _data(read_report(result.view, at=at, by=by))
+def result_data(
+    result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
+) -> dict[str, Any]:
+    return _data(read_report(result.view, at=at, by=by, price=prices_of(result.view, prices)))
 
 
 def read_report(
@@ -55,7 +61,8 @@ def read_report(
     cluster_by: str | None = None,
     by: Sequence[str] | None = None,
     at: Sequence[int] | None = None,
-    sample: CaseSample | None = None,
+    price: Price | None = None,
+    sample: CaseSample[Any] | None = None,
     with_digest: bool = True,
 ) -> Report:
     """Return a run's figures, from one pass over the store that holds one case at a time.
@@ -67,7 +74,8 @@ def read_report(
         by: what to group the cases by: keys of their metadata, or `dataset`. By default several datasets, or the usual
             groups of a benchmark, if the run has more than one of them.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers.
-        sample: collects the cases that a report shows in full; if these are not all, no digest is made.
+        price: what a model's tokens cost; without it no costs are counted.
+        sample: collects the cases that a report shows in full.
         with_digest: whether to hash all results, which takes a fifth of the time.
 
     Raises:
@@ -81,12 +89,16 @@ def read_report(
         by=_usual_groups(view.snapshot) if by is None else by,
         at=at,
         thresholds=view.thresholds,
-        with_digest=with_digest and (sample is None or sample.whole),
+        with_digest=with_digest,
     )
+    ledger, generator = Ledger(), view.snapshot.identity.generator_ref.component_id
     for item, events in view.case_events():
         state = fold_case(fresh_state(item), events)
         rows = view.rows_of(state)
         overview.add(item, state, rows)
+        if price is not None:
+            for event in events:
+                ledger.take(event, generator, price)
         if sample is not None:
             sample.add(item, rows, functools.partial(view.in_full, item, events, state))
     found = overview.result(view.run_id, view.dataset_ids)
@@ -100,6 +112,7 @@ def read_report(
         overview=found,
         labels=view.ending.labels,
         served=tuple(overview.served.found(view.snapshot)),
+        costs=RunCosts(rows=ledger.rows()) if price is not None else None,
     )
 
 
@@ -139,6 +152,7 @@ def _data(report: Report) -> dict[str, Any]:
                 "unparsed": row.unparsed,
                 "errored": row.errored,
                 "parse_rate": row.parse_rate,
+                "graded": row.metric_id in overview.graded,
                 "outcomes": dict(row.outcomes),
                 "errors": dict(row.errors),
             }
@@ -148,11 +162,27 @@ def _data(report: Report) -> dict[str, Any]:
             by: {each.metric_id: _grouped(each) for each in estimates}
             for by, estimates in itertools.groupby(overview.groups, key=operator.attrgetter("by"))
         },
+        "dimensions": {
+            metric_id: {each.name: each.estimate.to_dict() for each in dimensions}
+            for metric_id, dimensions in itertools.groupby(overview.dimensions, key=operator.attrgetter("metric_id"))
+        },
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
+        "failures": [each.to_dict() for each in overview.failures],
+        "costs": None if report.costs is None else _costs(report.costs),
         "suspicions": [each.to_dict() for each in overview.suspicions],
         "quantities": {
             each.described.name: {"unit": each.unit, **each.described.to_dict()} for each in overview.quantities
         },
+    }
+
+
+def _costs(costs: RunCosts) -> dict[str, Any]:
+    return {
+        "cost": costs.cost,
+        "is_lower_bound": costs.is_lower_bound,
+        "notice": costs.notice,
+        "total_tokens": costs.total_tokens,
+        **costs.to_dict(),
     }
 
 
@@ -175,6 +205,8 @@ class Reporter:
         engine: level and seed of the intervals.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default the powers
             of two, and all answers.
+        prices: prices that come before the table's, in US dollars per million tokens:
+            `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
 
     Raises:
         SpecError: `by` is malformed; or, from a report, no case of the run has such a key.
@@ -188,8 +220,10 @@ class Reporter:
         by: str | Sequence[str] | None = None,
         engine: StatsEngine | None = None,
         at: Sequence[int] | None = None,
+        prices: Prices = EMPTY,
     ) -> None:
         self._store = store
+        self._prices = prices
         self._at = at
         self._cluster_by = cluster_by
         self._by = read_by(by)
@@ -211,12 +245,20 @@ class Reporter:
         }
         return json.dumps(data, indent=2, ensure_ascii=False)
 
-    def export_markdown(self, run_id: str) -> str:
-        """Return a summary for people; what a model wrote is escaped."""
-        return run_markdown(self._report(self._view(run_id)))
+    def export_markdown(self, run_id: str, *, sample: int | None = MARKDOWN_SAMPLE) -> str:
+        """Return a summary for people, with a few cases in full; what a model wrote is escaped.
+
+        Args:
+            run_id: the run.
+            sample: how many cases it shows, chosen as `write_html` does; 0 shows none.
+        """
+        view = self._view(run_id)
+        chosen = CaseSample(view.total_cases, sample, case_markdown)
+        report = self._report(view, chosen)
+        return run_markdown(report, [*chosen.cases()], sampling=chosen.sentence())
 
     def export_latex(self, run_id: str) -> str:
-        """Return compact tables: a line per metric, and the first score rows. They need `booktabs`."""
+        """Return tables of results for a paper: a line per metric with its mean, interval and n. Needs `booktabs`."""
         return run_latex(self._report(self._view(run_id)))
 
     def export_csv(self, run_id: str) -> str:
@@ -275,15 +317,22 @@ class Reporter:
     def _view(self, run_id: str) -> RunView:
         return RunView.of(self._store, run_id)
 
-    def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
+    def _report(self, view: RunView, sample: CaseSample[Any] | None = None, *, with_digest: bool = True) -> Report:
         return read_report(
-            view, engine=self._engine, cluster_by=self._cluster_by, by=self._by, at=self._at, sample=sample
+            view,
+            engine=self._engine,
+            cluster_by=self._cluster_by,
+            by=self._by,
+            at=self._at,
+            price=prices_of(view, self._prices),
+            sample=sample,
+            with_digest=with_digest,
         )
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:
         view = self._view(run_id)
-        chosen = CaseSample(view.total_cases, sample)
-        report = self._report(view, chosen)
+        chosen = CaseSample(view.total_cases, sample, page_case)
+        report = self._report(view, chosen, with_digest=chosen.whole)
         style, script = _page_file("page.css"), _page_file("page.js")
         return html_pieces(report, chosen.cases(), sampling=chosen.sentence(), style=style, script=script)
 

@@ -13,7 +13,7 @@ from themis.api.runs.view import RunView
 from themis.pure.json import EMPTY
 from themis.pure.projections import result_digest
 from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, ProgressSnapshot, RunStatus
-from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
+from themis.pure.usage import Price, Prices, RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
@@ -149,19 +149,24 @@ class RunResult:
         overview = read_report(self.view, by=(by,), with_digest=False).overview
         return {each.metric_id: each for each in overview.groups}
 
-    def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
-        """Return tokens and US dollars by stage and model, over all of the run's attempts.
+    def costs(self, prices: Prices = EMPTY) -> RunCosts:
+        """Return tokens and US dollars by stage and model, over all of the run's attempts, at the prices of its time.
 
-        Models whose price is not known count their tokens, and `notice` names them.
+        Models whose price is not known count their tokens, and `notice` names them; the cost is a lower bound then.
 
         Args:
             prices: prices that come before the table's, in US dollars per million tokens:
                 `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
         """
-        from themis.effects.prices import known_prices
-
         generator = self.snapshot.identity.generator_ref.component_id
-        return run_costs(self.view.events(), generator, known_prices(prices))
+        return run_costs(self.view.events(), generator, prices_of(self.view, prices))
+
+
+def prices_of(view: RunView, own: Prices = EMPTY) -> Price:
+    """Return what models' tokens cost when a run began."""
+    from themis.effects.prices import known_prices
+
+    return known_prices(own, view.ending.started_at)
 
 
 def first_failures(result: RunResult) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import attrs
 
 from themis.pure.records.sandbox import SandboxResult
 from themis.pure.records.scoring import Score
+from themis.pure.text import shortened
 
 _LONGEST: Final = 500
 _OF_STATUS: Final = {
@@ -186,8 +188,18 @@ def _kinds_agree(expected: Any, found: Any) -> bool:
 # --- scores -----------------------------------------------------------------------------------------------
 
 
+MOST_FAILURES: Final = 20
+"""Failed tests that a score's details tell of one by one; the verdicts name all tests."""
+_LONGEST_FURTHER: Final = 200
+"""Characters of each one's message after the first: all of them together stay below 10,000."""
+
+
 def scored(metric_id: str, verdicts: Sequence[Verdict], *, planned: int, partial: bool) -> Score:
-    """Return 1 if all tests passed, else 0; with `partial`, the fraction that passed. What was not run did not pass."""
+    """Return 1 if all tests passed, else 0; with `partial`, the fraction that passed. What was not run did not pass.
+
+    The details hold the verdict of every test that was run, in order, and of the first `MOST_FAILURES` that did not
+    pass what happened.
+    """
     passed = sum(verdict.status == "passed" for verdict in verdicts)
     value = passed / planned if partial else float(passed == planned)
     details: dict[str, Any] = {
@@ -195,8 +207,45 @@ def scored(metric_id: str, verdicts: Sequence[Verdict], *, planned: int, partial
         "tests": planned,
         "verdicts": [verdict.status for verdict in verdicts],
     }
-    for number, verdict in enumerate(verdicts):
-        if verdict.status != "passed":
-            details["first_failure"] = {"test": number, "verdict": verdict.status, "message": verdict.message}
-            break
+    failed: list[dict[str, Any]] = [
+        {"test": number, "verdict": verdict.status, "message": verdict.message}
+        for number, verdict in enumerate(verdicts)
+        if verdict.status != "passed"
+    ][:MOST_FAILURES]
+    if failed:
+        details["first_failure"], *further = failed
+        if further:
+            details["further_failures"] = [
+                {**failure, "message": shortened(failure["message"], _LONGEST_FURTHER)} for failure in further
+            ]
     return Score(metric_id=metric_id, value=value, details=details)
+
+
+def told_tests(details: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield what a score's details tell of tests: which ones, their verdict, and what happened.
+
+    Tests in a row of which nothing more is told than one verdict are told of together, and so are those not run.
+
+    >>> verdicts = ["passed", "passed", "timeout"]
+    >>> failure = {"test": 2, "verdict": "timeout", "message": "the time limit was reached"}
+    >>> list(told_tests({"tests": 9, "verdicts": verdicts, "first_failure": failure}))[:2]
+    [('tests 0 to 1', 'passed', ''), ('test 2', 'timeout', 'the time limit was reached')]
+    """
+    verdicts, planned = details.get("verdicts"), details.get("tests")
+    if not isinstance(verdicts, Sequence) or isinstance(verdicts, str) or not isinstance(planned, int):
+        return  # another metric's details
+    further = details.get("further_failures") or ()
+    messages = {failure["test"]: failure["message"] for failure in (details.get("first_failure"), *further) if failure}
+    first = 0
+    for (verdict, message), group in itertools.groupby(
+        enumerate(verdicts), lambda pair: (str(pair[1]), str(messages.get(pair[0]) or ""))
+    ):
+        last = first + sum(1 for _ in group) - 1
+        yield _tests(first, last), verdict.replace("_", " "), message
+        first = last + 1
+    if first < planned:
+        yield _tests(first, planned - 1), "not run", ""
+
+
+def _tests(first: int, last: int) -> str:
+    return f"test {first}" if first == last else f"tests {first} to {last}"

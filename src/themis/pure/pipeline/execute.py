@@ -13,7 +13,7 @@ from themis.pure.identity import stage_key
 from themis.pure.json import EMPTY
 from themis.pure.pipeline.effects import Execute, Keep, Program, Recall, Recalled, Tell, Together
 from themis.pure.pipeline.failures import WorkflowStep, attempt, step_event
-from themis.pure.pipeline.judge import evaluation_event, execution_score
+from themis.pure.pipeline.judge import SANDBOX_SUBJECT, evaluation_event, execution_score
 from themis.pure.pipeline.names import answer_key
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.score import score_context, score_or_error, scored
@@ -158,7 +158,7 @@ def conclude_sandbox(
     return Success(
         EvaluationExecution(
             execution_id=stage_key("execution", name, answer_key(ctx)),
-            subject_kind="sandbox",
+            subject_kind=SANDBOX_SUBJECT,
             status="partial_failure" if problems else "completed",
             scores=scores,
             failures=problems,

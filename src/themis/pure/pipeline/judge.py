@@ -64,6 +64,8 @@ from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.state import CaseState, answering_candidate, candidates_of, recorded_outputs
 
 JUDGE_STEP = "judge_call"
+SANDBOX_SUBJECT = "sandbox"
+"""What an execution says that it is of, where code was run and nothing judged."""
 
 SubjectOf = Callable[[CaseState], Result[Subject, StepFailure]]
 """Returns what a family's metrics judge of a case."""
@@ -390,7 +392,8 @@ def _verdict(metric_id: str, plan: _Plan, call: JudgeCall, response: JudgeRespon
 def execution_score(execution: EvaluationExecution, metric_id: str) -> Score | ScoreError:
     """Return the case's score from an execution, or why it has none.
 
-    The aggregate's numeric value is the score; without an aggregate, the mean of the judgments' scores is.
+    The aggregate's numeric value is the score; without an aggregate, the mean of the judgments' scores is. Code that
+    was run has no judgments: its one score stands as the metric made it, with the verdicts of the tests in its details.
     """
     aggregate = execution.aggregation_output
     if execution.status != "completed" and aggregate is None:
@@ -411,6 +414,8 @@ def execution_score(execution: EvaluationExecution, metric_id: str) -> Score | S
             )
     if not execution.scores:
         return ScoreError(metric_id=metric_id, reason="the workflow made no score")
+    if execution.subject_kind == SANDBOX_SUBJECT:
+        return execution.scores[0]
     mean = sum(score.value for score in execution.scores) / len(execution.scores)
     return Score(metric_id=metric_id, value=mean, details={"method": "mean", "judgments": len(execution.scores)})
 

@@ -11,12 +11,13 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import attrs
 
 from themis.pure.report.markup import Markup, element, embedded_json
+from themis.pure.report.overview import Bin, RunOverview
 from themis.pure.report.plots import draw
 from themis.pure.report.sections import Facts, Report, Section, Table, sections
 
@@ -42,13 +43,28 @@ def html_pieces(
         yield f"{_section(section)}\n"
     yield _CASES.format(element("p", sampling, class_="note sampled") if sampling else "")
     yield "</main>\n"
-    benchmark = report.overview.benchmark
-    context = json.dumps({"metrics": list(benchmark.metric_ids), "datasets": list(benchmark.dataset_ids)})
+    context = json.dumps(_context(report.overview))
     yield f'<script type="application/json" id="context">{embedded_json(context)}</script>\n'
     yield '<script type="application/json" id="data">['
     for number, case in enumerate(cases):
         yield f"{',' if number else ''}{embedded_json(case.decode())}"
     yield f"]</script>\n<script>{script}</script>\n</body>\n</html>\n"
+
+
+def _context(overview: RunOverview) -> dict[str, Any]:
+    """Return what the list of cases is told of the run: its metrics, of the graded ones the scale, and its datasets."""
+    benchmark = overview.benchmark
+    return {
+        "metrics": list(benchmark.metric_ids),
+        "graded": {name: _scale(overview.scores[name]) for name in overview.graded},
+        "datasets": list(benchmark.dataset_ids),
+    }
+
+
+def _scale(bins: Sequence[Bin]) -> tuple[float, float]:
+    """Return the ends of the scale that graded scores are drawn on: 0 and 1 unless some lie outside."""
+    low, high = bins[0].low, bins[-1].high
+    return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
 
 
 def _hash(source: str) -> str:
@@ -110,18 +126,39 @@ def _body(section: Section) -> Iterator[Markup]:
 
 
 def _table(table: Table) -> Markup:
-    kinds = ["number" if place == "r" else "" for place in table.align]
+    kinds = [_kind(table, column) for column in range(len(table.header))]
     head = (element("th", name, scope="col", class_=kind) for name, kind in zip(table.header, kinds, strict=True))
     body = (
         element("tr", *(element("td", cell, class_=kind) for cell, kind in zip(row, kinds, strict=True)))
         for row in table.rows
     )
-    return element("table", element("thead", element("tr", *head)), element("tbody", *body))
+    whole = element("table", element("thead", element("tr", *head)), element("tbody", *body))
+    return element("div", whole, class_="wide-table", tabindex="0", role="group", aria_label=table.header[0])
+
+
+def _kind(table: Table, column: int) -> str:
+    """Return how a column is set: figures to the right, short texts on one line, long ones broken where they must."""
+    if table.align[column] == "r":
+        return "number"
+    longest = max((len(row[column]) for row in table.rows), default=0)
+    return "short" if longest <= _SHORT else "long"
+
+
+_SHORT: Final = 16
 
 
 def _remarks(section: Section) -> list[Markup]:
     lines = [element("li", remark) for remark in section.remarks]
-    return [element("ul", *lines, class_="remarks")] if lines else []
+    first, rest = lines[:_FIRST_REMARKS], lines[_FIRST_REMARKS:]
+    shown = [element("ul", *first, class_="remarks")] if first else []
+    if rest:
+        more = element("summary", f"{len(rest)} more remark{'' if len(rest) == 1 else 's'}")
+        shown.append(element("details", more, element("ul", *rest, class_="remarks")))
+    return shown
+
+
+_FIRST_REMARKS: Final = 6
+"""Remarks of a section that are shown at once; the others unfold."""
 
 
 _CASES: Final = """<section aria-labelledby="cases"><h2 id="cases" tabindex="-1">Cases</h2>

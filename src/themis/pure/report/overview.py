@@ -15,12 +15,15 @@ from typing import Final
 
 import attrs
 
+from themis.pure.case_view import is_graded
 from themis.pure.json import EMPTY
 from themis.pure.plan import CaseItem, RunPlan
 from themis.pure.projections import Digest, Tallies, Thresholds, case_result
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
+from themis.pure.report.dimensions import Dimension, DimensionScores
+from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import group_name, group_of
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.summary import SummaryRow, summary_row
@@ -37,9 +40,8 @@ _SHARED = 1000
 FEW_VALUES = 12
 """Up to this many distinct values, a distribution is shown value by value."""
 
-_FIRST_ROWS = 40
 _FIRST_ERRORS = 20
-"""How many score rows a report shows one by one."""
+"""How many errors a report shows one by one."""
 
 _UNITS: Final = {"latency_ms": "ms", "prompt_tokens": "tokens", "completion_tokens": "tokens"}
 """What is measured of every candidate, in which unit."""
@@ -65,6 +67,15 @@ class Quantity(HashableModel):
 
 
 @attrs.frozen(kw_only=True)
+class FailureCount(HashableModel):
+    """How often something failed in the same way: `what` says what is counted."""
+
+    what: str
+    kind: str
+    count: int
+
+
+@attrs.frozen(kw_only=True)
 class RunOverview:
     """All figures of a run.
 
@@ -75,11 +86,13 @@ class RunOverview:
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         several: where each case has several answers, what they say together of each metric that scores answers.
         groups: each metric's mean by group, for all that the cases were grouped by.
+        dimensions: each judged metric's mean by dimension, where its verdicts have several.
+        graded: the metrics that state no threshold and whose scores are not all 0 or 1: neither right nor wrong.
         candidates: how many candidates were generated.
         truncated: how many of them were cut by their length limit.
         empty: how many of them hold nothing, or nothing but blanks.
-        first_rows: the first score rows.
-        first_errors: the first that are errors, or of answers that could not be parsed.
+        failures: what failed and was not made good, by kind, the commonest first.
+        first_errors: the first score rows that are errors, or of answers that could not be parsed.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
     """
@@ -90,10 +103,12 @@ class RunOverview:
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     several: tuple[SeveralAnswers, ...] = attrs.field(default=(), converter=sequence)
     groups: tuple[GroupedEstimate, ...] = attrs.field(default=(), converter=sequence)
+    dimensions: tuple[Dimension, ...] = attrs.field(default=(), converter=sequence)
+    graded: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     candidates: int = 0
     truncated: int = 0
     empty: int = 0
-    first_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
+    failures: tuple[FailureCount, ...] = attrs.field(default=(), converter=sequence)
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
@@ -168,7 +183,8 @@ class Overview:
         self._candidates = 0
         self._truncated = 0
         self._empty = 0
-        self._first_rows: list[BenchmarkScoreRow] = []
+        self._dimensions = {metric.metric_id: DimensionScores() for metric in plan.metrics if metric.stage == "judge"}
+        self._failures: Counter[Kind] = Counter()
         self._first_errors: list[BenchmarkScoreRow] = []
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
@@ -178,9 +194,12 @@ class Overview:
         self.served.add(state)
         if self._digest is not None:
             self._digest.add(case_result(self._plan, state))
-        self._first_rows += rows[: _FIRST_ROWS - len(self._first_rows)]
+        self._failures.update(failures_of(state, is_reduced=self._plan.is_reduced))
         for row in rows:
             self._columns[row.metric_id].add(row)
+            if (dimensions := self._dimensions.get(row.metric_id)) is not None:
+                answer = state.answers.get(row.candidate_id or "", state)
+                dimensions.add(self._cases, row, answer.executions.get(row.metric_id))
             if row.error_category is not None and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
         if self._ballots is not None:
@@ -214,10 +233,15 @@ class Overview:
             quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
             several=[*self._several()],
             groups=[self._grouped(by, name) for by in self._groups for name in benchmark.metric_ids],
+            dimensions=[*self._by_dimension()],
+            graded=[name for name, column in self._columns.items() if self._is_graded(name, column)],
             candidates=self._candidates,
             truncated=self._truncated,
             empty=self._empty,
-            first_rows=self._first_rows,
+            failures=[
+                FailureCount(what=what, kind=kind, count=count)
+                for (what, kind), count in sorted(self._failures.items(), key=lambda pair: (-pair[1], pair[0]))
+            ],
             first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
             suspicions=self._suspicions.found(),
@@ -251,6 +275,23 @@ class Overview:
             level=self._engine.level,
             correction=self._engine.correction,
         )
+
+    def _by_dimension(self) -> Iterator[Dimension]:
+        for metric_id, dimensions in self._dimensions.items():
+            for name, scores, cases in dimensions.columns():
+                named = None if self._cluster_by is None else self._clusters
+                estimate = estimate_mean(
+                    scores,
+                    metric_id=metric_id,
+                    unit=self._unit(metric_id),
+                    clusters=observed_clusters(cases, named),
+                    level=self._engine.level,
+                    correction=self._engine.correction,
+                )
+                yield Dimension(metric_id=metric_id, name=name, estimate=estimate)
+
+    def _is_graded(self, metric_id: str, column: _Column) -> bool:
+        return any(is_graded(value, metric_id, self._thresholds) for value in column.scores())
 
     def _cases_of(self, metric_id: str) -> list[int]:
         """Return the case of each of a metric's scores: its number."""

@@ -37,49 +37,125 @@
   const measures = (item) => {
     const texts = [];
     if (item.latency_ms !== undefined) texts.push(`${Math.round(item.latency_ms)} ms`);
-    for (const [name, count] of Object.entries(item.token_usage || {})) texts.push(`${count} ${name.replace(/_/g, " ")}`);
+    const counts = Object.entries(item.token_usage || {}).filter(([, count]) => count);
+    for (const [name, count] of counts) texts.push(`${count.toLocaleString("en")} ${name.replace(/_/g, " ")}`);
     return texts.length ? make("p", "note", visible(texts.join(", "))) : null;
   };
   const retried = (item) => (item.retry_history ? block(`Retries: ${item.retry_history.length}`, item.retry_history) : null);
   const failed = (title, item) => [block(`${title}${item.error_type ? `: ${item.error_type}` : ""}`, item.error_message, "failed"), retried(item)];
 
-  const candidate = (item) => [
-    block(item.candidate_id, item.final_output),
-    measures(item),
-    ...(item.conversation || []).map((turn) => block(`Turn: ${turn.role}`, turn.content)),
-    ...(item.trace || []).map((step) => block(`Step: ${step.step_name} (${step.step_type})`, step.output ?? {})),
-  ];
+  // What is long or often the same is folded away: a judge's prompt, an agent's steps.
+  const folded = (title, ...children) => {
+    const found = children.flat().filter(Boolean);
+    return found.length ? add(make("details", "fold"), make("summary", "", visible(title)), ...found) : null;
+  };
+  const steps = (item) => {
+    const turns = item.conversation || [];
+    const taken = item.trace || [];
+    return [
+      ...turns.map((turn, i) => block(`Turn ${i + 1}: ${turn.role}`, turn.content)),
+      ...taken.map((step, i) => add(
+        make("div", "step"),
+        make("h5", "", visible(`Step ${i + 1}: ${step.step_name} (${step.step_type})`)),
+        block("Input", step.input),
+        block("Output", step.output),
+        block("Facts", step.metadata),
+      )),
+    ];
+  };
+  const candidate = (item) => {
+    const taken = (item.conversation || []).length + (item.trace || []).length;
+    return [
+      folded(`${taken} step${taken === 1 ? "" : "s"} to the answer`, steps(item)),
+      block(item.candidate_id, item.final_output),
+      measures(item),
+    ];
+  };
+  const call = (item) => {
+    const response = item.response || {};
+    const failures = (item.failures || []).flatMap((each) => failed("Failed", each));
+    return add(
+      make("article", "call"),
+      add(make("h5", "verdict"), make("span", "", visible(item.title)), make("b", "", visible(item.verdict || "no verdict"))),
+      block("Rationale", item.rationale),
+      block("Answer", response.raw_response),
+      measures(response),
+      retried(response),
+      ...failures,
+      folded("Prompt", block("Asked", item.prompt)),
+    );
+  };
   const judged = (item, metric) => {
     const aggregate = item.aggregation_output;
     return part(
       `Judged: ${visible(metric)} (${item.status.replace(/_/g, " ")})`,
       aggregate && block(`Aggregate by ${aggregate.method}`, aggregate.value),
-      (item.parsed_judgments || []).map((each, i) => block(`Judgment ${i + 1}: ${each.label}${each.score === undefined ? "" : `, ${each.score}`}`, each.rationale ?? each.label)),
-      (item.judge_responses || []).flatMap((each) => [block(`Answer of ${each.judge_model_id}`, each.raw_response), measures(each), retried(each)]),
-      (item.rendered_prompts || []).map((each) => block(`Prompt ${each.prompt_id}`, each.content)),
+      (item.calls || []).map(call),
       (item.failures || []).flatMap((each) => failed(`Failed: ${each.step_id}`, each)),
     );
   };
-  // One answer of a case, or the case's one: how it was read, scored and judged.
-  const answered = (answer, rows) => {
-    const parsed = answer.parsed_output;
-    const scores = rows.map((score) =>
-      block(
-        `${score.metric_id}: ${score.value === undefined ? score.error_category : score.value} (${score.outcome})`,
-        score.error_message ?? score.details,
-        score.outcome === "error" ? "failed" : "",
-      ) || make("p", "note", visible(`${score.metric_id}: ${score.value} (${score.outcome})`)),
+  // Right and wrong have colours only where a metric tells them apart; a graded score shows where it lies on its scale.
+  const SVG = "http://www.w3.org/2000/svg";
+  const scale = (score) => {
+    const [low, high] = context.graded[score.metric_id];
+    const svg = document.createElementNS(SVG, "svg");
+    const bar = (kind, width) => {
+      const rect = document.createElementNS(SVG, "rect");
+      for (const [name, value] of Object.entries({ class: kind, x: 0, y: 3, rx: 2, height: 8, width })) rect.setAttribute(name, value);
+      return rect;
+    };
+    svg.setAttribute("class", "scale");
+    svg.setAttribute("viewBox", "0 0 100 14");
+    svg.setAttribute("role", "img");
+    svg.setAttribute("aria-label", `${score.value} on a scale from ${low} to ${high}`);
+    svg.append(bar("band", 100), bar("count", Math.max(0, Math.min(100, (100 * (score.value - low)) / (high - low || 1)))));
+    return svg;
+  };
+  const isGraded = (score) => score && score.value !== undefined && score.metric_id in context.graded;
+  const figure = (value) => String(+value.toFixed(4));
+  const mark = (score) => {
+    const failed = score.value === undefined;
+    const outcome = failed ? (score.error_category || score.outcome).replace(/_/g, " ") : score.outcome;
+    return add(
+      make("span", "mark"),
+      isGraded(score) ? scale(score) : make("span", `outcome ${failed ? "error" : outcome}`, visible(outcome)),
+      failed ? null : make("span", "value", figure(score.value)),
     );
+  };
+  const tests = (score) => {
+    if (!score.tests) return null;
+    const lines = score.tests.map((each) =>
+      add(
+        make("li", each.verdict === "passed" ? "passed" : each.verdict === "not run" ? "" : "missed"),
+        make("span", "", visible(each.tests)),
+        make("b", "", visible(each.verdict)),
+        each.message && make("code", "", visible(each.message)),
+      ),
+    );
+    return add(make("ol", "tests"), ...lines);
+  };
+  // One answer of a case, or the case's one: how it was read, scored and judged.
+  const answered = (answer, rows, text) => {
+    const parsed = answer.parsed_output;
+    const parser = parsed && `${answer.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`;
+    const scores = rows.flatMap((score) => [
+      add(make("p", "score-line"), make("b", "", visible(score.metric_id)), mark(score)),
+      score.error_message && block("Error", score.error_message, "failed"),
+      tests(score),
+      score.details && Object.keys(score.details).length ? folded("Details", block("Details", score.details)) : null,
+    ]);
     return [
       part(
         "Parsed answer",
-        parsed && block(`${answer.parser_id || "no parser"}${(parsed.metadata || {}).invalid === true ? ", marked invalid" : ""}`, parsed.value ?? "nothing found"),
+        parsed && (typeof parsed.value === "string" && parsed.value === text ? make("p", "note", visible(`${parser}: the answer as it is`)) : block(parser, parsed.value ?? "nothing found")),
         parsed && block("Parser's notes", parsed.metadata),
       ),
       part("Scores", scores),
       ...(answer.evaluation_executions || []).map((each, i) => judged(each, answer.judged[i])),
     ];
   };
+  const shownIn = (messages, input) =>
+    typeof input === "string" && messages.some((message) => typeof message.content === "string" && message.content.includes(input));
   const detail = (item) => {
     const result = item.result;
     const reduced = result.reduced_candidate;
@@ -89,19 +165,20 @@
     const ids = new Set(answers.map((answer) => answer.candidate_id));
     return add(
       make("div", "detail"),
-      part("Prompt", block("Input", item.input), block("Expected", item.expected_output), block("Metadata", item.metadata)),
+      part(item.prompt_recorded ? "Sent to the model" : "Prompt", item.prompt.map((message) => block(message.role, message.content))),
+      part("Case", shownIn(item.prompt, item.input) ? null : block("Input", item.input), block("Expected", item.expected_output), block("Metadata", item.metadata)),
       part(
         `Candidates: ${candidates.length}`,
         answers.length ? null : candidates.flatMap(candidate),
         (result.generation_failures || []).flatMap((each) => failed(`${each.candidate_id} failed`, each)),
       ),
       part("Errors", (item.history || []).map((each) => block([each.step, each.error_type, each.occurred_at].filter(Boolean).join(", "), each.error_message, "failed"))),
-      part("Reduced to", reduced && block(reduced.candidate_id, reduced.final_output ?? null)),
+      part("Reduced to", reduced && candidates.length > 1 && block(reduced.candidate_id, reduced.final_output ?? null)),
       ...answers.map((answer) => {
         const made = candidates.find((each) => each.candidate_id === answer.candidate_id);
-        return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer)));
+        return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer), made && made.final_output));
       }),
-      ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id))),
+      ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id)), reduced && reduced.final_output),
     );
   };
 
@@ -117,7 +194,8 @@
     const values = rows.map((score) => score.value).filter((value) => value !== undefined);
     const outcomes = new Set(rows.map((score) => score.outcome));
     const value = values.length ? values.reduce((sum, each) => sum + each, 0) / values.length : undefined;
-    return { value, outcome: outcomes.size > 1 ? "mixed" : rows[0].outcome, error_category: rows[0].error_category };
+    const { metric_id, error_category } = rows[0];
+    return { metric_id, value, outcome: outcomes.size > 1 ? "mixed" : rows[0].outcome, error_category };
   };
   const latencyOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + (each.latency_ms || 0), 0);
   const tokensOf = (item) => (item.result.generated_candidates || []).reduce((sum, each) => sum + ((each.token_usage || {}).total_tokens || 0), 0);
@@ -132,8 +210,6 @@
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
     const score = scoreOf(item);
-    const outcome = score ? score.outcome : "none";
-    const value = !score ? "" : score.value === undefined ? (score.error_category || "error").replace(/_/g, " ") : String(+score.value.toFixed(4));
     const { parsed_output, reduced_candidate: reduced, answers } = item.result;
     const parsed = answers ? answers[0].parsed_output : parsed_output;
     const answer = parsed ? parsed.value : reduced && reduced.final_output;
@@ -142,8 +218,7 @@
       make("span", "id", visible(item.case_id)),
       make("span", "prompt", preview(item.input)),
       make("span", "answer", answer === undefined || answer === null ? "no answer" : preview(answer)),
-      make("span", `outcome ${outcome}`, outcome),
-      make("span", "score", visible(value)),
+      score ? mark(score) : make("span"),
     );
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
@@ -183,12 +258,13 @@
     "slowest": (a, b) => latencyOf(b) - latencyOf(a),
     "most tokens": (a, b) => tokensOf(b) - tokensOf(a),
   };
+  const outcomesOf = (score) => [isGraded(score) ? "scored" : score.outcome, score.error_category];
   const choose = () => {
     const wanted = byId("search").value.trim().toLowerCase();
     const outcome = byId("outcome").value;
     const dataset = byId("dataset").value;
     state.found = cases.filter((item) => {
-      if (outcome !== "all" && !rowsOf(item).some((score) => score.outcome === outcome || score.error_category === outcome)) return false;
+      if (outcome !== "all" && !rowsOf(item).some((score) => outcomesOf(score).includes(outcome))) return false;
       if (dataset !== "all" && item.dataset_id !== dataset) return false;
       return !wanted || textOf(item).includes(wanted);
     });
@@ -211,7 +287,9 @@
   const categories = [...new Set(cases.flatMap((item) => item.score_rows.map((score) => score.error_category).filter(Boolean)))].sort();
   options("metric", context.metrics, false);
   metric.parentElement.hidden = context.metrics.length < 2;
-  options("outcome", ["correct", "incorrect", "error", ...categories], true);
+  const graded = context.metrics.filter((name) => name in context.graded).length;
+  const outcomes = [...(graded < context.metrics.length ? ["correct", "incorrect"] : []), ...(graded ? ["scored"] : []), "error"];
+  options("outcome", [...outcomes, ...categories], true);
   options("dataset", context.datasets, true);
   options("order", Object.keys(ORDERS), false);
   let waiting = 0;

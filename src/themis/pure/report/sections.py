@@ -6,16 +6,17 @@ format. A new section is a function in `SECTIONS`.
 
 from __future__ import annotations
 
+import itertools
+import operator
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias
 
 import attrs
 
 from themis.pure.records.labels import RunLabels
-from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
-from themis.pure.report.overview import Bin, Quantity, RunOverview
+from themis.pure.report.overview import Bin, FailureCount, Quantity, RunOverview
 from themis.pure.report.served import ServedModels
 from themis.pure.report.settings import described, ordered_leaves, setting_text, settings_text
 from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
@@ -23,6 +24,7 @@ from themis.pure.stats import Estimate, GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
 from themis.pure.text import shortened
+from themis.pure.usage import IN_PROCESS, RunCosts, calls_text
 
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
 
@@ -35,7 +37,10 @@ Facts: TypeAlias = tuple[tuple[str, str], ...]
 class Report:
     """One run, read for a report.
 
-    `error_message` says why it ended early, if it did; `served` which models answered, where the servers say so.
+    Attributes:
+        error_message: why it ended early, if it did.
+        served: which models answered, where the servers say so.
+        costs: what its calls used and cost; `None` if that was not asked for.
     """
 
     snapshot: RunSnapshot
@@ -45,6 +50,7 @@ class Report:
     overview: RunOverview
     labels: RunLabels = attrs.field(factory=RunLabels)
     served: tuple[ServedModels, ...] = ()
+    costs: RunCosts | None = None
 
     def facts(self) -> Facts:
         """Return the facts at the head of a report, besides the run's id and its status."""
@@ -189,6 +195,20 @@ def _results(report: Report) -> Iterator[Section]:
         table=Table(header=(*narrow, f"{level} interval"), rows=tuple(row.cells() for row in rows), narrow=narrow),
         parts=tuple(_metric(row, report.overview) for row in rows),
         remarks=(*_pooled(report.overview.benchmark.dataset_ids), *_of_answers(report)),
+        shown_in=("html", "markdown", "terminal"),
+    )
+    methods = " and ".join(dict.fromkeys(row.estimate.interval.method for row in rows if row.estimate.interval.defined))
+    yield Section(
+        title="Results",
+        note=f"n counts scored {units}; means are over them only{clustered}{methods and f'; intervals: {methods}'}.",
+        table=Table(
+            header=("metric", "mean ± stderr", f"{level} interval", "n"),
+            rows=tuple(
+                (row.metric_id, row.value(), ends_text(row.estimate.interval), str(row.estimate.scored)) for row in rows
+            ),
+        ),
+        remarks=(*_pooled(report.overview.benchmark.dataset_ids), *_of_answers(report)),
+        shown_in=("latex",),
     )
     yield Section(remarks=tuple(remark for row in rows for remark in _in_words(row, level)), shown_in=("terminal",))
     yield Section(
@@ -200,7 +220,8 @@ def _results(report: Report) -> Iterator[Section]:
                 (row.metric_id, str(row.estimate.missing), row.bounds(), row.parsed(), row.naive()) for row in rows
             ),
         ),
-        shown_in=("markdown", "latex"),
+        # A paper's table of results has no line for what did not happen.
+        shown_in=("markdown", "latex") if any(row.estimate.missing for row in rows) else ("markdown",),
     )
 
 
@@ -250,19 +271,12 @@ def _groups(report: Report) -> Iterator[Section]:
 def _grouped(grouped: GroupedEstimate, longest: int | None = None) -> Section:
     level = f"{100 * grouped.micro.interval.level:g}%"
     shown = [(_cut(name, longest), estimate) for name, estimate in _lines_of(grouped)]
-    by, figures = _cut(grouped.by, longest), ("value ± stderr", "n", "planned", f"{level} interval")
+    by = _cut(grouped.by, longest)
     return Section(
         title=f"{grouped.metric_id} by {grouped.by}",
         note="Micro average: every case counts the same; macro average: every group does.",
-        table=Table(
-            header=(by, *figures),
-            rows=tuple(
-                (name, value_text(each), str(each.scored), str(each.planned), ends_text(each.interval))
-                for name, each in shown
-            ),
-            narrow=(by, *(name for name in figures if name != "planned")),
-        ),
-        remarks=tuple(_of_groups(grouped, level)),
+        table=_estimates(by, shown, level),
+        remarks=tuple(_shared_remarks(_lines_of(grouped), level)),
         shown_in=("html", "markdown", "latex"),
     )
 
@@ -286,10 +300,23 @@ def _group_title(name: str | None, by: str) -> str:
     return f"(no {by})" if name is None else name or "(empty)"
 
 
-def _of_groups(grouped: GroupedEstimate, level: str) -> Iterator[str]:
-    """Yield what the table has no room for; what is the same for several groups is said once."""
+def _estimates(of: str, shown: Iterable[tuple[str, Estimate]], level: str) -> Table:
+    """Return a table with a line for each of several named estimates."""
+    figures = ("value ± stderr", "n", "planned", f"{level} interval")
+    return Table(
+        header=(of, *figures),
+        rows=tuple(
+            (name, value_text(each), str(each.scored), str(each.planned), ends_text(each.interval))
+            for name, each in shown
+        ),
+        narrow=(of, *(name for name in figures if name != "planned")),
+    )
+
+
+def _shared_remarks(shown: Iterable[tuple[str, Estimate]], level: str) -> Iterator[str]:
+    """Yield what the table has no room for; what is the same for several lines is said once."""
     said: dict[str, list[str]] = {}
-    for name, estimate in _lines_of(grouped):
+    for name, estimate in shown:
         if not estimate.interval.defined:
             said.setdefault(f"no {level} interval: {estimate.interval.reason}", []).append(name)
         if estimate.missing or estimate.if_missing_wrong != estimate.if_missing_right:
@@ -297,6 +324,28 @@ def _of_groups(grouped: GroupedEstimate, level: str) -> Iterator[str]:
         for warning in estimate.warnings:
             said.setdefault(warning, []).append(name)
     yield from (f"{', '.join(names)}: {text}" for text, names in said.items())
+
+
+def _dimensions(report: Report) -> Iterator[Section]:
+    found = report.overview.dimensions
+    if not found:
+        return
+    level = f"{100 * found[0].estimate.interval.level:g}%"
+    for metric_id, dimensions in itertools.groupby(found, key=operator.attrgetter("metric_id")):
+        shown = [(each.name, each.estimate) for each in dimensions]
+        whole = Section(
+            title=f"{metric_id} by dimension",
+            note="The mean of the judges' scores of each dimension.",
+            table=_estimates("dimension", shown, level),
+            remarks=tuple(_shared_remarks(shown, level)),
+            shown_in=("html", "markdown", "latex"),
+        )
+        yield whole
+        narrow = [(_cut(name, _LONGEST_GROUP), estimate) for name, estimate in shown]
+        remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
+        yield attrs.evolve(
+            whole, table=_estimates("dimension", narrow, level), remarks=tuple(remarks), shown_in=("terminal",)
+        )
 
 
 def _several_answers(report: Report) -> Iterator[Section]:
@@ -328,7 +377,7 @@ def _by_k(several: SeveralAnswers) -> Iterator[tuple[str, tuple[Estimate, ...]]]
 
 
 def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...]) -> Section:
-    rows = [(k, *(f"{value_text(one)}, {ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
+    rows = [(k, *(f"{value_text(one)}\n{ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
     return Section(title=several.metric_id, table=Table(header=("k", *figures), rows=tuple(rows)))
 
 
@@ -344,10 +393,13 @@ def _of_several(several: SeveralAnswers) -> Iterator[str]:
     if tied:
         counts = ", ".join(f"{count} at k = {k}" for k, count in tied.items())
         yield f"{name}: the commonest answer was tied, so that the first counted, in cases: {counts}"
+    said: dict[str, list[str]] = {}
     for one in (*several.pass_at, *several.pass_all, *several.majority, agreement):
-        yield from (f"{name}, {one.metric_id}: {warning}" for warning in one.warnings)
-        if one.missing or one.if_missing_wrong != one.if_missing_right:
-            yield f"{name}, {one.metric_id}: {bounds_text(one)} if all missing were wrong, or all right"
+        is_open = one.missing or one.if_missing_wrong != one.if_missing_right
+        bounds = [f"{bounds_text(one)} if all missing were wrong, or all right"] if is_open else []
+        for text in (*one.warnings, *bounds):
+            said.setdefault(text, []).append(one.metric_id)
+    yield from (f"{name}, {', '.join(of)}: {text}" for text, of in said.items())
 
 
 def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
@@ -367,7 +419,7 @@ def _in_words(row: SummaryRow, level: str) -> Iterator[str]:
 def _metric(row: SummaryRow, overview: RunOverview) -> Section:
     estimate = row.estimate
     figure, interval = "not defined" if estimate.mean is None else row.value(), interval_text(estimate.interval)
-    counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
+    counts = _outcomes(row, is_graded=row.metric_id in overview.graded)
     facts = [
         ("Planned", f"{estimate.planned:,}"),
         ("Scored", f"{estimate.scored:,}"),
@@ -381,7 +433,7 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
         facts += [("Clusters", f"{estimate.clusters:,}"), ("If clusters were ignored", row.naive())]
     outcomes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
     scores = histogram_of(overview.scores.get(row.metric_id, ()), f"Distribution of {row.metric_id}")
-    errors = Table(header=("Errors", "Cases", "Share"), rows=tuple(_errors_of(row)))
+    errors = Table(header=("Errors", f"{estimate.unit}s".capitalize(), "Share"), rows=tuple(_errors_of(row)))
     return Section(
         title=row.metric_id,
         figure=figure,
@@ -397,6 +449,12 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
     )
 
 
+def _outcomes(row: SummaryRow, *, is_graded: bool) -> dict[str, int]:
+    """Return how many scores are right and wrong; a graded one is neither."""
+    counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
+    return {"scored": counts["correct"] + counts["incorrect"], "error": counts["error"]} if is_graded else counts
+
+
 def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
     """Yield a metric's errors by kind, the commonest first."""
     for category, count in sorted(row.errors.items(), key=lambda pair: -pair[1]):
@@ -404,10 +462,15 @@ def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
 
 
 def _errors(report: Report) -> Iterator[Section]:
-    rows = tuple((row.metric_id, *error) for row in report.overview.metrics for error in _errors_of(row))
+    yield from _failures(report.overview.failures)
+    rows = tuple(
+        (row.metric_id, kind, f"{count} {row.estimate.unit}{'' if count == '1' else 's'}", share)
+        for row in report.overview.metrics
+        for kind, count, share in _errors_of(row)
+    )
     if not rows:
         return
-    header = ("metric", "error", "cases", "share")
+    header = ("metric", "error", "count", "share")
     yield Section(title="Errors", table=Table(header=header, rows=rows, align="llrr"), shown_in=("markdown",))
     first = tuple(
         (row.case_key, row.metric_id, (row.error_category or "").replace("_", " "), row.error_message or "")
@@ -415,6 +478,26 @@ def _errors(report: Report) -> Iterator[Section]:
     )
     table = Table(header=("case", "metric", "error", "message"), rows=first, align="llll")
     yield Section(note="The first of them", table=table, shown_in=("markdown",))
+
+
+def _failures(failures: Sequence[FailureCount]) -> Iterator[Section]:
+    if not failures:
+        return
+    by_what: dict[str, list[str]] = {}
+    for each in failures:
+        by_what.setdefault(each.what, []).append(f"{each.count:,} {each.kind}")
+    facts = tuple((what, ", ".join(kinds)) for what, kinds in by_what.items())
+    yield Section(title="Failures by kind", facts=facts, shown_in=("terminal",))
+    yield Section(
+        title="Failures by kind",
+        note="What failed and was not made good by another try.",
+        table=Table(
+            header=("what", "how", "count"),
+            rows=tuple((each.what, each.kind, f"{each.count:,}") for each in failures),
+            align="llr",
+        ),
+        shown_in=("html", "markdown"),
+    )
 
 
 def _warnings(report: Report) -> Iterator[Section]:
@@ -469,6 +552,62 @@ def _quantity(quantity: Quantity) -> Section:
             ("Measured", f"{described.measured:,} of {described.planned:,}"),
         ),
     )
+
+
+# --- what it cost ------------------------------------------------------------------------------------------
+
+
+def _costs(report: Report) -> Iterator[Section]:
+    costs = report.costs
+    if costs is None or not costs.rows:
+        return
+    if all(row.model.startswith(IN_PROCESS) for row in costs.rows if row.model):
+        yield Section(
+            title="Tokens and cost",
+            note="All models ran in this process, for nothing.",
+            shown_in=("html", "markdown"),
+        )
+        return
+    figures = ("calls", "prompt tokens", "answer tokens", "cost")
+    lines = [(row.stage, row.model or "-", row) for row in costs.rows if row.calls]
+    rows = [
+        (stage, model, f"{row.calls:,}", f"{row.prompt_tokens:,}", f"{row.completion_tokens:,}", row.text)
+        for stage, model, row in lines
+    ]
+    calls, prompt, answer = (
+        sum(getattr(row, name) for row in costs.rows) for name in ("calls", "prompt_tokens", "completion_tokens")
+    )
+    total = ("all", "", f"{calls:,}", f"{prompt:,}", f"{answer:,}", costs.text)
+    whole = Section(
+        title="Tokens and cost",
+        figure=costs.text,
+        note="US dollars, over all attempts at the run, from the usage that calls stated and known prices of models.",
+        table=Table(header=("stage", "model", *figures), rows=(*rows, total), align="llrrrr"),
+        remarks=tuple(_of_costs(costs)),
+        shown_in=("html", "markdown", "latex"),
+    )
+    yield whole
+    narrow = [(stage, shortened(model, _LONGEST_GROUP), *rest) for stage, model, *rest in (*rows, total)]
+    header = ("stage", "model", "calls", "prompt", "answer", "cost")
+    remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
+    yield Section(
+        title="Tokens and cost",
+        table=Table(header=header, rows=tuple(narrow), align="llrrrr"),
+        remarks=tuple(remarks),
+        shown_in=("terminal",),
+    )
+
+
+def _of_costs(costs: RunCosts) -> Iterator[str]:
+    """Yield what a figure of costs leaves out."""
+    if costs.notice is not None:
+        bound = "the cost is not known" if costs.cost is None else "the cost is a lower bound"
+        yield f"{bound}: {costs.notice}"
+    failed, reused = (sum(getattr(row, name) for row in costs.rows) for name in ("failed_attempts", "reused"))
+    if failed:
+        yield f"failed attempts, whose tokens are not known: {failed:,}"
+    if reused:
+        yield f"taken from other runs, for nothing: {calls_text(reused)}"
 
 
 # --- how the model was asked ------------------------------------------------------------------------------
@@ -558,31 +697,15 @@ def _listed(mapping: Mapping[str, object]) -> str:
     return ", ".join(f"{key} {value}" for key, value in mapping.items())
 
 
-def _score_rows(report: Report) -> Iterator[Section]:
-    overview = report.overview
-    rows, total = overview.first_rows, overview.benchmark.total_cases * len(overview.metrics)
-    yield Section(
-        title="All score rows" if len(rows) == total else f"The first {len(rows)} of {total} score rows",
-        table=Table(
-            header=("case", "dataset", "metric", "value", "outcome"), rows=tuple(map(_score_cells, rows)), align="lllrl"
-        ),
-        shown_in=("latex",),
-    )
-
-
-def _score_cells(row: BenchmarkScoreRow) -> tuple[str, ...]:
-    outcome = row.outcome if row.error_category is None else f"{row.outcome} ({row.error_category})"
-    return row.case_id, row.dataset_id, row.metric_id, "-" if row.value is None else f"{row.value:.4f}", outcome
-
-
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
     _groups,
+    _dimensions,
     _several_answers,
     _errors,
     _warnings,
+    _costs,
     _quantities,
     _settings,
     _identity,
-    _score_rows,
 )

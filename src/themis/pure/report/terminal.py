@@ -12,7 +12,7 @@ def run_summary(report: Report) -> str:
     """Return a report for a terminal: the result table, and beside it what the table has no room for."""
     text = ""
     for section in sections(report, "terminal"):
-        block = "\n".join(_lines(section))
+        block = "\n".join(_lines(section)).rstrip("\n")
         if text and block:
             # Without a title it goes on with the section before; the table, which comes first, needs none.
             text += f"\n\n{one_line(section.title)}\n" if section.title else "\n"
