@@ -16,6 +16,7 @@ from themis.pure.errors import DataError
 from themis.pure.json import FrozenDict
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.estimates import estimate_mean, range_of
 from themis.pure.stats.pass_at_k import estimate_pass_at_k
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
@@ -243,7 +244,13 @@ def _majority(
     total = math.fsum(value for value, holds in zip(values, sure, strict=True) if holds and value is not None)
     unsure = len(sure) - sum(sure)
     low, high = ((total + unsure * end) / len(values) for end in known)
+    ranges = [
+        (value, value) if holds and value is not None else known for value, holds in zip(values, sure, strict=True)
+    ]
+    whole = estimate.binary and known == (0.0, 1.0)
+    possible = Possible(ranges=ranges, clusters=clusters, step=known[1] - known[0], whole=whole)
     return estimate.evolve(
+        interval_if_missing=mean_bounds(possible, level=level, method=estimate.interval.method, correction=correction),
         if_missing_wrong=low,
         if_missing_right=high,
         warnings=(*estimate.warnings, f"in {unsure} cases, answers that are missing could change the majority"),
