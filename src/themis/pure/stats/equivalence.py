@@ -16,9 +16,9 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
     """Test whether the true difference lies within plus or minus `margin` (two one-sided tests).
 
     The margin is to be declared before the data are seen: the largest difference that does not matter. 0/1 scores take
-    Tango's score tests, others t tests with the standard error and degrees of freedom of the comparison, clustered if it
-    is; scores that tie in every pair are bounded by their number. Where scores are missing, equivalence is shown only if
-    it is shown whatever they are.
+    Tango's score tests, others t tests with the standard error and degrees of freedom of the comparison, clustered if
+    it is; scores that tie in every pair are bounded by their number. Where scores are missing, equivalence is shown
+    only if it is shown whatever they are.
 
     Args:
         comparison: a paired comparison.

@@ -1,8 +1,8 @@
 """Gates: conditions on a run or a comparison that let a pipeline stop.
 
-The rule of the room: what is not known does not pass. Where scores are missing, the figure that decides is the worst that
-they could make of it, so that a gate that passes passes however they turn out; a metric without scores, a figure that is
-not defined and a metric that is not there fail their gate, and say why.
+The rule of the room: what is not known does not pass. Where scores are missing, the figure that decides is the worst
+that they could make of it, so that a gate that passes passes however they turn out; a metric without scores, a figure
+that is not defined and a metric that is not there fail their gate, and say why.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class RegressionGate(HashableModel):
 
 @attrs.frozen(kw_only=True)
 class RequirementGate(HashableModel):
-    """A metric must be at or above `value`, above it, at or below it, or below it: its interval in whole, or its mean."""
+    """A metric's interval in whole, or its mean, must be at or above `value`, above it, at or below it, or below it."""
 
     metric_id: str
     operator: Operator = ">="
@@ -192,16 +192,14 @@ def _missing_text(estimate: Estimate, gate: RequirementGate, *, upward: bool) ->
     if estimate.mean is None:
         return f"; {named}"
     if estimate.if_missing_wrong is None:
-        return f"; {named}, and what they could be is not known: {DECLARE_RANGE}"
+        return f"; {named}, and what they could be is not known, as {_DECLARE_RANGE}"
     seen = estimate.interval.low if upward else estimate.interval.high
     figure = estimate.mean if gate.basis == "mean" else seen
     without = "" if figure is None else f" (without them it is {number(figure)})"
     return f"; {named}, and count as {'lowest' if upward else 'highest'}{without}"
 
 
-DECLARE_RANGE: Final = (
-    "some scores lie outside 0 to 1, so declare the lowest and highest score, as in score_ranges={'metric': (1, 5)}"
-)
+_DECLARE_RANGE: Final = "some scores lie outside 0 to 1: declare the metric's score_range, as in score_range = (1, 5)"
 
 
 # --- two runs ---------------------------------------------------------------------------------------------
@@ -235,10 +233,13 @@ def check_regression(gate: RegressionGate, comparison: RunComparison) -> GateRes
     observed = f"{compared.label_b} - {compared.label_a} = {compared.difference:+.4g}"
     if gate.basis == "mean":
         figure = observed if left_out is None else f"{observed}, at the lowest {found:+.4g}"
-        return _result(gate, f"{figure}: it {phrase} {number(-gate.margin)}{missing}", passed=passed)
+        return _result(gate, f"{figure}: it {phrase} {number(0.0 - gate.margin)}{missing}", passed=passed)
+    ties = ""
+    if not passed and left_out is None and compared.ties == compared.pairs:
+        ties = f"; all {compared.pairs} pairs are equal, and too few to exclude a loss of more than the margin"
     return _result(
         gate,
-        f"{observed}, {interval_text(interval)}: the lower end {phrase} {number(-gate.margin)}{missing}",
+        f"{observed}, {interval_text(interval)}: the lower end {phrase} {number(0.0 - gate.margin)}{missing}{ties}",
         passed=passed,
     )
 
@@ -247,19 +248,16 @@ def _left_out_text(compared: PairedComparison, left_out: MissingPairs | None, ga
     if left_out is None:
         return ""
     reasons = {
-        "are not scored in both runs": left_out.pairs
-        - compared.unmatched_a
-        - compared.unmatched_b
-        - 2 * compared.changed,
-        f"are only in {compared.label_a}": compared.unmatched_a,
-        f"are only in {compared.label_b}": compared.unmatched_b,
-        "were changed": compared.changed,
+        "not scored in both runs": left_out.pairs - compared.unmatched_a - compared.unmatched_b - 2 * compared.changed,
+        f"only in {compared.label_a}": compared.unmatched_a,
+        f"only in {compared.label_b}": compared.unmatched_b,
+        "changed": compared.changed,
     }
     named = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
     if left_out.lowest is None:
-        return f"; of the cases {named}, and what they could be is not known: {DECLARE_RANGE}"
+        return f"; cases {named}: what they could be is not known, as {_DECLARE_RANGE}"
     without = "" if gate.basis == "mean" else f" (without them {interval_text(compared.interval)})"
-    return f"; of the cases {named}: they count as lost by {compared.label_b}{without}"
+    return f"; cases {named}: they count as lost by {compared.label_b}{without}"
 
 
 def _result(gate: RegressionGate | RequirementGate, reason: str, *, passed: bool = False) -> GateResult:

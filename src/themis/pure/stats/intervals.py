@@ -98,10 +98,10 @@ def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = 
 def tango_score(wins: int, losses: int, pairs: int, difference: float) -> float:
     """Return the score statistic of "the difference between paired proportions is `difference`", normal if it is.
 
-    It grows with wins that take the place of ties and falls with such losses, and so do the ends of the interval. With p
-    and q the likeliest shares of wins and losses at that difference D, U the score and n the pairs, the equations of the
-    likeliest shares give wins = p (n + U (1 - D)) and losses = q (n - U (1 + D)): with losses held, U and q grow with
-    wins. Where U is at least 0 the statistic U sqrt((p + q - D^2) / n) then grows; where it is below 0, so does
+    It grows with wins that take the place of ties and falls with such losses, and so do the ends of the interval. With
+    p and q the likeliest shares of wins and losses at that difference D, U the score and n the pairs, the equations of
+    the likeliest shares give wins = p (n + U (1 - D)) and losses = q (n - U (1 + D)): with losses held, U and q grow
+    with wins. Where U is at least 0 the statistic U sqrt((p + q - D^2) / n) then grows; where it is below 0, so does
     (wins - losses - n D) / sqrt(n (p + q - D^2)), which is the same. Losses go by the mirror image.
 
     Source: Tango (1998), Statistics in Medicine 17, 891-908.
@@ -134,7 +134,7 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
 
     >>> interval = tango_interval(0, 5, 44)
     >>> round(interval.low, 4), round(interval.high, 4)
-    (-0.2398, -0.0255)
+    (-0.2398, -0.0242)
     """
     method = "Tango score"
     if pairs <= 0:
@@ -155,8 +155,8 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
 def tied_interval(units: int, width: float, *, level: float = DEFAULT_LEVEL) -> Interval:
     """Return an interval of the mean difference of pairs that all tie.
 
-    Were a share s of all pairs not to tie, that many ties would have the chance (1 - s)^units; and no pair can differ by
-    more than the width of the scores' range.
+    Were a share s of all pairs not to tie, that many ties would have the chance (1 - s)^units; and no pair can differ
+    by more than the width of the scores' range.
 
     Args:
         units: how many independent pairs, or clusters of them, tie.

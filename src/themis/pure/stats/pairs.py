@@ -147,7 +147,7 @@ def paired_compare(
         label_b: the second run's name.
         clusters: case key -> cluster; a case without one is a cluster of its own.
         changed: keys of cases whose content differs between the runs; left out and counted.
-        score_range: lowest and highest possible score, for what missing scores could do; (0, 1) if all scores lie there.
+        score_range: lowest and highest possible score, for what missing scores could change; (0, 1) if all lie there.
         method: intervals and tests.
 
     Raises:
@@ -288,10 +288,11 @@ class _Pairs:
     ) -> MissingPairs | None:
         """Return what pairs without a difference could change.
 
-        The test at the end of all differences that is worst for the run that scores higher has the largest p-value of
-        all completions. Say that `b` does. A sign flip counts the patterns S of flipped signs with sum over S of d <= 0,
-        and those with the same over the pairs outside S: the larger any d, the fewer they are. McNemar's test is that
-        of differences of 1 and -1, and clusters are flipped by their sums, which grow with d, too.
+        Where every difference d that is not known is at the end that is worst for the run that scores higher, the test
+        has the largest p-value of all completions. Say that `b` scores higher. A sign flip counts the sets S of pairs
+        whose flipped signs make the sum of d over S at most 0, and those that do so over the pairs outside S: the
+        larger any d, the fewer they are. McNemar's test is that of differences of 1 and -1, and clusters are flipped
+        by their sums, which grow with d, too.
         """
         if not units:
             return None

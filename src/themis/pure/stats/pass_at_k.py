@@ -93,11 +93,8 @@ def estimate_pass_at_k(
     >>> round(estimate.mean, 4), estimate.unit
     (0.6111, 'problem')
     """
-    chance = pass_hat_k if every else pass_at_k
     totals = [n for n, _ in problems] if planned is None else list(map(max, planned, (n for n, _ in problems)))
-    wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
-    right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
-    values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]
+    values, wrong, right = chances(problems, totals, k, every=every)
     estimate = estimate_mean(
         values,
         metric_id=metric_id or f"pass{'^' if every else '@'}{k}",
@@ -142,6 +139,17 @@ def estimate_pass_at_k(
     if ends.low is not None and ends.high is not None:
         ends = ends.evolve(low=min(ends.low, centre), high=max(ends.high, centre))
     return estimate.evolve(mean=centre, interval=ends, warnings=(*estimate.warnings, "the mean is cut at its bound"))
+
+
+def chances(
+    problems: Sequence[tuple[int, int]], totals: Sequence[int], k: int, *, every: bool
+) -> tuple[list[float | None], list[float | None], list[float | None]]:
+    """Return each problem's chance, and what it is if all its missing samples are wrong, and if all are right."""
+    chance = pass_hat_k if every else pass_at_k
+    wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]
+    return values, wrong, right
 
 
 def _of_a_chance(interval: Interval) -> Interval:

@@ -67,8 +67,8 @@ class Estimate(HashableModel):
         interval: confidence interval of the mean, with its method named.
         if_missing_wrong: the mean if every missing unit had the lowest score.
         if_missing_right: the mean if every missing unit had the highest score.
-        interval_if_missing: the lowest lower and the highest upper end that the interval could have, whatever the missing
-            scores are; `None` if nothing is missing.
+        interval_if_missing: the lowest lower and the highest upper end that the interval could have, whatever the
+            missing scores are; `None` if nothing is missing.
         unparsed: how many scored units have the lowest score because their answer could not be parsed.
         parsed_mean: the mean without these; `None` if no unit is left.
         clusters: how many clusters the standard error rests on; `None` if units count as independent.
@@ -189,13 +189,14 @@ class MissingPairs(HashableModel):
 
     Attributes:
         pairs: how many there are, those of which a part of the answers is missing among them.
-        lowest: the difference over all pairs if each of these went against `b`; `None` if the range of scores is not known.
+        lowest: the difference over all pairs if each of these went against `b`; `None` if the range of scores is not
+            known.
         highest: the difference if each went in favour of `b`.
         interval: the lowest lower and the highest upper end that the interval of the difference could have.
         equivalence_interval: the same for the `1 - 2 alpha` interval, which decides on equivalence.
-        test: the test if each went against the run that scores higher. No other scores of them give a larger p-value.
-        p_holm: that p-value adjusted over the family, its other members being as large as they could be, too.
-        holds: whether the run that scores significantly higher does so whatever these pairs were; `None` if no run does.
+        test: the test if each went against the run that scores higher: no other scores give a larger p-value.
+        p_holm: that p-value adjusted over the family, whose other members are as large as they could be, too.
+        holds: whether the run that scores significantly higher does so whatever these pairs were; `None` if none does.
     """
 
     pairs: int
@@ -252,8 +253,8 @@ class PairedComparison(HashableModel):
         cases_needed: cases after which a true difference as large as the observed one is found with that power.
         equivalence: the test against a margin, if one was declared.
         if_missing: what the missing scores of cases that both runs have could change; `None` if none is missing.
-        if_left_out: the same for all cases that were left out: also those that were added, removed or changed (which are
-            a case removed and one added). Gates decide by it.
+        if_left_out: the same for all cases that were left out: also those that were added, removed or changed (a
+            changed one is a case removed and one added). Gates decide by it.
         undefined: for each figure that is `None`, the reason.
         warnings: what a reader should know.
     """
