@@ -316,6 +316,7 @@ def _wilson(values: Possible, level: float, correction: Correction) -> float:
         elif clustered and squares > 0.0:
             independent = min(least * (1.0 - least), most * (1.0 - most))
             effective = min(effective, (1.0 - _SLACK) * independent * sample.size**2 / squares)
-        return wilson_interval(least, effective, level=level, critical=critical).low or 0.0
+        low = wilson_interval(least, effective, level=level, critical=critical).low
+        return 0.0 if low is None else max(0.0, low - _SLACK)
 
     return sample.lowest(end)

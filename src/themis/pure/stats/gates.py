@@ -102,9 +102,7 @@ def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGat
     return RegressionGate(metric_id=metric.strip(), margin=margin, basis=basis)
 
 
-_REQUIREMENT: Final = re.compile(
-    r"(?P<metric>.*\S)\s*(?P<operator>>=|<=|(?<![<>])[<>](?!=))(?P<value>[^<>=]+)", re.DOTALL
-)
+_REQUIREMENT: Final = re.compile(r"(?P<metric>.*[^\s<>=!])\s*(?P<operator>>=|<=|>|<)(?P<value>[^<>=]+)", re.DOTALL)
 
 
 def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementGate:
