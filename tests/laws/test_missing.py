@@ -1,7 +1,7 @@
 """Law 11, second half: missing never flatters, and a decision that missing scores could overturn does not pass.
 
-Scores are taken out of score tables, and every completion of them is tried: for 0/1 scores all, for graded ones both ends of
-the range and values within. What was decided without them must hold with each.
+Scores are taken out of score tables, and every completion of them is tried: for 0/1 scores all, for graded ones both
+ends of the range and values within. What was decided without them must hold with each.
 """
 
 from __future__ import annotations
@@ -217,6 +217,29 @@ def test_a_comparison_that_passes_passes_whatever_is_missing(
 
 
 @settings(max_examples=60, deadline=None)
+@given(st.integers(12, 40), st.sampled_from([BINARY, GRADED]), st.data(), st.sampled_from([0.05, 0.1, 0.15, 0.2, 0.3]))
+def test_runs_that_are_equivalent_are_so_whatever_is_missing(
+    size: int, choices: Sequence[float], data: st.DataObject, margin: float
+) -> None:
+    a = [choices[case % len(choices)] for case in range(size)]
+    moved = data.draw(st.sets(st.integers(0, size - 1), max_size=2))
+    b = data.draw(with_holes([choices[0] if case in moved else value for case, value in enumerate(a)], most=3))
+
+    def compared(values: Sequence[float | None]) -> Any:
+        rows = [[(f"c{case}", value) for case, value in enumerate(run)] for run in (a, values)]
+        return equivalence(paired_compare(rows[0], rows[1]), margin=margin)
+
+    found = compared(b)
+    overturned = False
+    for whole in completions(b, choices):
+        complete = compared(whole)
+        assert_encloses(found.interval_if_missing, complete.interval)
+        overturned |= not complete.equivalent
+    event(f"equivalent: {found.equivalent}, without the missing ones {(found.p_value or 1.0) <= 0.05}")
+    assert not (found.equivalent and overturned)
+
+
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(3, 4).flatmap(
         lambda cases: st.lists(st.sampled_from(BINARY), min_size=4 * cases, max_size=4 * cases).flatmap(
@@ -263,3 +286,15 @@ def test_a_run_that_failed_on_the_cases_that_it_would_lose_does_not_pass() -> No
     (each,) = compared.comparisons
     assert each.if_missing is not None
     assert (each.if_missing.lowest, each.if_missing.highest) == (-0.4, 0.1)
+
+
+def test_a_conclusion_that_missing_scores_could_turn_round_does_not_hold() -> None:
+    a = [(f"c{i}", float(i >= 8)) for i in range(48)]
+    b = [(f"c{i}", 1.0 if i < 8 else None) for i in range(48)]
+    compared = paired_compare(a, b)
+    assert compared.significant
+    assert compared.if_missing is not None
+    assert compared.if_missing.lowest == -32 / 48
+    assert compared.if_missing.test.p_value is not None
+    assert compared.if_missing.test.p_value < 0.05
+    assert compared.if_missing.holds is False
