@@ -301,7 +301,7 @@ def _bonett_price(differences: Possible, level: float) -> float:
 def _tango(differences: Possible, level: float) -> float:
     lows = [low for low, _ in differences.ranges]
     found = tango_interval(lows.count(1), lows.count(-1), len(lows), level=level)
-    return -1.0 if found.low is None else found.low
+    return -1.0 if found.low is None else max(-1.0, found.low - _SLACK)
 
 
 def _wilson(values: Possible, level: float, correction: Correction) -> float:
