@@ -192,7 +192,8 @@ def test_a_comparison_that_passes_passes_whatever_is_missing(
         return rows["a"], rows["b"]
 
     found = paired_compare(*tables(known, gone), metric_id="m", clusters=clusters, method=method)
-    assume(found.difference is not None and found.if_left_out is not None)
+    left_out = found.if_left_out or found.if_missing
+    assume(found.difference is not None and left_out is not None)
     gate = RegressionGate(metric_id="m", margin=margin, basis=basis)
     passed = check_regression(gate, RunComparison(comparisons=(found,))).passed
     unmatched = removed is not None or added is not None
@@ -201,11 +202,11 @@ def test_a_comparison_that_passes_passes_whatever_is_missing(
     event(f"gate {passed}, equivalent {same}, significant {found.significant}, holds {decided}")
     for whole in completions(known, choices):
         complete = paired_compare(*tables(whole, set()), metric_id="m", clusters=clusters, method=method)
-        assert found.if_left_out is not None
-        assert_encloses(found.if_left_out.interval, complete.interval)
+        assert left_out is not None
+        assert_encloses(left_out.interval, complete.interval)
         assert complete.difference is not None
-        if found.if_left_out.lowest is not None and found.if_left_out.highest is not None:
-            assert found.if_left_out.lowest - 1e-12 <= complete.difference <= found.if_left_out.highest + 1e-12
+        if left_out.lowest is not None and left_out.highest is not None:
+            assert left_out.lowest - 1e-12 <= complete.difference <= left_out.highest + 1e-12
         if passed:
             assert check_regression(gate, RunComparison(comparisons=(complete,))).passed
         if same:

@@ -88,16 +88,16 @@ class _Sample:
         self._cluster_sizes = tuple(size for size, _, _ in clusters)
         # Squares are taken around the middle, so that large scores that differ little keep their digits.
         self.centre = (self.low + self.high) / 2.0 / self.size
-        self._open: list[_Kind] = []
-        closed: list[_Kind] = []
-        for (size, low, high), count in sorted(Counter(clusters).items()):
-            middle = size * self.centre
-            kind = _Kind(count, size, self._weight(size, correction), low - middle, high - middle)
-            (self._open if high > low else closed).append(kind)
-        self._squares = math.fsum(kind.count * kind.weight * kind.low**2 for kind in closed)
-        self._crossed = math.fsum(kind.count * kind.weight * kind.size * kind.low for kind in closed)
-        self._sizes = math.fsum(kind.count * kind.weight * kind.size**2 for kind in closed)
-        self._sum = math.fsum(kind.count * kind.low for kind in closed)
+        centred = [(size, low - size * self.centre, high - size * self.centre) for size, low, high in clusters]
+        self._open = [
+            _Kind(count, size, self._weight(size, correction), low, high)
+            for (size, low, high), count in sorted(Counter(each for each in centred if each[1] < each[2]).items())
+        ]
+        closed = [(size, self._weight(size, correction), low) for size, low, high in centred if low >= high]
+        self._squares = math.fsum(weight * value * value for _, weight, value in closed)
+        self._crossed = math.fsum(weight * size * value for size, weight, value in closed)
+        self._sizes = math.fsum(weight * size * size for size, weight, _ in closed)
+        self._sum = math.fsum(value for _, _, value in closed)
 
     def _weight(self, size: int, correction: Correction | None) -> float:
         if correction == "CR2":

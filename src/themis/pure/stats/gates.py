@@ -215,7 +215,7 @@ def check_regression(gate: RegressionGate, comparison: RunComparison) -> GateRes
     if compared is None:
         known = ", ".join(each.metric_id for each in comparison.comparisons) or "none"
         return _result(gate, f"{gate.metric_id} is not compared; compared: {known}")
-    left_out = compared.if_left_out
+    left_out = compared.if_left_out or compared.if_missing
     interval = compared.interval if left_out is None else left_out.interval
     if compared.difference is None:
         return _result(gate, f"no difference: {compared.undefined.get('difference', 'not defined')}")

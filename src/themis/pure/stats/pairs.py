@@ -250,12 +250,12 @@ def compare_cases(
     missing = [key for key in kept if not (run_a.is_sure(key) and run_b.is_sure(key))]
     swapped = [key for key in shared if key in left_out]
     only_a, only_b = [*sorted(a.keys() - b.keys()), *swapped], [*sorted(b.keys() - a.keys()), *swapped]
-    within = pairs.completed(found, [(key, run_a, run_b) for key in missing])
-    if not only_a and not only_b:
-        return adjusted([found.evolve(if_missing=within, if_left_out=within)])[0]
     every_pair = [(key, run_a, run_b) for key in missing]
-    every_pair += [(key, run_a, _NOTHING) for key in only_a] + [(key, _NOTHING, run_b) for key in only_b]
-    return adjusted([found.evolve(if_missing=within, if_left_out=pairs.completed(found, every_pair))])[0]
+    found = found.evolve(if_missing=pairs.completed(found, every_pair))
+    if only_a or only_b:
+        every_pair += [(key, run_a, _NOTHING) for key in only_a] + [(key, _NOTHING, run_b) for key in only_b]
+        found = found.evolve(if_left_out=pairs.completed(found, every_pair))
+    return adjusted([found])[0]
 
 
 _NOTHING: Final = CaseScores(scores=EMPTY, whole=True)

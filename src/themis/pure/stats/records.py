@@ -195,8 +195,10 @@ class MissingPairs(HashableModel):
         interval: the lowest lower and the highest upper end that the interval of the difference could have.
         equivalence_interval: the same for the `1 - 2 alpha` interval, which decides on equivalence.
         test: the test if each went against the run that scores higher: no other scores give a larger p-value.
-        p_holm: that p-value adjusted over the family, whose other members are as large as they could be, too.
-        holds: whether the run that scores significantly higher does so whatever these pairs were; `None` if none does.
+        p_holm: that p-value adjusted over the family, whose other members are as large as they could be, too; of
+            `if_missing` alone.
+        holds: whether the run that scores significantly higher does so whatever these pairs were; `None` if none does;
+            of `if_missing` alone.
     """
 
     pairs: int
@@ -253,8 +255,8 @@ class PairedComparison(HashableModel):
         cases_needed: cases after which a true difference as large as the observed one is found with that power.
         equivalence: the test against a margin, if one was declared.
         if_missing: what the missing scores of cases that both runs have could change; `None` if none is missing.
-        if_left_out: the same for all cases that were left out: also those that were added, removed or changed (a
-            changed one is a case removed and one added). Gates decide by it.
+        if_left_out: the same with the cases that were added, removed or changed (a changed one is a case removed and
+            one added); `None` if there are none. Gates decide by it.
         undefined: for each figure that is `None`, the reason.
         warnings: what a reader should know.
     """
@@ -309,7 +311,7 @@ class RunComparison(HashableModel):
     Attributes:
         label_a: what to call the first run.
         label_b: what to call the second run.
-        comparisons: one per metric, by metric id, adjusted over all of them.
+        comparisons: one per metric, by metric id, and per figure of several answers; adjusted over all of them.
         added: case keys that only `b` has.
         removed: case keys that only `a` has.
         changed: case keys whose content differs between the runs; left out of every comparison.
