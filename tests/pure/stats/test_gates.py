@@ -127,7 +127,7 @@ def test_cases_added_removed_and_changed_count_as_lost() -> None:
     assert (each.if_left_out.pairs, each.if_left_out.lowest) == (6, -3 / 23)
     result = check_regression(parse_regression_gate("m:0.1", "mean"), RunComparison(comparisons=(each,)))
     assert not result.passed
-    assert "cases 2 only in a, 2 only in b, 1 changed: they count as lost by b" in result.reason
+    assert "cases that count as lost by b: 2 only in a, 2 only in b, 1 changed" in result.reason
 
 
 @pytest.mark.parametrize("text", ["", ":0.1", "m:-1", "m:inf", "m:nan"])

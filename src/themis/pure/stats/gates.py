@@ -253,9 +253,9 @@ def _left_out_text(compared: PairedComparison, left_out: MissingPairs | None, ga
     }
     named = ", ".join(f"{count} {reason}" for reason, count in reasons.items() if count)
     if left_out.lowest is None:
-        return f"; cases {named}: what they could be is not known, as {_DECLARE_RANGE}"
+        return f"; cases left out: {named}; what they could be is not known, as {_DECLARE_RANGE}"
     without = "" if gate.basis == "mean" else f" (without them {interval_text(compared.interval)})"
-    return f"; cases {named}: they count as lost by {compared.label_b}{without}"
+    return f"; cases that count as lost by {compared.label_b}: {named}{without}"
 
 
 def _result(gate: RegressionGate | RequirementGate, reason: str, *, passed: bool = False) -> GateResult:
