@@ -281,7 +281,7 @@ def test_a_run_that_failed_on_the_cases_that_it_would_lose_does_not_pass() -> No
     new = [(f"c{i}", 1.0 if i < 100 else None) for i in range(200)]
     compared = RunComparison(comparisons=(paired_compare(base, new, metric_id="m", label_a="base", label_b="new"),))
     for basis in ("interval", "mean"):
-        result = check_regression(RegressionGate(metric_id="m", margin=0.02, basis=basis), compared)  # type: ignore[arg-type]  # mypy takes the loop's name for a str
+        result = check_regression(RegressionGate(metric_id="m", margin=0.02, basis=basis), compared)
         assert not result.passed
         assert "100 not scored in both runs" in result.reason
     (each,) = compared.comparisons
