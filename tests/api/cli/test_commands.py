@@ -254,6 +254,11 @@ def test_a_requirement_on_the_interval_or_the_mean(project: Path, themis: Themis
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "0")
     done = themis(*run, "--require-on", "mean", "--json")
     assert (done.code, done.data["gates"][0]["passed"]) == (0, True)
+    done = themis("run", "experiment.yaml", "--require", "exact_match<0.9", "exact_match<=0.8", "exact_match>0.5")
+    assert done.code == 1
+    assert "passed: builtin/exact_match<0.9: upper end of the 95 % interval" in done.out
+    assert "FAILED: builtin/exact_match<=0.8: upper end of the 95 % interval" in done.out
+    assert "passed: builtin/exact_match>0.5: lower end of the 95 % interval" in done.out
 
 
 def test_an_incomplete_run_counts_before_its_gates(project: Path, themis: Themis) -> None:
@@ -277,6 +282,36 @@ def test_compare_gates_on_the_paired_interval(project: Path, themis: Themis) -> 
     assert ET.parse(project / "gate.xml").getroot().get("failures") == "1"  # our own
     assert themis("compare", b, a, "--fail-on-regression", "exact_match:0.9").code == 0
     assert themis("compare", b, a, "--fail-on-regression", "exact_mach").code == 2
+    # A run is as good as itself, which 40 cases don't show: its mean is no lower.
+    assert themis("compare", a, a, *gate).code == 1
+    assert themis("compare", a, a, *gate, "--regression-on", "mean").code == 0
+
+
+def test_compare_counts_an_incomplete_run_before_its_gates(project: Path, themis: Themis) -> None:
+    base = themis("run", "experiment.yaml", "--json").data["run_id"]
+    fails = "from themis import generator\n\n@generator\ndef odd(case):\n    if case.case_id == '1+2':\n"
+    fails += "        raise RuntimeError('down')\n    return case.expected_output\n"
+    (project / "odd.py").write_text(fails, encoding="utf-8")
+    assert themis("run", "experiment.yaml", "generation.generator=odd:odd").code == 3
+    done = themis("compare", base, "latest", "--fail-on-regression", "exact_match:0.1", "--junit", "gate.xml")
+    assert done.code == 3
+    assert "passed: builtin/exact_match:0.1" in done.out
+    assert "1 pair lacks a score: counting them" in done.out
+    assert "is not complete (partial_failure)" in done.out
+    suite = ET.parse(project / "gate.xml").getroot()  # our own
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "1")
+
+
+def test_compare_reports_and_gates_figures_of_several_answers(project: Path, themis: Themis) -> None:
+    better = ["generation.generator={id: builtin/demo_model, error_rate: 0.0}"]
+    a = themis("run", "experiment.yaml", "--samples", "4", "--json").data["run_id"]
+    b = themis("run", "experiment.yaml", "--samples", "4", *better, "--json").data["run_id"]
+    words = ["--metric", "builtin/exact_match", "--report-at", "1", "--json"]
+    done = themis("compare", a, b, *words, "--fail-on-regression", "exact_match:pass@4:0.1")
+    assert (done.code, done.data["gates"][0]["gate"]) == (0, "builtin/exact_match:pass@4:0.1")
+    names = [each["metric_id"].removeprefix("builtin/exact_match") for each in done.data["comparisons"]]
+    assert names == ["", ":maj@1", ":maj@4", ":pass@1", ":pass@4", ":pass^1", ":pass^4"]
+    assert "each case has 4 answers" in themis("compare", a, b, "--report-at", "5").err
 
 
 # --- looking and moving -----------------------------------------------------------------------------------

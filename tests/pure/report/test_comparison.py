@@ -72,7 +72,76 @@ def test_a_run_compared_with_itself_tells_nothing_apart() -> None:
     (only,) = comparison.comparisons
     assert (only.wins, only.losses, only.ties, only.difference) == (0, 0, 30, 0.0)
     assert comparison.label_a != comparison.label_b
-    assert check_regression(parse_regression_gate("builtin/f1"), comparison).passed
+    assert check_regression(parse_regression_gate("builtin/f1:0.1"), comparison).passed
+    assert check_regression(parse_regression_gate("builtin/f1", "mean"), comparison).passed
+    # 30 equal pairs don't show that nothing at all was lost.
+    assert not check_regression(parse_regression_gate("builtin/f1"), comparison).passed
+
+
+def failing(case_ids: range, component_id: str) -> Any:
+    def answer(case: Any) -> str:
+        if int(case.case_id) in case_ids:
+            raise RuntimeError("the server is down")
+        return str(case.case_id)
+
+    return generator(component_id=component_id)(answer)
+
+
+def test_what_unscored_answers_could_overturn_is_said() -> None:
+    store = InMemoryRunStore()
+    a = evaluate(model=failing(range(0), "all"), data=rows(100), metric=METRICS[:1], store=store)
+    worse = [
+        {**row, "expected_output": "x" if 88 <= i < 98 else row["expected_output"]} for i, row in enumerate(rows(100))
+    ]
+    base = evaluate(model=failing(range(0), "all"), data=worse, metric=METRICS[:1], store=store)
+    assert a.run_id != base.run_id
+    holes = evaluate(model=failing(range(80, 90), "holes"), data=rows(100), metric=METRICS[:1], store=store)
+    comparison = compare(store, a.run_id, store, holes.run_id, label_a="all", label_b="holes")
+    assert (comparison.status_a, comparison.status_b) == ("completed", "partial_failure")
+    (each,) = comparison.comparisons
+    assert each.if_missing is not None
+    assert (each.if_missing.pairs, each.if_missing.lowest, each.if_missing.highest) == (10, -0.1, 0.0)
+    text = comparison_text(comparison)
+    assert "10 pairs lack a score: counting them, holes - all lies between -0.1 and +0" in text
+    assert "holes is not complete (partial_failure)" in text
+    assert "-0.100 to +0.000" in text
+    assert comparison_data(comparison)["comparisons"][0]["if_missing"]["lowest"] == -0.1
+
+
+def test_figures_of_several_answers_are_compared_case_by_case() -> None:
+    def answers(share: int, component_id: str) -> Any:
+        def answer(case: Any, ctx: Any) -> str:
+            return str(case.case_id) if (int(case.case_id) + ctx.seed) % share else "wrong"
+
+        return generator(component_id=component_id)(answer)
+
+    store = InMemoryRunStore()
+    a, b = (
+        evaluate(
+            model=answers(share, f"one-of-{share}"),
+            data=rows(40),
+            metric=METRICS[:1],
+            samples=4,
+            seeds=[0, 1, 2, 3],
+            store=store,
+        )
+        for share in (2, 5)
+    )
+    comparison = compare(store, a.run_id, store, b.run_id, at=[1, 4])
+    found = {each.metric_id.removeprefix("builtin/exact_match"): each for each in comparison.comparisons}
+    assert list(found) == ["", ":maj@1", ":maj@4", ":pass@1", ":pass@4", ":pass^1", ":pass^4"]
+    assert {each.family_size for each in comparison.comparisons} == {7}
+    assert found[":pass@1"].difference == pytest.approx(found[""].difference)
+    for name in (":pass@4", ":pass^4", ":maj@4"):
+        for result, mean in ((a, found[name].mean_a), (b, found[name].mean_b)):
+            several = result.several_answers([4])[METRICS[0]]
+            figures = {":pass@4": several.pass_at, ":pass^4": several.pass_all, ":maj@4": several.majority}
+            assert mean == pytest.approx(figures[name][0].mean)
+    with pytest.raises(DataError, match="k = 5: each case has 4 answers"):
+        compare(store, a.run_id, store, b.run_id, at=[5])
+    one = evaluate(model=answers(5, "one"), data=rows(40), metric=METRICS[:1], store=store)
+    with pytest.raises(DataError, match="each case has one answer"):
+        compare(store, a.run_id, store, one.run_id, at=[1])
 
 
 # --- in what runs differ ----------------------------------------------------------------------------------

@@ -38,3 +38,10 @@ def test_intervals_cover_what_they_promise_and_the_naive_ones_do_not(
     assert any("20 clusters" in setting for setting in settings)
     benchmark_module.printed(rows)
     assert "worst naive interval: 0.33 (Wald" in capsys.readouterr().out
+
+
+def test_equivalence_of_0_1_scores_holds_its_level_where_wald_s_does_not(benchmark_module: ModuleType) -> None:
+    levels = list(benchmark_module.equivalence_levels())
+    assert all(level.ours <= benchmark_module.MOST_EQUIVALENT for level in levels)
+    assert sum(level.ours for level in levels) / len(levels) <= 0.05
+    assert max(level.wald for level in levels) > 0.1

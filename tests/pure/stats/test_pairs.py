@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from themis.pure.errors import DataError
 from themis.pure.stats.equivalence import equivalence
-from themis.pure.stats.intervals import bonett_price_interval
+from themis.pure.stats.intervals import bonett_price_interval, tango_interval, tango_score
 from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
 from themis.pure.stats.records import PairedComparison
 from themis.pure.stats.significance import mcnemar_test
@@ -239,13 +239,88 @@ def test_tost_against_statsmodels() -> None:
 
 
 def test_equivalence_needs_a_margin_and_a_spread() -> None:
-    compared = paired_compare(keyed(graded(1, 5)), keyed(graded(1, 5)))
+    far = [value + 3.0 for value in graded(1, 5)]
+    compared = paired_compare(keyed(far), keyed(far))
     result = equivalence(compared, margin=0.1)
     assert result.p_value is None
     assert result.equivalent is None
     assert "tie" in (result.reason or "")
     with pytest.raises(DataError, match="margin must be"):
         equivalence(compared, margin=0.0)
+
+
+def test_equal_runs_are_equivalent_with_enough_cases() -> None:
+    for scores in (graded(1, 400), [1.0, 0.0] * 200, [1.0] * 400):
+        many, few = paired_compare(keyed(scores), keyed(scores)), paired_compare(keyed(scores[:20]), keyed(scores[:20]))
+        assert equivalence(many, margin=0.02).equivalent
+        assert equivalence(few, margin=0.02).equivalent is False
+        named = {f"c{i}": f"g{i // 40}" for i in range(400)}
+        assert (
+            equivalence(paired_compare(keyed(scores), keyed(scores), clusters=named), margin=0.02).equivalent is False
+        )
+    (low, high), size = (-1.0, 3.0), 50
+    ties = equivalence(paired_compare(keyed([0.5] * size), keyed([0.5] * size), score_range=(low, high)), margin=0.3)
+    assert ties.interval.high == pytest.approx((high - low) * (1 - 0.05 ** (1 / size)))
+    assert ties.p_value == pytest.approx((1 - 0.3 / (high - low)) ** size)
+
+
+def test_tango_s_score_against_the_likelihood() -> None:
+    # The statistic from its definition: the likeliest shares of wins and losses at a difference, found by search.
+    optimize = pytest.importorskip("scipy.optimize", reason="SciPy is the oracle")
+    for wins, losses, pairs, difference in ((15, 5, 100, 0.02), (3, 9, 40, 0.1), (3, 9, 40, -0.3), (20, 1, 60, 0.3)):
+
+        def unlikely(lost: float, found: tuple[int, int, int, float] = (wins, losses, pairs, difference)) -> float:
+            won, lost_pairs, size, by = found
+            shares = ((won, lost + by), (lost_pairs, lost), (size - won - lost_pairs, 1 - 2 * lost - by))
+            return -sum(count * math.log(share) for count, share in shares)
+
+        ends = max(0.0, -difference) + 1e-12, (1 - difference) / 2 - 1e-12
+        lost = optimize.minimize_scalar(unlikely, bounds=ends, method="bounded", options={"xatol": 1e-12}).x
+        spread = pairs * (2 * lost + difference * (1 - difference))
+        oracle = (wins - losses - pairs * difference) / math.sqrt(spread)
+        assert tango_score(wins, losses, pairs, difference) == pytest.approx(oracle, abs=1e-5)
+
+
+@given(st.integers(1, 30), st.integers(0, 30), st.integers(0, 30), st.floats(-0.99, 0.99))
+def test_tango_s_score_grows_with_wins_and_falls_with_losses(
+    ties: int, wins: int, losses: int, difference: float
+) -> None:
+    pairs = wins + losses + ties
+    before = tango_score(wins, losses, pairs, difference)
+    slack = 1e-9 * (1.0 + abs(before))
+    assert tango_score(wins + 1, losses, pairs, difference) >= before - slack
+    assert tango_score(wins, losses + 1, pairs, difference) <= before + slack
+    interval = tango_interval(wins, losses, pairs)
+    assert interval.contains((wins - losses) / pairs)
+
+
+@given(st.integers(1, 60), st.integers(0, 20), st.integers(0, 20), st.floats(0.01, 0.99))
+def test_equivalence_of_0_1_scores_is_decided_alike_by_interval_and_p(
+    ties: int, wins: int, losses: int, margin: float
+) -> None:
+    a = [0.0] * wins + [1.0] * losses + [1.0] * ties
+    b = [1.0] * wins + [0.0] * losses + [1.0] * ties
+    result = equivalence(paired_compare(keyed(a), keyed(b)), margin=margin)
+    assert result.interval.method == "Tango score"
+    assert result.interval.low is not None
+    assert result.interval.high is not None
+    slack = min(margin + result.interval.low, margin - result.interval.high)
+    assert abs(slack) < 1e-9 or result.equivalent == (slack > 0.0)
+
+
+def test_missing_pairs_can_take_equivalence_away() -> None:
+    a = keyed([1.0, 0.0] * 150)
+    all_there = paired_compare(a, a)
+    some: Rows = [(key, None if index < 10 else value) for index, (key, value) in enumerate(a)]
+    assert equivalence(all_there, margin=0.03).equivalent
+    result = equivalence(paired_compare(a, some), margin=0.03)
+    assert result.p_value is not None
+    assert result.p_value <= 0.05
+    assert result.equivalent is False
+    assert result.interval_if_missing is not None
+    assert equivalence(paired_compare(a, some), margin=0.08).equivalent
+    # The bounds were made for the comparison's own error rate; a stricter one has none.
+    assert equivalence(paired_compare(a, some), margin=0.08, alpha=0.01).equivalent is False
 
 
 def test_unpaired_against_scipy() -> None:

@@ -85,8 +85,27 @@ def test_equivalence_is_said_only_if_shown() -> None:
     compared = paired_compare(binary(1, 400, 0.5), binary(2, 400, 0.5))
     assert "is not shown to lie within 0.001" in equivalence_sentence(equivalence(compared, margin=0.001))
     assert "is shown to lie within 0.5" in equivalence_sentence(equivalence(compared, margin=0.5))
-    alone = paired_compare(binary(1, 1, 0.5), binary(2, 1, 0.5))
+    alone = paired_compare([("x", 0.3)], [("x", 0.4)])
     assert "can't be tested: one pair" in equivalence_sentence(equivalence(alone, margin=0.5))
+    missing = paired_compare([("x", 0.0), ("y", 1.0), ("z", 1.0)], [("x", 0.0), ("y", 1.0), ("z", None)])
+    assert "Whatever the missing scores are, the interval lies within" in (
+        equivalence_sentence(equivalence(missing, margin=0.5))
+    )
+
+
+def test_a_sentence_says_which_conclusion_survives_what_is_missing() -> None:
+    a = [(f"c{i}", float(i < 60)) for i in range(100)]
+    for unscored, said in (
+        (2, "and that b scores higher holds whatever they are."),
+        (10, "That b scores higher does not hold if they all go to a: b - a = +0.02, p = 0.83."),
+    ):
+        b: list[tuple[str, float | None]] = [(key, 1.0 if 60 <= i < 72 else value) for i, (key, value) in enumerate(a)]
+        b = [(key, None if i < unscored else value) for i, (key, value) in enumerate(b)]
+        sentence = comparison_sentence(paired_compare(a, b))
+        assert f"{unscored} pairs lack a score: counting them, b - a lies between" in sentence
+        assert said in sentence
+    unknown = paired_compare([("x", 3.0), ("y", 4.0), ("z", 1.0)], [("x", 2.0), ("y", 3.5), ("z", None)])
+    assert "1 pair lacks a score, and what they could change is not known" in comparison_sentence(unknown)
 
 
 def test_runs_say_what_was_left_out_and_what_was_not_checked() -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from themis.api.cli import DONE, GATE_FAILED
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, Words, stored
+from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
+from themis.api.cli.options import DEFAULT_STORE, Json, ReportAt, RunName, Store, Words, report_at, stored
 from themis.api.cli.output import show
 
 
@@ -19,6 +19,8 @@ def compare(
     *,
     metric: Words = None,
     fail_on_regression: Words = None,
+    regression_on: Literal["interval", "mean"] = "interval",
+    at: ReportAt = None,
     cluster_by: str | None = None,
     store: Store = DEFAULT_STORE,
     store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
@@ -32,28 +34,35 @@ def compare(
     For example:
       themis compare 4f1c latest
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
+      themis compare 4f1c latest --report-at 1,4
 
     Args:
         run_a: The baseline: its id, its first characters, or 'latest'.
         run_b: The other run.
         metric: These metrics alone; p-values are adjusted over them.
         fail_on_regression:
-            Exit with 1 unless the interval of METRIC's difference lies above -MARGIN: METRIC or METRIC:MARGIN.
+            Exit with 1 unless METRIC's difference lies above -MARGIN, whatever missing scores are: METRIC:MARGIN.
+        regression_on: What has to lie above -MARGIN: the 95% 'interval' in whole, or the 'mean' difference.
         cluster_by: A key of the cases' metadata; cases with the same value there stay together.
         junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
-    from themis.api.runs.gates import check_regressions, read_regression_gates, write_junit
+    from themis.api.runs.compare import shared_answers
+    from themis.api.runs.gates import check_regressions, incomplete_runs, ks_of, read_regression_gates, write_junit
     from themis.api.stores import find_run
     from themis.pure.report.comparison import comparison_data, comparison_text
 
     first = stored(store)
     second = first if store_b is None else stored(store_b)
     a, b = find_run(first, run_a), find_run(second, run_b)
-    gates = read_regression_gates(fail_on_regression or (), first.load_snapshot(a), second.load_snapshot(b))
-    found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by)
+    ours, theirs = first.load_snapshot(a), second.load_snapshot(b)
+    gates = read_regression_gates(fail_on_regression or (), ours, theirs, regression_on)
+    ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
+    found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, at=sorted(ks) or None)
     results = check_regressions(gates, found)
     if junit is not None:
-        write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results)
+        write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
     show(comparison_data(found, results), lambda: comparison_text(found, results), as_json=json_output)
+    if incomplete_runs(found):
+        return INCOMPLETE  # before a failed gate, as the figures may still change
     return DONE if all(gate.passed for gate in results) else GATE_FAILED

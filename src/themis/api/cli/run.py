@@ -48,7 +48,7 @@ def run(
     Args:
         until: Stop after this stage; a later run goes on from there.
         require: Exit with 1 unless METRIC>=X (or >, <=, <).
-        require_on: What has to reach X: the 95% 'interval' in whole, or the 'mean'.
+        require_on: What has to reach X: the 95% 'interval' in whole, or the 'mean'. Missing scores count as worst.
         junit: Write the gates as JUnit XML to this file.
     """
     experiment = changes.load(config, overrides)

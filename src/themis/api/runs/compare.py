@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from themis.api.runs.view import RunView
+from themis.api.runs.view import RunView, ScoredCase
 from themis.pure.identity import case_hash
+from themis.pure.plan import make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import identity_notes
 from themis.pure.report.grouping import group_name
+from themis.pure.state import answer_state
 from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.records import RunComparison
+from themis.pure.stats.several import Ballots, checked_at, figures_by_case
+from themis.pure.voting import ballot
 
 
 @attrs.frozen(kw_only=True)
@@ -29,10 +34,22 @@ class _Row:
 
 @attrs.frozen
 class _Side:
-    snapshot: RunSnapshot
-    rows: list[_Row]
-    content: dict[str, str]
-    clusters: dict[str, str]
+    """One run: its rows, and of each case its content's hash and its cluster, by case key.
+
+    Attributes:
+        figures: what several answers a case say together, by the names of metric and figure.
+    """
+
+    view: RunView
+    rows: list[_Row] = attrs.field(factory=list)
+    content: dict[str, str] = attrs.field(factory=dict)
+    clusters: dict[str, str] = attrs.field(factory=dict)
+    figures: dict[str, CaseScores] = attrs.field(factory=dict)
+    failed: list[str] = attrs.field(factory=list)
+
+    @property
+    def status(self) -> str:
+        return self.view.ending.status(lambda: bool(self.failed)).value
 
 
 def compare(
@@ -48,11 +65,12 @@ def compare(
     margins: Mapping[str, float] | None = None,
     mid_p: bool = False,
     engine: StatsEngine | None = None,
+    at: Sequence[int] | None = None,
 ) -> RunComparison:
     """Compare two runs on the metrics they share; differences are `b` minus `a`.
 
     Cases are paired by case key, never by case id alone. A case that was added, removed or changed (input,
-    reference or metadata) is listed and left out.
+    reference or metadata) is listed and left out. What the cases that were left out could change is said beside.
 
     Args:
         store_a: where the first run, the baseline, is kept.
@@ -66,13 +84,16 @@ def compare(
         margins: metric -> the largest difference that counts as none, declared beforehand: adds an equivalence test.
         mid_p: McNemar's mid-p in place of the exact test.
         engine: level, power and seed.
+        at: for which k to compare pass@k, pass^k and maj@k, where both runs have several answers a case. Each is a
+            comparison of its own, `METRIC:pass@4`, and p-values are adjusted over them, too.
 
     Raises:
         RunNotFoundError: a store has no such run.
-        DataError: a metric asked for, or named in `margins`, is in neither run.
+        DataError: a metric asked for, or named in `margins`, is in neither run; or a k exceeds the answers of a case.
     """
-    a = _side(store_a, run_a, cluster_by)
-    b = _side(store_b, run_b, cluster_by)
+    view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
+    ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
+    a, b = _side(view_a, cluster_by, ks), _side(view_b, cluster_by, ks)
     chosen = engine or StatsEngine()
     same = run_a == run_b
     compared = chosen.paired_compare(
@@ -85,21 +106,85 @@ def compare(
         label_a=label_a or (f"{run_a[:12]} (a)" if same else run_a[:12]),
         label_b=label_b or (f"{run_b[:12]} (b)" if same else run_b[:12]),
         mid_p=mid_p,
+        score_ranges=_score_ranges(a.view, b.view),
+        figures={
+            name: (a.figures[name], b.figures[name])
+            for name in sorted(a.figures.keys() & b.figures.keys())
+            if metric_ids is None or name.rpartition(":")[0] in metric_ids
+        },
     )
-    notes = identity_notes(a.snapshot, b.snapshot)
-    return chosen.with_equivalence(compared.evolve(run_a=run_a, run_b=run_b, notes=notes), margins or {})
+    named = compared.evolve(
+        run_a=run_a,
+        run_b=run_b,
+        status_a=a.status,
+        status_b=b.status,
+        notes=identity_notes(a.view.snapshot, b.view.snapshot),
+    )
+    return chosen.with_equivalence(named, margins or {})
 
 
-def _side(store: RunStore, run_id: str, cluster_by: str | None) -> _Side:
-    view = RunView.of(store, run_id)
-    side = _Side(view.snapshot, [], {}, {})
+def shared_answers(a: RunSnapshot, b: RunSnapshot) -> int:
+    """Return how many answers a case has in both runs."""
+    return min(len(make_plan(a).answers), len(make_plan(b).answers))
+
+
+def _score_ranges(a: RunView, b: RunView) -> dict[str, tuple[float, float]]:
+    """Return the range of each metric that states one, and the same one in both runs."""
+    in_a = {metric.metric_id: metric.score_range for metric in a.metrics}
+    return {
+        metric.metric_id: metric.score_range
+        for metric in b.metrics
+        if metric.score_range is not None and in_a.get(metric.metric_id) == metric.score_range
+    }
+
+
+def _side(view: RunView, cluster_by: str | None, at: Sequence[int]) -> _Side:
+    side = _Side(view)
+    several = _Several(view, at) if at else None
     for case in view.scored():
         key, cluster = case.item.case_key, group_name(case.item.case.metadata.get(cluster_by or ""))
         side.content[key] = case_hash(case.item.case)
         if cluster_by is not None and cluster is not None:
             side.clusters[key] = cluster
+        if case.failed:
+            side.failed.append(key)
+        if several is not None:
+            several.add(case)
         # With the key of the plan, which the hashes hold already, so that each is kept once.
         side.rows.extend(
             _Row(case_key=key, metric_id=row.metric_id, value=row.value, outcome=row.outcome) for row in case.rows
         )
+    if several is not None:
+        side.figures.update(several.figures(tuple(side.content)))
     return side
+
+
+class _Several:
+    """Collects what the answers of each case say together."""
+
+    def __init__(self, view: RunView, at: Sequence[int]) -> None:
+        self._view = view
+        self._ballots = Ballots(len(view.plan.answers), at)
+        self._scores: dict[str, list[float | None]] = {m.metric_id: [] for m in view.metrics if m.is_of_answers}
+
+    def add(self, case: ScoredCase) -> None:
+        state = self._view.state_of(case.item)
+        answers = [answer_state(state, index) for index in self._view.plan.answers]
+        missing = [answer.parsed is None and answer.parse_failure is None for answer in answers]
+        self._ballots.add([ballot(answer.parsed) for answer in answers], missing)
+        for row in case.rows:
+            if row.metric_id in self._scores:
+                self._scores[row.metric_id].append(None if row.outcome == "error" else row.value)
+
+    def figures(self, keys: Sequence[str]) -> Iterator[tuple[str, CaseScores]]:
+        for metric in self._view.metrics:
+            if metric.metric_id in self._scores:
+                found = figures_by_case(
+                    self._scores[metric.metric_id],
+                    self._ballots,
+                    keys,
+                    threshold=self._view.thresholds.of(metric.metric_id),
+                    unparsed=metric.unparsed,
+                    score_range=metric.score_range,
+                )
+                yield from ((f"{metric.metric_id}:{figure}", scores) for figure, scores in found.items())

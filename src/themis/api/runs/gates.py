@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree
 
+from themis.api.runs.compare import shared_answers
 from themis.api.runs.report import read_report
 from themis.api.runs.result import RunResult
 from themis.pure.errors import SpecError, listed, nearest
@@ -35,9 +36,10 @@ def read_gates(
     """Return a run's gates from text.
 
     Args:
-        texts: each `METRIC>=X`; `builtin/` before the metric's name may be left out. Where a case has several answers,
-            the metric may be followed by a figure of theirs: `METRIC:pass@5>=X`, `METRIC:pass^5>=X`, `METRIC:maj@5>=X`.
-        basis: what must reach X: the lower end of the interval, or the mean.
+        texts: each `METRIC>=X` (or `>`, `<=`, `<`); `builtin/` before the metric's name may be left out. Where a case
+            has several answers, the metric may be followed by a figure of theirs: `METRIC:pass@5>=X`,
+            `METRIC:pass^5>=X`, `METRIC:maj@5>=X`.
+        basis: what must be at or beyond X: the interval in whole, or the mean.
         metric_ids: the run's metrics.
         answers: how many answers each case has.
 
@@ -47,25 +49,34 @@ def read_gates(
     >>> [str(gate) for gate in read_gates(["exact_match>=0.8"], "mean", ["builtin/exact_match"])]
     ['builtin/exact_match>=0.8']
     """
+    names = [*metric_ids, *_figures(metric_ids, answers)]
+    return _read(texts, lambda text: parse_requirement_gate(text, basis), names)
+
+
+def _figures(metric_ids: Sequence[str], answers: int) -> list[str]:
     ks = range(1, answers + 1) if answers > 1 else ()
-    figures = [f"{metric}:{figure}{k}" for metric in metric_ids for figure in FIGURES for k in ks]
-    return _read(texts, lambda text: parse_requirement_gate(text, basis), [*metric_ids, *figures])
+    return [f"{metric}:{figure}{k}" for metric in metric_ids for figure in FIGURES for k in ks]
 
 
-def read_regression_gates(texts: Sequence[str], a: RunSnapshot, b: RunSnapshot) -> tuple[RegressionGate, ...]:
+def read_regression_gates(
+    texts: Sequence[str], a: RunSnapshot, b: RunSnapshot, basis: Basis = "interval"
+) -> tuple[RegressionGate, ...]:
     """Return the gates of a comparison from text.
 
     Args:
-        texts: each `METRIC` or `METRIC:MARGIN`; `builtin/` before the metric's name may be left out.
+        texts: each `METRIC` or `METRIC:MARGIN`; `builtin/` before the metric's name may be left out. Where both runs
+            have several answers a case, `METRIC` may be a figure of theirs, as in `METRIC:pass@5:MARGIN`.
         a: the first run.
         b: the second run.
+        basis: what must not be below minus the margin: the lower end of the difference's interval, or the difference.
 
     Raises:
         SpecError: a text that is no gate, or a metric that not both runs have; all at once.
     """
     in_b = {ref.component_id for ref in b.component_refs.metrics}
     shared = [ref.component_id for ref in a.component_refs.metrics if ref.component_id in in_b]
-    return _read(texts, parse_regression_gate, shared)
+    names = [*shared, *_figures(shared, shared_answers(a, b))]
+    return _read(texts, lambda text: parse_regression_gate(text, basis), names)
 
 
 def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[str]) -> tuple[G, ...]:
@@ -96,13 +107,17 @@ def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[Ga
     """Return whether each gate holds."""
     if not gates:
         return ()
-    ks = sorted({int(found[2]) for gate in gates if (found := _FIGURE.search(gate.metric_id))})
-    overview = read_report(result.view, at=ks or None, with_digest=False).overview
+    overview = read_report(result.view, at=ks_of(gates) or None, with_digest=False).overview
     estimates = {row.metric_id: row.estimate for row in overview.metrics}
     for several in overview.several:
         for estimate in (*several.pass_at, *several.pass_all, *several.majority):
             estimates[f"{several.metric_id}:{estimate.metric_id}"] = estimate
     return tuple(check_requirement(gate, estimates) for gate in gates)
+
+
+def ks_of(gates: Sequence[RequirementGate | RegressionGate]) -> tuple[int, ...]:
+    """Return the k of the figures that gates name."""
+    return tuple(sorted({int(found[2]) for gate in gates if (found := _FIGURE.search(gate.metric_id))}))
 
 
 _FIGURE: Final = re.compile(rf":({'|'.join(map(re.escape, FIGURES))})(\d+)$")
@@ -116,7 +131,13 @@ def metric_of(gate: RequirementGate) -> str:
 # --- JUnit XML --------------------------------------------------------------------------------------------
 
 
-def write_junit(path: Path, name: str, gates: Sequence[GateResult], result: RunResult | None = None) -> None:
+def write_junit(
+    path: Path,
+    name: str,
+    gates: Sequence[GateResult],
+    result: RunResult | None = None,
+    comparison: RunComparison | None = None,
+) -> None:
     """Write gates as JUnit XML, which CI systems show as tests.
 
     The form is that of the JUnit task of Apache Ant, whose elements all common CI systems read.
@@ -126,9 +147,13 @@ def write_junit(path: Path, name: str, gates: Sequence[GateResult], result: RunR
         name: the suite's name.
         gates: the result of each.
         result: adds a test that the run is complete; a run that is not is an error in it.
+        comparison: adds the same for both runs.
     """
     incomplete = "" if result is None else _incomplete(result)
-    tests = [] if result is None else [("the run is complete", "error", incomplete)]
+    if comparison is not None:
+        incomplete = "; ".join(f"{label}: {status}" for label, status in incomplete_runs(comparison))
+    title = "the run is complete" if comparison is None else "both runs are complete"
+    tests = [] if result is None and comparison is None else [(title, "error", incomplete)]
     tests += [(gate.gate, "failure", "" if gate.passed else gate.reason) for gate in gates]
     failures = sum(not gate.passed for gate in gates)
     counts = {"tests": str(len(tests)), "failures": str(failures), "errors": str(int(bool(incomplete)))}
@@ -142,6 +167,12 @@ def write_junit(path: Path, name: str, gates: Sequence[GateResult], result: RunR
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def incomplete_runs(comparison: RunComparison) -> tuple[tuple[str, str], ...]:
+    """Return the name and the status of each run of a comparison that is not complete."""
+    runs = ((comparison.label_a, comparison.status_a), (comparison.label_b, comparison.status_b))
+    return tuple((label, status) for label, status in runs if status not in (None, RunStatus.COMPLETED.value))
 
 
 def _incomplete(result: RunResult) -> str:

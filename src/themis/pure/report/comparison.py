@@ -9,6 +9,7 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.json import JSONValue
+from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import ComponentRefs, RunIdentity, RunSnapshot
 from themis.pure.report.settings import described, leaves, setting_text
 from themis.pure.report.terminal import plain_table
@@ -82,10 +83,14 @@ def _within(snapshot: RunSnapshot, field: str) -> Mapping[str, JSONValue] | None
 def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> str:
     """Return a comparison for a terminal: a table, a sentence a metric, what was left out, and the gates."""
     level = comparison.comparisons[0].interval.level if comparison.comparisons else 0.95
-    header = ("metric", "a", "b", "b - a", f"{100 * level:g}% interval", "p (Holm)", "pairs")
+    header = ["metric", "a", "b", "b - a", f"{100 * level:g}% interval", "p (Holm)", "pairs"]
+    bounded = any(each.if_missing is not None for each in comparison.comparisons)
+    if bounded:
+        header += ["missing", "b - a if counted"]
     parts = [f"a: {comparison.label_a}\nb: {comparison.label_b}"]
     if comparison.comparisons:
-        parts.append(plain_table(header, map(_cells, comparison.comparisons)))
+        cells = [[*_cells(each), *(_bounds(each) if bounded else ())] for each in comparison.comparisons]
+        parts.append(plain_table(header, cells))
     else:
         parts.append("The runs share no metric: nothing to compare.")
     parts.append("\n".join(_sentences(comparison)))
@@ -117,6 +122,14 @@ def _cells(each: PairedComparison) -> Sequence[str]:
     )
 
 
+def _bounds(each: PairedComparison) -> Sequence[str]:
+    missing = each.if_missing
+    if missing is None:
+        return "0", "-"
+    known = missing.lowest is not None and missing.highest is not None
+    return str(missing.pairs), f"{missing.lowest:+.3f} to {missing.highest:+.3f}" if known else "not known"
+
+
 def _sentences(comparison: RunComparison) -> list[str]:
     sentences = []
     for each in comparison.comparisons:
@@ -140,4 +153,7 @@ def _sentences(comparison: RunComparison) -> list[str]:
     ):
         if metrics:
             sentences.append(f"Only {name} has the metrics {', '.join(metrics)}")
+    for name, status in ((comparison.label_a, comparison.status_a), (comparison.label_b, comparison.status_b)):
+        if status not in (None, RunStatus.COMPLETED.value):
+            sentences.append(f"{name} is not complete ({status}): run it again, and the figures may change.")
     return [*sentences, *(f"Note: {note}." for note in comparison.notes)]

@@ -32,6 +32,7 @@ from themis.pure.stats.intervals import hall_interval as hall_interval
 from themis.pure.stats.intervals import median_interval as median_interval
 from themis.pure.stats.intervals import newcombe_interval as newcombe_interval
 from themis.pure.stats.intervals import t_interval as t_interval
+from themis.pure.stats.intervals import tango_interval as tango_interval
 from themis.pure.stats.intervals import wilson_interval as wilson_interval
 from themis.pure.stats.pairs import PairedMethod as PairedMethod
 from themis.pure.stats.pairs import adjusted as adjusted
@@ -49,6 +50,7 @@ from themis.pure.stats.records import Agreement as Agreement
 from themis.pure.stats.records import EquivalenceTest as EquivalenceTest
 from themis.pure.stats.records import Estimate as Estimate
 from themis.pure.stats.records import Interval as Interval
+from themis.pure.stats.records import MissingPairs as MissingPairs
 from themis.pure.stats.records import PairedComparison as PairedComparison
 from themis.pure.stats.records import RunComparison as RunComparison
 from themis.pure.stats.records import SignificanceTest as SignificanceTest

@@ -241,6 +241,8 @@ class StatsEngine:
         label_a: str = "a",
         label_b: str = "b",
         mid_p: bool = False,
+        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+        figures: Mapping[str, tuple[pairs.CaseScores, pairs.CaseScores]] | None = None,
     ) -> RunComparison:
         """Compare two runs on every metric they share; differences are `b` minus `a`.
 
@@ -255,6 +257,10 @@ class StatsEngine:
             label_a: the first run's name.
             label_b: the second's.
             mid_p: McNemar's mid-p in place of the exact test.
+            score_ranges: metric -> lowest and highest score, for what missing scores could change; (0, 1) for a metric
+                whose scores all lie there.
+            figures: further figures of the cases, such as pass@k, by name: of the first run, and of the second. They
+                belong to the family, too.
 
         Raises:
             DataError: a metric asked for is in neither run.
@@ -271,18 +277,20 @@ class StatsEngine:
         method = pairs.PairedMethod(
             level=self.level, power=self.power, mid_p=mid_p, correction=self.correction, seed=self.seed
         )
+        tables = {metric: (_case_scores(a.get(metric, ())), _case_scores(b.get(metric, ()))) for metric in chosen}
         compared = [
-            pairs.paired_compare(
-                [(row.case_key, _score(row)) for row in a.get(metric, ())],
-                [(row.case_key, _score(row)) for row in b.get(metric, ())],
-                metric_id=metric,
+            pairs.compare_cases(
+                scores_a,
+                scores_b,
+                metric_id=name,
                 label_a=label_a,
                 label_b=label_b,
                 clusters=clusters,
                 changed=changed,
+                score_range=(score_ranges or {}).get(name),
                 method=method,
             )
-            for metric in chosen
+            for name, (scores_a, scores_b) in {**tables, **(figures or {})}.items()
         ]
         return RunComparison(
             label_a=label_a,
@@ -378,6 +386,10 @@ class StatsEngine:
 
 def _score(row: ScoreRow) -> float | None:
     return None if row.outcome == "error" else row.value
+
+
+def _case_scores(rows: Iterable[ScoreRow]) -> pairs.CaseScores:
+    return pairs.CaseScores.of([(row.case_key, _score(row)) for row in rows], "score")
 
 
 def _by_metric(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:

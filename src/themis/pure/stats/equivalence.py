@@ -5,15 +5,20 @@ from __future__ import annotations
 import math
 
 from themis.pure.errors import DataError
-from themis.pure.stats.distributions import t_quantile, t_survival
+from themis.pure.stats.distributions import normal_cdf, t_quantile, t_survival
+from themis.pure.stats.intervals import tango_interval, tango_score, tied_interval
 from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, PairedComparison
+
+_SMALLEST = 5e-324
 
 
 def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = DEFAULT_ALPHA) -> EquivalenceTest:
-    """Test whether the true difference lies within plus or minus `margin` (two one-sided t tests).
+    """Test whether the true difference lies within plus or minus `margin` (two one-sided tests).
 
-    The margin is to be declared before the data are seen: the largest difference that does not matter.
-    Standard error and degrees of freedom are the comparison's own, clustered if it is.
+    The margin is to be declared before the data are seen: the largest difference that does not matter. 0/1 scores take
+    Tango's score tests, others t tests with the standard error and degrees of freedom of the comparison, clustered if
+    it is; scores that tie in every pair are bounded by their number. Where scores are missing, equivalence is shown
+    only if it is shown whatever they are.
 
     Args:
         comparison: a paired comparison.
@@ -23,30 +28,50 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
     Raises:
         DataError: the margin is not above 0.
 
-    Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680.
+    Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680; Tango (1998), Statistics in
+    Medicine 17, 891-908.
     """
     if not margin > 0.0 or not math.isfinite(margin):
         raise DataError(f"margin must be a finite number above 0, in score units; found {margin}")
-    clustered = comparison.clusters is not None
+    interval, p_value = _interval(comparison, margin, round(1.0 - 2.0 * alpha, 12))
+    result = EquivalenceTest(
+        margin=margin, difference=comparison.difference, alpha=alpha, interval=interval, reason=interval.reason
+    )
+    if p_value is None:
+        return result
+    result = result.evolve(p_value=p_value, equivalent=p_value <= alpha)
+    if comparison.if_missing is None:
+        return result
+    widest = comparison.if_missing.equivalence_interval
+    if widest.level < interval.level:
+        reason = f"the comparison's error rate of {comparison.alpha:g} is not that of the test"
+        widest = Interval(level=interval.level, method=widest.method, reason=reason)
+    within = widest.low is not None and widest.high is not None and -margin <= widest.low and widest.high <= margin
+    return result.evolve(interval_if_missing=widest, equivalent=p_value <= alpha and within)
+
+
+def _interval(comparison: PairedComparison, margin: float, level: float) -> tuple[Interval, float | None]:
+    clustered, difference = comparison.clusters is not None, comparison.difference
+    wins, losses, pairs = comparison.wins, comparison.losses, comparison.pairs
+    if comparison.binary and not clustered:
+        # At or below a margin of 1 there are differences to exclude; the interval ends there in any case.
+        scores = (-tango_score(wins, losses, pairs, -margin), tango_score(wins, losses, pairs, margin))
+        p_value = max(_SMALLEST, *map(normal_cdf, scores)) if margin < 1.0 else _SMALLEST
+        return tango_interval(wins, losses, pairs, level=level), p_value
     error = comparison.clustered_standard_error if clustered else comparison.standard_error
-    level, method = 1.0 - 2.0 * alpha, "Student t (TOST)"
-    if error is None or comparison.difference is None or comparison.degrees_of_freedom is None:
-        field = "clustered_standard_error" if clustered else "standard_error"
-        reason = comparison.undefined.get(field) or "the standard error is not defined"
-        none = Interval(level=level, method=method, reason=reason)
-        return EquivalenceTest(
-            margin=margin, difference=comparison.difference, alpha=alpha, interval=none, reason=reason
+    freedom = comparison.degrees_of_freedom
+    if error is not None and freedom is not None and difference is not None:
+        half = t_quantile(0.5 + level / 2.0, freedom) * error
+        p_value = max(
+            t_survival((difference + margin) / error, freedom), t_survival((margin - difference) / error, freedom)
         )
-    difference, freedom = comparison.difference, comparison.degrees_of_freedom
-    p_value = max(
-        t_survival((difference + margin) / error, freedom), t_survival((margin - difference) / error, freedom)
-    )
-    half = t_quantile(1.0 - alpha, freedom) * error
-    return EquivalenceTest(
-        margin=margin,
-        difference=difference,
-        p_value=p_value,
-        equivalent=p_value <= alpha,
-        alpha=alpha,
-        interval=Interval(low=difference - half, high=difference + half, level=level, method=method),
-    )
+        named = "Student t (TOST)"
+        return Interval(low=difference - half, high=difference + half, level=level, method=named), p_value
+    units = comparison.clusters if comparison.clusters is not None else pairs
+    if units > 1 and comparison.ties == pairs and comparison.score_range is not None:
+        width = comparison.score_range[1] - comparison.score_range[0]
+        p_value = max(_SMALLEST, (1.0 - margin / width) ** units) if margin < width else _SMALLEST
+        return tied_interval(units, width, level=level), p_value
+    reason = comparison.undefined.get("clustered_standard_error" if clustered else "standard_error")
+    reason = reason or "the standard error is not defined"
+    return Interval(level=level, method="two one-sided tests", reason=reason), None

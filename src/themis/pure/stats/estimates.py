@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import attrs
 
+from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.intervals import median_interval, t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval, SkewedEstimate
@@ -38,6 +39,8 @@ FEW_VALUES = 30
 
 FEW_CLUSTERS = 20
 """Below this many clusters cluster-robust intervals are too short (Cameron and Miller 2015, J. Human Resources 50)."""
+
+UNKNOWN_RANGE = "the metric's score range is not declared"
 
 
 @attrs.frozen
@@ -109,7 +112,35 @@ def estimate_mean(
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right", "parsed_mean")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
     base = _without_unparsed(base, column, categories)
-    return _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
+    found = _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
+    if not missing:
+        return found
+    known = range_of(scores, score_range)
+    return found.evolve(interval_if_missing=_interval_if_missing(found, column, clusters, known, correction))
+
+
+def _interval_if_missing(
+    found: Estimate,
+    column: Sequence[float | None],
+    clusters: Sequence[Hashable] | None,
+    score_range: tuple[float, float] | None,
+    correction: Correction,
+) -> Interval:
+    interval, without_row = found.interval, found.planned - len(column)
+    reason = None
+    if score_range is None:
+        reason = UNKNOWN_RANGE
+    elif clusters is not None and without_row:
+        reason = f"{without_row} missing scores have no row, and so no cluster"
+    if score_range is None or reason:
+        return Interval(level=interval.level, method=interval.method, reason=reason)
+    values = Possible(
+        ranges=[score_range if value is None else (value, value) for value in column] + [score_range] * without_row,
+        clusters=clusters,
+        step=score_range[1] - score_range[0],
+        whole=found.binary and score_range == (0.0, 1.0),
+    )
+    return mean_bounds(values, level=interval.level, method=interval.method, correction=correction)
 
 
 def _of_scored(keys: Sequence[Hashable] | None, column: Sequence[float | None]) -> list[Hashable] | None:
@@ -142,9 +173,8 @@ def _with_bounds(base: Estimate, scores: Sequence[float], score_range: tuple[flo
         return base.evolve(mean=centre, if_missing_wrong=centre, if_missing_right=centre)
     known = range_of(scores, score_range)
     if known is None:
-        reason = "the metric's score range is not declared"
-        undefined = {**base.undefined, "if_missing_wrong": reason, "if_missing_right": reason}
-        return base.evolve(mean=centre, undefined=undefined)
+        unknown = dict.fromkeys(("if_missing_wrong", "if_missing_right"), UNKNOWN_RANGE)
+        return base.evolve(mean=centre, undefined={**base.undefined, **unknown})
     return base.evolve(
         mean=centre,
         if_missing_wrong=(total + base.missing * known[0]) / base.planned,

@@ -17,7 +17,7 @@ from themis.pure.errors import DataError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.distributions import t_quantile
-from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.estimates import UNKNOWN_RANGE, estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import Correction
@@ -164,9 +164,9 @@ def _without_bounds(group: Estimate) -> Estimate:
     """Return a group's estimate without bounds that only its own scores, and not all of them, would allow."""
     if not group.missing or not group.scored:
         return group
-    reason = "the metric's score range is not declared"
-    undefined = {**group.undefined, "if_missing_wrong": reason, "if_missing_right": reason}
-    return group.evolve(if_missing_wrong=None, if_missing_right=None, undefined=undefined)
+    interval = group.interval.evolve(low=None, high=None, reason=UNKNOWN_RANGE)
+    undefined = {**group.undefined, **dict.fromkeys(("if_missing_wrong", "if_missing_right"), UNKNOWN_RANGE)}
+    return group.evolve(if_missing_wrong=None, if_missing_right=None, interval_if_missing=interval, undefined=undefined)
 
 
 # --- the macro average ------------------------------------------------------------------------------------

@@ -7,18 +7,22 @@ run, so that all its rows count and none is paired with a stranger. Differences 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import attrs
 
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, observed_clusters
-from themis.pure.stats.intervals import bonett_price_interval, t_interval
+from themis.pure.json import EMPTY
+from themis.pure.stats.bounds import Possible, Range, paired_bounds
+from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, UNKNOWN_RANGE, observed_clusters
+from themis.pure.stats.intervals import bonett_price_interval, t_interval, tied_interval
 from themis.pure.stats.power import cases_needed, detectable_standard_errors
 from themis.pure.stats.records import (
     DEFAULT_LEVEL,
     DEFAULT_POWER,
     Interval,
+    MissingPairs,
     PairedComparison,
     SignificanceTest,
 )
@@ -47,19 +51,54 @@ Scored = tuple[str, float | None]
 """A case key and a score, `None` if there is none."""
 
 
-def _grouped(rows: Iterable[Scored], what: str) -> dict[str, Sequence[float]]:
-    # Case key -> its scores. Most cases have one, and a tuple of a number costs the collector nothing.
-    table = list(rows)
-    groups: dict[str, Sequence[float]] = {}
-    for (key, _), value in zip(table, checked([value for _, value in table], what), strict=True):
-        scores = () if value is None else (value,)
-        before = groups.setdefault(key, scores)
-        if before is scores:
-            continue
-        if not isinstance(before, list):
-            before = groups[key] = list(before)
-        before.extend(scores)
-    return groups
+@attrs.frozen(kw_only=True)
+class CaseScores:
+    """One run's scores by case.
+
+    Attributes:
+        scores: case key -> the scores that it has; their mean is the case's.
+        missing: case key -> how many of its scores are missing, if any are.
+        ranges: case key -> the lowest and the highest that the case's score could be, where that can't be told from the
+            two above.
+        whole: whether a metric whose scores are 0 or 1 gives every case a score of 0 or 1, whatever is missing.
+    """
+
+    scores: Mapping[str, Sequence[float]]
+    missing: Mapping[str, int] = EMPTY
+    ranges: Mapping[str, Range] = EMPTY
+    whole: bool
+
+    @classmethod
+    def of(cls, rows: Iterable[Scored], what: str) -> CaseScores:
+        """Group the rows by case."""
+        # Most cases have one score, and a tuple of a number costs the collector nothing.
+        table = list(rows)
+        groups: dict[str, Sequence[float]] = {}
+        missing: Counter[str] = Counter()
+        for (key, _), value in zip(table, checked([value for _, value in table], what), strict=True):
+            if value is None:
+                missing[key] += 1
+            scores = () if value is None else (value,)
+            before = groups.setdefault(key, scores)
+            if before is scores:
+                continue
+            if not isinstance(before, list):
+                before = groups[key] = list(before)
+            before.extend(scores)
+        return cls(scores=groups, missing=missing, whole=len(table) == len(groups))
+
+    def is_sure(self, key: str) -> bool:
+        return key not in self.missing and key not in self.ranges and bool(self.scores.get(key))
+
+    def range_of(self, key: str, of_one: Range) -> Range:
+        """Return what the score of a case could be, if that of one answer lies in a range."""
+        if key in self.ranges:
+            return self.ranges[key]
+        scores, missing = self.scores.get(key, ()), self.missing.get(key, 0)
+        if not scores:
+            return of_one
+        total, count = math.fsum(scores), len(scores) + missing
+        return (total + missing * of_one[0]) / count, (total + missing * of_one[1]) / count
 
 
 @attrs.frozen(kw_only=True)
@@ -95,6 +134,7 @@ def paired_compare(
     label_b: str = "b",
     clusters: Mapping[str, str] | None = None,
     changed: Collection[str] = (),
+    score_range: Range | None = None,
     method: PairedMethod = _USUAL,
 ) -> PairedComparison:
     """Compare two runs on one metric over the cases both scored.
@@ -107,6 +147,7 @@ def paired_compare(
         label_b: the second run's name.
         clusters: case key -> cluster; a case without one is a cluster of its own.
         changed: keys of cases whose content differs between the runs; left out and counted.
+        score_range: lowest and highest possible score, for what missing scores could change; (0, 1) if all lie there.
         method: intervals and tests.
 
     Raises:
@@ -121,7 +162,33 @@ def paired_compare(
     >>> compared.pairs, compared.wins, compared.losses, compared.ties, compared.test.p_value
     (3, 2, 0, 1, 0.5)
     """
-    a, b = _grouped(rows_a, "a"), _grouped(rows_b, "b")
+    return compare_cases(
+        CaseScores.of(rows_a, "a"),
+        CaseScores.of(rows_b, "b"),
+        metric_id=metric_id,
+        label_a=label_a,
+        label_b=label_b,
+        clusters=clusters,
+        changed=changed,
+        score_range=score_range,
+        method=method,
+    )
+
+
+def compare_cases(
+    run_a: CaseScores,
+    run_b: CaseScores,
+    *,
+    metric_id: str,
+    label_a: str,
+    label_b: str,
+    clusters: Mapping[str, str] | None = None,
+    changed: Collection[str] = (),
+    score_range: Range | None = None,
+    method: PairedMethod = _USUAL,
+) -> PairedComparison:
+    """Compare two runs by their cases' scores. Arguments as `paired_compare`."""
+    a, b = run_a.scores, run_b.scores
     shared = sorted(a.keys() & b.keys())
     left_out = set(changed)
     kept = [key for key in shared if key not in left_out] if left_out else shared
@@ -145,6 +212,9 @@ def paired_compare(
         power=method.power,
     )
     base = base.evolve(warnings=_left_out(base))
+    every = [score for scores in (*a.values(), *b.values()) for score in scores]
+    if score_range is None and every and min(every) >= 0.0 and max(every) <= 1.0:
+        score_range = (0.0, 1.0)
     if not scored:
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
         return adjusted([base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))])[0]
@@ -159,11 +229,109 @@ def paired_compare(
         wins=wins,
         losses=losses,
         ties=len(differences) - wins - losses,
+        binary=is_binary(scores_a) and is_binary(scores_b),
+        score_range=score_range,
         sign_test=sign_test(wins, losses),
         wilcoxon=wilcoxon_test(differences),
     )
-    binary = is_binary(scores_a) and is_binary(scores_b)
-    return adjusted([_planned(_tested(base, differences, keys, method, binary=binary))])[0]
+    width = None if score_range is None else score_range[1] - score_range[0]
+    found = _planned(_tested(base, differences, keys, method, width=width))
+    whole = is_binary(every) and score_range == (0.0, 1.0) and run_a.whole and run_b.whole
+    pairs = _Pairs(
+        sure=[(k, d) for k, d in zip(scored, differences, strict=True) if run_a.is_sure(k) and run_b.is_sure(k)],
+        score_range=score_range,
+        # A single score that is missing has the range of scores; the mean of several has a part of it.
+        step=None if score_range is None or not (run_a.whole and run_b.whole) else score_range[1] - score_range[0],
+        whole=whole,
+        binary=is_binary(every),
+        clusters=clusters,
+        method=method,
+    )
+    missing = [key for key in kept if not (run_a.is_sure(key) and run_b.is_sure(key))]
+    swapped = [key for key in shared if key in left_out]
+    only_a, only_b = [*sorted(a.keys() - b.keys()), *swapped], [*sorted(b.keys() - a.keys()), *swapped]
+    every_pair = [(key, run_a, run_b) for key in missing]
+    found = found.evolve(if_missing=pairs.completed(found, every_pair))
+    if only_a or only_b:
+        every_pair += [(key, run_a, _NOTHING) for key in only_a] + [(key, _NOTHING, run_b) for key in only_b]
+        found = found.evolve(if_left_out=pairs.completed(found, every_pair))
+    return adjusted([found])[0]
+
+
+_NOTHING: Final = CaseScores(scores=EMPTY, whole=True)
+
+
+@attrs.frozen(kw_only=True)
+class _Pairs:
+    """The pairs whose difference is known, and what is needed to tell what the others could do.
+
+    Attributes:
+        sure: case key and difference.
+        score_range: of one score; `None` if it is not known.
+        step: see `Possible`.
+        whole: whether all scores are 0 or 1, whatever the missing ones are.
+        binary: whether all scores that are known are.
+        clusters: case key -> cluster.
+        method: intervals and tests.
+    """
+
+    sure: Sequence[tuple[str, float]]
+    score_range: Range | None
+    step: float | None
+    whole: bool
+    binary: bool
+    clusters: Mapping[str, str] | None
+    method: PairedMethod
+
+    def completed(
+        self, found: PairedComparison, units: Sequence[tuple[str, CaseScores, CaseScores]]
+    ) -> MissingPairs | None:
+        """Return what pairs without a difference could change.
+
+        Where every difference d that is not known is at the end that is worst for the run that scores higher, the test
+        has the largest p-value of all completions. Say that `b` scores higher. A sign flip counts the sets S of pairs
+        whose flipped signs make the sum of d over S at most 0, and those that do so over the pairs outside S: the
+        larger any d, the fewer they are. McNemar's test is that of differences of 1 and -1, and clusters are flipped
+        by their sums, which grow with d, too.
+        """
+        if not units:
+            return None
+        level, named = found.interval.level, found.interval.method
+        narrow = round(1.0 - 2.0 * found.alpha, 12)
+        if self.score_range is None:
+            none = Interval(level=level, method=named, reason=UNKNOWN_RANGE)
+            test = SignificanceTest(method=found.test.method, reason=UNKNOWN_RANGE)
+            return MissingPairs(
+                pairs=len(units), interval=none, equivalence_interval=none.evolve(level=narrow), test=test
+            )
+        ranges = []
+        for key, a, b in units:
+            (low_a, high_a), (low_b, high_b) = a.range_of(key, self.score_range), b.range_of(key, self.score_range)
+            ranges.append((low_b - high_a, high_b - low_a))
+        keys = [key for key, _ in self.sure] + [key for key, _, _ in units]
+        clusters = None if self.clusters is None else observed_clusters(keys, self.clusters)
+        known = [difference for _, difference in self.sure]
+        lows, highs = ([*known, *(each[end] for each in ranges)] for end in (0, 1))
+        possible = Possible(
+            ranges=list(zip(lows, highs, strict=True)), clusters=clusters, step=self.step, whole=self.whole
+        )
+        width, correction = self.score_range[1] - self.score_range[0], self.method.correction
+        interval = paired_bounds(possible, level=level, method=named, correction=correction, width=width)
+        equivalence_interval = paired_bounds(
+            possible, level=narrow, method=_TOST, correction=correction, width=width, equivalence=True
+        )
+        test = SignificanceTest(method=found.test.method, reason="neither run scores higher")
+        if found.difference:
+            worst = lows if found.difference > 0.0 else highs
+            test = _test(worst, clusters, self.method, binary=self.binary)
+        return MissingPairs(
+            pairs=len(units),
+            lowest=mean(lows),
+            highest=mean(highs),
+            interval=interval,
+            equivalence_interval=equivalence_interval,
+            test=test,
+        )
 
 
 def _left_out(comparison: PairedComparison) -> Iterator[str]:
@@ -189,8 +357,9 @@ def _tested(
     keys: Sequence[Hashable] | None,
     method: PairedMethod,
     *,
-    binary: bool,
+    width: float | None,
 ) -> PairedComparison:
+    binary = base.binary
     scale = max(abs(base.mean_a or 0.0), abs(base.mean_b or 0.0), max(map(abs, differences)))
     constant = len(differences) > 1 and is_constant(differences, scale)
     offset = differences[0] if constant else 0.0
@@ -205,6 +374,8 @@ def _tested(
     else:
         centre, named = base.difference or 0.0, "paired Student t"
         plain = t_interval(centre, error, base.pairs - 1, level=method.level, method=named, reason=reason)
+        if constant and not offset and width is not None:
+            plain = tied_interval(base.pairs, width, level=method.level)
     notes = list(base.warnings)
     if offset:
         notes.append(f"every pair differs by exactly {offset:+g}: check how the scores were made")
@@ -226,10 +397,27 @@ def _tested(
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
     if keys is not None:
-        return _clustered(tested, differences, keys, method, reason, binary=binary)
-    if binary:
-        return tested.evolve(test=mcnemar_test(base.wins, base.losses, mid_p=method.mid_p))
-    return tested if offset else tested.evolve(test=sign_flip_test(differences, seed=method.seed))
+        return _clustered(tested, differences, keys, method, reason, width=width)
+    if offset and not binary:
+        return tested
+    return tested.evolve(test=_test(differences, None, method, binary=binary))
+
+
+def _test(
+    differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod, *, binary: bool
+) -> SignificanceTest:
+    """Return the test that decides."""
+    if keys is not None:
+        test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
+        return test.evolve(method=test.method.replace("sign-flip permutation", _OF_CLUSTERS))
+    wins, losses = differences.count(1.0), differences.count(-1.0)
+    if binary and wins + losses == len(differences) - differences.count(0.0):
+        return mcnemar_test(wins, losses, mid_p=method.mid_p)
+    return sign_flip_test(differences, seed=method.seed)
+
+
+_TOST: Final = "two one-sided tests"
+_OF_CLUSTERS: Final = "sign-flip permutation of clusters"
 
 
 def _clustered(
@@ -239,7 +427,7 @@ def _clustered(
     method: PairedMethod,
     reason: str | None,
     *,
-    binary: bool,
+    width: float | None,
 ) -> PairedComparison:
     sample = by_cluster(differences, keys)
     error, freedom = None, 0.0
@@ -254,17 +442,17 @@ def _clustered(
     notes, undefined = list(base.warnings), dict(base.undefined)
     if 2 <= sample.clusters < FEW_CLUSTERS:
         notes.append(f"{sample.clusters} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
-    name = "sign-flip permutation of clusters"
     if reason is None:
-        test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
-        test = test.evolve(method=test.method.replace("sign-flip permutation", name))
+        test = _test(differences, keys, method, binary=base.binary)
     else:
         undefined["clustered_standard_error"] = reason
-        test = SignificanceTest(method=name, reason=reason)
+        test = SignificanceTest(method=_OF_CLUSTERS, reason=reason)
     named = f"paired clustered Student t ({method.correction})"
     interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
-    if binary and interval.low is not None and interval.high is not None:
+    if base.binary and interval.low is not None and interval.high is not None:
         interval = interval.evolve(low=max(-1.0, interval.low), high=min(1.0, interval.high))
+    if base.ties == base.pairs and sample.clusters > 1 and width is not None:
+        interval = tied_interval(sample.clusters, width, level=method.level)
     return base.evolve(
         clusters=sample.clusters,
         clustered_standard_error=error,
@@ -314,7 +502,34 @@ def adjusted(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison,
     """
     raw = [comparison.test.p_value for comparison in comparisons]
     family = zip(comparisons, holm(raw), benjamini_hochberg(raw), strict=True)
-    return tuple(_decided(comparison, p_holm, p_bh, len(raw)) for comparison, p_holm, p_bh in family)
+    decided = [_decided(comparison, p_holm, p_bh, len(raw)) for comparison, p_holm, p_bh in family]
+    # Holm's adjustment grows with every p-value of the family: at the largest of each it is the largest.
+    worst = holm([_largest_p(comparison) for comparison in comparisons])
+    return tuple(
+        each if each.if_missing is None else each.evolve(if_missing=_held(each, each.if_missing, p))
+        for each, p in zip(decided, worst, strict=True)
+    )
+
+
+def _largest_p(comparison: PairedComparison) -> float | None:
+    missing = comparison.if_missing
+    if missing is None:
+        return comparison.test.p_value
+    ahead = _stays_ahead(comparison, missing) and missing.test.p_value is not None
+    return missing.test.p_value if ahead else 1.0
+
+
+def _stays_ahead(comparison: PairedComparison, missing: MissingPairs) -> bool:
+    """Whether the run that scores higher does so whatever the missing pairs are."""
+    if not comparison.difference or missing.lowest is None or missing.highest is None:
+        return False
+    return missing.lowest > 0.0 if comparison.difference > 0.0 else missing.highest < 0.0
+
+
+def _held(comparison: PairedComparison, missing: MissingPairs, p_holm: float | None) -> MissingPairs:
+    known = missing.test.p_value is not None
+    holds = _stays_ahead(comparison, missing) and p_holm is not None and p_holm <= comparison.alpha
+    return missing.evolve(p_holm=p_holm if known else None, holds=holds if comparison.significant else None)
 
 
 def _decided(comparison: PairedComparison, p_holm: float | None, p_bh: float | None, size: int) -> PairedComparison:

@@ -11,9 +11,10 @@ from collections.abc import Hashable, Sequence
 from functools import lru_cache
 
 from themis.pure.errors import DataError
+from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import Correction, mean
+from themis.pure.stats.samples import Correction, is_binary, mean
 
 
 @lru_cache(maxsize=65536)
@@ -92,11 +93,8 @@ def estimate_pass_at_k(
     >>> round(estimate.mean, 4), estimate.unit
     (0.6111, 'problem')
     """
-    chance = pass_hat_k if every else pass_at_k
     totals = [n for n, _ in problems] if planned is None else list(map(max, planned, (n for n, _ in problems)))
-    wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
-    right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
-    values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]
+    values, wrong, right = chances(problems, totals, k, every=every)
     estimate = estimate_mean(
         values,
         metric_id=metric_id or f"pass{'^' if every else '@'}{k}",
@@ -113,11 +111,25 @@ def estimate_pass_at_k(
         undefined |= dict.fromkeys(("mean", "standard_error"), reason)
         estimate = estimate.evolve(interval=estimate.interval.evolve(reason=reason))
     bounds = {"if_missing_wrong": _mean_of(wrong), "if_missing_right": _mean_of(right)}
+    impossible = f"a problem was planned with fewer than k = {k} samples" if problems else "no problem"
     for field, bound in bounds.items():
         undefined.pop(field, None)
         if bound is None:
-            undefined[field] = f"a problem was planned with fewer than k = {k} samples" if problems else "no problem"
-    estimate = estimate.evolve(interval=_of_a_chance(estimate.interval), undefined=undefined, **bounds)
+            undefined[field] = impossible
+    interval = estimate.interval
+    ranges = [(low, high) for low, high in zip(wrong, right, strict=True) if low is not None and high is not None]
+    if_missing = None
+    if len(ranges) < len(problems):
+        if_missing = Interval(level=level, method=interval.method, reason=impossible)
+    elif any(low < high for low, high in ranges):
+        sure = [low for low, high in ranges if low == high]
+        # Of k samples planned a chance is 0 or 1; of more, what is missing may make it a fraction.
+        whole = is_binary(sure) and all(total == k for total in totals)
+        possible = Possible(ranges=ranges, clusters=clusters, step=1.0 if whole else None, whole=whole)
+        if_missing = _of_a_chance(mean_bounds(possible, level=level, method=interval.method, correction=correction))
+    estimate = estimate.evolve(
+        interval=_of_a_chance(interval), interval_if_missing=if_missing, undefined=undefined, **bounds
+    )
     low, high = bounds.values()
     if estimate.mean is None or low is None or high is None:
         return estimate
@@ -127,6 +139,17 @@ def estimate_pass_at_k(
     if ends.low is not None and ends.high is not None:
         ends = ends.evolve(low=min(ends.low, centre), high=max(ends.high, centre))
     return estimate.evolve(mean=centre, interval=ends, warnings=(*estimate.warnings, "the mean is cut at its bound"))
+
+
+def chances(
+    problems: Sequence[tuple[int, int]], totals: Sequence[int], k: int, *, every: bool
+) -> tuple[list[float | None], list[float | None], list[float | None]]:
+    """Return each problem's chance, and what it is if all its missing samples are wrong, and if all are right."""
+    chance = pass_hat_k if every else pass_at_k
+    wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
+    values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]
+    return values, wrong, right
 
 
 def _of_a_chance(interval: Interval) -> Interval:

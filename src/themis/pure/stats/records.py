@@ -67,6 +67,8 @@ class Estimate(HashableModel):
         interval: confidence interval of the mean, with its method named.
         if_missing_wrong: the mean if every missing unit had the lowest score.
         if_missing_right: the mean if every missing unit had the highest score.
+        interval_if_missing: the lowest lower and the highest upper end that the interval could have, whatever the
+            missing scores are; `None` if nothing is missing.
         unparsed: how many scored units have the lowest score because their answer could not be parsed.
         parsed_mean: the mean without these; `None` if no unit is left.
         clusters: how many clusters the standard error rests on; `None` if units count as independent.
@@ -89,6 +91,7 @@ class Estimate(HashableModel):
     interval: Interval
     if_missing_wrong: float | None = None
     if_missing_right: float | None = None
+    interval_if_missing: Interval | None = None
     unparsed: int = 0
     parsed_mean: float | None = None
     clusters: int | None = None
@@ -161,9 +164,12 @@ class EquivalenceTest(HashableModel):
         margin: the largest difference that counts as none, in the unit of the score.
         difference: the observed difference.
         p_value: the larger of the two one-sided p-values; `None` if not defined.
-        equivalent: whether `p_value` is at most `alpha`; `None` if not defined.
+        equivalent: whether `interval` lies within the margin, and would whatever missing scores are; `None` if not
+            defined.
         alpha: the error rate.
-        interval: the `1 - 2 alpha` interval, which lies within the margin exactly when `equivalent`.
+        interval: the `1 - 2 alpha` interval, which lies within the margin exactly when `p_value` is at most `alpha`.
+        interval_if_missing: the lowest lower and the highest upper end that it could have, whatever the scores that are
+            missing are; `None` if none is.
         reason: why the p-value is not defined.
     """
 
@@ -173,7 +179,36 @@ class EquivalenceTest(HashableModel):
     equivalent: bool | None = None
     alpha: float = DEFAULT_ALPHA
     interval: Interval
+    interval_if_missing: Interval | None = None
     reason: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class MissingPairs(HashableModel):
+    """What pairs that lack a score could do to a comparison, whatever their scores are.
+
+    Attributes:
+        pairs: how many there are, those of which a part of the answers is missing among them.
+        lowest: the difference over all pairs if each of these went against `b`; `None` if the range of scores is not
+            known.
+        highest: the difference if each went in favour of `b`.
+        interval: the lowest lower and the highest upper end that the interval of the difference could have.
+        equivalence_interval: the same for the `1 - 2 alpha` interval, which decides on equivalence.
+        test: the test if each went against the run that scores higher: no other scores give a larger p-value.
+        p_holm: that p-value adjusted over the family, whose other members are as large as they could be, too; of
+            `if_missing` alone.
+        holds: whether the run that scores significantly higher does so whatever these pairs were; `None` if none does;
+            of `if_missing` alone.
+    """
+
+    pairs: int
+    lowest: float | None = None
+    highest: float | None = None
+    interval: Interval
+    equivalence_interval: Interval
+    test: SignificanceTest
+    p_holm: float | None = None
+    holds: bool | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -201,6 +236,8 @@ class PairedComparison(HashableModel):
             less one, clusters less one, or fewer with CR2.
         interval: confidence interval of the difference.
         naive_interval: the interval if clusters were ignored; `None` without clusters.
+        binary: whether every score of the pairs is 0 or 1.
+        score_range: the lowest and the highest possible score, as declared or, where all scores lie there, 0 and 1.
         wins: pairs in which `b` has the higher score.
         losses: pairs in which `b` has the lower score.
         ties: pairs with equal scores.
@@ -217,6 +254,9 @@ class PairedComparison(HashableModel):
         minimum_detectable_effect: smallest true difference that this design finds with that power.
         cases_needed: cases after which a true difference as large as the observed one is found with that power.
         equivalence: the test against a margin, if one was declared.
+        if_missing: what the missing scores of cases that both runs have could change; `None` if none is missing.
+        if_left_out: the same with the cases that were added, removed or changed (a changed one is a case removed and
+            one added); `None` if there are none. Gates decide by it.
         undefined: for each figure that is `None`, the reason.
         warnings: what a reader should know.
     """
@@ -240,6 +280,8 @@ class PairedComparison(HashableModel):
     degrees_of_freedom: float | None = None
     interval: Interval
     naive_interval: Interval | None = None
+    binary: bool = False
+    score_range: tuple[float, float] | None = None
     wins: int = 0
     losses: int = 0
     ties: int = 0
@@ -256,6 +298,8 @@ class PairedComparison(HashableModel):
     minimum_detectable_effect: float | None = None
     cases_needed: int | None = None
     equivalence: EquivalenceTest | None = None
+    if_missing: MissingPairs | None = None
+    if_left_out: MissingPairs | None = None
     undefined: FrozenDict = attrs.field(default=EMPTY, converter=freeze_mapping)
     warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
@@ -267,7 +311,7 @@ class RunComparison(HashableModel):
     Attributes:
         label_a: what to call the first run.
         label_b: what to call the second run.
-        comparisons: one per metric, by metric id, adjusted over all of them.
+        comparisons: one per metric, by metric id, and per figure of several answers; adjusted over all of them.
         added: case keys that only `b` has.
         removed: case keys that only `a` has.
         changed: case keys whose content differs between the runs; left out of every comparison.
@@ -276,6 +320,8 @@ class RunComparison(HashableModel):
         metrics_only_b: metrics that only `b` has.
         run_a: the first run's id, if it is a stored one.
         run_b: the second run's id, if it is a stored one.
+        status_a: the first run's status, if it is a stored one.
+        status_b: the second run's status, if it is a stored one.
         notes: in what the two runs differ.
     """
 
@@ -290,6 +336,8 @@ class RunComparison(HashableModel):
     metrics_only_b: tuple[str, ...] = ()
     run_a: str | None = None
     run_b: str | None = None
+    status_a: str | None = None
+    status_b: str | None = None
     notes: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 

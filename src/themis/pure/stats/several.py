@@ -5,6 +5,7 @@ The rule of the room: the case is the unit. Each case gives one value, and inter
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -16,8 +17,10 @@ from themis.pure.errors import DataError
 from themis.pure.json import FrozenDict
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.bounds import Possible, Range, mean_bounds
 from themis.pure.stats.estimates import estimate_mean, range_of
-from themis.pure.stats.pass_at_k import estimate_pass_at_k
+from themis.pure.stats.pairs import CaseScores
+from themis.pure.stats.pass_at_k import chances, estimate_pass_at_k
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
 from themis.pure.stats.samples import Correction, mean, variance
 from themis.pure.voting import Ballot, majority
@@ -211,6 +214,53 @@ def describe_several(
     )
 
 
+def figures_by_case(
+    scores: Sequence[float | None],
+    ballots: Ballots,
+    keys: Sequence[str],
+    *,
+    threshold: float = 1.0,
+    unparsed: float | None = 0.0,
+    score_range: tuple[float, float] | None = None,
+) -> dict[str, CaseScores]:
+    """Return pass@k, pass^k and maj@k of each case, by the figure's name, for a paired comparison.
+
+    Args:
+        scores: of all cases, the answers of each one after the other.
+        ballots: how the same answers voted.
+        keys: of the cases.
+        threshold: the score from which an answer is correct.
+        unparsed: the score of an answer that could not be parsed; `None` if it is missing.
+        score_range: lowest and highest possible score; (0, 1) if all scores lie there.
+    """
+    figures = {}
+    problems = [(len(v), sum(value >= threshold for value in v)) for v in _scored_by_case(scores, ballots.answers)]
+    totals = [ballots.answers] * len(problems)
+    for k, every in itertools.product(ballots.at, (False, True)):
+        values, lows, highs = chances(problems, totals, k, every=every)
+        ranges = {
+            key: (low, high)
+            for key, low, high in zip(keys, lows, highs, strict=True)
+            if low is not None and high is not None and low < high
+        }
+        figures[f"pass{'^' if every else '@'}{k}"] = _case_scores(keys, values, ranges, whole=k == ballots.answers)
+    known = range_of([value for value in scores if value is not None], score_range)
+    for k in ballots.at:
+        found, sure = ballots.majority_scores(scores, k, unparsed)
+        open_ = {} if known is None else {key: known for key, holds in zip(keys, sure, strict=True) if not holds}
+        figures[f"maj@{k}"] = _case_scores(keys, found, open_, whole=True)
+    return figures
+
+
+def _case_scores(
+    keys: Sequence[str], values: Sequence[float | None], ranges: Mapping[str, Range], *, whole: bool
+) -> CaseScores:
+    scores: dict[str, Sequence[float]] = {
+        key: () if value is None else (value,) for key, value in zip(keys, values, strict=True)
+    }
+    return CaseScores(scores=scores, ranges=ranges, whole=whole)
+
+
 def _scored_by_case(scores: Sequence[float | None], count: int) -> Iterator[list[float]]:
     """Yield the scores that each case has."""
     for first in range(0, len(scores), count):
@@ -243,7 +293,13 @@ def _majority(
     total = math.fsum(value for value, holds in zip(values, sure, strict=True) if holds and value is not None)
     unsure = len(sure) - sum(sure)
     low, high = ((total + unsure * end) / len(values) for end in known)
+    ranges = [
+        (value, value) if holds and value is not None else known for value, holds in zip(values, sure, strict=True)
+    ]
+    whole = estimate.binary and known == (0.0, 1.0)
+    possible = Possible(ranges=ranges, clusters=clusters, step=known[1] - known[0], whole=whole)
     return estimate.evolve(
+        interval_if_missing=mean_bounds(possible, level=level, method=estimate.interval.method, correction=correction),
         if_missing_wrong=low,
         if_missing_right=high,
         warnings=(*estimate.warnings, f"in {unsure} cases, answers that are missing could change the majority"),

@@ -65,7 +65,7 @@ def estimate_sentence(estimate: Estimate) -> str:
 
 
 def comparison_sentence(comparison: PairedComparison) -> str:
-    """Say what a paired comparison shows, and no more.
+    """Say what a paired comparison shows, and no more: also what of it the pairs that lack a score could overturn.
 
     >>> from themis.pure.stats.pairs import paired_compare
     >>> a = [(f"c{i}", float(i % 2)) for i in range(20)]
@@ -82,14 +82,38 @@ def comparison_sentence(comparison: PairedComparison) -> str:
     facts = f"over {comparison.pairs} paired cases ({record})"
     if comparison.significant:
         direction = "higher" if difference > 0 else "lower"
-        return f"{head}{b} scores {number(abs(difference))} {direction} than {a} {facts}; {_evidence(comparison)}."
+        shown = f"{b} scores {number(abs(difference))} {direction} than {a} {facts}; {_evidence(comparison)}."
+        return f"{head}{shown}{_if_missing(comparison)}"
     observed = f"observed {b} - {a} = {difference:+.4g} {facts}"
     if comparison.significant is None:
-        return f"{head}{observed}; no test decides: {comparison.test.reason or 'no p-value'}."
+        undecided = f"{observed}; no test decides: {comparison.test.reason or 'no p-value'}."
+        return f"{head}{undecided}{_if_missing(comparison)}"
     return (
         f"{head}this comparison does not tell {a} and {b} apart: {observed}; {_evidence(comparison)}. "
-        f"{_outlook(comparison)}"
+        f"{_outlook(comparison)}{_if_missing(comparison)}"
     )
+
+
+def _if_missing(comparison: PairedComparison) -> str:
+    missing = comparison.if_missing
+    if missing is None or comparison.difference is None:
+        return ""
+    a, b = comparison.label_a, comparison.label_b
+    named = f" {missing.pairs} {'pair lacks' if missing.pairs == 1 else 'pairs lack'} a score"
+    if missing.lowest is None or missing.highest is None:
+        return f"{named}, and what they could change is not known: {missing.interval.reason}."
+    counted = f"{named}: counting them, {b} - {a} lies between {missing.lowest:+.4g} and {missing.highest:+.4g}"
+    if missing.holds is None:
+        return f"{counted}."
+    higher, lower, worst = (b, a, missing.lowest) if comparison.difference > 0 else (a, b, missing.highest)
+    if missing.holds:
+        return f"{counted}, and that {higher} scores higher holds whatever they are."
+    found = [f"{b} - {a} = {worst:+.4g}"]
+    if missing.test.p_value is not None:
+        found.append(p_text(missing.test.p_value))
+    if comparison.family_size > 1 and missing.p_holm is not None:
+        found.append(f"{p_text(missing.p_holm)} adjusted")
+    return f"{counted}. That {higher} scores higher does not hold if they all go to {lower}: {', '.join(found)}."
 
 
 def _evidence(comparison: PairedComparison) -> str:
@@ -119,7 +143,14 @@ def equivalence_sentence(result: EquivalenceTest) -> str:
     if result.p_value is None:
         return f"Equivalence within {margin} can't be tested: {result.reason}."
     phrase = "is shown to lie" if result.equivalent else "is not shown to lie"
-    return (
+    sentence = (
         f"The true difference {phrase} within {margin} of zero ({interval_text(result.interval)}, "
         f"{p_text(result.p_value)})."
     )
+    widest = result.interval_if_missing
+    if widest is None:
+        return sentence
+    if widest.low is None or widest.high is None:
+        return f"{sentence} What missing scores could change is not known: {widest.reason}."
+    ends = f"{number(widest.low)} to {number(widest.high)}"
+    return f"{sentence} Whatever the missing scores are, the interval lies within {ends}."
