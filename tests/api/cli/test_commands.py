@@ -203,6 +203,16 @@ def test_a_benchmark_by_name(project: Path, themis: Themis) -> None:
     assert (done.data["progress"]["total_cases"], set(done.data["metrics"])) == (1, {"builtin/choice_accuracy"})
 
 
+def test_a_benchmark_with_several_samples_is_reported_at_its_usual_k(project: Path, themis: Themis) -> None:
+    rows = "".join(f"{json.dumps(dict(sample.row))}\n" for sample in samples_of("aime_2025"))
+    (project / "rows.jsonl").write_text(rows, encoding="utf-8")
+    words = ["quick-eval", "benchmark", "aime_2025", "--model", "builtin/demo_model", "--source", "rows.jsonl"]
+    assert "k = 1, 4, 16, 64" in themis("catalog", "show", "aime_2025").out
+    for extra, ks in ((["--samples", "6"], [1, 4, 6]), (["--samples", "6", "--report-at", "2,3"], [2, 3])):
+        several = themis(*words, *extra, "--json").data["several_answers"]["builtin/math_equivalence"]
+        assert [one["metric_id"] for one in several["pass_at"]] == [f"pass@{k}" for k in ks]
+
+
 # --- gates ------------------------------------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from themis.api.runs.result import RunResult
 from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.protocols import RunStore
@@ -33,6 +34,7 @@ from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
 from themis.pure.stats import GroupedEstimate, StatsEngine
+from themis.pure.stats.several import default_at
 
 ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
@@ -65,7 +67,8 @@ def read_report(
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
         by: what to group the cases by: keys of their metadata, or `dataset`. By default several datasets, or the usual
             groups of a benchmark, if the run has more than one of them.
-        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
+            are usual for a benchmark, or the powers of two, and all answers.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
         with_digest: whether to hash all results, which takes a fifth of the time.
 
@@ -78,7 +81,7 @@ def read_report(
         engine=engine,
         cluster_by=cluster_by,
         by=_usual_groups(view.snapshot) if by is None else by,
-        at=at,
+        at=_usual_at(view) if at is None else at,
         thresholds=view.thresholds,
         with_digest=with_digest and (sample is None or sample.whole),
     )
@@ -102,10 +105,21 @@ def read_report(
 
 def _usual_groups(snapshot: RunSnapshot) -> tuple[str, ...]:
     """Return what a run's cases are grouped by if nobody says it."""
-    if len(snapshot.datasets) != 1:
-        return (BY_DATASET,)
-    recipe = recipes().get(snapshot.datasets[0].metadata.get("benchmark", "").partition(":")[0])
-    return () if recipe is None else recipe.entry.groups_by
+    entry = _benchmark(snapshot)
+    return (BY_DATASET,) if len(snapshot.datasets) != 1 else () if entry is None else entry.groups_by
+
+
+def _usual_at(view: RunView) -> tuple[int, ...] | None:
+    """Return for which k the figures of several answers are reported if nobody says it; `None` where there are none."""
+    entry = _benchmark(view.snapshot)
+    return None if view.plan.is_reduced or entry is None else default_at(len(view.plan.answers), entry.reports_at)
+
+
+def _benchmark(snapshot: RunSnapshot) -> BenchmarkCatalogEntry | None:
+    """Return the benchmark that a run is of, if it is of one."""
+    named = {dataset.metadata.get("benchmark", "").partition(":")[0] for dataset in snapshot.datasets}
+    recipe = recipes().get(named.pop()) if len(named) == 1 else None
+    return None if recipe is None else recipe.entry
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -167,8 +181,8 @@ class Reporter:
         by: what to group the cases by, one or several: keys of their metadata, or `dataset`; `none` or `()` leaves
             groups out. By default several datasets, or the usual groups of a benchmark.
         engine: level and seed of the intervals.
-        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default the powers
-            of two, and all answers.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
+            are usual for a benchmark, or the powers of two, and all answers.
 
     Raises:
         SpecError: `by` is malformed; or, from a report, no case of the run has such a key.

@@ -97,7 +97,8 @@ class RunResult:
         """Return what several answers a case say together, by metric; empty where each case has one answer.
 
         Args:
-            at: for which k: pass@k, pass^k and maj@k; by default the powers of two, and all answers.
+            at: for which k: pass@k, pass^k and maj@k; by default those that are usual for a benchmark, or the powers of
+                two, and all answers.
 
         Raises:
             DataError: a k that exceeds the answers of a case.
