@@ -66,6 +66,21 @@ def test_a_run_and_its_report_are_grouped_by_what_was_asked_for(project: Path, t
     assert "none leaves groups out, and stands alone" in themis("report", "latest", "--by", "none,topic").err
 
 
+def test_a_report_estimates_the_details_that_were_asked_for(project: Path, themis: Themis) -> None:
+    rows = [{"input": "?", "expected_output": {"name": n, "total": 1}} for n in range(4)]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    words = ["quick-eval", "file", "rows.jsonl", "--model", "builtin/demo_generator", "--metric", "json_fields"]
+    assert themis(*words).code == 0
+    done = json.loads(themis("report", "latest", "--details", "fields", "--format", "json").out)
+    assert {name: one["mean"] for name, one in done["details"].items()} == {
+        "builtin/json_fields:fields.name": 1.0,
+        "builtin/json_fields:fields.total": 1.0,
+    }
+    refused = themis("report", "latest", "--details", "fields.nam")
+    assert refused.code == 2
+    assert "number or a boolean at 'fields.nam'; there are fields.name, fields.total, unexpected" in refused.err
+
+
 def test_the_starter_project_runs_and_goes_on(project: Path, themis: Themis) -> None:
     first = themis("run", "experiment.yaml", "--limit", "8")
     assert first.code == 0

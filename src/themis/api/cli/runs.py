@@ -120,6 +120,7 @@ def report(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     at: ReportAt = None,
     by: By = None,
+    details: str | None = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a run's report.
@@ -128,8 +129,10 @@ def report(
       themis report latest
       themis report latest --format html --output report.html
       themis report latest --by topic,level
+      themis report latest --details fields.name
 
     Args:
+        details: Estimate the numbers and booleans at this path of the scores' details, or below it.
         output: Write it to this file; to stdout if not given.
     """
     from themis.api.runs.report import Reporter, report_text, write_report
@@ -137,7 +140,7 @@ def report(
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
-    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by)
+    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by, details=details)
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

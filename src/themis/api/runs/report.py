@@ -56,6 +56,7 @@ def read_report(
     cluster_by: str | None = None,
     by: Sequence[str] | None = None,
     at: Sequence[int] | None = None,
+    details: str | None = None,
     sample: CaseSample | None = None,
     with_digest: bool = True,
 ) -> Report:
@@ -69,11 +70,13 @@ def read_report(
             groups of a benchmark, if the run has more than one of them.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
             are usual for a benchmark, or the powers of two, and all answers.
+        details: a path into the scores' details, such as `fields.name`: the numbers and booleans there, or below, are
+            estimated.
         sample: collects the cases that a report shows in full; if these are not all, no digest is made.
         with_digest: whether to hash all results, which takes a fifth of the time.
 
     Raises:
-        SpecError: no case has a key that they are to be grouped by.
+        SpecError: no case has a key that they are to be grouped by, or no score the details.
     """
     check_by(by or (), view.snapshot.datasets)
     overview = Overview(
@@ -82,6 +85,7 @@ def read_report(
         cluster_by=cluster_by,
         by=_usual_groups(view.snapshot) if by is None else by,
         at=_usual_at(view) if at is None else at,
+        details=details,
         thresholds=view.thresholds,
         with_digest=with_digest and (sample is None or sample.whole),
     )
@@ -156,6 +160,7 @@ def _data(report: Report) -> dict[str, Any]:
             by: {each.metric_id: _grouped(each) for each in estimates}
             for by, estimates in itertools.groupby(overview.groups, key=operator.attrgetter("by"))
         },
+        "details": {each.metric_id: each.to_dict() for each in overview.details},
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
         "suspicions": [each.to_dict() for each in overview.suspicions],
         "quantities": {
@@ -183,9 +188,11 @@ class Reporter:
         engine: level and seed of the intervals.
         at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
             are usual for a benchmark, or the powers of two, and all answers.
+        details: a path into the scores' details, such as `fields.name`: the numbers and booleans there, or below, are
+            estimated.
 
     Raises:
-        SpecError: `by` is malformed; or, from a report, no case of the run has such a key.
+        SpecError: `by` is malformed; or, from a report, no case of the run has such a key, or no score such details.
     """
 
     def __init__(
@@ -196,8 +203,10 @@ class Reporter:
         by: str | Sequence[str] | None = None,
         engine: StatsEngine | None = None,
         at: Sequence[int] | None = None,
+        details: str | None = None,
     ) -> None:
         self._store = store
+        self._details = details
         self._at = at
         self._cluster_by = cluster_by
         self._by = read_by(by)
@@ -285,7 +294,13 @@ class Reporter:
 
     def _report(self, view: RunView, sample: CaseSample | None = None) -> Report:
         return read_report(
-            view, engine=self._engine, cluster_by=self._cluster_by, by=self._by, at=self._at, sample=sample
+            view,
+            engine=self._engine,
+            cluster_by=self._cluster_by,
+            by=self._by,
+            at=self._at,
+            details=self._details,
+            sample=sample,
         )
 
     def _html(self, run_id: str, sample: int | None) -> Iterator[str]:

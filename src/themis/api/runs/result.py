@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
     from themis.pure.report.suspicions import Suspicion
-    from themis.pure.stats import GroupedEstimate
+    from themis.pure.stats import Estimate, GroupedEstimate
     from themis.pure.stats.several import SeveralAnswers
 
 _FAILURES_SHOWN: Final = 3
@@ -115,6 +115,28 @@ class RunResult:
         overview = read_report(self.view, at=at, with_digest=False).overview
         return {each.metric_id: each for each in overview.several}
 
+    def estimate(self, details: str | None = None) -> Mapping[str, Estimate]:
+        """Return each metric's mean with its interval, or that of what stands in its scores' details.
+
+        Args:
+            details: a path into the details, such as `fields.name`, or the start of one: each number or boolean there
+                is a figure, named `METRIC:PATH`. Answers whose score lacks the path are missing, and counted.
+
+        Raises:
+            SpecError: no score has the path; names those there are, the nearest first.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"Order {n}", "expected_output": {"order": n, "paid": False}} for n in range(4)]
+        >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/json_fields")
+        >>> {name: estimate.mean for name, estimate in result.estimate(details="fields").items()}
+        {'builtin/json_fields:fields.order': 1.0, 'builtin/json_fields:fields.paid': 1.0}
+        """
+        from themis.api.runs.report import read_report
+
+        overview = read_report(self.view, details=details, with_digest=False).overview
+        found = [row.estimate for row in overview.metrics] if details is None else overview.details
+        return {each.metric_id: each for each in found}
+
     @functools.cached_property
     def suspicions(self) -> tuple[Suspicion, ...]:
         """Why metrics that scored 0 everywhere may have done so, where answers and references tell; reads all cases.
@@ -129,14 +151,15 @@ class RunResult:
 
         return read_report(self.view, with_digest=False).overview.suspicions
 
-    def by_group(self, by: str = "dataset") -> Mapping[str, GroupedEstimate]:
+    def by_group(self, by: str = "dataset", details: str | None = None) -> Mapping[str, GroupedEstimate]:
         """Return each metric's mean by group of cases, over all cases, and over the groups, by metric.
 
         Args:
             by: a key of the cases' metadata, or `dataset`.
+            details: as for `estimate`; the figures there are grouped beside the metrics.
 
         Raises:
-            SpecError: no case has this key.
+            SpecError: no case has this key, or no score the details.
 
         >>> from themis import evaluate
         >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n), "metadata": {"odd": n % 2}} for n in range(20)]
@@ -147,7 +170,7 @@ class RunResult:
         """
         from themis.api.runs.report import read_report
 
-        overview = read_report(self.view, by=(by,), with_digest=False).overview
+        overview = read_report(self.view, by=(by,), details=details, with_digest=False).overview
         return {each.metric_id: each for each in overview.groups}
 
     def costs(self, prices: Mapping[str, Mapping[str, float]] = EMPTY) -> RunCosts:
