@@ -16,6 +16,7 @@ from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, Progr
 from themis.pure.usage import RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
+    from themis.pure.case_costs import CaseCosts, PaidStage
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
     from themis.pure.report.suspicions import Suspicion
@@ -186,6 +187,34 @@ class RunResult:
 
         generator = self.snapshot.identity.generator_ref.component_id
         return run_costs(self.view.events(), generator, known_prices(prices))
+
+    def case_costs(
+        self, prices: Mapping[str, Mapping[str, float]] = EMPTY, *, stage: PaidStage | None = None
+    ) -> CaseCosts:
+        """Return what a case costs: US dollars, tokens and latency, each with mean, median and their intervals.
+
+        It is what the case's answers and judgments took when they were made; those that came from another run's store
+        count as well. A case with a call that failed, or does not say what it used, is missing, and counted as such.
+
+        Args:
+            prices: as for `costs`.
+            stage: of `generate` or `judge` alone; of both together by default.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(20)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> found = result.case_costs({"builtin/demo_model": {"prompt": 1.0, "completion": 4.0}})
+        >>> found.cost.measured, found.prompt_tokens.mean, f"{found.cost.mean:.7f}"
+        (20, 1.0, '0.0000050')
+        """
+        from themis.effects.prices import known_prices
+        from themis.effects.reading import fresh_state
+        from themis.pure.case_costs import case_costs
+        from themis.pure.state import fold_case
+        from themis.pure.stats import StatsEngine
+
+        folded = ((fold_case(fresh_state(item), events), events) for item, events in self.view.case_events())
+        return case_costs(folded, self.view.plan, known_prices(prices), StatsEngine(), stage)
 
 
 def first_failures(result: RunResult) -> list[str]:
