@@ -92,6 +92,7 @@ def _facts(entry: BenchmarkCatalogEntry) -> str:
         ("parser", ", then ".join(map(_component, entry.parsers))),
         ("metric", ", ".join(map(_component, entry.metrics))),
         *([("grouped by", ", ".join(f"`{name}`" for name in entry.groups_by))] if entry.groups_by else []),
+        *([("pass@k, maj@k", f"k = {', '.join(map(str, entry.reports_at))}")] if entry.reports_at else []),
         ("needs", ", ".join(needs)),
         ("license of the data", entry.license),
         ("described at", f"<{entry.source}>"),

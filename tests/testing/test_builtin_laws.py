@@ -26,6 +26,7 @@ SEVERAL_REFERENCES: Final = {
     "builtin/contains",
     "builtin/exact_match_normalized",
     "builtin/f1",
+    "builtin/json_fields",
     "builtin/numeric_match",
     "builtin/rouge_l",
 }

@@ -53,6 +53,62 @@ def total_tokens(usage: Mapping[str, Any]) -> int:
     return int(usage.get(PROMPT_TOKENS, 0)) + int(usage.get(COMPLETION_TOKENS, 0))
 
 
+def call_cost(model: str, usage: Mapping[str, int] | None, price: Price) -> float | None:
+    """Return what one call cost, in US dollars; `None` where its usage or the model's price is not known.
+
+    >>> call_cost("m", {"prompt_tokens": 3}, lambda model, usage: 0.5), call_cost("m", None, lambda model, usage: 0.5)
+    (0.5, None)
+    """
+    # Of a total alone it can't be told what it cost: prompts and answers have prices of their own.
+    is_split = usage is not None and (PROMPT_TOKENS in usage or COMPLETION_TOKENS in usage)
+    cost = price(model, usage) if usage is not None and is_split else None
+    return 0.0 if cost is None and model.startswith(IN_PROCESS) else cost
+
+
+@attrs.frozen
+class AnsweredCall:
+    """A call to a model that gave an answer.
+
+    Attributes:
+        stage: `generate` or `judge`.
+        model: `provider/name`.
+        usage: tokens by kind; `None` if the call does not state them.
+        latency_ms: how long it took; `None` if it does not state it.
+        failed_attempts: attempts before the one that was answered.
+        reused: another run made the call.
+    """
+
+    stage: str
+    model: str
+    usage: Mapping[str, int] | None
+    latency_ms: float | None
+    failed_attempts: int
+    reused: bool
+
+
+def answered_call(event: RunEvent, generator: str) -> AnsweredCall | None:
+    """Return the call that an event tells of, if it tells of one with an answer; `generator` is what generated."""
+    if isinstance(event, GenerationCompletedEvent) and event.result is not None:
+        made, hit = event.result, event.cache_hit
+        return _answered("generate", generator, made.token_usage, made.latency_ms, event.retry_history, reused=hit)
+    if isinstance(event, StepCompletedEvent) and event.step_type == "judge_call":
+        usage, latency, retries = map(event.output.get, ("token_usage", "latency_ms", "retry_history"))
+        model = str(event.output.get("judge_model_id") or "")
+        return _answered("judge", model, usage, latency, retries, reused=event.cache_hit)
+    return None
+
+
+def _answered(stage: str, model: str, usage: Any, latency: Any, retries: Any, *, reused: bool) -> AnsweredCall:
+    return AnsweredCall(
+        stage,
+        model,
+        {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None,
+        float(latency) if isinstance(latency, int | float) else None,
+        len(retries) if isinstance(retries, list | tuple) else 0,
+        reused,
+    )
+
+
 @attrs.frozen(kw_only=True)
 class UsageRow(HashableModel):
     """What one model used in one stage.
@@ -217,7 +273,7 @@ class _Sum:
     unstated_calls: int = 0
 
 
-_FAILED_CALLS: Final = ("generation_failed", "step_failed")
+FAILED_CALLS: Final = ("generation_failed", "step_failed")
 
 
 class Ledger:
@@ -235,7 +291,7 @@ class Ledger:
         found = self._sums[stage, model]
         found.calls += 1
         found.latency_ms += latency_ms
-        if model.startswith(IN_PROCESS):
+        if cost is None and model.startswith(IN_PROCESS):
             cost = 0.0
         if cost is not None:
             found.cost = (found.cost or 0.0) + cost
@@ -258,32 +314,16 @@ class Ledger:
 
     def take(self, event: RunEvent, generator: str = "", price: Price | None = None) -> None:
         """Count what an event tells of a call, if it tells of one; `generator` is the model that generated."""
-        if event.event_type in _FAILED_CALLS:
+        if event.event_type in FAILED_CALLS:
             stage, model = ("judge", "") if isinstance(event, StepEvent) else ("generate", generator)
             self.record_failure(stage, model, max(1, len(getattr(event, "retry_history", ()))))
-        elif isinstance(event, GenerationCompletedEvent):
-            if event.cache_hit:
-                self._sums["generate", generator].reused += 1
-            elif event.result is not None:
-                result = event.result
-                self._answer("generate", generator, result.token_usage, result.latency_ms, event.retry_history, price)
-        elif isinstance(event, StepCompletedEvent) and event.step_type == "judge_call":
-            output = event.output
-            model = str(output.get("judge_model_id") or "")
-            if event.cache_hit:
-                self._sums["judge", model].reused += 1
-            else:
-                usage, latency, retries = map(output.get, ("token_usage", "latency_ms", "retry_history"))
-                self._answer("judge", model, usage, latency, retries, price)
-
-    def _answer(self, stage: str, model: str, usage: Any, latency: Any, retries: Any, price: Price | None) -> None:
-        counts = {k: v for k, v in usage.items() if isinstance(v, int)} if isinstance(usage, Mapping) else None
-        # Of a total alone it can't be told what it cost: prompts and answers have prices of their own.
-        is_split = counts is not None and (PROMPT_TOKENS in counts or COMPLETION_TOKENS in counts)
-        is_paid = is_split and not model.startswith(IN_PROCESS)
-        cost = price(model, counts) if price is not None and counts is not None and is_paid else None
-        self.record(stage, model, counts, cost, float(latency) if isinstance(latency, int | float) else 0.0)
-        self.record_failure(stage, model, len(retries) if isinstance(retries, list | tuple) else 0)
+        elif (call := answered_call(event, generator)) is not None:
+            if call.reused:
+                self._sums[call.stage, call.model].reused += 1
+                return
+            cost = None if price is None else call_cost(call.model, call.usage, price)
+            self.record(call.stage, call.model, call.usage, cost, call.latency_ms or 0.0)
+            self.record_failure(call.stage, call.model, call.failed_attempts)
 
     def rows(self) -> tuple[UsageRow, ...]:
         return tuple(

@@ -299,3 +299,14 @@ def test_a_run_of_a_benchmark_shows_its_usual_groups_if_it_has_several() -> None
     assert [(each.by, [group.name for group in each.groups]) for each in found.groups] == [("topic", ["Art", "Music"])]
     one = read_report(catalog.run("simpleqa_verified", source=several[:1], judge="builtin/demo_judge").view).overview
     assert one.groups == ()
+
+
+@pytest.mark.parametrize(("samples", "ks"), [(1, []), (2, [1, 2]), (6, [1, 4, 6])])
+def test_a_run_of_a_benchmark_is_reported_at_its_usual_k(samples: int, ks: list[int]) -> None:
+    rows = [{"problem_idx": n, "problem": f"{n} + 1?", "answer": str(n + 1)} for n in range(3)]
+    result = catalog.run("aime_2026", source=rows, samples=samples)
+    several = read_report(result.view).overview.several
+    assert [one.metric_id for each in several for one in each.pass_at] == [f"pass@{k}" for k in ks]
+    if samples == 6:
+        asked = result.several_answers(at=(2, 3))["builtin/math_equivalence"]
+        assert [one.metric_id for one in asked.majority] == ["maj@2", "maj@3"]

@@ -88,6 +88,21 @@ def test_what_did_it_cost_takes_one_command(project: Path, themis: Themis) -> No
         assert f"MODEL=PROMPT,ANSWER expected, as in vllm/mine=0.1,0.4; found {found}" in refused.err
 
 
+def test_a_report_estimates_the_details_that_were_asked_for(project: Path, themis: Themis) -> None:
+    rows = [{"input": "?", "expected_output": {"name": n, "total": 1}} for n in range(4)]
+    Path("rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    words = ["quick-eval", "file", "rows.jsonl", "--model", "builtin/demo_generator", "--metric", "json_fields"]
+    assert themis(*words).code == 0
+    done = json.loads(themis("report", "latest", "--details", "fields", "--format", "json").out)
+    assert {name: one["mean"] for name, one in done["details"].items()} == {
+        "builtin/json_fields:fields.name": 1.0,
+        "builtin/json_fields:fields.total": 1.0,
+    }
+    refused = themis("report", "latest", "--details", "fields.nam")
+    assert refused.code == 2
+    assert "number or a boolean at 'fields.nam'; there are fields.name, fields.total, unexpected" in refused.err
+
+
 def test_the_starter_project_runs_and_goes_on(project: Path, themis: Themis) -> None:
     first = themis("run", "experiment.yaml", "--limit", "8")
     assert first.code == 0
@@ -223,6 +238,16 @@ def test_a_benchmark_by_name(project: Path, themis: Themis) -> None:
     done = themis(*words, "--limit", "1", "--json")
     assert done.code == 0, done.err
     assert (done.data["progress"]["total_cases"], set(done.data["metrics"])) == (1, {"builtin/choice_accuracy"})
+
+
+def test_a_benchmark_with_several_samples_is_reported_at_its_usual_k(project: Path, themis: Themis) -> None:
+    rows = "".join(f"{json.dumps(dict(sample.row))}\n" for sample in samples_of("aime_2025"))
+    (project / "rows.jsonl").write_text(rows, encoding="utf-8")
+    words = ["quick-eval", "benchmark", "aime_2025", "--model", "builtin/demo_model", "--source", "rows.jsonl"]
+    assert "k = 1, 4, 16, 64" in themis("catalog", "show", "aime_2025").out
+    for extra, ks in ((["--samples", "6"], [1, 4, 6]), (["--samples", "6", "--report-at", "2,3"], [2, 3])):
+        several = themis(*words, *extra, "--json").data["several_answers"]["builtin/math_equivalence"]
+        assert [one["metric_id"] for one in several["pass_at"]] == [f"pass@{k}" for k in ks]
 
 
 # --- gates ------------------------------------------------------------------------------------------------

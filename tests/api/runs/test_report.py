@@ -394,3 +394,70 @@ def test_groups_of_a_run_are_those_of_its_score_table(pipeline: Pipeline) -> Non
             expected[metric_id].macro.mean,
             expected[metric_id].macro.interval,
         )
+
+
+@pytest.fixture(scope="module")
+def structured() -> tuple[InMemoryRunStore, RunResult]:
+    """Objects of three fields, the last of which is never right, and one case whose answer has no reference."""
+    store = InMemoryRunStore()
+    cases = [
+        {
+            "case_id": str(n),
+            "input": json.dumps({"name": n, "total": n % 2, "city": "x"}),
+            "expected_output": {"name": n, "total": 1, "city": "y"} if n else None,
+            "metadata": {"topic": "odd" if n % 2 else "even"},
+        }
+        for n in range(9)
+    ]
+
+    @generator
+    async def echo(case: Case, ctx: GenerateContext) -> str:
+        return str(case.input)
+
+    metrics = ["builtin/json_fields", "builtin/exact_match"]
+    return store, evaluate(model=echo, data=cases, metric=metrics, parser="builtin/json", store=store)
+
+
+def test_the_accuracy_of_each_field_is_one_call(structured: tuple[InMemoryRunStore, RunResult]) -> None:
+    _, result = structured
+    found = result.estimate(details="fields")
+    assert {name.removeprefix("builtin/json_fields:fields."): estimate.mean for name, estimate in found.items()} == {
+        "city": 0.0,
+        "name": 1.0,
+        "total": 0.5,
+    }
+    rows = result.benchmark.score_rows
+    assert {name: one.evolve(unit="row", warnings=()) for name, one in found.items()} == {
+        name: one.evolve(warnings=()) for name, one in StatsEngine().details(rows, "fields").items()
+    }
+    one = found["builtin/json_fields:fields.name"]
+    assert (one.planned, one.scored, one.missing_by_category) == (9, 8, {"score_failure": 1})
+    whole = StatsEngine().aggregate(rows)
+    assert {name: one.mean for name, one in result.estimate().items()} == {
+        name: one.mean for name, one in whole.items()
+    }
+    with pytest.raises(SpecError, match=r"at 'field'; there are fields.\w+, fields.\w+, fields.\w+, unexpected"):
+        result.estimate(details="field")
+
+
+def test_details_are_grouped_as_metrics_are(structured: tuple[InMemoryRunStore, RunResult]) -> None:
+    found = structured[1].by_group("topic", details="fields.total")
+    assert list(found) == ["builtin/json_fields", "builtin/exact_match", "builtin/json_fields:fields.total"]
+    total = found["builtin/json_fields:fields.total"]
+    assert [(group.name, group.estimate.mean, group.estimate.missing) for group in total.groups] == [
+        ("even", 0.0, 1),
+        ("odd", 1.0, 0),
+    ]
+
+
+def test_details_are_in_every_report(structured: tuple[InMemoryRunStore, RunResult]) -> None:
+    store, result = structured
+    reporter = Reporter(store, details="fields", by="none")
+    found = json.loads(reporter.export_json(result.run_id))["details"]
+    assert found["builtin/json_fields:fields.total"]["mean"] == 0.5
+    for text in (reporter.export_markdown(result.run_id), reporter.export_html(result.run_id)):
+        assert "Details of the scores" in text
+        assert "1 of 9 planned cases have no score (score failure 1); 0.444 to 0.556 if all were wrong, or all" in text
+    assert r"builtin/json\_fields:fields.total" in reporter.export_latex(result.run_id)
+    without = Reporter(store).export_markdown(result.run_id)
+    assert "Details of the scores" not in without

@@ -77,7 +77,7 @@ def test_the_password_is_in_no_name_no_error_and_no_store(
     ("damage", "kind", "message"),
     [
         ("update store set version = 99", SchemaVersionError, "schema version 99"),
-        ("drop table blob cascade", StoreError, "it has no blob, run_summary, score_rows"),
+        ("drop table blob cascade", StoreError, "it has no blob, run_summary, score_rows, several_answers"),
         ("drop table store", StoreError, "holds tables of something else"),
     ],
 )
@@ -100,7 +100,7 @@ def test_the_views_of_an_older_version_are_made_anew(fresh: Fresh) -> None:
     assert rows
     for damage in (
         "update store set version = 1",
-        "drop view run_summary, score_rows, answer_fate, run_answers",
+        "drop view several_answers, run_summary, score_rows, answer_fate, run_answers",
         "create view score_rows as select 1 as old",
     ):
         query(config, damage)

@@ -84,6 +84,16 @@ def test_a_store_from_before_migrations_were_listed_is_brought_up_to_date(old_2:
     assert {kind for kind, *_ in before[1] - now} == {"view"}  # tables and indexes are as they were
 
 
+def test_the_views_of_an_older_version_are_made_anew(tmp_path: Path) -> None:
+    path = stored(3, tmp_path)
+    with SqliteRunStore(path) as store:
+        for line in store.list_runs():
+            assert verify(store, line.run_id).broken_links == ()
+    query = "select answers, k, pass_at_k from several_answers order by answers, k"
+    with closing(sqlite3.connect(path)) as database:
+        assert [row[:2] for row in database.execute(query)] == [(1, 1), (3, 1), (3, 2), (3, 3)]
+
+
 def test_an_index_that_an_older_version_made_is_made_anew(old_2: Path) -> None:
     with SqliteRunStore(old_2) as store:
         first, second = RUNS_OF_2

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from themis.api.stores import open_store
+from themis.effects.stores.tables import read_schema
 from themis.pure.records.config import StorageConfig
-from themis.pure.records.results import BenchmarkResult
+from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
+from themis.pure.stats import StatsEngine
+from themis.pure.stats.pass_at_k import pass_at_k, pass_hat_k
 from themis.testing.pipelines import Pipeline, pipelines
 
 Fresh = Callable[[str], StorageConfig]
@@ -32,12 +38,13 @@ def query(config: StorageConfig, text: str) -> list[tuple[Any, ...]]:
 @each_sql_store
 @given(pipeline=pipelines())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
-def test_score_rows_and_run_summary_agree_with_the_projections(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
+def test_the_views_agree_with_the_projections(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
     config = fresh(kind)
     with closing(open_store(config)) as store:
         for until in ("reduce", "parse", "judge"):
             benchmark = pipeline.experiment().run(store=store, until_stage=until).benchmark
             agree(config, benchmark)
+            agree_on_several_answers(config, benchmark.score_rows)
 
 
 def agree(config: StorageConfig, benchmark: BenchmarkResult) -> None:
@@ -55,6 +62,77 @@ def agree(config: StorageConfig, benchmark: BenchmarkResult) -> None:
         assert (planned, scored) == (sum(counts.values()), sum(counts.values()) - counts["error"])
         assert mean == (None if expected_mean is None else pytest.approx(expected_mean))
         assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
+
+
+COLUMNS = "metric_id, k, answers, planned, mean, pass_at_k, pass_at_scored, pass_hat_k, pass_hat_scored"
+
+
+def agree_on_several_answers(config: StorageConfig, rows: Sequence[BenchmarkScoreRow]) -> None:
+    assert as_estimated(query(config, f"select {COLUMNS} from several_answers"), rows)
+
+
+def as_estimated(found: list[tuple[Any, ...]], rows: Sequence[BenchmarkScoreRow]) -> bool:
+    engine, expected = StatsEngine(), {}
+    for metric_id, whole in engine.aggregate(rows).items():
+        cases = Counter(row.case_key for row in rows if row.metric_id == metric_id)
+        answers = max(cases.values())
+        for k in range(1, answers + 1):
+            figures: list[Any] = [answers, len(cases), near(whole.mean)]
+            for of_k in (engine.pass_at_k, engine.pass_hat_k):
+                estimate = of_k(rows, k, metric_id=metric_id)
+                figures += [near(estimate.mean), estimate.scored]
+            expected[metric_id, k] = tuple(figures)
+    assert {(row[0], row[1]): row[2:] for row in found} == expected
+    return True
+
+
+def near(figure: float | None) -> Any:
+    return None if figure is None else pytest.approx(figure, abs=1e-9)
+
+
+def several_answers_of(rows: Iterable[tuple[str, str, float | None]], columns: str) -> list[tuple[Any, ...]]:
+    """What the view says of metrics, cases and scores."""
+    view = re.search(r"^create view several_answers as.+?;$", read_schema("views.sql"), re.MULTILINE | re.DOTALL)
+    assert view is not None
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("create table score_rows (metric_id, case_no, value, outcome, run_id, run_no)")
+        made = ((*row, "error" if row[2] is None else "correct" if row[2] >= 1 else "incorrect") for row in rows)
+        database.executemany("insert into score_rows values (?, ?, ?, ?, 'r', 1)", made)
+        database.execute(view[0])
+        return database.execute(f"select {columns} from several_answers").fetchall()
+
+
+_SCORES = st.sampled_from([None, 0.0, 1.0])
+
+
+@given(st.integers(1, 5).flatmap(lambda count: st.lists(st.tuples(*[_SCORES] * count), max_size=6)))
+@example([(None, None, 0.0, 1.0), (0.0, 0.0, 0.0, 0.0)])  # pass@3 of the first case is 3/4 at least
+@example([(None, None, 0.0, 1.0), (1.0, 1.0, 1.0, 1.0)])  # and pass^3 is 1/4 at most
+def test_the_view_says_what_the_estimates_say_whatever_is_missing(cases: list[tuple[float | None, ...]]) -> None:
+    scores = [(f"c{number}", value) for number, values in enumerate(cases) for value in values]
+    rows = [
+        BenchmarkScoreRow(
+            case_id=case,
+            dataset_id="d",
+            case_key=case,
+            metric_id="m",
+            value=value,
+            outcome="error" if value is None else "correct" if value else "incorrect",
+            error_category="generation_failure" if value is None else None,
+        )
+        for case, value in scores
+    ]
+    assert as_estimated(several_answers_of((("m", case, value) for case, value in scores), COLUMNS), rows)
+
+
+def test_the_chances_of_many_answers_are_exact() -> None:
+    answers = ((f"m{correct}", "c", float(number < correct)) for correct in range(201) for number in range(200))
+    found = several_answers_of(answers, "metric_id, k, pass_at_k, pass_hat_k")
+    assert len(found) == 201 * 200
+    for name, k, one, every in found:
+        correct = int(name.removeprefix("m"))
+        assert one == pytest.approx(pass_at_k(200, correct, k), rel=1e-12, abs=1e-12)
+        assert every == pytest.approx(pass_hat_k(200, correct, k), rel=1e-12, abs=1e-300)
 
 
 @each_sql_store

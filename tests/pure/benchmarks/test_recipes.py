@@ -196,3 +196,14 @@ def test_what_a_benchmark_is_grouped_by_is_in_its_cases_metadata() -> None:
     for entry in grouped.values():
         kept = {c.name for c in entry.columns_of(entry.default_variant) if c.role == "metadata"}
         assert kept.issuperset(entry.groups_by), entry.benchmark_id
+
+
+def test_code_and_competitions_say_at_which_k_they_are_reported() -> None:
+    at = {name: recipe.entry.reports_at for name, recipe in recipes().items()}
+    assert at["humaneval"] == at["humaneval_plus"] == (1, 10, 100)
+    stated = {name for name, ks in at.items() if ks}
+    assert stated >= {name for name, recipe in recipes().items() if recipe.entry.kind == "code"}
+    assert stated >= {name for name in at if name.startswith(("aime_", "hmmt_", "apex_"))}
+    for name in stated:
+        assert at[name][0] == 1, name
+        assert at[name] == tuple(sorted({*at[name]})), name

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from themis.pure.errors import DataError
+from themis.pure.stats.estimates import UNBOUNDED, estimate_mean
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.intervals import wilson_interval
 
@@ -101,6 +102,17 @@ def test_a_group_has_no_bounds_that_the_other_groups_scores_exceed() -> None:
     assert found.macro.undefined["if_missing_right"] == "the metric's score range is not declared"
     declared = estimate_by_group([5.0, 3.0, 0.5, None], ["a", "a", "b", "b"], score_range=(0.0, 5.0))
     assert (declared["b"].if_missing_wrong, declared["b"].if_missing_right) == (0.25, 2.75)
+    empty = estimate_by_group([5.0, 3.0, None], ["a", "a", "b"])
+    assert (empty.macro.if_missing_wrong, empty.macro.if_missing_right) == (None, None)
+    unbounded = estimate_by_group([1.0, 0.0, None], ["a", "a", "a"], score_range=UNBOUNDED)
+    assert (unbounded.micro.if_missing_wrong, unbounded["a"].if_missing_right) == (None, None)
+
+
+def test_the_mean_over_all_cases_is_taken_where_there_is_one_already() -> None:
+    scores, names = [1.0, 0.0, None, 0.5], ["a", "a", "b", "b"]
+    whole = estimate_mean(scores)
+    assert estimate_by_group(scores, names, micro=whole) == estimate_by_group(scores, names)
+    assert estimate_by_group(scores, names, micro=whole).micro is whole
 
 
 def test_each_group_is_estimated_as_if_it_were_all_there_is() -> None:

@@ -115,6 +115,7 @@ def test_ties_are_counted() -> None:
 
 def test_what_is_reported_at_is_checked() -> None:
     assert default_at(6) == (1, 2, 4, 6)
+    assert default_at(6, (1, 5, 10)) == (1, 5, 6)
     assert checked_at([4, 1, 4], 8) == (1, 4)
     with pytest.raises(DataError, match="k = 0, 9: each case has 8 answers"):
         checked_at([0, 9, 8], 8)

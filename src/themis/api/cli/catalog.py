@@ -79,6 +79,8 @@ def _entry(entry: Any) -> str:
         "variants": ", ".join(entry.variants) or "none",
         "parsers": ", ".join(choice.component_id for choice in entry.parsers),
         "metrics": ", ".join(choice.component_id for choice in entry.metrics),
+        "groups": ", ".join(entry.groups_by) or "none",
+        "pass@k": f"k = {', '.join(map(str, entry.reports_at)) or '1, 2, 4, ...'}",
         "needs": f"themis[{entry.extra}]" if entry.extra else "nothing more",
         "license": entry.license,
         "source": entry.source,

@@ -154,6 +154,7 @@ def report(
     at: ReportAt = None,
     by: By = None,
     price: Price = None,
+    details: str | None = None,
     store: Store = DEFAULT_STORE,
 ) -> None:
     """Write a run's report.
@@ -163,8 +164,10 @@ def report(
       themis report latest --price vllm/mine=0.1,0.4
       themis report latest --format html --output report.html
       themis report latest --by topic,level
+      themis report latest --details fields.name
 
     Args:
+        details: Estimate the numbers and booleans at this path of the scores' details, or below it.
         output: Write it to this file; to stdout if not given.
     """
     from themis.api.runs.report import Reporter, report_text, write_report
@@ -172,7 +175,7 @@ def report(
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
-    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by, prices=read_prices(price))
+    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by, details=details, prices=read_prices(price))
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

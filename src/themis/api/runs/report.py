@@ -18,6 +18,7 @@ from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.view import RunView
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
+from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import EMPTY, thaw
@@ -34,6 +35,7 @@ from themis.pure.report.table import COLUMNS, csv_lines, flat_row, table_row
 from themis.pure.report.terminal import run_summary
 from themis.pure.state import fold_case
 from themis.pure.stats import GroupedEstimate, StatsEngine
+from themis.pure.stats.several import default_at
 from themis.pure.usage import Ledger, Price, Prices, RunCosts
 
 ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
@@ -62,6 +64,7 @@ def read_report(
     by: Sequence[str] | None = None,
     at: Sequence[int] | None = None,
     price: Price | None = None,
+    details: str | None = None,
     sample: CaseSample[Any] | None = None,
     with_digest: bool = True,
 ) -> Report:
@@ -73,13 +76,16 @@ def read_report(
         cluster_by: a key of the cases' metadata; cases with the same value there are one cluster.
         by: what to group the cases by: keys of their metadata, or `dataset`. By default several datasets, or the usual
             groups of a benchmark, if the run has more than one of them.
-        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
+            are usual for a benchmark, or the powers of two, and all answers.
         price: what a model's tokens cost; without it no costs are counted.
+        details: a path into the scores' details, such as `fields.name`: the numbers and booleans there, or below, are
+            estimated.
         sample: collects the cases that a report shows in full.
         with_digest: whether to hash all results, which takes a fifth of the time.
 
     Raises:
-        SpecError: no case has a key that they are to be grouped by.
+        SpecError: no case has a key that they are to be grouped by, or no score the details.
     """
     check_by(by or (), view.snapshot.datasets)
     overview = Overview(
@@ -87,7 +93,8 @@ def read_report(
         engine=engine,
         cluster_by=cluster_by,
         by=_usual_groups(view.snapshot) if by is None else by,
-        at=at,
+        at=_usual_at(view) if at is None else at,
+        details=details,
         thresholds=view.thresholds,
         with_digest=with_digest,
     )
@@ -118,10 +125,21 @@ def read_report(
 
 def _usual_groups(snapshot: RunSnapshot) -> tuple[str, ...]:
     """Return what a run's cases are grouped by if nobody says it."""
-    if len(snapshot.datasets) != 1:
-        return (BY_DATASET,)
-    recipe = recipes().get(snapshot.datasets[0].metadata.get("benchmark", "").partition(":")[0])
-    return () if recipe is None else recipe.entry.groups_by
+    entry = _benchmark(snapshot)
+    return (BY_DATASET,) if len(snapshot.datasets) != 1 else () if entry is None else entry.groups_by
+
+
+def _usual_at(view: RunView) -> tuple[int, ...] | None:
+    """Return for which k the figures of several answers are reported if nobody says it; `None` where there are none."""
+    entry = _benchmark(view.snapshot)
+    return None if view.plan.is_reduced or entry is None else default_at(len(view.plan.answers), entry.reports_at)
+
+
+def _benchmark(snapshot: RunSnapshot) -> BenchmarkCatalogEntry | None:
+    """Return the benchmark that a run is of, if it is of one."""
+    named = {dataset.metadata.get("benchmark", "").partition(":")[0] for dataset in snapshot.datasets}
+    recipe = recipes().get(named.pop()) if len(named) == 1 else None
+    return None if recipe is None else recipe.entry
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -166,6 +184,7 @@ def _data(report: Report) -> dict[str, Any]:
             metric_id: {each.name: each.estimate.to_dict() for each in dimensions}
             for metric_id, dimensions in itertools.groupby(overview.dimensions, key=operator.attrgetter("metric_id"))
         },
+        "details": {each.metric_id: each.to_dict() for each in overview.details},
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
         "failures": [each.to_dict() for each in overview.failures],
         "costs": None if report.costs is None else _costs(report.costs),
@@ -203,13 +222,15 @@ class Reporter:
         by: what to group the cases by, one or several: keys of their metadata, or `dataset`; `none` or `()` leaves
             groups out. By default several datasets, or the usual groups of a benchmark.
         engine: level and seed of the intervals.
-        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default the powers
-            of two, and all answers.
+        at: for which k to report pass@k, pass^k and maj@k, where each case has several answers; by default those that
+            are usual for a benchmark, or the powers of two, and all answers.
+        details: a path into the scores' details, such as `fields.name`: the numbers and booleans there, or below, are
+            estimated.
         prices: prices that come before the table's, in US dollars per million tokens:
             `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
 
     Raises:
-        SpecError: `by` is malformed; or, from a report, no case of the run has such a key.
+        SpecError: `by` is malformed; or, from a report, no case of the run has such a key, or no score such details.
     """
 
     def __init__(
@@ -220,9 +241,11 @@ class Reporter:
         by: str | Sequence[str] | None = None,
         engine: StatsEngine | None = None,
         at: Sequence[int] | None = None,
+        details: str | None = None,
         prices: Prices = EMPTY,
     ) -> None:
         self._store = store
+        self._details = details
         self._prices = prices
         self._at = at
         self._cluster_by = cluster_by
@@ -325,6 +348,7 @@ class Reporter:
             by=self._by,
             at=self._at,
             price=prices_of(view, self._prices),
+            details=self._details,
             sample=sample,
             with_digest=with_digest,
         )

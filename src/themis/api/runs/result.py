@@ -16,10 +16,11 @@ from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, Progr
 from themis.pure.usage import Price, Prices, RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
+    from themis.pure.case_costs import CaseCosts, PaidStage
     from themis.pure.protocols import RunStore
     from themis.pure.records.snapshot import RunSnapshot
     from themis.pure.report.suspicions import Suspicion
-    from themis.pure.stats import GroupedEstimate
+    from themis.pure.stats import Estimate, GroupedEstimate
     from themis.pure.stats.several import SeveralAnswers
 
 _FAILURES_SHOWN: Final = 3
@@ -97,7 +98,8 @@ class RunResult:
         """Return what several answers a case say together, by metric; empty where each case has one answer.
 
         Args:
-            at: for which k: pass@k, pass^k and maj@k; by default the powers of two, and all answers.
+            at: for which k: pass@k, pass^k and maj@k; by default those that are usual for a benchmark, or the powers of
+                two, and all answers.
 
         Raises:
             DataError: a k that exceeds the answers of a case.
@@ -114,6 +116,28 @@ class RunResult:
         overview = read_report(self.view, at=at, with_digest=False).overview
         return {each.metric_id: each for each in overview.several}
 
+    def estimate(self, details: str | None = None) -> Mapping[str, Estimate]:
+        """Return each metric's mean with its interval, or that of what stands in its scores' details.
+
+        Args:
+            details: a path into the details, such as `fields.name`, or the start of one: each number or boolean there
+                is a figure, named `METRIC:PATH`. Answers whose score lacks the path are missing, and counted.
+
+        Raises:
+            SpecError: no score has the path; names those there are, the nearest first.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"Order {n}", "expected_output": {"order": n, "paid": False}} for n in range(4)]
+        >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/json_fields")
+        >>> {name: estimate.mean for name, estimate in result.estimate(details="fields").items()}
+        {'builtin/json_fields:fields.order': 1.0, 'builtin/json_fields:fields.paid': 1.0}
+        """
+        from themis.api.runs.report import read_report
+
+        overview = read_report(self.view, details=details, with_digest=False).overview
+        found = [row.estimate for row in overview.metrics] if details is None else overview.details
+        return {each.metric_id: each for each in found}
+
     @functools.cached_property
     def suspicions(self) -> tuple[Suspicion, ...]:
         """Why metrics that scored 0 everywhere may have done so, where answers and references tell; reads all cases.
@@ -128,14 +152,15 @@ class RunResult:
 
         return read_report(self.view, with_digest=False).overview.suspicions
 
-    def by_group(self, by: str = "dataset") -> Mapping[str, GroupedEstimate]:
+    def by_group(self, by: str = "dataset", details: str | None = None) -> Mapping[str, GroupedEstimate]:
         """Return each metric's mean by group of cases, over all cases, and over the groups, by metric.
 
         Args:
             by: a key of the cases' metadata, or `dataset`.
+            details: as for `estimate`; the figures there are grouped beside the metrics.
 
         Raises:
-            SpecError: no case has this key.
+            SpecError: no case has this key, or no score the details.
 
         >>> from themis import evaluate
         >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n), "metadata": {"odd": n % 2}} for n in range(20)]
@@ -146,7 +171,7 @@ class RunResult:
         """
         from themis.api.runs.report import read_report
 
-        overview = read_report(self.view, by=(by,), with_digest=False).overview
+        overview = read_report(self.view, by=(by,), details=details, with_digest=False).overview
         return {each.metric_id: each for each in overview.groups}
 
     def costs(self, prices: Prices = EMPTY) -> RunCosts:
@@ -160,6 +185,31 @@ class RunResult:
         """
         generator = self.snapshot.identity.generator_ref.component_id
         return run_costs(self.view.events(), generator, prices_of(self.view, prices))
+
+    def case_costs(self, prices: Prices = EMPTY, *, stage: PaidStage | None = None) -> CaseCosts:
+        """Return what a case costs: US dollars, tokens and latency, each with mean, median and their intervals.
+
+        It is what the case's answers and judgments took when they were made; those that came from another run's store
+        count as well. A case with a call that failed, or does not say what it used, is missing, and counted as such.
+
+        Args:
+            prices: as for `costs`.
+            stage: of `generate` or `judge` alone; of both together by default.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(20)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> found = result.case_costs({"builtin/demo_model": {"prompt": 1.0, "completion": 4.0}})
+        >>> found.cost.measured, found.prompt_tokens.mean, f"{found.cost.mean:.7f}"
+        (20, 1.0, '0.0000050')
+        """
+        from themis.effects.reading import fresh_state
+        from themis.pure.case_costs import case_costs
+        from themis.pure.state import fold_case
+        from themis.pure.stats import StatsEngine
+
+        folded = ((fold_case(fresh_state(item), events), events) for item, events in self.view.case_events())
+        return case_costs(folded, self.view.plan, prices_of(self.view, prices), StatsEngine(), stage)
 
 
 def prices_of(view: RunView, own: Prices = EMPTY) -> Price:

@@ -1,5 +1,6 @@
--- The PostgreSQL store's tables (table store), the same in versions 1 and 2: those of the SQLite store. The views are in
--- views.sql; version 2 made them anew, for runs in which every candidate is an answer.
+-- The PostgreSQL store's tables (table store), the same in all versions so far: those of the SQLite store. The views are in
+-- views.sql; version 2 made them anew, for runs in which every candidate is an answer, and version 3 for unparsed answers and
+-- several_answers.
 -- Events are kept as text, byte for byte; `as_json` reads them for the views.
 
 create table store (version integer not null);

@@ -138,3 +138,62 @@ select run_id, metric_id, count(*) as planned, count(value) as scored, avg(value
     count(*) filter (where error_category in ('parse_failure', 'parse_null', 'parse_invalid')) as unparsed
 from score_rows
 group by run_id, metric_id;
+
+-- One row per run, metric and k: pass@k, the chance that one of k answers is correct, and pass^k, the chance that all are. Both
+-- are unbiased means over cases (Chen et al. 2021, arXiv 2107.03374; Yao et al. 2024, arXiv 2406.12045): of n scored answers, c
+-- of them correct, 1 - C(n-c, k) / C(n, k) and C(c, k) / C(n, k). A case with fewer than k scored answers is left out unless
+-- these decide, whatever the missing ones are; pass@k is then no less, and pass^k no more, than those could make of it.
+-- `pass_at_scored` and `pass_hat_scored` say of how many of the `planned` cases each is; `mean` is over all scored answers.
+create view several_answers as
+with recursive of_case as (
+    select run_id, metric_id, count(*) as answers, count(value) as n,
+        count(case when outcome = 'correct' then 1 end) as c, sum(value) as total
+    from score_rows
+    group by run_id, metric_id, run_no, case_no
+),
+counted as (  -- few different counts, however many cases
+    select run_id, metric_id, answers, n, c, count(*) as cases, sum(total) as total
+    from of_case
+    group by run_id, metric_id, answers, n, c
+),
+counts as (  -- all answers if those that are missing are wrong, or right; and those that there are
+    select answers as n, c from counted
+    union
+    select answers, c + answers - n from counted
+    union
+    select n, c from counted where n > 0
+),
+chance as (  -- that k answers are all incorrect, or all correct, from the chance for one answer less
+    select n, c, 1 as k, cast(n - c as double precision) / n as incorrect, cast(c as double precision) / n as correct
+    from counts
+    union all
+    select n, c, k + 1, case when n - c > k then incorrect * (n - c - k) / (n - k) else 0.0 end,
+        case when c > k then correct * (c - k) / (n - k) else 0.0 end
+    from chance
+    where k < n
+),
+told as (
+    select a.run_id, a.metric_id, a.answers, a.n, a.cases, a.total, low.k,
+        1 - low.incorrect as at_low, high.correct as hat_high,
+        1 - case when low.incorrect = high.incorrect then low.incorrect else known.incorrect end as at_k,
+        case when low.correct = high.correct then low.correct else known.correct end as hat_k
+    from counted a
+    join chance low on low.n = a.answers and low.c = a.c
+    join chance high on high.n = a.answers and high.c = a.c + a.answers - a.n and high.k = low.k
+    left join chance known on known.n = a.n and known.c = a.c and known.k = low.k
+),
+figure as (
+    select run_id, metric_id, answers, sum(total) / nullif(sum(n * cases), 0) as mean, k, sum(cases) as planned,
+        sum(case when at_k is not null then cases end) as at_scored, sum(cases * at_k) as at_k,
+        sum(cases * at_low) / sum(cases) as at_low,
+        sum(case when hat_k is not null then cases end) as hat_scored, sum(cases * hat_k) as hat_k,
+        sum(cases * hat_high) / sum(cases) as hat_high
+    from told
+    group by run_id, metric_id, answers, k
+)
+select run_id, metric_id, answers, mean, k, cast(planned as bigint) as planned,
+    cast(coalesce(at_scored, 0) as bigint) as pass_at_scored,
+    case when at_k / at_scored < at_low then at_low else at_k / at_scored end as pass_at_k,
+    cast(coalesce(hat_scored, 0) as bigint) as pass_hat_scored,
+    case when hat_k / hat_scored > hat_high then hat_high else hat_k / hat_scored end as pass_hat_k
+from figure;

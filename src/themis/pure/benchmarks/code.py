@@ -130,7 +130,15 @@ def _object(text: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-_code: Final = functools.partial(hub_recipe, kind="code", parsers=("builtin/code_text",), requires_sandbox=True)
+_PASS_AT_1: Final = (1,)
+"""The figure of contest problems, over several answers each: ten in LiveCodeBench's paper (arXiv 2403.07974)."""
+
+_PASS_AT_100: Final = (1, 10, 100)
+"""HumanEval's figures since its paper (arXiv 2107.03374, table 1, from 200 answers), HumanEval+'s too (2305.01210)."""
+
+_code: Final = functools.partial(
+    hub_recipe, kind="code", parsers=("builtin/code_text",), reports_at=_PASS_AT_1, requires_sandbox=True
+)
 _humaneval: Final = functools.partial(
     _code,
     content=_function_content,
@@ -147,6 +155,7 @@ _humaneval: Final = functools.partial(
     prompt_spec=_FUNCTION,
     variant_facts=(VariantFacts(variant="completion", prompt_spec=PromptSpec()),),
     metrics=("builtin/humaneval_pass_rate",),
+    reports_at=_PASS_AT_100,
 )
 
 CODE: Final = (

@@ -37,6 +37,11 @@ _math: Final = functools.partial(
 )
 
 
+_RUNS: Final = (1, 4, 16, 64)
+"""How many answers a competition's problem usually gets; their mean and their majority are reported: 4 by MathArena
+(arXiv 2505.23281), 16 for DeepSeek-V3 (2412.19437), 64 for DeepSeek-R1 (2501.12948)."""
+
+
 def _arena(benchmark_id: str, title: str, measures: str, labels: Sequence[str] = ()) -> BenchmarkRecipe:
     return _math(
         benchmark_id,
@@ -45,6 +50,7 @@ def _arena(benchmark_id: str, title: str, measures: str, labels: Sequence[str] =
         measures=measures,
         reads={"problem_idx": "id", "problem": "question", "answer": _RESULT},
         labels=labels,
+        reports_at=_RUNS,
         license="CC BY-NC-SA 4.0",
         pitfalls=(
             "The competition's problems are public: a model trained after it may have seen them.",

@@ -71,6 +71,7 @@ class BenchmarkCatalogEntry(HashableModel):
         parsers: how answers are read; the first that finds something wins.
         metrics: how they are scored.
         groups_by: what its figures are usually broken down by: columns among the cases' metadata.
+        reports_at: for which k its figures of several answers (pass@k, maj@k) are usually reported.
         workflow_overrides: what the judge goes by, such as the rubric.
         requires_judge: whether a judge model must be given.
         requires_sandbox: whether generated code is executed.
@@ -98,6 +99,7 @@ class BenchmarkCatalogEntry(HashableModel):
     parsers: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
     metrics: tuple[ComponentChoice, ...] = attrs.field(converter=_choices)
     groups_by: tuple[str, ...] = attrs.field(default=(), converter=texts)
+    reports_at: tuple[int, ...] = attrs.field(default=(), converter=sequence)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     requires_judge: bool = False
     requires_sandbox: bool = False

@@ -19,6 +19,7 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.metrics", "METRICS"),
     ("metric", "themis.pure.components.math_metric", "MATH_METRICS"),
     ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),
+    ("metric", "themis.pure.components.json_fields", "FIELD_METRICS"),
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
     ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),

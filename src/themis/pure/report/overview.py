@@ -29,7 +29,8 @@ from themis.pure.report.served import ServedCounts
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, answer_state, has_failures
-from themis.pure.stats import SkewedEstimate, StatsEngine, estimate_mean
+from themis.pure.stats import Estimate, SkewedEstimate, StatsEngine, estimate_mean
+from themis.pure.stats.details import Details, Figure
 from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, default_at, describe_several
@@ -85,7 +86,8 @@ class RunOverview:
         scores: each metric's distribution of scores.
         quantities: latency and tokens of the generated candidates, as far as they were measured.
         several: where each case has several answers, what they say together of each metric that scores answers.
-        groups: each metric's mean by group, for all that the cases were grouped by.
+        details: means of what stands in the scores' details, where they were asked for.
+        groups: each metric's mean by group, for all that the cases were grouped by; each detail's, too.
         dimensions: each judged metric's mean by dimension, where its verdicts have several.
         graded: the metrics that state no threshold and whose scores are not all 0 or 1: neither right nor wrong.
         candidates: how many candidates were generated.
@@ -102,6 +104,7 @@ class RunOverview:
     scores: Mapping[str, tuple[Bin, ...]] = attrs.field(default=EMPTY)
     quantities: tuple[Quantity, ...] = attrs.field(default=(), converter=sequence)
     several: tuple[SeveralAnswers, ...] = attrs.field(default=(), converter=sequence)
+    details: tuple[Estimate, ...] = attrs.field(default=(), converter=sequence)
     groups: tuple[GroupedEstimate, ...] = attrs.field(default=(), converter=sequence)
     dimensions: tuple[Dimension, ...] = attrs.field(default=(), converter=sequence)
     graded: tuple[str, ...] = attrs.field(default=(), converter=sequence)
@@ -145,6 +148,7 @@ class Overview:
         cluster_by: a key of the cases' metadata that names clusters.
         by: what to group the cases by: keys of their metadata, or `dataset`.
         at: for which k to report pass@k and the like, where each case has several answers.
+        details: the path of the details to estimate, if any.
         thresholds: of each metric, from which value a score counts as correct.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
     """
@@ -157,6 +161,7 @@ class Overview:
         cluster_by: str | None = None,
         by: Sequence[str] = (),
         at: Sequence[int] | None = None,
+        details: str | None = None,
         thresholds: Thresholds | None = None,
         with_digest: bool = True,
     ) -> None:
@@ -173,6 +178,7 @@ class Overview:
         self.served: ServedCounts = ServedCounts()
         self._digest = Digest() if with_digest else None
         self._ranges = {metric.metric_id: metric.score_range for metric in plan.metrics}
+        self._details = None if details is None else Details(details)
         self._columns = {metric.metric_id: _Column() for metric in plan.metrics}
         self._clusters: dict[int, str] = {}
         self._groups: dict[str, list[str | None]] = {name: [] for name in by}
@@ -200,6 +206,8 @@ class Overview:
             if (dimensions := self._dimensions.get(row.metric_id)) is not None:
                 answer = state.answers.get(row.candidate_id or "", state)
                 dimensions.add(self._cases, row, answer.executions.get(row.metric_id))
+            if self._details is not None:
+                self._details.add(row)
             if row.error_category is not None and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
         if self._ballots is not None:
@@ -226,13 +234,21 @@ class Overview:
 
     def result(self, run_id: str, dataset_ids: Iterable[str]) -> RunOverview:
         benchmark = self._tallies.result(run_id, dataset_ids)
+        metrics = [self._estimate(self._scores(name)) for name in benchmark.metric_ids]
+        figures = [] if self._details is None else self._details.figures()
+        details = [self._estimate(figure) for figure in figures]
         return RunOverview(
             benchmark=benchmark,
-            metrics=[self._summary(benchmark, name) for name in benchmark.metric_ids],
+            metrics=[summary_row(benchmark, estimate) for estimate in metrics],
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
             several=[*self._several()],
-            groups=[self._grouped(by, name) for by in self._groups for name in benchmark.metric_ids],
+            details=details,
+            groups=[
+                self._grouped(by, figure, whole)
+                for by in self._groups
+                for figure, whole in zip(self._figures(figures), (*metrics, *details), strict=True)
+            ],
             dimensions=[*self._by_dimension()],
             graded=[name for name, column in self._columns.items() if self._is_graded(name, column)],
             candidates=self._candidates,
@@ -247,33 +263,47 @@ class Overview:
             suspicions=self._suspicions.found(),
         )
 
-    def _summary(self, benchmark: BenchmarkResult, metric_id: str) -> SummaryRow:
+    def _figures(self, details: Iterable[Figure]) -> Iterator[Figure]:
+        """Yield all that is estimated; a metric's scores are made anew each time, for they may be a million."""
+        yield from (self._scores(metric.metric_id) for metric in self._plan.metrics)
+        yield from details
+
+    def _scores(self, metric_id: str) -> Figure:
         column = self._columns[metric_id]
-        estimate = estimate_mean(
-            column.scores(),
+        return Figure(
+            name=metric_id,
             metric_id=metric_id,
-            unit=self._unit(metric_id),
-            clusters=self._clusters_of(metric_id),
+            values=column.scores(),
             categories=column.categories,
             score_range=self._ranges[metric_id],
+        )
+
+    def _estimate(self, figure: Figure) -> Estimate:
+        return estimate_mean(
+            figure.values,
+            metric_id=figure.name,
+            unit=self._unit(figure.metric_id),
+            clusters=self._clusters_of(figure.metric_id),
+            categories=figure.categories,
+            score_range=figure.score_range,
             level=self._engine.level,
             correction=self._engine.correction,
         )
-        return summary_row(benchmark, estimate)
 
-    def _grouped(self, by: str, metric_id: str) -> GroupedEstimate:
-        column, names = self._columns[metric_id], self._groups[by]
+    def _grouped(self, by: str, figure: Figure, whole: Estimate) -> GroupedEstimate:
+        names = self._groups[by]
         return estimate_by_group(
-            column.scores(),
-            [names[case] for case in self._cases_of(metric_id)],
+            figure.values,
+            [names[case] for case in self._cases_of(figure.metric_id)],
             by=by,
-            metric_id=metric_id,
-            unit=self._unit(metric_id),
-            clusters=self._clusters_of(metric_id),
-            categories=column.categories,
-            score_range=self._ranges[metric_id],
+            metric_id=figure.name,
+            unit=whole.unit,
+            clusters=self._clusters_of(figure.metric_id),
+            categories=figure.categories,
+            score_range=figure.score_range,
             level=self._engine.level,
             correction=self._engine.correction,
+            micro=whole,
         )
 
     def _by_dimension(self) -> Iterator[Dimension]:

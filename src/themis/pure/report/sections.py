@@ -348,6 +348,37 @@ def _dimensions(report: Report) -> Iterator[Section]:
         )
 
 
+def _details(report: Report) -> Iterator[Section]:
+    details = report.overview.details
+    if not details:
+        return
+    level = f"{100 * details[0].interval.level:g}%"
+    figures = ("value ± stderr", "n", "planned", f"{level} interval")
+    yield Section(
+        title="Details of the scores",
+        table=Table(
+            header=("detail", *figures),
+            rows=tuple(
+                (one.metric_id, value_text(one), str(one.scored), str(one.planned), ends_text(one.interval))
+                for one in details
+            ),
+        ),
+        remarks=tuple(remark for one in details for remark in _of_detail(one)),
+    )
+
+
+def _of_detail(detail: Estimate) -> Iterator[str]:
+    if not detail.interval.defined:
+        yield f"{detail.metric_id}: no interval: {detail.interval.reason}"
+    warnings = detail.warnings
+    if detail.missing:
+        reasons = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in detail.missing_by_category.items())
+        bounds = "" if detail.if_missing_wrong is None else f"; {bounds_text(detail)} if all were wrong, or all right"
+        yield f"{detail.metric_id}: {warnings[0]} ({reasons}){bounds}"
+        warnings = warnings[1:]
+    yield from (f"{detail.metric_id}: {warning}" for warning in warnings)
+
+
 def _several_answers(report: Report) -> Iterator[Section]:
     several = report.overview.several
     if not several:
@@ -699,6 +730,7 @@ def _listed(mapping: Mapping[str, object]) -> str:
 
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
+    _details,
     _groups,
     _dimensions,
     _several_answers,

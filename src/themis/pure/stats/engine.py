@@ -6,9 +6,10 @@ from the functions of this package; nothing here knows a formula.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
@@ -16,6 +17,7 @@ from themis.pure.errors import DataError
 from themis.pure.stats import agreement as raters
 from themis.pure.stats import equivalence as margins
 from themis.pure.stats import pairs
+from themis.pure.stats.details import DetailedRow, Details, Figure
 from themis.pure.stats.estimates import describe_skewed, estimate_mean, observed_clusters
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.pass_at_k import estimate_pass_at_k
@@ -63,6 +65,13 @@ class ScoreRow(Protocol):
         """Why there is no score."""
 
 
+class DetailedScoreRow(ScoreRow, DetailedRow, Protocol):
+    """A row with the details of its score."""
+
+
+_R = TypeVar("_R", bound=ScoreRow)
+
+
 @attrs.frozen(kw_only=True)
 class StatsEngine:
     """Statistics of score tables; the same seed and rows give the same result, whatever the rows' order.
@@ -107,19 +116,12 @@ class StatsEngine:
         Returns:
             metric id -> estimate, in the order of metric ids.
         """
-        estimates = {}
-        for metric_id, table in sorted(_by_metric(rows).items()):
-            estimates[metric_id] = estimate_mean(
-                [_score(row) for row in table],
-                metric_id=metric_id,
-                clusters=observed_clusters([row.case_key for row in table], clusters),
-                planned=(planned or {}).get(metric_id),
-                categories=[row.error_category for row in table],
-                score_range=(score_ranges or {}).get(metric_id),
-                level=self.level,
-                correction=self.correction,
+        return {
+            metric_id: self._estimate(
+                _scores(metric_id, table, score_ranges), table, clusters, (planned or {}).get(metric_id)
             )
-        return estimates
+            for metric_id, table in sorted(_by_metric(rows).items())
+        }
 
     def by_group(
         self,
@@ -144,18 +146,58 @@ class StatsEngine:
         """
         estimates = {}
         for metric_id, table in sorted(_by_metric(rows).items()):
+            scores = _scores(metric_id, table, score_ranges)
             estimates[metric_id] = estimate_by_group(
-                [_score(row) for row in table],
+                scores.values,
                 [groups.get(row.case_key) for row in table],
                 by=by,
                 metric_id=metric_id,
                 clusters=observed_clusters([row.case_key for row in table], clusters),
-                categories=[row.error_category for row in table],
-                score_range=(score_ranges or {}).get(metric_id),
+                categories=scores.categories,
+                score_range=scores.score_range,
                 level=self.level,
                 correction=self.correction,
             )
         return estimates
+
+    def details(
+        self, rows: Iterable[DetailedScoreRow], path: str, *, clusters: Mapping[str, str] | None = None
+    ) -> dict[str, Estimate]:
+        """Estimate the mean of each number or boolean in the scores' details, at a path or below it.
+
+        Args:
+            rows: as for `aggregate`, with their `details`; a row that lacks the path is missing.
+            path: keys, and places in lists, with dots between, such as `fields.name`.
+            clusters: case key -> cluster; without it, cases that have several rows are the clusters.
+
+        Returns:
+            `METRIC:PATH` -> estimate, in this order.
+
+        Raises:
+            SpecError: no row has the path; names those there are, the nearest first.
+        """
+        tables, details = _by_metric(rows), Details(path)
+        for row in itertools.chain.from_iterable(tables.values()):
+            details.add(row)
+        return {figure.name: self._estimate(figure, tables[figure.metric_id], clusters) for figure in details.figures()}
+
+    def _estimate(
+        self,
+        figure: Figure,
+        table: Sequence[ScoreRow],
+        clusters: Mapping[str, str] | None,
+        planned: int | None = None,
+    ) -> Estimate:
+        return estimate_mean(
+            figure.values,
+            metric_id=figure.name,
+            clusters=observed_clusters([row.case_key for row in table], clusters),
+            planned=planned,
+            categories=figure.categories,
+            score_range=figure.score_range,
+            level=self.level,
+            correction=self.correction,
+        )
 
     def describe_skewed(
         self,
@@ -392,8 +434,20 @@ def _case_scores(rows: Iterable[ScoreRow]) -> pairs.CaseScores:
     return pairs.CaseScores.of([(row.case_key, _score(row)) for row in rows], "score")
 
 
-def _by_metric(rows: Iterable[ScoreRow]) -> dict[str, list[ScoreRow]]:
-    tables: defaultdict[str, list[ScoreRow]] = defaultdict(list)
+def _scores(
+    metric_id: str, table: Sequence[ScoreRow], score_ranges: Mapping[str, tuple[float, float]] | None
+) -> Figure:
+    return Figure(
+        name=metric_id,
+        metric_id=metric_id,
+        values=[_score(row) for row in table],
+        categories=[row.error_category for row in table],
+        score_range=(score_ranges or {}).get(metric_id),
+    )
+
+
+def _by_metric(rows: Iterable[_R]) -> dict[str, list[_R]]:
+    tables: defaultdict[str, list[_R]] = defaultdict(list)
     for row in rows:
         tables[row.metric_id].append(row)
     return tables

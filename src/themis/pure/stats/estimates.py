@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import attrs
 
@@ -36,6 +36,9 @@ K = TypeVar("K", bound=Hashable)
 
 FEW_VALUES = 30
 """Below this many values Student's t interval rests on the scores being near normal."""
+
+UNBOUNDED: Final = (-math.inf, math.inf)
+"""The score range of what has none: there are no bounds then, even if all values lie between 0 and 1."""
 
 FEW_CLUSTERS = 20
 """Below this many clusters cluster-robust intervals are too short (Cameron and Miller 2015, J. Human Resources 50)."""
@@ -186,7 +189,7 @@ def range_of(scores: Sequence[float], stated: tuple[float, float] | None) -> tup
     """Return the lowest and highest possible score: as stated, or 0 and 1 if all scores lie there."""
     if stated is None and scores and min(scores) >= 0.0 and max(scores) <= 1.0:
         return 0.0, 1.0
-    return stated
+    return None if stated == UNBOUNDED else stated
 
 
 def _with_spread(

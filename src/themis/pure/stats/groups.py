@@ -17,7 +17,7 @@ from themis.pure.errors import DataError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.distributions import t_quantile
-from themis.pure.stats.estimates import UNKNOWN_RANGE, estimate_mean
+from themis.pure.stats.estimates import UNBOUNDED, estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import Correction
@@ -83,6 +83,7 @@ def estimate_by_group(
     score_range: tuple[float, float] | None = None,
     level: float = DEFAULT_LEVEL,
     correction: Correction = "CR1",
+    micro: Estimate | None = None,
 ) -> GroupedEstimate:
     """Estimate the mean of scores in each group, over all, and over the groups.
 
@@ -92,6 +93,7 @@ def estimate_by_group(
         by: what the groups are made by, for the record.
         metric_id, unit, clusters, categories, level, correction: as for `estimate_mean`.
         score_range: lowest and highest possible score, for the bounds of all groups; (0, 1) if all scores lie there.
+        micro: the estimate over all values, if it was made already.
 
     Raises:
         DataError: a value is NaN or infinite, or there are more values than names, or fewer.
@@ -122,16 +124,13 @@ def estimate_by_group(
             correction=correction,
         )
 
-    micro = estimate(None, score_range)
-    if score_range is None and all(value is None or 0.0 <= value <= 1.0 for value in values):
-        score_range = (0.0, 1.0)
+    micro = estimate(None, score_range) if micro is None else micro
+    if score_range is None:  # what holds for all values, and not for those of one group alone
+        score_range = (0.0, 1.0) if all(value is None or 0.0 <= value <= 1.0 for value in values) else UNBOUNDED
     places: defaultdict[str | None, list[int]] = defaultdict(list)
     for place, name in enumerate(names):
         places[name].append(place)
-    groups = []
-    for name in sorted(places, key=_order):
-        found = estimate(places[name], score_range)
-        groups.append(Group(name=name, estimate=found if score_range is not None else _without_bounds(found)))
+    groups = [Group(name=name, estimate=estimate(places[name], score_range)) for name in sorted(places, key=_order)]
     spanning = 0 if clusters is None else _spanning(clusters, names)
     return GroupedEstimate(
         by=by, metric_id=metric_id, groups=groups, micro=micro, macro=_macro(groups, micro, score_range, spanning)
@@ -160,21 +159,10 @@ def _spanning(clusters: Sequence[Hashable], names: Iterable[str | None]) -> int:
     return sum(len(of_cluster) > 1 for of_cluster in found.values())
 
 
-def _without_bounds(group: Estimate) -> Estimate:
-    """Return a group's estimate without bounds that only its own scores, and not all of them, would allow."""
-    if not group.missing or not group.scored:
-        return group
-    interval = group.interval.evolve(low=None, high=None, reason=UNKNOWN_RANGE)
-    undefined = {**group.undefined, **dict.fromkeys(("if_missing_wrong", "if_missing_right"), UNKNOWN_RANGE)}
-    return group.evolve(if_missing_wrong=None, if_missing_right=None, interval_if_missing=interval, undefined=undefined)
-
-
 # --- the macro average ------------------------------------------------------------------------------------
 
 
-def _macro(
-    groups: Sequence[Group], micro: Estimate, score_range: tuple[float, float] | None, spanning: int
-) -> Estimate:
+def _macro(groups: Sequence[Group], micro: Estimate, score_range: tuple[float, float], spanning: int) -> Estimate:
     scored = [group for group in groups if group.estimate.mean is not None]
     empty = len(groups) - len(scored)
     level = micro.interval.level
@@ -251,14 +239,12 @@ def _degrees_of_freedom(scored: Sequence[Group]) -> float:
     return math.fsum(shares) ** 2 / spread
 
 
-def _macro_bounds(
-    groups: Sequence[Group], score_range: tuple[float, float] | None
-) -> tuple[float | None, float | None]:
+def _macro_bounds(groups: Sequence[Group], score_range: tuple[float, float]) -> tuple[float | None, float | None]:
     """Return the macro average if every missing score were the lowest, or the highest, of those there can be."""
     lowest, highest = [], []
     for group in groups:
         low, high = group.estimate.if_missing_wrong, group.estimate.if_missing_right
-        if group.estimate.scored == 0 and score_range is not None:
+        if group.estimate.scored == 0 and score_range != UNBOUNDED:
             low, high = score_range
         if low is None or high is None:
             return None, None

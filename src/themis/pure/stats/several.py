@@ -62,13 +62,21 @@ class SeveralAnswers(HashableModel):
     within_variance: float | None = None
 
 
-def default_at(answers: int) -> tuple[int, ...]:
-    """Return for which k to report where nobody says: the powers of two, and all answers.
+def default_at(answers: int, usual: Sequence[int] = ()) -> tuple[int, ...]:
+    """Return for which k to report where nobody says.
+
+    Args:
+        answers: how many answers each case has.
+        usual: the k that are usual for these cases, of which those count that do not exceed the answers; without any,
+            the powers of two. All answers are a k, too.
 
     >>> default_at(8), default_at(10), default_at(1)
     ((1, 2, 4, 8), (1, 2, 4, 8, 10), (1,))
+    >>> default_at(10, (1, 10, 100)), default_at(20, (1, 10, 100)), default_at(8, (16, 64))
+    ((1, 10), (1, 10, 20), (8,))
     """
-    return tuple(sorted({answers, *(2**i for i in range(answers.bit_length()) if 2**i <= answers)}))
+    known = usual or [2**i for i in range(answers.bit_length())]
+    return tuple(sorted({answers, *(k for k in known if k <= answers)}))
 
 
 def checked_at(at: Sequence[int], answers: int) -> tuple[int, ...]:
