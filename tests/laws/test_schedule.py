@@ -33,7 +33,8 @@ def assert_totals_add_up(result: RunResult) -> None:
         metric, answers = slot.metric_id, len(plan.answers_of(slot))
         outcomes = benchmark.outcome_counts[metric]
         assert sum(outcomes.values()) == benchmark.total_cases * answers
-        assert sum(benchmark.error_counts[metric].values()) == outcomes["error"]
+        unparsed = [row for row in rows if row.metric_id == metric and row.value is not None and row.error_category]
+        assert sum(benchmark.error_counts[metric].values()) == outcomes["error"] + len(unparsed)
         values = [row.value for row in rows if row.metric_id == metric and row.value is not None]
         assert len(values) == outcomes["correct"] + outcomes["incorrect"]
         if values:

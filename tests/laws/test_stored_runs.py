@@ -45,6 +45,10 @@ CHANGED = {"several candidates": "builtin/majority_vote"}
 """Runs with a component that does something else by now, and so has another name: it votes over parsed answers."""
 
 
+STATUS_NOW = {"parse failures": "completed"}
+"""Answers that no parser could read were failures of the run then."""
+
+
 @contextlib.contextmanager
 def opened(version: str, kind: str, folder: Path) -> Iterator[Any]:
     name = f"{version}.sqlite3" if kind == "sqlite" else f"{version}-jsonl"
@@ -86,7 +90,7 @@ def test_a_stored_run_says_what_it_said(version: str, kind: str, title: str, tmp
         if title in CHANGED:
             assert said["recomputed"].pop("reduce", None) is None
             facts = {**facts, "recomputed": {n: k for n, k in facts["recomputed"].items() if n != "reduce"}}
-        assert said == facts
+        assert said == {**facts, "status": STATUS_NOW.get(title, facts["status"])}
         assert run_id in Reporter(store).export_json(run_id)
         found = verify(store, run_id)
         # Its events began before headers were hashed: that, and that alone, can't be checked.

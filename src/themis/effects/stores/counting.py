@@ -19,11 +19,11 @@ _CASES: Final = "select count(distinct case_no) from event where run_no = :run_n
 _UNCLEAR: Final = """
     select case_no from event where run_no = :run_no and case_no is not null group by case_no
     having count(*) > :most
-        or count(*) filter (where event_type in ('parse_completed', 'parse_failed'))
+        or count(*) filter (where event_type in ('reduction_failed', 'parse_completed', 'parse_failed'))
             and count(*) filter (where event_type = 'score_completed') <> :scores
     order by case_no
 """
-"""Cases with more events than need be, and those that came to be parsed and lack a score."""
+"""Cases with more events than need be, and those that lack a score and may have one: that of an unparsed answer."""
 
 
 def count_scores(
