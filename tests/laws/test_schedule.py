@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, RunResult, RuntimeConfig, SqliteRunStore
 from themis.pure.plan import make_plan
+from themis.pure.projections import UNPARSED
 from themis.pure.records.results import RunStatus
 from themis.testing.pipelines import Pipeline, pipelines
 
@@ -41,7 +42,10 @@ def assert_totals_add_up(result: RunResult) -> None:
             assert benchmark.metric_means[metric] == pytest.approx(sum(values) / len(values))
         else:
             assert metric not in benchmark.metric_means
-    assert all((row.value is None) == (row.outcome == "error") == (row.error_category is not None) for row in rows)
+    assert all((row.value is None) == (row.outcome == "error") for row in rows)
+    assert all(row.error_category is not None for row in rows if row.outcome == "error")
+    explained = [row for row in rows if row.error_category is not None and row.outcome != "error"]
+    assert all(row.outcome == "incorrect" and row.error_category in UNPARSED for row in explained)
     assert benchmark.completed_cases + benchmark.failed_cases == benchmark.total_cases
     assert result.status in (RunStatus.COMPLETED, RunStatus.PARTIAL_FAILURE)
 

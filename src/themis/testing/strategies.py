@@ -149,6 +149,8 @@ def _of_generic(origin: Any, arguments: tuple[Any, ...]) -> st.SearchStrategy[An
         return st.sampled_from(arguments)
     if origin in (typing.Union, types.UnionType):
         return st.one_of([_of(a) for a in arguments if a is not CaseSource])
+    if origin is tuple and Ellipsis not in arguments:
+        return st.tuples(*map(_of, arguments))
     if origin is tuple or (isinstance(origin, type) and issubclass(origin, Sequence)):
         return st.lists(_of(arguments[0]), max_size=2).map(tuple)
     if isinstance(origin, type) and issubclass(origin, Mapping):
