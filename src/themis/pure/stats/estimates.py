@@ -137,8 +137,10 @@ def _interval_if_missing(
         reason = f"{without_row} missing scores have no row, and so no cluster"
     if score_range is None or reason:
         return Interval(level=interval.level, method=interval.method, reason=reason)
+    known: dict[float, tuple[float, float]] = {}  # of a million zeros and ones, two ranges
+    ranges = [score_range if value is None else known.setdefault(value, (value, value)) for value in column]
     values = Possible(
-        ranges=[score_range if value is None else (value, value) for value in column] + [score_range] * without_row,
+        ranges=ranges + [score_range] * without_row,
         clusters=clusters,
         step=score_range[1] - score_range[0],
         whole=found.binary and score_range == (0.0, 1.0),
