@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -93,8 +94,11 @@ def seen(store: RunStore, run_id: str, made: Drawn) -> tuple[object, ...]:
     result = RunResult(snapshot=store.load_snapshot(run_id), store=store)
     found = verify(store, run_id, experiment=made.experiment())
     assert found.ok, found
-    report = Reporter(store).export_json(run_id)
-    usage = None if made.stops else result.usage.stages  # attempts that were made good are not handed on
+    report = json.loads(Reporter(store).export_json(run_id))
+    usage = result.usage.stages
+    if made.stops:  # attempts that were made good are not handed on, nor what they used
+        del report["costs"]
+        usage = ()
     return states_of(store, run_id), result.digest, result.status, report, found.verdict, found.recomputed, usage
 
 
