@@ -83,9 +83,21 @@ class NoAnswerError(DataError):
 class UnclearVerdictError(ThemisError, ValueError):
     """A judge's answer holds no verdict, none that was asked for, or several that contradict each other.
 
-    A workflow's `parse_judgment` that raises it has the judge asked once more, with what was wrong; any other exception
-    ends the judgment.
+    A workflow's `parse_judgment` that raises it has the judge asked once more, with a reminder of what was asked for;
+    any other exception ends the judgment.
+
+    Attributes:
+        problem: what is wrong with the answer.
+        asked: what was asked for, such as `one of correct, incorrect`.
     """
+
+    def __init__(self, problem: str, asked: str) -> None:
+        self.problem = problem
+        self.asked = asked
+        super().__init__(f"{problem}; {asked} was asked for")
+
+    def __reduce__(self) -> tuple[type[UnclearVerdictError], tuple[str, str]]:
+        return type(self), (self.problem, self.asked)
 
 
 class StoreError(ThemisError):
