@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from themis.pure.components.text.reasoning import after_reasoning
+from themis.pure.components.text.reasoning import _LEFTOVERS, _MARK
 
 NEAR: Final = 200
 """Characters that are looked at before a place, to tell what it is a part of."""
@@ -29,6 +29,23 @@ _FENCE_LINE: Final = re.compile(
     r"|(?P<prompt>={5} [0-9a-f]{24} ={5})[^\S\n]*)$",
     re.MULTILINE,
 )
+
+
+def after_reasoning(text: str) -> str:
+    """Return what stands behind the reasoning that an answer begins with; nothing, if that never ends.
+
+    Marks further on are text like any other: an answer that quotes another one may quote its marks, and a quoted
+    `</think>` must not take what was said before it away.
+
+    >>> after_reasoning("<think>is it B?</think>C, for it says </think>B")
+    'C, for it says </think>B'
+    """
+    at, inside = 0, False
+    for mark in _MARK.finditer(text):
+        if not inside and text[at : mark.start()].strip():
+            break
+        at, inside = mark.end(), bool(mark["open"])
+    return "" if inside else _LEFTOVERS.sub("", text[at:])
 
 
 def prepared(text: str) -> str:

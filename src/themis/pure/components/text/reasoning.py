@@ -85,20 +85,3 @@ def begins_with_reasoning(text: str) -> bool:
     if mark is None or mark["end"]:
         return False
     return mark["close"] is not None or not text[text.rfind("\n", 0, mark.start()) + 1 : mark.start()].strip()
-
-
-def after_reasoning(text: str) -> str:
-    """Return what stands behind the reasoning that an answer begins with; nothing, if that never ends.
-
-    Marks further on are text like any other: an answer that quotes another one may quote its marks, and a quoted
-    `</think>` must not take what was said before it away.
-
-    >>> after_reasoning("<think>is it B?</think>C, for it says </think>B")
-    'C, for it says </think>B'
-    """
-    at, inside = 0, False
-    for mark in _MARK.finditer(text):
-        if not inside and text[at : mark.start()].strip():
-            break
-        at, inside = mark.end(), bool(mark["open"])
-    return "" if inside else _LEFTOVERS.sub("", text[at:])
