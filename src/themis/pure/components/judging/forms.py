@@ -153,9 +153,9 @@ def score_form(low: float, high: float) -> Form[float]:
     def number(found: re.Match[str]) -> float:
         value, top = float(found["number"]), found["top"]
         if found["percent"]:
-            value = value / 100 * high
+            value = value * high / 100
         elif top is not None and float(top) > 0 and float(top) != high:
-            value = value / float(top) * high
+            value = value * high / float(top)
         if not low <= value <= high:
             raise UnclearVerdictError(f"the score {short(found[0])} is outside of {low:g} to {high:g}", asked)
         return value

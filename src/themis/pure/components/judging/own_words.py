@@ -80,7 +80,7 @@ class Own:
         text: the answer.
         own: the same, with blanks for what is quoted.
         last_fence: where a fence begins that the answer ends with; its end, if there is none.
-        reports: where the first line ends that introduces a quotation; the answer's end, if there is none.
+        reports: where it first introduces a quotation, or opens one that its line does not close; its end, if nowhere.
     """
 
     text: str
@@ -98,8 +98,7 @@ class Own:
                 kept += [text[at:start], " " * (end - start)]
                 at = end
         own = "".join([*kept, text[at:]])
-        reports = next((found.start() for found in _COLON.finditer(own) if _reports(own, found.start())), len(text))
-        return cls(text, own, last, reports)
+        return cls(text, own, last, min(_first_report(own), _first_open_quote(own)))
 
 
 def _quoted(text: str) -> Iterator[tuple[int, int]]:
@@ -159,6 +158,16 @@ def _reports(text: str, end: int) -> bool:
     """Tell whether the line that ends here says that a quotation follows."""
     line = text[max(text.rfind("\n", max(0, end - NEAR), end) + 1, end - NEAR) : end]
     return REPORTING.search(line) is not None or _NAMES_IT.fullmatch(line) is not None
+
+
+def _first_report(text: str) -> int:
+    return next((found.start() for found in _COLON.finditer(text) if _reports(text, found.start())), len(text))
+
+
+def _first_open_quote(text: str) -> int:
+    lines = re.finditer(r"^[^\n\"\u201c]*[\"\u201c][^\n]*$", text, re.MULTILINE)
+    odd = (line for line in lines if line[0].count('"') % 2 or line[0].count("\u201c") > line[0].count("\u201d"))
+    return next((line.end() for line in odd), len(text))
 
 
 _OPENED: Final = re.compile(r"(?:\n|^)[^\S\n]{0,3}[`~]{3,20}\w{0,20}\Z")

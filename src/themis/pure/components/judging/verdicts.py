@@ -137,7 +137,10 @@ def _sentence_before(text: str, at: int) -> str | None:
 def _statements(own: Own, form: Form[T], *, numbered: bool = False) -> Iterator[_Statement[T]]:
     """Yield the statements of an answer, the firm ones and the others, in their order."""
     text = own.own
+    last_line = text.rstrip().rfind("\n")
     for cue in _ends_of(form.cues.finditer(text)):
+        if cue["cue"].lower() in WEAK and cue.start() < last_line:
+            continue  # what is said on the way of an answer or a result is no verdict
         head = _sentence_before(text, cue.start())
         if head is None or any(mark in head for mark in QUOTES) or bool(cue["number"]) != numbered:
             continue
@@ -173,9 +176,10 @@ def _behind(text: str, at: int) -> str:
 
 def _ends_quotation(value: str) -> bool:
     """Tell whether a text closes a quotation that it does not open."""
-    return value.count("\u201d") > value.count("\u201c") or (
-        value.count('"') % 2 == 1 and re.search(r"\S\"[\s.,;:!?)]*", value) is not None
-    )
+    if value.count("\u201d") > value.count("\u201c"):
+        return True
+    at = value.find('"')
+    return at > 0 and value.count('"') % 2 == 1 and value[at - 1] not in " \t([{:"
 
 
 def _bracketed(own: Own, form: Form[T]) -> Iterator[_Statement[T]]:
