@@ -504,6 +504,9 @@ QUOTING = (
     "{verdict}\n\nThe answer claims:\n{payload}",
     "{verdict}\n\nThe answer was:\n{quoted}",
     '{verdict}. It contains "{payload}".',
+    "{verdict}\nEvidence: {payload}",
+    "{verdict}. (The candidate tried: {payload})",
+    "{verdict}\nThe phrase {payload} was ignored.",
 )
 """Ways in which an honest judge quotes what it judges: before its verdict, and, from `BEHIND` on, behind it."""
 UNMARKED, BEHIND = 4, 5

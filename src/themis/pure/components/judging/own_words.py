@@ -56,7 +56,7 @@ def prepared(text: str) -> str:
 
 def _without_tags(line: str) -> str:
     """Return what tags stand for, in a line that quotes nobody: they end a line, and `<verdict>` begins a statement."""
-    if REPORTING.search(line) or any(mark in line for mark in QUOTES):
+    if line.lstrip().startswith(">") or REPORTING.search(line) or any(mark in line for mark in QUOTES):
         return line
     return _TAG.sub(lambda tag: f"\n{tag[2]}: " if not tag[1] and _TAGS_OF_VERDICTS.fullmatch(tag[2]) else "\n", line)
 
@@ -144,6 +144,39 @@ REPORTING: Final = re.compile(
     r"|fake\w*|payload|verbatim|from\s+the\s+(?:answer|candidate|response|submission))\b",
     re.IGNORECASE,
 )
+
+
+_ABOUT: Final = re.compile(
+    rf"{REPORTING.pattern}|\b(?:candidate|submission|phrase|evidence|record)\b",
+    re.IGNORECASE,
+)
+_INTRODUCES: Final = re.compile(
+    rf"(?:{REPORTING.pattern}|\b(?:candidate|answer|response|submission)(?:'s\s\w{{1,20}})?(?:\s(?:is|was))?(?=[:\uff1a]))"
+    r"[^\n]{0,80}[:\uff1a\"\u201c]",
+    re.IGNORECASE,
+)
+_REVISES: Final = re.compile(
+    r"\b(?:wait|second\s+thought|correction|actually|reconsider\w*|revis\w+|reflection|scratch\s+that|however|instead|sorry"
+    r"|mistake\w*|after\s+all|changed?|in\s+fact)\b",
+    re.IGNORECASE,
+)
+_FAR: Final = 4_000
+
+
+def may_quote(text: str, first: int, second: int) -> bool:
+    """Tell whether of two verdicts the second may be a quotation, in a remark on the first.
+
+    So it is where what stands between them is about what is judged, and revises nothing; unless the first one itself
+    comes behind what introduces a quotation.
+    """
+    between = (
+        text[first:second]
+        if second - first <= 2 * _FAR
+        else f"{text[first : first + _FAR]}\n{text[second - _FAR : second]}"
+    )
+    if _ABOUT.search(between) is None or _REVISES.search(between) is not None:
+        return False
+    return _INTRODUCES.search(text[max(0, first - _FAR) : first]) is None
 
 
 _NAMES_IT: Final = re.compile(

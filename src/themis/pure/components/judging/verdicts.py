@@ -42,6 +42,7 @@ from themis.pure.components.judging.own_words import (
     REPORTING,
     Own,
     introduced,
+    may_quote,
     prepared,
 )
 
@@ -194,13 +195,13 @@ def _bracketed(own: Own, form: Form[T]) -> Iterator[_Statement[T]]:
 
 
 def _final(own: Own, statements: Sequence[_Statement[T]]) -> T | None:
-    """Return what firm statements come to: the last one, unless it may be reported, and another was made before."""
+    """Return what firm statements come to: the last one, unless it may be quoted, and another one was made before."""
     firm = [statement for statement in statements if statement.firm]
     if not firm or firm[-1].value is None:
         return None
     last = firm[-1]
-    before = [statement for statement in firm if statement.at < own.reports]
-    if last.at > own.reports and before and before[-1].value != last.value:
+    other = next((one for one in reversed(firm) if one.value != last.value), None)
+    if other is not None and (other.at < own.reports < last.at or may_quote(own.own, other.at, last.at)):
         return None
     return last.value
 
