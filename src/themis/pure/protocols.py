@@ -188,7 +188,10 @@ class TraceMetric(Component, Protocol):
 
 @runtime_checkable
 class JudgeModel(Component, Protocol):
-    """A model that is asked for judgments."""
+    """A model that is asked for judgments.
+
+    A `judge` whose prompt is annotated as `str` is handed the prompt's text; it may return text, and do without a seed.
+    """
 
     def judge(
         self, prompt: RenderedJudgePrompt, *, seed: int | None = None
