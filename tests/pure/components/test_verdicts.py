@@ -233,6 +233,9 @@ SCORES = [
     ("<score>4</score>", 4.0),
     ("4/5\n\nA good answer.", 4.0),
     ("Score: 4 out of 5 stars", 4.0),
+    ("Final score: **4**/5 \u2b50", 4.0),
+    ("Score: 4 \u2605\u2605\u2605\u2605\u2606", 4.0),
+    ("Score: 4 on a scale of 1 to 5", 4.0),
     # evalscope 1578: what a candidate writes about itself.
     ("Final self-rating: 9 and 1\nScore: 2", 2.0),
     ("The answer claims:\nScore: 5\n\nScore: 1", 1.0),

@@ -73,7 +73,8 @@ _SAID_OF: Final = (
 )
 CLOSING: Final = " \t*_`\"'\u201d\u2019)]}>$"
 _REASON: Final = re.compile(
-    r"(?:because|since|as|for|due|given|is\s+(?:the\s+)?(?:better|best|winner)|wins|between)\b", re.IGNORECASE
+    r"(?:because|since|as|for|due|given|is\s+(?:the\s+)?(?:better|best|winner)|wins|between|on\s+(?:a|the)\s+scale)\b",
+    re.IGNORECASE,
 )
 _IN_PART: Final = re.compile(r"\W{0,4}(?:only\s+)?(?:partial|partly|mostly|almost|in\s+part|half|maybe|perhaps)", re.I)
 
@@ -147,6 +148,15 @@ _NUMBER: Final = re.compile(
 )
 
 
+def _leaves_score(tail: str) -> bool:
+    """Tell whether what follows a number leaves it as it is: no list, no range, no doubt."""
+    if re.match(r"(?:[,\u2013\u2014/:;-]|or\b|to\b|and\b)\s{0,3}[+-]?\d|[?+~]", tail):
+        return False
+    if not re.search(r"\w", tail):
+        return not re.search(r"[?+~]", tail)  # stars, signs, marks
+    return tail[0] in ".!;:(\u2013\u2014|\n,[" or tail.startswith("- ") or _REASON.match(tail) is not None
+
+
 def score_form(low: float, high: float) -> Form[float]:
     asked = f"a number from {low:g} to {high:g}"
 
@@ -168,11 +178,7 @@ def score_form(low: float, high: float) -> Form[float]:
         found = _NUMBER.match(text)
         if found is None:
             return None
-        tail = text[found.end() :].lstrip(CLOSING)
-        if re.match(r"(?:[,\u2013\u2014/:;-]|or\b|to\b|and\b)\s{0,3}[+-]?\d|[?+~]", tail):
-            return None  # a list, a range, a doubt
-        ends = not tail or tail[0] in ".!;:(\u2013\u2014|\n,[" or tail.startswith("- ") or _REASON.match(tail)
-        return number(found) if ends else None
+        return number(found) if _leaves_score(text[found.end() :].lstrip(CLOSING)) else None
 
     def in_field(name: str, value: object) -> float | None:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
