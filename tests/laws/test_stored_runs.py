@@ -48,9 +48,8 @@ CHANGED = {
 }
 """Runs with a component that does something else by now, and so has another name, and the stage that it is of.
 
-A vote goes by parsed answers, and judges' answers are read by stricter rules, and asked for again where they are unclear.
+A vote goes by parsed answers; judges' answers are read by stricter rules, and asked for again where they are unclear.
 """
-
 
 STATUS_NOW = {"parse failures": "completed"}
 """Answers that no parser could read were failures of the run then."""
