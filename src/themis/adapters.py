@@ -40,7 +40,8 @@ def openai(model: str, **options: Any) -> OpenAIModel:
             `temperature`, `top_p`, `max_tokens`, `stop`, `seed` (each candidate's own if not given),
             `logprobs` (alternatives per token; 0 for none), `extra` (more fields of the request). Of the run:
             `provider_key` (groups calls for limits), `endpoint_name` (stands for the address in the run's
-            identity), `client` (an `httpx.AsyncClient` to use).
+            identity), `client` (an `httpx.AsyncClient` to use), `component_id` (what the model is called in the run;
+            `openai/MODEL` if not given, and needed for two judges of one model with other settings).
 
     Raises:
         SpecError: an option that does not exist, or an address that is none.
@@ -94,11 +95,16 @@ def langgraph(graph: Any, **options: Any) -> LangGraphAgent:
     return build_langgraph(graph, **options)
 
 
-def asyncio_component(component: Any) -> AsyncioComponent:
-    """Return a component whose async methods run on an asyncio loop: for SDKs and agents that need one."""
+def asyncio_component(component: Any, *, component_id: str | None = None) -> AsyncioComponent:
+    """Return a component whose async methods run on an asyncio loop: for SDKs and agents that need one.
+
+    Args:
+        component: a generator, judge model, or any other component.
+        component_id: what it is called in the run; the component's own id if not given.
+    """
     from themis.effects.asyncio_bridge import AsyncioComponent
 
-    return AsyncioComponent(component)
+    return AsyncioComponent(component) if component_id is None else AsyncioComponent(component, component_id)
 
 
 _PROVIDERS: Final[Mapping[str, Callable[..., Any]]] = {"openai": openai, "vllm": vllm, "anthropic": anthropic}

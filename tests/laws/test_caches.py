@@ -106,7 +106,8 @@ def test_another_rubric_makes_no_generation_and_asks_the_judges_again(store: InM
     again, _ = rerun(store, evaluation=rubric)
     other, _ = rerun(store, evaluation={**rubric, "workflow_overrides": {"rubric": "Be strict."}})
     assert [asked(experiment) for experiment in (first, again, other)] == [0, 0, 0]
-    assert [judged(experiment) for experiment in (first, again, other)] == [CASES, 0, CASES]
+    # The scripted judge says yes or no, which is no verdict here: it is asked once more, and neither answer again.
+    assert [judged(experiment) for experiment in (first, again, other)] == [2 * CASES, 0, 2 * CASES]
 
 
 def test_a_replay_lists_what_it_misses_before_anything_runs() -> None:

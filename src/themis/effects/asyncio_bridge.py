@@ -119,9 +119,15 @@ class AsyncioComponent:
 
     Attributes:
         component: a generator, judge model, or any other component.
+        component_id: what it is called in a run; the component's own id unless stated.
     """
 
     component: Any
+    component_id: str = attrs.field()
+
+    @component_id.default
+    def _own_id(self) -> str:
+        return str(getattr(self.component, "component_id", None) or "")
 
     def fingerprint(self) -> str:
         return fingerprint(self.component, source_of)

@@ -80,10 +80,14 @@ class CallerAbilities(Abilities):
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
         batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
+        reads_text: a judge model whose prompt is annotated as `str`, and is handed the text alone.
+        takes_seed: a judge model that has a parameter `seed`.
     """
 
     call: Method
     is_async: bool
+    reads_text: bool = False
+    takes_seed: bool = True
     provider_key: str | None = None
     request: Callable[[Case, GenerateContext], JSONValue] | None = None
     estimate: Callable[[Any], TokenEstimate] | None = None
@@ -99,8 +103,24 @@ class CallerAbilities(Abilities):
             method,
             call=call,
             is_async=inspect.iscoroutinefunction(call),
+            **_judging(call),
             max_tokens=longest if isinstance(longest, int) else None,
         )
+
+
+def _judging(call: Method | None) -> dict[str, bool]:
+    """Return how a method takes a prompt and a seed; what has no signature is taken to be as the protocol says."""
+    try:
+        parameters = list(inspect.signature(call).parameters.values()) if call is not None else []
+    except (TypeError, ValueError):
+        parameters = []
+    if not parameters:
+        return {}
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+    return {
+        "reads_text": parameters[0].annotation in (str, "str"),
+        "takes_seed": takes_any or any(parameter.name == "seed" for parameter in parameters),
+    }
 
 
 @attrs.frozen(kw_only=True)

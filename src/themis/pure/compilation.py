@@ -184,7 +184,8 @@ def _shape_faults(authored: Authored) -> Iterator[str]:
         yield "datasets: none given; an experiment needs at least one"
     yield from _twice("datasets", (dataset.dataset_id for dataset in authored.datasets))
     yield from _twice("metrics", (metric.component_id for metric in components.metrics))
-    yield from _twice("judge_models", (judge.component_id for judge in components.judge_models))
+    judges = [judge.component_id for judge in components.judge_models]
+    yield from (f"{fault}: give each a component_id of its own" for fault in _twice("judge_models", judges))
     for place, able in components.placed():
         yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
     yield from _candidate_faults(authored)

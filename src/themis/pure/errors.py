@@ -10,6 +10,7 @@
     │   └── MissingExtraError                 a feature needs an optional dependency
     ├── DataError (ValueError)                a dataset, bundle or file can't be read as what it should be
     │   └── NoAnswerError                     none of a case's candidates holds an answer: it could not be parsed
+    ├── UnclearVerdictError (ValueError)      a judge's answer holds no clear verdict; the judge is asked once more
     ├── StoreError                            a store can't be opened, read or written
     │   ├── RunNotFoundError (LookupError)    no run of that id in the store
     │   ├── RunExistsError                    the run is stored already and the policy refuses to touch it
@@ -77,6 +78,26 @@ class NoAnswerError(DataError):
 
     A reducer that raises it says that the model has failed, and not the run: the case's answer could not be parsed.
     """
+
+
+class UnclearVerdictError(ThemisError, ValueError):
+    """A judge's answer holds no verdict, none that was asked for, or several that contradict each other.
+
+    A workflow's `parse_judgment` that raises it has the judge asked once more, with a reminder of what was asked for;
+    any other exception ends the judgment.
+
+    Attributes:
+        problem: what is wrong with the answer.
+        asked: what was asked for, such as `one of correct, incorrect`.
+    """
+
+    def __init__(self, problem: str, asked: str) -> None:
+        self.problem = problem
+        self.asked = asked
+        super().__init__(f"{problem}; {asked} was asked for")
+
+    def __reduce__(self) -> tuple[type[UnclearVerdictError], tuple[str, str]]:
+        return type(self), (self.problem, self.asked)
 
 
 class StoreError(ThemisError):

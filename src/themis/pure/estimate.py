@@ -89,6 +89,7 @@ def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
     ]
     if judged:
         lines.append(
-            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}"
+            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}; "
+            "no verdict has to be asked for again"
         )
     return (*lines, "nothing is taken from the store; `plan` says what would be reused")

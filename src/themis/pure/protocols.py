@@ -146,7 +146,12 @@ class EvaluationWorkflow(Protocol):
         """Return what the judge of a call is shown."""
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
-        """Read the verdict; raise `ValueError` if there is none, which is an error of this judgment."""
+        """Read the verdict.
+
+        Raises:
+            UnclearVerdictError: there is none; the judge is asked once more, with a reminder.
+            Exception: any other one makes this judgment an error at once.
+        """
 
     def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score | None:
         """Return the judgment's score, or `None` if only the aggregate has one."""
@@ -183,7 +188,10 @@ class TraceMetric(Component, Protocol):
 
 @runtime_checkable
 class JudgeModel(Component, Protocol):
-    """A model that is asked for judgments."""
+    """A model that is asked for judgments.
+
+    A `judge` whose prompt is annotated as `str` is handed the prompt's text; it may return text, and do without a seed.
+    """
 
     def judge(
         self, prompt: RenderedJudgePrompt, *, seed: int | None = None

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment.experiment import Experiment
-from themis.pure.errors import NoAnswerError
+from themis.pure.errors import NoAnswerError, UnclearVerdictError
 from themis.pure.records.contexts import (
     EvalScoreContext,
     GenerateContext,
@@ -199,7 +199,7 @@ class ScriptedJudgeMetric:
 
 @attrs.frozen
 class ScriptedWorkflow:
-    """Asks; reads yes and no; anything else is an error of that judgment."""
+    """Asks; reads yes and no; anything else is unclear."""
 
     metric: ScriptedJudgeMetric
     ctx: EvalScoreContext
@@ -218,7 +218,7 @@ class ScriptedWorkflow:
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
         if response.raw_response not in ("yes", "no"):
-            raise ValueError(f"no verdict in {response.raw_response!r}")
+            raise UnclearVerdictError(f"no verdict in {response.raw_response!r}", "yes or no")
         return ParsedJudgment(label=response.raw_response)
 
     def score_judgment(self, call: JudgeCall, judgment: ParsedJudgment, ctx: EvalScoreContext) -> Score:

@@ -43,6 +43,8 @@ class HttpModel(abc.ABC):
         provider_key: groups calls for limits; all models of one endpoint share it.
         endpoint_name: stands for the address in the fingerprint, for servers that move.
         client: an `httpx.AsyncClient` to use instead of the endpoint's own; it stays open.
+        component_id: what it is called in a run; `provider/model` unless stated. Two of one model, as judges with other
+            settings, need names of their own.
     """
 
     version: ClassVar[str] = "1"
@@ -54,9 +56,10 @@ class HttpModel(abc.ABC):
     provider_key: str
     endpoint_name: str | None = None
     client: httpx.AsyncClient | None = attrs.field(default=None, eq=False, repr=False)
+    component_id: str = attrs.field(validator=attrs.validators.min_len(1))
 
-    @property
-    def component_id(self) -> str:
+    @component_id.default
+    def _named_after_the_model(self) -> str:
         return f"{self.provider}/{self.model}"
 
     @property

@@ -15,7 +15,7 @@ from themis.pure.wire.exchange import Sampling
 
 _ENDPOINT_OPTIONS: Final = frozenset(attrs.fields_dict(Endpoint)) - {"base_url", "key_env", "url_env"}
 _SAMPLING_OPTIONS: Final = frozenset(attrs.fields_dict(Sampling))
-_MODEL_OPTIONS: Final = frozenset({"client", "provider_key", "endpoint_name"})
+_MODEL_OPTIONS: Final = frozenset({"client", "component_id", "provider_key", "endpoint_name"})
 
 
 def split_options(provider: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:

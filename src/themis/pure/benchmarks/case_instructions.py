@@ -39,7 +39,7 @@ class CaseInstructions:
 
     scale: tuple[float, float] = (0.0, 1.0)
     component_id: str = "builtin/case_instructions"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "llm"
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> CaseInstructionsWorkflow:

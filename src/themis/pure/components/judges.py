@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import attrs
 
 from themis.pure.components.judging.prompts import ROLE
 from themis.pure.components.judging.workflows import (
     PairwiseWorkflow,
+    PassFailWorkflow,
     ScaleWorkflow,
     VoteWorkflow,
     option,
@@ -19,6 +20,7 @@ from themis.pure.components.judging.workflows import (
     win_shares,
 )
 from themis.pure.errors import WorkflowBuildError
+from themis.pure.json import freeze_mapping
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import (
@@ -28,9 +30,13 @@ from themis.pure.records.judging import (
     RenderedJudgePrompt,
     Subject,
 )
+from themis.pure.records.prompt import text_of
 
 RUBRIC = "The answer is correct, complete, and to the point."
 _TASK = f"{ROLE} Judge the answer to the question."
+
+
+BINARY: Final = "pass/fail"
 
 
 @attrs.frozen
@@ -38,13 +44,17 @@ class LlmRubric:
     """A judge scores the answer against a rubric; the mean over dimensions and repeats, 0 to 1.
 
     Options, here or in `workflow_overrides`: `rubric` (text), `dimensions` (`{name: rubric}`, instead of one), `scale`
-    (low and high end). The first judge of the run is asked.
+    (low and high end, or `pass/fail`: then the judge says whether the answer passes, and the score is the share of
+    passes). The first judge of the run is asked.
     """
 
     rubric: str = RUBRIC
-    scale: tuple[float, float] = (1.0, 5.0)
+    scale: tuple[float, float] | str = (1.0, 5.0)
+    dimensions: Mapping[str, str] | None = attrs.field(
+        default=None, converter=attrs.converters.optional(freeze_mapping)
+    )
     component_id: str = "builtin/llm_rubric"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "llm"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -52,24 +62,45 @@ class LlmRubric:
         return self._workflow(ctx)
 
     def _workflow(self, ctx: EvalScoreContext, method: str = "mean", judges: int | None = 1) -> ScaleWorkflow:
-        dimensions = option(ctx, "dimensions", None) or {"overall": option(ctx, "rubric", self.rubric)}
-        low, high = option(ctx, "scale", self.scale)
-        if not low < high:
-            raise WorkflowBuildError(
-                f"workflow_overrides.scale: the low end must be below the high one, found {low}, {high}"
+        dimensions = _dimensions(option(ctx, "dimensions", self.dimensions), option(ctx, "rubric", self.rubric))
+        scale = option(ctx, "scale", self.scale)
+        shared: dict[str, Any] = {
+            "metric_id": self.component_id,
+            "calls": tuple(plan_judge_calls(ctx, [(name, (0,)) for name in dimensions], judges)),
+            "task": _TASK,
+            "dimensions": dimensions,
+            "method": method,
+        }
+        if scale == BINARY:
+            return PassFailWorkflow(
+                ask="Explain briefly, then end with one line: `Verdict: pass` or `Verdict: fail`.", **shared
             )
-        low, high = float(low), float(high)
-        return ScaleWorkflow(
-            metric_id=self.component_id,
-            calls=tuple(plan_judge_calls(ctx, [(name, (0,)) for name in dimensions], judges)),
-            task=_TASK,
-            ask="Explain briefly, then end with one line: "
-            f"`Score: N`, N a number from {low:g} (worst) to {high:g} (best).",
-            low=low,
-            high=high,
-            dimensions=dimensions,
-            method=method,
+        low, high = _ends(scale)
+        ask = (
+            f"Explain briefly, then end with one line: `Score: N`, N a number from {low:g} (worst) to {high:g} (best)."
         )
+        return ScaleWorkflow(ask=ask, low=low, high=high, **shared)
+
+
+def _dimensions(stated: Any, rubric: str) -> Mapping[str, str]:
+    """Return what is judged, by name: the dimensions, or the one rubric."""
+    if stated is None:
+        return {"overall": rubric}
+    if not isinstance(stated, Mapping) or not stated or not all(isinstance(text, str) for text in stated.values()):
+        raise WorkflowBuildError(f"dimensions: {{name: rubric}} expected, with texts as rubrics; found {stated!r}")
+    return stated
+
+
+def _ends(scale: Any) -> tuple[float, float]:
+    is_pair = isinstance(scale, Sequence) and not isinstance(scale, str) and len(scale) == 2
+    if not is_pair or not all(isinstance(end, int | float) and not isinstance(end, bool) for end in scale):
+        raise WorkflowBuildError(f"workflow_overrides.scale: [low, high] or {BINARY!r} expected, found {scale!r}")
+    low, high = float(scale[0]), float(scale[1])
+    if not low < high:
+        raise WorkflowBuildError(
+            f"workflow_overrides.scale: the low end must be below the high one, found {low:g}, {high:g}"
+        )
+    return low, high
 
 
 @attrs.frozen
@@ -78,7 +109,7 @@ class PanelOfJudges(LlmRubric):
 
     method: str = "mean"
     component_id: str = "builtin/panel_of_judges"
-    version: str = "1"
+    version: str = "2"
 
     def build_workflow(self, subject: Subject, ctx: EvalScoreContext) -> ScaleWorkflow:
         return self._workflow(ctx, option(ctx, "method", self.method), judges=None)
@@ -89,9 +120,8 @@ class TraceRubric(LlmRubric):
     """A judge scores an agent's steps, or a conversation, against a rubric."""
 
     rubric: str = "The steps are sound, none is superfluous, and they lead to the result."
-    scale: tuple[float, float] = (1.0, 5.0)
     component_id: str = "builtin/trace_rubric"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "trace"
 
 
@@ -100,7 +130,7 @@ class MajorityVoteJudge:
     """All judges vote correct or incorrect; the majority decides, and a tie counts one half."""
 
     component_id: str = "builtin/majority_vote_judge"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "llm"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -122,7 +152,7 @@ class ReferenceGrader:
     """
 
     component_id: str = "builtin/reference_grader"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "llm"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -164,7 +194,7 @@ class PairwiseJudge(_Pairwise):
     """
 
     component_id: str = "builtin/pairwise_judge"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "selection"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -174,7 +204,7 @@ class BestOfN(_Pairwise):
     """Selects by judged comparison: candidates in the order of their win shares, of equal ones the earlier first."""
 
     component_id: str = "builtin/best_of_n"
-    version: str = "1"
+    version: str = "2"
 
     def choose(
         self, candidates: Sequence[GenerationResult], execution: EvaluationExecution
@@ -201,33 +231,58 @@ class DemoJudge:
     """
 
     component_id: str = "builtin/demo_judge"
-    version: str = "1"
+    version: str = "2"
 
     async def judge(self, prompt: RenderedJudgePrompt, *, seed: int | None = None) -> JudgeResponse:
         """Return a verdict in the form that the prompt asks for."""
-        text = str(prompt.content)
-        parts = dict(_PART.findall(text))
-        return JudgeResponse(judge_model_id=self.component_id, raw_response=_verdict(text, parts), effective_seed=seed)
+        return JudgeResponse(
+            judge_model_id=self.component_id,
+            raw_response=_verdict(*_taken_apart(text_of(prompt.content))),
+            effective_seed=seed,
+        )
 
 
-_PART = re.compile(
-    r"^([a-zA-Z ]+):\n===== (?:[0-9a-f]{24}) =====\n(.*?)\n===== [0-9a-f]{24} =====$", re.DOTALL | re.MULTILINE
-)
+_FENCE: Final = re.compile(r"^===== [0-9a-f]{24} =====$", re.MULTILINE)
 
 
-def _verdict(text: str, parts: Mapping[str, str]) -> str:
+def _taken_apart(text: str) -> tuple[str, dict[str, str]]:
+    """Return a prompt without its material, and the material: what stands between two equal fences, by its title."""
+    last = {fence[0]: fence for fence in _FENCE.finditer(text)}
+    outside, parts, at = [], {}, 0
+    for fence in _FENCE.finditer(text):
+        close = last[fence[0]]
+        if fence.start() < at or close.start() == fence.start():
+            continue  # within a part, or a fence without an equal one: it opens nothing
+        title = text[at : fence.start()].rpartition("\n\n")[2].removesuffix(":\n")
+        parts[title] = text[fence.end() + 1 : close.start() - 1]
+        outside.append(text[at : fence.start()])
+        at = close.end()
+    return "".join([*outside, text[at:]]), parts
+
+
+def _verdict(task: str, parts: Mapping[str, str]) -> str:
+    """Return the verdict on the parts, in the form that the task asks for; what a part asks for is no concern."""
     reference = parts.get("reference answer", parts.get("question", ""))
     if "answer A" in parts:
         first, second = _overlap(parts["answer A"], reference), _overlap(parts.get("answer B", ""), reference)
         return f"Verdict: {'tie' if first == second else 'A' if first > second else 'B'}"
     likeness = _overlap(next((parts[name] for name in ("answer", "conversation") if name in parts), ""), reference)
-    if "`Score: N`" in text:
-        low, high = (float(end) for end in re.findall(r"from (-?[\d.]+) \(worst\) to (-?[\d.]+)", text)[-1])
+    if "`Score: N`" in task:
+        low, high = (float(end) for end in re.findall(r"from (-?[\d.]+) \(worst\) to (-?[\d.]+)", task)[-1])
         return f"Score: {low + likeness * (high - low):g}"
-    if "`Verdict: met`" in text:
-        return f"Verdict: {'met' if likeness >= 0.5 else 'not met'}"
-    word = "Grade" if "`Grade: correct`" in text else "Verdict"
-    return f"{word}: {'correct' if likeness >= 0.5 else 'incorrect'}"
+    for word, good, bad in _WORDS:
+        if f"`{word}: {good}`" in task:
+            return f"{word}: {good if likeness >= 0.5 else bad}"
+    numbers = re.findall(r"^(\d{1,4})\. ", task, re.MULTILINE)
+    return "\n".join(f"Verdict {number}: {'met' if likeness >= 0.5 else 'not met'}" for number in numbers)
+
+
+_WORDS: Final = (
+    ("Verdict", "met", "not met"),
+    ("Verdict", "pass", "fail"),
+    ("Grade", "correct", "incorrect"),
+    ("Verdict", "correct", "incorrect"),
+)
 
 
 def _overlap(answer: str, reference: str) -> float:

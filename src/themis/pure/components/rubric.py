@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
 
 from themis.pure.components.judging.prompts import ROLE, subject_parts
-from themis.pure.components.judging.verdicts import read_label
+from themis.pure.components.judging.verdicts import read_numbered
 from themis.pure.components.judging.workflows import (
     VoteWorkflow,
     agreement,
@@ -26,10 +25,6 @@ from themis.pure.json import JSONValue
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.judging import AggregationResult, JudgeCall, JudgeResponse, ParsedJudgment, Subject
 from themis.pure.records.scoring import Score
-
-_NUMBERED = re.compile(
-    r"^[\s>#*_`\-]{0,20}Verdict[\s*_`]{1,8}(\d{1,4})[\s*_`]{0,8}:([^\n]{1,80})$", re.MULTILINE | re.I
-)
 
 
 @attrs.frozen
@@ -48,7 +43,7 @@ class RubricPoints:
 
     batch: int = attrs.field(default=1, validator=count)
     component_id: str = "builtin/rubric_points"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "llm"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -160,11 +155,8 @@ class BatchedRubricWorkflow(RubricWorkflow):
 
     def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
         """Read one verdict an item; of several for the same one the last counts."""
-        stated = {int(found[1]) - 1: found[2] for found in _NUMBERED.finditer(response.raw_response)}
-        missing = [index + 1 for index in _indices(call) if index not in stated]
-        if missing:
-            raise ValueError(f"no verdict on criterion {', '.join(map(str, missing))}")
-        labels = {str(index): read_label(stated[index], tuple(self.labels)) for index in _indices(call)}
+        read = read_numbered(response.raw_response, tuple(self.labels), [index + 1 for index in _indices(call)])
+        labels = {str(number - 1): label for number, label in read.items()}
         details = {"question": call.dimension_id, "judge": call.judge_model_id, "verdicts": labels}
         share = mean([self.labels[label] for label in labels.values()])
         return ParsedJudgment(label=f"{share:g} met", score=share, details=details)

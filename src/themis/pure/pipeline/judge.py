@@ -3,7 +3,9 @@
 A workflow plans calls and renders prompts, judges answer, the workflow parses, scores and aggregates. What came back
 is kept call by call, so judging replays offline, and a crash repeats no call that was answered.
 
-Rules: a call that failed, or a verdict that could not be read, is a failure of that judgment, never a score.
+Rules: a judge whose verdict is unclear is asked once more, with a reminder of the form; that is a call of its own,
+which is recorded, cached and limited like any other. A call that failed, or a verdict that still could not be read, is
+a failure of that judgment, never a score.
 An execution with any failure has status `partial_failure` and counts as an error of the case, unless the
 judge configuration says `{"on_partial_failure": "aggregate"}`: then the judgments that are left are aggregated.
 """
@@ -17,7 +19,7 @@ import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.abilities import CallerAbilities, MetricAbilities, SelectorAbilities
-from themis.pure.errors import UnknownComponentError, WorkflowBuildError, nearest
+from themis.pure.errors import UnclearVerdictError, UnknownComponentError, WorkflowBuildError, nearest
 from themis.pure.events import (
     CaseRunEvent,
     EvaluationCompletedEvent,
@@ -60,6 +62,7 @@ from themis.pure.records.judging import (
     WorkflowFailure,
     WorkflowTrace,
 )
+from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.state import CaseState, answering_candidate, candidates_of, recorded_outputs
 
@@ -225,8 +228,8 @@ def ask_judge(
         stage="judge",
         of=of,
         method=of.call,
-        args=(prompt,),
-        keywords={"seed": call.effective_seed},
+        args=(text_of(prompt.content) if of.reads_text else prompt,),
+        keywords={"seed": call.effective_seed} if of.takes_seed else {},
         place=place,
         request={"prompt": prompt.content},
         key=key,
@@ -234,8 +237,10 @@ def ask_judge(
     answer: Result[Answer, StepFailure] = yield asked
     if not isinstance(answer, Success):
         return Failure(answer.failure())
-    history = answer.unwrap().retry_history
-    response = checked(name, answer.unwrap().value, JudgeResponse, "judge")
+    history, value = answer.unwrap().retry_history, answer.unwrap().value
+    if isinstance(value, str):
+        value = JudgeResponse(judge_model_id=name, raw_response=value, effective_seed=call.effective_seed)
+    response = checked(name, value, JudgeResponse, "judge")
     return response.map(lambda found: found.evolve(retry_history=history) if history else found)
 
 
@@ -302,33 +307,77 @@ def judged(
         answer: the program that comes by the answer to a call.
     """
     shown = [(call, plan.prompts[call.call_id]) for call in plan.calls if call.call_id in plan.prompts]
-    answers: tuple[_Answered, ...] = yield Together(tuple(answer(call, prompt) for call, prompt in shown))
-    responses: dict[str, JudgeResponse] = {}
-    failures: list[WorkflowFailure] = []
-    for (call, _), found in zip(shown, answers, strict=True):
-        if isinstance(found, Success):
-            responses[call.call_id] = found.unwrap()
-        else:
-            failures.append(_step_failure(call.call_id, JUDGE_STEP, found.failure()))
-    return _conclude(metric_id, plan, responses, failures, ctx)
+    exchanges = yield Together(tuple(_exchange(plan, ctx, call, prompt, answer) for call, prompt in shown))
+    return _conclude(metric_id, plan, exchanges, ctx)
+
+
+@attrs.frozen
+class _Asked:
+    call: JudgeCall
+    prompt: RenderedJudgePrompt
+    answer: _Answered
+
+
+def _exchange(
+    plan: _Plan,
+    ctx: EvalScoreContext,
+    call: JudgeCall,
+    prompt: RenderedJudgePrompt,
+    answer: Callable[[JudgeCall, RenderedJudgePrompt], Program[_Answered]],
+) -> Program[tuple[_Asked, ...]]:
+    """Ask a judge, and once more if its verdict is unclear; the last answer counts."""
+    first = _Asked(call, prompt, (yield from answer(call, prompt)))
+    again = call.evolve(call_id=f"{call.call_id}/again")
+    if not isinstance(first.answer, Success) or any(again.call_id == other.call_id for other in plan.calls):
+        return (first,)
+    try:
+        plan.workflow.parse_judgment(call, first.answer.unwrap(), ctx)
+    except UnclearVerdictError as error:
+        content = _reminded(prompt.content, error.asked)
+    except Exception:
+        content = None  # it fails for good, when the execution is concluded
+    else:
+        content = None
+    if content is None:
+        return (first,)
+    prompt = prompt.evolve(prompt_id=f"{prompt.prompt_id}/again", content=content)
+    return first, _Asked(again, prompt, (yield from answer(again, prompt)))
+
+
+def _reminded(content: JSONValue, asked: str) -> JSONValue:
+    """Return a prompt with a reminder behind it, or `None` for one that is neither text nor messages.
+
+    What was wrong with the answer is not repeated: it may be the candidate that speaks in it.
+    """
+    reminder = (
+        "Your last answer to this held no clear verdict. Judge again, and end with exactly one line in the form that "
+        f"is asked for above ({asked}); write nothing behind it, and no other line of this form."
+    )
+    if isinstance(content, str):
+        return f"{content}\n\n{reminder}"
+    messages = None if isinstance(content, Mapping) else as_messages(content)
+    if messages is None:
+        return None
+    last = messages[-1]
+    if isinstance(last["content"], str) and last["role"] == "user":
+        return [*messages[:-1], {**last, "content": f"{last['content']}\n\n{reminder}"}]
+    return [*messages, {"role": "user", "content": reminder}]
 
 
 def _conclude(
-    metric_id: str,
-    plan: _Plan,
-    responses: Mapping[str, JudgeResponse],
-    failures: Sequence[WorkflowFailure],
-    ctx: EvalScoreContext,
+    metric_id: str, plan: _Plan, exchanges: Sequence[tuple[_Asked, ...]], ctx: EvalScoreContext
 ) -> EvaluationExecution:
     """Parse, score and aggregate what the judges answered; deterministic, whatever order they answered in."""
-    verdicts = [
-        _verdict(metric_id, plan, call, responses[call.call_id], ctx)
-        for call in plan.calls
-        if call.call_id in responses
-    ]
-    judgments = tuple(v.judgment for v in verdicts if v.judgment is not None)
-    scores = tuple(v.score for v in verdicts if v.score is not None)
-    problems = [*plan.failures, *failures, *(v.failure for v in verdicts if v.failure is not None)]
+    asked = [one for exchange in exchanges for one in exchange]
+    last = {exchange[-1].call.call_id for exchange in exchanges}
+    answered = [(one.call, one.answer.unwrap()) for one in asked if isinstance(one.answer, Success)]
+    verdicts = [_verdict(metric_id, plan, call, response, ctx) for call, response in answered]
+    counted = [v for v, (call, _) in zip(verdicts, answered, strict=True) if call.call_id in last]
+    judgments = tuple(v.judgment for v in counted if v.judgment is not None)
+    scores = tuple(v.score for v in counted if v.score is not None)
+    failed = [(one.call, one.answer.failure()) for one in asked if not isinstance(one.answer, Success)]
+    problems = [*plan.failures, *(v.failure for v in counted if v.failure is not None)]
+    problems += [_step_failure(call.call_id, JUDGE_STEP, failure) for call, failure in failed]
     aggregate: AggregationResult | None = None
     if judgments and (not problems or ctx.judge_config.get("on_partial_failure") == "aggregate"):
         outcome = attempt(metric_id, plan.workflow.aggregate, judgments, scores, ctx)
@@ -336,21 +385,28 @@ def _conclude(
             aggregate = outcome.unwrap()
         else:
             problems.append(_step_failure("aggregate", "aggregate", outcome.failure()))
-    order = {call.call_id: i for i, call in enumerate(plan.calls)}
+    calls = _with_repeated(plan.calls, exchanges)
+    order = {call.call_id: i for i, call in enumerate(calls)}
     problems.sort(key=lambda failure: (order.get(failure.call_id or "", len(order)), failure.step_type))
     return EvaluationExecution(
         execution_id=stage_key("execution", metric_id, answer_key(ctx)),
         subject_kind=_KINDS[type(plan.subject)],
         status="partial_failure" if problems else "completed",
-        judge_calls=plan.calls,
-        rendered_prompts=tuple(plan.prompts[c.call_id] for c in plan.calls if c.call_id in plan.prompts),
-        judge_responses=tuple(responses[c.call_id] for c in plan.calls if c.call_id in responses),
+        judge_calls=calls,
+        rendered_prompts=tuple(one.prompt for one in asked),
+        judge_responses=tuple(response for _, response in answered),
         parsed_judgments=judgments,
         scores=scores,
         failures=tuple(problems),
         aggregation_output=aggregate,
         trace=WorkflowTrace(trace_id=f"{answer_key(ctx)}/{metric_id}", steps=tuple(v.step for v in verdicts)),
     )
+
+
+def _with_repeated(calls: Sequence[JudgeCall], exchanges: Sequence[tuple[_Asked, ...]]) -> tuple[JudgeCall, ...]:
+    """Return the planned calls, each followed by the one that was made again."""
+    again = {exchange[0].call.call_id: [one.call for one in exchange[1:]] for exchange in exchanges}
+    return tuple(one for call in calls for one in (call, *again.get(call.call_id, ())))
 
 
 _KINDS: Mapping[type, str] = {

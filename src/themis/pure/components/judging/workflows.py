@@ -164,6 +164,19 @@ class ScaleWorkflow(Workflow):
 
 
 @attrs.frozen(kw_only=True)
+class PassFailWorkflow(ScaleWorkflow):
+    """Asks whether the answer passes, by dimension; the share of passes."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def parse_judgment(self, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> ParsedJudgment:
+        label = read_label(response.raw_response, ("pass", "fail"))
+        details = {"question": call.dimension_id, "judge": call.judge_model_id}
+        return ParsedJudgment(label=label, score=float(label == "pass"), details=details)
+
+
+@attrs.frozen(kw_only=True)
 class VoteWorkflow(Workflow):
     """Asks for a label; the commonest one wins. A tie counts as half of what the tied labels are worth."""
 
