@@ -23,7 +23,8 @@ from themis.pure.json import decode, encode
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.pure.wire.exchange import error_in, prompt_of
+from themis.pure.wire.exchange import prompt_of
+from themis.pure.wire.failures import error_in
 
 _HASH: Final = "themis_requests"
 _UNFINISHED: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
@@ -151,8 +152,7 @@ class OpenAIBatches:
             )
         body = encode(response.get("body"))
         if response["status_code"] != 200:
-            message, code = error_in(body)
-            return CallFailure(kind=FailureKind.STATUS, status=response["status_code"], code=code, message=message)
+            return error_in(body).of_status(response["status_code"], "the request's line of the batch")
         request_id = response.get("request_id")
         answer = Answer(headers={"x-request-id": request_id} if request_id else {}, body=body, latency_ms=None)
         prompt = prompt_of(item.case.input, item.ctx.prompt_spec)

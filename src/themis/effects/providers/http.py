@@ -37,7 +37,7 @@ from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wai
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
 from themis.pure.security import find_secrets, names_secret
-from themis.pure.wire.exchange import error_in, shortened
+from themis.pure.wire.failures import StatedError, error_in, shortened
 
 _MEGABYTE: Final = 1 << 20
 _REDIRECTS: Final = 3
@@ -418,15 +418,9 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
             return body
         return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
     error_body = await _body(response, headers, _LARGEST_ERROR)
-    message, code = ("", None) if isinstance(error_body, CallFailure) else error_in(error_body)
-    return CallFailure(
-        kind=FailureKind.STATUS,
-        status=response.status_code,
-        code=code,
-        message=f"{sent.endpoint.host} answers {response.status_code}: {message or code or 'no reason given'}",
-        retry_after_s=retry_after(headers, now),
-        request_id=request_id(headers),
-    )
+    stated = StatedError(message="") if isinstance(error_body, CallFailure) else error_in(error_body)
+    failure = stated.of_status(response.status_code, f"{sent.endpoint.host} answers {response.status_code}")
+    return failure.evolve(retry_after_s=retry_after(headers, now), request_id=request_id(headers))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

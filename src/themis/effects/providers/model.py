@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,7 +16,7 @@ import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
-from themis.pure.calls import CallFailure, ProviderError
+from themis.pure.calls import CallFailure, ProviderError, retry_after
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
@@ -25,7 +26,8 @@ from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
+from themis.pure.wire.failures import malformed
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
 """Headers that a request always states itself, in place of the client's."""
@@ -181,7 +183,11 @@ class HttpModel(abc.ABC):
     def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
         reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
         if isinstance(reply, CallFailure):
-            return reply.evolve(request_id=request_id(answer.headers), message=self.endpoint.redact(reply.message))
+            return reply.evolve(
+                request_id=request_id(answer.headers),
+                message=self.endpoint.redact(reply.message),
+                retry_after_s=retry_after(answer.headers, datetime.now(UTC)),
+            )
         return reply
 
     def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
