@@ -46,7 +46,7 @@ class Protocols:
         return self._complete(route, body)
 
     def _complete(self, route: str, body: bytes) -> Reply:
-        speak = _SPEAKERS.get(route)
+        speak = next((speaker for name, speaker in _SPEAKERS.items() if route.endswith(name)), None)
         if speak is None:
             return _error(404, f"no such address: {route}", "not_found")
         try:

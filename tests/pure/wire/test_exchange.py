@@ -25,7 +25,7 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
 def chat(model: str, prompt: Prompt, sampling: Sampling, seed: int | None = None) -> dict[str, Any]:
-    return openai_wire.chat_body(model, prompt, sampling, seed, "max_tokens")
+    return openai_wire.chat_body(model, prompt, sampling, seed)
 
 
 # --- prompts ----------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
 from themis.pure.security import find_secrets, names_secret
 from themis.pure.wire.failures import StatedError, error_in, shortened
+from themis.pure.wire.streams import is_stream
 
 _MEGABYTE: Final = 1 << 20
 _REDIRECTS: Final = 3
@@ -110,6 +111,7 @@ class Endpoint:
         key_header, key_prefix: how the key is sent.
         key_needed: whether a call without a key is refused before it is sent.
         headers: sent with every request; none of them a credential.
+        ca_file: the certificate authorities to trust instead of the usual ones, in PEM form.
         connect_timeout_s: to open a connection.
         read_timeout_s: between two pieces of an answer, the first included.
         total_timeout_s: for the whole exchange.
@@ -123,6 +125,7 @@ class Endpoint:
     key_prefix: str = "Bearer "
     key_needed: bool = True
     headers: Mapping[str, str] = attrs.field(default=EMPTY, converter=freeze_mapping, validator=_no_credentials)
+    ca_file: str | None = None
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 300.0
     total_timeout_s: float = 600.0
@@ -291,7 +294,7 @@ for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2
 
 
 async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.AsyncClient | None = None) -> Answer:
-    """Post a JSON body and return the JSON answer.
+    """Post a JSON body and return the answer, which is JSON, or a stream of it that was not asked for.
 
     Args:
         endpoint: whom to ask.
@@ -300,12 +303,12 @@ async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.As
         client: used instead of the endpoint's own; it stays open.
 
     Raises:
-        ProviderError: anything but a success with a JSON body.
+        ProviderError: anything but a success with such a body.
     """
     headers = {"content-type": "application/json", "accept": "application/json"}
     answer = await call(endpoint, "POST", path, body, headers, client)
     kind = answer.headers.get("content-type", "application/json").lower()
-    if "json" not in kind:
+    if "json" not in kind and not is_stream(answer.body):
         text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
         problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
         raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=problem))

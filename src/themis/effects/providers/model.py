@@ -28,6 +28,7 @@ from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import malformed
+from themis.pure.wire.streams import answer_of, is_stream
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
 """Headers that a request always states itself, in place of the client's."""
@@ -192,9 +193,11 @@ class HttpModel(abc.ABC):
 
     def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
         try:
-            payload = decode(body)
-        except ValueError:
+            payload = answer_of(body) if is_stream(body) else decode(body)
+        except (AttributeError, KeyError, TypeError, ValueError):
             return malformed("the body is no JSON, or not all of it", body[-100:])
+        if payload is None and is_stream(body):
+            return malformed("a stream of events without its end", body[-100:])
         try:
             return self._read(payload, is_structured=is_structured)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -239,5 +242,5 @@ def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Messa
     """Return the whole conversation, where the input was one."""
     if as_messages(value) is None:
         return None
-    said = [Message(role=message["role"], content=message["content"]) for message in prompt.messages]
+    said = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
     return (*said, Message(role="assistant", content=reply.output))

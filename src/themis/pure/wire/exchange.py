@@ -102,7 +102,8 @@ def _text_in(value: Mapping[str, Any]) -> JSONValue:
         if name in value:
             found: JSONValue = value[name]
             return found
-    return {name: item for name, item in value.items() if name not in _PARTS}
+    # Messages that are none are shown as they stand, and not left out in silence.
+    return {name: item for name, item in value.items() if name not in _PARTS or name == "messages"}
 
 
 def _attach(messages: list[dict[str, Any]], images: Sequence[Any]) -> None:

@@ -13,12 +13,15 @@ from themis.pure.json import EMPTY, encode
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body, structured
 from themis.pure.wire.failures import failed_end, failure_in, malformed, nothing_in, refused
 from themis.pure.wire.parts import reasoning_in, said_in
+from themis.pure.wire.providers import Quirk, field_of
 
 # --- chat completions -------------------------------------------------------------------------------------
 
 
-def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, limit_field: str) -> dict[str, Any]:
-    """Return the body of `POST /chat/completions`; `limit_field` names the field that `max_tokens` goes to."""
+def chat_body(
+    model: str, prompt: Prompt, sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...] = ()
+) -> dict[str, Any]:
+    """Return the body of `POST /chat/completions`."""
     return request_body(
         model,
         sampling,
@@ -27,11 +30,16 @@ def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, 
         tool_choice=prompt.tool_choice,
         response_format=prompt.response_format,
         stop=None if sampling.stop is None else list(sampling.stop),
-        seed=seed if sampling.seed is None else sampling.seed,
         logprobs=None if sampling.logprobs is None else True,
         top_logprobs=sampling.logprobs or None,
-        **{limit_field: sampling.max_tokens},
+        **_renamed(sampling, seed, quirks),
     )
+
+
+def _renamed(sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...]) -> dict[str, Any]:
+    own = {"max_tokens": sampling.max_tokens, "seed": seed if sampling.seed is None else sampling.seed}
+    names = {option: field_of(quirks, option) for option in own}
+    return {name: own[option] for option, name in names.items() if name is not None}
 
 
 def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
@@ -116,16 +124,17 @@ def _transport(payload: Mapping[str, Any], call_ids: Sequence[Any]) -> dict[str,
 # --- completions ------------------------------------------------------------------------------------------
 
 
-def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[str, Any]:
+def completion_body(
+    model: str, prompt: Prompt, sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...] = ()
+) -> dict[str, Any]:
     """Return the body of `POST /completions`."""
     return request_body(
         model,
         sampling,
         prompt=prompt.text,
-        max_tokens=sampling.max_tokens,
         stop=None if sampling.stop is None else list(sampling.stop),
-        seed=seed if sampling.seed is None else sampling.seed,
         logprobs=sampling.logprobs,
+        **_renamed(sampling, seed, quirks),
     )
 
 
