@@ -28,7 +28,7 @@ from typing import Any, Final, Self, TypeAlias
 import attrs
 import trio
 
-from themis.testing.endpoint_protocols import Answerer, Protocols, echo
+from themis.testing.endpoint_protocols import Answerer, Protocols, as_events, echo
 
 _REASONS: Final = {200: "OK", 307: "Temporary Redirect", 429: "Too Many Requests", 500: "Internal Server Error"}
 _JSON: Final = "application/json"
@@ -135,6 +135,44 @@ class Reject(Play):
         error = {"error": {"message": self.message, "type": self.code or "server_error", "code": self.code}}
         headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
         return await exchange.send(self.status, json.dumps({"type": "error", **error}).encode(), headers)
+
+
+@attrs.frozen(kw_only=True)
+class Say(Play):
+    """Sends a body of one's own; `beside` adds fields to the right answer instead.
+
+    Attributes:
+        body: any JSON.
+        beside: fields of the right answer to replace or to add.
+        headers: more headers.
+    """
+
+    status: int = 200
+    body: Any = None
+    beside: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+    async def act(self, exchange: Exchange) -> int | None:
+        body = self.body if self.beside is None else {**json.loads(exchange.answer[1]), **self.beside}
+        return await exchange.send(self.status, json.dumps(body).encode(), self.headers)
+
+
+@attrs.frozen(kw_only=True)
+class Stream(Play):
+    """Sends the right answer as a stream of events, which was not asked for.
+
+    Attributes:
+        events: how many to send; all if not given.
+        content_type: what the stream is said to be.
+    """
+
+    events: int | None = None
+    content_type: str = "text/event-stream; charset=utf-8"
+
+    async def act(self, exchange: Exchange) -> int | None:
+        events = as_events(json.loads(exchange.answer[1]))
+        body = "".join([": comment\n\n", *events[: self.events]]).encode()
+        return await exchange.send(200, body, {"content-type": self.content_type})
 
 
 @attrs.frozen(kw_only=True)

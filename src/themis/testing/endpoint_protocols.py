@@ -133,6 +133,10 @@ def _cut(request: Mapping[str, Any], text: str, limit_name: str) -> tuple[str, b
     return (" ".join(words[:limit]), True) if limit and len(words) > limit else (text, False)
 
 
+REASONING: Final = "Let me think."
+"""What the model thinks beside its answer where the prompt says THINK."""
+
+
 def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     text, is_cut = _cut(request, _structured(request, text), "max_completion_tokens")
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
@@ -143,6 +147,8 @@ def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
         function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": text})}
         call = {"id": f"call_{key[:8]}", "type": "function", "function": function}
         message, finish = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+    if "THINK" in text:
+        message["reasoning_content"] = REASONING
     logprobs = None
     if request.get("logprobs"):
         logprobs = {"content": [{"token": word, "logprob": -len(word) / 10} for word in text.split()]}
@@ -188,7 +194,8 @@ def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]
     if "REFUSE" in text:
         part = {"type": "refusal", "refusal": "I can't help with that."}
     message = {"type": "message", "id": f"msg_{key}", "role": "assistant", "status": "completed", "content": [part]}
-    output: list[dict[str, Any]] = [{"type": "reasoning", "id": f"rs_{key}", "summary": []}, message]
+    summary = [{"type": "summary_text", "text": REASONING}] if "THINK" in text else []
+    output: list[dict[str, Any]] = [{"type": "reasoning", "id": f"rs_{key}", "summary": summary}, message]
     if request.get("tools"):
         arguments = json.dumps({"text": text})
         name = request["tools"][0]["name"]
@@ -216,6 +223,8 @@ def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]
 def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     text, is_cut = _cut(request, text, "max_tokens")
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    if "THINK" in text:
+        content = [{"type": "thinking", "thinking": REASONING, "signature": key}, *content]
     stop = "max_tokens" if is_cut else "end_turn"
     if "REFUSE" in text:
         content, stop = [], "refusal"
@@ -238,6 +247,68 @@ def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
         "stop_sequence": None,
         "usage": {"input_tokens": prompt, "output_tokens": _count(text), "cache_read_input_tokens": prompt // 2},
     }
+
+
+# --- streams ----------------------------------------------------------------------------------------------
+
+
+def as_events(answer: Mapping[str, Any]) -> list[str]:
+    """Return an answer as the events that its protocol streams it in."""
+    if "choices" in answer:
+        return [*map(_event, _chunks(answer)), "data: [DONE]\n\n"]
+    if "output" in answer:
+        kind = f"response.{answer['status']}"
+        items = [{"type": "response.output_item.done", "item": item} for item in answer["output"]]
+        created = {"type": "response.created", "response": {**answer, "status": "in_progress", "output": []}}
+        return [*map(_event, [created, *items, {"type": kind, "response": {**answer, "output": []}}])]
+    return [*map(_event, _message_events(answer))]
+
+
+def _event(data: Mapping[str, Any]) -> str:
+    name = f"event: {data['type']}\n" if "type" in data else ""
+    return f"{name}data: {json.dumps(data)}\n\n"
+
+
+def _chunks(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    choice = answer["choices"][0]
+    head = {name: value for name, value in answer.items() if name not in ("choices", "usage")}
+    message = choice.get("message") or {"text": choice.get("text")}
+    pieces: list[dict[str, Any]] = [{"role": "assistant"}]
+    for name, value in message.items():
+        if isinstance(value, str):
+            pieces += [{name: letters} for letters in (value[: len(value) // 2], value[len(value) // 2 :])]
+        elif name == "tool_calls":
+            pieces += [{name: [piece]} for index, call in enumerate(value) for piece in _call_pieces(index, call)]
+    wrap = (lambda piece: piece) if "text" in message else (lambda piece: {"delta": piece})
+    chunks = [{**head, "choices": [{"index": 0, **wrap(piece), "finish_reason": None}]} for piece in pieces[1:]]
+    last = {"index": 0, **wrap({}), "finish_reason": choice["finish_reason"], "logprobs": choice.get("logprobs")}
+    return [*chunks, {**head, "choices": [last]}, {**head, "choices": [], "usage": answer["usage"]}]
+
+
+def _call_pieces(index: int, call: Mapping[str, Any]) -> list[dict[str, Any]]:
+    arguments = call["function"]["arguments"]
+    first = {**call, "index": index, "function": {**call["function"], "arguments": arguments[:3]}}
+    return [first, {"index": index, "function": {"arguments": arguments[3:]}}]
+
+
+def _message_events(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    start = {**answer, "content": [], "stop_reason": None, "usage": {**answer["usage"], "output_tokens": 1}}
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+    for index, block in enumerate(answer["content"]):
+        field, kind = {
+            "text": ("text", "text_delta"),
+            "thinking": ("thinking", "thinking_delta"),
+            "tool_use": ("partial_json", "input_json_delta"),
+        }[block["type"]]
+        whole = json.dumps(block["input"]) if field == "partial_json" else block[field]
+        empty = {**block, "input": {}} if field == "partial_json" else {**block, field: ""}
+        events.append({"type": "content_block_start", "index": index, "content_block": empty})
+        deltas = [{"type": kind, field: part} for part in (whole[:4], whole[4:])]
+        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", "index": index})
+    usage = {"output_tokens": answer["usage"]["output_tokens"]}
+    delta_event = {"type": "message_delta", "delta": {"stop_reason": answer["stop_reason"]}, "usage": usage}
+    return [*events, delta_event, {"type": "message_stop"}]
 
 
 _SPEAKERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, str], dict[str, Any]]]] = {

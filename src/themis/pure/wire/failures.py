@@ -104,10 +104,11 @@ class StatedError(FrozenModel):
     def of_status(self, status: int, where: str) -> CallFailure:
         """Return the failure of an answer with an error's status.
 
-        What the body states counts where the status says no more than that something failed (400, 5xx): a gateway
-        wraps the 401 or 429 of the provider behind it so.
+        What the body states counts where the status says no more than that something failed: a gateway wraps the 401,
+        429 or 503 of the provider behind it in a 400 or 500, and its client's faults in any 5xx.
         """
-        meant = self.status if self.status is not None and (status == 400 or status >= 500) else status
+        stated = self.status or status
+        meant = stated if status in {400, 500} or (status > 500 > stated) else status
         return CallFailure(kind=FailureKind.STATUS, status=meant, code=self.code, message=f"{where}: {self._words}")
 
     @property

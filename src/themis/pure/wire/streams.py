@@ -1,7 +1,7 @@
 """A body of server-sent events that was not asked for: the answer that its pieces make up.
 
-The rule: some servers and proxies stream whatever they are asked (BerriAI/litellm, issue 34094). What they say is an answer
-if it is there to its end; a stream that stops before is a failed request, like a body cut short.
+The rule: some servers and proxies stream whatever they are asked (BerriAI/litellm, issue 34094). What they say is an
+answer if it is there to its end; a stream that stops before is a failed request, like a body cut short.
 
 Sources: the HTML standard, "Server-sent events"; "Streaming" in the references of OpenAI and Anthropic.
 """
@@ -24,7 +24,7 @@ def is_stream(body: bytes) -> bool:
 
 
 def answer_of(body: bytes) -> Any:
-    """Return the answer that a stream makes up, in the form of an answer that was not streamed; `None` if it has no end.
+    """Return the answer that a stream makes up, in the form of one that was not streamed; `None` if it has no end.
 
     >>> answer_of(b'data: {"choices": [{"delta": {"content": "4"}, "finish_reason": "stop"}]}\\n\\ndata: [DONE]\\n')
     {'choices': [{'finish_reason': 'stop', 'message': {'content': '4'}}]}
@@ -62,13 +62,13 @@ def _chat(pieces: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     message: dict[str, Any] = {}
     for piece in pieces:
         answer |= {name: value for name, value in piece.items() if name != "choices" and value is not None}
-        first = next(iter(piece.get("choices") or ()), {})
+        first: Mapping[str, Any] = next(iter(piece.get("choices") or ()), {})
         own = {name: value for name, value in first.items() if name not in ("delta", "message") and value is not None}
         _add(choice, own)
         _add(message, first.get("delta") or first.get("message") or {})
     if not (choice or message):
         return {}
-    if message:
+    if "text" not in choice:
         choice["message"] = message
     return {**answer, "choices": [choice]}
 
@@ -81,19 +81,20 @@ def _add(whole: dict[str, Any], piece: Mapping[str, Any]) -> None:
             whole[name] = _with_calls(before or [], value or ())
         elif name in {"role", "finish_reason", "id", "type", "name"} or before is None or value is None:
             whole[name] = before if value is None else value
-        elif isinstance(value, str) and isinstance(before, str):
-            whole[name] = before + value
-        elif isinstance(value, list) and isinstance(before, list):
-            whole[name] = before + value
-        elif isinstance(value, str | list) and isinstance(
-            before, str | list
-        ):  # Mistral sends text, then parts, then text
-            whole[name] = _parts(before) + _parts(value)
+        elif isinstance(value, str | list) and isinstance(before, str | list):
+            whole[name] = _joined(before, value)
         elif isinstance(value, Mapping) and isinstance(before, Mapping):
             whole[name] = {**before}
             _add(whole[name], value)
         else:
             whole[name] = value
+
+
+def _joined(before: str | list[Any], value: str | list[Any]) -> str | list[Any]:
+    if isinstance(before, str) and isinstance(value, str):
+        return before + value
+    # Mistral sends its reasoning as a list of parts, and then the answer as text.
+    return _parts(before) + _parts(value)
 
 
 def _parts(content: str | list[Any]) -> list[Any]:
@@ -127,7 +128,7 @@ def _message(pieces: Sequence[Mapping[str, Any]]) -> Any:
         elif kind == "content_block_start":
             blocks[piece.get("index")] = dict(piece["content_block"])
         elif kind == "content_block_delta":
-            field = _DELTAS.get(delta.get("type"))
+            field = _DELTAS.get(str(delta.get("type")))
             if field is not None:
                 block = blocks[piece.get("index")]
                 block[field] = block.get(field, "") + delta[field]
