@@ -28,6 +28,8 @@ class FailureKind(StrEnum):
     """No complete answer in the time allowed."""
     CONNECTION = "connection"
     """The connection was refused, dropped, or broke the protocol."""
+    ENVIRONMENT = "environment"
+    """There is no way to the endpoint: a certificate that is not trusted, a name unknown, no route, a dead proxy."""
     STATUS = "status"
     """A complete answer with an HTTP status that is no success."""
     FAILED = "failed"
@@ -143,6 +145,7 @@ _SLOW_DOWN: Final = re.compile(r"rate[ _-]?limit(ed)?\b|too many requests", re.I
 _BY_KIND: Final = {
     FailureKind.TIMEOUT: Diagnosis(retryable=True, reason="timeout"),
     FailureKind.CONNECTION: Diagnosis(retryable=True, reason="connection failed"),
+    FailureKind.ENVIRONMENT: Diagnosis(retryable=False, reason="endpoint out of reach", fatal=True),
     FailureKind.FAILED: Diagnosis(retryable=True, reason="generation failed"),
     FailureKind.MALFORMED: Diagnosis(retryable=True, reason="malformed answer"),
     FailureKind.TOO_LARGE: Diagnosis(retryable=True, reason="answer too large"),

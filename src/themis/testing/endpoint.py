@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import math
+import ssl
 import threading
 import time
 from collections import Counter
@@ -328,6 +329,7 @@ class FakeEndpoint:
         models: what `/v1/models` lists; a request for another model is answered 404. Any model if empty.
         batch_polls: how often a batch is asked for before it is done.
         port: 0 for any that is free.
+        tls: the server's certificate and key, to speak HTTPS.
 
     Attributes:
         log: what was played to which request, in the order of its ends.
@@ -346,11 +348,13 @@ class FakeEndpoint:
         models: Sequence[str] = (),
         batch_polls: int = 2,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._script = script or (lambda _: Answer())
         self._allows = allows
         self._latency_s = latency_s
         self._port = port
+        self._tls = tls
         self._in_flight = 0
         self._attempts: Counter[str] = Counter()
         self._started = threading.Event()
@@ -375,7 +379,7 @@ class FakeEndpoint:
     @property
     def base_url(self) -> str:
         """The address to configure: `http://127.0.0.1:port/v1`."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}/v1"
 
     async def _serve(self) -> None:
         listeners = await trio.open_tcp_listeners(self._port, host="127.0.0.1", backlog=1024)
@@ -385,7 +389,10 @@ class FakeEndpoint:
             self._started.set()
             await trio.serve_listeners(self._connection, listeners)
 
-    async def _connection(self, stream: trio.SocketStream) -> None:
+    async def _connection(self, socket: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = socket
+        if self._tls is not None:
+            stream = trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
         self.connections += 1
         self.open_connections += 1
         reader = _Reader(stream)
@@ -399,7 +406,7 @@ class FakeEndpoint:
             await trio.aclose_forcefully(stream)
 
     async def _exchange(
-        self, stream: trio.SocketStream, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, stream: trio.abc.Stream, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -438,7 +445,7 @@ class FakeEndpoint:
 class _Reader:
     """Cuts a byte stream into requests."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._buffer = bytearray()
 

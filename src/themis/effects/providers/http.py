@@ -14,14 +14,12 @@ Rules of this room:
 from __future__ import annotations
 
 import base64
-import functools
 import itertools
 import logging
 import os
-import ssl
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -33,6 +31,13 @@ import httpx
 import trio
 
 from themis.effects.calls import report_quota
+from themis.effects.providers.network import (
+    CloseOnFailure,
+    connection_failure,
+    network_faults,
+    proxy_for,
+    tls_settings,
+)
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
@@ -144,6 +149,10 @@ class Endpoint:
         query = "&".join(filter(None, (parts.query, urlencode(_secret_fields(self._env_url())))))
         return urlunsplit((parts.scheme, parts.netloc, parts.path + path, query, ""))
 
+    def network_faults(self) -> Iterator[str]:
+        """Yield what of the environment makes every call fail, as far as it shows without one."""
+        return network_faults(self.base_url, self.ca_file)
+
     def missing_key(self) -> str | None:
         """Say what is missing from the environment, if anything is."""
         if self.key_needed and not self._key() and self._basic() is None:
@@ -216,18 +225,19 @@ class Answer:
 # --- clients ----------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _tls_settings() -> ssl.SSLContext:
-    # Reading the certificate authorities takes 20 ms; once per process is enough.
-    return httpx.create_ssl_context()
+@attrs.define
+class _Clients:
+    """The clients of a run: those that no call is using, and the endpoints that have answered.
+
+    A stack of single-connection clients per endpoint: one client with many connections would look at each of them
+    several times per request (httpcore's pool does), which at 32 concurrent calls costs more than the rest.
+    """
+
+    idle: defaultdict[Endpoint, list[httpx.AsyncClient]] = attrs.field(factory=lambda: defaultdict(list))
+    answered: set[Endpoint] = attrs.field(factory=set)
 
 
-_idle: ContextVar[defaultdict[Endpoint, list[httpx.AsyncClient]] | None] = ContextVar("themis_clients", default=None)
-"""The clients of a run that no call is using: a stack of single-connection clients per endpoint.
-
-One client with many connections would look at each of them several times per request (httpcore's pool does),
-which at 32 concurrent calls costs more than the rest of the exchange.
-"""
+_clients: ContextVar[_Clients | None] = ContextVar("themis_clients", default=None)
 
 
 @asynccontextmanager
@@ -236,28 +246,28 @@ async def pooled_clients() -> AsyncIterator[None]:
 
     Calls outside of it open and close a connection each. Inside of another one, this one does nothing.
     """
-    if _idle.get() is not None:
+    if _clients.get() is not None:
         yield
         return
-    clients = defaultdict[Endpoint, list[httpx.AsyncClient]](list)
-    token = _idle.set(clients)
+    clients = _Clients()
+    token = _clients.set(clients)
     try:
         yield
     finally:
-        _idle.reset(token)
+        _clients.reset(token)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            for client in itertools.chain.from_iterable(clients.values()):
+            for client in itertools.chain.from_iterable(clients.idle.values()):
                 await client.aclose()
 
 
 @asynccontextmanager
 async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
-    idle = _idle.get()
-    if idle is None:
+    clients = _clients.get()
+    if clients is None:
         async with _new_client(endpoint) as once:
             yield once
         return
-    stack = idle[endpoint]
+    stack = clients.idle[endpoint]
     # The one used last: its connection is the likeliest to be open still.
     client = stack.pop() if stack else _new_client(endpoint)
     try:
@@ -267,8 +277,18 @@ async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _new_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    faults = [*endpoint.network_faults()]
+    if faults:
+        raise ProviderError(CallFailure(kind=FailureKind.ENVIRONMENT, message="; ".join(faults)))
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
-    return httpx.AsyncClient(timeout=endpoint.timeout(), limits=limits, verify=_tls_settings())
+    proxy = proxy_for(endpoint.base_url)
+    return httpx.AsyncClient(
+        timeout=endpoint.timeout(),
+        limits=limits,
+        verify=tls_settings(endpoint.ca_file),
+        proxy=None if proxy is None else proxy.url,
+        trust_env=False,
+    )
 
 
 # --- logs -------------------------------------------------------------------------------------------------
@@ -345,14 +365,20 @@ async def call(
 
 async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
     endpoint, host = sent.endpoint, sent.endpoint.host
+    clients = _clients.get()
+    answered: set[Endpoint] = set() if clients is None else clients.answered
     try:
         with trio.move_on_after(endpoint.total_timeout_s):
             async with _client_for(endpoint) if client is None else nullcontext(client) as used:
-                return await _exchange(used, sent)
+                outcome = await _exchange(used, attrs.evolve(sent, is_first=endpoint not in answered))
+                answered.add(endpoint)
+                return outcome
+    except ProviderError as error:
+        return error.failure
     except httpx.TimeoutException as error:
         return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
     except httpx.TransportError as error:
-        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+        return connection_failure(error, endpoint.base_url, has_answered=endpoint in answered)
     message = f"no complete answer from {host} within {endpoint.total_timeout_s:g} s"
     return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
@@ -364,17 +390,18 @@ class _Sent:
     url: str = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-
     is_injected: bool
+    is_first: bool = False
 
     def request(self, client: httpx.AsyncClient) -> httpx.Request:
         # An injected client adds headers and cookies of its own; ours has none, and skips the merging.
         if self.is_injected:
             return client.build_request(self.method, self.url, headers=self.headers, content=self.body)
-        timeout = self.endpoint.timeout().as_dict()
-        return httpx.Request(
-            self.method, self.url, headers=self.headers, content=self.body, extensions={"timeout": timeout}
-        )
+        extensions = {
+            "timeout": self.endpoint.timeout().as_dict(),
+            **({"trace": CloseOnFailure()} if self.is_first else {}),
+        }
+        return httpx.Request(self.method, self.url, headers=self.headers, content=self.body, extensions=extensions)
 
 
 async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:

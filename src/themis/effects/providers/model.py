@@ -111,7 +111,8 @@ class HttpModel(abc.ABC):
     def check(self) -> Sequence[str]:
         """Return what is missing for calls to succeed, one sentence each, without making one."""
         problem = self.endpoint.missing_key()
-        return () if problem is None else (problem,)
+        faults = [] if problem is None else [problem]
+        return [*faults, *(self.endpoint.network_faults() if self.client is None else ())]
 
     def session(self) -> AbstractAsyncContextManager[None]:
         return pooled_clients()
