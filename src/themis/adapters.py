@@ -26,6 +26,7 @@ from themis.pure.wire.providers import MODEL_STRINGS, PROVIDERS
 if TYPE_CHECKING:
     from themis.effects.asyncio_bridge import AsyncioComponent
     from themis.effects.providers.anthropic import AnthropicModel
+    from themis.effects.providers.clouds import BedrockModel, GeminiModel
     from themis.effects.providers.langgraph import LangGraphAgent
     from themis.effects.providers.openai import OpenAIModel
 
@@ -114,7 +115,25 @@ def asyncio_component(component: Any) -> AsyncioComponent:
     return AsyncioComponent(component)
 
 
-_BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {"openai": openai, "vllm": vllm, "anthropic": anthropic}
+def _gemini(model: str, **options: Any) -> GeminiModel:
+    from themis.effects.providers.clouds import build_gemini
+
+    return build_gemini(model, **options)
+
+
+def _bedrock(model: str, **options: Any) -> BedrockModel:
+    from themis.effects.providers.clouds import build_bedrock
+
+    return build_bedrock(model, **options)
+
+
+_BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "openai": openai,
+    "vllm": vllm,
+    "anthropic": anthropic,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+}
 
 
 def is_model_string(name: str) -> bool:
@@ -126,8 +145,13 @@ def is_model_string(name: str) -> bool:
     return _split(name) is not None
 
 
-def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel:
+def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel | GeminiModel | BedrockModel:
     """Return the model that a string such as `openai/gpt-4o` or `vllm:Qwen/Qwen3-8B` names.
+
+    Args:
+        name: the provider and the model; `gemini/...` is asked through `generateContent`, `bedrock/...` through
+            Converse, the providers of docs/how-to/endpoints.md as `openai` asks them.
+        **options: those of the adapter.
 
     Raises:
         UnknownComponentError: the provider is not known, or no model is named.
@@ -142,7 +166,7 @@ def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel
         )
     provider, model = parts
     build = _BUILDERS.get(provider)
-    built: OpenAIModel | AnthropicModel = (
+    built: OpenAIModel | AnthropicModel | GeminiModel | BedrockModel = (
         openai(model, provider=provider, **options) if build is None else build(model, **options)
     )
     return built

@@ -115,8 +115,9 @@ _FATAL_CODES: Final = {
     plain_code(code): reason
     for reason, codes in {
         "unknown model": "model_not_found not_found_error",
-        # OpenAI and others; MiniMax's numbers.
-        "wrong credentials": "invalid_api_key authentication_error invalid_authentication_error 1004 2049",
+        # OpenAI and others; Google; MiniMax's numbers.
+        "wrong credentials": "invalid_api_key authentication_error invalid_authentication_error "
+        "api_key_invalid 1004 2049",
         "no permission": "permission_error",
         # OpenAI; Moonshot; DashScope; Z.ai (1113) and MiniMax (1008) by number; Anthropic; any.
         _EMPTY: "insufficient_quota credit_balance_exhausted billing_hard_limit_reached billing_not_active "

@@ -1,4 +1,4 @@
-"""What a fake model says, in the providers' own words: OpenAI's and Anthropic's answers to a request, as bytes.
+"""What a fake model says, in the providers' own words: the answers of OpenAI, Anthropic, Google and Amazon, as bytes.
 
 Deterministic: every id, count and log-probability is a function of the request.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from email.parser import BytesParser
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
 """The prompt's last text and the whole request body to the model's text."""
@@ -53,6 +55,7 @@ class Protocols:
             request = json.loads(body)
         except ValueError:
             return _error(400, "the body is not JSON", "invalid_json")
+        request = {**_model_in(route), **request}
         if self._models and request.get("model") not in self._models:
             return _error(404, f"no model {request.get('model')!r}", "model_not_found")
         text = self._answer(_last_text(request), request)
@@ -101,6 +104,12 @@ class Protocols:
         return f"out-{batch['id']}"
 
 
+def _model_in(route: str) -> dict[str, str]:
+    """Return the model that an address names, as Google's and Amazon's do."""
+    found = re.fullmatch(r"/models?/(?P<name>[^/]+)(:generateContent|/converse)", route)
+    return {} if found is None else {"model": unquote(found["name"])}
+
+
 def _reply(payload: Any, status: int = 200) -> Reply:
     return status, json.dumps(payload).encode()
 
@@ -110,10 +119,11 @@ def _error(status: int, message: str, code: str) -> Reply:
 
 
 def _last_text(request: Mapping[str, Any]) -> str:
-    turns = request.get("messages") or request.get("input") or request.get("prompt") or ""
+    turns = request.get("messages") or request.get("input") or request.get("prompt") or request.get("contents") or ""
     if isinstance(turns, str):
         return turns
-    content = turns[-1].get("content") if isinstance(turns[-1], dict) else turns[-1]
+    last = turns[-1]
+    content = last.get("content", last.get("parts")) if isinstance(last, dict) else last
     if isinstance(content, list):
         return " ".join(part.get("text", f"[{part.get('type')}]") for part in content)
     return str(content)
@@ -249,6 +259,52 @@ def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     }
 
 
+def _gemini(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    config = request.get("generationConfig") or {}
+    text = json.dumps({"answer": text}) if config.get("responseMimeType") == "application/json" else text
+    text, is_cut = _cut(config, text, "maxOutputTokens")
+    parts: list[dict[str, Any]] = [{"text": text}]
+    if "THINK" in text:
+        parts = [{"text": REASONING, "thought": True}, *parts]
+    if request.get("tools") and (request.get("toolConfig") or {}).get("functionCallingConfig") != {"mode": "NONE"}:
+        name = request["tools"][0]["functionDeclarations"][0]["name"]
+        parts = [{"functionCall": {"name": name, "args": {"text": text}}}]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "MAX_TOKENS" if is_cut else "STOP"}
+    if "REFUSE" in text:
+        candidate = {"finishReason": "SAFETY"}
+    prompt, completion = _count(request["contents"]), _count(text)
+    return {
+        "candidates": [candidate],
+        "modelVersion": request["model"],
+        "responseId": key,
+        "usageMetadata": {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": completion,
+            "totalTokenCount": prompt + completion,
+        },
+    }
+
+
+def _converse(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request.get("inferenceConfig") or {}, text, "maxTokens")
+    content: list[dict[str, Any]] = [{"text": text}]
+    if "THINK" in text:
+        content = [{"reasoningContent": {"reasoningText": {"text": REASONING, "signature": key}}}, *content]
+    stop = "max_tokens" if is_cut else "end_turn"
+    if "REFUSE" in text:
+        content, stop = [{"text": "Blocked."}], "guardrail_intervened"
+    elif request.get("toolConfig"):
+        name = request["toolConfig"]["tools"][0]["toolSpec"]["name"]
+        content, stop = [{"toolUse": {"toolUseId": f"t_{key[:8]}", "name": name, "input": {"text": text}}}], "tool_use"
+    prompt, completion = _count(request["messages"]), _count(text)
+    return {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": stop,
+        "usage": {"inputTokens": prompt, "outputTokens": completion, "totalTokens": prompt + completion},
+        "metrics": {"latencyMs": 1},
+    }
+
+
 # --- streams ----------------------------------------------------------------------------------------------
 
 
@@ -256,6 +312,13 @@ def as_events(answer: Mapping[str, Any]) -> list[str]:
     """Return an answer as the events that its protocol streams it in."""
     if "choices" in answer:
         return [*map(_event, _chunks(answer)), "data: [DONE]\n\n"]
+    if "candidates" in answer:
+        candidate = answer["candidates"][0]
+        begun = [
+            {**candidate, "finishReason": None, "content": {"parts": [part]}} for part in candidate["content"]["parts"]
+        ]
+        ended = {"finishReason": candidate["finishReason"], "content": {}}
+        return [_event({**answer, "candidates": [piece]}) for piece in [{"content": {"parts": []}}, *begun, ended]]
     if "output" in answer:
         kind = f"response.{answer['status']}"
         items = [{"type": "response.output_item.done", "item": item} for item in answer["output"]]
@@ -316,4 +379,6 @@ _SPEAKERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, str], dict[str, 
     "/completions": _completion,
     "/responses": _response,
     "/messages": _message,
+    ":generateContent": _gemini,
+    "/converse": _converse,
 }

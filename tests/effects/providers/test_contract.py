@@ -13,7 +13,7 @@ from themis.pure.calls import CallFailed, CallFailure, FailureKind, ProviderErro
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.testing.endpoint import FakeEndpoint, Play, Reject, Say, Stream, by_attempt
+from themis.testing.endpoint import FakeEndpoint, Play, Reject, Say, Stream, Truncate, by_attempt
 from themis.testing.endpoint_protocols import REASONING
 
 CONTEXT = GenerateContext(run_id="r", case_id="a", dataset_id="d", case_key="d/a", candidate_id="a:0", seed=5)
@@ -31,10 +31,15 @@ PROTOCOLS: Mapping[str, Build] = {
     "responses": lambda model, **options: adapters.openai(model, api="responses", **options),
     "messages": adapters.anthropic,
     "azure": _at_azure,
+    "gemini": lambda model, **options: adapters.from_model_string(f"gemini/{model}", **options),
+    "converse": lambda model, **options: adapters.from_model_string(f"bedrock/{model}", **options),
 }
 # `/completions` has neither roles nor calls, and shows no reasoning.
 CONVERSING = [name for name in PROTOCOLS if name != "completions"]
+# Converse streams in a binary form of its own, from another address.
+STREAMED = [name for name in PROTOCOLS if name != "converse"]
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+every_streamed_protocol = pytest.mark.parametrize("protocol", STREAMED)
 every_conversing_protocol = pytest.mark.parametrize("protocol", CONVERSING)
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object"}}}
 
@@ -76,7 +81,7 @@ def facts(result: GenerationResult) -> Mapping[str, Any]:
 def test_an_answer_its_usage_and_its_end(protocol: str) -> None:
     result = ask(protocol)
     assert result.final_output == "echo: hello world"
-    assert (facts(result)["finish_reason"], facts(result)["model"]) == ("stop", "tiny")
+    assert (facts(result)["finish_reason"], facts(result).get("model", "tiny")) == ("stop", "tiny")
     usage = result.token_usage or {}
     assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"] > 0
     assert "reasoning" not in facts(result)
@@ -118,7 +123,7 @@ def test_a_refusal_is_nobodys_answer_and_is_not_asked_again(protocol: str) -> No
     assert not classify(found).retryable
 
 
-@every_protocol
+@every_streamed_protocol
 @pytest.mark.parametrize("content_type", ["text/event-stream; charset=utf-8", "application/json"])
 def test_a_stream_that_was_not_asked_for_is_the_same_answer(protocol: str, content_type: str) -> None:
     values: Sequence[Any] = ["hello world", {"text": "x", "tools": [TOOL]}, "THINK hard"]
@@ -127,14 +132,14 @@ def test_a_stream_that_was_not_asked_for_is_the_same_answer(protocol: str, conte
         assert streamed.evolve(latency_ms=None) == plain.evolve(latency_ms=None)
 
 
-@every_protocol
+@every_streamed_protocol
 @pytest.mark.parametrize("events", [0, 1, 2])
 def test_a_stream_without_its_end_is_a_failure_that_is_asked_again(protocol: str, events: int) -> None:
     found = failure(protocol, play=Stream(events=events))
     assert (found.kind, classify(found).retryable) == (FailureKind.MALFORMED, True)
 
 
-@every_protocol
+@every_streamed_protocol
 def test_an_error_in_a_stream_is_one(protocol: str) -> None:
     class Broken(Stream):
         async def act(self, exchange: Any) -> int | None:
@@ -177,6 +182,8 @@ NOTHING: Mapping[str, Mapping[str, Any]] = {
     "completions": {"choices": None},
     "responses": {"output": [], "usage": {"input_tokens": 0, "output_tokens": 0}},
     "messages": {"content": [], "stop_reason": None},
+    "gemini": {"candidates": []},
+    "converse": {"output": {"message": {"content": []}}, "stopReason": None},
 }
 
 
@@ -208,7 +215,7 @@ def run(protocol: str, *plays: Play) -> tuple[Any, FakeEndpoint]:
 
 @every_protocol
 def test_failed_requests_are_asked_again_until_one_is_answered(protocol: str) -> None:
-    result, endpoint = run(protocol, Say(body={"error": ERROR}), Say(beside=NOTHING[protocol]), Stream(events=1))
+    result, endpoint = run(protocol, Say(body={"error": ERROR}), Say(beside=NOTHING[protocol]), Truncate())
     assert result.benchmark.outcome_counts["builtin/exact_match"]["correct"] == 1
     assert len(endpoint.log) == 4
 

@@ -19,7 +19,7 @@ from themis.pure.wire.parts import plain_text, said_in
 DEFAULT_MAX_TOKENS: Final = 4096
 """This protocol wants a limit in every request."""
 
-_ANSWER_TOOL: Final = "answer"
+ANSWER_TOOL: Final = "answer"
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _SYSTEM: Final = frozenset({"system", "developer"})
 _FINISH: Final = {
@@ -37,8 +37,8 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
     tools, choice = [_tool(tool) for tool in prompt.tools], _tool_choice(prompt.tool_choice)
     if prompt.is_structured:
         schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
-        tools.append({"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
-        choice = {"type": "tool", "name": _ANSWER_TOOL}
+        tools.append({"name": ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
+        choice = {"type": "tool", "name": ANSWER_TOOL}
     return request_body(
         model,
         sampling,
@@ -135,7 +135,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
 
 
 def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
-    answers = [call["input"] for call in calls if call.get("name") == _ANSWER_TOOL]
+    answers = [call["input"] for call in calls if call.get("name") == ANSWER_TOOL]
     if is_structured and answers:
         return answers[0]
     if calls:

@@ -231,6 +231,7 @@ def _stated(error: Any) -> StatedError:
     words = next((error[name] for name in _WORDS if error.get(name)), error)
     raw = metadata.get("raw")
     codes = [error[name] for name in _CODES if isinstance(error.get(name), str) and error[name]]
+    codes += [str(detail["reason"]) for detail in _details(error) if detail.get("reason")]
     if metadata.get("reasons"):  # the prompt was flagged by OpenRouter's moderation, which answers 403
         codes = ["content_filter"]
     code = next(filter(is_known_code, codes), next(filter(_status_of, codes), codes[0] if codes else None))
@@ -241,6 +242,13 @@ def _stated(error: Any) -> StatedError:
         code=None if code is not None and code.isdecimal() and status is not None else code,
         status=status or next(filter(None, map(_status_of, codes)), None),
     )
+
+
+def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return Google's details of an error, which say that a 400 means the key (google.rpc.ErrorInfo)."""
+    found = error.get("details")
+    is_list = isinstance(found, Sequence) and not isinstance(found, str)
+    return [detail for detail in found if isinstance(detail, Mapping)] if is_list and found else []
 
 
 def _status_of(code: str) -> int | None:

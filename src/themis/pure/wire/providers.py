@@ -68,9 +68,9 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
     "llamacpp": _local(8080, "LLAMACPP_API_KEY"),
     "sglang": _local(30000, "SGLANG_API_KEY"),
 }
-"""The providers beside OpenAI, Anthropic, Azure and vLLM, which have adapters with options of their own."""
+"""The providers beside those that have adapters with options or protocols of their own."""
 
-OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure")
+OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock")
 MODEL_STRINGS: Final = (*OWN_ADAPTERS, *PROVIDERS)
 """What a model string can begin with."""
 
@@ -108,6 +108,8 @@ QUIRKS: Final = (
         api="responses", refuses=dict.fromkeys(("stop", "seed"), _NO_FIELD.format("Responses")), renames={"seed": None}
     ),
     Quirk(api="messages", refuses=dict.fromkeys(("seed", "logprobs"), _NO_FIELD.format("Messages"))),
+    # "Converse" in the Amazon Bedrock API reference.
+    Quirk(api="converse", refuses=dict.fromkeys(("seed", "logprobs"), _NO_FIELD.format("Converse"))),
     Quirk(provider=OPENAI, api="chat", renames={"max_tokens": "max_completion_tokens"}),
     # "Reasoning models" at platform.openai.com/docs/guides: max_tokens is refused, at any host that serves them; so are
     # other temperatures than 1 (GPT-5.1 and later take them without reasoning), log-probabilities and, by most, stop.

@@ -38,6 +38,8 @@ def answer_of(body: bytes) -> Any:
         return _response(objects)
     if any(piece.get("type") == "message_start" for piece in objects):
         return _message(objects)
+    if any("candidates" in piece for piece in objects):
+        return _candidate(objects)
     answer = _chat(objects)
     return answer if answer and (answer["choices"][0].get("finish_reason") or _DONE in pieces) else None
 
@@ -140,3 +142,18 @@ def _message(pieces: Sequence[Mapping[str, Any]]) -> Any:
         if arguments:
             block["input"] = decode(arguments)
     return {**message, "content": [*blocks.values()]} if message.get("stop_reason") else None
+
+
+def _candidate(pieces: Sequence[Mapping[str, Any]]) -> Any:
+    """Put Gemini's pieces together, each of which is an answer with some of the parts."""
+    whole: dict[str, Any] = {}
+    candidate: dict[str, Any] = {}
+    parts: list[Any] = []
+    for piece in pieces:
+        whole |= piece
+        first: Mapping[str, Any] = next(iter(piece.get("candidates") or ()), {})
+        candidate |= first
+        parts += (first.get("content") or {}).get("parts") or ()
+    return (
+        {**whole, "candidates": [{**candidate, "content": {"parts": parts}}]} if candidate.get("finishReason") else None
+    )
