@@ -112,7 +112,7 @@ class HttpModel(abc.ABC):
         """Return what is missing for calls to succeed, one sentence each, without making one."""
         problem = self.endpoint.missing_key()
         faults = [] if problem is None else [problem]
-        return [*faults, *(self.endpoint.network_faults() if self.client is None else ())]
+        return (*faults, *(self.endpoint.network_faults() if self.client is None else ()))
 
     def session(self) -> AbstractAsyncContextManager[None]:
         return pooled_clients()
