@@ -26,7 +26,7 @@ from themis.pure.calls import (
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 599])
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 429, 498, 500, 502, 503, 504, 520, 529, 599])
 def test_these_statuses_are_worth_another_try(status: int) -> None:
     diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
     assert diagnosis.retryable

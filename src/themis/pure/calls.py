@@ -92,7 +92,8 @@ class Diagnosis(FrozenModel):
     overload: bool = False
 
 
-_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+# 424 is Bedrock's ModelErrorException; 498 Groq's for a tier without capacity (console.groq.com/docs/errors).
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 424, 425, 429, 498})
 # 529 is Anthropic's overloaded_error (docs.anthropic.com, "Errors").
 _OVERLOAD_STATUS: Final = frozenset({429, 503, 529})
 _EMPTY: Final = "account is empty"

@@ -64,6 +64,15 @@ def test_all_faults_are_told_at_once_unknown_names_among_them() -> None:
         adapters.openai("")
 
 
+@pytest.mark.parametrize(
+    "url",
+    ["http://h:99999/v1", "http://h:x/v1", "http://h:0/v1", "http://h/v1/chat/completions", "https://h/v1/responses/"],
+)
+def test_an_address_that_cannot_be_one_is_refused(url: str) -> None:
+    with pytest.raises(SpecError, match="base_url"):
+        adapters.openai("m", base_url=url)
+
+
 SCALARS: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just([]) | st.just({})
 )

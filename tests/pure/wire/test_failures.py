@@ -133,6 +133,28 @@ def test_filters_are_refusals_in_every_vocabulary(finish: str) -> None:
     assert failure.kind is FailureKind.REFUSAL
 
 
+@pytest.mark.parametrize(
+    ("said", "word"),
+    [
+        *(("stop", "stop"), ("eos_token", "stop"), ("end_turn", "stop"), ("function_call", "tool_calls")),
+        *(("MAX_TOKENS", "length"), ("model_length", "length"), ({"type": "length", "length": 5}, "length")),
+        ("repetition", "repetition"),
+    ],
+)
+def test_ends_are_told_in_one_vocabulary(said: Any, word: str) -> None:
+    reply = openai_wire.read_chat({"choices": [{"message": {"content": "x"}, "finish_reason": said}]})
+    assert isinstance(reply, Reply)
+    assert reply.finish_reason == word
+
+
+def test_an_end_as_an_object_and_a_choice_without_a_message() -> None:
+    aborted = {"message": {"content": "half"}, "finish_reason": {"type": "abort", "message": "out of memory"}}
+    failure = failure_of(openai_wire.read_chat, {"choices": [aborted]})
+    assert (failure.kind, "out of memory" in failure.message) == (FailureKind.FAILED, True)
+    filtered = {"message": None, "finish_reason": "content_filter"}
+    assert failure_of(openai_wire.read_chat, {"choices": [filtered]}).kind is FailureKind.REFUSAL
+
+
 @pytest.mark.parametrize("choices", [None, [], [None], [{}], {}, "x", [{"finish_reason": "stop"}]])
 def test_no_choice_is_no_answer(choices: Any) -> None:
     for reader in CHOICES:

@@ -157,6 +157,28 @@ def test_a_response_keeps_its_reasoning_beside_the_answer() -> None:
     assert (reply.text, reply.reasoning) == ("4", "hm\n\nso")
 
 
+def test_what_is_said_on_the_way_is_no_part_of_the_answer() -> None:
+    def message(text: str, phase: str) -> dict[str, Any]:
+        return {"type": "message", "phase": phase, "content": [{"type": "output_text", "text": text}]}
+
+    both = [message("Let me see.", "commentary"), message("4", "final_answer")]
+    for items, text in ((both, "4"), (both[:1], "Let me see.")):
+        reply = openai_wire.read_response({"status": "completed", "output": items})
+        assert isinstance(reply, Reply)
+        assert reply.text == text
+
+
+def test_custom_tools_take_text() -> None:
+    custom = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "{not json"}}
+    assert chat({"content": None, "tool_calls": [custom]}).to_dict()["output"]["tool_calls"] == [
+        {"name": "f", "arguments": "{not json"}
+    ]
+    item = {"type": "custom_tool_call", "call_id": "c", "name": "f", "input": "x = 1"}
+    reply = openai_wire.read_response({"status": "completed", "output": [item]})
+    assert isinstance(reply, Reply)
+    assert reply.to_dict()["output"]["tool_calls"] == [{"name": "f", "arguments": "x = 1"}]
+
+
 @pytest.mark.parametrize("reason", ["max_output_tokens", "something_new"])
 def test_an_incomplete_response_says_why_it_ends(reason: str) -> None:
     reply = openai_wire.read_response({"status": "incomplete", "incomplete_details": {"reason": reason}, "output": []})

@@ -99,6 +99,8 @@ def test_a_provider_is_known_by_its_name_and_by_its_address(provider: str, url: 
         ("openai", "responses", "gpt-5-mini", {"top_p": 0.5}, "top_p"),
         ("azure", "chat", "o4-mini", {"stop": "x"}, "stop"),
         ("openai", "chat", "o1", {"logprobs": 0}, "logprobs"),
+        ("anthropic", "messages", "claude-x", {"temperature": 1.5}, "temperature"),
+        ("anthropic", "messages", "claude-x", {"stop": ["END", "\n\n"]}, "stop"),
         ("own", "chat", "m", {"extra": {"stream": True}}, "extra.stream"),
         ("own", "chat", "m", {"extra": {"n": 4}}, "extra.n"),
     ],
@@ -127,6 +129,25 @@ def test_what_cannot_be_sent_is_named(
 )
 def test_what_can_be_sent_is_not_refused(provider: str, api: str, model: str, sampling: dict[str, Any]) -> None:
     assert faults(provider, model, api, **sampling) == ""
+
+
+@pytest.mark.parametrize(
+    ("api", "sampling", "is_sent"),
+    [
+        ("chat", {"stop": list("abcd"), "temperature": 2.0, "logprobs": 20}, True),
+        ("chat", {"stop": list("abcde")}, False),
+        ("chat", {"temperature": 2.1}, False),
+        ("chat", {"logprobs": 21}, False),
+        ("completions", {"logprobs": 6}, False),
+        ("chat", {"max_tokens": 1}, True),
+        ("responses", {"max_tokens": 16}, True),
+        ("responses", {"max_tokens": 15}, False),
+    ],
+)
+def test_bounds_hold_where_they_are_known(api: str, sampling: dict[str, Any], is_sent: bool) -> None:
+    at_openai = faults("openai", "gpt-4o", api, "https://api.openai.com/v1", **sampling)
+    assert (at_openai == "") is is_sent
+    assert faults("vllm", "m", api, **sampling) == ""
 
 
 def test_all_faults_are_told_at_once() -> None:

@@ -56,6 +56,7 @@ UNCOUNTED_HEADERS: Final = {
 """Headers that can't change an answer, in lower case, beside credentials: ids of traces and requests, and how an
 answer is carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
 
+_OPERATIONS: Final = ("/chat/completions", "/completions", "/responses", "/messages")
 _LARGEST_ERROR: Final = 1 << 16
 _HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
 # zlib's names for the containers (its manual, "inflateInit2").
@@ -92,8 +93,19 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
             f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(url):
         raise SpecError(f"{field.name}: an address like 'https://host/v1' expected, found {url!r}")
+    operation = next((name for name in _OPERATIONS if parts.path.endswith(name)), None)
+    if operation is not None:
+        raise SpecError(f"{field.name}: the address without {operation!r} expected, found {url!r}; it is added")
+
+
+def _has_port(url: str) -> bool:
+    """Tell whether an address has a port that can be one, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body
-from themis.pure.wire.failures import failed_end, failure_in, malformed, nothing_in
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
 from themis.pure.wire.parts import plain_text, said_in
 
 DEFAULT_MAX_TOKENS: Final = 4096
@@ -22,13 +22,6 @@ DEFAULT_MAX_TOKENS: Final = 4096
 ANSWER_TOOL: Final = "answer"
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _SYSTEM: Final = frozenset({"system", "developer"})
-_FINISH: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
 
 
 def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
@@ -124,7 +117,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
         output=_output(said.text, calls, is_structured=is_structured),
         text=said.text,
         model=payload.get("model"),
-        finish_reason=_FINISH.get(stop, stop),
+        finish_reason=finish_of(stop),
         usage=usage,
         reasoning=said.reasoning or None,
         transport={

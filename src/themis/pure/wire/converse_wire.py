@@ -7,22 +7,14 @@ whose translation of the prompt is taken over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.anthropic_wire import ANSWER_TOOL, message_body
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, counts
-from themis.pure.wire.failures import failed_end, failure_in, malformed, nothing_in
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
 from themis.pure.wire.parts import said_in
-
-_FINISH: Final = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
 
 
 def converse_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
@@ -98,7 +90,7 @@ def read_converse(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     return Reply(
         output=_output(said.text, calls, is_structured=is_structured),
         text=said.text,
-        finish_reason=_FINISH.get(stop, stop),
+        finish_reason=finish_of(stop),
         usage=usage,
         reasoning="\n\n".join(filter(None, thoughts)) or None,
         transport={"tool_call_ids": [call.get("toolUseId") for call in calls]} if calls else {},

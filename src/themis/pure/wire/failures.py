@@ -72,6 +72,16 @@ _REFUSED_ENDS: Final = frozenset(
 )
 
 
+_FINISH: Final = {
+    **dict.fromkeys(
+        ("stop", "eos", "eostoken", "endturn", "stopsequence", "endofturn", "complete", "finished"), "stop"
+    ),
+    **dict.fromkeys(("length", "maxtokens", "maxlength", "modellength", "maxoutputtokens", "tokenlimit"), "length"),
+    **dict.fromkeys(("modelcontextwindowexceeded", "maxcontextlength"), "length"),
+    **dict.fromkeys(("toolcalls", "toolcall", "tooluse", "functioncall"), "tool_calls"),
+}
+
+
 def shortened(words: str) -> str:
     return text.shortened(words, _LONGEST_MESSAGE)
 
@@ -156,6 +166,9 @@ def failed_end(reason: object, words: object = None) -> CallFailure | None:
     >>> failed_end("network_error").kind.value, failed_end("SAFETY").kind.value, failed_end("length")
     ('failed', 'refusal', None)
     """
+    if isinstance(reason, Mapping):
+        words = reason.get("message", words)
+        reason = reason.get("type")
     if not isinstance(reason, str):
         return None
     plain = plain_code(reason)
@@ -166,6 +179,17 @@ def failed_end(reason: object, words: object = None) -> CallFailure | None:
         message = f"the answer was ended by the server, not by the model: {reason}"
         return CallFailure(kind=FailureKind.FAILED, message=message if words is None else f"{message}: {words}")
     return None
+
+
+def finish_of(reason: object) -> str | None:
+    """Return why an answer ends in one vocabulary, OpenAI's; a word of the server's own stays as it is.
+
+    >>> finish_of("MAX_TOKENS"), finish_of("eos_token"), finish_of({"type": "length", "length": 5}), finish_of("other")
+    ('length', 'stop', 'length', 'other')
+    """
+    if isinstance(reason, Mapping):  # SGLang's own form
+        reason = reason.get("type")
+    return _FINISH.get(plain_code(reason), reason) if isinstance(reason, str) else None
 
 
 def nothing_in(reason: object, usage: Mapping[str, int]) -> CallFailure | None:
@@ -209,8 +233,9 @@ def _errors(body: Any) -> Iterator[Any]:
     yield {"code": str(base.get("status_code")), **base} if isinstance(base, Mapping) else None
     choice = _first(body.get("choices"))
     if isinstance(choice, Mapping):
+        message = choice.get("message")
         yield choice.get("error")
-        yield (choice.get("message") or EMPTY).get("error") if isinstance(choice.get("message"), Mapping) else None
+        yield message.get("error") if isinstance(message, Mapping) else None
 
 
 def _is_error(error: Any) -> bool:

@@ -13,12 +13,11 @@ from typing import Any, Final
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, structured
-from themis.pure.wire.failures import failed_end, failure_in, malformed, nothing_in, refused
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
 from themis.pure.wire.parts import plain_text, said_in
 
 _SYSTEM: Final = frozenset({"system", "developer"})
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_FINISH: Final = {"STOP": "stop", "MAX_TOKENS": "length"}
 _MODES: Final = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
 
 
@@ -142,7 +141,7 @@ def read_content(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
         output={"content": said.text, "tool_calls": tool_calls} if calls else text,
         text=said.text,
         model=body.get("modelVersion"),
-        finish_reason="tool_calls" if calls and finish == "STOP" else _FINISH.get(str(finish), finish),
+        finish_reason="tool_calls" if calls and finish == "STOP" else finish_of(finish),
         usage=usage,
         logprobs=candidate.get("logprobsResult"),
         reasoning=said.reasoning or None,

@@ -11,7 +11,7 @@ from typing import Any, Final
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY, encode
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body, structured
-from themis.pure.wire.failures import failed_end, failure_in, malformed, nothing_in, refused
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
 from themis.pure.wire.parts import reasoning_in, said_in
 from themis.pure.wire.providers import Quirk, field_of
 
@@ -47,9 +47,9 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
     choice = _first_choice(payload)
     if isinstance(choice, CallFailure):
         return choice
-    message = choice.get("message")
+    message = choice.get("message", choice.get("delta"))
     if not isinstance(message, Mapping):
-        return malformed("no choices[0].message", payload)
+        return failed_end(choice.get("finish_reason")) or malformed("no choices[0].message", payload)
     finish, usage, said = choice.get("finish_reason"), _usage(payload.get("usage")), said_in(message.get("content"))
     if message.get("refusal") or said.refusal:
         return refused(message.get("refusal") or said.refusal)
@@ -67,7 +67,7 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
         output=_output(said.text, calls, is_structured=is_structured),
         text=said.text,
         model=payload.get("model"),
-        finish_reason=finish,
+        finish_reason=finish_of(finish),
         usage=usage,
         logprobs=logprobs.get("content", logprobs) if isinstance(logprobs, Mapping) else None,
         reasoning=reasoning,
@@ -77,8 +77,12 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
 
 def _output(text: str, calls: Sequence[Any], *, is_structured: bool) -> Any:
     if calls:
-        functions = [call.get("function") or call for call in calls]
-        tool_calls = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
+        # A custom tool takes text, as `input`.
+        functions = [call.get("function") or call.get("custom") or call for call in calls]
+        tool_calls = [
+            {"name": f.get("name"), "arguments": f["input"] if "input" in f else arguments_of(f.get("arguments"))}
+            for f in functions
+        ]
         return {"content": text, "tool_calls": tool_calls}
     return structured(text) if is_structured else text
 
@@ -154,7 +158,7 @@ def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | Cal
         output=structured(text) if is_structured else text,
         text=text,
         model=payload.get("model"),
-        finish_reason=finish,
+        finish_reason=finish_of(finish),
         usage=usage,
         logprobs=choice.get("logprobs"),
         transport=_transport(payload, ()),
@@ -235,7 +239,10 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     if not isinstance(items, Sequence) or isinstance(items, str):
         return malformed("no output", payload)
     status, cut = payload.get("status"), (payload.get("incomplete_details") or {}).get("reason")
-    parts = [part for item in items if item.get("type") == "message" for part in _parts(item.get("content"))]
+    messages = [item for item in items if item.get("type") == "message"]
+    # What a model says on its way to the answer is marked as `commentary`, and is none, unless there is nothing else.
+    final = [item for item in messages if item.get("phase") != "commentary"]
+    parts = [part for item in final or messages for part in _parts(item.get("content"))]
     said = said_in(parts)
     if said.refusal:
         return refused(said.refusal)
@@ -243,7 +250,7 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     failure = failed_end(cut) or (failed_end("failed", status) if unfinished else None)
     if failure is not None:
         return failure
-    calls = [item for item in items if item.get("type") == "function_call"]
+    calls = [item for item in items if item.get("type") in {"function_call", "custom_tool_call"}]
     thoughts = [item for item in items if item.get("type") == "reasoning"]
     logprobs = [entry for part in parts for entry in part.get("logprobs") or ()]
     finish = "length" if cut == "max_output_tokens" else cut or ("tool_calls" if calls else "stop")

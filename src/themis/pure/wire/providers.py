@@ -88,6 +88,8 @@ class Quirk(FrozenModel):
         refuses: options that can't be sent, and why; a `temperature` or `top_p` of 1 is what happens without them.
         renames: options that go by another name in the body; `None` for those that are not sent.
         not_both: options of which only one can be sent.
+        most, least: bounds of an option's value; of the number of texts, for `stop`.
+        no_blanks: options whose texts can't be blanks alone.
     """
 
     provider: str | None = None
@@ -96,6 +98,9 @@ class Quirk(FrozenModel):
     refuses: Mapping[str, str] = EMPTY
     renames: Mapping[str, str | None] = EMPTY
     not_both: tuple[str, ...] = ()
+    most: Mapping[str, float] = EMPTY
+    least: Mapping[str, float] = EMPTY
+    no_blanks: tuple[str, ...] = ()
 
 
 _NO_FIELD: Final = "the {} protocol has no such field"
@@ -108,6 +113,10 @@ QUIRKS: Final = (
         api="responses", refuses=dict.fromkeys(("stop", "seed"), _NO_FIELD.format("Responses")), renames={"seed": None}
     ),
     Quirk(api="messages", refuses=dict.fromkeys(("seed", "logprobs"), _NO_FIELD.format("Messages"))),
+    Quirk(api="messages", most={"temperature": 1}, no_blanks=("stop",)),
+    Quirk(provider=OPENAI, most={"temperature": 2, "stop": 4, "logprobs": 20}),
+    Quirk(provider=OPENAI, api="completions", most={"logprobs": 5}),
+    Quirk(provider=OPENAI, api="responses", least={"max_tokens": 16}),
     # "Converse" in the Amazon Bedrock API reference.
     Quirk(api="converse", refuses=dict.fromkeys(("seed", "logprobs"), _NO_FIELD.format("Converse"))),
     Quirk(provider=OPENAI, api="chat", renames={"max_tokens": "max_completion_tokens"}),
@@ -191,8 +200,23 @@ def unsendable(quirks: tuple[Quirk, ...], sampling: Any) -> Iterator[str]:
     for quirk in quirks:
         if quirk.not_both and all(name in given for name in quirk.not_both):
             yield f"{' and '.join(quirk.not_both)}: this model takes one of them only; leave one out"
+    yield from _out_of_bounds(quirks, given)
     # One whole answer is read.
     if sampling.extra.get("stream"):
         yield "extra.stream: answers are read whole; leave it out"
     if sampling.extra.get("n") not in {None, 1}:
         yield "extra.n: one answer is read of each request; ask for several samples of a case instead (samples=...)"
+
+
+def _out_of_bounds(quirks: tuple[Quirk, ...], given: Mapping[str, Any]) -> Iterator[str]:
+    most = {name: bound for quirk in quirks for name, bound in quirk.most.items() if name in given}
+    least = {name: bound for quirk in quirks for name, bound in quirk.least.items() if name in given}
+    for name, bound in most.items():
+        if (len(given[name]) if name == "stop" else given[name]) > bound:
+            yield f"{name}: this endpoint takes {bound:g} at most; leave it out, or give less"
+    for name, bound in least.items():
+        if given[name] < bound:
+            yield f"{name}: this endpoint takes {bound:g} at least; leave it out, or give more"
+    for name in (name for quirk in quirks for name in quirk.no_blanks if name in given):
+        if not all(text.strip() for text in given[name]):
+            yield f"{name}: this protocol takes no text that is blank; leave it out"
