@@ -51,6 +51,13 @@ def test_what_gemini_is_asked() -> None:
     }
 
 
+def test_results_come_before_what_follows_them() -> None:
+    body = gemini_wire.content_body(prompt_of([*TURNS, {"role": "user", "content": "so?"}]), Sampling(), None)
+    assert [[*part] for turn in body["contents"][2:] for part in turn["parts"]] == [["functionResponse"]] * 2 + [
+        ["text"]
+    ]
+
+
 def test_extra_fields_reach_geminis_configuration() -> None:
     thinking = {"thinkingConfig": {"includeThoughts": True}}
     sampling = Sampling(max_tokens=5, extra={"generationConfig": thinking, "safetySettings": []})

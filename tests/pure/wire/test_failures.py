@@ -234,6 +234,13 @@ def test_a_gateways_status_and_that_of_the_provider_behind_it(
     assert (diagnosis.fatal, diagnosis.retryable) == (fatal, retryable)
 
 
+@pytest.mark.parametrize(
+    ("status", "stated", "meant"), [(503, 500, 503), (502, 401, 401), (500, 503, 503), (400, 429, 429)]
+)
+def test_the_more_telling_of_two_statuses_counts(status: int, stated: int, meant: int) -> None:
+    assert error_in(encode({"error": {"code": stated, "message": "m"}})).of_status(status, "h").status == meant
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-10, 600) | st.text(max_size=5) | st.sampled_from(["error", "stop", "429"]),
     lambda inner: (
