@@ -26,7 +26,7 @@ class AnthropicModel(HttpModel):
 
     def __attrs_post_init__(self) -> None:
         quirks = quirks_of("anthropic", self.endpoint.base_url, "messages", self.model)
-        refuse("anthropic", list(unsendable(quirks, self.sampling)))
+        refuse(unsendable(quirks, self.sampling))
 
     @property
     def max_tokens(self) -> int:

@@ -27,7 +27,7 @@ class _CloudModel(HttpModel):
 
     def __attrs_post_init__(self) -> None:
         quirks = quirks_of(self.provider, self.endpoint.base_url, self.protocol, self.model)
-        refuse(self.provider, list(unsendable(quirks, self.sampling)))
+        refuse(unsendable(quirks, self.sampling))
 
     def _protocol(self) -> tuple[str, ...]:
         return (self.protocol,)

@@ -48,7 +48,7 @@ class OpenAIModel(HttpModel):
     api: Api = attrs.field(validator=_known_api)
 
     def __attrs_post_init__(self) -> None:
-        refuse(self.provider, list(unsendable(self._quirks, self.sampling)))
+        refuse(unsendable(self._quirks, self.sampling))
 
     @property
     def _quirks(self) -> tuple[Quirk, ...]:
@@ -131,7 +131,7 @@ def build_azure(
     Source: "Azure OpenAI REST API reference" at learn.microsoft.com. With an API version the deployment is a part of
     the path; without one, the address is that of the version that is always the newest, and the deployment the model.
     """
-    refuse("azure", list(wrong_kinds({"model": model, "base_url": base_url, "api_version": api_version})))
+    refuse(wrong_kinds({"model": model, "base_url": base_url, "api_version": api_version}))
     found, _ = address(base_url, _AZURE_ENV, "")
     if not found:
         raise SpecError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -75,9 +75,10 @@ def wrong_kinds(options: Mapping[str, Any]) -> Iterator[str]:
         if name == "headers" and _is_object(value):
             for header, content in value.items():
                 if not isinstance(content, str):
-                    yield f"headers.{header}: text expected, {type(content).__name__} found: {content!r}"
+                    yield f"headers.{header}: text expected, found {content!r}"
             continue
-        yield f"{name}: {kind} expected, {type(value).__name__} found: {value!r}{_advice(name, value)}"
+        kind = "a finite number" if kind.startswith("a number") and not _is_number(value) else kind
+        yield f"{name}: {kind} expected, found {value!r}{_advice(name, value)}"
 
 
 def _advice(name: str, value: Any) -> str:
@@ -88,10 +89,10 @@ def _advice(name: str, value: Any) -> str:
     return ""
 
 
-def refuse(adapter: str, faults: Sequence[str]) -> None:
+def refuse(faults: Iterable[str]) -> None:
     """Raise all faults of an adapter's options at once, if there are any."""
-    if faults:
-        raise SpecError(f"{adapter}(): {'; '.join(faults)}")
+    if told := "; ".join(faults):
+        raise SpecError(told)
 
 
 def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> list[dict[str, Any]]:
@@ -103,8 +104,8 @@ def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> lis
     kinds = (_ENDPOINT_OPTIONS, _SAMPLING_OPTIONS, _MODEL_OPTIONS)
     known = frozenset[str]().union(*kinds)
     unknown = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
-    faults = [f"unknown option {', '.join(unknown)}"] if unknown else []
-    refuse(adapter, [*faults, *wrong_kinds({**named, **options})])
+    faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
+    refuse([*faults, *wrong_kinds({**named, **options})])
     return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
 
 

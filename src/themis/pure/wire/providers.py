@@ -88,7 +88,7 @@ class Quirk(FrozenModel):
         refuses: options that can't be sent, and why; a `temperature` or `top_p` of 1 is what happens without them.
         renames: options that go by another name in the body; `None` for those that are not sent.
         not_both: options of which only one can be sent.
-        most, least: bounds of an option's value; of the number of texts, for `stop`.
+        most: the most that an option's value can be; the most texts, for `stop`.
         no_blanks: options whose texts can't be blanks alone.
     """
 
@@ -99,7 +99,6 @@ class Quirk(FrozenModel):
     renames: Mapping[str, str | None] = EMPTY
     not_both: tuple[str, ...] = ()
     most: Mapping[str, float] = EMPTY
-    least: Mapping[str, float] = EMPTY
     no_blanks: tuple[str, ...] = ()
 
 
@@ -116,7 +115,6 @@ QUIRKS: Final = (
     Quirk(api="messages", most={"temperature": 1}, no_blanks=("stop",)),
     Quirk(provider=OPENAI, most={"temperature": 2, "stop": 4, "logprobs": 20}),
     Quirk(provider=OPENAI, api="completions", most={"logprobs": 5}),
-    Quirk(provider=OPENAI, api="responses", least={"max_tokens": 16}),
     # "Converse" in the Amazon Bedrock API reference.
     Quirk(api="converse", refuses=dict.fromkeys(("seed", "logprobs"), _NO_FIELD.format("Converse"))),
     Quirk(provider=OPENAI, api="chat", renames={"max_tokens": "max_completion_tokens"}),
@@ -193,7 +191,7 @@ def field_of(quirks: tuple[Quirk, ...], option: str) -> str | None:
 def unsendable(quirks: tuple[Quirk, ...], sampling: Any) -> Iterator[str]:
     """Yield what of a sampling can't be sent, one phrase for each option."""
     given = {name: getattr(sampling, name) for name in attrs.fields_dict(type(sampling)) if name != "extra"}
-    given = {name: value for name, value in given.items() if value is not None and value != _NEUTRAL.get(name)}
+    given = {name: value for name, value in given.items() if value not in (None, ()) and value != _NEUTRAL.get(name)}
     reasons = {name: (quirk, reason) for quirk in quirks for name, reason in quirk.refuses.items() if name in given}
     for name, (quirk, reason) in reasons.items():
         yield f"{name}: {reason}; {'use api=chat, or ' if quirk.api == 'responses' else ''}leave it out"
@@ -210,13 +208,9 @@ def unsendable(quirks: tuple[Quirk, ...], sampling: Any) -> Iterator[str]:
 
 def _out_of_bounds(quirks: tuple[Quirk, ...], given: Mapping[str, Any]) -> Iterator[str]:
     most = {name: bound for quirk in quirks for name, bound in quirk.most.items() if name in given}
-    least = {name: bound for quirk in quirks for name, bound in quirk.least.items() if name in given}
     for name, bound in most.items():
         if (len(given[name]) if name == "stop" else given[name]) > bound:
             yield f"{name}: this endpoint takes {bound:g} at most; leave it out, or give less"
-    for name, bound in least.items():
-        if given[name] < bound:
-            yield f"{name}: this endpoint takes {bound:g} at least; leave it out, or give more"
     for name in (name for quirk in quirks for name in quirk.no_blanks if name in given):
         if not all(text.strip() for text in given[name]):
             yield f"{name}: this protocol takes no text that is blank; leave it out"
