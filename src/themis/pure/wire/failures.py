@@ -51,6 +51,7 @@ _STATUS_OF: Final[Mapping[str, int]] = {
     }.items()
     for word in words.split()
 }
+_STATUS: Final = re.compile(r"[45][0-9][0-9]")
 _INVALID: Final = re.compile(r"(invalid|unsupported)")
 _CODES: Final = ("code", "type", "status", "error_code", "reason")
 _NUMBERS: Final = ("code", "status", "status_code", "http_code", "error_code")
@@ -70,7 +71,6 @@ _REFUSED_ENDS: Final = frozenset(
     {"contentfilter", "contentfiltered", "sensitive", "refusal", "guardrailintervened", "safety", "recitation"}
     | {"blocklist", "prohibitedcontent", "spii", "imagesafety", "moderation", "flagged"}
 )
-
 
 _FINISH: Final = {
     **dict.fromkeys(
@@ -260,8 +260,8 @@ def _stated(error: Any) -> StatedError:
     if metadata.get("reasons"):  # the prompt was flagged by OpenRouter's moderation, which answers 403
         codes = ["content_filter"]
     code = next(filter(is_known_code, codes), next(filter(_status_of, codes), codes[0] if codes else None))
-    numbers = [int(str(error[name])) for name in _NUMBERS if str(error.get(name)).isdecimal()]
-    status = next((number for number in numbers if 400 <= number < 600), None)
+    numbers = [str(error.get(name)) for name in _NUMBERS]
+    status = next((int(number) for number in numbers if _STATUS.fullmatch(number)), None)
     return StatedError(
         message=shortened(f"{words}: {raw}" if raw else str(words)),
         code=None if code is not None and code.isdecimal() and status is not None else code,
