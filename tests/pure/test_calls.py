@@ -67,6 +67,10 @@ def test_an_empty_account_is_no_rate_limit() -> None:
         (None, None, "Insufficient Balance"),
         (500, None, "This request requires more credits, or fewer max_tokens."),
         (200, None, "insufficient_balance"),
+        (429, None, "Your prepayment credits are depleted."),
+        (400, "invalid_request_error", "You have reached your specified API usage limits."),
+        (429, "1234", "账户余额不足"),
+        (429, None, "You have no credits remaining"),
     ],
 )
 def test_no_credit_stops_the_run_in_whatever_words(status: int | None, code: str | None, message: str) -> None:

@@ -137,10 +137,12 @@ _OVERLOAD_CODES: Final = frozenset(
 # Where neither status nor code tells: words of DeepSeek, Anthropic (400), xAI (403), Hugging Face, gateways. Those of a
 # 429 at Gemini ("exceeded your current quota") stand for a limit per minute, too, and are none of them.
 _NO_CREDIT: Final = re.compile(
-    r"insufficient[ _-](account[ _-])?(balance|credits?|funds)"
+    r"insufficient[ _-](account[ _-])?(balance|credits?|funds|quota)|not enough (balance|credits?|funds)"
     r"|balance[ _-](is[ _-])?(too low|not enough|exhausted|insufficient)"
+    r"|credits? (are |is |have been )?(depleted|exhausted|used up)"
     r"|\b(no|out of|run out of|used all( of)?( your| its)?( available)?) credits?\b|requires more credits"
-    r"|exceeded your monthly included credits|(credit|spending) limit (exceeded|reached|has been reached)|in arrears",
+    r"|exceeded your monthly included credits|(credit|spending) limit (exceeded|reached|has been reached)"
+    r"|reached your specified API usage limits|in arrears|余额不足|欠费",
     re.IGNORECASE,
 )
 _SLOW_DOWN: Final = re.compile(r"rate[ _-]?limit(ed)?\b|too many requests", re.IGNORECASE)

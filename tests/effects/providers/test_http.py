@@ -213,6 +213,12 @@ def test_an_answer_packed_as_asked_for_is_read() -> None:
         assert ask(adapters.openai("tiny", base_url=endpoint.base_url)).final_output == "echo: hello world"
 
 
+def test_json_is_read_whatever_it_is_said_to_be() -> None:
+    play = Answer(headers={"content-type": "text/plain"})
+    with FakeEndpoint(script=lambda _: play) as endpoint:
+        assert ask(adapters.openai("tiny", base_url=endpoint.base_url)).final_output == "echo: hello world"
+
+
 def test_a_rejection_carries_what_the_policy_reads() -> None:
     failure = failure_of(Reject(status=429, code="rate_limit_exceeded", retry_after="3", message="slow down")).failure
     assert (failure.status, failure.code, failure.retry_after_s) == (429, "rate_limit_exceeded", 3.0)

@@ -135,9 +135,12 @@ class OpenAIBatches:
         return answers
 
     def is_answer(self, line: Any) -> bool:
-        # A refusal is an answer, too: it was paid for.
+        # A refusal is an answer, too: it was paid for. A failure that came as an answer is asked again.
         response = line.get("response") if isinstance(line, Mapping) else None
-        return isinstance(response, Mapping) and response.get("status_code") == 200
+        if not isinstance(response, Mapping) or response.get("status_code") != 200:
+            return False
+        reply = self.model.read(encode(response.get("body")), is_structured=False)
+        return not isinstance(reply, CallFailure) or reply.kind is FailureKind.REFUSAL
 
     def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
         if line is None:

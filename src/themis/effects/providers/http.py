@@ -340,7 +340,7 @@ async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.As
     headers = {"content-type": "application/json", "accept": "application/json"}
     answer = await call(endpoint, "POST", path, body, headers, client)
     kind = answer.headers.get("content-type", "application/json").lower()
-    if "json" not in kind and not is_stream(answer.body):
+    if "json" not in kind and not is_stream(answer.body) and not answer.body.lstrip().startswith(b"{"):
         text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
         problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
         raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=problem))

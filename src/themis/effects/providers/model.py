@@ -183,7 +183,7 @@ class HttpModel(abc.ABC):
         return await post_json(self.endpoint, self.path, encode(self._body(prompt, seed)), self.client)
 
     def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
-        reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
+        reply = self.read(answer.body, is_structured=prompt.is_structured)
         if isinstance(reply, CallFailure):
             return reply.evolve(
                 request_id=request_id(answer.headers),
@@ -192,7 +192,8 @@ class HttpModel(abc.ABC):
             )
         return reply
 
-    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
+    def read(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
+        """Read an answer's body, whatever is in it."""
         try:
             payload = answer_of(body) if is_stream(body) else decode(body)
         except (AttributeError, KeyError, TypeError, ValueError):
