@@ -7,6 +7,9 @@
     judge = adapters.anthropic("claude-sonnet-4-5")
     agent = adapters.langgraph(graph)
 
+The providers that speak OpenAI's chat completions go by name: `from_model_string("groq/llama-3.3-70b")`, or
+`openai("llama-3.3-70b", provider="groq")`.
+
 Each is a generator and a judge model in one. Credentials come from the environment when a call is
 made (`OPENAI_API_KEY`, `VLLM_API_KEY`, `ANTHROPIC_API_KEY`, or what `api_key_env` names); `OPENAI_BASE_URL` is
 honoured. The libraries behind an adapter are imported when it is built.
@@ -18,25 +21,31 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from themis.pure.errors import UnknownComponentError, nearest
+from themis.pure.wire.providers import MODEL_STRINGS, PROVIDERS
 
 if TYPE_CHECKING:
     from themis.effects.asyncio_bridge import AsyncioComponent
     from themis.effects.providers.anthropic import AnthropicModel
+    from themis.effects.providers.clouds import BedrockModel, GeminiModel
     from themis.effects.providers.langgraph import LangGraphAgent
     from themis.effects.providers.openai import OpenAIModel
 
 __all__ = ["anthropic", "asyncio_component", "from_model_string", "is_model_string", "langgraph", "openai", "vllm"]
 
 
-def openai(model: str, **options: Any) -> OpenAIModel:
+def openai(model: str, *, provider: str = "openai", **options: Any) -> OpenAIModel:
     """Return a model of OpenAI's, or of any server that speaks one of its protocols.
 
     Args:
         model: the model's name, such as `gpt-4o`.
+        provider: who serves it: `openai`, or a name of the table in docs/how-to/endpoints.md, such as `groq`,
+            `openrouter` or `ollama`, which stands for address, key and peculiarities; or `azure`, where the model is
+            the deployment and `api_version` chooses a version of the API.
         **options: of the endpoint: `base_url`, `api` (`responses`, `chat` or `completions`; `responses` at
-            OpenAI and `chat` elsewhere if not given), `api_key_env`, `key_header`, `headers`,
-            `connect_timeout_s`, `read_timeout_s`, `total_timeout_s`, `max_bytes`; headers count in the run's
-            identity, but for credentials, ids of traces and requests, and the user agent. Of the sampling:
+            OpenAI and `chat` elsewhere if not given), `api_key_env`, `key_header`, `headers`, `ca_file` (the
+            certificate authorities to trust), `connect_timeout_s`, `read_timeout_s`, `total_timeout_s`, `max_bytes`;
+            headers count in the run's identity, but for credentials, ids of traces and requests, and the user agent.
+            Of the sampling:
             `temperature`, `top_p`, `max_tokens`, `stop`, `seed` (each candidate's own if not given),
             `logprobs` (alternatives per token; 0 for none), `extra` (more fields of the request). Of the run:
             `provider_key` (groups calls for limits), `endpoint_name` (stands for the address in the run's
@@ -44,15 +53,20 @@ def openai(model: str, **options: Any) -> OpenAIModel:
             `openai/MODEL` if not given, and needed for two judges of one model with other settings).
 
     Raises:
-        SpecError: an option that does not exist, or an address that is none.
+        SpecError: an option that does not exist, is of the wrong kind, or can't be sent to this model; or an
+            address that is none.
         LiteralSecretError: a credential in the address or a header.
 
     >>> openai("gpt-4o", temperature=0.0).component_id
     'openai/gpt-4o'
     """
-    from themis.effects.providers.openai import build_openai
+    from themis.effects.providers.openai import build_azure, build_openai, build_provider
 
-    return build_openai(model, **options)
+    if provider == "azure":
+        return build_azure(model, **options)
+    if provider in PROVIDERS:
+        return build_provider(provider, model, **options)
+    return build_openai(model, provider=provider, **options)
 
 
 def vllm(model: str, **options: Any) -> OpenAIModel:
@@ -107,7 +121,25 @@ def asyncio_component(component: Any, *, component_id: str | None = None) -> Asy
     return AsyncioComponent(component) if component_id is None else AsyncioComponent(component, component_id)
 
 
-_PROVIDERS: Final[Mapping[str, Callable[..., Any]]] = {"openai": openai, "vllm": vllm, "anthropic": anthropic}
+def _gemini(model: str, **options: Any) -> GeminiModel:
+    from themis.effects.providers.clouds import build_gemini
+
+    return build_gemini(model, **options)
+
+
+def _bedrock(model: str, **options: Any) -> BedrockModel:
+    from themis.effects.providers.clouds import build_bedrock
+
+    return build_bedrock(model, **options)
+
+
+_BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "openai": openai,
+    "vllm": vllm,
+    "anthropic": anthropic,
+    "gemini": _gemini,
+    "bedrock": _bedrock,
+}
 
 
 def is_model_string(name: str) -> bool:
@@ -119,8 +151,13 @@ def is_model_string(name: str) -> bool:
     return _split(name) is not None
 
 
-def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel:
+def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel | GeminiModel | BedrockModel:
     """Return the model that a string such as `openai/gpt-4o` or `vllm:Qwen/Qwen3-8B` names.
+
+    Args:
+        name: the provider and the model; `gemini/...` is asked through `generateContent`, `bedrock/...` through
+            Converse, the providers of docs/how-to/endpoints.md as `openai` asks them.
+        **options: those of the adapter.
 
     Raises:
         UnknownComponentError: the provider is not known, or no model is named.
@@ -131,16 +168,19 @@ def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel
     parts = _split(name)
     if parts is None:
         raise UnknownComponentError(
-            f"{name!r} names no model: 'provider/model' expected; {nearest(name.split('/')[0], _PROVIDERS)}"
+            f"{name!r} names no model: 'provider/model' expected; {nearest(name.split('/')[0], MODEL_STRINGS)}"
         )
     provider, model = parts
-    built: OpenAIModel | AnthropicModel = _PROVIDERS[provider](model, **options)
+    build = _BUILDERS.get(provider)
+    built: OpenAIModel | AnthropicModel | GeminiModel | BedrockModel = (
+        openai(model, provider=provider, **options) if build is None else build(model, **options)
+    )
     return built
 
 
 def _split(name: str) -> tuple[str, str] | None:
     for mark in "/:":
         provider, _, model = name.partition(mark)
-        if provider in _PROVIDERS and model:
+        if provider in MODEL_STRINGS and model:
             return provider, model
     return None

@@ -26,7 +26,7 @@ from themis.pure.calls import (
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 502, 503, 504, 520, 529, 599])
+@pytest.mark.parametrize("status", [408, 409, 424, 425, 429, 498, 500, 502, 503, 504, 520, 529, 599])
 def test_these_statuses_are_worth_another_try(status: int) -> None:
     diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
     assert diagnosis.retryable
@@ -34,15 +34,17 @@ def test_these_statuses_are_worth_another_try(status: int) -> None:
     assert diagnosis.overload == (status in {429, 503, 529})
 
 
-@pytest.mark.parametrize("status", [400, 402, 405, 410, 413, 422, 301, 600])
+@pytest.mark.parametrize("status", [400, 405, 410, 413, 422, 301, 600])
 def test_these_statuses_are_not_worth_another_try(status: int) -> None:
     diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status))
     assert not diagnosis.retryable
     assert not diagnosis.fatal
 
 
-@pytest.mark.parametrize(("status", "code"), [(401, None), (403, None), (404, None), (400, "model_not_found")])
-def test_wrong_key_and_unknown_model_stop_the_run(status: int, code: str | None) -> None:
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, None), (402, None), (403, None), (404, None), (400, "model_not_found")]
+)
+def test_wrong_key_unknown_model_and_an_unpaid_bill_stop_the_run(status: int, code: str | None) -> None:
     diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status, code=code))
     assert diagnosis.fatal
     assert not diagnosis.retryable
@@ -53,7 +55,49 @@ def test_an_empty_account_is_no_rate_limit() -> None:
     assert (diagnosis.fatal, diagnosis.overload, diagnosis.reason) == (True, False, "account is empty")
 
 
-@pytest.mark.parametrize("kind", ["timeout", "connection", "malformed", "too_large"])
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (429, "credit_balance_exhausted", ""),
+        (429, "exceeded_current_quota_error", ""),
+        (429, "1113", ""),
+        (400, "Arrearage", "Access denied, please make sure your account is in good standing."),
+        (400, "invalid_request_error", "Your credit balance is too low to access the API."),
+        (403, None, "Your team has used all available credits or reached its monthly spending limit."),
+        (None, None, "Insufficient Balance"),
+        (500, None, "This request requires more credits, or fewer max_tokens."),
+        (200, None, "insufficient_balance"),
+        (429, None, "Your prepayment credits are depleted."),
+        (400, "invalid_request_error", "You have reached your specified API usage limits."),
+        (429, "1234", "账户余额不足"),
+        (429, None, "You have no credits remaining"),
+    ],
+)
+def test_no_credit_stops_the_run_in_whatever_words(status: int | None, code: str | None, message: str) -> None:
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=message))
+    assert (diagnosis.fatal, diagnosis.reason) == (True, "account is empty")
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (422, "input: 'the account has insufficient balance'"),  # a validation error quotes what it was sent
+        (429, "You exceeded your current quota, please check your plan and billing details"),  # Gemini, per minute
+    ],
+)
+def test_words_that_may_mean_something_else_stop_nothing(status: int, message: str) -> None:
+    assert not classify(CallFailure(kind=FailureKind.STATUS, status=status, message=message)).fatal
+
+
+@given(
+    st.sampled_from([400, None]), st.sampled_from(["Rate limit exceeded", "rate-limited upstream", "Too many requests"])
+)
+def test_a_rate_limit_is_one_where_the_status_does_not_say_so(status: int | None, message: str) -> None:
+    diagnosis = classify(CallFailure(kind=FailureKind.STATUS, status=status, message=message))
+    assert (diagnosis.retryable, diagnosis.overload) == (True, True)
+
+
+@pytest.mark.parametrize("kind", ["timeout", "connection", "malformed", "too_large", "failed"])
 def test_what_the_network_does_is_worth_another_try(kind: str) -> None:
     assert classify(CallFailure(kind=kind)).retryable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import re
@@ -11,9 +12,10 @@ from typing import Any, Final
 
 from themis.pure.components.registry import builtins, make_builtin
 from themis.pure.errors import SpecError, UnknownComponentError, nearest
+from themis.pure.wire.providers import MODEL_STRINGS
 
-PROVIDERS: Final = ("openai", "anthropic", "vllm")
-_MODEL: Final = re.compile(rf"^({'|'.join(PROVIDERS)})[/:](?P<model>.+)$")
+_COMMON: Final = ("openai", "anthropic", "vllm")
+_MODEL: Final = re.compile(rf"^({'|'.join(MODEL_STRINGS)})[/:](?P<model>.+)$")
 _IMPORT: Final = re.compile(r"^(?P<module>[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)$")
 
 
@@ -40,7 +42,9 @@ def resolve_component(value: Any, /, **options: Any) -> Any:
         return make_builtin(value, **options)
     except UnknownComponentError:
         model = "<model>" if value.startswith("builtin/") else value.partition("/")[2] or "<model>"
-        known = [*builtins(), *(f"{provider}/{model}" for provider in PROVIDERS)]
+        named = value.partition("/")[0]
+        close = difflib.get_close_matches(named, MODEL_STRINGS)
+        known = [*builtins(), *(f"{provider}/{model}" for provider in dict.fromkeys((*_COMMON, *close)))]
         raise UnknownComponentError(
             f"no component {value!r}; {nearest(value, known)} (a component is a builtin, a model such as "
             "openai/gpt-4o, an import path such as package.module:name, or an object)"

@@ -28,8 +28,12 @@ class FailureKind(StrEnum):
     """No complete answer in the time allowed."""
     CONNECTION = "connection"
     """The connection was refused, dropped, or broke the protocol."""
+    ENVIRONMENT = "environment"
+    """There is no way to the endpoint: a certificate that is not trusted, a name unknown, no route, a dead proxy."""
     STATUS = "status"
     """A complete answer with an HTTP status that is no success."""
+    FAILED = "failed"
+    """A success by its status, with an answer that reports a failure, or that the server broke off."""
     MALFORMED = "malformed"
     """A success by its status, with a body that is not what the protocol says."""
     TOO_LARGE = "too_large"
@@ -55,7 +59,7 @@ class CallFailure(FrozenModel):
     Attributes:
         kind: how it failed.
         message: what was found, redacted, for a person to read.
-        status: the HTTP status, when a whole answer came.
+        status: the HTTP status, when a whole answer came, or the one that its body states.
         code: the provider's own code, such as `model_not_found` or `overloaded_error`.
         retry_after_s: how long the server asks to wait, in seconds.
         retryable: whether the component says that another try makes sense; it overrules the table.
@@ -88,28 +92,65 @@ class Diagnosis(FrozenModel):
     overload: bool = False
 
 
-_RETRYABLE_STATUS: Final = frozenset({408, 409, 425, 429})
+# 424 is Bedrock's ModelErrorException; 498 Groq's for a tier without capacity (console.groq.com/docs/errors).
+_RETRYABLE_STATUS: Final = frozenset({408, 409, 424, 425, 429, 498})
 # 529 is Anthropic's overloaded_error (docs.anthropic.com, "Errors").
 _OVERLOAD_STATUS: Final = frozenset({429, 503, 529})
-_FATAL_STATUS: Final = {401: "wrong credentials", 403: "no permission", 404: "unknown model or address"}
-# The providers' words, from the error references of OpenAI and Anthropic. A 429 for an empty account looks
-# like a rate limit by its status alone, and no waiting cures it.
-_FATAL_CODES: Final = {
-    "model_not_found": "unknown model",
-    "not_found_error": "unknown model",
-    "invalid_api_key": "wrong credentials",
-    "authentication_error": "wrong credentials",
-    "permission_error": "no permission",
-    "insufficient_quota": "account is empty",
-    "billing_hard_limit_reached": "account is empty",
-    "billing_not_active": "account is empty",
-    "billing_error": "account is empty",
+_EMPTY: Final = "account is empty"
+_FATAL_STATUS: Final = {
+    401: "wrong credentials",
+    402: _EMPTY,
+    403: "no permission",
+    404: "unknown model or address",
 }
-_REFUSAL_CODES: Final = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
-_OVERLOAD_CODES: Final = frozenset({"overloaded_error", "rate_limit_exceeded", "rate_limit_error", "slow_down"})
+
+
+def plain_code(code: str) -> str:
+    """Return a provider's code without case and marks: `NotFoundError` and `not_found_error` are one."""
+    return re.sub(r"[^a-z0-9]", "", code.casefold())
+
+
+# The providers' words, from their error references. A 429 for an empty account looks like a rate limit by its status
+# alone, and no waiting cures it.
+_FATAL_CODES: Final = {
+    plain_code(code): reason
+    for reason, codes in {
+        "unknown model": "model_not_found not_found_error",
+        # OpenAI and others; Google; MiniMax's numbers.
+        "wrong credentials": "invalid_api_key authentication_error invalid_authentication_error "
+        "api_key_invalid 1004 2049",
+        "no permission": "permission_error",
+        # OpenAI; Moonshot; DashScope; Z.ai (1113) and MiniMax (1008) by number; Anthropic; any.
+        _EMPTY: "insufficient_quota credit_balance_exhausted billing_hard_limit_reached billing_not_active "
+        "exceeded_current_quota_error arrearage 1113 1008 billing_error insufficient_credits insufficient_balance",
+    }.items()
+    for code in codes.split()
+}
+# Z.ai's 1301, 1302 and 1305 and MiniMax's 1002, 1026 and 1027 among them.
+_REFUSAL_CODES: Final = frozenset(
+    {"contentfilter", "contentpolicyviolation", "responsibleaipolicyviolation", "datainspectionfailed"}
+    | {"moderationblocked", "1301", "1026", "1027"}
+)
+_OVERLOAD_CODES: Final = frozenset(
+    {"overloadederror", "ratelimitexceeded", "ratelimiterror", "slowdown", "1302", "1305", "1002"}
+)
+# Where neither status nor code tells: words of DeepSeek, Anthropic (400), xAI (403), Hugging Face, gateways. Those of a
+# 429 at Gemini ("exceeded your current quota") stand for a limit per minute, too, and are none of them.
+_NO_CREDIT: Final = re.compile(
+    r"insufficient[ _-](account[ _-])?(balance|credits?|funds|quota)|not enough (balance|credits?|funds)"
+    r"|balance[ _-](is[ _-])?(too low|not enough|exhausted|insufficient)"
+    r"|credits? (are |is |have been )?(depleted|exhausted|used up)"
+    r"|\b(no|out of|run out of|used all( of)?( your| its)?( available)?) credits?\b|requires more credits"
+    r"|exceeded your monthly included credits|(credit|spending) limit (exceeded|reached|has been reached)"
+    r"|reached your specified API usage limits|in arrears|余额不足|欠费",
+    re.IGNORECASE,
+)
+_SLOW_DOWN: Final = re.compile(r"rate[ _-]?limit(ed)?\b|too many requests", re.IGNORECASE)
 _BY_KIND: Final = {
     FailureKind.TIMEOUT: Diagnosis(retryable=True, reason="timeout"),
     FailureKind.CONNECTION: Diagnosis(retryable=True, reason="connection failed"),
+    FailureKind.ENVIRONMENT: Diagnosis(retryable=False, reason="endpoint out of reach", fatal=True),
+    FailureKind.FAILED: Diagnosis(retryable=True, reason="generation failed"),
     FailureKind.MALFORMED: Diagnosis(retryable=True, reason="malformed answer"),
     FailureKind.TOO_LARGE: Diagnosis(retryable=True, reason="answer too large"),
     FailureKind.REDIRECT: Diagnosis(retryable=False, reason="redirected elsewhere"),
@@ -124,31 +165,43 @@ _BY_KIND: Final = {
 def classify(failure: CallFailure) -> Diagnosis:
     """Say what a failure means: the only place that decides so.
 
-    Timeouts, connection failures, malformed answers, 408, 409, 425, 429, every 5xx and overloads are worth
-    another try. 400, 401, 403, 404, refusals and a component's own exceptions are not; a wrong credential, a
-    forbidden or unknown model and an empty account are fatal.
+    Timeouts, connection failures, malformed answers, answers that report a failure, 408, 409, 425, 429, every 5xx
+    and overloads are worth another try. 400, 401, 402, 403, 404, refusals and a component's own exceptions are not; a
+    wrong credential, a forbidden or unknown model and an empty account are fatal, by status, code or words.
 
     >>> classify(CallFailure(kind="status", status=429)).retryable
     True
     >>> classify(CallFailure(kind="status", status=404)).fatal
     True
     """
-    diagnosis = _by_status(failure) if failure.kind is FailureKind.STATUS else _BY_KIND[failure.kind]
+    is_stated = failure.kind in {FailureKind.STATUS, FailureKind.FAILED}
+    diagnosis = _by_status(failure) if is_stated else _BY_KIND[failure.kind]
     if failure.retryable is None or diagnosis.fatal:
         return diagnosis
     return diagnosis.evolve(retryable=failure.retryable)
 
 
+def is_known_code(code: str) -> bool:
+    """Tell whether a provider's code decides what its failure means, whatever the status."""
+    return plain_code(code) in _FATAL_CODES | dict.fromkeys(_REFUSAL_CODES | _OVERLOAD_CODES)
+
+
 def _by_status(failure: CallFailure) -> Diagnosis:
-    status, code = failure.status or 0, failure.code or ""
+    status, code = failure.status or 0, plain_code(failure.code or "")
     if code in _REFUSAL_CODES:
         return _BY_KIND[FailureKind.REFUSAL]
     if code in _FATAL_CODES:
         return Diagnosis(retryable=False, reason=_FATAL_CODES[code], fatal=True)
+    if status != 422 and _NO_CREDIT.search(failure.message):  # a 422 quotes what it was sent
+        return Diagnosis(retryable=False, reason=_EMPTY, fatal=True)
     if status in _FATAL_STATUS:
         return Diagnosis(retryable=False, reason=_FATAL_STATUS[status], fatal=True)
     if status in _OVERLOAD_STATUS or code in _OVERLOAD_CODES:
         return Diagnosis(retryable=True, reason="rate limited" if status == 429 else "overloaded", overload=True)
+    if status in {0, 400} and _SLOW_DOWN.search(failure.message):
+        return Diagnosis(retryable=True, reason="rate limited", overload=True)
+    if failure.kind is FailureKind.FAILED and not status:
+        return _BY_KIND[FailureKind.FAILED]
     return Diagnosis(retryable=status in _RETRYABLE_STATUS or 500 <= status < 600, reason=f"http {status}")
 
 

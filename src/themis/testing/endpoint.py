@@ -18,6 +18,7 @@ import hashlib
 import io
 import json
 import math
+import ssl
 import threading
 import time
 from collections import Counter
@@ -28,7 +29,7 @@ from typing import Any, Final, Self, TypeAlias
 import attrs
 import trio
 
-from themis.testing.endpoint_protocols import Answerer, Protocols, echo
+from themis.testing.endpoint_protocols import Answerer, Protocols, as_events, echo
 
 _REASONS: Final = {200: "OK", 307: "Temporary Redirect", 429: "Too Many Requests", 500: "Internal Server Error"}
 _JSON: Final = "application/json"
@@ -135,6 +136,44 @@ class Reject(Play):
         error = {"error": {"message": self.message, "type": self.code or "server_error", "code": self.code}}
         headers = {} if self.retry_after is None else {"retry-after": self.retry_after}
         return await exchange.send(self.status, json.dumps({"type": "error", **error}).encode(), headers)
+
+
+@attrs.frozen(kw_only=True)
+class Say(Play):
+    """Sends a body of one's own; `beside` adds fields to the right answer instead.
+
+    Attributes:
+        body: any JSON.
+        beside: fields of the right answer to replace or to add.
+        headers: more headers.
+    """
+
+    status: int = 200
+    body: Any = None
+    beside: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = attrs.field(factory=dict)
+
+    async def act(self, exchange: Exchange) -> int | None:
+        body = self.body if self.beside is None else {**json.loads(exchange.answer[1]), **self.beside}
+        return await exchange.send(self.status, json.dumps(body).encode(), self.headers)
+
+
+@attrs.frozen(kw_only=True)
+class Stream(Play):
+    """Sends the right answer as a stream of events, which was not asked for.
+
+    Attributes:
+        events: how many to send; all if not given.
+        content_type: what the stream is said to be.
+    """
+
+    events: int | None = None
+    content_type: str = "text/event-stream; charset=utf-8"
+
+    async def act(self, exchange: Exchange) -> int | None:
+        events = as_events(json.loads(exchange.answer[1]))
+        body = "".join([": comment\n\n", *events[: self.events]]).encode()
+        return await exchange.send(200, body, {"content-type": self.content_type})
 
 
 @attrs.frozen(kw_only=True)
@@ -290,6 +329,7 @@ class FakeEndpoint:
         models: what `/v1/models` lists; a request for another model is answered 404. Any model if empty.
         batch_polls: how often a batch is asked for before it is done.
         port: 0 for any that is free.
+        tls: the server's certificate and key, to speak HTTPS.
 
     Attributes:
         log: what was played to which request, in the order of its ends.
@@ -308,11 +348,13 @@ class FakeEndpoint:
         models: Sequence[str] = (),
         batch_polls: int = 2,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._script = script or (lambda _: Answer())
         self._allows = allows
         self._latency_s = latency_s
         self._port = port
+        self._tls = tls
         self._in_flight = 0
         self._attempts: Counter[str] = Counter()
         self._started = threading.Event()
@@ -337,7 +379,7 @@ class FakeEndpoint:
     @property
     def base_url(self) -> str:
         """The address to configure: `http://127.0.0.1:port/v1`."""
-        return f"http://127.0.0.1:{self._port}/v1"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._port}/v1"
 
     async def _serve(self) -> None:
         listeners = await trio.open_tcp_listeners(self._port, host="127.0.0.1", backlog=1024)
@@ -347,7 +389,10 @@ class FakeEndpoint:
             self._started.set()
             await trio.serve_listeners(self._connection, listeners)
 
-    async def _connection(self, stream: trio.SocketStream) -> None:
+    async def _connection(self, socket: trio.SocketStream) -> None:
+        stream: trio.abc.Stream = socket
+        if self._tls is not None:
+            stream = trio.SSLStream(socket, self._tls, server_side=True, https_compatible=True)
         self.connections += 1
         self.open_connections += 1
         reader = _Reader(stream)
@@ -361,7 +406,7 @@ class FakeEndpoint:
             await trio.aclose_forcefully(stream)
 
     async def _exchange(
-        self, stream: trio.SocketStream, method: str, path: str, headers: Mapping[str, str], body: bytes
+        self, stream: trio.abc.Stream, method: str, path: str, headers: Mapping[str, str], body: bytes
     ) -> None:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -400,7 +445,7 @@ class FakeEndpoint:
 class _Reader:
     """Cuts a byte stream into requests."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream = stream
         self._buffer = bytearray()
 

@@ -1,4 +1,4 @@
-"""What a fake model says, in the providers' own words: OpenAI's and Anthropic's answers to a request, as bytes.
+"""What a fake model says, in the providers' own words: the answers of OpenAI, Anthropic, Google and Amazon, as bytes.
 
 Deterministic: every id, count and log-probability is a function of the request.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from email.parser import BytesParser
 from typing import Any, Final, TypeAlias
+from urllib.parse import unquote
 
 Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
 """The prompt's last text and the whole request body to the model's text."""
@@ -46,13 +48,14 @@ class Protocols:
         return self._complete(route, body)
 
     def _complete(self, route: str, body: bytes) -> Reply:
-        speak = _SPEAKERS.get(route)
+        speak = next((speaker for name, speaker in _SPEAKERS.items() if route.endswith(name)), None)
         if speak is None:
             return _error(404, f"no such address: {route}", "not_found")
         try:
             request = json.loads(body)
         except ValueError:
             return _error(400, "the body is not JSON", "invalid_json")
+        request = {**_model_in(route), **request}
         if self._models and request.get("model") not in self._models:
             return _error(404, f"no model {request.get('model')!r}", "model_not_found")
         text = self._answer(_last_text(request), request)
@@ -101,6 +104,12 @@ class Protocols:
         return f"out-{batch['id']}"
 
 
+def _model_in(route: str) -> dict[str, str]:
+    """Return the model that an address names, as Google's and Amazon's do."""
+    found = re.fullmatch(r"/models?/(?P<name>[^/]+)(:generateContent|/converse)", route)
+    return {} if found is None else {"model": unquote(found["name"])}
+
+
 def _reply(payload: Any, status: int = 200) -> Reply:
     return status, json.dumps(payload).encode()
 
@@ -110,10 +119,11 @@ def _error(status: int, message: str, code: str) -> Reply:
 
 
 def _last_text(request: Mapping[str, Any]) -> str:
-    turns = request.get("messages") or request.get("input") or request.get("prompt") or ""
+    turns = request.get("messages") or request.get("input") or request.get("prompt") or request.get("contents") or ""
     if isinstance(turns, str):
         return turns
-    content = turns[-1].get("content") if isinstance(turns[-1], dict) else turns[-1]
+    last = turns[-1]
+    content = last.get("content", last.get("parts")) if isinstance(last, dict) else last
     if isinstance(content, list):
         return " ".join(part.get("text", f"[{part.get('type')}]") for part in content)
     return str(content)
@@ -133,6 +143,10 @@ def _cut(request: Mapping[str, Any], text: str, limit_name: str) -> tuple[str, b
     return (" ".join(words[:limit]), True) if limit and len(words) > limit else (text, False)
 
 
+REASONING: Final = "Let me think."
+"""What the model thinks beside its answer where the prompt says THINK."""
+
+
 def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     text, is_cut = _cut(request, _structured(request, text), "max_completion_tokens")
     message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
@@ -143,6 +157,8 @@ def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
         function = {"name": request["tools"][0]["function"]["name"], "arguments": json.dumps({"text": text})}
         call = {"id": f"call_{key[:8]}", "type": "function", "function": function}
         message, finish = {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+    if "THINK" in text:
+        message["reasoning_content"] = REASONING
     logprobs = None
     if request.get("logprobs"):
         logprobs = {"content": [{"token": word, "logprob": -len(word) / 10} for word in text.split()]}
@@ -188,7 +204,8 @@ def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]
     if "REFUSE" in text:
         part = {"type": "refusal", "refusal": "I can't help with that."}
     message = {"type": "message", "id": f"msg_{key}", "role": "assistant", "status": "completed", "content": [part]}
-    output: list[dict[str, Any]] = [{"type": "reasoning", "id": f"rs_{key}", "summary": []}, message]
+    summary = [{"type": "summary_text", "text": REASONING}] if "THINK" in text else []
+    output: list[dict[str, Any]] = [{"type": "reasoning", "id": f"rs_{key}", "summary": summary}, message]
     if request.get("tools"):
         arguments = json.dumps({"text": text})
         name = request["tools"][0]["name"]
@@ -216,6 +233,8 @@ def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]
 def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     text, is_cut = _cut(request, text, "max_tokens")
     content: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    if "THINK" in text:
+        content = [{"type": "thinking", "thinking": REASONING, "signature": key}, *content]
     stop = "max_tokens" if is_cut else "end_turn"
     if "REFUSE" in text:
         content, stop = [], "refusal"
@@ -240,9 +259,126 @@ def _message(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
     }
 
 
+def _gemini(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    config = request.get("generationConfig") or {}
+    text = json.dumps({"answer": text}) if config.get("responseMimeType") == "application/json" else text
+    text, is_cut = _cut(config, text, "maxOutputTokens")
+    parts: list[dict[str, Any]] = [{"text": text}]
+    if "THINK" in text:
+        parts = [{"text": REASONING, "thought": True}, *parts]
+    if request.get("tools") and (request.get("toolConfig") or {}).get("functionCallingConfig") != {"mode": "NONE"}:
+        name = request["tools"][0]["functionDeclarations"][0]["name"]
+        parts = [{"functionCall": {"name": name, "args": {"text": text}}}]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "MAX_TOKENS" if is_cut else "STOP"}
+    if "REFUSE" in text:
+        candidate = {"finishReason": "SAFETY"}
+    prompt, completion = _count(request["contents"]), _count(text)
+    return {
+        "candidates": [candidate],
+        "modelVersion": request["model"],
+        "responseId": key,
+        "usageMetadata": {
+            "promptTokenCount": prompt,
+            "candidatesTokenCount": completion,
+            "totalTokenCount": prompt + completion,
+        },
+    }
+
+
+def _converse(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    text, is_cut = _cut(request.get("inferenceConfig") or {}, text, "maxTokens")
+    content: list[dict[str, Any]] = [{"text": text}]
+    if "THINK" in text:
+        content = [{"reasoningContent": {"reasoningText": {"text": REASONING, "signature": key}}}, *content]
+    stop = "max_tokens" if is_cut else "end_turn"
+    if "REFUSE" in text:
+        content, stop = [{"text": "Blocked."}], "guardrail_intervened"
+    elif request.get("toolConfig"):
+        name = request["toolConfig"]["tools"][0]["toolSpec"]["name"]
+        content, stop = [{"toolUse": {"toolUseId": f"t_{key[:8]}", "name": name, "input": {"text": text}}}], "tool_use"
+    prompt, completion = _count(request["messages"]), _count(text)
+    return {
+        "output": {"message": {"role": "assistant", "content": content}},
+        "stopReason": stop,
+        "usage": {"inputTokens": prompt, "outputTokens": completion, "totalTokens": prompt + completion},
+        "metrics": {"latencyMs": 1},
+    }
+
+
+# --- streams ----------------------------------------------------------------------------------------------
+
+
+def as_events(answer: Mapping[str, Any]) -> list[str]:
+    """Return an answer as the events that its protocol streams it in."""
+    if "choices" in answer:
+        return [*map(_event, _chunks(answer)), "data: [DONE]\n\n"]
+    if "candidates" in answer:
+        candidate = answer["candidates"][0]
+        begun = [
+            {**candidate, "finishReason": None, "content": {"parts": [part]}} for part in candidate["content"]["parts"]
+        ]
+        ended = {"finishReason": candidate["finishReason"], "content": {}}
+        return [_event({**answer, "candidates": [piece]}) for piece in [{"content": {"parts": []}}, *begun, ended]]
+    if "output" in answer:
+        kind = f"response.{answer['status']}"
+        items = [{"type": "response.output_item.done", "item": item} for item in answer["output"]]
+        created = {"type": "response.created", "response": {**answer, "status": "in_progress", "output": []}}
+        return [*map(_event, [created, *items, {"type": kind, "response": {**answer, "output": []}}])]
+    return [*map(_event, _message_events(answer))]
+
+
+def _event(data: Mapping[str, Any]) -> str:
+    name = f"event: {data['type']}\n" if "type" in data else ""
+    return f"{name}data: {json.dumps(data)}\n\n"
+
+
+def _chunks(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    choice = answer["choices"][0]
+    head = {name: value for name, value in answer.items() if name not in ("choices", "usage")}
+    message = choice.get("message") or {"text": choice.get("text")}
+    pieces: list[dict[str, Any]] = [{"role": "assistant"}]
+    for name, value in message.items():
+        if isinstance(value, str):
+            pieces += [{name: letters} for letters in (value[: len(value) // 2], value[len(value) // 2 :])]
+        elif name == "tool_calls":
+            pieces += [{name: [piece]} for index, call in enumerate(value) for piece in _call_pieces(index, call)]
+    wrap = (lambda piece: piece) if "text" in message else (lambda piece: {"delta": piece})
+    chunks = [{**head, "choices": [{"index": 0, **wrap(piece), "finish_reason": None}]} for piece in pieces[1:]]
+    last = {"index": 0, **wrap({}), "finish_reason": choice["finish_reason"], "logprobs": choice.get("logprobs")}
+    return [*chunks, {**head, "choices": [last]}, {**head, "choices": [], "usage": answer["usage"]}]
+
+
+def _call_pieces(index: int, call: Mapping[str, Any]) -> list[dict[str, Any]]:
+    arguments = call["function"]["arguments"]
+    first = {**call, "index": index, "function": {**call["function"], "arguments": arguments[:3]}}
+    return [first, {"index": index, "function": {"arguments": arguments[3:]}}]
+
+
+def _message_events(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    start = {**answer, "content": [], "stop_reason": None, "usage": {**answer["usage"], "output_tokens": 1}}
+    events: list[dict[str, Any]] = [{"type": "message_start", "message": start}]
+    for index, block in enumerate(answer["content"]):
+        field, kind = {
+            "text": ("text", "text_delta"),
+            "thinking": ("thinking", "thinking_delta"),
+            "tool_use": ("partial_json", "input_json_delta"),
+        }[block["type"]]
+        whole = json.dumps(block["input"]) if field == "partial_json" else block[field]
+        empty = {**block, "input": {}} if field == "partial_json" else {**block, field: ""}
+        events.append({"type": "content_block_start", "index": index, "content_block": empty})
+        deltas = [{"type": kind, field: part} for part in (whole[:4], whole[4:])]
+        events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]
+        events.append({"type": "content_block_stop", "index": index})
+    usage = {"output_tokens": answer["usage"]["output_tokens"]}
+    delta_event = {"type": "message_delta", "delta": {"stop_reason": answer["stop_reason"]}, "usage": usage}
+    return [*events, delta_event, {"type": "message_stop"}]
+
+
 _SPEAKERS: Final[Mapping[str, Callable[[Mapping[str, Any], str, str], dict[str, Any]]]] = {
     "/chat/completions": _chat,
     "/completions": _completion,
     "/responses": _response,
     "/messages": _message,
+    ":generateContent": _gemini,
+    "/converse": _converse,
 }

@@ -282,3 +282,19 @@ def test_any_generator_that_states_a_batch_endpoint_generates_in_batches(tmp_pat
         runtime=RuntimeConfig(generation_mode="batch", batch_root=str(tmp_path), batch_poll_s=0.001),
     )
     assert counts(result)["correct"] == len(model.batch.submitted) == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "is_answer"),
+    [
+        ({"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}, True),
+        ({"choices": [{"message": {"content": None, "refusal": "no"}, "finish_reason": "stop"}]}, True),
+        ({"choices": [{"message": {"content": "half"}, "finish_reason": "error"}]}, False),
+        ({"error": {"code": 503, "message": "busy"}}, False),
+        ({"choices": []}, False),
+        (None, False),
+    ],
+)
+def test_a_failure_that_came_as_an_answer_is_asked_again(body: Any, is_answer: bool) -> None:
+    batch = adapters.openai("tiny", base_url="http://127.0.0.1:1/v1").batch
+    assert batch.is_answer({"custom_id": "a", "response": {"status_code": 200, "body": body}}) is is_answer

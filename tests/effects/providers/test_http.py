@@ -213,6 +213,12 @@ def test_an_answer_packed_as_asked_for_is_read() -> None:
         assert ask(adapters.openai("tiny", base_url=endpoint.base_url)).final_output == "echo: hello world"
 
 
+def test_json_is_read_whatever_it_is_said_to_be() -> None:
+    play = Answer(headers={"content-type": "text/plain"})
+    with FakeEndpoint(script=lambda _: play) as endpoint:
+        assert ask(adapters.openai("tiny", base_url=endpoint.base_url)).final_output == "echo: hello world"
+
+
 def test_a_rejection_carries_what_the_policy_reads() -> None:
     failure = failure_of(Reject(status=429, code="rate_limit_exceeded", retry_after="3", message="slow down")).failure
     assert (failure.status, failure.code, failure.retry_after_s) == (429, "rate_limit_exceeded", 3.0)
@@ -324,8 +330,8 @@ def test_the_fingerprint_follows_everything_that_decides_about_answers() -> None
         lambda: adapters.openai("m", base_url="http://h/v1"),
         lambda: adapters.openai("m", temperature=0.0),
         lambda: adapters.openai("m", temperature=0.1),
-        lambda: adapters.openai("m", stop="x"),
-        lambda: adapters.openai("m", seed=1),
+        lambda: adapters.openai("m", api="chat", stop="x"),
+        lambda: adapters.openai("m", api="chat", seed=1),
         lambda: adapters.openai("m", extra={"a": 1}),
         lambda: adapters.vllm("m", base_url="http://h/v1"),
         lambda: adapters.anthropic("m"),

@@ -9,11 +9,11 @@ import attrs
 
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.effects.providers.options import address, provider_key_of, refuse, split_options
 from themis.pure.calls import CallFailure
-from themis.pure.errors import SpecError
 from themis.pure.wire import anthropic_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
+from themis.pure.wire.providers import quirks_of, unsendable
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com/v1"
 _PROTOCOL_VERSION: Final = "2023-06-01"
@@ -25,8 +25,8 @@ class AnthropicModel(HttpModel):
     """A model that is asked through the Messages protocol."""
 
     def __attrs_post_init__(self) -> None:
-        if self.sampling.logprobs is not None:
-            raise SpecError("anthropic(): this protocol has no log-probabilities; leave logprobs out")
+        quirks = quirks_of("anthropic", self.endpoint.base_url, "messages", self.model)
+        refuse(unsendable(quirks, self.sampling))
 
     @property
     def max_tokens(self) -> int:
@@ -63,8 +63,9 @@ def build_anthropic(
     **options: Any,
 ) -> AnthropicModel:
     """Build an adapter; `themis.adapters` documents the options."""
+    named = {"model": model, "base_url": base_url, "api_key_env": api_key_env, "headers": headers or {}}
+    of_endpoint, of_sampling, of_model = split_options("anthropic", options, **named)
     url, came_from = address(base_url, "ANTHROPIC_BASE_URL", ANTHROPIC_URL)
-    of_endpoint, of_sampling, of_model = split_options("anthropic", options)
     key = {"key_header": "x-api-key", "key_prefix": "", "key_needed": url == ANTHROPIC_URL}
     of_model.setdefault("provider_key", provider_key_of("anthropic", url, ANTHROPIC_URL))
     given, (name, version) = headers or {}, _VERSION_HEADER

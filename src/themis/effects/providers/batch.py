@@ -23,7 +23,8 @@ from themis.pure.json import decode, encode
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.pure.wire.exchange import error_in, prompt_of
+from themis.pure.wire.exchange import prompt_of
+from themis.pure.wire.failures import error_in
 
 _HASH: Final = "themis_requests"
 _UNFINISHED: Final = frozenset({"validating", "in_progress", "finalizing", "cancelling"})
@@ -134,9 +135,12 @@ class OpenAIBatches:
         return answers
 
     def is_answer(self, line: Any) -> bool:
-        # A refusal is an answer, too: it was paid for.
+        # A refusal is an answer, too: it was paid for. A failure that came as an answer is asked again.
         response = line.get("response") if isinstance(line, Mapping) else None
-        return isinstance(response, Mapping) and response.get("status_code") == 200
+        if not isinstance(response, Mapping) or response.get("status_code") != 200:
+            return False
+        reply = self.model.read(encode(response.get("body")), is_structured=False)
+        return not isinstance(reply, CallFailure) or reply.kind is FailureKind.REFUSAL
 
     def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
         if line is None:
@@ -151,8 +155,7 @@ class OpenAIBatches:
             )
         body = encode(response.get("body"))
         if response["status_code"] != 200:
-            message, code = error_in(body)
-            return CallFailure(kind=FailureKind.STATUS, status=response["status_code"], code=code, message=message)
+            return error_in(body).of_status(response["status_code"], "the request's line of the batch")
         request_id = response.get("request_id")
         answer = Answer(headers={"x-request-id": request_id} if request_id else {}, body=body, latency_ms=None)
         prompt = prompt_of(item.case.input, item.ctx.prompt_spec)

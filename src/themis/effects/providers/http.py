@@ -14,14 +14,12 @@ Rules of this room:
 from __future__ import annotations
 
 import base64
-import functools
 import itertools
 import logging
 import os
-import ssl
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -33,11 +31,19 @@ import httpx
 import trio
 
 from themis.effects.calls import report_quota
+from themis.effects.providers.network import (
+    CloseOnFailure,
+    connection_failure,
+    network_faults,
+    proxy_for,
+    tls_settings,
+)
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
 from themis.pure.security import find_secrets, names_secret
-from themis.pure.wire.exchange import error_in, shortened
+from themis.pure.wire.failures import StatedError, error_in, shortened
+from themis.pure.wire.streams import is_stream
 
 _MEGABYTE: Final = 1 << 20
 _REDIRECTS: Final = 3
@@ -50,6 +56,7 @@ UNCOUNTED_HEADERS: Final = {
 """Headers that can't change an answer, in lower case, beside credentials: ids of traces and requests, and how an
 answer is carried. All others are a part of the run's identity: a gateway may choose the model by any of them."""
 
+_OPERATIONS: Final = ("/chat/completions", "/completions", "/responses", "/messages")
 _LARGEST_ERROR: Final = 1 << 16
 _HEADERS: Final = {"accept-encoding": "gzip, deflate", "user-agent": "themis"}
 # zlib's names for the containers (its manual, "inflateInit2").
@@ -86,8 +93,19 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
             f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(url):
         raise SpecError(f"{field.name}: an address like 'https://host/v1' expected, found {url!r}")
+    operation = next((name for name in _OPERATIONS if parts.path.endswith(name)), None)
+    if operation is not None:
+        raise SpecError(f"{field.name}: the address without {operation!r} expected, found {url!r}; it is added")
+
+
+def _has_port(url: str) -> bool:
+    """Tell whether an address has a port that can be one, or none."""
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
@@ -110,6 +128,7 @@ class Endpoint:
         key_header, key_prefix: how the key is sent.
         key_needed: whether a call without a key is refused before it is sent.
         headers: sent with every request; none of them a credential.
+        ca_file: the certificate authorities to trust instead of the usual ones, in PEM form.
         connect_timeout_s: to open a connection.
         read_timeout_s: between two pieces of an answer, the first included.
         total_timeout_s: for the whole exchange.
@@ -123,6 +142,7 @@ class Endpoint:
     key_prefix: str = "Bearer "
     key_needed: bool = True
     headers: Mapping[str, str] = attrs.field(default=EMPTY, converter=freeze_mapping, validator=_no_credentials)
+    ca_file: str | None = None
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 300.0
     total_timeout_s: float = 600.0
@@ -140,6 +160,10 @@ class Endpoint:
         parts = urlsplit(self.base_url)
         query = "&".join(filter(None, (parts.query, urlencode(_secret_fields(self._env_url())))))
         return urlunsplit((parts.scheme, parts.netloc, parts.path + path, query, ""))
+
+    def network_faults(self) -> Iterator[str]:
+        """Yield what of the environment makes every call fail, as far as it shows without one."""
+        return network_faults(self.base_url, self.ca_file)
 
     def missing_key(self) -> str | None:
         """Say what is missing from the environment, if anything is."""
@@ -213,18 +237,19 @@ class Answer:
 # --- clients ----------------------------------------------------------------------------------------------
 
 
-@functools.cache
-def _tls_settings() -> ssl.SSLContext:
-    # Reading the certificate authorities takes 20 ms; once per process is enough.
-    return httpx.create_ssl_context()
+@attrs.define
+class _Clients:
+    """The clients of a run: those that no call is using, and the endpoints that have answered.
+
+    A stack of single-connection clients per endpoint: one client with many connections would look at each of them
+    several times per request (httpcore's pool does), which at 32 concurrent calls costs more than the rest.
+    """
+
+    idle: defaultdict[Endpoint, list[httpx.AsyncClient]] = attrs.field(factory=lambda: defaultdict(list))
+    answered: set[Endpoint] = attrs.field(factory=set)
 
 
-_idle: ContextVar[defaultdict[Endpoint, list[httpx.AsyncClient]] | None] = ContextVar("themis_clients", default=None)
-"""The clients of a run that no call is using: a stack of single-connection clients per endpoint.
-
-One client with many connections would look at each of them several times per request (httpcore's pool does),
-which at 32 concurrent calls costs more than the rest of the exchange.
-"""
+_clients: ContextVar[_Clients | None] = ContextVar("themis_clients", default=None)
 
 
 @asynccontextmanager
@@ -233,28 +258,28 @@ async def pooled_clients() -> AsyncIterator[None]:
 
     Calls outside of it open and close a connection each. Inside of another one, this one does nothing.
     """
-    if _idle.get() is not None:
+    if _clients.get() is not None:
         yield
         return
-    clients = defaultdict[Endpoint, list[httpx.AsyncClient]](list)
-    token = _idle.set(clients)
+    clients = _Clients()
+    token = _clients.set(clients)
     try:
         yield
     finally:
-        _idle.reset(token)
+        _clients.reset(token)
         with trio.CancelScope(shield=True, deadline=trio.current_time() + 5):
-            for client in itertools.chain.from_iterable(clients.values()):
+            for client in itertools.chain.from_iterable(clients.idle.values()):
                 await client.aclose()
 
 
 @asynccontextmanager
 async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
-    idle = _idle.get()
-    if idle is None:
+    clients = _clients.get()
+    if clients is None:
         async with _new_client(endpoint) as once:
             yield once
         return
-    stack = idle[endpoint]
+    stack = clients.idle[endpoint]
     # The one used last: its connection is the likeliest to be open still.
     client = stack.pop() if stack else _new_client(endpoint)
     try:
@@ -264,8 +289,18 @@ async def _client_for(endpoint: Endpoint) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def _new_client(endpoint: Endpoint) -> httpx.AsyncClient:
+    faults = [*endpoint.network_faults()]
+    if faults:
+        raise ProviderError(CallFailure(kind=FailureKind.ENVIRONMENT, message="; ".join(faults)))
     limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30)
-    return httpx.AsyncClient(timeout=endpoint.timeout(), limits=limits, verify=_tls_settings())
+    proxy = proxy_for(endpoint.base_url)
+    return httpx.AsyncClient(
+        timeout=endpoint.timeout(),
+        limits=limits,
+        verify=tls_settings(endpoint.ca_file),
+        proxy=None if proxy is None else proxy.url,
+        trust_env=False,
+    )
 
 
 # --- logs -------------------------------------------------------------------------------------------------
@@ -291,7 +326,7 @@ for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2
 
 
 async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.AsyncClient | None = None) -> Answer:
-    """Post a JSON body and return the JSON answer.
+    """Post a JSON body and return the answer, which is JSON, or a stream of it that was not asked for.
 
     Args:
         endpoint: whom to ask.
@@ -300,12 +335,12 @@ async def post_json(endpoint: Endpoint, path: str, body: bytes, client: httpx.As
         client: used instead of the endpoint's own; it stays open.
 
     Raises:
-        ProviderError: anything but a success with a JSON body.
+        ProviderError: anything but a success with such a body.
     """
     headers = {"content-type": "application/json", "accept": "application/json"}
     answer = await call(endpoint, "POST", path, body, headers, client)
     kind = answer.headers.get("content-type", "application/json").lower()
-    if "json" not in kind:
+    if "json" not in kind and not is_stream(answer.body) and not answer.body.lstrip().startswith(b"{"):
         text = shortened(endpoint.redact(answer.body[:2000].decode(errors="replace")))
         problem = f"a JSON answer expected, {kind.partition(';')[0]} found: {text}"
         raise ProviderError(CallFailure(kind=FailureKind.MALFORMED, message=problem))
@@ -342,14 +377,20 @@ async def call(
 
 async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer | CallFailure:
     endpoint, host = sent.endpoint, sent.endpoint.host
+    clients = _clients.get()
+    answered: set[Endpoint] = set() if clients is None else clients.answered
     try:
         with trio.move_on_after(endpoint.total_timeout_s):
             async with _client_for(endpoint) if client is None else nullcontext(client) as used:
-                return await _exchange(used, sent)
+                outcome = await _exchange(used, attrs.evolve(sent, is_first=endpoint not in answered))
+                answered.add(endpoint)
+                return outcome
+    except ProviderError as error:
+        return error.failure
     except httpx.TimeoutException as error:
         return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
     except httpx.TransportError as error:
-        return CallFailure(kind=FailureKind.CONNECTION, message=f"{type(error).__name__} at {host}: {error}")
+        return connection_failure(error, endpoint.base_url, has_answered=endpoint in answered)
     message = f"no complete answer from {host} within {endpoint.total_timeout_s:g} s"
     return CallFailure(kind=FailureKind.TIMEOUT, message=message)
 
@@ -361,17 +402,18 @@ class _Sent:
     url: str = attrs.field(repr=False)
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
-
     is_injected: bool
+    is_first: bool = False
 
     def request(self, client: httpx.AsyncClient) -> httpx.Request:
         # An injected client adds headers and cookies of its own; ours has none, and skips the merging.
         if self.is_injected:
             return client.build_request(self.method, self.url, headers=self.headers, content=self.body)
-        timeout = self.endpoint.timeout().as_dict()
-        return httpx.Request(
-            self.method, self.url, headers=self.headers, content=self.body, extensions={"timeout": timeout}
-        )
+        extensions = {
+            "timeout": self.endpoint.timeout().as_dict(),
+            **({"trace": CloseOnFailure()} if self.is_first else {}),
+        }
+        return httpx.Request(self.method, self.url, headers=self.headers, content=self.body, extensions=extensions)
 
 
 async def _exchange(client: httpx.AsyncClient, sent: _Sent) -> Answer | CallFailure:
@@ -418,15 +460,9 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
             return body
         return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
     error_body = await _body(response, headers, _LARGEST_ERROR)
-    message, code = ("", None) if isinstance(error_body, CallFailure) else error_in(error_body)
-    return CallFailure(
-        kind=FailureKind.STATUS,
-        status=response.status_code,
-        code=code,
-        message=f"{sent.endpoint.host} answers {response.status_code}: {message or code or 'no reason given'}",
-        retry_after_s=retry_after(headers, now),
-        request_id=request_id(headers),
-    )
+    stated = StatedError(message="") if isinstance(error_body, CallFailure) else error_in(error_body)
+    failure = stated.of_status(response.status_code, f"{sent.endpoint.host} answers {response.status_code}")
+    return failure.evolve(retry_after_s=retry_after(headers, now), request_id=request_id(headers))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -15,7 +16,7 @@ import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
-from themis.pure.calls import CallFailure, ProviderError
+from themis.pure.calls import CallFailure, ProviderError, retry_after
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
@@ -25,7 +26,9 @@ from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, malformed, prompt_of, prompt_tokens, without_files
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
+from themis.pure.wire.failures import malformed
+from themis.pure.wire.streams import answer_of, is_stream
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
 """Headers that a request always states itself, in place of the client's."""
@@ -111,7 +114,8 @@ class HttpModel(abc.ABC):
     def check(self) -> Sequence[str]:
         """Return what is missing for calls to succeed, one sentence each, without making one."""
         problem = self.endpoint.missing_key()
-        return () if problem is None else (problem,)
+        faults = [] if problem is None else [problem]
+        return (*faults, *(self.endpoint.network_faults() if self.client is None else ()))
 
     def session(self) -> AbstractAsyncContextManager[None]:
         return pooled_clients()
@@ -182,16 +186,23 @@ class HttpModel(abc.ABC):
         return await post_json(self.endpoint, self.path, encode(self._body(prompt, seed)), self.client)
 
     def _reply(self, prompt: Prompt, answer: Answer) -> Reply | CallFailure:
-        reply = self._read_safely(answer.body, is_structured=prompt.is_structured)
+        reply = self.read(answer.body, is_structured=prompt.is_structured)
         if isinstance(reply, CallFailure):
-            return reply.evolve(request_id=request_id(answer.headers), message=self.endpoint.redact(reply.message))
+            return reply.evolve(
+                request_id=request_id(answer.headers),
+                message=self.endpoint.redact(reply.message),
+                retry_after_s=retry_after(answer.headers, datetime.now(UTC)),
+            )
         return reply
 
-    def _read_safely(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
+    def read(self, body: bytes, *, is_structured: bool) -> Reply | CallFailure:
+        """Read an answer's body, whatever is in it."""
         try:
-            payload = decode(body)
-        except ValueError:
+            payload = answer_of(body) if is_stream(body) else decode(body)
+        except (AttributeError, KeyError, TypeError, ValueError):
             return malformed("the body is no JSON, or not all of it", body[-100:])
+        if payload is None and is_stream(body):
+            return malformed("a stream of events without its end", body[-100:])
         try:
             return self._read(payload, is_structured=is_structured)
         except (AttributeError, KeyError, TypeError, ValueError):
@@ -236,5 +247,5 @@ def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Messa
     """Return the whole conversation, where the input was one."""
     if as_messages(value) is None:
         return None
-    said = [Message(role=message["role"], content=message["content"]) for message in prompt.messages]
+    said = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
     return (*said, Message(role="assistant", content=reply.output))

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any, Final, Literal, TypeAlias, cast
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
 from themis.effects.providers.batch import OpenAIBatches
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.effects.providers.options import address, provider_key_of, refuse, split_options, wrong_kinds
 from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue
 from themis.pure.wire import openai_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
+from themis.pure.wire.providers import PROVIDERS, Quirk, quirks_of, unsendable
 
 Api: TypeAlias = Literal["responses", "chat", "completions"]
 
@@ -44,6 +47,13 @@ class OpenAIModel(HttpModel):
 
     api: Api = attrs.field(validator=_known_api)
 
+    def __attrs_post_init__(self) -> None:
+        refuse(unsendable(self._quirks, self.sampling))
+
+    @property
+    def _quirks(self) -> tuple[Quirk, ...]:
+        return quirks_of(self.provider, self.endpoint.base_url, self.api, self.model)
+
     def _protocol(self) -> tuple[str, ...]:
         return (self.api,)
 
@@ -59,11 +69,8 @@ class OpenAIModel(HttpModel):
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":
             return openai_wire.response_body(self.model, prompt, self.sampling)
-        if self.api == "completions":
-            return openai_wire.completion_body(self.model, prompt, self.sampling, seed)
-        # OpenAI's newer models refuse the old name, and other servers often know no other.
-        limit_field = "max_completion_tokens" if self.endpoint.base_url == OPENAI_URL else "max_tokens"
-        return openai_wire.chat_body(self.model, prompt, self.sampling, seed, limit_field)
+        render = openai_wire.completion_body if self.api == "completions" else openai_wire.chat_body
+        return render(self.model, prompt, self.sampling, seed, self._quirks)
 
     def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         _, read = _APIS[self.api]
@@ -82,9 +89,11 @@ def build_openai(
     **options: Any,
 ) -> OpenAIModel:
     """Build an adapter; `themis.adapters` documents the options."""
+    of_endpoint, of_sampling, of_model = split_options(
+        provider, options, model=model, base_url=base_url, api_key_env=api_key_env
+    )
     url, came_from = address(base_url, url_env, default_url)
     own = url == OPENAI_URL
-    of_endpoint, of_sampling, of_model = split_options(provider, options)
     of_endpoint.setdefault("key_needed", own)
     of_model.setdefault("provider_key", provider_key_of(provider, url, default_url))
     return OpenAIModel(
@@ -94,6 +103,57 @@ def build_openai(
         endpoint=Endpoint(base_url=url, key_env=api_key_env, url_env=came_from, **of_endpoint),
         sampling=Sampling(**of_sampling),
         **of_model,
+    )
+
+
+def build_provider(name: str, model: str, **options: Any) -> OpenAIModel:
+    """Build an adapter for a provider of the table in `themis.pure.wire.providers`."""
+    known, url_env = PROVIDERS[name], f"{name.upper()}_BASE_URL"
+    at_home = options.get("base_url") is None and not os.environ.get(url_env, "").strip()
+    defaults: dict[str, Any] = {
+        "provider": name,
+        "api_key_env": known.key_env,
+        "url_env": url_env,
+        "default_url": known.base_url,
+        "key_needed": known.key_needed and at_home,
+    }
+    return build_openai(model, **{**defaults, **options})
+
+
+_AZURE_ENV: Final = "AZURE_OPENAI_ENDPOINT"
+
+
+def build_azure(
+    model: str, *, base_url: str | None = None, api_version: str | None = None, **options: Any
+) -> OpenAIModel:
+    """Build an adapter for a deployment at Azure; `themis.adapters` documents the options.
+
+    Source: "Azure OpenAI REST API reference" at learn.microsoft.com. With an API version the deployment is a part of
+    the path; without one, the address is that of the version that is always the newest, and the deployment the model.
+    """
+    refuse(wrong_kinds({"model": model, "base_url": base_url, "api_version": api_version}))
+    found, _ = address(base_url, _AZURE_ENV, "")
+    if not found:
+        raise SpecError(
+            f"azure(): no address; set {_AZURE_ENV} or base_url to that of the resource, as the portal shows it"
+        )
+    parts = urlsplit(found)
+    path, query = parts.path, parts.query
+    if "/openai" not in path:
+        path += f"/openai/deployments/{quote(model, safe='')}" if api_version else "/openai/v1"
+    if api_version and "api-version=" not in query:
+        query = "&".join(filter(None, (query, urlencode({"api-version": api_version}))))
+    defaults: dict[str, Any] = {
+        "provider": "azure",
+        "api": "chat",
+        "api_key_env": "AZURE_OPENAI_API_KEY",
+        "url_env": None,
+        "key_header": "api-key",
+        "key_prefix": "",
+        "key_needed": parts.scheme == "https",
+    }
+    return build_openai(
+        model, base_url=urlunsplit((parts.scheme, parts.netloc, path, query, "")), **{**defaults, **options}
     )
 
 

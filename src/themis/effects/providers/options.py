@@ -1,9 +1,10 @@
-"""How an adapter's options are sorted, and where its address comes from."""
+"""How an adapter's options are sorted and checked, and where its address comes from."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,13 +19,93 @@ _SAMPLING_OPTIONS: Final = frozenset(attrs.fields_dict(Sampling))
 _MODEL_OPTIONS: Final = frozenset({"client", "component_id", "provider_key", "endpoint_name"})
 
 
-def split_options(provider: str, options: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Sort an adapter's options into those of endpoint, sampling and model; unknown ones are refused together."""
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, str) or (isinstance(value, Sequence) and all(isinstance(text, str) for text in value))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
+
+
+_TEXT: Final = ("text", lambda value: isinstance(value, str))
+_SECONDS: Final = ("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
+_KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
+    "temperature": ("a number from 0 on", lambda value: _is_number(value) and value >= 0),
+    "top_p": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
+    "max_tokens": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "seed": ("a whole number", _is_whole),
+    "logprobs": ("a whole number from 0 on", lambda value: _is_whole(value) and value >= 0),
+    "stop": ("text, or a list of texts", _is_texts),
+    "extra": ("an object", _is_object),
+    "headers": ("an object of texts", lambda value: _is_object(value) and all(map(_is_texts, value.values()))),
+    "key_needed": ("true or false", lambda value: isinstance(value, bool)),
+    "key_header": _TEXT,
+    "key_prefix": _TEXT,
+    "ca_file": _TEXT,
+    "connect_timeout_s": _SECONDS,
+    "read_timeout_s": _SECONDS,
+    "total_timeout_s": _SECONDS,
+    "max_bytes": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "provider_key": _TEXT,
+    "endpoint_name": _TEXT,
+    "model": ("a name", lambda value: isinstance(value, str) and bool(value.strip())),
+    "base_url": _TEXT,
+    "api_key_env": _TEXT,
+    "api_version": _TEXT,
+}
+"""What each option can be; servers read `"no"` and `1e3` each in a way of their own, or refuse every case."""
+
+_MAY_BE_NONE: Final = frozenset(_SAMPLING_OPTIONS - {"extra"}) | {"ca_file", "endpoint_name", "base_url", "api_version"}
+
+
+def wrong_kinds(options: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each option's value that is of the wrong kind, with what would be right."""
+    for name, value in options.items():
+        kind, fits = _KINDS.get(name, ("", bool))
+        if not kind or (value is None and name in _MAY_BE_NONE) or fits(value):
+            continue
+        if name == "headers" and _is_object(value):
+            for header, content in value.items():
+                if not isinstance(content, str):
+                    yield f"headers.{header}: text expected, found {content!r}"
+            continue
+        kind = "a finite number" if kind.startswith("a number") and not _is_number(value) else kind
+        yield f"{name}: {kind} expected, found {value!r}{_advice(name, value)}"
+
+
+def _advice(name: str, value: Any) -> str:
+    if isinstance(value, float) and value.is_integer() and _KINDS[name][1](int(value)):
+        return f"; write {int(value)}"
+    if isinstance(value, str) and value.casefold() in {"none", "null", ""} and name in _MAY_BE_NONE:
+        return "; leave it out for none"
+    return ""
+
+
+def refuse(faults: Iterable[str]) -> None:
+    """Raise all faults of an adapter's options at once, if there are any."""
+    if told := "; ".join(faults):
+        raise SpecError(told)
+
+
+def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> list[dict[str, Any]]:
+    """Sort an adapter's options into those of endpoint, sampling and model.
+
+    Raises:
+        SpecError: options that do not exist, and values of the wrong kind, among the `named` ones too: all at once.
+    """
     kinds = (_ENDPOINT_OPTIONS, _SAMPLING_OPTIONS, _MODEL_OPTIONS)
     known = frozenset[str]().union(*kinds)
-    faults = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
-    if faults:
-        raise SpecError(f"{provider}(): unknown option {', '.join(faults)}")
+    unknown = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
+    faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
+    refuse([*faults, *wrong_kinds({**named, **options})])
     return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
 
 

@@ -47,7 +47,7 @@ class PromptSpec(HashableModel):
         """Return the whole prompt as one text, for models that complete text."""
         messages = as_messages(value)
         if messages is not None:
-            body = "\n\n".join(text_of(m["content"]) for m in messages)
+            body = "\n\n".join(text_of(m["content"]) for m in messages if m.get("content") is not None)
         else:
             body = f"{self.prefix or ''}{text_of(value)}{self.suffix or ''}"
         parts = [
@@ -85,13 +85,21 @@ class PromptSpec(HashableModel):
 
 
 def as_messages(value: JSONValue) -> Sequence[Any] | None:
-    """Return the messages of an input that is a conversation, or has one under `messages`; else `None`."""
+    """Return the messages of an input that is a conversation, or has one under `messages`; else `None`.
+
+    Each has a `role`, and `content` or `tool_calls`: an assistant that only calls tools says nothing.
+    """
     if isinstance(value, Mapping):
         value = value.get("messages")
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         return None
-    fits = all(isinstance(m, Mapping) and isinstance(m.get("role"), str) and "content" in m for m in value)
-    return value if fits else None
+    return value if all(map(_is_message, value)) else None
+
+
+def _is_message(value: object) -> bool:
+    if not isinstance(value, Mapping) or not isinstance(value.get("role"), str):
+        return False
+    return "content" in value or bool(value.get("tool_calls"))
 
 
 def text_of(value: JSONValue) -> str:

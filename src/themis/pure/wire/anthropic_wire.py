@@ -12,49 +12,63 @@ from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, malformed, refused, request_body
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
+from themis.pure.wire.parts import plain_text, said_in
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """This protocol wants a limit in every request."""
 
-_ANSWER_TOOL: Final = "answer"
+ANSWER_TOOL: Final = "answer"
 _DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_FINISH: Final = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+_SYSTEM: Final = frozenset({"system", "developer"})
 
 
 def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
     """Return the body of `POST /messages`; this protocol has no seed and no log-probabilities."""
-    system = "\n\n".join(str(message["content"]) for message in prompt.messages if message["role"] == "system")
+    system = "\n\n".join(plain_text(message["content"]) for message in prompt.messages if message["role"] in _SYSTEM)
     tools, choice = [_tool(tool) for tool in prompt.tools], _tool_choice(prompt.tool_choice)
     if prompt.is_structured:
         schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
-        tools.append({"name": _ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
-        choice = {"type": "tool", "name": _ANSWER_TOOL}
+        tools.append({"name": ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
+        choice = {"type": "tool", "name": ANSWER_TOOL}
     return request_body(
         model,
         sampling,
         max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
         system=system or None,
-        messages=[_turn(message) for message in prompt.messages if message["role"] != "system"],
+        messages=_turns([message for message in prompt.messages if message["role"] not in _SYSTEM]),
         stop_sequences=None if sampling.stop is None else list(sampling.stop),
         tools=tools or None,
         tool_choice=choice,
     )
 
 
+def _turns(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Translate the turns; the results of all calls of one turn go back in one message ("Parallel tool use")."""
+    turns: list[dict[str, Any]] = []
+    for before, message in zip([EMPTY, *messages], messages, strict=False):
+        turn = _turn(message)
+        if message["role"] == before.get("role") == "tool":
+            turns[-1]["content"] += turn["content"]
+        else:
+            turns.append(turn)
+    return turns
+
+
 def _turn(message: Mapping[str, Any]) -> dict[str, Any]:
-    content = message["content"]
+    content = message.get("content")
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        content = [_part(part) for part in content if part.get("type") != "text" or part.get("text")]
     if message["role"] == "tool":
         result = {"type": "tool_result", "tool_use_id": message.get("tool_call_id"), "content": content}
         return {"role": "user", "content": [result]}
-    if isinstance(content, Sequence) and not isinstance(content, str):
-        content = [_part(part) for part in content]
     calls = message.get("tool_calls")
     if calls:
         said = [{"type": "text", "text": content}] if isinstance(content, str) and content else list(content or ())
-        named = [(call.get("id"), call["function"]) for call in calls]
+        named = [(call.get("id"), call.get("function") or call) for call in calls]
         content = said + [
-            {"type": "tool_use", "id": key, "name": f["name"], "input": arguments_of(f.get("arguments"))}
+            {"type": "tool_use", "id": key, "name": f["name"], "input": arguments_of(f.get("arguments") or "{}")}
             for key, f in named
         ]
     return {"role": message["role"], "content": content}
@@ -88,22 +102,24 @@ def _tool_choice(choice: Any) -> dict[str, Any] | None:
 
 def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/messages`."""
+    if (failure := failure_in(payload, "content")) is not None:
+        return failure
     parts = payload.get("content") if isinstance(payload, Mapping) else None
     if not isinstance(parts, Sequence) or isinstance(parts, str):
         return malformed("no content", payload)
-    stop = payload.get("stop_reason")
-    if stop == "refusal":
-        return refused("the model declined to answer")
-    text = "".join(str(part.get("text", "")) for part in parts if part.get("type") == "text")
-    thoughts = "".join(str(part.get("thinking", "")) for part in parts if part.get("type") == "thinking")
+    stop, usage, said = payload.get("stop_reason"), _usage(payload.get("usage") or EMPTY), said_in(parts)
+    if (failure := failed_end(stop)) is not None:
+        return failure
     calls = [part for part in parts if part.get("type") == "tool_use"]
+    if not parts and (failure := nothing_in(stop, usage)) is not None:
+        return failure
     return Reply(
-        output=_output(text, calls, is_structured=is_structured),
-        text=text,
+        output=_output(said.text, calls, is_structured=is_structured),
+        text=said.text,
         model=payload.get("model"),
-        finish_reason=_FINISH.get(stop, stop),
-        usage=_usage(payload.get("usage") or EMPTY),
-        reasoning=thoughts or None,
+        finish_reason=finish_of(stop),
+        usage=usage,
+        reasoning=said.reasoning or None,
         transport={
             "response_id": payload.get("id"),
             **({"tool_call_ids": [c.get("id") for c in calls]} if calls else {}),
@@ -112,7 +128,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
 
 
 def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
-    answers = [call["input"] for call in calls if call.get("name") == _ANSWER_TOOL]
+    answers = [call["input"] for call in calls if call.get("name") == ANSWER_TOOL]
     if is_structured and answers:
         return answers[0]
     if calls:

@@ -8,8 +8,6 @@ from typing import Any, Final
 
 import attrs
 
-from themis.pure import text
-from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
 from themis.pure.records.fields import finite, json_object, json_value, named_fields, texts
@@ -18,7 +16,6 @@ from themis.pure.records.prompt import PromptSpec, as_messages
 _NO_PROMPT: Final = PromptSpec()
 _PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
 _TEXTS: Final = ("text", "prompt", "question", "input")
-_LONGEST_MESSAGE: Final = 500
 _IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at either provider
 
 
@@ -105,7 +102,8 @@ def _text_in(value: Mapping[str, Any]) -> JSONValue:
         if name in value:
             found: JSONValue = value[name]
             return found
-    return {name: item for name, item in value.items() if name not in _PARTS}
+    # Messages that are none are shown as they stand, and not left out in silence.
+    return {name: item for name, item in value.items() if name not in _PARTS or name == "messages"}
 
 
 def _attach(messages: list[dict[str, Any]], images: Sequence[Any]) -> None:
@@ -167,7 +165,7 @@ class Reply(FrozenModel):
         output: the answer: text; the value, where structure was asked for; or the tool calls.
         text: the answer's text alone.
         model: the model's name as the server states it.
-        finish_reason: why the answer ends: `stop`, `length`, `tool_calls`.
+        finish_reason: why the answer ends: `stop`, `length`, `tool_calls`, or the server's own word.
         usage: token counts.
         logprobs: as the provider writes them.
         reasoning: the reasoning text, where a server shows it.
@@ -182,37 +180,6 @@ class Reply(FrozenModel):
     logprobs: JSONValue = attrs.field(default=None, converter=json_value)
     reasoning: str | None = None
     transport: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-
-
-def malformed(problem: str, payload: object) -> CallFailure:
-    return CallFailure(kind=FailureKind.MALFORMED, message=f"{problem}; found {shortened(repr(payload))}")
-
-
-def refused(words: object) -> CallFailure:
-    return CallFailure(
-        kind=FailureKind.REFUSAL, message=shortened(str(words or "the content filter stopped the answer"))
-    )
-
-
-def shortened(words: str) -> str:
-    return text.shortened(words, _LONGEST_MESSAGE)
-
-
-def error_in(body: bytes) -> tuple[str, str | None]:
-    """Return message and code of an error's body, in any of the providers' forms.
-
-    >>> error_in(b'{"error": {"message": "slow down", "type": "rate_limit_error"}}')
-    ('slow down', 'rate_limit_error')
-    """
-    try:
-        payload = decode(body)
-    except ValueError:
-        return shortened(body[: 4 * _LONGEST_MESSAGE].decode(errors="replace").strip()), None
-    error = payload.get("error", payload) if isinstance(payload, Mapping) else payload
-    if not isinstance(error, Mapping):
-        return shortened(str(error)), None
-    code = next((error[name] for name in ("code", "type") if isinstance(error.get(name), str)), None)
-    return shortened(str(error.get("message", error))), code
 
 
 def request_body(model: str, sampling: Sampling, **fields: Any) -> dict[str, Any]:

@@ -5,29 +5,23 @@ Source: the API reference at platform.openai.com/docs/api-reference; vLLM and ll
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.calls import CallFailure, FailureKind
-from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import (
-    Prompt,
-    Reply,
-    Sampling,
-    arguments_of,
-    counts,
-    malformed,
-    refused,
-    request_body,
-    shortened,
-    structured,
-)
+from themis.pure.calls import CallFailure
+from themis.pure.json import EMPTY, encode
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body, structured
+from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
+from themis.pure.wire.parts import reasoning_in, said_in
+from themis.pure.wire.providers import Quirk, field_of
 
 # --- chat completions -------------------------------------------------------------------------------------
 
 
-def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, limit_field: str) -> dict[str, Any]:
-    """Return the body of `POST /chat/completions`; `limit_field` names the field that `max_tokens` goes to."""
+def chat_body(
+    model: str, prompt: Prompt, sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...] = ()
+) -> dict[str, Any]:
+    """Return the body of `POST /chat/completions`."""
     return request_body(
         model,
         sampling,
@@ -36,50 +30,69 @@ def chat_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None, 
         tool_choice=prompt.tool_choice,
         response_format=prompt.response_format,
         stop=None if sampling.stop is None else list(sampling.stop),
-        seed=seed if sampling.seed is None else sampling.seed,
         logprobs=None if sampling.logprobs is None else True,
         top_logprobs=sampling.logprobs or None,
-        **{limit_field: sampling.max_tokens},
+        **_renamed(sampling, seed, quirks),
     )
+
+
+def _renamed(sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...]) -> dict[str, Any]:
+    own = {"max_tokens": sampling.max_tokens, "seed": seed if sampling.seed is None else sampling.seed}
+    names = {option: field_of(quirks, option) for option in own}
+    return {name: own[option] for option, name in names.items() if name is not None}
 
 
 def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/chat/completions`."""
     choice = _first_choice(payload)
-    message = choice.get("message")
+    if isinstance(choice, CallFailure):
+        return choice
+    message = choice.get("message", choice.get("delta"))
     if not isinstance(message, Mapping):
-        return malformed("no choices[0].message", payload)
-    finish, content = choice.get("finish_reason"), message.get("content")
-    if message.get("refusal") or finish == "content_filter":
-        return refused(message.get("refusal"))
-    text = "" if content is None else content  # null where all tokens went to reasoning, or to calls of tools
-    if not isinstance(text, str):
-        return malformed("choices[0].message.content is no text", payload)
-    calls, logprobs = message.get("tool_calls") or (), choice.get("logprobs")
+        return failed_end(choice.get("finish_reason")) or malformed("no choices[0].message", payload)
+    finish, usage, said = choice.get("finish_reason"), _usage(payload.get("usage")), said_in(message.get("content"))
+    if message.get("refusal") or said.refusal:
+        return refused(message.get("refusal") or said.refusal)
+    if (failure := failed_end(finish)) is not None:
+        return failure
+    if not said.is_readable:
+        return malformed("choices[0].message.content is neither text nor parts", payload)
+    old_call = message.get("function_call")
+    calls = message.get("tool_calls") or ([old_call] if old_call else ())
+    reasoning, logprobs = reasoning_in(message), choice.get("logprobs")
+    # No text is an answer, too: all tokens went to reasoning, or to calls of tools.
+    if not (said.text or calls or reasoning) and (failure := nothing_in(finish, usage)) is not None:
+        return failure
     return Reply(
-        output=_output(text, calls, is_structured=is_structured),
-        text=text,
+        output=_output(said.text, calls, is_structured=is_structured),
+        text=said.text,
         model=payload.get("model"),
-        finish_reason=finish,
-        usage=_usage(payload.get("usage")),
+        finish_reason=finish_of(finish),
+        usage=usage,
         logprobs=logprobs.get("content", logprobs) if isinstance(logprobs, Mapping) else None,
-        reasoning=message.get("reasoning_content") or message.get("reasoning"),
-        transport=_transport(payload, [call.get("id") for call in calls]),
+        reasoning=reasoning,
+        transport=_transport(payload, [call["id"] for call in calls if call.get("id")]),
     )
 
 
 def _output(text: str, calls: Sequence[Any], *, is_structured: bool) -> Any:
     if calls:
-        functions = [call.get("function") or call for call in calls]
-        tool_calls = [{"name": f.get("name"), "arguments": arguments_of(f.get("arguments"))} for f in functions]
+        # A custom tool takes text, as `input`.
+        functions = [call.get("function") or call.get("custom") or call for call in calls]
+        tool_calls = [
+            {"name": f.get("name"), "arguments": f["input"] if "input" in f else arguments_of(f.get("arguments"))}
+            for f in functions
+        ]
         return {"content": text, "tool_calls": tool_calls}
     return structured(text) if is_structured else text
 
 
-def _first_choice(payload: Any) -> Mapping[str, Any]:
+def _first_choice(payload: Any) -> Mapping[str, Any] | CallFailure:
+    if (failure := failure_in(payload, "choices")) is not None:
+        return failure
     choices = payload.get("choices") if isinstance(payload, Mapping) else None
     first = choices[0] if isinstance(choices, Sequence) and choices else None
-    return first if isinstance(first, Mapping) else EMPTY
+    return first if isinstance(first, Mapping) else malformed("no choices[0]", payload)
 
 
 def _usage(usage: Any) -> dict[str, int]:
@@ -115,33 +128,38 @@ def _transport(payload: Mapping[str, Any], call_ids: Sequence[Any]) -> dict[str,
 # --- completions ------------------------------------------------------------------------------------------
 
 
-def completion_body(model: str, prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[str, Any]:
+def completion_body(
+    model: str, prompt: Prompt, sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...] = ()
+) -> dict[str, Any]:
     """Return the body of `POST /completions`."""
     return request_body(
         model,
         sampling,
         prompt=prompt.text,
-        max_tokens=sampling.max_tokens,
         stop=None if sampling.stop is None else list(sampling.stop),
-        seed=seed if sampling.seed is None else sampling.seed,
         logprobs=sampling.logprobs,
+        **_renamed(sampling, seed, quirks),
     )
 
 
 def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/completions`."""
     choice = _first_choice(payload)
-    text, finish = choice.get("text"), choice.get("finish_reason")
-    if finish == "content_filter":
-        return refused(None)
+    if isinstance(choice, CallFailure):
+        return choice
+    text, finish, usage = choice.get("text"), choice.get("finish_reason"), _usage(payload.get("usage"))
+    if (failure := failed_end(finish)) is not None:
+        return failure
     if not isinstance(text, str):
         return malformed("no choices[0].text", payload)
+    if not text and (failure := nothing_in(finish, usage)) is not None:
+        return failure
     return Reply(
         output=structured(text) if is_structured else text,
         text=text,
         model=payload.get("model"),
-        finish_reason=finish,
-        usage=_usage(payload.get("usage")),
+        finish_reason=finish_of(finish),
+        usage=usage,
         logprobs=choice.get("logprobs"),
         transport=_transport(payload, ()),
     )
@@ -157,7 +175,7 @@ def response_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, A
     return request_body(
         model,
         sampling,
-        input=[_input_message(message) for message in prompt.messages],
+        input=[item for message in prompt.messages for item in _input_items(message)],
         tools=[_flat_tool(tool) for tool in prompt.tools] or None,
         tool_choice=_flat_tool(prompt.tool_choice) if isinstance(prompt.tool_choice, Mapping) else prompt.tool_choice,
         text={"format": {"type": "json_schema", **schema} if schema else form} if form else None,
@@ -173,13 +191,32 @@ def _flat_tool(tool: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "function", **function} if isinstance(function, Mapping) else dict(tool)
 
 
-def _input_message(message: Mapping[str, Any]) -> dict[str, Any]:
-    if message["role"] == "tool":
-        return {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": message["content"]}
-    content = message["content"]
+def _input_items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the items of a chat message; an assistant's calls are items of their own, behind what it said."""
+    role, content = message["role"], message.get("content")
+    if role == "tool":
+        output = content if isinstance(content, str) else [_input_part(part, role) for part in content or ()]
+        yield {"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": output}
+        return
+    calls = message.get("tool_calls") or ()
     if not isinstance(content, str):
-        content = [_input_part(part, message["role"]) for part in content]
-    return {"role": message["role"], "content": content}
+        content = [_input_part(part, role) for part in content or () if not _is_reasoning(part)]
+    if content or not calls:
+        yield {"role": role, "content": content}
+    for call in calls:
+        function = call.get("function") or call
+        arguments = function.get("arguments")
+        yield {
+            "type": "function_call",
+            "call_id": call.get("id"),
+            "name": function.get("name"),
+            "arguments": arguments if isinstance(arguments, str) else encode(arguments or {}).decode(),
+        }
+
+
+def _is_reasoning(part: Mapping[str, Any]) -> bool:
+    # Reasoning goes back only with the server's own signature, which a prompt does not hold.
+    return bool(said_in(part).reasoning)
 
 
 def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
@@ -189,34 +226,48 @@ def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:
         image = part["image_url"]
         detail = {"detail": image["detail"]} if image.get("detail") is not None else {}
         return {"type": "input_image", "image_url": image["url"], **detail}
+    if part.get("type") == "file" and isinstance(part.get("file"), Mapping):
+        return {"type": "input_file", **part["file"]}
     return dict(part)
 
 
 def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallFailure:
     """Read the answer of `/responses`."""
+    if (failure := failure_in(payload, "output")) is not None:
+        return failure
     items = payload.get("output") if isinstance(payload, Mapping) else None
     if not isinstance(items, Sequence) or isinstance(items, str):
         return malformed("no output", payload)
-    if payload.get("status") == "failed":
-        # A failed generation is reported with HTTP status 200; the codes say which status is meant.
-        code, words = str((payload.get("error") or {}).get("code")), str((payload.get("error") or {}).get("message"))
-        status = {"server_error": 500, "rate_limit_exceeded": 429}.get(code, 400)
-        return CallFailure(kind=FailureKind.STATUS, status=status, code=code, message=shortened(words))
-    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or ()]
-    cut = (payload.get("incomplete_details") or {}).get("reason")
-    refusals = [part.get("refusal") for part in parts if part.get("type") == "refusal"]
-    if refusals or cut == "content_filter":
-        return refused(refusals[0] if refusals else None)
-    calls = [item for item in items if item.get("type") == "function_call"]
-    texts = [part for part in parts if part.get("type") == "output_text"]
-    text = "".join(str(part.get("text", "")) for part in texts)
-    logprobs = [entry for part in texts for entry in part.get("logprobs") or ()]
+    status, cut = payload.get("status"), (payload.get("incomplete_details") or {}).get("reason")
+    messages = [item for item in items if item.get("type") == "message"]
+    # What a model says on its way to the answer is marked as `commentary`, and is none, unless there is nothing else.
+    final = [item for item in messages if item.get("phase") != "commentary"]
+    parts = [part for item in final or messages for part in _parts(item.get("content"))]
+    said = said_in(parts)
+    if said.refusal:
+        return refused(said.refusal)
+    unfinished = status if status in {"failed", "cancelled", "queued", "in_progress"} else None
+    failure = failed_end(cut) or (failed_end("failed", status) if unfinished else None)
+    if failure is not None:
+        return failure
+    calls = [item for item in items if item.get("type") in {"function_call", "custom_tool_call"}]
+    thoughts = [item for item in items if item.get("type") == "reasoning"]
+    logprobs = [entry for part in parts for entry in part.get("logprobs") or ()]
+    finish = "length" if cut == "max_output_tokens" else cut or ("tool_calls" if calls else "stop")
+    usage = _usage(payload.get("usage"))
+    if not items and (failure := nothing_in(cut, usage)) is not None:
+        return failure
     return Reply(
-        output=_output(text, calls, is_structured=is_structured),
-        text=text,
+        output=_output(said.text, calls, is_structured=is_structured),
+        text=said.text,
         model=payload.get("model"),
-        finish_reason="length" if cut == "max_output_tokens" else "tool_calls" if calls else "stop",
-        usage=_usage(payload.get("usage")),
+        finish_reason=finish,
+        usage=usage,
         logprobs=logprobs or None,
+        reasoning=reasoning_in({"reasoning": thoughts}),
         transport=_transport(payload, [call.get("call_id") for call in calls]),
     )
+
+
+def _parts(content: Any) -> Sequence[Mapping[str, Any]]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or ()

@@ -10,7 +10,8 @@ from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import encode, freeze
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.wire import anthropic_wire, openai_wire
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, error_in, prompt_of, prompt_tokens
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens
+from themis.pure.wire.failures import error_in
 
 SCHEMA: Any = {
     "type": "json_schema",
@@ -24,7 +25,7 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 
 
 def chat(model: str, prompt: Prompt, sampling: Sampling, seed: int | None = None) -> dict[str, Any]:
-    return openai_wire.chat_body(model, prompt, sampling, seed, "max_tokens")
+    return openai_wire.chat_body(model, prompt, sampling, seed)
 
 
 # --- prompts ----------------------------------------------------------------------------------------------
@@ -266,7 +267,8 @@ def test_a_response_that_failed_inside_a_success_is_classified_by_its_code() -> 
     payload = {"output": [], "status": "failed", "error": {"code": "server_error", "message": "oops"}}
     failure = openai_wire.read_response(payload)
     assert isinstance(failure, CallFailure)
-    assert (failure.status, failure.message) == (500, "oops")
+    assert (failure.status, failure.code) == (500, "server_error")
+    assert "oops" in failure.message
 
 
 def test_an_anthropic_reply_counts_cached_tokens_within_the_prompt() -> None:
@@ -293,20 +295,23 @@ def test_an_anthropic_structured_answer_is_the_input_of_its_tool() -> None:
 @pytest.mark.parametrize(
     ("body", "found"),
     [
-        (b'{"error": {"message": "m", "type": "t", "code": "c"}}', ("m", "c")),
-        (b'{"error": {"message": "m", "type": "t", "code": null}}', ("m", "t")),
-        (b'{"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}', ("busy", "overloaded_error")),
-        (b'{"object": "error", "message": "m", "type": "NotFoundError", "code": 404}', ("m", "NotFoundError")),
-        (b'{"error": "text"}', ("text", None)),
-        (b"<html>", ("<html>", None)),
-        (b"", ("", None)),
+        (b'{"error": {"message": "m", "type": "t", "code": "c"}}', ("m", "c", None)),
+        (b'{"error": {"message": "m", "type": "t", "code": null}}', ("m", "t", None)),
+        (
+            b'{"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}',
+            ("busy", "overloaded_error", 529),
+        ),
+        (b'{"object": "error", "message": "m", "type": "NotFoundError", "code": 404}', ("m", "NotFoundError", 404)),
+        (b'{"error": "text"}', ("text", None, None)),
+        (b"<html>", ("<html>", None, None)),
+        (b"", ("", None, None)),
     ],
 )
-def test_errors_in_every_form(body: bytes, found: tuple[str, str | None]) -> None:
-    assert error_in(body) == found
+def test_errors_in_every_form(body: bytes, found: tuple[str, str | None, int | None]) -> None:
+    stated = error_in(body)
+    assert (stated.message, stated.code, stated.status) == found
 
 
 @given(st.binary(max_size=200))
 def test_errors_are_read_from_any_bytes(body: bytes) -> None:
-    message, _ = error_in(body)
-    assert len(message) <= 500
+    assert len(error_in(body).message) <= 500
