@@ -1,28 +1,66 @@
 r"""Taking a model's reasoning out of its answer, so that only what it answers is read.
 
-Known marks: the XML-like tags of DeepSeek, Qwen and others (`<think>`, `<thinking>`, `<thought>`, `<reasoning>`,
-`<reflection>`, `<scratchpad>`, `<analysis>`), Magistral's `[THINK]`, Kimi's `◁think▷`, Sky-T1's `<|begin_of_thought|>`
-and the channels of OpenAI's Harmony format (`<|channel|>analysis<|message|>...<|end|>`).
+`MARKS` is the one list of the marks that models put around their reasoning, each with the models that do and where that
+is documented (a model's card or chat template, or the reasoning parser of vLLM or SGLang for it).
 """
+
+# ruff: noqa: RUF001  # marks as models write them
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NamedTuple
 
 import attrs
 
-_NAMES: Final = "think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis"
+
+class Mark(NamedTuple):
+    """How some models mark their reasoning: patterns of what opens it and of what ends it, and who writes so."""
+
+    opens: str
+    closes: str
+    who: str
+
+
+MARKS: Final = (
+    Mark(
+        r"<(?:[\w.-]{1,20}[:_])?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|reasoning_scratchpad"
+        r"|analysis)(?:[\s:][^<>]{0,200})?>",
+        r"</(?:[\w.-]{1,20}[:_])?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|reasoning_scratchpad"
+        r"|analysis)(?::[^<>]{0,40})?\s{0,8}>",
+        "DeepSeek R1 to V3.2, Qwen 3 and 3.5, GLM-4.5 to 5, MiniMax M1 to M2.5, Nemotron, Phi-4-reasoning, Olmo 3 Think, "
+        "Step 3, Ernie 4.5 (`<think>`: their chat templates); Gemini's compatible endpoint, Exaone Deep (`<thought>`); "
+        "Seed-OSS (`<seed:think>`), LongCat (`<longcat_think>`); Claude when asked (`<thinking>`)",
+    ),
+    Mark(r"\[THINK\]", r"\[/THINK\]", "Magistral, Ministral 3 (mistral-common's special tokens)"),
+    Mark("◁think▷", "◁/think▷", "Kimi-VL Thinking (its card)"),
+    Mark(
+        r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>(?:\s*<\|begin_of_solution\|>)?", "Sky-T1, OpenThinker (cards)"
+    ),
+    Mark(r"<\|START_THINKING\|>", r"<\|END_THINKING\|>", "Command A Reasoning (Cohere's chat template)"),
+    Mark(r"<\|inner_prefix\|>", r"<\|inner_suffix\|>", "Apertus (its chat template)"),
+    Mark(r"<\|channel>\s{0,3}thought\b", r"<channel\|>", "Gemma 4 (its chat template)"),
+    Mark(r"<unused94>\s{0,3}thought\b", "<unused95>", "MedGemma 1.5 (its card)"),
+    Mark(r"\[unused16\]", r"\[unused17\]", "Pangu (vLLM's pangu_reasoning_parser)"),
+    Mark(r"<\|think_?(?:start|begin)\|>", r"<\|think_?end\|>", "models after the pattern of special tokens"),
+    Mark(
+        r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<>]{0,200}<\|message\|>",
+        r"(?:<\|start\|>assistant)?<\|channel\|>final[^<>]{0,200}<\|message\|>",
+        "gpt-oss (OpenAI's Harmony format)",
+    ),
+    Mark(
+        r"^Here(?: is|'s) my thought process:", r"^Here(?: is|'s) my response:", "Granite 3.2 (vLLM's granite parser)"
+    ),
+    Mark(r"^Here are my reasoning steps:", r"\[BEGIN FINAL RESPONSE\]", "Apriel 1.5 and 1.6 Thinker (their cards)"),
+)
 _MARK: Final = re.compile(
-    rf"(?P<open><(?:{_NAMES})(?:\s[^<>]{{0,200}})?>|\[THINK\]|◁think▷|<\|begin_of_thought\|>"
-    r"|(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<>]{0,200}<\|message\|>)"
-    rf"|(?P<close></(?:{_NAMES})\s{{0,8}}>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>"
-    r"|(?:<\|start\|>assistant)?<\|channel\|>final[^<>]{0,200}<\|message\|>)"
+    rf"(?P<open>{'|'.join(mark.opens for mark in MARKS)})|(?P<close>{'|'.join(mark.closes for mark in MARKS)})"
     r"|(?P<end><\|end\|>)",
-    re.IGNORECASE,
+    re.IGNORECASE | re.MULTILINE,
 )
 _LEFTOVERS: Final = re.compile(
-    r"<\|(?:start\|>assistant|end\|>|return\|>|im_end\|>|begin_of_solution\|>|end_of_solution\|>)"
+    r"<\|(?:start\|>assistant|end\|>|return\|>|im_end\|>|(?:begin|end)_of_solution\|>|(?:START|END)_RESPONSE\|>"
+    r"|assistant_end\|>|END_OF_TURN_TOKEN\|>)|\[END FINAL RESPONSE\]|<end_of_turn>|<turn\|>|◁(?:/?answer|end)▷"
 )
 
 
