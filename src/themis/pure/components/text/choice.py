@@ -66,6 +66,10 @@ _DELIMITED: Final = re.compile(
 _AROUND: Final = " \t\r\n*_`\"'()[]{}<>$#.:-–—。．【】「」『』《》«»“”‘’✅☑✔→\\"
 
 
+LONGEST_ANSWER: Final = 100_000
+"""Characters that are read, from the end: a choice that is stated once more before that changes nothing."""
+
+
 @attrs.frozen
 class _Final:
     """One option that the answer names as its choice: the letters, and where they stand."""
@@ -89,7 +93,7 @@ def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = Fa
     >>> choice_letter("Answer: B ... Answer: D").invalid
     True
     """
-    text = _readable(text)
+    text = _readable(text[-LONGEST_ANSWER:])
     for rules in _rules():
         finals = [
             (final, rule)

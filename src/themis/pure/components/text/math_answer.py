@@ -5,10 +5,14 @@ Rules from the surest to the least sure; the first that finds something decides:
 1. `boxed`: the last `\boxed{...}` (also `\fbox`), its braces balanced, as in Hendrycks et al. 2021 (arXiv 2103.03874).
    Boxes joined by "and", "or" or a comma belong together; two different boxes with nothing between contradict
    each other.
-2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168) or "final answer (is)", the last one;
+2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168), `<answer>` or "final answer (is)", the last one;
    two different ones without a correction contradict each other.
 3. `answer`: what stands behind the last "answer is", "Answer:", and the like in other languages.
-4. `number`: the last number of the text.
+4. `formula`: the last formula, if the last number stands in it and it is more than that: what follows its last `=`.
+5. `number`: the last number of the text, with its word of magnitude (`1.5 million`).
+
+What only says the answer once more ("20%, i.e. one fifth") is no part of it. What is returned is the text as it is
+written, such that `read_number` and `math_equivalence` can read it.
 """
 
 # ruff: noqa: RUF001  # the signs and letters that models write
@@ -24,6 +28,7 @@ import attrs
 
 from themis.pure.components.text.choice_marks import CORRECTION
 from themis.pure.components.text.extraction import Extraction, found, nothing, unusable
+from themis.pure.components.text.numbers import MAGNITUDE
 
 LONGEST_ANSWER: Final = 2000
 """Characters; what is longer than this is no final answer."""
@@ -44,7 +49,7 @@ _IS: Final = (
     r"|[\s*_`:]{0,6}\n)"
 )
 _FINAL: Final = re.compile(
-    rf"####|\bfinal\s+(?:numerical\s+|numeric\s+)?(?:answer|result)\b(?:\s+(?:to\s+(?:the|this)\s+(?:question"
+    rf"####|<(?:final_?)?answer>|\bfinal\s+(?:numerical\s+|numeric\s+)?(?:answer|result)\b(?:\s+(?:to\s+(?:the|this)\s+(?:question"
     rf"|problem)))?{_IS}(?:\s{{1,3}}(?:the\s+)?(?:final\s+)?answer{_IS})?"
     r"|最终答案[是为：:]{1,2}|最終的な答え[は：:]{1,2}|endgültige\s+Antwort(?:\s+(?:ist|lautet))?:?"
     r"|réponse\s+finale(?:\s+est)?\s?:?|respuesta\s+final(?:\s+es)?:?",
@@ -58,18 +63,20 @@ _CUE: Final = re.compile(
     re.IGNORECASE,
 )
 _REASONS: Final = re.compile(
-    r"[,;]?\s(?:because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
+    r"[,;]?\s\(?(?:i\.\s?e\.|e\.\s?g\.|that\s+is\b|namely\b|in\s+other\s+words|d\.\s?h\.|c'est-à-dire|es\s+decir"
+    r"|or\s+(?:about|approximately|roughly)\b|because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
     r"|obtained|I\s+hope)|\s\((?:since|because|as)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END: Final = re.compile(r"(?<=[^\s.])[.。！!?](?=\s|$|\*|\"|”)|[。！](?=.)")
+_SENTENCE_END: Final = re.compile(r"</|(?<=[^\s.])[.。！!?](?=\s|$|\*|\"|”)|[。！](?=.)")
 _SPAN: Final = re.compile(
     r"\$\$([^$]{1,2000})\$\$|\$([^$]{1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
     r"|\\[^\]]){1,2000}?)\\\]"
 )
 _PLAIN: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
 _NUMBER: Final = re.compile(
-    rf"(?<![\w.\\])(?:(?<![\d)\]}}])[-−–])?\s?(?:[$€£¥]\s?)?(?:{_PLAIN})(?:[eE][+-]?\d{{1,4}})?(?:\s?/\s?(?:{_PLAIN}))?(?:\s?\\?%)?(?![A-Za-z]*\d)"
+    rf"(?<![\w.\\])(?:(?<![\d)\]}}])[-−–])?\s?(?:[$€£¥]\s?)?(?:{_PLAIN})(?:[eE][+-]?\d{{1,4}})?(?:\s?/\s?(?:{_PLAIN}))?"
+    rf"(?:\s?(?i:{MAGNITUDE}))*(?:\s?\\?%)?(?![A-Za-z]*\d)"
 )
 _MARKUP: Final = " \t\r\n*_`\"'“”"
 _VAGUE: Final = re.compile(
@@ -95,7 +102,7 @@ def math_answer(text: str) -> Extraction[str]:
     >>> math_answer("It costs 3 dollars, so she pays 1,200 dollars in all.").value
     '1200'
     """
-    for rule in (_boxed, _final, _cued, _last_number):
+    for rule in (_boxed, _final, _cued, _last_formula, _last_number):
         outcome = rule(text)
         if outcome is not None:
             return outcome
@@ -212,10 +219,10 @@ def _content(span: re.Match[str]) -> str:
 
 
 def _sentence(line: str) -> str:
-    cut = _SENTENCE_END.search(line)
-    line = line[: cut.start()] if cut else line
-    reasons = _REASONS.search(line)
-    line = (line[: reasons.start()] if reasons else line).strip(_MARKUP).rstrip(".,;:")
+    for end in (_REASONS, _SENTENCE_END):
+        cut = end.search(line)
+        line = line[: cut.start()] if cut else line
+    line = line.strip(_MARKUP).rstrip(".,;:")
     if _VAGUE.match(line):
         return ""
     numbers = [match[0] for match in _NUMBER.finditer(line)]
@@ -234,13 +241,23 @@ def _sentence(line: str) -> str:
 # --- the last number --------------------------------------------------------------------------------------
 
 
+def _last_formula(text: str) -> Extraction[str] | None:
+    text = text[-2 * LONGEST_ANSWER :]
+    formulas = deque(_SPAN.finditer(text), maxlen=1)
+    if not formulas or re.search(r"\d", text[formulas[0].end() :]):
+        return None
+    value = _content(formulas[0]).rpartition("=")[2].strip()
+    return _sized(value, "formula") if "\\" in value and re.search(r"\d", value) else None
+
+
 def _last_number(text: str) -> Extraction[str] | None:
     numbers = _NUMBER.findall(text[-20 * LONGEST_ANSWER :])
     return _sized(_clean_number(numbers[-1]), "number") if numbers else None
 
 
 def _clean_number(text: str) -> str:
-    text = re.sub(r"[\s$€£¥]", "", text.replace("−", "-").replace("–", "-"))
+    text = re.sub(r"[$€£¥]", "", text.replace("−", "-").replace("–", "-"))
+    text = re.sub(r"(?<=[-/])\s|\s(?=[/%\\])", "", text.strip())
     return re.sub(r",(?=\d{3}(?!\d))", "", text)
 
 
