@@ -31,7 +31,6 @@ from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
 
-
 DIGITS: Final = 25
 """Digits to which two numbers without a decimal point must agree: more than chance gives."""
 
@@ -50,13 +49,21 @@ class Verdict:
 
 @attrs.frozen
 class MathEquivalence:
-    """1 if the answer is mathematically the same as a reference, else 0 (extra `math`).
+    r"""1 if the answer is mathematically the same as a reference, else 0 (extra `math`).
 
-    Equal texts and numbers are told by exact rules (separators, percent, fractions, units), everything else by
-    `math-verify` (github.com/huggingface/Math-Verify): sets, intervals, matrices, equations, symbolic expressions.
-    Decimals are compared to six places. Different units are different answers; units are not converted. An answer that
-    can't be read as mathematics is a 0. A pair that asks for too much work, or a reference that can't be read, is an
-    error.
+    Rules, in this order:
+
+    - equal texts are the same; numbers are told by exact rules (`text.numbers`): separators, magnitudes, percent,
+      fractions. Tolerance is relative, and where both sides are exact there is none: `1/2^{99}` is not `1/2^{98}`.
+    - a unit is a known unit or a word (`text.units`), never a factor, a function, an index or a denominator, so that
+      `3x` is not 3. Different units are different answers, and are not converted; a unit that one side alone states
+      says nothing.
+    - words (`\text{...}`) are compared as words, without case: no algebra makes `silent` of `listen`.
+    - everything else is told by `math-verify` (github.com/huggingface/Math-Verify): sets, intervals, matrices,
+      equations, symbolic expressions. Mathematics in Unicode counts as its LaTeX.
+
+    An answer that can't be read as mathematics is a 0. A pair that asks for too much work, or a reference that can't be
+    read, is an error.
 
     Option `max_steps`: lines of Python that one comparison may run (10,000,000, about 10 seconds).
     """

@@ -387,3 +387,80 @@ def test_reads_any_answer_like_text(text: str) -> None:
 @given(st.sampled_from("ABCDEFGHIJ"), st.sampled_from(["{}", "({})", "**{}**", "Answer: {}", "\\boxed{{{}}}", "{}."]))
 def test_every_letter_in_every_form(letter: str, form: str) -> None:
     assert choice_letter(form.format(letter)).value == letter
+
+
+WRAPPERS = st.sampled_from(
+    [
+        "{}",
+        "({})",
+        "**{}**",
+        "**({})**",
+        "`{}`",
+        "[{}]",
+        "$\\boxed{{{}}}$",
+        "\\text{{{}}}",
+        "\\({}\\)",
+        "“{}”",
+        "【{}】",
+        "「{}」",
+    ]
+)
+PHRASES = st.sampled_from(
+    [
+        "The answer is {}.",
+        "Answer: {}",
+        "**Final answer:** {}",
+        "The correct option is {}.",
+        "I choose {}.",
+        "So option {} is correct.",
+        "答案是{}。",
+        "正确选项是{}。",
+        "故选{}。",
+        "正解は{}です。",
+        "答え：{}",
+        "정답은 {}입니다.",
+        "정답: {}",
+        "الإجابة الصحيحة هي {}",
+        "La respuesta correcta es {}.",
+        "La respuesta es la opción {}.",
+        "Die richtige Antwort ist {}.",
+        "Die Antwort lautet {}.",
+        "La bonne réponse est {}.",
+        "Réponse : {}",
+        "Правильный ответ: {}",
+        "सही उत्तर: {}",
+        "<answer>{}</answer>",
+        '{{"choice": "{}"}}',
+    ]
+)
+
+
+@given(st.sampled_from("ABCDEFGHIJ"), WRAPPERS, PHRASES)
+def test_the_stated_answer_in_any_wrapper_and_language(letter: str, wrapper: str, phrase: str) -> None:
+    assert choice_letter(phrase.format(wrapper.format(letter))).value == letter
+
+
+FORMULAS = st.sampled_from(
+    ["E = mc^2", "A \\cap B", "F = ma", "C_1 + C_2", "B \\to A", "A^{-1}", "I = \\frac{V}{R}", "D(x)"]
+)
+
+
+@given(st.sampled_from("ABCDEFGHIJ"), FORMULAS, PHRASES)
+def test_a_formula_in_a_box_is_no_choice(letter: str, formula: str, phrase: str) -> None:
+    working = f"We find \\boxed{{{formula}}}.\n\n"
+    assert choice_letter(working + phrase.format(letter)).value == letter
+    assert choice_letter(working).value is None
+
+
+@given(st.sampled_from("ABCDE"), st.sampled_from("FGHIJ"), st.booleans())
+def test_statements_that_conflict_are_unusable(first: str, second: str, swapped: bool) -> None:
+    one, other = (second, first) if swapped else (first, second)
+    for text in (
+        f"Answer: {one}\n\nAnswer: {other}",
+        f"\\boxed{{{one}}}\n\nFinal answer: {other}",
+        f"The answer is {one}. The answer is {other}.",
+        f"Both {one} and {other} are correct.",
+        f"答案是{one}。答案是{other}。",
+    ):
+        assert choice_letter(text).invalid, text
+    assert choice_letter(f"The answer is {one}. Wait, I was wrong. The answer is {other}.").value == other

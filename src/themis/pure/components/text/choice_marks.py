@@ -44,7 +44,8 @@ FINAL_CUE: Final = re.compile(
 )
 
 STATED: Final = re.compile(
-    rf"(?<!wrong\s)(?<!incorrect\s)\b(?:answer|correct\s+(?:option|choice))[*_]{{0,3}}\s{{0,2}}[:：=]{_SEP}", re.IGNORECASE
+    rf"(?<!wrong\s)(?<!incorrect\s)\b(?:answer|correct\s+(?:option|choice))[*_]{{0,3}}\s{{0,2}}[:：=]{_SEP}",
+    re.IGNORECASE,
 )
 """What is there to state the answer: `**Answer:** C`."""
 
@@ -79,7 +80,7 @@ CUE: Final = re.compile(rf"{_ENGLISH}|(?:{_OTHER}){_SEP}[:：]?", re.IGNORECASE)
 
 OPENING: Final = re.compile(
     rf"[\s*_`\"'“”‘’「『《«【(\[{{<$>:：=\-–—|✅☑✔→]{{0,20}}(?:{_ADVERB}\b,?\s{{0,3}})?"
-    rf"(?:(?:(?:the|la|el|die|der|den|a|o|as)\s+|l['’])?(?:correct\s+|right\s+)?(?:{_NOUN}|opción|opção|option"
+    rf"(?:(?:(?:the|la|el|die|der|den|a|o|as)[ ]{{1,2}}|l['’])?(?:correct\s+|right\s+)?(?:{_NOUN}|opción|opção|option"
     rf"|Antwort|lettre|letra|lettera|Buchstabe|вариант)s?\b|(?:la|el|le|die)\s(?=[A-Z]\b)"
     rf"|选项|選項|選択肢|선택지|보기|विकल्प|الخيار)?"
     r"[\s*_`\"'“”‘’「『《«【(\[{<$>:：#]{0,20}(?:\\[(\[]\s?)?(?:\\(?:text|textbf|mathrm|mathbf|mathsf|textit|mbox|rm"

@@ -5,8 +5,8 @@ Rules from the surest to the least sure; the first that finds something decides:
 1. `boxed`: the last `\boxed{...}` (also `\fbox`), its braces balanced, as in Hendrycks et al. 2021 (arXiv 2103.03874).
    Boxes joined by "and", "or" or a comma belong together; two different boxes with nothing between contradict
    each other.
-2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168), `<answer>` or "final answer (is)", the last one;
-   two different ones without a correction contradict each other.
+2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168), `<answer>` or "final answer (is)", the
+   last one; two different ones without a correction contradict each other.
 3. `answer`: what stands behind the last "answer is", "Answer:", and the like in other languages.
 4. `formula`: the last formula, if the last number stands in it and it is more than that: what follows its last `=`.
 5. `number`: the last number of the text, with its word of magnitude (`1.5 million`).

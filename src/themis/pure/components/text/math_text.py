@@ -3,11 +3,11 @@ r"""Mathematical answers as text: a plain form to compare, its words, and a boun
 The plain form takes away what changes nothing: dollar signs, spacing (`\,`, `\quad`), sizes (`\left`, `\displaystyle`),
 other names of the same thing (`\dfrac`, `\le`), separators of thousands as people, MATH's references
 (`10,\!080`; Hendrycks et al. 2021, arXiv 2103.03874) and Swiss, Indian and European writers set them. Mathematics in
-Unicode becomes its LaTeX: `√2`, `x²`, `½`, `∞`, `𝑥` (Unicode Technical Report 25, section 2). What stood in `\text{...}`
-stays known as words, for order and case of their letters are no algebra.
+Unicode becomes its LaTeX: `√2`, `x²`, `½`, `∞`, `𝑥` (Unicode Technical Report 25, section 2). What stood in
+`\text{...}` stays known as words, for order and case of their letters are no algebra.
 """
 
-# ruff: noqa: RUF001  # the signs that models write
+# ruff: noqa: RUF001, RUF002  # the signs that models write
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ _NUMBER_SIGNS: Final = (
         re.compile(r"\."),
     ),
 )
-r"""How thousands are set apart, with the sign that goes: `10\,080`, `1,234`, `12,34,567`, `1'234`, `1_000`, `1.234.567`."""
+r"""How thousands are set apart, and what goes: `10\,080`, `1,234`, `12,34,567`, `1'234`, `1_000`, `1.234.567`."""
 _NAMES: Final = (
     (re.compile(r"\\[,!]"), " "),
     (re.compile(r"[\u00a0\u2007\u2009\u202f]"), " "),
@@ -180,8 +180,11 @@ _LABEL: Final = re.compile(
 )
 _JOINT: Final = re.compile(rf"\s*,?\s*(?:{ROMAN[0]}\s*)?\b(?:and|or)\b(?:\s*{ROMAN[1]})?\s*(?:,\s*)?")
 _NO_LABELS: Final = frozenset(
-    "sqrt frac matrix begin infty theta alpha beta gamma delta epsilon lambda sigma omega kappa zeta sinh cosh tanh "
-    "arcsin arccos arctan pmatrix bmatrix cases array degrees celsius".split()
+    re.findall(
+        r"\w+",
+        "sqrt frac matrix begin infty theta alpha beta gamma delta epsilon lambda sigma omega kappa zeta sinh cosh "
+        "tanh arcsin arccos arctan pmatrix bmatrix cases array degrees celsius",
+    )
 )
 
 
@@ -198,7 +201,7 @@ def labelled(text: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     text = _JOINT.sub(", ", text)
     for label in _LABEL.finditer(text):
         word = " ".join(_PUNCTUATION.sub(" ", label[1] if label[1] is not None else label[2]).casefold().split())
-        symbol = len(word) == 1 and len(label[1] or "") == 1 or (label[1] is None and not _is_word(word))
+        symbol = (len(word) == 1 and len(label[1] or "") == 1) or (label[1] is None and not _is_word(word))
         if symbol or text.count("{", 0, label.start()) != text.count("}", 0, label.start()):
             continue  # a letter alone, as in `\\mathrm{e}`, or a part of a formula, as in `v_{\\text{max}}`
         between.append(text[at : label.start()].strip())

@@ -10,6 +10,8 @@ what it was rounded from: it equals another number within `REL_TOL` of the large
 its last place (of the coarser one's; a whole step where the other side is exact, for some cut instead of rounding).
 """
 
+# ruff: noqa: RUF001  # the signs that models write
+
 from __future__ import annotations
 
 import re
@@ -30,11 +32,11 @@ REL_TOL: Final = Fraction(1, 10**6)
 
 _MAGNITUDES: Final = {
     2: "hundred hundreds 百 백",
-    3: "thousand thousands tausend mille mil mila тысяча тысячи тысяч 千 천 हज़ार हजार হাজার ألف آلاف ribu nghìn ngàn tysiąc"
-    " tysiące tysięcy elfu",
+    3: "thousand thousands tausend mille mil mila тысяча тысячи тысяч 千 천 हज़ार हजार হাজার ألف آلاف ribu nghìn ngàn"
+    " tysiąc tysiące tysięcy elfu",
     4: "万 萬 만",
     5: "lakh lakhs लाख লাখ laki",
-    6: "million millions millionen millón millones milhão milhões milione milioni миллион миллиона миллионов 百万 ミリオン"
+    6: "million millions millionen millón millones milhão milhões milione milioni миллион миллиона миллионов 百万"
     " juta triệu milyon مليون ملايين milion miliony milionów",
     7: "crore crores करोड़ करोड কোটি",
     8: "亿 億 억",
@@ -50,14 +52,8 @@ _POWERS: Final = {word: power for power, words in _MAGNITUDES.items() for word i
 _SHORT: Final = {"k": 3, "m": 6, "mn": 6, "mm": 6, "b": 9, "bn": 9, "t": 12, "tn": 12, "cr": 7}
 """Abbreviations, which count behind a currency's sign alone: elsewhere `5m` is a length or a product."""
 
-MAGNITUDE: Final = (
-    r"(?:"
-    + "|".join(
-        word if word[0] > "\u2e80" else rf"{word}(?!\w)"
-        for word in sorted(_POWERS, key=lambda word: (-len(word), word))
-    )
-    + ")"
-)
+_LONGEST_FIRST: Final = sorted(_POWERS, key=lambda word: (-len(word), word))
+MAGNITUDE: Final = r"(?:" + "|".join(word if word[0] > "\u2e80" else rf"{word}(?!\w)" for word in _LONGEST_FIRST) + ")"
 """A pattern of one word of magnitude; it ignores case."""
 
 PERCENT: Final = (

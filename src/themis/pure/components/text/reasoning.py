@@ -4,7 +4,7 @@ r"""Taking a model's reasoning out of its answer, so that only what it answers i
 is documented (a model's card or chat template, or the reasoning parser of vLLM or SGLang for it).
 """
 
-# ruff: noqa: RUF001  # marks as models write them
+# marks as models write them
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MARKS: Final = (
         r"|analysis)(?:[\s:][^<>]{0,200})?>",
         r"</(?:[\w.-]{1,20}[:_])?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|reasoning_scratchpad"
         r"|analysis)(?::[^<>]{0,40})?\s{0,8}>",
-        "DeepSeek R1 to V3.2, Qwen 3 and 3.5, GLM-4.5 to 5, MiniMax M1 to M2.5, Nemotron, Phi-4-reasoning, Olmo 3 Think, "
-        "Step 3, Ernie 4.5 (`<think>`: their chat templates); Gemini's compatible endpoint, Exaone Deep (`<thought>`); "
-        "Seed-OSS (`<seed:think>`), LongCat (`<longcat_think>`); Claude when asked (`<thinking>`)",
+        "most of them, as DeepSeek, Qwen, GLM, MiniMax, Nemotron, Olmo, Step, Ernie (`<think>`: vLLM's reasoning "
+        "parsers); Gemini's compatible endpoint, Exaone (`<thought>`), Seed-OSS (`<seed:think>`: vLLM's parser), "
+        "LongCat (`<longcat_think>`: its card), Hunyuan (`<think:opensource>`), Claude when asked (`<thinking>`)",
     ),
     Mark(r"\[THINK\]", r"\[/THINK\]", "Magistral, Ministral 3 (mistral-common's special tokens)"),
     Mark("◁think▷", "◁/think▷", "Kimi-VL Thinking (its card)"),
@@ -42,7 +42,6 @@ MARKS: Final = (
     Mark(r"<\|channel>\s{0,3}thought\b", r"<channel\|>", "Gemma 4 (its chat template)"),
     Mark(r"<unused94>\s{0,3}thought\b", "<unused95>", "MedGemma 1.5 (its card)"),
     Mark(r"\[unused16\]", r"\[unused17\]", "Pangu (vLLM's pangu_reasoning_parser)"),
-    Mark(r"<\|think_?(?:start|begin)\|>", r"<\|think_?end\|>", "models after the pattern of special tokens"),
     Mark(
         r"(?:<\|start\|>assistant)?<\|channel\|>(?:analysis|commentary)[^<>]{0,200}<\|message\|>",
         r"(?:<\|start\|>assistant)?<\|channel\|>final[^<>]{0,200}<\|message\|>",

@@ -25,15 +25,18 @@ ROMAN: Final = ("\ue000", "\ue001")
 
 LONGEST_UNIT: Final = 60
 
-_PREFIXES: Final = dict(zip("pnμmcdkMGT", "pico nano micro milli centi deci kilo mega giga tera".split(), strict=True))
+_PREFIXES: Final = {
+    "p": "pico", "n": "nano", "μ": "micro", "m": "milli", "c": "centi", "d": "deci", "k": "kilo", "M": "mega",
+    "G": "giga", "T": "tera",
+}  # fmt: skip
 _SI: Final = (
     "m:meter metre|g:gram gramme|s:second|L:liter litre|N:newton|J:joule|W:watt|V:volt|A:ampere amp|Hz:hertz|Pa:pascal"
     "|mol:mole|eV:electronvolt|F:farad|T:tesla|H:henry|C:coulomb|Ω:ohm|K:kelvin|Wh:watthour|bit:|B:byte|cal:calorie|bar:"
 )
 _OTHERS: Final = (
-    "min:minute mins|h:hour hr hrs|day:|week:|month:|year:yr yrs|in:inch inche|ft:foot feet|yd:yard|mi:mile|lb:lbs pound"
-    "|oz:ounce|gal:gallon|qt:quart|pt:pint|ton:tonne|acre:|hectare:ha|degree:deg|rad:radian|sr:steradian|celsius:"
-    "|fahrenheit:|dollar:usd|cent:|euro:eur|yen:jpy|rupee:inr|rpm:|dB:decibel|ppm:|au:|ly:|unit:|piece:pcs"
+    "min:minute mins|h:hour hr hrs|day:|week:|month:|year:yr yrs|in:inch inche|ft:foot feet|yd:yard|mi:mile"
+    "|lb:lbs pound|oz:ounce|gal:gallon|qt:quart|pt:pint|ton:tonne|acre:|hectare:ha|degree:deg|rad:radian|sr:steradian"
+    "|celsius:|fahrenheit:|dollar:usd|cent:|euro:eur|yen:jpy|rupee:inr|rpm:|dB:decibel|ppm:|au:|ly:|unit:|piece:pcs"
     "|dozen:|men:|women:|way:|box:boxe|cat:|dog:|hen:|egg:|bag:|car:|cow:|pig:|pie:|hat:|pen:|cup:|toy:|boy:|girl:"
 )
 _COMPOUND: Final = {
@@ -59,15 +62,19 @@ _BASES: Final = dict(_known())
 _SINGLE: Final = frozenset("mgshJNWVKLl")
 """Symbols of one letter that count after a blank in italics, too."""
 
-_NEVER_GLUED: Final = frozenset({"mg", "ms", "mh", "mH", "mT", "mV", "mA", "mN", "mW", "mK", "mL", "ml", "kT", "kV", "kA",
-    "cd", "cm/s", "dm", "dg", "ds", "au", "in", "pt", "rad", "gal"})  # fmt: skip
+_NEVER_GLUED: Final = frozenset(
+    re.findall(r"\S+", "mg ms mh mH mT mV mA mN mW mK mL ml kT kV kA cd cm/s dm dg ds au in pt rad gal")
+)
 """Known units that are products as well: mass times g, Boltzmann's constant times a temperature."""
 
 _NO_UNITS: Final = frozenset(
-    "sin cos tan cot csc sinh cosh tanh arcsin arccos arctan sech coth log exp sqrt mod gcd lcm max lim det dim "
-    "ker deg arg sgn frac infinity infty theta alpha beta gamma delta epsilon zeta lambda sigma omega kappa and or "
-    "with where when else only otherwise modulo plus minus times over equals choose factorial squared cubed not "
-    "none some either both undefined thousand million billion trillion hundred".split()
+    re.findall(
+        r"\w+",
+        "sin cos tan cot csc sinh cosh tanh arcsin arccos arctan sech coth log exp sqrt mod gcd lcm max lim det "
+        "dim ker deg arg sgn frac infinity infty theta alpha beta gamma delta epsilon zeta lambda sigma omega "
+        "kappa and or with where when else only otherwise modulo plus minus times over equals choose factorial "
+        "squared cubed not none some either both undefined thousand million billion trillion hundred",
+    )
 )
 
 _PARTS: Final = re.compile(

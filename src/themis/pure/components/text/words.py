@@ -62,8 +62,10 @@ def bounded(text: str) -> str:
 
     Whole words are then found by plain search, in linear time: `bounded(part) in bounded(text)`.
 
-    >>> bounded("a cat").replace("\x00", "|"), bounded("हिन्द") in bounded("हिन्दी"), bounded("東京") in bounded("私は東京にいる")
-    ('|a| |cat|', False, True)
+    >>> bounded("a cat").replace("\x00", "|"), bounded("हिन्द") in bounded("हिन्दी")
+    ('|a| |cat|', False)
+    >>> bounded("東京") in bounded("私は東京にいる")
+    True
     """
     return "\x00".join(("", *_PIECE.findall(text), ""))
 
