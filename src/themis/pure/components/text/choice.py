@@ -56,7 +56,7 @@ _CONTINUES: Final = re.compile(
     r"\s+(?:because|since|as|for|due|based|which|and|or|but|given|in|with|from|on|not|that|by|so|is|\()", re.IGNORECASE
 )
 _JOINED: Final = re.compile(
-    r"[\s*_)\]}\"']{0,6}(?:,\s{0,3}(?:and|or|und|et|y)?|&|\b(?:and|or|und|oder|et|ou|y|e|o)\b|\+|/|、|，|和|と|و)"
+    r"[\s*_)\]}\"']{0,6}(?:,\s{0,3}(?:and|or|und|et|y)?|&|\b(?:and|or|und|oder|et|ou|y|e|o)\b|\+|/|、|，|和|と|와|과|و)"
     r"[\s*_(\[{\"']{0,6}"
 )
 _DELIMITED: Final = re.compile(

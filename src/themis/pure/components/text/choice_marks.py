@@ -18,11 +18,11 @@ BOXED: Final = re.compile(
 )
 """What models set apart for nothing but the answer."""
 
-ALL_OF_IT: Final = re.compile(r"[\s)\]}*_.$\\\"'”»]*$|[*_}\s]{0,4}[).:](?:[\s*}\\]|$)")
+ALL_OF_IT: Final = re.compile(r"[\s)\]}*_.$`\\\"'”’»】」』》]*$|[*_}\s]{0,4}[).:](?:[\s*}\\]|$)")
 """What may follow a letter in a box: nothing, or the option's text as in `B) 12`; an `E = mc^2` is no letter."""
 
 FIELD: Final = re.compile(
-    r"[\"'](?:\w{1,20}_)?(?:answer|choice|option|selection|letter|prediction)(?:_(?:letter|choice|option))?[\"']\s{0,3}:",
+    r"[\"'](?:\w{1,20}_)?(?:answer|choice|option|selection|selected|letter|prediction)(?:_(?:letter|choice|option))?[\"']\s{0,3}:",
     re.IGNORECASE,
 )
 """The key of a JSON object, behind which the answer stands."""
@@ -31,7 +31,7 @@ _NOUN: Final = r"(?:answer|option|choice|letter|solution|statement|response|one)
 _IS: Final = r"(?:\s+(?:is|are|would\s+be|should\s+be|must\s+be|will\s+be|was|has\s+to\s+be)(?=\W)|\s*[:：=\-–—→])"
 _SEP: Final = r"[\s*_`\"'“”】」』)]{0,6}"
 _ADVERB: Final = (
-    r"(?:so|therefore|thus|hence|then|clearly|indeed|probably|likely|most\s+likely|definitely|simply|donc|also|somit|daher"
+    r"(?:so|either|therefore|thus|hence|then|clearly|indeed|probably|likely|most\s+likely|definitely|simply|donc|also|somit|daher"
     r"|folglich|dunque|quindi|portanto|logo|por\s+(?:lo\s+)?tanto)"
 )
 
@@ -44,7 +44,7 @@ FINAL_CUE: Final = re.compile(
 )
 
 STATED: Final = re.compile(
-    rf"(?<!wrong\s)(?<!incorrect\s)\b(?:answer|correct\s+(?:option|choice))[*_]{{0,3}}\s{{0,2}}[:：=]{_SEP}",
+    rf"(?<!wrong\s)(?<!incorrect\s)\b(?:answer|result|correct(?:\s+(?:option|choice))?)[*_]{{0,3}}\s{{0,2}}[:：=]{_SEP}",
     re.IGNORECASE,
 )
 """What is there to state the answer: `**Answer:** C`."""
@@ -64,7 +64,7 @@ _ENGLISH: Final = (
     r"|\b(?:it(?:'s|’s|\s+is|\s+must\s+be|\s+has\s+to\s+be|\s+should\s+be)|go\s+with|choose|select|pick)(?=\s)"
 )
 _OTHER: Final = (
-    r"選択肢は|(?:richtige\s+)?(?:Antwort|Lösung|Option)(?:\s+(?:ist|lautet|wäre)|(?=\s?:))|(?:richtige\s+)?Antwort|richtig\s+ist"
+    r"選択肢は|(?:richtige\s+)?(?:Antwort|Lösung|Option)(?:\s+(?:ist|lautet|wäre)|(?=\s?:))|(?:richtige\s+)?Antwort|(?:richtig|korrekt)\s+ist|je\s+choisis|elijo|ich\s+wähle"
     r"|réponse(?:\s+(?:correcte|exacte|juste))?(?:\s+est|\s+serait)?|bonne\s+réponse(?:\s+est)?"
     r"|respuesta(?:\s+correcta)?(?:\s+(?:es|sería))?|opción\s+correcta(?:\s+es)?"
     r"|resposta(?:\s+(?:correta|certa))?(?:\s+(?:é|seria))?|alternativa\s+correta(?:\s+é)?"
@@ -73,7 +73,7 @@ _OTHER: Final = (
     r"|(?:jibu(?:\s+sahihi)?(?:\s+ni)?)|ìdáhùn|odpowiedź(?:\s+to)?|cevap|đáp\s+án(?:\s+đúng)?(?:\s+là)?"
     r"|(?:正确|正確|最佳)?(?:答案|选项|選項)(?:应该|應該|应|應|就)?(?:是|为|為|选|選)?|(?:故|所以|因此|应|應)?(?:选择|選擇|选|選)"
     r"|(?:正解|答え|解答|回答|正しい(?:答え|選択肢))(?:は|が)?|(?:정답|답|답변)(?:은|는)?"
-    r"|(?:सही\s+)?(?:उत्तर|जवाब)(?:\s+है)?|सही\s+विकल्प|(?:সঠিক\s+)?উত্তর(?:\s+হল|\s+হলো)?|(?:الإجابة|الجواب|الخيار(?=\s+الصحيح))(?:\s+(?:الصحيحة"
+    r"|(?:सही\s+)?(?:उत्तर|जवाब)(?:\s+है)?|सही\s+विकल्प|(?:সঠিক\s+)?উত্তর(?:\s+হল|\s+হলো)?|(?:الإجابة|الجواب|(?:الخيار|الاختيار)(?=\s+الصحيح))(?:\s+(?:الصحيحة"
     r"|الصحيح))?(?:\s+(?:هي|هو))?"
 )
 CUE: Final = re.compile(rf"{_ENGLISH}|(?:{_OTHER}){_SEP}[:：]?", re.IGNORECASE)
@@ -93,16 +93,16 @@ OPTION: Final = re.compile(r"([A-Z]{1,12}|[a-z])(?![A-Za-z0-9_+'’#-]|/(?![A-Z]
 VERDICT: Final = re.compile(
     r"(?<![A-Za-z0-9_'’])([A-Z])(?:[)\].:*_\"'”}$]|\s(?=\()){0,6}(?:\([^()\n]{0,80}\))?[*_]{0,3}(?:\s{1,3}(?:is|are"
     r"|must\s+be|seems|looks|appears|would\s+be)"
-    r"(?:\s+(?:therefore|thus|clearly|indeed|the|our|my|most|likely|to|be|only|single|both|all|definitely|probably)){0,5}"
+    r"(?:\s+(?:therefore|thus|clearly|indeed|the|our|my|most|likely|to|be|only|single|both|all|also|definitely|probably)){0,5}"
     r"\s+(?:correct|right|best|true|answer|accurate)(?!\s+(?:about|in\s+that|that))\b"
-    r"|\s(?:ist|sind)(?:\s(?:die|also|somit|daher|hier|beide)){0,3}\s(?:richtig|korrekt)"
+    r"|(?:\s(?:ist|sind)(?:\s(?:die|also|somit|daher|hier|beide)){0,3})?\s(?:richtig|korrekt)"
     r"|\s(?:est|sont)(?:\s(?:donc|la|toutes|les|deux)){0,3}\s(?:bonne|correcte|exacte|juste)"
     r"|\s(?:es|son)(?:\s(?:la|ambas))?(?:\s(?:respuesta|opción))?\scorrecta|\s(?:é|è)(?:\s(?:a|la))?(?:\s\w{6,12})?\scorret+a"
-    r"|\s?(?:项|項)?(?:是|为|為)?(?:最)?(?:正确|正確)|\s?が(?:正解|正しい|答え|最も適切)|\s?(?:가|이|번이)\s(?:정답|맞|옳)"
+    r"|\s?(?:项|項)?(?:是|为|為)?(?:最)?(?:正确|正確)|\s?を選|\s(?:هو|هي)\s(?:\w{3,9}\s)?الصحيح|\s?が(?:正解|正しい|答え|最も適切)|\s?(?:가|이|번이)\s(?:정답|맞|옳)"
     r"|\s[—-]?\s?(?:правильн|верн))"
 )
 JOINED_BEFORE: Final = re.compile(
-    r"(?<![A-Za-z0-9_'’])([A-Z])[)\]*_]{0,3}(?:\s{0,2},\s{0,2}(?:and|or)?|\s(?:and|or|nor|und|et|y|e|o|oder|ou)\b|\s{0,2}[&/和と、])"
+    r"(?<![A-Za-z0-9_'’])([A-Z])[)\]*_]{0,3}(?:\s{0,2},\s{0,2}(?:and|or)?|\s(?:and|or|nor|und|als\s+auch|et|y|e|o|oder|ou)\b|\s{0,2}[&/和と와과、])"
     r"\s{0,2}(?:option\s)?[(\[*_]{0,3}$",
     re.IGNORECASE,
 )
@@ -131,8 +131,8 @@ CORRECTION: Final = re.compile(
     r"\b(?:wait|actually|correction|sorry|apologi[sz]e|apologies|mistake|scratch\s+that|on\s+second\s+thou?ght"
     r"|reconsider(?:ing)?|re-?examin|re-?check"
     r"|double[-\s]check|let\s+me\s+re|hold\s+on|I\s+misread|I\s+was\s+wrong|that(?:'s|’s|\s+is)\s+(?:wrong"
-    r"|incorrect|not\s+right)|no,|hmm|oops|rather|revis\w+|change\s+my"
-    r"|moment\s+mal|Entschuldigung|Korrektur|perdón|en\s+realidad|en\s+fait|pardon|attends)\b|更正|等等|不对|不對|抱歉|修正"
+    r"|incorrect|not\s+right)|hmm|oops|rather|revis\w+|change\s+my"
+    r"|moment\s+mal|Entschuldigung|Korrektur|perdón|en\s+realidad|en\s+fait|pardon|attends)\b|\bno,|更正|等等|不对|不對|抱歉|修正"
     r"|訂正|잠깐|아니|подождите",
     re.IGNORECASE,
 )

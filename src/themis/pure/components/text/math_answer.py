@@ -64,13 +64,13 @@ _CUE: Final = re.compile(
 )
 _REASONS: Final = re.compile(
     r"[,;]?\s\(?(?:i\.\s?e\.|e\.\s?g\.|that\s+is\b|namely\b|in\s+other\s+words|d\.\s?h\.|c'est-à-dire|es\s+decir"
-    r"|or\s+(?:about|approximately|roughly)\b|because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
+    r"|or\s+(?:about|approximately|roughly)\b|not\s|meaning\s|because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
     r"|obtained|I\s+hope)|\s\((?:since|because|as)\b",
     re.IGNORECASE,
 )
 _SENTENCE_END: Final = re.compile(r"</|(?<=[^\s.])[.。！!?](?=\s|$|\*|\"|”)|[。！](?=.)")
 _SPAN: Final = re.compile(
-    r"\$\$([^$]{1,2000})\$\$|\$([^$]{1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
+    r"(?<!\\)\$\$((?:[^$\\]|\\.){1,2000})\$\$|(?<!\\)\$((?:[^$\\]|\\.){1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
     r"|\\[^\]]){1,2000}?)\\\]"
 )
 _PLAIN: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"

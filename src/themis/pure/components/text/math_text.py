@@ -85,7 +85,7 @@ _SPACING: Final = re.compile(
 )
 _TEXT: Final = re.compile(
     r"\\(?:text|textbf|textrm|textit|textsf|textnormal|mathrm|mathbf|mathsf|mathit|operatorname\*?|mbox|hbox|rm|bf)"
-    r"(?:\s?\{([^{}]{0,200})\}|\s+(?=\S))"
+    r"(?:\s?\{((?:[^{}]|\{[^{}]{0,20}\}){0,200})\}|\s+(?=\S))"
 )
 _GROUP_SPACE: Final = r"(?:\\,|\\ |\\thinspace\s?|[\u00a0\u2007\u2009\u202f])"
 _NUMBER_SIGNS: Final = (

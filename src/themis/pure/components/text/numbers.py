@@ -7,7 +7,9 @@ in their long form); a percent sign; a unit (`units`); `x = ` or "about" before 
 
 When two numbers are equal: whole numbers and fractions are exact, and equal only to themselves. A decimal stands for
 what it was rounded from: it equals another number within `REL_TOL` of the larger one, but never beyond half a step of
-its last place (of the coarser one's; a whole step where the other side is exact, for some cut instead of rounding).
+its last place (of the coarser one's; a whole step where the other side is exact, for some cut instead of rounding), and
+never an exact number that has no more places than it has. A decimal with all the digits of a double was computed: for
+that `REL_TOL` alone counts.
 """
 
 # ruff: noqa: RUF001  # the signs that models write
@@ -22,13 +24,16 @@ from typing import Final
 import attrs
 
 from themis.pure.components.text.math_text import noted
-from themis.pure.components.text.units import currency, unit_name
+from themis.pure.components.text.units import ROMAN, currency, unit_name
 
 LONGEST_NUMBER: Final = 400
 """Digits and decimal exponent beyond which no number is read: more is not a measurement."""
 
 REL_TOL: Final = Fraction(1, 10**6)
 """How far two decimals, or a decimal and a fraction, may lie apart as a share of the larger one."""
+
+_DOUBLE: Final = 14
+"""Powers of ten between a double's value and its last digit, at least (IEEE 754: 15 to 17 significant digits)."""
 
 _MAGNITUDES: Final = {
     2: "hundred hundreds 百 백",
@@ -56,6 +61,8 @@ _LONGEST_FIRST: Final = sorted(_POWERS, key=lambda word: (-len(word), word))
 MAGNITUDE: Final = r"(?:" + "|".join(word if word[0] > "\u2e80" else rf"{word}(?!\w)" for word in _LONGEST_FIRST) + ")"
 """A pattern of one word of magnitude; it ignores case."""
 
+_ROMAN_WORD: Final = re.compile(rf"\s*{ROMAN[0]}\s*({MAGNITUDE})", re.IGNORECASE)
+
 PERCENT: Final = (
     r"(?:\\?%|percent\b|per\s?cent\b|prozent\b|pour\s?cent\b|por\s?cien?to\b|per\s?cento\b|процент\w{0,3}\b)"
 )
@@ -78,6 +85,7 @@ _SPACED: Final = re.compile(r"(?<![\d.,])[+-]?\d{1,3}(?: \d{3})+(?! ?[\d/])")
 _ORDINAL: Final = re.compile(r"(?<=\d)(?:st|nd|rd|th)$")
 _COMMA: Final = re.compile(r"(?<![\d.,])(\d+),(\d{1,2}|\d{4,})(?![\d,])")
 _EUROPEAN: Final = re.compile(r"(?<=\d),(\d+)(?![\d,])")
+_ENCLOSED: Final = re.compile(r"^\(([^()]*)\)$")
 _MARKUP: Final = " \t\r\n*_`\"'"
 _LONGEST_TEXT: Final = 3 * LONGEST_NUMBER
 
@@ -113,7 +121,8 @@ def read_number(text: str, *, decimal_comma: bool = False) -> Number | None:
     """
     text = text.strip(_MARKUP) if len(text) <= _LONGEST_TEXT else ""
     european = re.search(r"\d\.\d{3},\d", text) is not None
-    text = noted(text).strip(_MARKUP)
+    text = _ROMAN_WORD.sub(rf" \1{ROMAN[0]}", noted(text).strip(_MARKUP))
+    text = _ENCLOSED.sub(r"\1", text)
     if decimal_comma or european:
         text = _EUROPEAN.sub(r".\1", text) if european else _COMMA.sub(r"\1.\2", text)
     text = _SPACED.sub(lambda found: found[0].replace(" ", ""), _ORDINAL.sub("", text))
@@ -189,5 +198,17 @@ def _close(answer: Number, expected: Number, rel_tol: float | None, abs_tol: flo
     apart = abs(answer.value - expected.value)
     if rel_tol is not None or abs_tol is not None:
         return apart <= max(Fraction(rel_tol or 0) * abs(expected.value), Fraction(abs_tol or 0))
-    steps = (answer.step, expected.step)
-    return apart <= min(REL_TOL * max(abs(answer.value), abs(expected.value)), max(steps) / (2 if all(steps) else 1))
+    return apart <= min(REL_TOL * max(abs(answer.value), abs(expected.value)), _rounding(answer, expected))
+
+
+def _rounding(answer: Number, expected: Number) -> Fraction:
+    """Return how far apart rounding or cutting to the places that are written can have brought two numbers."""
+    coarse, fine = sorted((answer, expected), key=lambda number: -number.step)
+    if not coarse.step:
+        return Fraction(0)
+    if abs(coarse.value) >= coarse.step * 10**_DOUBLE:  # all digits of a double: computed, and not rounded by anyone
+        return abs(coarse.value)
+    if fine.step:
+        return coarse.step / 2
+    # An exact number that has no more places would have been written as it is: 1.0000001 is not 1.
+    return Fraction(0) if (fine.value / coarse.step).denominator == 1 else coarse.step

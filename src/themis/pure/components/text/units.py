@@ -115,7 +115,7 @@ def unit_name(text: str, *, measured: bool = False) -> str | None:
 
 
 _TAIL: Final = re.compile(
-    rf"(?s:(.{{0,2000}}?(?:[\d}})\]!]|\\[a-zA-Z]+)))(\s?[^\d{{}}()\[\]\\]{{1,{LONGEST_UNIT}}}"
+    rf"(?s:(.{{0,2000}}?(?:[\d}})\]!]|\\[a-zA-Z]+|\w(?=\s?{ROMAN[0]}))))(\s?[^\d{{}}()\[\]\\]{{1,{LONGEST_UNIT}}}"
     rf"(?:\^\{{?-?\d\}}?[^\d{{}}()\[\]\\]{{0,{LONGEST_UNIT}}}){{0,3}})"
 )
 
