@@ -425,7 +425,6 @@ ANSWERS: list[tuple[str, str | None]] = [
     ("**정답: (B)**", "B"),
     ("정답: E", "E"),
     ("이 환자는 치료가 필요합니다.", None),
-    ("[THINK]A? B?[/THINK]C", "C"),
     ("Neither A nor B is correct.", None),
 ]
 
