@@ -27,6 +27,7 @@ DEEPEST: Final = 30
 
 LARGEST_EXPONENT: Final = 20_000
 LARGEST_FACTORIAL: Final = 5_000
+LARGEST_MATRIX_POWER: Final = 30
 
 # --- Unicode's mathematics as LaTeX -----------------------------------------------------------------------
 
@@ -225,6 +226,7 @@ _NUMBER: Final = re.compile(r"\d+")
 _POWER: Final = re.compile(r"(?P<base>[)}\]]?)\s{0,8}(?:\^|\*\*)\s{0,8}(?P<exponent>\(|\{|[+-]?\d+|\S)")
 _TOWER: Final = re.compile(r"(?:\^|\*\*)[\s({+-]{0,8}\d+[\s)}]{0,8}(?:\^|\*\*)[\s({+-]{0,8}\d")
 _INNER: Final = re.compile(r"\d[\s)}]{0,8}(?:\^|\*\*)[^a-zA-Z\\]{0,40}\d")
+_MATRIX_POWER: Final = re.compile(r"matrix\}\s{0,8}(?:\\right)?[)\]\s]{0,8}\^\s{0,8}\{?\s{0,8}(\d+)")
 _FACTORIAL: Final = re.compile(r"(\d+|[)}\]])\s{0,8}!")
 _COUNTING: Final = re.compile(r"binom|choose|[Gg]amma|factorial|subfactorial")
 
@@ -253,6 +255,8 @@ def _depth(text: str) -> int:
 def _powers(text: str) -> str:
     if _TOWER.search(text):
         return "powers of powers of numbers"
+    if any(int(power[1][:12]) > LARGEST_MATRIX_POWER for power in _MATRIX_POWER.finditer(text)):
+        return f"a matrix to a power above {LARGEST_MATRIX_POWER}"
     plain_base, grouped = 1, 1
     for power in _POWER.finditer(text):
         exponent = power["exponent"]
@@ -289,6 +293,8 @@ def _factorials(text: str) -> str:
     counting = _COUNTING.search(text) is not None
     if not counting and "!" not in text:
         return ""
+    if "!!" in text.replace(" ", ""):
+        return "a factorial of a factorial"
     if counting or any(not found[1].isdigit() for found in _FACTORIAL.finditer(text)):
         # Of a group, or by a function: everything in the text may be what it is taken of.
         deep = "^" in text or "**" in text or text.count("!") > 1
