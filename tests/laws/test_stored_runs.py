@@ -41,7 +41,7 @@ FACTS = {version: json.loads((STORES / f"{version}.json").read_text("utf-8")) fo
 RUNS = [
     (version, kind, title) for version in VERSIONS for kind, found in FACTS[version].items() for title in sorted(found)
 ]
-CHANGED = {
+CHANGED: dict[str, dict[str, dict[str, int | None]]] = {
     "several candidates": {"builtin/majority_vote": {"reduce": None}, "builtin/numeric_match": {"score": None}},
     "plain": {"builtin/text": {"parse": None}, "builtin/f1": {"score": 6}},
     "parse failures": {"builtin/json": {"parse": None}},
