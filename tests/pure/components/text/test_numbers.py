@@ -129,6 +129,84 @@ def test_what_is_parsed_can_be_read(value: int, form: str, sentence: str) -> Non
     assert verdict.same
 
 
+FORMS = [
+    r"1\frac{1}{2}",
+    "½",
+    "2½",
+    "1.5 × 10³",
+    r"1.5 \times 10^{3}",
+    "1 234",
+    "12,34,567",
+    "1'234",
+    "1.234.567",
+    r"\frac{3}{4}",
+    "3/4",
+    "2 1/2",
+    "50%",
+    r"50\%",
+    "50 percent",
+    r"\$1,234.50",
+    "$1,234.50",
+    "€5",
+    "-5",
+    "−5",
+    "1e-5",
+    "10^6",
+    "1.5 million",
+    "3 million dollars",
+    "5 cm",
+    "12 apples",
+    "5 km/h",
+    "90°",
+    r"90^\circ",
+    "3亿",
+    "1.5 lakh",
+    "5,5",
+    "0.5",
+    "1{,}234",
+    r"1\,234",
+    r"10,\!080",
+    "+7",
+    "٣٫٥",
+    "１２",
+    "about 5",
+    "≈ 5",
+    "5 thousand",
+    "$1.5M",
+    "2 hundred",
+    "100 000 €",
+    "1.5e3 m",
+    "7 Milliarden Euro",
+    "3 mil millones",
+]
+SENTENCES = [
+    "The answer is {}.",
+    "Answer: {}",
+    "**Answer:** {}",
+    "**Answer: {}**",
+    "#### {}",
+    r"\boxed{{{}}}",
+    "Final answer: {}",
+    "The answer is **{}**.",
+    "Die Antwort ist {}.",
+    "La respuesta es {}.",
+    "答案是{}。",
+    "So in the end we get {}",
+    "<answer>{}</answer>",
+]
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_number_comes_through_the_parser(form: str, sentence: str) -> None:
+    parsed = math_answer(sentence.format(form)).value
+    assert parsed is not None
+    number, wanted = read_number(parsed, decimal_comma=True), read_number(form, decimal_comma=True)
+    assert number is not None, parsed
+    assert wanted is not None
+    assert (number.value, number.percent) == (wanted.value, wanted.percent), parsed
+
+
 LADDERS = [
     ["thousand", "million", "billion", "trillion"],
     ["Tausend", "Millionen", "Milliarden", "Billionen"],

@@ -28,7 +28,7 @@ import attrs
 
 from themis.pure.components.text.choice_marks import CORRECTION
 from themis.pure.components.text.extraction import Extraction, found, nothing, unusable
-from themis.pure.components.text.numbers import MAGNITUDE
+from themis.pure.components.text.numbers import MAGNITUDE, PERCENT
 
 LONGEST_ANSWER: Final = 2000
 """Characters; what is longer than this is no final answer."""
@@ -59,7 +59,7 @@ _CUE: Final = re.compile(
     rf"\b(?:answer|solution|result)\b(?:\s+(?:here|to\s+(?:the|this)\s+(?:question|problem)))?{_IS}"
     rf"|(?:\bAntwort|\bErgebnis|\bréponse|\brésultat|\brespuesta|\bresultado|\bresposta|\brisposta|\bответ"
     rf"|\bodpowiedź|\bcevap|\bjawaban|đáp\s+án|答案|答え|答|正解|정답|답|उत्तर|الإجابة)"
-    r"(?:\s+(?:ist|lautet|est|es|é|è|adalah|to|là|है))?[\s*_]{0,3}[:：是为はが은는هي]{0,2}(?=[\s*_$\\\d(\[{-])",
+    r"(?:\s+(?:ist|lautet|est|es|é|è|adalah|to|là|है))?[\s*_]{0,3}[:：是为はが은는هي]{0,2}(?=[\s*_$\\\d(\[{√∞π½-¾⅓-⅞−€£¥₹-])",
     re.IGNORECASE,
 )
 _REASONS: Final = re.compile(
@@ -73,11 +73,23 @@ _SPAN: Final = re.compile(
     r"(?<!\\)\$\$((?:[^$\\]|\\.){1,2000})\$\$|(?<!\\)\$((?:[^$\\]|\\.){1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
     r"|\\[^\]]){1,2000}?)\\\]"
 )
+_VULGAR: Final = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
+_GROUP: Final = r"(?:,\\!|\{,\}|,|\\,|['’\u00a0\u202f\u2009 ])"
 _PLAIN: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
-_NUMBER: Final = re.compile(
-    rf"(?<![\w.\\])(?:(?<![\d)\]}}])[-−–])?\s?(?:[$€£¥]\s?)?(?:{_PLAIN})(?:[eE][+-]?\d{{1,4}})?(?:\s?/\s?(?:{_PLAIN}))?"
-    rf"(?:\s?(?i:{MAGNITUDE}))*(?:\s?\\?%)?(?![A-Za-z]*\d)"
+_WRITTEN: Final = (
+    rf"\d{{1,3}}(?:{_GROUP}\d{{3}})+(?![\d,]\d)(?:\.\d+)?|\d{{1,2}}(?:,\d{{2}})+,\d{{3}}(?!\d)"
+    r"|\d{1,3}(?:\.\d{3}){2,}(?!\d)|\d{1,3}(?:\.\d{3})+,\d+"
+    r"|(?:\d+\s?)?\\[dtc]?frac\s?(?:\{-?[\d.]+\}\s?\{[\d.]+\}|\d\s?\d)"
+    rf"|\d*{_VULGAR}|\d+\s\d+/\d+|\d+,\d{{1,2}}(?![\d,])|\d+[.٫]\d+|\d+|\.\d+"
 )
+_NUMBER: Final = re.compile(
+    r"(?<![A-Za-zÀ-ɏΑ-ω0-9_.^½])(?<![\^_]\{)(?:(?<![\d)\]}])[-−–])?\s?(?P<sign>\\?[$€£¥₹]\s?)?(?:(?<=[$€£¥₹])-)?"
+    rf"(?:{_WRITTEN})(?:[eE][+-]?\d{{1,4}}"
+    r"|(?:\s?(?:×|\\times|\\cdot|\*)\s?10)?(?:\^\{?-?\d{1,6}\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?"
+    rf"(?:\s?/\s?(?:{_PLAIN}))?(?(sign)(?:[kKmMbB]n?(?![A-Za-z]))?)(?:\s?(?i:{MAGNITUDE}))*"
+    rf"(?:\s?(?i:{PERCENT}))?(?![A-Za-z]*\d)"
+)
+"""A number as `numbers.read_number` reads it, in the midst of a text."""
 _MARKUP: Final = " \t\r\n*_`\"'“”"
 _VAGUE: Final = re.compile(
     r"^(?:not\b|unknown\b|unclear\b|that\b|the\s+following\b|as\s+follows\b|below\b|above\b|given\s+by:?$|I\s"
@@ -251,14 +263,21 @@ def _last_formula(text: str) -> Extraction[str] | None:
 
 
 def _last_number(text: str) -> Extraction[str] | None:
-    numbers = _NUMBER.findall(text[-20 * LONGEST_ANSWER :])
-    return _sized(_clean_number(numbers[-1]), "number") if numbers else None
+    numbers = deque(_NUMBER.finditer(text[-20 * LONGEST_ANSWER :]), maxlen=1)
+    return _sized(_clean_number(numbers[0][0]), "number") if numbers else None
 
 
 def _clean_number(text: str) -> str:
-    text = re.sub(r"[$€£¥]", "", text.replace("−", "-").replace("–", "-"))
-    text = re.sub(r"(?<=[-/])\s|\s(?=[/%\\])", "", text.strip())
-    return re.sub(r",(?=\d{3}(?!\d))", "", text)
+    """Return a number as it is written, without a currency's sign, blanks around signs and the commas of thousands."""
+    text = text.strip().replace("−", "-").replace("–", "-")
+    if not _SHORTENED.search(text):
+        text = re.sub(r"\\?[$€£¥₹]", "", text)
+    text = re.sub(r"(?<=[-/])\s|\s(?=/|\\?%)", "", text.strip())
+    return text.replace(",", "") if _THOUSANDS.match(text) else text
+
+
+_SHORTENED: Final = re.compile(r"\d[kKmMbB]n?$")
+_THOUSANDS: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def _sized(value: str, rule: str) -> Extraction[str]:
