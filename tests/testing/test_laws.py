@@ -315,9 +315,17 @@ def first_member(candidate: ReducedCandidate) -> Any:
     return next(iter(found.items()), None) if isinstance(found, dict) else None
 
 
+@as_parser
+def every_tail(candidate: ReducedCandidate) -> int:
+    """Takes time by the square of the length."""
+    text = str(candidate.final_output)
+    return sum(text[start:].count("a ") for start in range(0, len(text), 200))
+
+
 @pytest.mark.parametrize(
     ("parser", "law"),
     [
+        (every_tail, "size"),
         (int_of, "totality"),
         (set_of_words, "JSON round trip"),
         (not_a_number, "JSON round trip"),

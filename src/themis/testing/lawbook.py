@@ -7,6 +7,7 @@ frozen records, and looks at the output, at whether the inputs changed, and at w
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
@@ -68,6 +69,11 @@ LAWS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "a fingerprint stands for what a component does: it stays when the component is used, and components "
             "that do different things have different ones",
             "let fingerprint() cover all configuration and no state, or leave it out: themis makes one from the code",
+        ),
+        "size": (
+            "a text of a megabyte takes less than two seconds of the processor",
+            "let the work grow with the length of the text and not with its square: bound the repetitions of patterns, "
+            "go through the text once, and read no more of it than can matter",
         ),
         "sources": (
             "the sources of a reduced candidate are candidates that it was given",
@@ -289,6 +295,29 @@ def _hold_order_of_keys(trial: Trial, component: Any, given: Input, answer: Any)
         if not trial.same(answer, again):
             found = f"{shown(answer)}; with the keys of objects in another order, {shown(again)}"
             raise BrokenLawError("order of keys", component.component_id, given.example, found)
+
+
+MOST_SECONDS: Final = 2.0
+_LARGE: Final = ("a ", "{", "\\boxed{", "1,", "Answer: A\n", "\u0939\u093f")
+"""What megabytes are made of: words, brackets and boxes that never end, lists, statements, letters with vowel signs."""
+
+
+def large_texts() -> Sequence[str]:
+    """Return texts of a megabyte each, in UTF-8."""
+    return [unit * (1_000_000 // len(unit.encode())) for unit in _LARGE]
+
+
+def hold_size(trial: Trial, component: Any, inputs: Sequence[Input]) -> None:
+    """Hold a component to the law of size on these large inputs, in time of the processor: a busy machine adds none."""
+    for given in inputs:
+        if all(_seconds(trial, component, given) > MOST_SECONDS for _ in range(2)):
+            raise BrokenLawError("size", component.component_id, given.example, "it took longer, twice")
+
+
+def _seconds(trial: Trial, component: Any, given: Input) -> float:
+    start = time.process_time()
+    trial.settle(component, getattr(component, trial.method)(*given.arguments))
+    return time.process_time() - start
 
 
 def hold_variants(trial: Trial, component: Any, variants: Sequence[Any], given: Input) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import attrs
+
 from themis.pure.calls import CallFailed
 from themis.pure.errors import CallError, DataError, MissingExtraError, SpecError, listed
 from themis.pure.json import canonical_bytes
@@ -19,7 +21,19 @@ from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetri
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
 from themis.pure.records.scoring import Score, ScoreError
-from themis.testing.lawbook import BrokenLawError, Check, Input, Trial, hold_to_laws, hold_variants, shown
+from themis.testing.lawbook import (
+    BrokenLawError,
+    Check,
+    Input,
+    Trial,
+    hold_size,
+    hold_to_laws,
+    hold_variants,
+    large_texts,
+    parse_input,
+    score_input,
+    shown,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -46,7 +60,8 @@ def assert_metric_laws(
 
     It scores any usable JSON, with any reference or none, without an exception; its values are finite and in the
     stated range; it changes none of its inputs; the same answer gets the same score, no matter what
-    was scored before or in which order an object has its keys; what it returns survives JSON; its fingerprint stays.
+    was scored before or in which order an object has its keys; what it returns survives JSON; its fingerprint stays; an
+    answer of a megabyte takes less than two seconds of the processor.
 
     Args:
         metric: the metric, or a function that `@metric` decorates.
@@ -76,6 +91,9 @@ def assert_metric_laws(
     _assert_laws(
         trial, metric, "a pure metric", lambda draw: draw.scored(cases, outputs), variants, examples, seed, order
     )
+    if cases is None and outputs is None:  # else these are all that it is made for
+        case = Case(case_id="1", input="1", expected_output="1")
+        hold_size(trial, metric, [_large(text, score_input(ParsedOutput(value=text), case)) for text in large_texts()])
 
 
 def assert_parser_laws(
@@ -89,7 +107,8 @@ def assert_parser_laws(
     """Assert what every parser must keep.
 
     It reads any JSON without an exception (what it finds nothing in gets `ParsedOutput(value=None)`), returns the
-    same for the same answer, changes nothing, survives JSON, and keeps its fingerprint.
+    same for the same answer, changes nothing, survives JSON, and keeps its fingerprint. No text of a megabyte takes
+    more than two seconds of the processor.
 
     Args:
         parser: the parser, or a function that `@parser` decorates.
@@ -104,6 +123,16 @@ def assert_parser_laws(
     """
     trial = Trial(Parser.parse, (ParsedOutput,))
     _assert_laws(trial, parser, "a parser", lambda draw: draw.parsed(outputs), variants, examples, seed)
+    if outputs is None:
+        hold_size(trial, parser, [_large(text, parse_input(_candidate(text))) for text in large_texts()])
+
+
+def _candidate(text: str) -> ReducedCandidate:
+    return ReducedCandidate(candidate_id="1-0", source_candidate_ids=["1-0"], final_output=text)
+
+
+def _large(text: str, given: Input) -> Input:
+    return attrs.evolve(given, example=(f"answer: {text[:8]!r} over and over, {len(text):,} characters",))
 
 
 def assert_reducer_laws(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from time import perf_counter
@@ -102,13 +103,36 @@ def test_reasoning_that_an_answer_only_speaks_of_stays() -> None:
         ({"a": 1}, {"a": 1}),
         ("12", 12),
         ('"text"', "text"),
+        ('```json\n{"a": 1}\n```\nIt prints:\n```\n3\n```', {"a": 1}),
+        ('```json\n{"a": 1}\n```\n```python\n[1, 2]\n```', {"a": 1}),
+        ('It is {"a": 1}. Run it:\n```\n3\n```', {"a": 1}),
+        ('It is {"a": 1}.\n```bash\n[1]\n```', {"a": 1}),
+        ('```JSON\n{"a": 1}\n```\n\n```json\n{"a": 2}\n```\n~~~\n{"b": 3}\n~~~', {"a": 2}),
+        ('````json\n{"a": "```"}\n````\n```\n7\n```', {"a": "```"}),
+        ("```\n3\n```", 3),
+        ('```json\n"text"\n```', "text"),
     ],
 )
 def test_finds_json(answer: Any, expected: Any) -> None:
     assert parse_one(Json(), answer).value == expected
 
 
+@given(
+    st.dictionaries(st.text(max_size=5), st.integers(), max_size=3),
+    st.sampled_from(["json", "JSON", "jsonc"]),
+    st.lists(
+        st.sampled_from(
+            ["```\n3\n```", "```python\nprint(1)\n```", "```text\n[1]\n```", "Some [1] prose.", "~~~\nnull\n~~~"]
+        )
+    ),
+)
+def test_a_json_fence_is_never_lost_for_what_follows(value: Any, name: str, after: list[str]) -> None:
+    text = "\n\n".join([f"```{name}\n{json.dumps(value)}\n```", *after])
+    assert parse_one(Json(), text).value == value
+
+
 def test_json_that_is_none() -> None:
+    assert parse_one(Json(), '```json\n{"a": 1,}\n```\n```\n3\n```').metadata["invalid"] is True
     assert parse_one(Json(), "{'a': 1}").metadata["invalid"] is True
     assert parse_one(Json(), "no JSON at all").metadata == {"reason": "the answer holds no JSON"}
     assert parse_one(Json(), "null").value is None

@@ -181,7 +181,7 @@ DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "one of two parsers": ({"parsers": [Regex("a"), Regex("c")]}, "builtin/regex (2) pattern b and c"),
     "a metric": ({"metrics": ["builtin/exact_match"]}, "metrics builtin/numeric_match, builtin/exact_match and "),
-    "its setting": ({"metrics": [NumericMatch(abs_tol=0.5)]}, "builtin/numeric_match abs_tol 0.0 and 0.5"),
+    "its setting": ({"metrics": [NumericMatch(abs_tol=0.5)]}, "builtin/numeric_match abs_tol (not set) and 0.5"),
     "the policy": ({"policy": {"num_samples": 4}}, "candidate_policy.num_samples (not set) and 4"),
     "the prompt": (
         {"prompt": PromptSpec(instructions="Be brief.", prefix="Q: ")},

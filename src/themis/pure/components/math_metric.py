@@ -11,7 +11,9 @@ How a hostile expression is kept from harm:
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -19,8 +21,9 @@ import attrs
 from themis.pure.components.metrics import no_reference, references
 from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
-from themis.pure.components.text.math_text import compact, plain, too_much, unit
-from themis.pure.components.text.numbers import numeric_match, read_number
+from themis.pure.components.text.math_text import LONGEST, bare, compact, labelled, noted, plain, too_much
+from themis.pure.components.text.numbers import REL_TOL, numeric_match, read_number
+from themis.pure.components.text.units import split_unit
 from themis.pure.errors import MissingExtraError
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -28,8 +31,11 @@ from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
 
-PLACES: Final = 6
-"""Decimal places to which a decimal fraction is compared, as in math-verify."""
+DIGITS: Final = 25
+"""Digits to which two numbers without a decimal point must agree: more than chance gives."""
+
+MOST_CHARACTERS: Final = 20 * LONGEST
+"""Characters beyond which texts are compared as they are, and no more."""
 
 
 @attrs.frozen
@@ -43,20 +49,28 @@ class Verdict:
 
 @attrs.frozen
 class MathEquivalence:
-    """1 if the answer is mathematically the same as a reference, else 0 (extra `math`).
+    r"""1 if the answer is mathematically the same as a reference, else 0 (extra `math`).
 
-    Equal texts and numbers are told by exact rules (separators, percent, fractions, units), everything else by
-    `math-verify` (github.com/huggingface/Math-Verify): sets, intervals, matrices, equations, symbolic expressions.
-    Decimals are compared to six places. Different units are different answers; units are not converted. An answer that
-    can't be read as mathematics is a 0. A pair that asks for too much work, or a reference that can't be read, is an
-    error.
+    Rules, in this order:
+
+    - equal texts are the same; numbers are told by exact rules (`text.numbers`): separators, magnitudes, percent,
+      fractions. Tolerance is relative, and where both sides are exact there is none: `1/2^{99}` is not `1/2^{98}`.
+    - a unit is a known unit or a word (`text.units`), never a factor, a function, an index or a denominator, so that
+      `3x` is not 3. Different units are different answers, and are not converted; a unit that one side alone states
+      says nothing.
+    - words (`\text{...}`) are compared as words, without case: no algebra makes `silent` of `listen`.
+    - everything else is told by `math-verify` (github.com/huggingface/Math-Verify): sets, intervals, matrices,
+      equations, symbolic expressions. Mathematics in Unicode counts as its LaTeX.
+
+    An answer that can't be read as mathematics is a 0. A pair that asks for too much work, or a reference that can't be
+    read, is an error.
 
     Option `max_steps`: lines of Python that one comparison may run (10,000,000, about 10 seconds).
     """
 
     max_steps: int = attrs.field(default=10_000_000, validator=count)
     component_id: str = "builtin/math_equivalence"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def check(self) -> Sequence[str]:
@@ -86,13 +100,34 @@ class MathEquivalence:
         if simple is not None:
             return simple
         for name, text in (("the reference", reference), ("the answer", answer)):
-            reason = too_much(text)
+            reason = too_much(text) or too_much(plain(text))
             if reason:
                 return Verdict(False, "", f"{name} asks for too much work to be compared: {reason}")
+        (expected, unit), (found, other) = split_unit(noted(reference)), split_unit(noted(answer))
+        if unit and other and unit != other:
+            return Verdict(False, "unit")
+        return self._worded(expected, found)
+
+    def _worded(self, reference: str, answer: str) -> Verdict:
+        """Compare words as words, and the mathematics between them piece by piece."""
+        (words, known), (said, given) = labelled(reference), labelled(answer)
+        if not (words or said):
+            return self._mathematics(", ".join(known), ", ".join(given))
+        if not (known and given):
+            return Verdict(_label(reference) == _label(answer), "words")
+        if words != said or len(known) != len(given):
+            return Verdict(False, "words")
+        verdicts = [self._mathematics(*pair) for pair in zip(known, given, strict=True)]
+        return next((verdict for verdict in verdicts if not verdict.same), verdicts[0])
+
+    def _mathematics(self, reference: str, answer: str) -> Verdict:
+        simple = simple_verdict(reference, answer)
+        if simple is not None:
+            return simple
         if not installed():
             raise missing()
         try:
-            return limited(self.max_steps, _library_verdict, plain(reference), plain(answer))
+            return limited(self.max_steps, _library_verdict, bare(reference), bare(answer))
         except StepLimitReached:
             return Verdict(False, "", f"the comparison took more than {self.max_steps:,} steps")
         except RecursionError:
@@ -113,28 +148,48 @@ def simple_verdict(reference: str, answer: str) -> Verdict | None:
     >>> simple_verdict("1/2", r"\\frac12").same, simple_verdict("10 cm", "10 m").same, simple_verdict("x+1", "1+x")
     (True, False, None)
     """
+    if max(len(reference), len(answer)) > MOST_CHARACTERS:
+        return Verdict(True, "text") if reference.strip() == answer.strip() else None
     if compact(reference) and compact(reference) == compact(answer):
         return Verdict(True, "text")
     if not compact(answer):
         return Verdict(False, "empty")
-    expected, found = read_number(_without_frac(reference)), read_number(_without_frac(answer))
+    if _INDEX.search(plain(reference)) or _INDEX.search(plain(answer)):
+        return Verdict(False, "index")  # `101_2` is another number than `101`, and the same as itself alone
+    if ":" in reference and ":" in answer:
+        return _ratio(reference.split(":"), answer.split(":"))
+    names = [_NAME.match(plain(text)) for text in (reference, answer)]
+    expected, found = read_number(reference), read_number(answer)
     if expected is None or found is None:
         return None
-    units = unit(reference), unit(answer)
-    if all(units) and units[0] != units[1]:
+    if names[0] and names[1] and names[0][1] != names[1][1]:
+        return Verdict(False, "name")
+    if expected.unit and found.unit and expected.unit != found.unit:
         return Verdict(False, "unit")
-    decimal = "." in reference or "." in answer
-    half_a_place = 1 / (2 * 10**PLACES) if decimal else 0.0
-    return Verdict(numeric_match(found, expected, rel_tol=0.0, abs_tol=half_a_place), "number")
+    return Verdict(numeric_match(found, expected), "number")
 
 
-def _without_frac(text: str) -> str:
-    return plain(text).removesuffix("degrees").strip()
+def _ratio(reference: Sequence[str], answer: Sequence[str]) -> Verdict | None:
+    """Compare ratios and times of day, place by place, if they have numbers only."""
+    expected, found = [read_number(part) for part in reference], [read_number(part) for part in answer]
+    if None in expected or None in found:
+        return None
+    same = len(expected) == len(found) and all(map(numeric_match, found, expected))  # type: ignore[arg-type]  # no None
+    return Verdict(same, "ratio")
+
+
+_INDEX: Final = re.compile(r"\d_")
+_NAME: Final = re.compile(r"(\\?[a-zA-Z]\w{0,12}(?:_\{\w{1,8}\})?)\s?=")
+
+
+def _label(text: str) -> str:
+    return "".join(char for char in bare(text).casefold() if char.isalnum())
+
+
+# --- what the library decides -----------------------------------------------------------------------------
 
 
 def _library_verdict(reference: str, answer: str) -> Verdict:
-    from math_verify.grader import sympy_expr_eq
-
     try:
         expected = _expression(reference)
     except Exception as error:  # a grammar and a library of thousands of rules: whatever it raises, it can't be read
@@ -144,9 +199,47 @@ def _library_verdict(reference: str, answer: str) -> Verdict:
     except Exception:  # the same
         return Verdict(False, "not mathematics")
     try:
-        return Verdict(bool(sympy_expr_eq(expected, found, PLACES, 15, True, True)), "math-verify")
+        return Verdict(_same(expected, found), "math-verify")
     except Exception as error:  # the same
         return Verdict(False, "", f"the comparison failed: {type(error).__name__}")
+
+
+def _same(expected: Any, found: Any) -> bool:
+    """Compare numbers by ourselves, also inside of sets, tuples, intervals and matrices; the rest is the library's.
+
+    The library drops what lies below six decimal places, and takes two numbers whose difference does for equal.
+    """
+    from math_verify.grader import sympy_expr_eq
+    from sympy import FiniteSet, Interval, MatrixBase, Tuple
+
+    numbers = _same_numbers(expected, found)
+    if numbers is not None:
+        return numbers
+    if isinstance(expected, FiniteSet) and isinstance(found, FiniteSet):
+        return len(expected) == len(found) and all(any(_same(one, other) for other in found) for one in expected)
+    if isinstance(expected, Tuple) and isinstance(found, Tuple):
+        return len(expected) == len(found) and all(map(_same, expected, found))
+    if isinstance(expected, MatrixBase) and isinstance(found, MatrixBase):
+        return expected.shape == found.shape and all(map(_same, expected.flat(), found.flat()))
+    if isinstance(expected, Interval) and isinstance(found, Interval):
+        opens = (expected.left_open, expected.right_open) == (found.left_open, found.right_open)
+        return opens and _same(expected.start, found.start) and _same(expected.end, found.end)
+    return bool(sympy_expr_eq(expected, found, DIGITS, DIGITS, True, True))
+
+
+def _same_numbers(expected: Any, found: Any) -> bool | None:
+    """Compare two numbers to `DIGITS` digits, or within `REL_TOL` where one of them is a decimal."""
+    from sympy import Expr, Float
+
+    for one in (expected, found):
+        if not isinstance(one, Expr) or one.free_symbols or one.is_number is not True:
+            return None
+    values = [one.evalf(DIGITS + 5) for one in (expected, found)]
+    if not all(value.is_finite and value.is_number and value.is_comparable for value in values):
+        return None
+    tolerance = REL_TOL if expected.has(Float) or found.has(Float) else Fraction(1, 10**DIGITS)
+    apart, size = (Fraction(str(value)) for value in (abs(values[0] - values[1]), max(map(abs, values))))
+    return apart <= tolerance * size
 
 
 def _expression(text: str) -> Any:
@@ -154,7 +247,7 @@ def _expression(text: str) -> Any:
     from math_verify.parser import NormalizationConfig, normalize_latex, parse_latex_cached
 
     config = NormalizationConfig(
-        basic_latex=True, units=True, malformed_operators=True, nits=True, boxed="none", equations=False
+        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
     )
     return parse_latex_cached(normalize_latex(text, config))
 

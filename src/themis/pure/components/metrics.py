@@ -11,7 +11,8 @@ compare JSON or plain text say which that was, from 0 on. Two metrics alone take
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from string import ascii_uppercase
 from typing import Any, ClassVar, Final
 
@@ -21,7 +22,8 @@ from themis.pure.components.text.json_text import json_value
 from themis.pure.components.text.normal import canonical_text, unicode_text
 from themis.pure.components.text.numbers import numeric_match, read_number
 from themis.pure.components.text.rouge import rouge_l
-from themis.pure.components.text.squad import normalize_answer, token_f1
+from themis.pure.components.text.squad import normal_words, normalize_answer, token_f1
+from themis.pure.components.text.words import bounded
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, canonical_bytes
 from themis.pure.records.contexts import ScoreContext
@@ -104,7 +106,12 @@ class ExactMatch:
         return Score(metric_id=self.component_id, value=float(bool(same)), details=details)
 
 
-NORMALIZATIONS = ("squad", "casefold", "unicode")
+NORMALIZATIONS: Final[dict[str, Callable[[str], str]]] = {
+    "words": normal_words,
+    "squad": normalize_answer,
+    "casefold": canonical_text,
+    "unicode": unicode_text,
+}
 
 
 def _normalization(instance: Any, attribute: Any, value: Any) -> None:
@@ -119,19 +126,27 @@ def _normalization(instance: Any, attribute: Any, value: Any) -> None:
 class ExactMatchNormalized:
     """1 if the normalised answer is one of the normalised references, else 0.
 
-    Option `normalization`: `squad` (case, punctuation, articles and blanks don't count: Rajpurkar et al. 2016, arXiv
-    1606.05250), `casefold` (Unicode NFKC, case, blanks and a full stop at the end don't count), `unicode` (NFKC and
-    blanks alone don't count).
+    Options: `normalization`, which is `words` (case, punctuation, English articles and blanks don't count, but the
+    signs of numbers do), `squad` (the same without regard for numbers, so that `3.14` is `314`: Rajpurkar et al. 2016,
+    arXiv 1606.05250), `casefold` (Unicode NFKC, case, blanks and a full stop at the end don't count) or `unicode`
+    (NFKC and blanks alone don't count); `squad=True` is short for the paper's.
     """
 
-    normalization: str = attrs.field(default="squad", validator=_normalization)
+    normalization: str = attrs.field(default="words", validator=_normalization)
+    squad: bool = False
     component_id: str = "builtin/exact_match_normalized"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def __attrs_post_init__(self) -> None:
+        if self.squad and self.normalization not in ("words", "squad"):
+            raise SpecError(
+                f"{self.component_id}: squad=True and normalization={self.normalization!r}: give one of them"
+            )
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare what is left after the normalisation."""
-        normal = {"squad": normalize_answer, "casefold": canonical_text, "unicode": unicode_text}[self.normalization]
+        normal = NORMALIZATIONS["squad" if self.squad else self.normalization]
         return best(self.component_id, parsed, case, lambda answer, known: float(normal(answer) == normal(known)))
 
 
@@ -139,13 +154,16 @@ class ExactMatchNormalized:
 class Contains:
     """1 if a reference stands in the answer, as whole words, else 0.
 
+    A word ends where its script ends one: a vowel sign belongs to its letter, and where words have no blanks between
+    them (Chinese, Japanese, Thai) every character is one (see `text.words`). Both texts are in the form NFKC.
+
     Options: `ignore_case` (on unless stated); `whole_words`, whether the reference may not be a part of a longer word.
     """
 
     ignore_case: bool = True
     whole_words: bool = True
     component_id: str = "builtin/contains"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
@@ -157,48 +175,47 @@ class Contains:
     def _found(self, answer: str, reference: str) -> float:
         normal = canonical_text if self.ignore_case else unicode_text
         text, part = normal(answer), normal(reference)
-        return float(any(not self.whole_words or _whole(text, at, part) for at in _places(text, part)))
-
-
-def _places(text: str, part: str) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + 1)
-
-
-def _whole(text: str, at: int, part: str) -> bool:
-    before, after = text[at - 1 : at], text[at + len(part) : at + len(part) + 1]
-    return not (before.isalnum() and part[0].isalnum()) and not (after.isalnum() and part[-1].isalnum())
+        return float(bounded(part) in bounded(text) if self.whole_words else part in text)
 
 
 @attrs.frozen
 class F1:
-    """Token F1 of the normalised texts, 0 to 1, best over the references (SQuAD 2.0; see `text.squad`)."""
+    """Token F1 of the normalised texts, 0 to 1, best over the references (see `text.squad`).
 
+    Option `squad`: normalise and split as the paper does (Rajpurkar et al. 2016, arXiv 1606.05250), without regard for
+    numbers and for scripts without blanks.
+    """
+
+    squad: bool = False
     component_id: str = "builtin/f1"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        return best(self.component_id, parsed, case, token_f1)
+        return best(self.component_id, parsed, case, functools.partial(token_f1, squad=self.squad))
 
 
 @attrs.frozen
 class RougeL:
-    """ROUGE-L F-measure, 0 to 1, best over the references (Lin 2004, aclanthology.org/W04-1013; see `text.rouge`)."""
+    """ROUGE-L F-measure, 0 to 1, best over the references (Lin 2004, aclanthology.org/W04-1013; see `text.rouge`).
+
+    Texts of some 60,000 words each that differ are an error: to compare them takes too long.
+    """
 
     component_id: str = "builtin/rouge_l"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        return best(self.component_id, parsed, case, rouge_l)
+        try:
+            return best(self.component_id, parsed, case, rouge_l)
+        except ValueError as error:
+            return ScoreError(metric_id=self.component_id, reason=f"case {case.case_id!r}: {error}")
 
 
 def _tolerance(instance: Any, attribute: Any, value: object) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not 0 <= value < float("inf"):  # type: ignore[operator]  # a number by now
+    if value is not None and (not number or not 0 <= value < float("inf")):  # type: ignore[operator]  # a number by now
         raise SpecError(f"{instance.component_id}: {attribute.name} must be a number from 0 up, found {value!r}")
 
 
@@ -206,26 +223,28 @@ def _tolerance(instance: Any, attribute: Any, value: object) -> None:
 class NumericMatch:
     """1 if the answer is the reference's number within a tolerance, else 0.
 
-    Numbers may have separators, an exponent, a currency sign, a percent sign or a unit, or be fractions; where one side
-    alone has a percent sign, `50%` matches `50` and `0.5`. An answer that is no number is a 0; a reference that is
-    none is an error.
+    Numbers may be written as people and models do (see `text.numbers`): separators, an exponent, LaTeX, a currency or
+    percent sign, words of magnitude, a unit, fractions, a decimal comma. Where one side alone has a percent sign, `50%`
+    matches `50` and `0.5`; where both have units, these must be the same. An answer that is no number is a 0; a
+    reference that is none is an error.
 
     Options: `rel_tol` (share of the reference) and `abs_tol`, of which the wider counts, as in `math.isclose` with the
-    reference as the measure. Arithmetic is exact.
+    reference as the measure. Unless one of them is stated, whole numbers and fractions must be equal, and decimals
+    agree to a millionth or half their last place, whichever is less. Arithmetic is exact.
     """
 
-    rel_tol: float = attrs.field(default=1e-6, validator=_tolerance)
-    abs_tol: float = attrs.field(default=0.0, validator=_tolerance)
+    rel_tol: float | None = attrs.field(default=None, validator=_tolerance)
+    abs_tol: float | None = attrs.field(default=None, validator=_tolerance)
     component_id: str = "builtin/numeric_match"
-    version: str = "1"
+    version: str = "2"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
-        known = [read_number(reference) for reference in references(case.expected_output)]
+        known = [read_number(reference, decimal_comma=True) for reference in references(case.expected_output)]
         numbers = [number for number in known if number is not None]
         if not numbers or len(numbers) < len(known):
             return unusable_reference(self.component_id, case, "a number, or a list of numbers")
-        answer = read_number(text_of(parsed.value))
+        answer = read_number(text_of(parsed.value), decimal_comma=True)
         if answer is None:
             return Score(metric_id=self.component_id, value=0.0, details={"answer": "no number"})
         same = any(numeric_match(answer, number, self.rel_tol, self.abs_tol) for number in numbers)

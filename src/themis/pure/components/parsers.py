@@ -84,14 +84,15 @@ class JsonIdentity:
 
 @attrs.frozen
 class Json(TextParser):
-    """Finds the JSON in an answer: all of it, the last fenced block, or the last object or array in the prose.
+    """Finds the JSON in an answer: all of it, the last fence marked `json`, or the last object or array.
 
+    The rules: `text.json_text`.
     An answer that is JSON and no text already is taken as it is. Nothing is repaired: an object that is opened and
     is no valid JSON is invalid.
     """
 
     component_id: str = "builtin/json"
-    version: str = "1"
+    version: str = "2"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the value; `null` counts as nothing."""
@@ -109,7 +110,7 @@ class Text(TextParser):
     """Takes the answer as text without blanks around it; other JSON becomes its compact encoding."""
 
     component_id: str = "builtin/text"
-    version: str = "1"
+    version: str = "2"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the text; an empty one, or `null`, is nothing."""
@@ -139,7 +140,7 @@ class ChoiceLetter(TextParser):
     options: int | str | None = attrs.field(default=None, validator=_options)
     multiple: bool = False
     component_id: str = "builtin/choice_letter"
-    version: str = "1"
+    version: str = "2"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the letter; several different finals, or a letter beyond the options, are invalid."""
@@ -158,10 +159,13 @@ def _letters(options: object) -> str:
 
 @attrs.frozen
 class MathAnswer(TextParser):
-    r"""Reads the final answer of a worked problem as it is written: `\boxed{}`, "answer is", the last number."""
+    r"""Reads the final answer of a worked problem as it is written: `\boxed{}`, "answer is", the last number.
+
+    The rules: `text.math_answer`. `builtin/numeric_match` and `builtin/math_equivalence` read what it returns.
+    """
 
     component_id: str = "builtin/math_answer"
-    version: str = "1"
+    version: str = "2"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the answer's LaTeX or text; an unclosed or empty box, or finals that differ, are invalid."""
@@ -178,7 +182,7 @@ class CodeText(TextParser):
 
     language: str = "python"
     component_id: str = "builtin/code_text"
-    version: str = "1"
+    version: str = "2"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the program, which ends with one line break."""
@@ -206,7 +210,7 @@ class Regex(TextParser):
     pattern: str = attrs.field(validator=_pattern)
     group: int | str | None = None
     component_id: str = "builtin/regex"
-    version: str = "1"
+    version: str = "2"
 
     def __attrs_post_init__(self) -> None:
         known = compiled(self.pattern)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis.pure.components.text.reasoning import strip_reasoning
+from themis.pure.components.text.reasoning import MARKS, begins_with_reasoning, strip_reasoning
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,40 @@ def test_tells_a_block_that_never_ends() -> None:
 @given(st.text(alphabet="<>/think|[]THINK "), st.text(alphabet="abc\n"))
 def test_nothing_before_a_closing_mark_is_left(before: str, answer: str) -> None:
     assert strip_reasoning(f"{before}</think>{answer}").text == answer.strip()
+
+
+MARKED = [
+    ("<think>{}</think>", "DeepSeek and most others"),
+    ("<thinking>\n{}\n</thinking>\n", "Claude when asked"),
+    ("<thought>{}</thought>", "Gemini"),
+    ("<seed:think>{}</seed:think>", "Seed-OSS"),
+    ("<longcat_think>\n{}\n</longcat_think>", "LongCat"),
+    ("<think:opensource>{}</think:opensource>", "Hunyuan"),
+    ("[THINK]{}[/THINK]", "Magistral"),
+    ("◁think▷{}◁/think▷", "Kimi"),
+    ("<|begin_of_thought|>{}<|end_of_thought|>\n\n<|begin_of_solution|>", "Sky-T1"),
+    ("<|START_THINKING|>{}<|END_THINKING|><|START_RESPONSE|>", "Command A Reasoning"),
+    ("<|inner_prefix|>{}<|inner_suffix|>", "Apertus"),
+    ("<|channel>thought\n{}<channel|>", "Gemma 4"),
+    ("<unused94>thought\n{}<unused95>", "MedGemma"),
+    ("[unused16]{}[unused17]", "Pangu"),
+    ("<|channel|>analysis<|message|>{}<|end|><|start|>assistant<|channel|>final<|message|>", "gpt-oss"),
+    ("Here is my thought process:\n{}\nHere is my response:\n", "Granite"),
+    ("Here are my reasoning steps:\n{}\n[BEGIN FINAL RESPONSE]\n", "Apriel"),
+]
+
+
+@pytest.mark.parametrize("form", [form for form, _ in MARKED])
+@given(
+    reasoning=st.text(alphabet="abc 12\n.\\{}", max_size=30), answer=st.sampled_from(["C", "\\boxed{7}", '{"a": 1}'])
+)
+def test_the_reasoning_of_every_model_is_taken_out(form: str, reasoning: str, answer: str) -> None:
+    text = form.format(f"{reasoning}B") + answer
+    assert begins_with_reasoning(text)
+    assert strip_reasoning(text).text == answer
+    assert strip_reasoning(form.partition("{}")[0] + reasoning).unclosed
+
+
+def test_every_mark_is_tried() -> None:
+    opened = [mark for mark in MARKS if any(re.match(mark.opens, form, re.IGNORECASE) for form, _ in MARKED)]
+    assert opened == list(MARKS)

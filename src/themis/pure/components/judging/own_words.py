@@ -13,7 +13,7 @@ from typing import Final
 
 import attrs
 
-from themis.pure.components.text.reasoning import _LEFTOVERS, _MARK
+from themis.pure.components.text.reasoning import LEFTOVERS, MARK
 
 NEAR: Final = 200
 """Characters that are looked at before a place, to tell what it is a part of."""
@@ -41,11 +41,11 @@ def after_reasoning(text: str) -> str:
     'C, for it says </think>B'
     """
     at, inside = 0, False
-    for mark in _MARK.finditer(text):
+    for mark in MARK.finditer(text):
         if not inside and text[at : mark.start()].strip():
             break
         at, inside = mark.end(), bool(mark["open"])
-    return "" if inside else _LEFTOVERS.sub("", text[at:])
+    return "" if inside else LEFTOVERS.sub("", text[at:])
 
 
 def prepared(text: str) -> str:

@@ -1,18 +1,20 @@
 r"""Which option a multiple-choice answer chooses.
 
-Rules from the surest to the least sure; the first that finds an option decides:
+The answer is the stated one. Rules from the surest to the least sure; the first that finds an option decides:
 
-1. `boxed`: `\boxed{C}`, `\boxed{\text{(C)}}`, `<answer>C</answer>`.
-2. `final answer`: an option right behind "final answer (is)".
-3. `answer`: an option right behind "answer is", "Answer:", "option", "I choose", and the like in other languages.
-4. `verdict`: an option before "is correct", "is the right answer".
-5. `alone`: a line that is nothing but an option's letter, or the whole answer.
-6. `line`: the one line that starts like an option (`C) Paris`).
-7. `emphasis`: the one option in bold or in parentheses.
+1. what is set apart to state it: `boxed` (`\boxed{C}`, `\boxed{\text{(C)}}`, `<answer>C</answer>`, `[[C]]`), where the
+   letter must be all of it but for its option's text, so that the `\boxed{E = mc^2}` of the working is none; a JSON
+   `field` (`{"choice": "C"}`); `final answer` and `#### C`; `stated`, as in `Answer: C`.
+2. `answer`: an option right behind "answer is", "option", "I choose", and the like in other languages.
+3. `verdict`: an option before "is correct", "is the right answer", and the like in other languages.
+4. `alone`: a line that is nothing but an option (`C`, `Option C`), or the whole answer.
+5. `line`: the one line that starts like an option (`C) Paris`).
+6. `emphasis`: the one option in bold or in parentheses.
 
 Within a rule the last option stands if a correction ("wait", "actually") leads to it; several different ones
-without a correction contradict each other, and the answer is unusable. A restated list of options counts for
-nothing. "A" and "I" are options only where a word can't be meant.
+without a correction contradict each other, and the answer is unusable, as is one that states several options at once
+("both A and B are correct"). A restated list of options counts for nothing.
+"A" and "I" are options only where a word can't be meant.
 """
 
 # ruff: noqa: RUF001  # the letters and punctuation of other scripts are meant
@@ -27,12 +29,15 @@ from typing import Final
 import attrs
 
 from themis.pure.components.text.choice_marks import (
+    ALL_OF_IT,
     BOXED,
     CORRECTION,
     CUE,
     EMPHASIS,
+    FIELD,
     FINAL_CUE,
     IMPERATIVE,
+    JOINED_BEFORE,
     LINE,
     LIST_ITEM,
     LOCAL_LETTERS,
@@ -40,6 +45,8 @@ from themis.pure.components.text.choice_marks import (
     OPENING,
     OPTION,
     PARENTHESISED,
+    REJECTED,
+    STATED,
     TENTATIVE,
     VERDICT,
 )
@@ -49,13 +56,18 @@ _CONTINUES: Final = re.compile(
     r"\s+(?:because|since|as|for|due|based|which|and|or|but|given|in|with|from|on|not|that|by|so|is|\()", re.IGNORECASE
 )
 _JOINED: Final = re.compile(
-    r"[\s*_)\]}]{0,6}(?:,\s{0,3}(?:and|or|und|et|y)?|&|\band\b|\bor\b|\+|/|、|，|和|و)[\s*_(\[{]{0,6}"
+    r"[\s*_)\]}\"']{0,6}(?:,\s{0,3}(?:and|or|und|et|y)?|&|\b(?:and|or|und|oder|et|ou|y|e|o)\b|\+|/|、|，|和|と|와|과|و)"
+    r"[\s*_(\[{\"']{0,6}"
 )
 _DELIMITED: Final = re.compile(
-    r"[\s*_`\"'”’」』》】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
+    r"[\s*_`\"'”’」』》»】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|/\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
 )  # punctuation and letters of other scripts, in which no word is "A"
 
-_AROUND: Final = " \t\r\n*_`\"'()[]{}<>$#.:-–—。．"
+_AROUND: Final = " \t\r\n*_`\"'()[]{}<>$#.:-–—。．【】「」『』《》«»“”‘’✅☑✔→\\"
+
+
+LONGEST_ANSWER: Final = 100_000
+"""Characters that are read, from the end: a choice that is stated once more before that changes nothing."""
 
 
 @attrs.frozen
@@ -81,22 +93,29 @@ def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = Fa
     >>> choice_letter("Answer: B ... Answer: D").invalid
     True
     """
-    text = _readable(text)
-    for rule, find in _rules():
-        finals = [final for final in find(text, letters, multiple) if not NEGATED.match(text, final.end)]
+    text = _readable(text[-LONGEST_ANSWER:])
+    for rules in _rules():
+        finals = [
+            (final, rule)
+            for rule, find in rules
+            for final in find(text, letters, multiple)
+            if not NEGATED.match(text, final.end)
+        ]
         if finals:
-            return _decide(text, finals, rule, letters, multiple)
+            finals.sort(key=lambda one: one[0].start)
+            return _decide(text, [final for final, _ in finals], finals[-1][1], letters, multiple)
     return nothing("the answer names no option")
 
 
 def _readable(text: str) -> str:
-    """Turn full-width letters and the letters of localised option lists into A, B, C, ..."""
+    """Turn full-width, circled and mathematical letters, and those of localised lists of options into A, B, C, ..."""
     if text.isascii():
         return text
-    text = "".join(unicodedata.normalize("NFKC", c) if "\uff01" <= c <= "\uff5e" else c for c in text)
+    text = _STYLED.sub(lambda letter: unicodedata.normalize("NFKC", letter[0]), text)
     return LOCAL_LETTERS.sub(lambda match: _LOCAL[match[1]], text)
 
 
+_STYLED: Final = re.compile("[\uff01-\uff5e\u24b6-\u24e9\U0001d400-\U0001d6a3]")
 _LOCAL: Final = dict(zip("أابجدهঅআবডঢকখগঘঙ", "AABCDEAABCDABCDE", strict=True))
 # The letters of the option lists in MMMLU (openai/MMMLU): Arabic alif, ba, jim, dal; Bengali a, ba, da, dha or ka, ...
 
@@ -161,7 +180,7 @@ def _boxed(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
     for match in BOXED.finditer(text):
         content = next(group for group in match.groups() if group is not None)
         final = _final_at(content, 0, letters, multiple)
-        if final is not None:
+        if final is not None and ALL_OF_IT.match(content, final.end):
             yield _Final(final.letters, match.start(), match.end())
 
 
@@ -183,19 +202,31 @@ def _alone(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
     whole = text.strip()
     at = 0
     for line in text.splitlines(keepends=True):
-        bare = line.strip(_AROUND)
-        if len(bare) == 1 and bare.isascii() and bare.isalpha() and (bare.isupper() or line.strip() == whole):
+        bare, is_all = line.strip(_AROUND), line.strip() == whole
+        if len(bare) == 1 and bare.isascii() and bare.isalpha() and (bare.isupper() or is_all):
             yield _Final(bare.upper(), at, at + len(line))
-        elif line.strip() == whole and len(bare) < 60:
+        elif 1 < len(bare) < 60:
             final = _final_at(bare, 0, letters, multiple)
-            if final is not None and len(final.letters) > 1 and final.end == len(bare):
+            # A line may name the option in words; the whole answer may give its text besides, or join several.
+            named = final is not None and final.start > 0
+            ends = final is not None and (final.end == len(bare) or (is_all and bare[final.end] in ":)."))
+            if final is not None and ends and (named or (is_all and len(final.letters) > 1)):
                 yield _Final(final.letters, at, at + len(line))
         at += len(line)
 
 
-def _marked(pattern: re.Pattern[str], *, listed_too: bool = False) -> Callable[[str, str, bool], Iterator[_Final]]:
+def _verdict(text: str, letters: str, multiple: bool) -> Iterator[_Final]:
+    for match in VERDICT.finditer(text):
+        chosen, at = match[1], match.start(1)
+        while (joined := JOINED_BEFORE.search(text, max(0, at - 30), at)) is not None:
+            chosen, at = chosen + joined[1].upper(), joined.start(1)
+        if set(chosen) <= set(letters) and not REJECTED.search(text, max(0, at - 30), at):
+            yield _Final("".join(sorted(set(chosen))), at, match.end(1))
+
+
+def _marked(pattern: re.Pattern[str]) -> Callable[[str, str, bool], Iterator[_Final]]:
     def find(text: str, letters: str, _: bool) -> Iterator[_Final]:
-        listed = frozenset[int]() if listed_too else _listed(text, letters)
+        listed = _listed(text, letters)
         for match in pattern.finditer(text):
             letter = match[1].upper()
             if letter in letters and match.start(1) not in listed:
@@ -218,15 +249,14 @@ def _listed(text: str, letters: str) -> frozenset[int]:
     return frozenset(places + (run if len(run) >= 3 else []))
 
 
-def _rules() -> tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], ...]:
+def _rules() -> tuple[tuple[tuple[str, Callable[[str, str, bool], Iterator[_Final]]], ...], ...]:
     # A function, and not a constant: a fingerprint follows the functions that a function names.
     return (
-        ("boxed", _boxed),
-        ("final answer", _after(FINAL_CUE)),
-        ("answer", _after(CUE)),
-        ("verdict", _marked(VERDICT, listed_too=True)),
-        ("alone", _alone),
-        ("line", _marked(LINE)),
-        ("emphasis", _marked(EMPHASIS)),
-        ("emphasis", _marked(PARENTHESISED)),
+        (("boxed", _boxed), ("field", _after(FIELD)), ("final answer", _after(FINAL_CUE)), ("stated", _after(STATED))),
+        (("answer", _after(CUE)),),
+        (("verdict", _verdict),),
+        (("alone", _alone),),
+        (("line", _marked(LINE)),),
+        (("emphasis", _marked(EMPHASIS)),),
+        (("emphasis", _marked(PARENTHESISED)),),
     )

@@ -3,8 +3,13 @@ r"""The JSON in an answer: the whole answer, a fenced block, or a piece of the p
 Rules from the surest to the least sure; the first that finds JSON decides:
 
 1. `whole`: the whole answer is JSON (any value).
-2. `fence`: the last fenced block that is JSON (any value).
-3. `prose`: the last object that stands in the text, else the last array.
+2. `json fence`: the last fenced block marked `json` that is JSON (any value).
+3. `fence`: the last unmarked block that is an object or an array.
+4. `prose`: the last object that stands anywhere in the text, else the last array.
+5. `fence`: the last unmarked block that is another value, such as `3`, if no object was tried anywhere.
+
+So an object is never lost for what another block shows: a program's output, a number. Blocks are those of CommonMark
+0.31, section 4.5.
 
 Brackets are paired in one pass, aware of strings, so that no text takes more than linear time. Text that opens an
 object and holds no JSON is unusable: the model tried. Nothing is repaired (single quotes, trailing commas).
@@ -13,13 +18,14 @@ object and holds no JSON is unusable: the model tried. Nothing is repaired (sing
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from themis.pure.components.text.extraction import Extraction, found, nothing, unusable
 from themis.pure.json import MAX_DEPTH, decode, freeze
 
 _MARK: Final = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
+_JSON_NAMES: Final = ("json", "jsonc", "json5", "application/json")
 _PAIRS: Final = {"}": "{", "]": "["}
 MOST_PIECES: Final = 200
 """How many pieces of prose are tried, from the last one back."""
@@ -36,11 +42,18 @@ def json_value(text: str) -> Extraction[Any]:
     whole = _decoded(text.strip())
     if whole is not None:
         return found(whole[0], "whole")
-    for block in reversed(list(_fenced(text))[-MOST_PIECES:]):
-        value = _decoded(block.strip())
+    marked, unmarked = list[Any](), list[Any]()
+    for language, block in list(_fenced(text))[-MOST_PIECES:]:
+        value = _decoded(block.strip()) if language in ("", *_JSON_NAMES) else None
         if value is not None:
-            return found(value[0], "fence")
-    return _in_prose(text)
+            (marked if language else unmarked).append(value[0])
+    if marked:
+        return found(marked[-1], "json fence")
+    pieces = [value for value in unmarked if isinstance(value, Mapping | tuple | list)]
+    if pieces:
+        return found(pieces[-1], "fence")
+    prose = _in_prose(text)
+    return found(unmarked[-1], "fence") if unmarked and prose.value is None and not prose.invalid else prose
 
 
 def _decoded(text: str) -> tuple[Any] | None:
@@ -53,13 +66,14 @@ def _decoded(text: str) -> tuple[Any] | None:
         return None
 
 
-def _fenced(text: str) -> Iterator[str]:
-    opened: tuple[int, str] | None = None
+def _fenced(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each fenced block with the language it is marked as."""
+    opened: tuple[int, str, str] | None = None
     for line in re.finditer(r"^[ \t>]*(`{3,}|~{3,})([^\n`]*)$", text, re.MULTILINE):
         if opened is None:
-            opened = (line.end(), line[1])
+            opened = (line.end(), line[1], line[2].strip().lower().partition(" ")[0])
         elif line[1].startswith(opened[1]) and not line[2].strip():
-            yield text[opened[0] : line.start()]
+            yield opened[2], text[opened[0] : line.start()]
             opened = None
 
 

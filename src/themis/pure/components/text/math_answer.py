@@ -5,10 +5,14 @@ Rules from the surest to the least sure; the first that finds something decides:
 1. `boxed`: the last `\boxed{...}` (also `\fbox`), its braces balanced, as in Hendrycks et al. 2021 (arXiv 2103.03874).
    Boxes joined by "and", "or" or a comma belong together; two different boxes with nothing between contradict
    each other.
-2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168) or "final answer (is)", the last one;
-   two different ones without a correction contradict each other.
+2. `final`: what stands behind `####` (Cobbe et al. 2021, arXiv 2110.14168), `<answer>` or "final answer (is)", the
+   last one; two different ones without a correction contradict each other.
 3. `answer`: what stands behind the last "answer is", "Answer:", and the like in other languages.
-4. `number`: the last number of the text.
+4. `formula`: the last formula, if the last number stands in it and it is more than that: what follows its last `=`.
+5. `number`: the last number of the text, with its word of magnitude (`1.5 million`).
+
+What only says the answer once more ("20%, i.e. one fifth") is no part of it. What is returned is the text as it is
+written, such that `read_number` and `math_equivalence` can read it.
 """
 
 # ruff: noqa: RUF001  # the signs and letters that models write
@@ -24,6 +28,7 @@ import attrs
 
 from themis.pure.components.text.choice_marks import CORRECTION
 from themis.pure.components.text.extraction import Extraction, found, nothing, unusable
+from themis.pure.components.text.numbers import MAGNITUDE, PERCENT
 
 LONGEST_ANSWER: Final = 2000
 """Characters; what is longer than this is no final answer."""
@@ -44,7 +49,7 @@ _IS: Final = (
     r"|[\s*_`:]{0,6}\n)"
 )
 _FINAL: Final = re.compile(
-    rf"####|\bfinal\s+(?:numerical\s+|numeric\s+)?(?:answer|result)\b(?:\s+(?:to\s+(?:the|this)\s+(?:question"
+    rf"####|<(?:final_?)?answer>|\bfinal\s+(?:numerical\s+|numeric\s+)?(?:answer|result)\b(?:\s+(?:to\s+(?:the|this)\s+(?:question"
     rf"|problem)))?{_IS}(?:\s{{1,3}}(?:the\s+)?(?:final\s+)?answer{_IS})?"
     r"|最终答案[是为：:]{1,2}|最終的な答え[は：:]{1,2}|endgültige\s+Antwort(?:\s+(?:ist|lautet))?:?"
     r"|réponse\s+finale(?:\s+est)?\s?:?|respuesta\s+final(?:\s+es)?:?",
@@ -54,23 +59,37 @@ _CUE: Final = re.compile(
     rf"\b(?:answer|solution|result)\b(?:\s+(?:here|to\s+(?:the|this)\s+(?:question|problem)))?{_IS}"
     rf"|(?:\bAntwort|\bErgebnis|\bréponse|\brésultat|\brespuesta|\bresultado|\bresposta|\brisposta|\bответ"
     rf"|\bodpowiedź|\bcevap|\bjawaban|đáp\s+án|答案|答え|答|正解|정답|답|उत्तर|الإجابة)"
-    r"(?:\s+(?:ist|lautet|est|es|é|è|adalah|to|là|है))?[\s*_]{0,3}[:：是为はが은는هي]{0,2}(?=[\s*_$\\\d(\[{-])",
+    r"(?:\s+(?:ist|lautet|est|es|é|è|adalah|to|là|है))?[\s*_]{0,3}[:：是为はが은는هي]{0,2}(?=[\s*_$\\\d(\[{√∞π½-¾⅓-⅞−€£¥₹-])",
     re.IGNORECASE,
 )
 _REASONS: Final = re.compile(
-    r"[,;]?\s(?:because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
+    r"[,;]?\s\(?(?:i\.\s?e\.|e\.\s?g\.|that\s+is\b|namely\b|in\s+other\s+words|d\.\s?h\.|c'est-à-dire|es\s+decir"
+    r"|or\s+(?:about|approximately|roughly)\b|not\s|meaning\s|because|since|which|where|when|as\s+(?:we|the|it|required|desired)|so\s|therefore|by\s|using\s"
     r"|obtained|I\s+hope)|\s\((?:since|because|as)\b",
     re.IGNORECASE,
 )
-_SENTENCE_END: Final = re.compile(r"(?<=[^\s.])[.。！!?](?=\s|$|\*|\"|”)|[。！](?=.)")
+_SENTENCE_END: Final = re.compile(r"</|(?<=[^\s.])[.。！!?](?=\s|$|\*|\"|”)|[。！](?=.)")
 _SPAN: Final = re.compile(
-    r"\$\$([^$]{1,2000})\$\$|\$([^$]{1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
+    r"(?<!\\)\$\$((?:[^$\\]|\\.){1,2000})\$\$|(?<!\\)\$((?:[^$\\]|\\.){1,2000})\$|\\\(((?:[^\\]|\\[^)]){1,2000}?)\\\)|\\\[((?:[^\\]"
     r"|\\[^\]]){1,2000}?)\\\]"
 )
+_VULGAR: Final = "[½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]"
+_GROUP: Final = r"(?:,\\!|\{,\}|,|\\,|['’\u00a0\u202f\u2009 ])"
 _PLAIN: Final = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+"
-_NUMBER: Final = re.compile(
-    rf"(?<![\w.\\])(?:(?<![\d)\]}}])[-−–])?\s?(?:[$€£¥]\s?)?(?:{_PLAIN})(?:[eE][+-]?\d{{1,4}})?(?:\s?/\s?(?:{_PLAIN}))?(?:\s?\\?%)?(?![A-Za-z]*\d)"
+_WRITTEN: Final = (
+    rf"\d{{1,3}}(?:{_GROUP}\d{{3}})+(?![\d,]\d)(?:\.\d+)?|\d{{1,2}}(?:,\d{{2}})+,\d{{3}}(?!\d)"
+    r"|\d{1,3}(?:\.\d{3}){2,}(?!\d)|\d{1,3}(?:\.\d{3})+,\d+"
+    r"|(?:\d+\s?)?\\[dtc]?frac\s?(?:\{-?[\d.]+\}\s?\{[\d.]+\}|\d\s?\d)"
+    rf"|\d*{_VULGAR}|\d+\s\d+/\d+|\d+,\d{{1,2}}(?![\d,])|\d+[.٫]\d+|\d+|\.\d+"
 )
+_NUMBER: Final = re.compile(
+    r"(?<![A-Za-zÀ-ɏΑ-ω0-9_.^½])(?<![\^_]\{)(?:(?<![\d)\]}])[-−–])?\s?(?P<sign>\\?[$€£¥₹]\s?)?(?:(?<=[$€£¥₹])-)?"
+    rf"(?:{_WRITTEN})(?:[eE][+-]?\d{{1,4}}"
+    r"|(?:\s?(?:×|\\times|\\cdot|\*)\s?10)?(?:\^\{?-?\d{1,6}\}?|[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+))?"
+    rf"(?:\s?/\s?(?:{_PLAIN}))?(?(sign)(?:[kKmMbB]n?(?![A-Za-z]))?)(?:\s?(?i:{MAGNITUDE}))*"
+    rf"(?:\s?(?i:{PERCENT}))?(?![A-Za-z]*\d)"
+)
+"""A number as `numbers.read_number` reads it, in the midst of a text."""
 _MARKUP: Final = " \t\r\n*_`\"'“”"
 _VAGUE: Final = re.compile(
     r"^(?:not\b|unknown\b|unclear\b|that\b|the\s+following\b|as\s+follows\b|below\b|above\b|given\s+by:?$|I\s"
@@ -95,7 +114,7 @@ def math_answer(text: str) -> Extraction[str]:
     >>> math_answer("It costs 3 dollars, so she pays 1,200 dollars in all.").value
     '1200'
     """
-    for rule in (_boxed, _final, _cued, _last_number):
+    for rule in (_boxed, _final, _cued, _last_formula, _last_number):
         outcome = rule(text)
         if outcome is not None:
             return outcome
@@ -212,10 +231,10 @@ def _content(span: re.Match[str]) -> str:
 
 
 def _sentence(line: str) -> str:
-    cut = _SENTENCE_END.search(line)
-    line = line[: cut.start()] if cut else line
-    reasons = _REASONS.search(line)
-    line = (line[: reasons.start()] if reasons else line).strip(_MARKUP).rstrip(".,;:")
+    for end in (_REASONS, _SENTENCE_END):
+        cut = end.search(line)
+        line = line[: cut.start()] if cut else line
+    line = line.strip(_MARKUP).rstrip(".,;:")
     if _VAGUE.match(line):
         return ""
     numbers = [match[0] for match in _NUMBER.finditer(line)]
@@ -234,14 +253,31 @@ def _sentence(line: str) -> str:
 # --- the last number --------------------------------------------------------------------------------------
 
 
+def _last_formula(text: str) -> Extraction[str] | None:
+    text = text[-2 * LONGEST_ANSWER :]
+    formulas = deque(_SPAN.finditer(text), maxlen=1)
+    if not formulas or re.search(r"\d", text[formulas[0].end() :]):
+        return None
+    value = _content(formulas[0]).rpartition("=")[2].strip()
+    return _sized(value, "formula") if "\\" in value and re.search(r"\d", value) else None
+
+
 def _last_number(text: str) -> Extraction[str] | None:
-    numbers = _NUMBER.findall(text[-20 * LONGEST_ANSWER :])
-    return _sized(_clean_number(numbers[-1]), "number") if numbers else None
+    numbers = deque(_NUMBER.finditer(text[-20 * LONGEST_ANSWER :]), maxlen=1)
+    return _sized(_clean_number(numbers[0][0]), "number") if numbers else None
 
 
 def _clean_number(text: str) -> str:
-    text = re.sub(r"[\s$€£¥]", "", text.replace("−", "-").replace("–", "-"))
-    return re.sub(r",(?=\d{3}(?!\d))", "", text)
+    """Return a number as it is written, without a currency's sign, blanks around signs and the commas of thousands."""
+    text = text.strip().replace("−", "-").replace("–", "-")
+    if not _SHORTENED.search(text):
+        text = re.sub(r"\\?[$€£¥₹]", "", text)
+    text = re.sub(r"(?<=[-/])\s|\s(?=/|\\?%)", "", text.strip())
+    return text.replace(",", "") if _THOUSANDS.match(text) else text
+
+
+_SHORTENED: Final = re.compile(r"\d[kKmMbB]n?$")
+_THOUSANDS: Final = re.compile(r"-?\d{1,3}(?:,\d{3})+(?![\d,])")
 
 
 def _sized(value: str, rule: str) -> Extraction[str]:
