@@ -226,6 +226,13 @@ EQUAL: list[tuple[str, str]] = [
     ("3x+y-2=0", "y = 2 - 3x"),
     ("27", "\\text{27}"),
     ("\\sqrt{1/5}", "\\frac{1}{\\sqrt{5}}"),
+    (r"\frac{\pi}{4}", "pi/4"),
+    (r"\infty", "infinity"),
+    (r"\ln 2", "ln(2)"),
+    (r"e^{2x}", "exp(2x)"),
+    ("x^2+1", "x**2+1"),
+    (r"\alpha+\beta", "alpha+beta"),
+    (r"2\sqrt{3}", "2*sqrt(3)"),
 ]
 
 UNEQUAL: list[tuple[str, str]] = [

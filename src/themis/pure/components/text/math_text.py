@@ -1,7 +1,7 @@
 r"""Mathematical answers as text: a plain form to compare, its words, and a bound on the work that a text can ask for.
 
 The plain form takes away what changes nothing: dollar signs, spacing (`\,`, `\quad`), sizes (`\left`, `\displaystyle`),
-other names of the same thing (`\dfrac`, `\le`), separators of thousands as people, MATH's references
+other names of the same thing (`\dfrac`, `\le`, a bare `pi`), separators of thousands as people, MATH's references
 (`10,\!080`; Hendrycks et al. 2021, arXiv 2103.03874) and Swiss, Indian and European writers set them. Mathematics in
 Unicode becomes its LaTeX: `√2`, `x²`, `½`, `∞`, `𝑥` (Unicode Technical Report 25, section 2). What stood in
 `\text{...}` stays known as words, for order and case of their letters are no algebra.
@@ -119,6 +119,15 @@ _NAMES: Final = (
     (re.compile(r"degreesC\b"), "celsius"),
     (re.compile(r"degreesF\b"), "fahrenheit"),
     (re.compile(r"\\%"), "%"),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile(r"(?<![\\a-zA-Z])(?:infinity|inf)(?![a-zA-Z])"), r"\\infty "),
+    (
+        re.compile(
+            r"(?<![\\a-zA-Z])(pi|sin|cos|tan|cot|ln|log|exp|theta|alpha|beta|gamma|delta|lambda|sigma|omega|phi)"
+            r"(?![a-zA-Z])"
+        ),
+        r"\\\1 ",
+    ),
     (re.compile(r"([\^_])\{(\w)\}"), r"\1\2"),
 )
 _DELIMITERS: Final = re.compile(r"(?<!\\)\\[()\[\]]")
