@@ -99,6 +99,14 @@ ANSWERS: list[tuple[str, str | None]] = [
     # corrections
     ("The answer is A. Wait, I misread the question: it asks for the exception. The answer is D.", "D"),
     ("Answer: B\n\nActually, let me re-check the units... they are kJ. Answer: C", "C"),
+    ("Answer: A\n\nWait, actually the answer is B.", "B"),
+    ("Answer: A. Hmm, wait. Actually, it's B.", "B"),
+    ("A\n\nActually, B.", "B"),
+    ("**Answer: A**\n\nCorrection: B", "B"),
+    ("Answer: C. No, wait: D!", "D"),
+    ("Answer: B. Sorry, my notation above is off.", "B"),
+    ("Answer: C. Option A is actually plausible, but the text rules it out.", "C"),
+    ("Answer: B rather than C", "B"),
     ("\\boxed{A}\n\nHold on, the mass is in grams. So it is \\boxed{B}.", "B"),
     # other languages
     ("Die richtige Antwort ist B.", "B"),
@@ -580,3 +588,17 @@ def test_statements_that_conflict_are_unusable(first: str, second: str, swapped:
     ):
         assert choice_letter(text).invalid, text
     assert choice_letter(f"The answer is {one}. Wait, I was wrong. The answer is {other}.").value == other
+
+
+SURE = st.sampled_from(["Answer: {}", "\\boxed{{{}}}", "**Answer: {}**", "Final answer: {}", '{{"answer": "{}"}}'])
+UNSURE = st.sampled_from(["the answer is {}.", "it's {}.", "{}.", "I choose {}.", "option {} is correct.", "{}"])
+CORRECTIONS = st.sampled_from(["Wait, actually ", "Correction: ", "Sorry, ", "No, wait: ", "On second thought, "])
+
+
+@given(st.permutations("ABCD"), SURE, CORRECTIONS, UNSURE)
+def test_a_correction_stands_however_sure_the_rule_of_what_it_corrects(
+    letters: list[str], sure: str, correction: str, unsure: str
+) -> None:
+    first, second, *_ = letters
+    text = f"{sure.format(first)}\n\n{correction}{unsure.format(second)}"
+    assert choice_letter(text).value == second

@@ -11,9 +11,10 @@ The answer is the stated one. Rules from the surest to the least sure; the first
 5. `line`: the one line that starts like an option (`C) Paris`).
 6. `emphasis`: the one option in bold or in parentheses.
 
-Within a rule the last option stands if a correction ("wait", "actually") leads to it; several different ones
-without a correction contradict each other, and the answer is unusable, as is one that states several options at once
-("both A and B are correct"). A restated list of options counts for nothing.
+Within a rule the last option stands if a correction ("wait", "actually") leads to it, and so does one of a less sure
+rule behind a correction: `Answer: A. Wait, it's B.` is B. Several different ones without a correction contradict each
+other, and the answer is unusable, as is one that states several options at once ("both A and B are correct"). A
+restated list of options counts for nothing.
 "A" and "I" are options only where a word can't be meant.
 """
 
@@ -63,11 +64,15 @@ _DELIMITED: Final = re.compile(
     r"[\s*_`\"'”’」』》»】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|/\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
 )  # punctuation and letters of other scripts, in which no word is "A"
 
-_AROUND: Final = " \t\r\n*_`\"'()[]{}<>$#.:-–—。．【】「」『』《》«»“”‘’✅☑✔→\\"
+_AROUND: Final = " !\t\r\n*_`\"'()[]{}<>$#.:-–—。．【】「」『』《》«»“”‘’✅☑✔→\\"
 
 
 LONGEST_ANSWER: Final = 100_000
 """Characters that are read, from the end: a choice that is stated once more before that changes nothing."""
+
+
+_CORRECTIONS: Final = 3
+"""The last corrections behind a statement, of which each is tried: an answer that never ends makes thousands."""
 
 
 @attrs.frozen
@@ -94,6 +99,16 @@ def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = Fa
     True
     """
     text = _readable(text[-LONGEST_ANSWER:])
+    decided, end = _stated(text, letters, multiple)
+    for correction in [*CORRECTION.finditer(text, end)][: -_CORRECTIONS - 1 : -1]:
+        corrected, _ = _stated(text[correction.end() :].lstrip(",.!: "), letters, multiple)
+        if corrected.value is not None or corrected.invalid:
+            return corrected
+    return decided
+
+
+def _stated(text: str, letters: str, multiple: bool) -> tuple[Extraction[str], int]:
+    """Return what the surest rule finds, and where the last statement that it found ends."""
     for rules in _rules():
         finals = [
             (final, rule)
@@ -103,8 +118,9 @@ def choice_letter(text: str, letters: str = "ABCDEFGHIJ", *, multiple: bool = Fa
         ]
         if finals:
             finals.sort(key=lambda one: one[0].start)
-            return _decide(text, [final for final, _ in finals], finals[-1][1], letters, multiple)
-    return nothing("the answer names no option")
+            decided = _decide(text, [final for final, _ in finals], finals[-1][1], letters, multiple)
+            return decided, finals[-1][0].end
+    return nothing("the answer names no option"), len(text)
 
 
 def _readable(text: str) -> str:

@@ -41,12 +41,12 @@ _MAGNITUDES: Final = {
     " tysiąc tysiące tysięcy elfu",
     4: "万 萬 만",
     5: "lakh lakhs लाख লাখ laki",
-    6: "million millions millionen millón millones milhão milhões milione milioni миллион миллиона миллионов 百万"
+    6: "mio million millions millionen millón millones milhão milhões milione milioni миллион миллиона миллионов 百万"
     " juta triệu milyon مليون ملايين milion miliony milionów",
     7: "crore crores करोड़ करोड কোটি",
     8: "亿 億 억",
     9: "billion billions milliarde milliarden milliard milliards miliardo miliardi bilhão bilhões миллиард миллиарда"
-    " миллиардов 十亿 مليار مليارات miliar tỷ milyar miliard miliardy miliardów bilioni अरब arab",
+    " миллиардов 十亿 مليار مليارات miliar tỷ milyar miliard miliardy miliardów bilioni अरब arab mrd",
     12: "trillion trillions billionen billón billones trilhão trilhões trilione trilioni триллион триллиона триллионов"
     " 兆 조 تريليون triliun trilyon bilion",
     15: "quadrillion",
