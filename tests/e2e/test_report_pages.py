@@ -101,7 +101,9 @@ def test_only_binary_scores_are_right_or_wrong(browser: Page, written: tuple[str
 def test_each_call_of_a_judge_stands_by_itself(browser: Page, tmp_path: Path) -> None:
     page = made(browser, "judged", tmp_path)
     titles = page.texts(".call h5.verdict span")
-    assert titles[:3] == [f"{name}, openai/judge" for name in DIMENSIONS]
+    asked = [title.partition(",")[0] for title in titles if not title.endswith(", asked again")]
+    assert asked[:3] == list(DIMENSIONS)
+    assert all(", openai/judge" in title for title in titles)
     assert len(page.texts(".call")) == len(titles)
     for call in page.run("[...document.querySelectorAll('.call')].map(e => [...e.querySelectorAll('pre')].length)"):
         assert call >= 2  # what was answered, and what was asked

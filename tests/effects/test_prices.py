@@ -41,6 +41,13 @@ def test_own_prices_come_first() -> None:
         price_table({"m": {"input": 1.0}})
 
 
+def test_a_total_alone_has_no_price() -> None:
+    price = known_prices({"vllm/m": {"prompt": 0.1, "completion": 0.4}})
+    for model in ("vllm/m", "openai/gpt-4o"):
+        assert price(model, {"total_tokens": 1000}) is None
+    assert price("vllm/m", {"completion_tokens": 1_000_000}) == 0.4
+
+
 def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "genai_prices", None)
     with pytest.raises(MissingExtraError, match=r"themis\[prices\]"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 
 from themis import InMemoryRunStore
+from themis.effects.prices import known_prices
 from themis.pure.usage import Ledger, RunCosts, RunUsage, UsageRow, total_tokens
 from themis.testing.pipelines import Pipeline, pipelines
 
@@ -97,13 +98,12 @@ def test_a_cost_that_leaves_calls_out_is_a_lower_bound_and_says_so() -> None:
     ]
 
 
-def test_what_a_call_cost_is_known_from_its_prompt_and_answer_alone() -> None:
-    ledger = Ledger()
+def test_calls_that_state_a_total_alone_or_nothing_have_no_price() -> None:
+    ledger, price = Ledger(), known_prices({"m": {"prompt": 1.0, "completion": 1.0}})
     events = PIPELINE.experiment().run().view.events()
     for event in events:
-        ledger.take(event, "m", lambda model, usage: 1.0)
+        ledger.take(event, "m", price)
     generate, *judges = ledger.rows()
-    # The scripted model states a total alone, and the judge nothing: neither can be priced.
     assert (generate.calls, generate.cost, generate.unpriced_calls, generate.unstated_calls) == (12, None, 12, 0)
     assert [(row.calls, row.unpriced_calls, row.unstated_calls) for row in judges] == [(6, 0, 6)]
 

@@ -79,6 +79,8 @@ def known_prices(own: Prices = EMPTY, at: datetime | None = None) -> Price:
         return _table_price(model, prompt, cached, completion, moment)
 
     def price(model: str, usage: Mapping[str, int]) -> float | None:
+        if PROMPT_TOKENS not in usage and COMPLETION_TOKENS not in usage:
+            return None  # of a total alone it can't be told: prompts and answers have prices of their own
         prompt, completion = usage.get(PROMPT_TOKENS, 0), usage.get(COMPLETION_TOKENS, 0)
         if model in own:
             rates = own[model]

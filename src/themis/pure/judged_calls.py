@@ -6,7 +6,7 @@ without those that have none. People read them together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 import attrs
 
@@ -14,6 +14,7 @@ from themis.pure.json import JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_value, sequence
 from themis.pure.records.judging import (
+    AGAIN,
     EvaluationExecution,
     JudgeResponse,
     ParsedJudgment,
@@ -28,6 +29,7 @@ class JudgedCall(HashableModel):
     Attributes:
         dimension: the aspect judged; empty where the workflow names none.
         repeat: which of several identical questions this is, from 1; 0 where it was asked once.
+        is_again: the question before it was asked once more, since no verdict could be read in the answer.
         prompt: what the judge was shown.
         response: what it answered, if it did.
         judgment: the verdict, if one could be read.
@@ -37,6 +39,7 @@ class JudgedCall(HashableModel):
     judge: str
     dimension: str = ""
     repeat: int = 0
+    is_again: bool = False
     prompt: JSONValue = attrs.field(default=None, converter=json_value)
     response: JudgeResponse | None = None
     judgment: ParsedJudgment | None = None
@@ -44,8 +47,8 @@ class JudgedCall(HashableModel):
 
     def title(self) -> str:
         """Return dimension, judge and repeat in a few words."""
-        repeat = f"repeat {self.repeat}" if self.repeat else ""
-        return ", ".join(filter(None, (self.dimension, self.judge, repeat)))
+        repeat, again = f"repeat {self.repeat}" if self.repeat else "", "asked again" if self.is_again else ""
+        return ", ".join(filter(None, (self.dimension, self.judge, repeat, again)))
 
     def verdict(self) -> str:
         """Return the verdict with its score, if that says more; empty if none was read."""
@@ -75,17 +78,24 @@ def _calls(execution: EvaluationExecution) -> Iterator[JudgedCall]:
     responses = {step.step_name: response for step, response in zip(steps, execution.judge_responses, strict=False)}
     read = [step.step_name for step in steps if "error" not in step.output]
     judgments: dict[str, ParsedJudgment] = dict(zip(read, execution.parsed_judgments, strict=False))
+    planned = {call.call_id for call in execution.judge_calls}
     repeats = any(call.repeat_index for call in execution.judge_calls)
     for call in execution.judge_calls:
         yield JudgedCall(
             judge=call.judge_model_id,
             dimension=call.dimension_id or "",
             repeat=call.repeat_index + 1 if repeats else 0,
+            is_again=is_again(call.call_id, planned),
             prompt=prompts.get(call.call_id),
             response=responses.get(call.call_id),
             judgment=judgments.get(call.call_id),
             failures=failures.get(call.call_id, ()),
         )
+
+
+def is_again(call_id: str, calls: Container[str]) -> bool:
+    """Tell whether a call asks once more what another one of the workflow's calls asked."""
+    return call_id.endswith(AGAIN) and call_id.removesuffix(AGAIN) in calls
 
 
 def other_failures(execution: EvaluationExecution) -> tuple[WorkflowFailure, ...]:

@@ -59,9 +59,7 @@ def call_cost(model: str, usage: Mapping[str, int] | None, price: Price) -> floa
     >>> call_cost("m", {"prompt_tokens": 3}, lambda model, usage: 0.5), call_cost("m", None, lambda model, usage: 0.5)
     (0.5, None)
     """
-    # Of a total alone it can't be told what it cost: prompts and answers have prices of their own.
-    is_split = usage is not None and (PROMPT_TOKENS in usage or COMPLETION_TOKENS in usage)
-    cost = price(model, usage) if usage is not None and is_split else None
+    cost = None if usage is None else price(model, usage)
     return 0.0 if cost is None and model.startswith(IN_PROCESS) else cost
 
 

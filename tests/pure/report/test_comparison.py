@@ -176,8 +176,8 @@ DIFFERENCES: dict[str, tuple[dict[str, Any], str]] = {
         "max_tokens (not set) and 9",
     ),
     "the model": (
-        {"model": openai("o3", temperature=0.0, base_url="http://host/v1")},
-        "generator openai/gpt-4o and openai/o3, model gpt-4o and o3",
+        {"model": openai("gpt-4.1", temperature=0.0, base_url="http://host/v1")},
+        "generator openai/gpt-4o and openai/gpt-4.1, model gpt-4o and gpt-4.1",
     ),
     "one of two parsers": ({"parsers": [Regex("a"), Regex("c")]}, "builtin/regex (2) pattern b and c"),
     "a metric": ({"metrics": ["builtin/exact_match"]}, "metrics builtin/numeric_match, builtin/exact_match and "),

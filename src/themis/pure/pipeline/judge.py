@@ -48,6 +48,7 @@ from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import ParsedOutput, TraceStep
 from themis.pure.records.judging import (
+    AGAIN,
     AggregationResult,
     CandidateSetSubject,
     ConversationSubject,
@@ -327,7 +328,7 @@ def _exchange(
 ) -> Program[tuple[_Asked, ...]]:
     """Ask a judge, and once more if its verdict is unclear; the last answer counts."""
     first = _Asked(call, prompt, (yield from answer(call, prompt)))
-    again = call.evolve(call_id=f"{call.call_id}/again")
+    again = call.evolve(call_id=f"{call.call_id}{AGAIN}")
     if not isinstance(first.answer, Success) or any(again.call_id == other.call_id for other in plan.calls):
         return (first,)
     try:
@@ -340,7 +341,7 @@ def _exchange(
         content = None
     if content is None:
         return (first,)
-    prompt = prompt.evolve(prompt_id=f"{prompt.prompt_id}/again", content=content)
+    prompt = prompt.evolve(prompt_id=f"{prompt.prompt_id}{AGAIN}", content=content)
     return first, _Asked(again, prompt, (yield from answer(again, prompt)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -21,6 +21,9 @@ from themis.pure.records.fields import (
 )
 from themis.pure.records.generation import GenerationResult, Message, TraceStep
 from themis.pure.records.scoring import Score
+
+AGAIN: Final = "/again"
+"""What the id of a call ends with that asks a judge once more, since its first verdict was unclear."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
