@@ -106,10 +106,11 @@ class HttpModel(abc.ABC):
             "base_url": self.endpoint.base_url,
             "endpoint_name": self.endpoint_name,
             **sampling,
-            **{name: dict(sent) for name, sent in self._sent_besides().items()},
+            # Their names alone: what a gateway takes for a credential can't be known.
+            **{what: sorted({name for name, _ in sent}) for what, sent in self._sent_besides().items()},
             "api_key_env": self.endpoint.key_env,
         }
-        return {name: fact for name, fact in facts.items() if fact is not None and fact not in ((), {})}
+        return {name: fact for name, fact in facts.items() if fact is not None and fact not in ((), [], {})}
 
     def check(self) -> Sequence[str]:
         """Return what is missing for calls to succeed, one sentence each, without making one."""
