@@ -205,3 +205,17 @@ def test_no_text_of_a_section_means_more_than_itself(report: Report, text: str) 
             assert hostile.count("\n") == plain.count("\n")
     for command in ("\\input", "\\write", "\\def"):
         assert command not in rendered["hostile"]["latex"]
+
+
+def test_a_graded_metric_has_no_pass_at_k() -> None:
+    rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(12)]
+    metrics = ["builtin/exact_match", graded]
+    result = evaluate(model="builtin/demo_model", data=rows, metric=metrics, samples=2)
+    section = next(each for each in sections(read_report(result.view), "markdown") if each.title == "2 answers a case")
+    assert section.table is not None
+    by_metric = {row[0]: row[2:] for row in section.table.rows}
+    assert by_metric["graded"][:2] == ("-", "-")
+    assert "-" not in (by_metric["graded"][2], *by_metric["builtin/exact_match"])
+    said = [remark for remark in section.remarks if remark.startswith("graded: its scores are graded")]
+    assert len(said) == 1
+    assert not any("pass" in remark for remark in section.remarks if remark.startswith("graded, "))

@@ -383,17 +383,16 @@ def _several_answers(report: Report) -> Iterator[Section]:
     several = report.overview.several
     if not several:
         return
-    figures = ("pass@k", "pass^k", "maj@k")
-    with_error = [(each.metric_id, k, *map(value_text, of_k)) for each in several for k, of_k in _by_k(each)]
-    ranges = [
-        (each.metric_id, k, *(ends_text(one.interval) for one in of_k)) for each in several for k, of_k in _by_k(each)
-    ]
+    figures, graded = ("pass@k", "pass^k", "maj@k"), report.overview.graded
+    of_all = [(each.metric_id, k, of_k) for each in several for k, of_k in _by_k(each, graded)]
+    with_error = [(name, k, *(value_text(one) if one else "-" for one in of_k)) for name, k, of_k in of_all]
+    ranges = [(name, k, *(ends_text(one.interval) if one else "-" for one in of_k)) for name, k, of_k in of_all]
     yield Section(
         title=f"{several[0].answers} answers a case",
         note="pass@k: one of k answers is correct; pass^k: all k are; maj@k: the commonest of the first k is.",
         table=Table(header=("metric", "k", *figures), rows=tuple(with_error)),
-        parts=tuple(_several_answers_of(each, figures) for each in several),
-        remarks=tuple(remark for each in several for remark in _of_several(each)),
+        parts=tuple(_several_answers_of(each, figures, graded) for each in several),
+        remarks=tuple(remark for each in several for remark in _of_several(each, graded)),
     )
     yield Section(
         title="Intervals of several answers",
@@ -402,19 +401,27 @@ def _several_answers(report: Report) -> Iterator[Section]:
     )
 
 
-def _by_k(several: SeveralAnswers) -> Iterator[tuple[str, tuple[Estimate, ...]]]:
-    for of_k in zip(several.pass_at, several.pass_all, several.majority, strict=True):
-        yield of_k[0].metric_id.removeprefix("pass@"), of_k
+def _by_k(several: SeveralAnswers, graded: Sequence[str]) -> Iterator[tuple[str, tuple[Estimate | None, ...]]]:
+    """Yield each k with its figures; `None` in place of those that a graded metric has not: nothing passes by it."""
+    for passes, all_pass, majority in zip(several.pass_at, several.pass_all, several.majority, strict=True):
+        of_k = (None, None) if several.metric_id in graded else (passes, all_pass)
+        yield passes.metric_id.removeprefix("pass@"), (*of_k, majority)
 
 
-def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...]) -> Section:
-    rows = [(k, *(f"{value_text(one)}\n{ends_text(one.interval)}" for one in of_k)) for k, of_k in _by_k(several)]
+def _several_answers_of(several: SeveralAnswers, figures: tuple[str, ...], graded: Sequence[str]) -> Section:
+    rows = [
+        (k, *(f"{value_text(one)}\n{ends_text(one.interval)}" if one else "-" for one in of_k))
+        for k, of_k in _by_k(several, graded)
+    ]
     return Section(title=several.metric_id, table=Table(header=("k", *figures), rows=tuple(rows)))
 
 
-def _of_several(several: SeveralAnswers) -> Iterator[str]:
+def _of_several(several: SeveralAnswers, graded: Sequence[str]) -> Iterator[str]:
     """Yield what a table of figures has no room for."""
     name, agreement = several.metric_id, several.agreement
+    passes = () if name in graded else (*several.pass_at, *several.pass_all)
+    if not passes:
+        yield f"{name}: its scores are graded and it states no threshold, so that no answer passes or fails by it"
     if agreement.mean is not None:
         yield f"{name}: all answers agree in {agreement.mean:.1%} of cases, {interval_text(agreement.interval)}"
     if several.between_variance is not None and several.within_variance is not None:
@@ -425,7 +432,7 @@ def _of_several(several: SeveralAnswers) -> Iterator[str]:
         counts = ", ".join(f"{count} at k = {k}" for k, count in tied.items())
         yield f"{name}: the commonest answer was tied, so that the first counted, in cases: {counts}"
     said: dict[str, list[str]] = {}
-    for one in (*several.pass_at, *several.pass_all, *several.majority, agreement):
+    for one in (*passes, *several.majority, agreement):
         is_open = one.missing or one.if_missing_wrong != one.if_missing_right
         bounds = [f"{bounds_text(one)} if all missing were wrong, or all right"] if is_open else []
         for text in (*one.warnings, *bounds):
