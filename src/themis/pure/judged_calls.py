@@ -85,7 +85,7 @@ def _calls(execution: EvaluationExecution) -> Iterator[JudgedCall]:
             judge=call.judge_model_id,
             dimension=call.dimension_id or "",
             repeat=call.repeat_index + 1 if repeats else 0,
-            is_again=is_again(call.call_id, planned),
+            is_again=_is_again(call.call_id, planned),
             prompt=prompts.get(call.call_id),
             response=responses.get(call.call_id),
             judgment=judgments.get(call.call_id),
@@ -93,7 +93,7 @@ def _calls(execution: EvaluationExecution) -> Iterator[JudgedCall]:
         )
 
 
-def is_again(call_id: str, calls: Container[str]) -> bool:
+def _is_again(call_id: str, calls: Container[str]) -> bool:
     """Tell whether a call asks once more what another one of the workflow's calls asked."""
     return call_id.endswith(AGAIN) and call_id.removesuffix(AGAIN) in calls
 

@@ -48,6 +48,7 @@ from themis.pure.state import (
     reduction_problem,
     selected_ids,
 )
+from themis.pure.voting import Ballot, ballot
 
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
@@ -124,6 +125,13 @@ def _score_of(state: CaseState, metric_id: str) -> Score | ScoreError | None:
     if metric_id in state.executions:
         return execution_score(state.executions[metric_id], metric_id)
     return None
+
+
+def case_votes(plan: RunPlan, state: CaseState) -> tuple[list[Ballot], list[bool]]:
+    """Return what each of a case's answers votes for, and which of them are not there at all."""
+    answers = [answer_state(state, index) for index in plan.answers]
+    missing = [answer.parsed is None and answer.parse_failure is None for answer in answers]
+    return [ballot(answer.parsed) for answer in answers], missing
 
 
 # --- score rows -------------------------------------------------------------------------------------------

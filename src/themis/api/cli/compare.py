@@ -48,9 +48,9 @@ def compare(
     """
     from themis.api.runs.compare import compare as compare_runs
     from themis.api.runs.compare import shared_answers
-    from themis.api.runs.gates import check_regressions, incomplete_runs, ks_of, read_regression_gates, write_junit
+    from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.stores import find_run
-    from themis.pure.report.comparison import comparison_data, comparison_text
+    from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
 
     first = stored(store)
     second = first if store_b is None else stored(store_b)

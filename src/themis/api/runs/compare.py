@@ -9,16 +9,15 @@ import attrs
 from themis.api.runs.view import RunView, ScoredCase
 from themis.pure.identity import case_hash
 from themis.pure.plan import make_plan
+from themis.pure.projections import case_votes
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import identity_notes
 from themis.pure.report.grouping import group_name
-from themis.pure.state import answer_state
 from themis.pure.stats.engine import StatsEngine
 from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.records import RunComparison
 from themis.pure.stats.several import Ballots, checked_at, figures_by_case
-from themis.pure.voting import ballot
 
 
 @attrs.frozen(kw_only=True)
@@ -168,10 +167,7 @@ class _Several:
         self._scores: dict[str, list[float | None]] = {m.metric_id: [] for m in view.metrics if m.is_of_answers}
 
     def add(self, case: ScoredCase) -> None:
-        state = self._view.state_of(case.item)
-        answers = [answer_state(state, index) for index in self._view.plan.answers]
-        missing = [answer.parsed is None and answer.parse_failure is None for answer in answers]
-        self._ballots.add([ballot(answer.parsed) for answer in answers], missing)
+        self._ballots.add(*case_votes(self._view.plan, self._view.state_of(case.item)))
         for row in case.rows:
             if row.metric_id in self._scores:
                 self._scores[row.metric_id].append(None if row.outcome == "error" else row.value)

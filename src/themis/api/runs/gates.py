@@ -14,6 +14,7 @@ from themis.api.runs.result import RunResult
 from themis.pure.errors import SpecError, listed, nearest
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.report.comparison import incomplete_runs
 from themis.pure.stats.gates import (
     Basis,
     GateResult,
@@ -167,12 +168,6 @@ def write_junit(
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-
-
-def incomplete_runs(comparison: RunComparison) -> tuple[tuple[str, str], ...]:
-    """Return the name and the status of each run of a comparison that is not complete."""
-    runs = ((comparison.label_a, comparison.status_a), (comparison.label_b, comparison.status_b))
-    return tuple((label, status) for label, status in runs if status not in (None, RunStatus.COMPLETED.value))
 
 
 def _incomplete(result: RunResult) -> str:

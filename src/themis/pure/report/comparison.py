@@ -153,7 +153,12 @@ def _sentences(comparison: RunComparison) -> list[str]:
     ):
         if metrics:
             sentences.append(f"Only {name} has the metrics {', '.join(metrics)}")
-    for name, status in ((comparison.label_a, comparison.status_a), (comparison.label_b, comparison.status_b)):
-        if status not in (None, RunStatus.COMPLETED.value):
-            sentences.append(f"{name} is not complete ({status}): run it again, and the figures may change.")
+    for name, status in incomplete_runs(comparison):
+        sentences.append(f"{name} is not complete ({status}): run it again, and the figures may change.")
     return [*sentences, *(f"Note: {note}." for note in comparison.notes)]
+
+
+def incomplete_runs(comparison: RunComparison) -> tuple[tuple[str, str], ...]:
+    """Return the name and the status of each run of a comparison that is not complete."""
+    runs = ((comparison.label_a, comparison.status_a), (comparison.label_b, comparison.status_b))
+    return tuple((label, status) for label, status in runs if status not in (None, RunStatus.COMPLETED.value))

@@ -18,7 +18,7 @@ import attrs
 from themis.pure.case_view import is_graded
 from themis.pure.json import EMPTY
 from themis.pure.plan import CaseItem, RunPlan
-from themis.pure.projections import Digest, Tallies, Thresholds, case_result
+from themis.pure.projections import Digest, Tallies, Thresholds, case_result, case_votes
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
@@ -28,13 +28,12 @@ from themis.pure.report.grouping import group_name, group_of
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
-from themis.pure.state import CaseState, answer_state, has_failures
+from themis.pure.state import CaseState, has_failures
 from themis.pure.stats import Estimate, SkewedEstimate, StatsEngine, estimate_mean
 from themis.pure.stats.details import Details, Figure
 from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, default_at, describe_several
-from themis.pure.voting import ballot
 
 _BINS = 20
 _SHARED = 1000
@@ -211,9 +210,7 @@ class Overview:
             if row.error_category is not None and len(self._first_errors) < _FIRST_ERRORS:
                 self._first_errors.append(row)
         if self._ballots is not None:
-            answers = [answer_state(state, index) for index in self._plan.answers]
-            missing = [answer.parsed is None and answer.parse_failure is None for answer in answers]
-            self._ballots.add([ballot(answer.parsed) for answer in answers], missing)
+            self._ballots.add(*case_votes(self._plan, state))
         by = self._cluster_by
         if by is not None and (name := group_name(item.case.metadata.get(by))) is not None:
             self._clusters[self._cases] = name

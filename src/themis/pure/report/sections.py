@@ -262,10 +262,17 @@ def _groups(report: Report) -> Iterator[Section]:
     for grouped in report.overview.groups:
         whole = _grouped(grouped)
         yield whole
-        remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
         yield attrs.evolve(
-            whole, table=_grouped(grouped, _LONGEST_GROUP).table, remarks=tuple(remarks), shown_in=("terminal",)
+            whole,
+            table=_grouped(grouped, _LONGEST_GROUP).table,
+            remarks=_wrapped(whole.remarks),
+            shown_in=("terminal",),
         )
+
+
+def _wrapped(remarks: Iterable[str]) -> tuple[str, ...]:
+    """Return remarks in lines that a terminal of 80 columns has room for."""
+    return tuple(line for remark in remarks for line in textwrap.wrap(remark, 80))
 
 
 def _grouped(grouped: GroupedEstimate, longest: int | None = None) -> Section:
@@ -342,9 +349,11 @@ def _dimensions(report: Report) -> Iterator[Section]:
         )
         yield whole
         narrow = [(_cut(name, _LONGEST_GROUP), estimate) for name, estimate in shown]
-        remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
         yield attrs.evolve(
-            whole, table=_estimates("dimension", narrow, level), remarks=tuple(remarks), shown_in=("terminal",)
+            whole,
+            table=_estimates("dimension", narrow, level),
+            remarks=_wrapped(whole.remarks),
+            shown_in=("terminal",),
         )
 
 
@@ -353,16 +362,10 @@ def _details(report: Report) -> Iterator[Section]:
     if not details:
         return
     level = f"{100 * details[0].interval.level:g}%"
-    figures = ("value ± stderr", "n", "planned", f"{level} interval")
+    table = _estimates("detail", [(one.metric_id, one) for one in details], level)
     yield Section(
         title="Details of the scores",
-        table=Table(
-            header=("detail", *figures),
-            rows=tuple(
-                (one.metric_id, value_text(one), str(one.scored), str(one.planned), ends_text(one.interval))
-                for one in details
-            ),
-        ),
+        table=attrs.evolve(table, narrow=table.header),
         remarks=tuple(remark for one in details for remark in _of_detail(one)),
     )
 
@@ -627,11 +630,10 @@ def _costs(report: Report) -> Iterator[Section]:
     yield whole
     narrow = [(stage, shortened(model, _LONGEST_GROUP), *rest) for stage, model, *rest in (*rows, total)]
     header = ("stage", "model", "calls", "prompt", "answer", "cost")
-    remarks = (line for remark in whole.remarks for line in textwrap.wrap(remark, 80))
     yield Section(
         title="Tokens and cost",
         table=Table(header=header, rows=tuple(narrow), align="llrrrr"),
-        remarks=tuple(remarks),
+        remarks=_wrapped(whole.remarks),
         shown_in=("terminal",),
     )
 
@@ -687,9 +689,8 @@ def _settings(report: Report) -> Iterator[Section]:
         )
         lines = [f"{name}: {settings_text(each)}" for name, each in callers if each]
         lines += [f"{each.component_id}: the server says {each}" for each in report.served]
-        wrapped = tuple(part for line in (*lines, *unasked) for part in textwrap.wrap(line, 80))
-        if wrapped:
-            yield Section(title=title, remarks=wrapped, shown_in=("terminal",))
+        if remarks := _wrapped((*lines, *unasked)):
+            yield Section(title=title, remarks=remarks, shown_in=("terminal",))
 
 
 # --- what was run -----------------------------------------------------------------------------------------

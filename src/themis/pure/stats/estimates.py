@@ -115,10 +115,10 @@ def estimate_mean(
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right", "parsed_mean")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
     base = _without_unparsed(base, column, categories)
-    found = _with_spread(_with_bounds(base, scores, score_range), scores, keys, level, correction)
+    known = range_of(scores, score_range) if missing else None
+    found = _with_spread(_with_bounds(base, scores, known), scores, keys, level, correction)
     if not missing:
         return found
-    known = range_of(scores, score_range)
     return found.evolve(interval_if_missing=_interval_if_missing(found, column, clusters, known, correction))
 
 
@@ -171,12 +171,11 @@ def _reasons(categories: Sequence[str | None] | None, column: Sequence[float | N
     return counts
 
 
-def _with_bounds(base: Estimate, scores: Sequence[float], score_range: tuple[float, float] | None) -> Estimate:
+def _with_bounds(base: Estimate, scores: Sequence[float], known: tuple[float, float] | None) -> Estimate:
     total = math.fsum(scores)
     centre = total / len(scores)
     if not base.missing:
         return base.evolve(mean=centre, if_missing_wrong=centre, if_missing_right=centre)
-    known = range_of(scores, score_range)
     if known is None:
         unknown = dict.fromkeys(("if_missing_wrong", "if_missing_right"), UNKNOWN_RANGE)
         return base.evolve(mean=centre, undefined={**base.undefined, **unknown})

@@ -15,7 +15,7 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.stats.bounds import Possible, Range, paired_bounds
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, UNKNOWN_RANGE, observed_clusters
+from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, UNKNOWN_RANGE, observed_clusters, range_of
 from themis.pure.stats.intervals import bonett_price_interval, t_interval, tied_interval
 from themis.pure.stats.power import cases_needed, detectable_standard_errors
 from themis.pure.stats.records import (
@@ -213,8 +213,7 @@ def compare_cases(
     )
     base = base.evolve(warnings=_left_out(base))
     every = [score for scores in (*a.values(), *b.values()) for score in scores]
-    if score_range is None and every and min(every) >= 0.0 and max(every) <= 1.0:
-        score_range = (0.0, 1.0)
+    score_range = range_of(every, score_range)
     if not scored:
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
         return adjusted([base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))])[0]
