@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.pure.components.judging.prompts import ROLE
+from themis.pure.components.judging.prompts import FENCE, ROLE
 from themis.pure.components.judging.workflows import (
     PairwiseWorkflow,
     PassFailWorkflow,
@@ -242,7 +242,7 @@ class DemoJudge:
         )
 
 
-_FENCE: Final = re.compile(r"^===== [0-9a-f]{24} =====$", re.MULTILINE)
+_FENCE: Final = re.compile(rf"^{FENCE}$", re.MULTILINE)
 
 
 def _taken_apart(text: str) -> tuple[str, dict[str, str]]:

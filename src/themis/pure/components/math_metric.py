@@ -21,7 +21,7 @@ import attrs
 from themis.pure.components.metrics import no_reference, references
 from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
-from themis.pure.components.text.math_text import LONGEST, bare, compact, labelled, noted, plain, too_much
+from themis.pure.components.text.math_text import LONGEST, bare, labelled, noted, plain, too_much
 from themis.pure.components.text.numbers import REL_TOL, numeric_match, read_number
 from themis.pure.components.text.units import split_unit
 from themis.pure.errors import MissingExtraError
@@ -150,15 +150,16 @@ def simple_verdict(reference: str, answer: str) -> Verdict | None:
     """
     if max(len(reference), len(answer)) > MOST_CHARACTERS:
         return Verdict(True, "text") if reference.strip() == answer.strip() else None
-    if compact(reference) and compact(reference) == compact(answer):
-        return Verdict(True, "text")
-    if not compact(answer):
+    known, said = plain(reference), plain(answer)
+    if not said:
         return Verdict(False, "empty")
-    if _INDEX.search(plain(reference)) or _INDEX.search(plain(answer)):
+    if known.replace(" ", "") == said.replace(" ", ""):
+        return Verdict(True, "text")
+    if _INDEX.search(known) or _INDEX.search(said):
         return Verdict(False, "index")  # `101_2` is another number than `101`, and the same as itself alone
     if ":" in reference and ":" in answer:
         return _ratio(reference.split(":"), answer.split(":"))
-    names = [_NAME.match(plain(text)) for text in (reference, answer)]
+    names = [_NAME.match(text) for text in (known, said)]
     expected, found = read_number(reference), read_number(answer)
     if expected is None or found is None:
         return None

@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from themis.pure.components.judging.prompts import FENCE
 from themis.pure.components.text.reasoning import LEFTOVERS, MARK
 
 NEAR: Final = 200
@@ -26,7 +27,7 @@ _TAG: Final = re.compile(r"<(/?)(\w{1,20})\s{0,8}>")
 _TAGS_OF_VERDICTS: Final = re.compile(rf"{VERDICTS}|{SCORES}|label", re.IGNORECASE)
 _FENCE_LINE: Final = re.compile(
     r"^(?:[^\S\n]{0,3}(?P<fence>`{3,}|~{3,})(?P<info>[^\n]*)|[^\S\n]{0,3}(?P<block>>)[^\n]*"
-    r"|(?P<prompt>={5} [0-9a-f]{24} ={5})[^\S\n]*)$",
+    rf"|(?P<prompt>{FENCE})[^\S\n]*)$",
     re.MULTILINE,
 )
 
@@ -187,9 +188,14 @@ _NAMES_IT: Final = re.compile(
 """A line of a few words that names what is judged: `The answer was:`."""
 
 
+def line_before(text: str, end: int) -> str:
+    """Return what stands before a place in its line, as far back as is looked at."""
+    return text[max(0, end - NEAR) : end].rpartition("\n")[2]
+
+
 def _reports(text: str, end: int) -> bool:
     """Tell whether the line that ends here says that a quotation follows."""
-    line = text[max(text.rfind("\n", max(0, end - NEAR), end) + 1, end - NEAR) : end]
+    line = line_before(text, end)
     return REPORTING.search(line) is not None or _NAMES_IT.fullmatch(line) is not None
 
 

@@ -42,6 +42,7 @@ from themis.pure.components.judging.own_words import (
     REPORTING,
     Own,
     introduced,
+    line_before,
     may_quote,
     prepared,
 )
@@ -126,13 +127,11 @@ def _words(text: str) -> list[str]:
 
 def _sentence_before(text: str, at: int) -> str | None:
     """Return what stands before a place in its sentence; `None` if that is longer than what is looked at."""
-    earliest = max(0, at - NEAR)
-    line = text.rfind("\n", earliest, at) + 1
-    near = text[line or earliest : at]
+    near = line_before(text, at)
     ends = [found.end() for found in _SENTENCE.finditer(near)]
     if ends:
         return near[ends[-1] :]
-    return near if line or not earliest else None
+    return near if len(near) < NEAR or at <= NEAR else None
 
 
 def _statements(own: Own, form: Form[T], *, numbered: bool = False) -> Iterator[_Statement[T]]:
@@ -223,8 +222,8 @@ def _read(text: str, form: Form[T]) -> T:
     found = itertools.chain(_statements(own, form), _bracketed(own, form))
     stated: list[_Statement[T]] = sorted((one for one in found if one.at < end), key=lambda one: one.at)
     last = _last_sentence(own, form) if last_part is None else last_part.value
-    if any(one.firm for one in stated):
-        return _settled(own, form, [one for one in stated if one.firm], last)
+    if firm := [one for one in stated if one.firm]:
+        return _settled(own, form, firm, last)
     if last_part is not None and last_part.firm:
         assert last_part.value is not None  # what holds no verdict is no last part
         return last_part.value
@@ -257,7 +256,7 @@ def _settled(own: Own, form: Form[T], firm: Sequence[_Statement[T]], last: T | N
 def _last_sentence(own: Own, form: Form[T]) -> T | None:
     """Return the verdict that the last sentence is, if it is nothing else."""
     text = own.own.rstrip()
-    line = text[max(text.rfind("\n", max(0, len(text) - NEAR)) + 1, len(text) - NEAR) :]
+    line = line_before(text, len(text))
     ends = [found.end() for found in _SENTENCE.finditer(line.rstrip(CLOSING + ".!"))]
     sentence = line[ends[-1] :] if ends else line
     if any(mark in sentence for mark in f"?{QUOTES}") or (not ends and introduced(text, len(text))):

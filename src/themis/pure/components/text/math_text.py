@@ -178,11 +178,6 @@ def bare(text: str) -> str:
 _MARKS: Final = str.maketrans(dict.fromkeys(ROMAN, " "))
 
 
-def compact(text: str) -> str:
-    """Return the plain form without any blank, for comparing."""
-    return plain(text).replace(" ", "")
-
-
 # --- words ------------------------------------------------------------------------------------------------
 
 _LABEL: Final = re.compile(

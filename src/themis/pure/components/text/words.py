@@ -3,8 +3,8 @@ r"""Words in any script: what a token is, and where a word begins and ends.
 Source: Unicode Standard Annex 29 (section 4, word boundaries) and 14 (class SA). A word is a run of letters and digits
 with the marks on them: vowel signs and accents belong to their letter, so that हिन्दु is not हिन्दी. Scripts that are
 written without blanks (Chinese, Japanese, Thai, Lao, Burmese, Khmer) have no words that can be told without a
-dictionary: there every character with its marks is one token, as in sacrebleu's tokeniser for Chinese. Texts are
-compared in the form NFC.
+dictionary: there every character with its marks is one token, as in sacrebleu's tokeniser for Chinese. `tokens` puts
+texts in the form NFC; the other functions take them as they come.
 """
 
 from __future__ import annotations
