@@ -134,6 +134,7 @@ _REFUSAL_CODES: Final = frozenset(
 _OVERLOAD_CODES: Final = frozenset(
     {"overloadederror", "ratelimitexceeded", "ratelimiterror", "slowdown", "1302", "1305", "1002"}
 )
+_KNOWN_CODES: Final = frozenset(_FATAL_CODES) | _REFUSAL_CODES | _OVERLOAD_CODES
 # Where neither status nor code tells: words of DeepSeek, Anthropic (400), xAI (403), Hugging Face, gateways. Those of a
 # 429 at Gemini ("exceeded your current quota") stand for a limit per minute, too, and are none of them.
 _NO_CREDIT: Final = re.compile(
@@ -183,7 +184,7 @@ def classify(failure: CallFailure) -> Diagnosis:
 
 def is_known_code(code: str) -> bool:
     """Tell whether a provider's code decides what its failure means, whatever the status."""
-    return plain_code(code) in _FATAL_CODES | dict.fromkeys(_REFUSAL_CODES | _OVERLOAD_CODES)
+    return plain_code(code) in _KNOWN_CODES
 
 
 def _by_status(failure: CallFailure) -> Diagnosis:

@@ -193,7 +193,16 @@ def test_a_dead_proxy_is_named_without_its_password(monkeypatch: pytest.MonkeyPa
     assert "pass-word" not in repr(proxy_for("http://models.invalid/v1"))
 
 
-@pytest.mark.parametrize("address", ["socks://127.0.0.1:7890", "ftp://proxy", "http://", "http://proxy:port"])
+def test_a_password_with_a_slash_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://me:pass/word@proxy:3128")
+    found = proxy_for("http://models.invalid/v1")
+    assert found is not None
+    assert found.shown == "http://proxy:3128 (ALL_PROXY)"
+
+
+@pytest.mark.parametrize(
+    "address", ["socks://127.0.0.1:7890", "ftp://proxy", "http://", "http://proxy:port", "http://[x"]
+)
 def test_a_proxy_that_is_none_is_told_before_the_run(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", address)
     with FakeEndpoint() as endpoint, pytest.raises(SpecError, match="HTTP_PROXY") as caught:

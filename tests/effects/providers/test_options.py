@@ -37,6 +37,7 @@ BUILDERS = [adapters.openai, adapters.vllm, adapters.anthropic]
         ({"key_needed": "no"}, "key_needed: true or false expected, found 'no'"),
         ({"key_needed": 0}, "key_needed"),
         ({"headers": {"x": 1}}, "headers.x: text expected, found 1"),
+        ({"headers": {"x": ["a", "b"]}}, "headers.x: text expected, found ['a', 'b']"),
         ({"headers": "x: 1"}, "headers: an object of texts expected"),
         ({"extra": [1]}, "extra: an object expected"),
         ({"total_timeout_s": "60"}, "total_timeout_s: a finite number expected, found '60'"),

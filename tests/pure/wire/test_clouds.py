@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from themis.pure.calls import CallFailure, FailureKind, classify
-from themis.pure.json import freeze
+from themis.pure.json import encode, freeze
 from themis.pure.records.prompt import PromptSpec
-from themis.pure.wire import converse_wire, gemini_wire
-from themis.pure.wire.exchange import Reply, Sampling, prompt_of
+from themis.pure.wire import anthropic_wire, converse_wire, gemini_wire, openai_wire
+from themis.pure.wire.exchange import Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import error_in
 
 TOOL: Any = {"type": "function", "function": {"name": "f", "description": "F.", "parameters": {"type": "object"}}}
@@ -49,6 +50,30 @@ def test_what_gemini_is_asked() -> None:
     assert gemini_wire.content_body(prompt_of("x"), Sampling(), None) == {
         "contents": [{"role": "user", "parts": [{"text": "x"}]}]
     }
+
+
+BODIES: Any = {
+    "gemini": lambda prompt: gemini_wire.content_body(prompt, Sampling(), None),
+    "converse": lambda prompt: converse_wire.converse_body("m", prompt, Sampling()),
+    "messages": lambda prompt: anthropic_wire.message_body("m", prompt, Sampling()),
+    "chat": lambda prompt: openai_wire.chat_body("m", prompt, Sampling(), None),
+    "responses": lambda prompt: openai_wire.response_body("m", prompt, Sampling()),
+}
+
+
+@pytest.mark.parametrize("protocol", BODIES)
+def test_a_file_is_recorded_by_its_hash_and_counts_as_an_image(protocol: str) -> None:
+    data = "iVBORw0KGgo" * 4_000
+    body = BODIES[protocol](prompt_of({"text": "x", "images": [f"data:image/png;base64,{data}"]}))
+    assert data in encode(body).decode()
+    assert data not in encode(without_files(body)).decode()
+    assert hashlib.sha256(data.encode()).hexdigest() in encode(without_files(body)).decode()
+    assert prompt_tokens(body) < 2000
+
+
+def test_what_only_looks_like_a_file_is_recorded_as_it_is() -> None:
+    call = {"toolUse": {"input": {"bytes": "abc", "data": "def", "mimeType": "text/plain"}}}
+    assert without_files(call) == call
 
 
 def test_results_come_before_what_follows_them() -> None:

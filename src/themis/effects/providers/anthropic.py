@@ -9,11 +9,10 @@ import attrs
 
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, refuse, split_options
+from themis.effects.providers.options import address, provider_key_of, split_options
 from themis.pure.calls import CallFailure
 from themis.pure.wire import anthropic_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
-from themis.pure.wire.providers import quirks_of, unsendable
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com/v1"
 _PROTOCOL_VERSION: Final = "2023-06-01"
@@ -23,10 +22,6 @@ _VERSION_HEADER: Final = ("anthropic-version", _PROTOCOL_VERSION)
 @attrs.frozen(kw_only=True)
 class AnthropicModel(HttpModel):
     """A model that is asked through the Messages protocol."""
-
-    def __attrs_post_init__(self) -> None:
-        quirks = quirks_of("anthropic", self.endpoint.base_url, "messages", self.model)
-        refuse(unsendable(quirks, self.sampling))
 
     @property
     def max_tokens(self) -> int:

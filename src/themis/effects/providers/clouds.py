@@ -10,12 +10,11 @@ import attrs
 
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, refuse, split_options
+from themis.effects.providers.options import address, provider_key_of, split_options
 from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError
 from themis.pure.wire import converse_wire, gemini_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
-from themis.pure.wire.providers import quirks_of, unsendable
 
 GEMINI_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 _REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -24,10 +23,6 @@ _REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
 @attrs.frozen(kw_only=True)
 class _CloudModel(HttpModel):
     protocol: ClassVar[str]
-
-    def __attrs_post_init__(self) -> None:
-        quirks = quirks_of(self.provider, self.endpoint.base_url, self.protocol, self.model)
-        refuse(unsendable(quirks, self.sampling))
 
     def _protocol(self) -> tuple[str, ...]:
         return (self.protocol,)

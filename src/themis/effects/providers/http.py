@@ -34,6 +34,7 @@ from themis.effects.calls import report_quota
 from themis.effects.providers.network import (
     CloseOnFailure,
     connection_failure,
+    is_address,
     network_faults,
     proxy_for,
     tls_settings,
@@ -93,19 +94,11 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
             f"{field.name}: the address {plain_url(url)!r} contains a credential; put it in the environment "
             "(OPENAI_API_KEY, or the variable that api_key_env names) and leave it out of the address"
         )
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not _has_port(url):
+    if not is_address(url, ("http", "https")):
         raise SpecError(f"{field.name}: an address like 'https://host/v1' expected, found {url!r}")
     operation = next((name for name in _OPERATIONS if parts.path.endswith(name)), None)
     if operation is not None:
         raise SpecError(f"{field.name}: the address without {operation!r} expected, found {url!r}; it is added")
-
-
-def _has_port(url: str) -> bool:
-    """Tell whether an address has a port that can be one, or none."""
-    try:
-        return urlsplit(url).port != 0
-    except ValueError:
-        return False
 
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:

@@ -16,6 +16,7 @@ import attrs
 import httpx
 
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
+from themis.effects.providers.options import refuse
 from themis.pure.calls import CallFailure, ProviderError, retry_after
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
@@ -28,6 +29,7 @@ from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import malformed
+from themis.pure.wire.providers import Quirk, quirks_of, unsendable
 from themis.pure.wire.streams import answer_of, is_stream
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
@@ -64,6 +66,13 @@ class HttpModel(abc.ABC):
     @component_id.default
     def _named_after_the_model(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    def __attrs_post_init__(self) -> None:
+        refuse(unsendable(self._quirks, self.sampling))
+
+    @property
+    def _quirks(self) -> tuple[Quirk, ...]:
+        return quirks_of(self.provider, self.endpoint.base_url, self._protocol()[0], self.model)
 
     @property
     def max_tokens(self) -> int | None:

@@ -15,10 +15,10 @@ import importlib.util
 import os
 import socket
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import attrs
@@ -42,9 +42,14 @@ class Proxy:
     variable: str
 
     @property
+    def address(self) -> str:
+        """The address without its credentials; whatever is there, it has one."""
+        scheme, _, rest = self.url.partition("://")
+        return f"{scheme.lower()}://{rest.rpartition('@')[2].partition('/')[0]}"
+
+    @property
     def shown(self) -> str:
-        parts = urlsplit(self.url)
-        return f"{urlunsplit((parts.scheme, parts.netloc.rpartition('@')[2], '', '', ''))} ({self.variable})"
+        return f"{self.address} ({self.variable})"
 
 
 def proxy_for(url: str) -> Proxy | None:
@@ -68,20 +73,20 @@ def network_faults(url: str, ca_file: str | None) -> Iterator[str]:
     proxy = proxy_for(url)
     if proxy is None:
         return
-    scheme = urlsplit(proxy.url).scheme
-    if not _is_address(proxy.url):
+    if not is_address(proxy.url):
         yield (
-            f"{proxy.variable}: {proxy.shown.rpartition(' ')[0]!r} is no address of a proxy; one like "
+            f"{proxy.variable}: {proxy.address!r} is no address of a proxy; one like "
             f"http://proxy:3128 expected, with {', '.join(_PROXY_SCHEMES)}"
         )
-    elif scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+    elif proxy.url.casefold().startswith("socks") and importlib.util.find_spec("socksio") is None:
         yield f"{proxy.variable} names a SOCKS proxy, which needs a library: pip install socksio"
 
 
-def _is_address(url: str) -> bool:
+def is_address(url: str, schemes: Collection[str] = _PROXY_SCHEMES) -> bool:
+    """Tell whether a text is an address with a host, and a port that can be one."""
     try:
         parts = urlsplit(url)
-        return parts.scheme in _PROXY_SCHEMES and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
 
@@ -98,12 +103,19 @@ def _certificate_fault(path: str) -> str | None:
         return "which does not exist"
     try:
         if found.is_file():
-            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(found)
+            now = found.stat()
+            _read_certificates(found, now.st_mtime_ns, now.st_ctime_ns, now.st_size)
     except ssl.SSLError:
         return "which holds no certificate in PEM form"
     except OSError as error:
         return f"which can't be read ({error.strerror})"
     return None
+
+
+@functools.lru_cache(maxsize=16)
+def _read_certificates(file: Path, *_version: int) -> None:
+    # Takes 20 ms, and is asked at every new connection; a failure is not kept.
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
 
 
 def tls_settings(ca_file: str | None) -> ssl.SSLContext:

@@ -18,7 +18,7 @@ from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue
 from themis.pure.wire import openai_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
-from themis.pure.wire.providers import PROVIDERS, Quirk, quirks_of, unsendable
+from themis.pure.wire.providers import PROVIDERS
 
 Api: TypeAlias = Literal["responses", "chat", "completions"]
 
@@ -46,13 +46,6 @@ class OpenAIModel(HttpModel):
     """
 
     api: Api = attrs.field(validator=_known_api)
-
-    def __attrs_post_init__(self) -> None:
-        refuse(unsendable(self._quirks, self.sampling))
-
-    @property
-    def _quirks(self) -> tuple[Quirk, ...]:
-        return quirks_of(self.provider, self.endpoint.base_url, self.api, self.model)
 
     def _protocol(self) -> tuple[str, ...]:
         return (self.api,)

@@ -35,6 +35,10 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(name, str) for name in value)
 
 
+def _is_texts_by_name(value: Any) -> bool:
+    return _is_object(value) and all(isinstance(text, str) for text in value.values())
+
+
 _TEXT: Final = ("text", lambda value: isinstance(value, str))
 _SECONDS: Final = ("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
@@ -45,7 +49,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "logprobs": ("a whole number from 0 on", lambda value: _is_whole(value) and value >= 0),
     "stop": ("text, or a list of texts", _is_texts),
     "extra": ("an object", _is_object),
-    "headers": ("an object of texts", lambda value: _is_object(value) and all(map(_is_texts, value.values()))),
+    "headers": ("an object of texts", _is_texts_by_name),
     "key_needed": ("true or false", lambda value: isinstance(value, bool)),
     "key_header": _TEXT,
     "key_prefix": _TEXT,
@@ -63,7 +67,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
 }
 """What each option can be; servers read `"no"` and `1e3` each in a way of their own, or refuse every case."""
 
-_MAY_BE_NONE: Final = frozenset(_SAMPLING_OPTIONS - {"extra"}) | {"ca_file", "endpoint_name", "base_url", "api_version"}
+_MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {"ca_file", "endpoint_name", "base_url", "api_version"}
 
 
 def wrong_kinds(options: Mapping[str, Any]) -> Iterator[str]:

@@ -6,7 +6,6 @@ translated. A structured answer is asked for as the call of one tool that takes 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,22 +13,20 @@ from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
-from themis.pure.wire.parts import plain_text, said_in
+from themis.pure.wire.parts import inline_file, said_in, system_and_turns
 
 DEFAULT_MAX_TOKENS: Final = 4096
 """This protocol wants a limit in every request."""
 
 ANSWER_TOOL: Final = "answer"
-_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
-_SYSTEM: Final = frozenset({"system", "developer"})
 
 
 def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
     """Return the body of `POST /messages`; this protocol has no seed and no log-probabilities."""
-    system = "\n\n".join(plain_text(message["content"]) for message in prompt.messages if message["role"] in _SYSTEM)
+    system, turns = system_and_turns(prompt.messages)
     tools, choice = [_tool(tool) for tool in prompt.tools], _tool_choice(prompt.tool_choice)
     if prompt.is_structured:
-        schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema") or {"type": "object"}
+        schema = prompt.schema or {"type": "object"}
         tools.append({"name": ANSWER_TOOL, "description": "Give the answer.", "input_schema": schema})
         choice = {"type": "tool", "name": ANSWER_TOOL}
     return request_body(
@@ -37,7 +34,7 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         sampling,
         max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
         system=system or None,
-        messages=_turns([message for message in prompt.messages if message["role"] not in _SYSTEM]),
+        messages=_turns(turns),
         stop_sequences=None if sampling.stop is None else list(sampling.stop),
         tools=tools or None,
         tool_choice=choice,
@@ -78,10 +75,10 @@ def _part(part: Mapping[str, Any]) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return dict(part)
     url = part["image_url"]["url"]
-    inline = _DATA_URI.fullmatch(url)
+    inline = inline_file(url)
     if inline is None:
         return {"type": "image", "source": {"type": "url", "url": url}}
-    source = {"type": "base64", "media_type": inline.group(1), "data": inline.group(2)}
+    source = {"type": "base64", "media_type": inline[0], "data": inline[1]}
     return {"type": "image", "source": source}
 
 
@@ -107,14 +104,15 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
     parts = payload.get("content") if isinstance(payload, Mapping) else None
     if not isinstance(parts, Sequence) or isinstance(parts, str):
         return malformed("no content", payload)
-    stop, usage, said = payload.get("stop_reason"), _usage(payload.get("usage") or EMPTY), said_in(parts)
+    stop, said = payload.get("stop_reason"), said_in(parts)
+    usage = usage_of(*map((payload.get("usage") or EMPTY).get, _COUNTS))
     if (failure := failed_end(stop)) is not None:
         return failure
     calls = [part for part in parts if part.get("type") == "tool_use"]
     if not parts and (failure := nothing_in(stop, usage)) is not None:
         return failure
     return Reply(
-        output=_output(said.text, calls, is_structured=is_structured),
+        output=output_of(said.text, calls, is_structured=is_structured),
         text=said.text,
         model=payload.get("model"),
         finish_reason=finish_of(stop),
@@ -127,7 +125,7 @@ def read_message(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
     )
 
 
-def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
+def output_of(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
     answers = [call["input"] for call in calls if call.get("name") == ANSWER_TOOL]
     if is_structured and answers:
         return answers[0]
@@ -137,11 +135,13 @@ def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: boo
     return text
 
 
-def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
-    # Cached tokens are counted beside input_tokens here, and within prompt_tokens at OpenAI: one meaning is kept.
-    cached = usage.get("cache_read_input_tokens") or 0
-    prompt = (usage.get("input_tokens") or 0) + cached + (usage.get("cache_creation_input_tokens") or 0)
-    completion = usage.get("output_tokens") or 0
+_COUNTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens", "output_tokens")
+
+
+def usage_of(fresh: Any, cached: Any, written: Any, completion: Any) -> dict[str, int]:
+    """Count tokens: cached ones are beside the prompt's here, and within it at OpenAI: one meaning is kept."""
+    cached, completion = cached or 0, completion or 0
+    prompt = (fresh or 0) + cached + (written or 0)
     return counts(
         prompt_tokens=prompt,
         completion_tokens=completion,

@@ -7,12 +7,12 @@ whose translation of the prompt is taken over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.anthropic_wire import ANSWER_TOOL, message_body
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, counts
+from themis.pure.wire.anthropic_wire import message_body, output_of, usage_of
+from themis.pure.wire.exchange import Prompt, Reply, Sampling
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
 from themis.pure.wire.parts import said_in
 
@@ -75,7 +75,7 @@ def read_converse(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     blocks = message.get("content") if isinstance(message, Mapping) else None
     if not isinstance(blocks, Sequence) or isinstance(blocks, str):
         return malformed("no output.message.content", payload)
-    stop, usage = payload.get("stopReason"), _usage(payload.get("usage") or EMPTY)
+    stop, usage = payload.get("stopReason"), usage_of(*map((payload.get("usage") or EMPTY).get, _COUNTS))
     if (failure := failed_end(stop)) is not None:
         return failure
     said = said_in([{"type": "text", "text": block["text"]} for block in blocks if "text" in block])
@@ -88,7 +88,7 @@ def read_converse(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     if not blocks and (failure := nothing_in(stop, usage)) is not None:
         return failure
     return Reply(
-        output=_output(said.text, calls, is_structured=is_structured),
+        output=output_of(said.text, calls, is_structured=is_structured),
         text=said.text,
         finish_reason=finish_of(stop),
         usage=usage,
@@ -97,26 +97,4 @@ def read_converse(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     )
 
 
-def _output(text: str, calls: Sequence[Mapping[str, Any]], *, is_structured: bool) -> Any:
-    answers = [call["input"] for call in calls if call.get("name") == ANSWER_TOOL]
-    if is_structured and answers:
-        return answers[0]
-    if not calls:
-        return text
-    return {
-        "content": text,
-        "tool_calls": [{"name": call.get("name"), "arguments": call.get("input")} for call in calls],
-    }
-
-
-def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
-    # Cached tokens are counted beside inputTokens, as in the Messages protocol.
-    cached = usage.get("cacheReadInputTokens") or 0
-    prompt = (usage.get("inputTokens") or 0) + cached + (usage.get("cacheWriteInputTokens") or 0)
-    completion = usage.get("outputTokens") or 0
-    return counts(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        total_tokens=prompt + completion,
-        cached_tokens=cached or None,
-    )
+_COUNTS: Final = ("inputTokens", "cacheReadInputTokens", "cacheWriteInputTokens", "outputTokens")

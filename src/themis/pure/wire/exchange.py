@@ -69,6 +69,11 @@ class Prompt(FrozenModel):
     def is_structured(self) -> bool:
         return (self.response_format or EMPTY).get("type") in {"json_object", "json_schema"}
 
+    @property
+    def schema(self) -> Any:
+        """The JSON schema asked of the answer, if there is one."""
+        return ((self.response_format or EMPTY).get("json_schema") or EMPTY).get("schema")
+
 
 def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
     """Build the prompt from a case's input and the prompt specification.
@@ -126,8 +131,12 @@ def prompt_tokens(request: JSONValue) -> int:
     return _text_bytes(request) // 4 + 1
 
 
-def without_files(request: Any) -> Any:
-    """Return a request to be recorded: a data URI in it is replaced by its type and hash.
+def without_files(request: Any, *, under: str = "") -> Any:
+    """Return a request to be recorded: a file in it is replaced by its hash, and a data URI by its type and hash.
+
+    Args:
+        request: the body, or a part of it.
+        under: the name of the field that holds the part.
 
     >>> without_files({"url": "data:image/png;base64,AAAA"})
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
@@ -138,20 +147,26 @@ def without_files(request: Any) -> Any:
         head, _, data = request.partition(",")
         return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
     if isinstance(request, Mapping):
-        # Anthropic's form of the same: the data alone, beside its type.
-        if request.get("type") == "base64" and isinstance(request.get("data"), str):
-            return {**request, "data": hashlib.sha256(request["data"].encode()).hexdigest()}
-        return {name: without_files(item) for name, item in request.items()}
+        if (field := _file_field(request, under)) is not None:
+            return {**request, field: hashlib.sha256(request[field].encode()).hexdigest()}
+        return {name: without_files(item, under=name) for name, item in request.items()}
     return [without_files(item) for item in request] if isinstance(request, Sequence) else request
 
 
-def _text_bytes(value: JSONValue) -> int:
+def _file_field(value: Mapping[str, Any], under: str) -> str | None:
+    """Return the field with a file's base64: Anthropic's and Gemini's `data`, Converse's `bytes`; `None` if no file."""
+    is_data = value.get("type") == "base64" or under == "inlineData"
+    name = "data" if is_data else "bytes" if under == "source" else ""
+    return name if isinstance(value.get(name), str) else None
+
+
+def _text_bytes(value: JSONValue, under: str = "") -> int:
     if isinstance(value, str):
         return _IMAGE_BYTES if value.startswith("data:") else len(value.encode())
     if isinstance(value, Mapping):
-        if value.get("type") == "base64":  # Anthropic's images
+        if _file_field(value, under) is not None:
             return _IMAGE_BYTES
-        return sum(map(_text_bytes, value.values()))
+        return sum(_text_bytes(item, name) for name, item in value.items())
     if isinstance(value, Sequence):
         return sum(map(_text_bytes, value))
     return 0

@@ -6,7 +6,6 @@ translated; a tool's result goes back under the name of the call that it answers
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,17 +13,14 @@ from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, structured
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
-from themis.pure.wire.parts import plain_text, said_in
+from themis.pure.wire.parts import inline_file, is_reasoning, plain_text, said_in, system_and_turns
 
-_SYSTEM: Final = frozenset({"system", "developer"})
-_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _MODES: Final = {"auto": "AUTO", "required": "ANY", "none": "NONE"}
 
 
 def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[str, Any]:
     """Return the body of `POST /models/NAME:generateContent`."""
-    system = "\n\n".join(plain_text(message["content"]) for message in prompt.messages if message["role"] in _SYSTEM)
-    schema = ((prompt.response_format or EMPTY).get("json_schema") or EMPTY).get("schema")
+    system, turns = system_and_turns(prompt.messages)
     config = {
         "temperature": sampling.temperature,
         "topP": sampling.top_p,
@@ -34,7 +30,7 @@ def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[s
         "responseLogprobs": None if sampling.logprobs is None else True,
         "logprobs": sampling.logprobs or None,
         "responseMimeType": "application/json" if prompt.is_structured else None,
-        "responseJsonSchema": schema if prompt.is_structured else None,
+        "responseJsonSchema": prompt.schema if prompt.is_structured else None,
     }
     declared = [{"functionDeclarations": [_declaration(tool) for tool in prompt.tools]}] if prompt.tools else None
     extra: dict[str, Any] = dict(sampling.extra)
@@ -44,7 +40,7 @@ def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[s
     }
     body = {
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
-        "contents": [*_contents([message for message in prompt.messages if message["role"] not in _SYSTEM])],
+        "contents": [*_contents(turns)],
         "tools": declared,
         "toolConfig": _tool_config(prompt.tool_choice),
         "generationConfig": config or None,
@@ -82,11 +78,7 @@ def _contents(messages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]
 
 
 def _listed(content: Any) -> list[Any]:
-    return [] if content is None or isinstance(content, str) else [part for part in content if not _is_thought(part)]
-
-
-def _is_thought(part: Any) -> bool:
-    return bool(said_in(part).reasoning)
+    return [] if content is None or isinstance(content, str) else [part for part in content if not is_reasoning(part)]
 
 
 def _part(part: Any) -> dict[str, Any]:
@@ -95,10 +87,10 @@ def _part(part: Any) -> dict[str, Any]:
     if part.get("type") != "image_url":
         return dict(part)
     url = part["image_url"]["url"]
-    inline = _DATA_URI.fullmatch(url)
+    inline = inline_file(url)
     if inline is None:
         return {"fileData": {"fileUri": url}}
-    return {"inlineData": {"mimeType": inline.group(1), "data": inline.group(2)}}
+    return {"inlineData": {"mimeType": inline[0], "data": inline[1]}}
 
 
 def _declaration(tool: Mapping[str, Any]) -> dict[str, Any]:

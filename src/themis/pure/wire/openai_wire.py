@@ -12,7 +12,7 @@ from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY, encode
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body, structured
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
-from themis.pure.wire.parts import reasoning_in, said_in
+from themis.pure.wire.parts import is_reasoning, reasoning_in, said_in
 from themis.pure.wire.providers import Quirk, field_of
 
 # --- chat completions -------------------------------------------------------------------------------------
@@ -200,7 +200,8 @@ def _input_items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         return
     calls = message.get("tool_calls") or ()
     if not isinstance(content, str):
-        content = [_input_part(part, role) for part in content or () if not _is_reasoning(part)]
+        # Reasoning goes back only with the server's own signature, which a prompt does not hold.
+        content = [_input_part(part, role) for part in content or () if not is_reasoning(part)]
     if content or not calls:
         yield {"role": role, "content": content}
     for call in calls:
@@ -212,11 +213,6 @@ def _input_items(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "name": function.get("name"),
             "arguments": arguments if isinstance(arguments, str) else encode(arguments or {}).decode(),
         }
-
-
-def _is_reasoning(part: Mapping[str, Any]) -> bool:
-    # Reasoning goes back only with the server's own signature, which a prompt does not hold.
-    return bool(said_in(part).reasoning)
 
 
 def _input_part(part: Mapping[str, Any], role: str) -> dict[str, Any]:

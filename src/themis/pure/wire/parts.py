@@ -10,6 +10,7 @@ Mistral ("Reasoning": a `thinking` part holds a list of `text` parts), OpenRoute
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ _TEXT: Final = frozenset({"text", "output_text", "input_text", None})
 _REASONING: Final = frozenset(
     {"thinking", "reasoning", "thought", "reasoning_text", "summary_text", "reasoning.text", "reasoning.summary"}
 )
+_SYSTEM: Final = frozenset({"system", "developer"})
+_DATA_URI: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _WITHIN: Final = ("thinking", "reasoning", "summary", "content", "text")
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "thinking", "reasoning_details", "thinking_blocks")
 """Where a message keeps its reasoning: the field of DeepSeek, Moonshot, Z.ai, SGLang and llama.cpp; that of OpenRouter,
@@ -71,6 +74,23 @@ def plain_text(content: Any) -> str:
     return said_in(content).text
 
 
+def is_reasoning(part: Any) -> bool:
+    """Tell whether a part of a content holds reasoning."""
+    return bool(said_in(part).reasoning)
+
+
+def system_and_turns(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return the text of the system's messages, and the other messages."""
+    system = "\n\n".join(plain_text(message["content"]) for message in messages if message["role"] in _SYSTEM)
+    return system, [message for message in messages if message["role"] not in _SYSTEM]
+
+
+def inline_file(url: str) -> tuple[str, str] | None:
+    """Return the media type and the base64 of a data URI; `None` for another address."""
+    found = _DATA_URI.fullmatch(url)
+    return None if found is None else (found[1], found[2])
+
+
 def _texts(parts: Sequence[Any]) -> Iterator[str]:
     for part in parts:
         if isinstance(part, str):
@@ -81,20 +101,20 @@ def _texts(parts: Sequence[Any]) -> Iterator[str]:
 
 
 def _reasoning_of(part: Any) -> str:
-    if not isinstance(part, Mapping) or not (part.get("type") in _REASONING or part.get("thought") is True):
-        return ""
-    return next((said for name in _WITHIN if (said := _flat(part.get(name)))), "")
+    is_it = isinstance(part, Mapping) and (part.get("type") in _REASONING or part.get("thought") is True)
+    return _within(part) if is_it else ""
+
+
+def _within(block: Mapping[str, Any]) -> str:
+    return next((said for name in _WITHIN if (said := _flat(block.get(name)))), "")
 
 
 def _reasonings(value: Any) -> Iterator[str]:
     """Yield the texts of a list of blocks, or of an object, that is reasoning as a whole."""
     for block in [value] if isinstance(value, Mapping) else value if isinstance(value, Sequence) else ():
-        said = (
-            next((said for name in _WITHIN if (said := _flat(block.get(name)))), "")
-            if isinstance(block, Mapping)
-            else ""
-        )
-        yield from filter(None, (said or _flat(block if isinstance(block, str) else None),))
+        said = _within(block) if isinstance(block, Mapping) else block if isinstance(block, str) else ""
+        if said:
+            yield said
 
 
 def _flat(value: Any) -> str:

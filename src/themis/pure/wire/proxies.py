@@ -1,9 +1,9 @@
 """Which addresses a proxy is not used for, in all forms that `NO_PROXY` is written in.
 
 The rule: entries are separated by commas or blanks; `*` is every address; a name stands for itself and for what is
-below it, with or without a leading dot or `*.`; an address is compared as an address, with or without brackets; a
-network is written with its prefix; any of them may end in a port, and then counts for that port. What is none of these
-matches nothing.
+below it, with or without a leading dot or `*.`; an address is compared as an address, with or without brackets; both
+may end in a port, and then count for that port; a network is written with its prefix. What is none of these matches
+nothing.
 
 Sources: curl's CURLOPT_NOPROXY, Go's golang.org/x/net/http/httpproxy. httpx (0.28) fails at `[::1]` and at networks of
 IPv6 (encode/httpx, issue 3221), and knows no network of IPv4.
