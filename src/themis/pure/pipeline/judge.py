@@ -308,18 +308,48 @@ def judged(
         answer: the program that comes by the answer to a call.
     """
     shown = [(call, plan.prompts[call.call_id]) for call in plan.calls if call.call_id in plan.prompts]
-    exchanges = yield Together(tuple(_exchange(plan, ctx, call, prompt, answer) for call, prompt in shown))
+    exchanges = yield Together(tuple(_exchange(metric_id, plan, ctx, call, prompt, answer) for call, prompt in shown))
     return _conclude(metric_id, plan, exchanges, ctx)
 
 
 @attrs.frozen
 class _Asked:
+    """A call that was made.
+
+    Attributes:
+        read: what the workflow reads in the answer, if there is one.
+        unclear: what was asked for, where the verdict is unclear.
+    """
+
     call: JudgeCall
     prompt: RenderedJudgePrompt
     answer: _Answered
+    read: Result[ParsedJudgment, StepFailure] | None = None
+    unclear: str | None = None
+
+
+def _ask(
+    metric_id: str,
+    plan: _Plan,
+    ctx: EvalScoreContext,
+    call: JudgeCall,
+    prompt: RenderedJudgePrompt,
+    answer: Callable[[JudgeCall, RenderedJudgePrompt], Program[_Answered]],
+) -> Program[_Asked]:
+    """Ask a judge, and read its answer."""
+    found: _Answered = yield from answer(call, prompt)
+    if not isinstance(found, Success):
+        return _Asked(call, prompt, found)
+    try:
+        judgment = plan.workflow.parse_judgment(call, found.unwrap(), ctx)
+    except Exception as error:
+        unclear = error.asked if isinstance(error, UnclearVerdictError) else None
+        return _Asked(call, prompt, found, Failure(failure_of(metric_id, error)), unclear)
+    return _Asked(call, prompt, found, Success(judgment))
 
 
 def _exchange(
+    metric_id: str,
     plan: _Plan,
     ctx: EvalScoreContext,
     call: JudgeCall,
@@ -327,22 +357,15 @@ def _exchange(
     answer: Callable[[JudgeCall, RenderedJudgePrompt], Program[_Answered]],
 ) -> Program[tuple[_Asked, ...]]:
     """Ask a judge, and once more if its verdict is unclear; the last answer counts."""
-    first = _Asked(call, prompt, (yield from answer(call, prompt)))
+    first = yield from _ask(metric_id, plan, ctx, call, prompt, answer)
     again = call.evolve(call_id=f"{call.call_id}{AGAIN}")
-    if not isinstance(first.answer, Success) or any(again.call_id == other.call_id for other in plan.calls):
+    if first.unclear is None or any(again.call_id == other.call_id for other in plan.calls):
         return (first,)
-    try:
-        plan.workflow.parse_judgment(call, first.answer.unwrap(), ctx)
-    except UnclearVerdictError as error:
-        content = _reminded(prompt.content, error.asked)
-    except Exception:
-        content = None  # it fails for good, when the execution is concluded
-    else:
-        content = None
+    content = _reminded(prompt.content, first.unclear)
     if content is None:
         return (first,)
     prompt = prompt.evolve(prompt_id=f"{prompt.prompt_id}{AGAIN}", content=content)
-    return first, _Asked(again, prompt, (yield from answer(again, prompt)))
+    return first, (yield from _ask(metric_id, plan, ctx, again, prompt, answer))
 
 
 def _reminded(content: JSONValue, asked: str) -> JSONValue:
@@ -368,12 +391,12 @@ def _reminded(content: JSONValue, asked: str) -> JSONValue:
 def _conclude(
     metric_id: str, plan: _Plan, exchanges: Sequence[tuple[_Asked, ...]], ctx: EvalScoreContext
 ) -> EvaluationExecution:
-    """Parse, score and aggregate what the judges answered; deterministic, whatever order they answered in."""
+    """Score and aggregate what the judges answered; deterministic, whatever order they answered in."""
     asked = [one for exchange in exchanges for one in exchange]
     last = {exchange[-1].call.call_id for exchange in exchanges}
-    answered = [(one.call, one.answer.unwrap()) for one in asked if isinstance(one.answer, Success)]
-    verdicts = [_verdict(metric_id, plan, call, response, ctx) for call, response in answered]
-    counted = [v for v, (call, _) in zip(verdicts, answered, strict=True) if call.call_id in last]
+    answered = [(one, one.answer.unwrap()) for one in asked if isinstance(one.answer, Success)]
+    verdicts = [_verdict(metric_id, plan, one, response, ctx) for one, response in answered]
+    counted = [v for v, (one, _) in zip(verdicts, answered, strict=True) if one.call.call_id in last]
     judgments = tuple(v.judgment for v in counted if v.judgment is not None)
     scores = tuple(v.score for v in counted if v.score is not None)
     failed = [(one.call, one.answer.failure()) for one in asked if not isinstance(one.answer, Success)]
@@ -425,12 +448,14 @@ class _Verdict:
     failure: WorkflowFailure | None = None
 
 
-def _verdict(metric_id: str, plan: _Plan, call: JudgeCall, response: JudgeResponse, ctx: EvalScoreContext) -> _Verdict:
+def _verdict(metric_id: str, plan: _Plan, one: _Asked, response: JudgeResponse, ctx: EvalScoreContext) -> _Verdict:
+    call, parsed = one.call, one.read
+    assert parsed is not None  # it was answered
+
     def step(output: Mapping[str, JSONValue]) -> TraceStep:
         given = {"judge_model_id": call.judge_model_id, "raw_response": response.raw_response}
         return TraceStep(step_name=call.call_id, step_type="judge_call", input=given, output=output)
 
-    parsed = attempt(metric_id, plan.workflow.parse_judgment, call, response, ctx)
     if not isinstance(parsed, Success):
         failure = _step_failure(call.call_id, "parse_judgment", parsed.failure())
         return _Verdict(step=step({"error": failure.error_message}), failure=failure)
