@@ -9,6 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 import trio
+import trio.lowlevel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def test_side_by_side_under_one_asyncio_loop_each_in_its_context() -> None:
 
     async def work(number: int, turns: int) -> int:
         for _ in range(turns):
-            await trio.sleep(0)
+            await trio.lowlevel.checkpoint()
         assert who.get() == number
         return number
 
@@ -76,7 +77,7 @@ def test_runs_side_by_side_under_one_asyncio_loop() -> None:
 
 def test_of_two_side_by_side_one_may_fail_or_be_cancelled() -> None:
     async def fail() -> None:
-        await trio.sleep(0)
+        await trio.lowlevel.checkpoint()
         raise KeyError("mine")
 
     async def finish() -> str:
