@@ -455,7 +455,10 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
     error_body = await _body(response, headers, _LARGEST_ERROR)
     stated = StatedError(message="") if isinstance(error_body, CallFailure) else error_in(error_body)
     failure = stated.of_status(response.status_code, f"{sent.endpoint.host} answers {response.status_code}")
-    return failure.evolve(retry_after_s=retry_after(headers, now), request_id=request_id(headers))
+    wait_s = retry_after(headers, now)
+    if wait_s is None and response.status_code == 429:
+        wait_s = pause_s
+    return failure.evolve(retry_after_s=wait_s, request_id=request_id(headers))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
