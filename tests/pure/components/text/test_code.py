@@ -1,8 +1,10 @@
 """The program in an answer: answers as models write them, each read by hand."""
 
-# ruff: noqa: RUF001  # answers in other scripts
+# ruff: noqa: E501, RUF001  # answers in other scripts, and in one line each
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from hypothesis import given
@@ -12,6 +14,8 @@ from themis.pure.components.text.code import code_text
 
 ADD = "def add(a, b):\n    return a + b\n"
 ADD_FENCE = f"```python\n{ADD}```"
+SQUARE = "def square(x):\n    return x ** 2\n"
+SUM_OF = "def sum_of(xs):\n    return sum(square(x) for x in xs)\n"
 TEST = "```python\nassert add(1, 2) == 3\n```"
 
 PYTHON: list[tuple[str, str | None]] = [
@@ -109,7 +113,195 @@ PYTHON: list[tuple[str, str | None]] = [
     ("For each item in the list we add one to the total.", None),
 ]
 
+# Each row: an answer, and the pieces that its program is to consist of.
+FENCES: list[tuple[str, list[str]]] = [
+    # fences of unequal length, and other marks that don't fit
+    (f"````python\n{ADD}```", [ADD]),
+    (f"````python\n{ADD}```\n\nIt adds two numbers.", [ADD]),
+    (f"`````\n{ADD}```\nDone.", [ADD]),
+    (f"```python\n{ADD}````\nDone.", [ADD]),
+    (f"```python\n{ADD}`````", [ADD]),
+    (f"~~~~python\n{ADD}~~~\nDone.", [ADD]),
+    (f"````python\n{ADD}```\nFor example:\n````python\nprint(add(1, 2))\n```", [ADD]),
+    (f"````python\n{ADD}```\nIt prints\n```\n3\n```\n", [ADD]),
+    (f"````markdown\nThe function:\n\n```python\n{ADD}```\n````", [ADD]),
+    (f"```markdown\n# Solution\n\n```python\n{ADD}```\n\nIt adds.\n```", [ADD]),
+    (f"````\nThe function:\n\n```python\n{ADD}```\nIt adds.\n````", [ADD]),
+    (f"~~~markdown\n```python\n{ADD}```\n~~~", [ADD]),
+    (f"```python\n{ADD.rstrip()}```\nIt adds two numbers.", [ADD]),
+    (f"```python\n{ADD.rstrip()}```", [ADD]),
+    (f"```python\n{ADD}``` This is the function that you asked for.", [ADD]),
+    (f"```python\n{ADD}\nNow a test:\n```python\nassert add(1, 2) == 3\n```", [ADD]),
+    (f"1. First:\n\n  ```python\n  {ADD.replace(chr(10), chr(10) + '  ').rstrip()}\n   ```\n\n2. Done.", [ADD]),
+    (f"```python\n{ADD}\n```\n```", [ADD]),
+    (f"```\n```python\n{ADD}```\n```", [ADD]),
+    (
+        "```python\ndef f(s):\n    return f'''\n    ```\n    {s}\n    ```\n    '''\n```",
+        ["def f(s):\n    return f'''\n    ```\n    {s}\n    ```\n    '''\n"],
+    ),
+    (
+        "````python\ndef f(s):\n    return '''\n```python\n''' + s\n````",
+        ["def f(s):\n    return '''\n```python\n''' + s\n"],
+    ),
+    (f"```python\n{ADD}\nThis function adds its two arguments and returns the sum.", [ADD]),
+    (f"```python\n{ADD}\n\n**Explanation:** it adds.\n\nNothing else happens here.", [ADD]),
+    # a program in several pieces
+    (
+        "First the import:\n```python\nimport math\n```\nThen the function:\n```python\ndef area(r):\n    return math.pi * r * r\n```",
+        ["import math\n", "def area(r):\n    return math.pi * r * r\n"],
+    ),
+    (
+        "```python\nfrom typing import (\n    List,\n)\n```\nand\n```python\ndef f(x: List[int]) -> int:\n    return len(x)\n```",
+        ["from typing import (\n    List,\n)\n", "def f(x: List[int]) -> int:\n    return len(x)\n"],
+    ),
+    (f"A helper:\n```python\n{SQUARE}```\nThe function:\n```python\n{SUM_OF}```", [SQUARE, SUM_OF]),
+    (f"The function:\n```python\n{SUM_OF}```\nIt needs this helper:\n```python\n{SQUARE}```", [SUM_OF, SQUARE]),
+    (
+        f"```python\n{SQUARE}```\n```python\n{SUM_OF}```\nFor example:\n```python\nprint(sum_of([1, 2]))\n```\nprints\n```\n5\n```",
+        [SQUARE, SUM_OF],
+    ),
+    (
+        f"```python\n{SQUARE}```\n```python\n{SUM_OF}```\nTests:\n```python\nassert sum_of([2]) == 4\n```",
+        [SQUARE, SUM_OF],
+    ),
+    (
+        "```python\nLIMIT = 10\n```\n```python\ndef f(x):\n    return min(x, LIMIT)\n```",
+        ["LIMIT = 10\n", "def f(x):\n    return min(x, LIMIT)\n"],
+    ),
+    (
+        f"```python\n{SQUARE}```\n```python\nn = int(input())\nprint(square(n))\n```",
+        [SQUARE, "n = int(input())\nprint(square(n))\n"],
+    ),
+    (
+        "```python\ndef main():\n    print(int(input()) ** 2)\n```\nCall it:\n```python\nmain()\n```",
+        ["def main():\n    print(int(input()) ** 2)\n", "main()\n"],
+    ),
+    (
+        f"```python\n{SQUARE}```\nTo run it:\n```python\nif __name__ == '__main__':\n    print(square(int(input())))\n```",
+        [SQUARE, "if __name__ == '__main__':\n    print(square(int(input())))\n"],
+    ),
+    (
+        "Read:\n```python\na = list(map(int, input().split()))\n```\nSort:\n```python\na.sort()\n```\nPrint:\n```python\nprint(*a)\n```",
+        ["a = list(map(int, input().split()))\n", "a.sort()\n", "print(*a)\n"],
+    ),
+    (
+        "```python\nclass Node:\n    def __init__(self, v):\n        self.v = v\n```\n```python\ndef f(v):\n    return Node(v).v\n```",
+        ["class Node:\n    def __init__(self, v):\n        self.v = v\n", "def f(v):\n    return Node(v).v\n"],
+    ),
+    (
+        f"```python\nimport sys\n```\n```python\n{SQUARE}```\n```python\nfor line in sys.stdin:\n    print(square(int(line)))\n```",
+        ["import sys\n", SQUARE, "for line in sys.stdin:\n    print(square(int(line)))\n"],
+    ),
+    (
+        f"```python\n{SQUARE}```\n```python\ndef cube(x):\n    return x * square(x)\n```\n```python\ndef f(x):\n    return cube(x)\n```",
+        [SQUARE, "def cube(x):\n    return x * square(x)\n", "def f(x):\n    return cube(x)\n"],
+    ),
+    (
+        '```python\ndef name(x):\n    return "n" + x\n```\n```python\ndef f(x):\n    return f"{name(x)}!"\n```',
+        ['def name(x):\n    return "n" + x\n', 'def f(x):\n    return f"{name(x)}!"\n'],
+    ),
+    # several programs: the last version, and nothing of what does not belong to it
+    (
+        f"```python\n{SUM_OF}{SQUARE}```\nShorter:\n```python\ndef sum_of(xs):\n    return sum(x * x for x in xs)\n```",
+        [f"{SUM_OF}{SQUARE}", "def sum_of(xs):\n    return sum(x * x for x in xs)\n"],
+    ),
+    (
+        f"```python\n{SQUARE}{SUM_OF}```\nA faster helper:\n```python\ndef square(x):\n    return x * x\n```",
+        [f"{SQUARE}{SUM_OF}", "def square(x):\n    return x * x\n"],
+    ),
+    (
+        "Brute force:\n```python\ndef f(x):\n    return slow(x)\n\ndef slow(x):\n    return x\n\nprint(f(int(input())))\n```\n"
+        "Better:\n```python\ndef f(x):\n    return x\n\nprint(f(int(input())))\n```",
+        ["def f(x):\n    return x\n\nprint(f(int(input())))\n"],
+    ),
+    (
+        "One way:\n```python\ndef f(x):\n    return x + x\n```\nAnother:\n```python\ndef f(x):\n    return 2 * x\n```",
+        ["def f(x):\n    return 2 * x\n"],
+    ),
+    (
+        "One way:\n```python\ndef f_slow(x):\n    return x + x\n```\nThe one to use:\n```python\ndef f(x):\n    return 2 * x\n```",
+        ["def f(x):\n    return 2 * x\n"],
+    ),
+    (f"{ADD_FENCE}\n```python\nresult = add(1, 2)\nprint(result)\n```", [ADD]),
+    (f"Take these:\n```python\na = 1\nb = 2\n```\n{ADD_FENCE}", [ADD]),
+    ("```python\nsum = 0\n```\n```python\ndef f(x):\n    return sum(x)\n```", ["def f(x):\n    return sum(x)\n"]),
+    (f"{ADD_FENCE}\nUse it:\n```python\nfrom solution import add\n```", [ADD]),
+    (f"{ADD_FENCE}\nIn a session:\n```python\n>>> add(1, 2)\n3\n```", [ADD]),
+    (f"The signature is\n```python\ndef add(a, b): ...\n```\nso:\n{ADD_FENCE}", [ADD]),
+    (f"{ADD_FENCE}\nIn JavaScript:\n```javascript\nconst add = (a, b) => a + b;\n```", [ADD]),
+    (f"```python\n# square is not used here\ndef f(x):\n    return 'square'\n```\nand\n```python\n{ADD}```", [ADD]),
+    (
+        f"{ADD_FENCE}\nA property test:\n```python\nfrom hypothesis import given\n@given(...)\ndef test_add(a, b):\n    assert add(a, b) == a + b\n```",
+        [ADD],
+    ),
+    (
+        f"{ADD_FENCE}\n```python\nimport pytest\n\n@pytest.mark.parametrize('a', [1])\ndef test_add(a):\n    assert add(a, 1) == 2\n```",
+        [ADD],
+    ),
+    (f"{ADD_FENCE}\n\n**Complexity**\n\n```\nO(1)\n```", [ADD]),
+    (f"```text\nadd(1, 2) -> 3\n```\n{ADD_FENCE}\n```console\n$ python add.py\n```", [ADD]),
+    # in JSON
+    (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
+    (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),
+    (f'```json\n{{"code": {json.dumps(ADD)}}}\n```', [ADD]),
+    (f'{{"answer": {json.dumps(ADD_FENCE)}}}', [ADD]),
+    # of current models: headings, bold, notes, collapsed thoughts, emoji
+    (f"### Solution\n\n{ADD_FENCE}\n\n### Explanation\n\n- **Time:** O(1)\n- **Space:** O(1)", [ADD]),
+    (f"✅ **Final code**\n\n{ADD_FENCE}\n\n🎉 Done!", [ADD]),
+    (
+        f"Here's the completed function:\n\n{ADD_FENCE}\n\nKey points:\n1. `add` takes two numbers.\n2. `a + b` is returned.",
+        [ADD],
+    ),
+    (
+        "**Step 1.** Understand `add`.\n\n**Step 2.** Write it:\n\n    ```python\n    def add(a, b):\n        return a + b\n    ```",
+        [ADD],
+    ),
+    (f"<answer>\n{ADD_FENCE}\n</answer>", [ADD]),
+    (f"<answer>\n{ADD}</answer>", [ADD]),
+    (f"<solution>\n```\n{ADD}```\n</solution>", [ADD]),
+    (f"\\boxed{{\n{ADD_FENCE}\n}}", [ADD]),
+    (f"<details>\n<summary>Code</summary>\n\n{ADD_FENCE}\n\n</details>", [ADD]),
+    (f"| a | b |\n| - | - |\n| 1 | 2 |\n\n{ADD_FENCE}", [ADD]),
+    (f"```python:add.py\n{ADD}```", [ADD]),
+    (f"```python filename=add.py\n{ADD}```", [ADD]),
+    (f'```python linenums="1"\n{ADD}```', [ADD]),
+    (f"```{{.python .numberLines}}\n{ADD}```", [ADD]),
+    (f"```PYTHON\n{ADD}```", [ADD]),
+    (f"`add.py`:\n```python\n#!/usr/bin/env python3\n{ADD}```", [f"#!/usr/bin/env python3\n{ADD}"]),
+    (f"Voici la fonction :\n{ADD_FENCE}\nElle additionne deux nombres.", [ADD]),
+    (f"إليك الحل:\n{ADD_FENCE}\n", [ADD]),
+    (f"Вот решение:\n\n{ADD_FENCE}\n\nСложность O(1).", [ADD]),
+    (f"{ADD}\n\n# Example:\n# add(1, 2) == 3", [f"{ADD}\n\n# Example:\n# add(1, 2) == 3\n"]),
+    (
+        "```python\ndef f(x):\n\tif x:\n\t\treturn 1\n\treturn 0\n```",
+        ["def f(x):\n\tif x:\n\t\treturn 1\n\treturn 0\n"],
+    ),
+    ("```python\n    return a + b\n```", ["    return a + b\n"]),
+    ("```\n    s = a\n    return s + b\n```", ["    s = a\n    return s + b\n"]),
+    (
+        "The body is:\n```python\n    for x in a:\n        yield x\n```\nThat's it.",
+        ["    for x in a:\n        yield x\n"],
+    ),
+]
+
 OTHER: list[tuple[str, str, str | None]] = [
+    (
+        "cpp",
+        "```cpp\n#include <iostream>\nusing namespace std;\n```\n```cpp\nint sq(int x) {\n    return x * x;\n}\n```\n"
+        "```cpp\nint main() {\n    int n;\n    cin >> n;\n    cout << sq(n);\n}\n```",
+        "#include <iostream>\nusing namespace std;\n\n\nint sq(int x) {\n    return x * x;\n}\n\n\n"
+        "int main() {\n    int n;\n    cin >> n;\n    cout << sq(n);\n}\n",
+    ),
+    (
+        "cpp",
+        "Slow:\n```cpp\nint main() {\n    slow();\n}\n```\nFast:\n````cpp\nint main() {\n    return 0;\n}\n```\nDone.",
+        "int main() {\n    return 0;\n}\n",
+    ),
+    (
+        "cpp",
+        "```cpp\nstruct Node { int v; };\n```\nand\n```cpp\nint main() {\n    Node n{1}; // slow\n    return n.v;\n}\n```",
+        "struct Node { int v; };\n\n\nint main() {\n    Node n{1}; // slow\n    return n.v;\n}\n",
+    ),
     ("cpp", "```cpp\nint main() { return 0; }\n```", "int main() { return 0; }\n"),
     ("cpp", "```c++\nint main() { return 0; }\n```", "int main() { return 0; }\n"),
     (
@@ -136,13 +328,19 @@ def test_reads_what_a_person_reads(answer: str, expected: str | None) -> None:
     assert (result.value is None) == bool(result.reason)
 
 
+@pytest.mark.parametrize(("answer", "pieces"), FENCES)
+def test_puts_together_what_a_person_would(answer: str, pieces: list[str]) -> None:
+    result = code_text(answer)
+    assert result.value == "\n\n".join(pieces).rstrip() + "\n", result
+
+
 @pytest.mark.parametrize(("language", "answer", "expected"), OTHER)
 def test_reads_other_languages(language: str, answer: str, expected: str | None) -> None:
     assert code_text(answer, language).value == expected
 
 
 def test_has_enough_answers() -> None:
-    assert len({answer for answer, _ in PYTHON}) + len(OTHER) >= 60
+    assert len({answer for answer, _ in [*PYTHON, *FENCES]}) + len(OTHER) >= 150
 
 
 FRAGMENTS = st.sampled_from(
