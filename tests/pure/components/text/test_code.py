@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from themis.pure.components.parsers import CodeText
 from themis.pure.components.text.code import code_text
+from themis.pure.records.contexts import ParseContext
+from themis.pure.records.generation import ReducedCandidate
 
 ADD = "def add(a, b):\n    return a + b\n"
 ADD_FENCE = f"```python\n{ADD}```"
@@ -240,6 +243,36 @@ FENCES: list[tuple[str, list[str]]] = [
     ),
     (f"{ADD_FENCE}\n\n**Complexity**\n\n```\nO(1)\n```", [ADD]),
     (f"```text\nadd(1, 2) -> 3\n```\n{ADD_FENCE}\n```console\n$ python add.py\n```", [ADD]),
+    (
+        "```python\nclass Item:\n    pass\n```\n```python\nfrom typing import List\n```\n```python\ndef f(x: List[Item]):\n    return x\n```",
+        ["from typing import List\n", "class Item:\n    pass\n", "def f(x: List[Item]):\n    return x\n"],
+    ),
+    (
+        "```python\ndef f(x):\n    return g(x) + 1\n```\nwhere `g` is given:\n```python\ndef g(x):\n    ...\n```",
+        ["def f(x):\n    return g(x) + 1\n"],
+    ),
+    (
+        "```python\nx = int(input())\n```\nand\n```python\ny = int(input())\n```\nFinally\n```python\nprint(x + y)\n```",
+        ["x = int(input())\n", "y = int(input())\n", "print(x + y)\n"],
+    ),
+    (
+        "```python\ndef f(n):\n    return n\n```\nWith a cache:\n```python\nfrom functools import cache\n\n@cache\ndef f(n):\n    return n\n```\n"
+        "Driver:\n```python\nfor _ in range(int(input())):\n    print(f(int(input())))\n```",
+        [
+            "from functools import cache\n\n@cache\ndef f(n):\n    return n\n",
+            "for _ in range(int(input())):\n    print(f(int(input())))\n",
+        ],
+    ),
+    (
+        f"{ADD_FENCE}\nHow long it takes:\n```python\nimport time\nstart = time.time()\nadd(1, 2)\nprint(time.time() - start)\n```",
+        [ADD],
+    ),
+    (f"{ADD_FENCE}\nThe change:\n```diff\n- return a - b\n+ return a + b\n```", [ADD]),
+    # between backticks, and indented
+    ("The answer: `def add(a, b): return a + b`", ["def add(a, b): return a + b\n"]),
+    ("It is this:\n\n    def add(a, b):\n        return a + b\n\nIt adds.", [ADD]),
+    ("The body is\n\n        s = 0\n        s += a\n\n        return s + b\n", ["s = 0\ns += a\n\nreturn s + b\n"]),
+    ("Certainly! ```python\ndef add(a, b):\n    return a + b\n```", [ADD]),
     # in JSON
     (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
     (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),
@@ -334,13 +367,42 @@ def test_puts_together_what_a_person_would(answer: str, pieces: list[str]) -> No
     assert result.value == "\n\n".join(pieces).rstrip() + "\n", result
 
 
+CACHED = "def add_cached(a, b):\n    return a + b\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (f"{ADD_FENCE}\nOr, with a cache:\n```python\n{CACHED}```", ADD),
+        (f"```python\n{CACHED}```\n{ADD_FENCE}", ADD),
+        (f"{ADD_FENCE}\n```python\n{CACHED}\nadd(1, 2)\n```", ADD),
+        (f"{ADD_FENCE}\nShorter:\n```python\nadd = lambda a, b: a + b\n\ndef other(): ...\n```",
+         "add = lambda a, b: a + b\n\ndef other(): ...\n"),
+        (f"```python\nclass Solution:\n    def add(self, a, b):\n        return a + b\n```\n```python\n{CACHED}```",
+         "class Solution:\n    def add(self, a, b):\n        return a + b\n"),
+        (f"```python\n{CACHED}```", CACHED),
+        (f"{ADD_FENCE}\nInteractively:\n```python\nprint(add(int(input()), 1))\n```", ADD),
+        (f"{ADD_FENCE}\n```python\ndef main():\n    print(add(*map(int, input().split())))\n```\n```python\nmain()\n```", ADD),
+        (f"```python\n{SQUARE}```\n```python\ndef add(a, b):\n    return square(a) + b\n```",
+         f"{SQUARE}\n\ndef add(a, b):\n    return square(a) + b\n"),
+    ],
+)  # fmt: skip
+def test_of_several_programs_the_one_counts_that_defines_what_is_asked_for(answer: str, expected: str) -> None:
+    assert code_text(answer, name="add").value == expected
+    candidate = ReducedCandidate(candidate_id="c", source_candidate_ids=("c",), final_output=answer)
+    ctx = ParseContext(
+        run_id="r", case_id="1", dataset_id="d", case_key="1:d:1", candidate_id="c", metadata={"entry_point": "add"}
+    )
+    assert CodeText().parse(candidate, ctx).value == expected
+
+
 @pytest.mark.parametrize(("language", "answer", "expected"), OTHER)
 def test_reads_other_languages(language: str, answer: str, expected: str | None) -> None:
     assert code_text(answer, language).value == expected
 
 
 def test_has_enough_answers() -> None:
-    assert len({answer for answer, _ in [*PYTHON, *FENCES]}) + len(OTHER) >= 150
+    assert len({answer for answer, _ in [*PYTHON, *FENCES]}) + len(OTHER) >= 165
 
 
 FRAGMENTS = st.sampled_from(

@@ -5,11 +5,13 @@ Rules from the surest to the least sure:
 1. `json`: the answer is a JSON object, or nothing but one is marked off in it: its field `code`, `solution`, `program`
    or `answer`, if that holds code; by the other rules if it marks it off.
 2. `fence`: blocks that the answer marks off (`text.code_fences`). Of several, the last of the highest rank counts: a
-   block in the wanted language that defines something and is more than a test or an example of use; then any block in
-   the wanted language; then blocks without a language. A block that never ends (the answer was cut off) still counts.
+   block in the wanted language that defines something (the function that is asked for, where that is known) and is more
+   than a test, a signature or an example of use; then any block in the wanted language; then blocks without a language.
+   A block that never ends (the answer was cut off) still counts.
    `fences`: a program in several blocks is put together (`text.code_pieces`).
 3. `whole`: the answer is code from its first line on, or the indented continuation of a function.
-4. `prose`: the block of code lines between the prose, from the first line that can only be code.
+4. `prose`: the block of code lines between the prose, from the first line that can only be code; one that is indented
+   by four blanks, as Markdown has it; a definition between single backticks.
 
 Lines are told apart by how they look: no grammar is asked, so that the outcome is the same under every version of
 Python, and for every language.
@@ -47,6 +49,12 @@ _TESTS: Final = re.compile(
 _SOLVES: Final = re.compile(
     r"^[ \t]{0,8}(?:async[ \t]+)?(?:def[ \t]+(?!test_?|check\b|main\b)\w|class[ \t]+(?!Test)\w)", re.MULTILINE
 )
+_SIGNATURES: Final = re.compile(
+    r"(?:\s*\n|[ \t]*(?:@|#|import\b|from\b)[^\n]*\n)*[ \t]*(?:async[ \t]+)?def\b[^\n]*:(?:\s*\.\.\.|\s*pass\b)?\s*"
+)
+_HAS_IT: Final = 2
+_DEFINES_IT: Final = r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{0}\b|{0}[ \t]*(?::[^=\n]{{1,80}})?=(?!=))"
+_INLINE: Final = re.compile(r"(?<!`)`((?:def \w+\(|\w+ = lambda\b)[^`\n]{1,500})`(?!`)")
 _STARTS: Final = re.compile(
     r"(?:(?:async[ ])?def[ ]\w+[ ]?\(|class[ ]\w+[^.\n]{0,80}[:{]?[ ]?$"
     r"|import[ ][\w.]+(?:[ ]as[ ]\w+)?(?:,[ ]?[\w.]+)*[ ]?;?$|from[ ][\w.]+[ ]import[ ][\w*(]|@\w[\w.]*(?:\(|$)"
@@ -66,13 +74,14 @@ _FIELDS: Final = ("code", "solution", "program", "answer")
 _TEXT_DELIMITER: Final = re.compile(r"\"\"\"|'''")
 
 
-def code_text(text: str, language: str = "python") -> Extraction[str]:
+def code_text(text: str, language: str = "python", name: str | None = None) -> Extraction[str]:
     """Return the program that an answer gives.
 
     Args:
         text: the answer, without its reasoning block.
         language: which of several programs is wanted: `python`, `cpp`, `java`, `javascript`, `go`, `rust`, or any
             other name that may stand behind a fence.
+        name: the function that is asked for, if that is known: of several programs one that defines it counts.
 
     >>> code_text("Sure!\\n```python\\nprint(1)\\n```\\nIt prints 1.").value
     'print(1)\\n'
@@ -85,17 +94,17 @@ def code_text(text: str, language: str = "python") -> Extraction[str]:
     objects = [block.code for block in everything if block.language == "json"] if not marked else []
     field = next((field for field in map(_json_field, [text, *reversed(objects)]) if field), None)
     if field is not None:
-        inner = code_text(field, language) if "```" in field else nothing("")
+        inner = code_text(field, language, name) if "```" in field else nothing("")
         return inner if inner.value is not None else found(_tidy(field), "json")
     if marked:
-        return _of_blocks(marked, names)
+        return _of_blocks(marked, names, name)
     lines = text.expandtabs(4).splitlines()
     first = next((line for line in lines if line.strip()), "")
     if (first.startswith("    ") and not _reads_like_prose(first)) or _STARTS.match(first):
         taken = list(_code_lines(lines, lines.index(first)))
         if taken:
             return found(_tidy("\n".join(taken)), "whole")
-    block = _out_of_prose(lines)
+    block = _out_of_prose(lines) or _out_of_prose(list(_indented(lines))) or _INLINE.findall(text)[-1:]
     return found(_tidy("\n".join(block)), "prose") if block else nothing("the answer holds no code")
 
 
@@ -108,15 +117,17 @@ def _tidy(code: str) -> str:
 # --- fences -----------------------------------------------------------------------------------------------
 
 
-def _of_blocks(marked: Sequence[Block], names: Sequence[str]) -> Extraction[str]:
-    ranks = [_rank(block, names) for block in marked]
+def _of_blocks(marked: Sequence[Block], names: Sequence[str], name: str | None) -> Extraction[str]:
+    wanted = re.compile(_DEFINES_IT.format(re.escape(name)), re.MULTILINE) if name else None
+    ranks = [_rank(block, names, wanted) for block in marked]
     best = max(range(len(marked)), key=lambda number: (ranks[number], number))  # of equal ones the last
     peers = [number for number, rank in enumerate(ranks) if rank[0] == ranks[best][0]]
     taken = put_together(
         [marked[number].code for number in peers],
         peers.index(best),
         is_python="python" in names,
-        examples=[not ranks[number][1] and _TESTS.search(marked[number].code) is not None for number in peers],
+        goes_on=ranks[best][1] < _HAS_IT,
+        examples=[not ranks[number][1] and _is_example(marked[number].code) for number in peers],
     )
     if len(taken) > 1:
         return found(_tidy("\n\n".join(_tidy(marked[peers[number]].code) for number in taken)), "fences")
@@ -140,14 +151,19 @@ def _may_answer(block: Block, names: Sequence[str]) -> bool:
     return block.language in names or block.language not in NO_CODE
 
 
-def _rank(block: Block, names: Sequence[str]) -> tuple[int, ...]:
+def _rank(block: Block, names: Sequence[str], wanted: re.Pattern[str] | None) -> tuple[int, ...]:
     """Rank a block: is it the wanted language, does it define something, is it more than a test."""
     solves = _SOLVES.search(block.code) is not None or (
         _DEFINES.search(block.code) is not None and not _TESTS.search(block.code)
     )
-    defines = solves or _READS_INPUT.search(block.code) is not None
+    defines = (solves and not _SIGNATURES.fullmatch(block.code)) or _READS_INPUT.search(block.code) is not None
+    has_it = defines and wanted is not None and wanted.search(block.code) is not None
     spoken = 2 if block.language in names else int(not block.language)
-    return spoken, int(defines), int(block.closed)
+    return spoken, _HAS_IT if has_it else int(defines), int(block.closed)
+
+
+def _is_example(code: str) -> bool:
+    return (_TESTS.search(code) or _SIGNATURES.fullmatch(code)) is not None
 
 
 def _looks_like_code(code: str) -> bool:
@@ -189,10 +205,22 @@ def _out_of_prose(lines: Sequence[str]) -> list[str]:
     return max(blocks, key=len, default=[])
 
 
+def _indented(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of indented blocks (CommonMark 0.31, section 4.4), moved to the margin, and others as prose."""
+    margin = ""
+    for before, line in itertools.pairwise(["", *lines]):
+        if line.strip() and not line.startswith(margin or "    "):
+            margin = ""
+        if not margin and not before.strip() and line.startswith("    "):
+            margin = line[: len(line) - len(line.lstrip())]
+        yield line.removeprefix(margin) if margin else "This is prose."
+
+
 def _code_lines(lines: Sequence[str], at: int) -> Iterator[str]:
     """Yield the lines of code from here to the first line of prose; text in triple quotes is code."""
     delimiter = ""
-    for line in lines[at:]:
+    for number in range(at, len(lines)):  # a slice for every block would cost its length each time
+        line = lines[number]
         if not (delimiter or _is_code(line)):
             return
         for mark in _TEXT_DELIMITER.findall(line):

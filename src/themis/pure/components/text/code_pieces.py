@@ -4,15 +4,16 @@ Models explain as they go: the imports in one block, a helper in the next, then 
 rule goes by the names at the margin of the blocks (definitions, imports, variables), without a grammar:
 
 1. The program starts from one block, the last of the best (see `text.code`).
-2. A block belongs to it that defines or imports a name which is used there and defined nowhere there. So does one that
-   uses a name of the program's and goes on with it: it defines a function or a class, or it starts the program (reads
-   input, stands behind `if __name__`, does nothing but call functions without arguments). So does any other that uses
-   its names, as long as the program reads input and writes nothing. And so on, until no block is added.
+2. A block belongs to it that defines or imports a name which is used there and defined nowhere there. Unless a function
+   is asked for that is there, so does one that uses a name of the program's and goes on with it: it defines a function
+   or a class, or it starts the program (reads input, stands behind `if __name__`, does nothing but call functions
+   without arguments); and any other that uses its names, as long as the program reads input and writes nothing. And so
+   on, until no block is added.
 3. A block that defines a name which the program defines already is another version of it: the later one counts. But
    where it defines more than the program does, and runs nothing, the later block amends it, and both stand (in Python,
    where the last definition holds).
-4. A block of nothing but imports belongs to what follows it.
-5. Examples and tests are otherwise no part of it. The pieces stand in the order of the answer.
+4. A block of nothing but imports belongs to the program, unless it stands behind all of it.
+5. Examples and tests are otherwise no part of it. The pieces stand in the order of the answer, imports first.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _MOST: Final = 40
 _STRING: Final = (
     r"(?P<prefix>[bBrRuUfF]{0,2})(?:\"\"\"[\s\S]*?\"\"\"|'''[\s\S]*?'''|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*')"
 )
+_SUBSCRIPT: Final = re.compile(r"\[[^\[\]]*\]")
+_ANNOTATION: Final = re.compile(r"[:=][^,]*")
 _WORD: Final = re.compile(r"\w+")
 _USED: Final = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _FUNCTION: Final = re.compile(r"^(?:async[ \t]+)?def[ \t]+(?!test_?)\w|^class[ \t]+(?!Test)\w", re.MULTILINE)
@@ -102,34 +105,36 @@ class _Piece:
     is_example: bool
 
 
-def put_together(codes: Sequence[str], chosen: int, *, is_python: bool, examples: Sequence[bool]) -> list[int]:
+def put_together(
+    codes: Sequence[str], chosen: int, *, is_python: bool, goes_on: bool, examples: Sequence[bool]
+) -> list[int]:
     """Return the numbers of the blocks that make up the program, in order.
 
     Args:
         codes: the blocks, in the order of the answer.
         chosen: the one that the program starts from.
         is_python: by Python's rules, or those of languages with braces.
+        goes_on: what uses the program's names may belong to it, and not only what it needs.
         examples: of each, whether it is an example or a test.
     """
     rules = _PYTHON if is_python else _BRACES
     looked_at = {chosen, *range(max(0, len(codes) - _MOST), len(codes))}
     pieces = {number: _piece(codes[number], rules, examples[number]) for number in looked_at}
     taken = [chosen]
-    while (more := next(_joining(pieces, taken, rules), None)) is not None:
+    while (more := next(_joining(pieces, taken, rules, goes_on), None)) is not None:
         taken.append(more)
     imports = {n for n, piece in pieces.items() if n < max(taken) and not rules.imports.sub("", piece.bare).strip()}
-    return sorted(imports.union(taken))
+    return [*sorted(imports), *sorted(set(taken) - imports)]
 
 
-def _joining(pieces: Mapping[int, _Piece], taken: Sequence[int], rules: _Rules) -> Iterator[int]:
+def _joining(pieces: Mapping[int, _Piece], taken: Sequence[int], rules: _Rules, goes_on: bool) -> Iterator[int]:
     """Yield the blocks that belong to those taken: the last first, but of what finishes a program the first."""
     program = [pieces[number] for number in taken]
     defined = frozenset[str]().union(*(piece.defines for piece in program))
     known = defined.union(*(piece.imports for piece in program))
     needed = frozenset[str]().union(*(piece.needs for piece in program)) - known
-    unfinished = any(_READS.search(piece.bare) for piece in program) and not any(
-        _WRITES.search(piece.bare) for piece in program
-    )
+    reads, writes = (any(pattern.search(piece.bare) for piece in program) for pattern in (_READS, _WRITES))
+    unfinished = goes_on and reads and not writes
     for number in sorted(set(pieces).difference(taken), reverse=not unfinished):
         piece = pieces[number]
         if piece.is_example and not (unfinished and number > min(taken)):
@@ -138,11 +143,13 @@ def _joining(pieces: Mapping[int, _Piece], taken: Sequence[int], rules: _Rules) 
             amended = rules.amends and piece.defines > defined and number < min(taken)
             if amended and not _RUNS.search(piece.bare):
                 yield number
-        elif (piece.defines | piece.imports) & needed or (piece.needs & known and (unfinished or _goes_on(piece))):
+        elif (piece.defines | piece.imports) & needed or (
+            goes_on and piece.needs & known and (unfinished or _follows(piece))
+        ):
             yield number
 
 
-def _goes_on(piece: _Piece) -> bool:
+def _follows(piece: _Piece) -> bool:
     return _CALLS.fullmatch(piece.bare) is not None or any(
         pattern.search(piece.bare) for pattern in (_FUNCTION, _READS, _STARTS)
     )
@@ -153,10 +160,11 @@ def _piece(code: str, rules: _Rules, is_example: bool) -> _Piece:
     bare = rules.aside.sub(lambda match: match[0] if "f" in (match["prefix"] or "").lower() else "", code)
     defines = _names(rules.defined, bare)
     imports = {name for match in rules.imports.finditer(bare) for name in _WORD.findall(match[0])}
-    needs = set(_USED.findall(bare)) - _BUILTIN - defines - imports - _names(rules.bound, bare)
+    bound = _names(rules.bound, _SUBSCRIPT.sub("", _SUBSCRIPT.sub("", bare)), without=_ANNOTATION)
+    needs = set(_USED.findall(bare)) - _BUILTIN - defines - imports - bound
     return _Piece(bare, frozenset(defines), frozenset(imports), frozenset(needs), is_example)
 
 
-def _names(pattern: re.Pattern[str], code: str) -> set[str]:
+def _names(pattern: re.Pattern[str], code: str, without: re.Pattern[str] | None = None) -> set[str]:
     groups = (group for match in pattern.finditer(code) for group in match.groups() if group)
-    return {name for group in groups for name in _WORD.findall(group)}
+    return {name for group in groups for name in _WORD.findall(without.sub("", group) if without else group)}
