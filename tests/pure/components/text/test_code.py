@@ -273,6 +273,10 @@ FENCES: list[tuple[str, list[str]]] = [
     ("It is this:\n\n    def add(a, b):\n        return a + b\n\nIt adds.", [ADD]),
     ("The body is\n\n        s = 0\n        s += a\n\n        return s + b\n", ["s = 0\ns += a\n\nreturn s + b\n"]),
     ("Certainly! ```python\ndef add(a, b):\n    return a + b\n```", [ADD]),
+    (
+        "```python\nimport os\n\ndef other():\n    return os.sep\n```\n```python\ndef f(x):\n    import math\n    return math.pi\n```",
+        ["def f(x):\n    import math\n    return math.pi\n"],
+    ),
     # in JSON
     (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
     (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),

@@ -40,6 +40,7 @@ _WRITES: Final = re.compile(r"\bprint\(|\bstdout\b")
 _STARTS: Final = re.compile(r"^if[ \t]+__name__[ \t]*==|\bint[ \t]+main[ \t]*\(", re.MULTILINE)
 _CALLS: Final = re.compile(r"\s*(?:\w+\(\)[ \t]*;?\s*)+")
 _RUNS: Final = re.compile(r"^(?:\w[\w.]*\(|(?:if|for|while|print|assert)\b)", re.MULTILINE)
+_OF_IMPORTS: Final = frozenset(["import", "from", "as", "include", "using", "namespace", "use", "package", "static"])
 _BUILTIN: Final = frozenset(
     re.findall(
         r"\w+",
@@ -159,7 +160,7 @@ def _piece(code: str, rules: _Rules, is_example: bool) -> _Piece:
     # What stands in braces in an f-string is code, so f-strings stay.
     bare = rules.aside.sub(lambda match: match[0] if "f" in (match["prefix"] or "").lower() else "", code)
     defines = _names(rules.defined, bare)
-    imports = {name for match in rules.imports.finditer(bare) for name in _WORD.findall(match[0])}
+    imports = {name for match in rules.imports.finditer(bare) for name in _WORD.findall(match[0])} - _OF_IMPORTS
     bound = _names(rules.bound, _SUBSCRIPT.sub("", _SUBSCRIPT.sub("", bare)), without=_ANNOTATION)
     needs = set(_USED.findall(bare)) - _BUILTIN - defines - imports - bound
     return _Piece(bare, frozenset(defines), frozenset(imports), frozenset(needs), is_example)
