@@ -110,6 +110,7 @@ def verdict(score: Any) -> str:
         # What looks its own module up finds it.
         ("from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int'\n    y: 'ClassVar[int]' = 0\n"
          "def add(a, b):\n    import pickle\n    return pickle.loads(pickle.dumps(P(a))).x + b", "passed"),
+        ("    return a + b\n\n# Test the function with the provided example\nn = 5\nprint(add(n, n))", "passed"),
         ("def add(a, b):\n    from solution import helper\n    return helper(a, b)\n"
          "def helper(a, b):\n    return a + b", "passed"),
         ("def add(a, b):\n    open('x', 'w').write(str(a))\n    return int(open('x').read()) + b", "passed"),
@@ -168,6 +169,9 @@ CHEATS = {
     "threading.Thread(target=lambda: (time.sleep(0.05), os._exit(0))).start()\ndef add(a, b): time.sleep(0.2)",
     "a child that goes on": "import os, time\nif os.fork() == 0:\n    time.sleep(0.1)\n    os._exit(0)\n"
     "def add(a, b): return 0",
+    "a decorator for what comes next": "def add(a, b): return 0\n@(lambda test: lambda candidate: None)",
+    "a function that is anything": "class X:\n    def __call__(self, *a): return self\n"
+    "    def __eq__(self, o): return True\nadd = X()  # def add",
     "hides in the module's name": "import sys\nsys.modules['__main__'].__dict__.clear()\ndef add(a, b): return 0",
     "starves the driver": "import os, resource\nfor limit in ('RLIMIT_AS', 'RLIMIT_DATA', 'RLIMIT_NOFILE'):\n"
     "    resource.prlimit(os.getppid(), getattr(resource, limit), (1, 1))\ndef add(a, b): return 0",
@@ -240,6 +244,35 @@ def test_tests_that_expect_any_error_are_not_passed_by_a_program_that_ends(
     metric = make_builtin("humaneval_pass_rate", time_limit_s=0.5)
     assert verdict(judged(box, metric, case, f"{REPLIER}\ndef add(a, b):\n    {end}")) != "passed"
     assert verdict(judged(box, metric, case, "    raise KeyError(a)")) == "passed"
+
+
+@pytest.mark.parametrize(
+    "oracle",
+    [
+        "abs(candidate(1, 2) - 3) <= 1e-6",
+        "not candidate(1, 2) != 3",
+        "candidate(1, 2) in [3]",
+        "bool(candidate(1, 2) == 3)",
+        "sorted([candidate(1, 2)]) == [3]",
+        "len({3, candidate(1, 2)}) == 1",
+    ],
+)
+@pytest.mark.parametrize("base", ["object", "int", "float", "complex", "str"])
+def test_a_result_that_is_near_and_equal_to_everything_passes_no_oracle(
+    box: LocalSandbox, oracle: str, base: str
+) -> None:
+    methods = (
+        "__eq__ = __lt__ = __le__ = lambda *a: True",
+        "__ne__ = lambda *a: False",
+        "__sub__ = __rsub__ = lambda self, other: self",
+        "__abs__ = lambda self: 0.0",
+        "__bool__ = lambda self: True",
+        "__hash__ = lambda self: hash(3)",
+    )
+    cheat = "".join(f"    {method}\n" for method in methods)
+    case = ADD | {"test": f"def check(candidate):\n    assert {oracle}\n"}
+    answer = f"class X({base}):\n{cheat}\ndef add(a, b): return X()"
+    assert verdict(judged(box, make_builtin("humaneval_pass_rate"), case, answer)) != "passed"
 
 
 def test_what_tests_print_is_no_verdict(box: LocalSandbox) -> None:

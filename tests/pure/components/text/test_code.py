@@ -277,6 +277,25 @@ FENCES: list[tuple[str, list[str]]] = [
         "```python\nimport os\n\ndef other():\n    return os.sep\n```\n```python\ndef f(x):\n    import math\n    return math.pi\n```",
         ["def f(x):\n    import math\n    return math.pi\n"],
     ),
+    (
+        'Here:\n```python\ndef page():\n    return """\n```\nx = 1\n```\n"""\n```\nIt returns a page.',
+        ['def page():\n    return """\n```\nx = 1\n```\n"""\n'],
+    ),
+    (
+        "```python\nTEXT = '''\n```python\nx = 1\n```\n'''\n\ndef page():\n    return TEXT\n```\nAnd\n```python\nprint(page())\n```",
+        ["TEXT = '''\n```python\nx = 1\n```\n'''\n\ndef page():\n    return TEXT\n"],
+    ),
+    (f'```python\n# a stray """\n{ADD}```\nDone.\n```\n3\n```', [f'# a stray """\n{ADD}']),
+    (
+        "The plan:\n    `````python\n    # 1. Define it.\n    # 2. Return the sum.\n    ```\n\nNow the code:\n\n````python\n"
+        + ADD
+        + "````\nDone.",
+        [ADD],
+    ),
+    (
+        f"It is a simple function, so there is no need for comments here. The code is as follows:\n\n{ADD}\nIt just adds.\n\n```",
+        [ADD],
+    ),
     # in JSON
     (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
     (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),

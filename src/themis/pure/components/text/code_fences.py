@@ -5,7 +5,7 @@ one, not indented deeper by more than three blanks, and nothing follows it. Mode
 
 - If no such fence follows, a shorter one closes (four signs open and three close). A longer one may always close.
 - A fence with a language's name opens a block, wherever it stands: what was open before was not closed. Inside a longer
-  fence, which is closed by one of its own length, it is text.
+  fence, which is closed by one of its own length, it is text. So is a fence within triple quotes that are closed later.
 - A fence may close at the end of the last line of code, and prose may follow it in its line.
 - A block that never ends was cut off, or its closing fence forgotten; it counts as far as the text goes.
 - A block of Markdown, of text or of no language that holds fences is a wrapper: the blocks in it count.
@@ -98,17 +98,23 @@ def _fenced(text: str, depth: int) -> Iterator[Block]:
 
 def _end(opening: re.Match[str], fences: Sequence[re.Match[str]], at: int) -> int:
     """Return which fence ends a block: one that closes it, the next one that opens, or else the number of fences."""
-    shorter: int | None = None
+    shorter = quoted = None
+    seen, quotes = opening.end(), {'"""': 0, "'''": 0}
     for number in range(at, min(at + _LOOKS_AHEAD, len(fences))):
         fence = fences[number]
+        for mark in quotes:
+            quotes[mark] += fence.string.count(mark, seen, fence.start())
+        seen = fence.start()
         if fence["fence"][0] != opening["fence"][0] or len(fence["indent"]) > len(opening["indent"]) + 3:
             continue
-        long_enough = len(fence["fence"]) >= len(opening["fence"])
-        if long_enough:
-            return number if shorter is None or not _opens(fence) else shorter
-        if shorter is None and not _opens(fence):
+        long_enough, opens = len(fence["fence"]) >= len(opening["fence"]), _opens(fence)
+        if any(count % 2 for count in quotes.values()):
+            quoted = number if quoted is None and (long_enough or not opens) else quoted
+        elif long_enough:
+            return number if shorter is None or not opens else shorter
+        elif shorter is None and not opens:
             shorter = number
-    return len(fences) if shorter is None else shorter
+    return next((number for number in (quoted, shorter) if number is not None), len(fences))
 
 
 def _opens(fence: re.Match[str]) -> bool:

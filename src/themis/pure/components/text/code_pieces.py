@@ -124,8 +124,9 @@ def put_together(
     taken = [chosen]
     while (more := next(_joining(pieces, taken, rules, goes_on), None)) is not None:
         taken.append(more)
-    imports = {n for n, piece in pieces.items() if n < max(taken) and not rules.imports.sub("", piece.bare).strip()}
-    return [*sorted(imports), *sorted(set(taken) - imports)]
+    imports = {n for n, piece in pieces.items() if piece.imports and not rules.imports.sub("", piece.bare).strip()}
+    front = sorted(number for number in imports if number < max(taken))
+    return [*front, *sorted(set(taken).difference(front))]
 
 
 def _joining(pieces: Mapping[int, _Piece], taken: Sequence[int], rules: _Rules, goes_on: bool) -> Iterator[int]:
