@@ -428,6 +428,49 @@ def test_has_enough_answers() -> None:
     assert len({answer for answer, _ in [*PYTHON, *FENCES]}) + len(OTHER) >= 165
 
 
+@given(
+    st.sampled_from("`~"),
+    st.integers(3, 7),
+    st.integers(3, 7),
+    st.sampled_from(["python", "py", ""]),
+    st.sampled_from(["", "Here it is:\n", "1. Do this.\n\n"]),
+    st.sampled_from(["", "\nDone.", "\n\nIt prints\n```\n3\n```\n", "\n```text\n3\n```"]),
+)
+def test_a_fence_of_any_length_closes_one_of_any_length(
+    sign: str, opens: int, closes: int, language: str, before: str, behind: str
+) -> None:
+    answer = f"{before}{sign * opens}{language}\n{ADD}{sign * closes}{behind}"
+    assert code_text(answer).value == ADD
+
+
+@given(st.data(), st.integers(2, 6), st.booleans())
+def test_pieces_of_a_program_are_all_there_once_whatever_their_order(
+    data: st.DataObject, number: int, is_named: bool
+) -> None:
+    # Each function calls another one that is in some other block: a tree with f0, which is asked for, as its root.
+    pieces = [f"def f{n}(x):\n    return x + {n}\n" for n in range(number)]
+    for child in range(1, number):
+        parent = data.draw(st.integers(0, child - 1))
+        pieces[parent] = pieces[parent].rstrip() + f" + f{child}(x)\n"
+    order = data.draw(st.permutations(range(number)))
+    example = data.draw(
+        st.sampled_from(["", "\nSo:\n```python\nprint(f0(1))\n```", "\n```python\nassert f0(0) == 0\n```"])
+    )
+    answer = "\n".join(f"Step:\n```python\n{pieces[n]}```" for n in order) + example
+    program = code_text(answer, name="f0" if is_named else None).value
+    assert program == "\n\n".join(pieces[n] for n in order)
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=6))
+def test_of_each_function_the_last_version_counts(names: list[str]) -> None:
+    versions = [f"def {name}(x):\n    return {version}\n" for version, name in enumerate(names)]
+    answer = "\n".join(f"Now:\n```python\n{version}```" for version in versions)
+    for name in {*names}:
+        last = max(version for version, other in enumerate(names) if other == name)
+        assert code_text(answer, name=name).value == versions[last]
+    assert code_text(answer).value == versions[-1]
+
+
 FRAGMENTS = st.sampled_from(
     [
         "```",
