@@ -147,6 +147,8 @@ def test_the_program_that_an_answer_makes() -> None:
     assert completed(prompt, "    return 1", "f") == prompt + "    return 1"
     assert completed(prompt, "def f(x): return 2", "f") == "import math\n\ndef helper(): ...\n\n\ndef f(x): return 2"
     assert completed(prompt, "    def f(y): return 1\n    return f(x)", "f").startswith(prompt)
+    text = "def f(x):\n    return '''a\n    \nb'''"
+    assert completed(prompt, text, "f").endswith(text)  # blanks within a text stay
     assert behind("import math", "x = 1\nfrom __future__ import annotations") == (
         "from __future__ import annotations\nimport math\nx = 1\n"
     )

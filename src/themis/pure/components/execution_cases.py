@@ -195,11 +195,11 @@ def completed(prompt: str, answer: str, entry_point: str) -> str:
     definition = re.compile(
         rf"^(?:async\s+)?def\s+{re.escape(entry_point)}\b|^{re.escape(entry_point)}\s*=", re.MULTILINE
     )
-    margin = textwrap.dedent(answer)
-    if definition.search(margin) and not _RETURNS.search(margin):
-        answer = margin
     if not definition.search(answer):
-        return prompt + indented(answer)
+        margin = textwrap.dedent(answer)
+        if not definition.search(margin) or _RETURNS.search(margin):
+            return prompt + indented(answer)
+        answer = margin
     found = definition.search(prompt)
     return behind(prompt[: found.start()] if found else "", answer)
 

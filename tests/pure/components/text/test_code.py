@@ -296,6 +296,11 @@ FENCES: list[tuple[str, list[str]]] = [
         f"It is a simple function, so there is no need for comments here. The code is as follows:\n\n{ADD}\nIt just adds.\n\n```",
         [ADD],
     ),
+    (
+        "```python\ndef f(x: List[int]):\n    return x\n```\nIt needs\n```python\nfrom typing import List\n```",
+        ["from typing import List\n", "def f(x: List[int]):\n    return x\n"],
+    ),
+    (f"```\n{SQUARE}```\nand\n```python\n{SUM_OF}```\nSo\n```\nsum_of([1, 2]) = 5\n```", [SQUARE, SUM_OF]),
     # in JSON
     (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
     (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),

@@ -121,7 +121,8 @@ def _of_blocks(marked: Sequence[Block], names: Sequence[str], name: str | None) 
     wanted = re.compile(_DEFINES_IT.format(re.escape(name)), re.MULTILINE) if name else None
     ranks = [_rank(block, names, wanted) for block in marked]
     best = max(range(len(marked)), key=lambda number: (ranks[number], number))  # of equal ones the last
-    peers = [number for number, rank in enumerate(ranks) if rank[0] == ranks[best][0]]
+    spoken = ranks[best][0]
+    peers = [number for number, rank in enumerate(ranks) if rank[0] == spoken or (rank[0] == 1 < spoken and rank[1])]
     taken = put_together(
         [marked[number].code for number in peers],
         peers.index(best),

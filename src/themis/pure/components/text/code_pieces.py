@@ -103,6 +103,7 @@ class _Piece:
     defines: frozenset[str]
     imports: frozenset[str]
     needs: frozenset[str]
+    only_imports: bool
     is_example: bool
 
 
@@ -124,8 +125,8 @@ def put_together(
     taken = [chosen]
     while (more := next(_joining(pieces, taken, rules, goes_on), None)) is not None:
         taken.append(more)
-    imports = {n for n, piece in pieces.items() if piece.imports and not rules.imports.sub("", piece.bare).strip()}
-    front = sorted(number for number in imports if number < max(taken))
+    imports = (number for number, piece in pieces.items() if piece.only_imports)
+    front = sorted(number for number in imports if number in taken or number < max(taken))
     return [*front, *sorted(set(taken).difference(front))]
 
 
@@ -164,7 +165,15 @@ def _piece(code: str, rules: _Rules, is_example: bool) -> _Piece:
     imports = {name for match in rules.imports.finditer(bare) for name in _WORD.findall(match[0])} - _OF_IMPORTS
     bound = _names(rules.bound, _SUBSCRIPT.sub("", _SUBSCRIPT.sub("", bare)), without=_ANNOTATION)
     needs = set(_USED.findall(bare)) - _BUILTIN - defines - imports - bound
-    return _Piece(bare, frozenset(defines), frozenset(imports), frozenset(needs), is_example)
+    only_imports = bool(imports) and not rules.imports.sub("", bare).strip()
+    return _Piece(
+        bare,
+        frozenset(defines),
+        frozenset(imports),
+        frozenset(needs),
+        only_imports=only_imports,
+        is_example=is_example and not only_imports,
+    )
 
 
 def _names(pattern: re.Pattern[str], code: str, without: re.Pattern[str] | None = None) -> set[str]:
