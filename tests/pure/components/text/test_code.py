@@ -301,6 +301,27 @@ FENCES: list[tuple[str, list[str]]] = [
         ["from typing import List\n", "def f(x: List[int]):\n    return x\n"],
     ),
     (f"```\n{SQUARE}```\nand\n```python\n{SUM_OF}```\nSo\n```\nsum_of([1, 2]) = 5\n```", [SQUARE, SUM_OF]),
+    (
+        "```python\nclass Box:\n    def __init__(self):\n        self.x = []\n```\nAnd a method:\n```python\n    def put(self, x):\n        self.x.append(x)\n```",
+        [
+            "class Box:\n    def __init__(self):\n        self.x = []\n",
+            "    def put(self, x):\n        self.x.append(x)\n",
+        ],
+    ),
+    (
+        f"```python\nn = int(input())\n```\nThen\n```python\n{SQUARE}```\nand\n```python\nprint(square(n))\n```",
+        ["n = int(input())\n", SQUARE, "print(square(n))\n"],
+    ),
+    (f"```python\nname = input('What is your name? ')\n```\nis how one asks. The function:\n{ADD_FENCE}", [ADD]),
+    ("In one line: `print(sum(map(int, input().split())))`", ["print(sum(map(int, input().split())))\n"]),
+    (
+        f"The original:\n```python\ndef add(a, b):\n    return a - b\n```\nFixed:\n{ADD_FENCE}\nYou can check it:\n```python\n>>> add(1, 2)\n3\n```",
+        [ADD],
+    ),
+    (
+        "1. Parse:\n   ```python\n   s = input()\n   ```\n2. Count:\n   ```python\n   from collections import Counter\n   c = Counter(s)\n   ```\n3. Print:\n   ```python\n   print(len(c))\n   ```",
+        ["s = input()\n", "from collections import Counter\nc = Counter(s)\n", "print(len(c))\n"],
+    ),
     # in JSON
     (f'{{"code": {json.dumps(ADD)}}}', [ADD]),
     (f'{{"reasoning": "It adds.", "solution": {json.dumps(ADD)}}}', [ADD]),

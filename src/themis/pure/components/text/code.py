@@ -11,7 +11,7 @@ Rules from the surest to the least sure:
    `fences`: a program in several blocks is put together (`text.code_pieces`).
 3. `whole`: the answer is code from its first line on, or the indented continuation of a function.
 4. `prose`: the block of code lines between the prose, from the first line that can only be code; one that is indented
-   by four blanks, as Markdown has it; a definition between single backticks.
+   by four blanks, as Markdown has it; a program of one line between single backticks.
 
 Lines are told apart by how they look: no grammar is asked, so that the outcome is the same under every version of
 Python, and for every language.
@@ -54,7 +54,7 @@ _SIGNATURES: Final = re.compile(
 )
 _HAS_IT: Final = 2
 _DEFINES_IT: Final = r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{0}\b|{0}[ \t]*(?::[^=\n]{{1,80}})?=(?!=))"
-_INLINE: Final = re.compile(r"(?<!`)`((?:def \w+\(|\w+ = lambda\b)[^`\n]{1,500})`(?!`)")
+_INLINE: Final = re.compile(r"(?<!`)`((?:def \w+\(|\w+ = lambda\b|print\([^`\n]{0,200}?\binput\()[^`\n]{1,500})`(?!`)")
 _STARTS: Final = re.compile(
     r"(?:(?:async[ ])?def[ ]\w+[ ]?\(|class[ ]\w+[^.\n]{0,80}[:{]?[ ]?$"
     r"|import[ ][\w.]+(?:[ ]as[ ]\w+)?(?:,[ ]?[\w.]+)*[ ]?;?$|from[ ][\w.]+[ ]import[ ][\w*(]|@\w[\w.]*(?:\(|$)"

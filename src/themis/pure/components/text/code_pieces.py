@@ -3,7 +3,8 @@
 Models explain as they go: the imports in one block, a helper in the next, then the function, then what calls it. The
 rule goes by the names at the margin of the blocks (definitions, imports, variables), without a grammar:
 
-1. The program starts from one block, the last of the best (see `text.code`).
+1. The program starts from one block, the last of the best (see `text.code`); or from one that reads input, if that one
+   turns out to belong to it.
 2. A block belongs to it that defines or imports a name which is used there and defined nowhere there. Unless a function
    is asked for that is there, so does one that uses a name of the program's and goes on with it: it defines a function
    or a class, or it starts the program (reads input, stands behind `if __name__`, does nothing but call functions
@@ -12,8 +13,9 @@ rule goes by the names at the margin of the blocks (definitions, imports, variab
 3. A block that defines a name which the program defines already is another version of it: the later one counts. But
    where it defines more than the program does, and runs nothing, the later block amends it, and both stand (in Python,
    where the last definition holds).
-4. A block of nothing but imports belongs to the program, unless it stands behind all of it.
-5. Examples and tests are otherwise no part of it. The pieces stand in the order of the answer, imports first.
+4. A block of methods, indented as they stand in a class, goes on with the block before it.
+5. A block of nothing but imports belongs to the program, unless it stands behind all of it.
+6. Examples and tests are otherwise no part of it. The pieces stand in the order of the answer, imports first.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ _ANNOTATION: Final = re.compile(r"[:=][^,]*")
 _WORD: Final = re.compile(r"\w+")
 _USED: Final = re.compile(r"(?<![\w.])[^\W\d]\w*")
 _FUNCTION: Final = re.compile(r"^(?:async[ \t]+)?def[ \t]+(?!test_?)\w|^class[ \t]+(?!Test)\w", re.MULTILINE)
+_METHODS: Final = re.compile(
+    r"(?:[ \t]*\n)*[ \t]+(?:@\w[^\n]*\n[ \t]+)*(?:async[ \t]+)?def[ \t]+\w+[ \t]*\([ \t]*(?:self|cls)\b"
+)
 _READS: Final = re.compile(r"\binput\(|\bsys\.stdin|\bopen\(0")
 _WRITES: Final = re.compile(r"\bprint\(|\bstdout\b")
 _STARTS: Final = re.compile(r"^if[ \t]+__name__[ \t]*==|\bint[ \t]+main[ \t]*\(", re.MULTILINE)
@@ -95,16 +100,20 @@ _BRACES: Final = _Rules(
 )
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class _Piece:
-    """A block: its text without strings and comments, what it defines and imports at its margin, and what it needs."""
+    """A block, seen from the others: what it defines and imports at its margin, what it needs, what else it does."""
 
-    bare: str
     defines: frozenset[str]
     imports: frozenset[str]
     needs: frozenset[str]
     only_imports: bool
+    is_methods: bool
     is_example: bool
+    reads: bool
+    writes: bool
+    runs: bool
+    follows: bool
 
 
 def put_together(
@@ -122,9 +131,17 @@ def put_together(
     rules = _PYTHON if is_python else _BRACES
     looked_at = {chosen, *range(max(0, len(codes) - _MOST), len(codes))}
     pieces = {number: _piece(codes[number], rules, examples[number]) for number in looked_at}
-    taken = [chosen]
-    while (more := next(_joining(pieces, taken, rules, goes_on), None)) is not None:
-        taken.append(more)
+
+    def program_from(start: int) -> list[int]:
+        taken = [start]
+        while (more := next(_joining(pieces, taken, rules, goes_on), None)) is not None:
+            taken.append(more)
+        return taken
+
+    taken = program_from(chosen)
+    if goes_on and not any(pieces[number].reads for number in taken):
+        wider = (program_from(number) for number, piece in pieces.items() if piece.reads)
+        taken = next((program for program in wider if chosen in program), taken)
     imports = (number for number, piece in pieces.items() if piece.only_imports)
     front = sorted(number for number in imports if number in taken or number < max(taken))
     return [*front, *sorted(set(taken).difference(front))]
@@ -136,26 +153,21 @@ def _joining(pieces: Mapping[int, _Piece], taken: Sequence[int], rules: _Rules, 
     defined = frozenset[str]().union(*(piece.defines for piece in program))
     known = defined.union(*(piece.imports for piece in program))
     needed = frozenset[str]().union(*(piece.needs for piece in program)) - known
-    reads, writes = (any(pattern.search(piece.bare) for piece in program) for pattern in (_READS, _WRITES))
-    unfinished = goes_on and reads and not writes
+    unfinished = goes_on and any(piece.reads for piece in program) and not any(piece.writes for piece in program)
     for number in sorted(set(pieces).difference(taken), reverse=not unfinished):
         piece = pieces[number]
+        if (piece.is_methods and number - 1 in taken) or (number + 1 in taken and pieces[number + 1].is_methods):
+            yield number
         if piece.is_example and not (unfinished and number > min(taken)):
             continue
         if piece.defines & defined:
             amended = rules.amends and piece.defines > defined and number < min(taken)
-            if amended and not _RUNS.search(piece.bare):
+            if amended and not piece.runs:
                 yield number
         elif (piece.defines | piece.imports) & needed or (
-            goes_on and piece.needs & known and (unfinished or _follows(piece))
+            goes_on and piece.needs & known and (unfinished or piece.follows)
         ):
             yield number
-
-
-def _follows(piece: _Piece) -> bool:
-    return _CALLS.fullmatch(piece.bare) is not None or any(
-        pattern.search(piece.bare) for pattern in (_FUNCTION, _READS, _STARTS)
-    )
 
 
 def _piece(code: str, rules: _Rules, is_example: bool) -> _Piece:
@@ -164,15 +176,19 @@ def _piece(code: str, rules: _Rules, is_example: bool) -> _Piece:
     defines = _names(rules.defined, bare)
     imports = {name for match in rules.imports.finditer(bare) for name in _WORD.findall(match[0])} - _OF_IMPORTS
     bound = _names(rules.bound, _SUBSCRIPT.sub("", _SUBSCRIPT.sub("", bare)), without=_ANNOTATION)
-    needs = set(_USED.findall(bare)) - _BUILTIN - defines - imports - bound
     only_imports = bool(imports) and not rules.imports.sub("", bare).strip()
+    reads = _READS.search(bare) is not None
     return _Piece(
-        bare,
-        frozenset(defines),
-        frozenset(imports),
-        frozenset(needs),
+        defines=frozenset(defines),
+        imports=frozenset(imports),
+        needs=frozenset(set(_USED.findall(bare)) - _BUILTIN - defines - imports - bound),
         only_imports=only_imports,
+        is_methods=_METHODS.match(bare) is not None,
         is_example=is_example and not only_imports,
+        reads=reads,
+        writes=_WRITES.search(bare) is not None,
+        runs=_RUNS.search(bare) is not None,
+        follows=reads or (_FUNCTION.search(bare) or _STARTS.search(bare) or _CALLS.fullmatch(bare)) is not None,
     )
 
 
