@@ -149,7 +149,7 @@ _humaneval: Final = functools.partial(
         "canonical_solution": "solution",
         "entry_point": "entry_point",
     },
-    labels=("canonical_solution",),
+    labels=("canonical_solution", "entry_point"),
     variants=("chat", "completion"),
     default_variant="chat",
     prompt_spec=_FUNCTION,
