@@ -12,10 +12,10 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from themis.pure.errors import DataError
+from themis.pure.stats.arguments import LARGEST
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
-from themis.pure.stats.samples import LARGEST
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
