@@ -422,7 +422,8 @@ def _mcnemar_found(effect: float, cases: int, discordant: float, alpha: float, m
         return _wins_found(cases, chance, alpha, mid_p)
     centre, reach = cases * discordant, 6.0 * math.sqrt(cases * discordant * (1.0 - discordant)) + 6.0
     first, last = max(0, math.floor(centre - reach)), min(cases, math.ceil(centre + reach))
-    step = max(1, (last - first) // _POINTS)  # where there are many, their power hardly changes from one to the next
+    # Where there are many, their power hardly changes within a step; an odd one takes even and odd numbers in turn.
+    step = max(1, (last - first) // _POINTS) | 1
     counts = range(first, last + 1, step)
     weights = [binomial_pmf(count, cases, discordant) for count in counts]
     found = (weight * _wins_found(count, chance, alpha, mid_p) for count, weight in zip(counts, weights, strict=True))
