@@ -119,7 +119,8 @@ def _check_prompt(benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]) ->
 def _check_components(benchmark: Benchmark) -> ValidationCheck:
     """Check that parsers and metrics are there, and have what they need on this machine."""
     entry = benchmark.entry
-    problems, lacking, languages = [], [], []
+    languages: list[str] = []
+    problems, lacking = [], []
     for choice in (*entry.parsers, *entry.metrics):
         try:
             component = make_builtin(choice.component_id, **choice.options)

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Final, Self
 
@@ -23,6 +22,7 @@ import trio
 from returns.result import Success
 
 from themis.effects.sandboxes import seccomp
+from themis.effects.sandboxes.apart import run_apart
 from themis.effects.sandboxes.bubblewrap import (
     CONFIGURATION,
     FOLDER,
@@ -113,7 +113,7 @@ class LocalSandbox:
             return "", found.failure()
         python = self._python = found.unwrap()
         self._visible = None
-        version, problem = version_tried(_run_apart(self._carry_out, trial_of("python", python.modules)))
+        version, problem = version_tried(run_apart(self._carry_out, trial_of("python", python.modules)))
         if not problem and version != python.version:
             problem = f"programs would run on {version}"
         if not problem:
@@ -129,7 +129,7 @@ class LocalSandbox:
             return "", ()
         if find(program) is None:
             return "", (_missing(program),)
-        version, problem = version_tried(_run_apart(self._carry_out, trial_of(language)))
+        version, problem = version_tried(run_apart(self._carry_out, trial_of(language)))
         return version, (f"{program} is installed but does not work inside: {problem}",) if problem else ()
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
@@ -180,12 +180,6 @@ class LocalSandbox:
             while len(self._builds) > _KEPT_BUILDS:
                 self._building.pop(self._builds.popitem(last=False)[0], None)
             return self._builds[key]
-
-
-def _run_apart(run: Callable[[SandboxRequest], Awaitable[SandboxResult]], request: SandboxRequest) -> SandboxResult:
-    """Run a program to its end in an event loop of its own, for a caller that may be in one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(trio.run, run, request).result()
 
 
 def _missing(program: str) -> str:

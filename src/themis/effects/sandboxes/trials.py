@@ -50,6 +50,8 @@ def trial_of(language: str, modules: Sequence[str] = ()) -> SandboxRequest:
 
 def version_tried(result: SandboxResult) -> tuple[str, str]:
     """Return what ran a trial, and what is wrong with it; the first is empty if nothing ran."""
+    if result.status == "sandbox_error":
+        return "", result.stderr
     if result.status != "ok":
         said = shortened(" ".join((result.stderr.strip() or result.stdout.strip()).split()), 300)
         return "", f"a trial program ended with {result.status}{f': {said}' if said else ''}"
