@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from themis.effects.sandboxes import control_group
+
 from .conftest import Run
 from .test_local import processes_with
 
@@ -116,6 +118,29 @@ def test_empty_files_are_memory_of_the_kernel(run: Run, kind: str, folder: str) 
     result = run(program, memory_mb=64)
     assert result.status == "memory"
     assert int(result.stdout.split()[-1]) <= 200_000
+
+
+def test_what_the_kernel_holds_for_a_program_is_memory_where_it_can_be_counted(run: Run) -> None:
+    with control_group.limited(1 << 20) as group:
+        if group is None:
+            pytest.skip("no control group can be made here")
+    program = (
+        "import os, socket, time\nheld = []\nfor _ in range(30):\n    if os.fork() == 0:\n        for _ in range(100):\n"
+        "            a, b = socket.socketpair()\n            b.setblocking(False)\n            b.send(bytes(1 << 17))\n"
+        "            held.append((a, b))\n        time.sleep(9)\ntime.sleep(9)\n"
+    )
+    assert run(program, memory_mb=128).status == "memory"
+
+
+def test_no_control_group_is_left_behind(run: Run) -> None:
+    parent = control_group._parent()
+    if parent is None:
+        pytest.skip("no control group can be made here")
+    run("print(1)")
+    (parent / "themis-4194305-0").mkdir()  # above the highest number of a process (proc(5), pid_max)
+    control_group._parent.cache_clear()
+    control_group._parent()
+    assert not [*parent.glob(f"themis-{os.getpid()}-*"), *parent.glob("themis-4194305-*")]
 
 
 def test_what_files_hold_is_memory_and_a_mapped_file_counts_once(run: Run) -> None:

@@ -35,6 +35,7 @@ from themis.effects.sandboxes.bubblewrap import (
     needed,
     visible,
 )
+from themis.effects.sandboxes.control_group import ControlGroup, limited
 from themis.effects.sandboxes.process_usage import Usage, held_by_files, parent_of, proportional, usage_of
 from themis.effects.sandboxes.promised_python import PYTHON_VARIABLE, PromisedPython, promised_python
 from themis.effects.sandboxes.trials import trial_of, version_tried
@@ -243,7 +244,7 @@ class _Spawned:
 
 
 @contextmanager
-def _spawned(request: SandboxRequest, place: Place) -> Iterator[_Spawned]:
+def _spawned(request: SandboxRequest, place: Place, group: ControlGroup | None = None) -> Iterator[_Spawned]:
     """Start bubblewrap, and clean up behind it."""
     with ExitStack() as ours, ExitStack() as inherited:
         (our_status, status), (our_stdout, stdout), (our_stderr, stderr) = (_pipe(ours, inherited) for _ in range(3))
@@ -251,6 +252,8 @@ def _spawned(request: SandboxRequest, place: Place) -> Iterator[_Spawned]:
         fds = {path: inherited.enter_context(_in_memory(data)) for path, data in place.files.items()}
         filter_fd = inherited.enter_context(_in_memory(seccomp.program()))
         line = command_line(request, place, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd)
+        if group is not None:
+            line = group.joined_by(line)
         # Not trio's open_process: it starts processes from a worker thread, and --die-with-parent ends bubblewrap
         # when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), which idle worker threads do.
         process = subprocess.Popen(  # noqa: S603  # no shell; what is run is walled in
@@ -295,7 +298,11 @@ def _in_memory(data: bytes) -> Iterator[int]:
 async def _execute(request: SandboxRequest, place: Place) -> _Ended:
     """Run one program to its end or to one of its limits; nothing of it lives on in any case."""
     started = time.monotonic()
-    with _spawned(request, place) as spawned, _Watch(request, spawned) as watch:
+    with (
+        limited(request.memory_mb * MIB) as group,
+        _spawned(request, place, group) as spawned,
+        _Watch(request, spawned, group) as watch,
+    ):
         try:
             await watch.carry_through()
         finally:
@@ -307,8 +314,9 @@ async def _execute(request: SandboxRequest, place: Place) -> _Ended:
 class _Watch:
     """Feeds, reads and watches one sandbox, and ends it when it goes beyond a limit."""
 
-    def __init__(self, request: SandboxRequest, spawned: _Spawned) -> None:
+    def __init__(self, request: SandboxRequest, spawned: _Spawned, group: ControlGroup | None) -> None:
         self._request = request
+        self._group = group
         self._spawned = spawned
         self._process = spawned.process
         self._process_fd = os.pidfd_open(spawned.process.pid)
@@ -352,6 +360,8 @@ class _Watch:
         code = _reported(self._status).get("exit-code")
         if self._exceeded is not None:
             status: SandboxStatus = self._exceeded
+        elif self._group is not None and self._group.ran_out():
+            status = "memory"
         elif code is None:
             status = "sandbox_error"
         else:
@@ -411,7 +421,7 @@ class _Watch:
             if trio.current_time() > deadline or (usage is not None and usage.cpu_s > self._request.time_s):
                 self._end("timeout")
                 return
-            if usage is not None and self._is_too_large(usage):
+            if usage is not None and (self._is_too_large(usage) or (self._group and self._group.ran_out())):
                 self._end("memory")
                 return
 
