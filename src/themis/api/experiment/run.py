@@ -18,7 +18,10 @@ from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
-from themis.effects.sandboxes import SandboxWarning, described, open_sandbox
+from themis.effects.sandboxes import Sandbox, SandboxWarning, described, open_sandbox
+from themis.effects.sandboxes.apart import run_apart
+from themis.effects.sandboxes.promised_python import PACKAGES_VARIABLE
+from themis.effects.sandboxes.trials import modules_of_tests, trial_of, version_tried
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
@@ -51,7 +54,7 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    snapshot = _noted(snapshot, _check(components, runtime, offline=offline, executes=executes))
+    snapshot = _noted(snapshot, _check(components, snapshot, runtime, offline=offline, executes=executes))
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -161,12 +164,14 @@ def _warn_of_another_sandbox(stored: RunSnapshot, now: RunSnapshot) -> None:
         warnings.warn(message, SandboxWarning, stacklevel=2)
 
 
-def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> Mapping[str, str]:
+def _check(
+    components: Components, snapshot: RunSnapshot, runtime: RuntimeConfig, *, offline: bool, executes: bool
+) -> Mapping[str, str]:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once.
 
     Returns what programs run on, if any are to be run.
     """
-    lacking, sandbox = _checked_sandbox(components) if executes else ((), {})
+    lacking, sandbox = _checked_sandbox(components, snapshot) if executes else ((), {})
     faults = [*_problems(components, offline=offline), *lacking]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
@@ -185,7 +190,7 @@ def _problems(components: Components, *, offline: bool) -> Iterator[str]:
             yield f"{component.component_id}: {problem}"
 
 
-def _checked_sandbox(components: Components) -> tuple[Sequence[str], Mapping[str, str]]:
+def _checked_sandbox(components: Components, snapshot: RunSnapshot) -> tuple[Sequence[str], Mapping[str, str]]:
     """Return what keeps programs from being run, where a metric runs any, and what they run on."""
     executing = [metric for metric in components.metrics if metric.family and FAMILIES[metric.family].runs_code]
     if not executing:
@@ -194,10 +199,21 @@ def _checked_sandbox(components: Components) -> tuple[Sequence[str], Mapping[str
     names = ", ".join(metric.component_id for metric in executing)
     try:
         sandbox = open_sandbox()
-        problems = sandbox.check(tuple(languages))
+        problems = sandbox.check(tuple(languages)) or tuple(_lacking_modules(sandbox, snapshot))
     except SpecError as error:
         return [f"{names}: {error}"], {}
     return [f"{names}: {problem}" for problem in problems], described(sandbox)
+
+
+def _lacking_modules(sandbox: Sandbox, snapshot: RunSnapshot) -> Iterator[str]:
+    for dataset in snapshot.datasets:
+        modules = modules_of_tests(dataset.cases)
+        _, problem = version_tried(run_apart(sandbox.run, trial_of("python", modules))) if modules else ("", "")
+        if problem:
+            yield (
+                f"the tests of {dataset.dataset_id} import {', '.join(modules)}, and {problem}; let programs see it "
+                f"(locally: install it, and set {PACKAGES_VARIABLE}={','.join(modules)})"
+            )
 
 
 async def _close(components: Components) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import itertools
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from themis.pure.records.dataset import Case
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.text import shortened
 
-TRIED: Final = ("python", "cpp")
+_LOOKED_AT: Final = 50
+"""Cases whose tests are looked at: what a benchmark's tests need, they begin with."""
 
 # What programs, drivers and checkers of ours import; an interpreter without one of them fails every right program.
-MODULES: Final = (
-    *("base64", "bisect", "builtins", "collections", "copy", "ctypes", "decimal", "fractions", "functools", "hashlib"),
-    *("heapq", "io", "itertools", "json", "math", "os", "random", "re", "select", "signal", "statistics", "string"),
-    *("subprocess", "sys", "threading", "time", "types", "typing", "unittest"),
+_NEEDED: Final = (
+    "base64 bisect builtins collections copy ctypes decimal fractions functools hashlib heapq io itertools json math "
+    "os random re select signal statistics string subprocess sys threading time types typing unittest"
 )
+MODULES: Final = tuple(_NEEDED.split())
 _PYTHON: Final = """
 import importlib, json, platform, sys
 lacks = []
@@ -45,7 +51,22 @@ def trial_of(language: str, modules: Sequence[str] = ()) -> SandboxRequest:
             artifact="trial",
         )
     text = f"NAMES = {json.dumps([*MODULES, *modules])!r}\n{_PYTHON}"
-    return SandboxRequest(command=("python3", "trial.py"), files={"trial.py": text})
+    return SandboxRequest(command=("python3", "trial.py"), files={"trial.py": text}, memory_mb=1024)
+
+
+def modules_of_tests(cases: Iterable[Case]) -> tuple[str, ...]:
+    """Return what the test scripts of cases import beside the standard library; without it no answer can be scored."""
+    found: set[str] = set()
+    for case in itertools.islice(cases, _LOOKED_AT):
+        tests = case.expected_output
+        script = tests.get("test") if isinstance(tests, Mapping) and tests.get("mode") == "function" else None
+        with contextlib.suppress(SyntaxError, ValueError):
+            for node in ast.parse(script).body if isinstance(script, str) else ():
+                if isinstance(node, ast.Import):
+                    found |= {name.name.partition(".")[0] for name in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                    found.add(node.module.partition(".")[0])
+    return tuple(sorted(found - sys.stdlib_module_names))
 
 
 def version_tried(result: SandboxResult) -> tuple[str, str]:
