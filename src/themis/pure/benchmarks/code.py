@@ -182,6 +182,7 @@ CODE: Final = (
         pitfalls=(
             "It is HumanEval's problems again: as contaminated, if better tested.",
             "Tests are long; a slow solution may run out of time where HumanEval passes it.",
+            "Its tests import numpy: show it to programs (THEMIS_CODE_PACKAGES=numpy).",
         ),
     ),
     _code(
