@@ -15,8 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import httpx
 
+from themis.effects.providers.batch import HttpBatches
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
 from themis.effects.providers.options import refuse
+from themis.pure.batches import BatchEndpoint
 from themis.pure.calls import CallFailure, ProviderError, retry_after
 from themis.pure.estimate import OUTPUT_TOKENS
 from themis.pure.json import JSONValue, content_hash, decode, encode
@@ -27,9 +29,10 @@ from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret, refuse_secrets
+from themis.pure.wire.batch_wire import BATCH_WIRES
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import malformed
-from themis.pure.wire.providers import Quirk, quirks_of, unsendable
+from themis.pure.wire.providers import Quirk, batch_protocol, quirks_of, unsendable
 from themis.pure.wire.streams import answer_of, is_stream
 
 _STATED: Final = frozenset({"accept", "accept-encoding", "connection", "content-type", "user-agent"})
@@ -127,6 +130,12 @@ class HttpModel(abc.ABC):
         problem = self.endpoint.missing_key()
         faults = [] if problem is None else [problem]
         return (*faults, *(self.endpoint.network_faults() if self.client is None else ()))
+
+    @property
+    def batch(self) -> BatchEndpoint | None:
+        """The provider's batch endpoint, if it has one."""
+        protocol = batch_protocol(self.provider)
+        return None if protocol is None else HttpBatches(self, BATCH_WIRES[protocol](self.path))
 
     def session(self) -> AbstractAsyncContextManager[None]:
         return pooled_clients()

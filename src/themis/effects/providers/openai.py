@@ -9,7 +9,6 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from themis.effects.providers.batch import OpenAIBatches
 from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, refuse, split_options, wrong_kinds
@@ -54,10 +53,6 @@ class OpenAIModel(HttpModel):
     def path(self) -> str:
         path, _ = _APIS[self.api]
         return path
-
-    @property
-    def batch(self) -> OpenAIBatches:
-        return OpenAIBatches(self)
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":
