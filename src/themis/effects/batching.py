@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -132,7 +132,7 @@ async def generate_in_batches(
     model = components.generator
     endpoint = _endpoint_of(model)
     reuse = runtime.existing_run_policy != "rerun"
-    log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
+    log = _log_of(runtime, plan.run_id)
     if not reuse:
         await trio.to_thread.run_sync(functools.partial(log.path.unlink, missing_ok=True))
     batches = _Batches(model, log, runtime.batch_poll_s, reuse)
@@ -150,6 +150,16 @@ async def generate_in_batches(
     for batch_id in submitted:
         answers.update(await batches.answers(batch_id))
     return BatchedGenerator(model, items, answers)
+
+
+async def cancel_batches(generator: CallerAbilities, runtime: RuntimeConfig, run_id: str) -> list[str]:
+    """Ask the provider to stop the batches of a run that it is still working on, and return their ids."""
+    batches = _Batches(generator, _log_of(runtime, run_id), runtime.batch_poll_s, reuse=True)
+    return [batch_id async for batch_id in batches.cancelled()]
+
+
+def _log_of(runtime: RuntimeConfig, run_id: str) -> BatchLog:
+    return BatchLog(Path(runtime.batch_root or ".") / f"{run_id}.jsonl")
 
 
 def _endpoint_of(model: CallerAbilities) -> BatchEndpoint:
@@ -184,6 +194,14 @@ class _Batches:
             if self._batch.failure(batch) is None:
                 answers.update(await self._patiently(functools.partial(self._batch.answers, batch)))
         return answers
+
+    async def cancelled(self) -> AsyncIterator[str]:
+        """Cancel what is being worked on, and yield the ids."""
+        for submission in (await trio.to_thread.run_sync(self._log.read)).values():
+            batch_id = submission.batch_id or await self._found(submission)
+            if batch_id and await self._patiently(functools.partial(self._batch.ended, batch_id)) is None:
+                await self._patiently(functools.partial(self._batch.cancel, batch_id))
+                yield batch_id
 
     async def submitted(self, requests: BatchRequests) -> str:
         """Submit a batch; when this returns, its id is on disk."""
