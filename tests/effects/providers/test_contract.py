@@ -289,7 +289,7 @@ def test_an_answer_of_a_batch_is_that_of_the_single_call(protocol: str) -> None:
         batched = model.batch.outcome(asked, lines[asked.key])
         single = trio.run(model.generate, asked.case, asked.ctx)
     assert batched.latency_ms is None
-    without = {"latency_ms": None, "artifacts": {}}
+    without: dict[str, Any] = {"latency_ms": None, "artifacts": {}}
     assert batched.evolve(**without) == single.evolve(**without)
     assert facts(batched)["request"] == facts(single)["request"]
 
@@ -346,7 +346,8 @@ def test_a_batch_answer_that_breaks_the_protocol_is_a_failure(protocol: str) -> 
         with pytest.raises(ProviderError) as caught:
             trio.run(batch.submit, requests)
     assert caught.value.failure.kind is FailureKind.MALFORMED
-    for line in ({}, {"result": 3}, {"response": []}, {"response": {"status_code": 200}}, None, "x"):
+    broken: list[Any] = [{}, {"result": 3}, {"response": []}, {"response": {"status_code": 200}}, None, "x"]
+    for line in broken:
         assert isinstance(batch.outcome(item("hello"), line), CallFailure)
         assert not batch.is_answer(line)
 

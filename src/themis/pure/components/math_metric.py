@@ -10,11 +10,13 @@ How a hostile expression is kept from harm:
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import attrs
 
@@ -30,6 +32,8 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
+
+T = TypeVar("T")
 
 DIGITS: Final = 25
 """Digits to which two numbers without a decimal point must agree: more than chance gives."""
@@ -77,7 +81,7 @@ class MathEquivalence:
         """Return what is missing, before anything is paid for; and load the library, which takes a second."""
         if not installed():
             return [str(missing())]
-        _library_verdict("x+1", "1+x")
+        _warmed()
         return []
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
@@ -127,7 +131,7 @@ class MathEquivalence:
         if not installed():
             raise missing()
         try:
-            return limited(self.max_steps, _library_verdict, bare(reference), bare(answer))
+            return _library_verdict(bare(reference), bare(answer), self.max_steps)
         except StepLimitReached:
             return Verdict(False, "", f"the comparison took more than {self.max_steps:,} steps")
         except RecursionError:
@@ -190,19 +194,55 @@ def _label(text: str) -> str:
 # --- what the library decides -----------------------------------------------------------------------------
 
 
-def _library_verdict(reference: str, answer: str) -> Verdict:
+def _library_verdict(reference: str, answer: str, max_steps: int) -> Verdict:
+    """Read and compare, each step from the same state of the library, whatever was compared before."""
+    _warmed()
     try:
-        expected = _expression(reference)
+        expected = _from_anew(max_steps, _expression, reference)
     except Exception as error:  # a grammar and a library of thousands of rules: whatever it raises, it can't be read
         return Verdict(False, "", f"the reference can't be read as mathematics: {type(error).__name__}")
     try:
-        found = _expression(answer)
+        found = _from_anew(max_steps, _expression, answer)
     except Exception:  # the same
         return Verdict(False, "not mathematics")
     try:
-        return Verdict(_same(expected, found), "math-verify")
+        return Verdict(_from_anew(max_steps, _same, expected, found), "math-verify")
     except Exception as error:  # the same
         return Verdict(False, "", f"the comparison failed: {type(error).__name__}")
+
+
+def _from_anew(max_steps: int, compute: Callable[..., T], *arguments: Any) -> T:
+    """Compute with empty caches, and with the library's random numbers from their beginning."""
+    from sympy.core import cache, random
+
+    cache.clear_cache()
+    random.seed(0)
+    return limited(max_steps, compute, *arguments)
+
+
+@functools.cache
+def _warmed() -> None:
+    """Load what the library loads when it first needs it, so that no comparison has to count that."""
+    for text in _EVERY_KIND:
+        with contextlib.suppress(Exception):  # whatever the library raises, loading is all that was wanted
+            _same(_expression(text), _expression(text.replace("2", "3")))
+
+
+_EVERY_KIND: Final = (
+    r"\frac{x^2+1}{\sqrt{2x}}",
+    r"\sin^2 x + \ln{2} - e^{2x}",
+    r"\{1, 2\}",
+    r"[1, 2) \cup (3, \infty)",
+    r"(1, 2, 5)",
+    r"x^2 + y = 2",
+    r"1 < x \le 2",
+    r"x \in \{2\}",
+    r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{2}",
+    r"\sum_{k=1}^{2} k^2",
+    r"\int_0^2 x^2 dx",
+    r"\lim_{x \to 2} x",
+    r"\binom{n}{2} + n! + |x| + 2\pi i",
+)
 
 
 def _same(expected: Any, found: Any) -> bool:

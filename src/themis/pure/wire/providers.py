@@ -72,7 +72,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 }
 """The providers beside those that have adapters with options or protocols of their own."""
 
-OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock")
+OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock", "any-llm")
 MODEL_STRINGS: Final = (*OWN_ADAPTERS, *PROVIDERS)
 """What a model string can begin with."""
 
