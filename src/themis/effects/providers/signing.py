@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import itertools
 import logging
 import os
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from themis.effects.providers.http import REDACTED, Endpoint
+from themis.effects.providers.http import Endpoint
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
 
 if TYPE_CHECKING:
@@ -83,26 +82,23 @@ class SignedEndpoint(Endpoint):
         SigV4Auth(frozen, _SERVICE, self.region).add_auth(request)
         return {name.lower(): value for name, value in request.headers.items() if name.lower() in _HEADERS}
 
-    def redact(self, text: str) -> str:
+    def _secrets(self) -> list[str]:
         # A server that refuses a signature repeats what it was made of, the session's token included.
-        return super().redact(_without_used(text))
+        return [*super()._secrets(), *_used.get(self, ())]
 
 
 _used: dict[SignedEndpoint, tuple[str, ...]] = {}
 """What the last request to each endpoint was signed with, to be kept out of texts."""
 
 
-def _without_used(text: str) -> str:
-    for secret in itertools.chain.from_iterable(_used.values()):
-        text = text.replace(secret, REDACTED)
-    return text
-
-
 class _Redaction(logging.Filter):
     """Takes credentials out of botocore's logs: it writes what it signs, the session's token included."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = _without_used(record.getMessage()), None
+        text = record.getMessage()
+        for endpoint in [*_used]:
+            text = endpoint.redact(text)
+        record.msg, record.args = text, None
         return True
 
 
