@@ -26,8 +26,10 @@ from themis.pure.wire.providers import MODEL_STRINGS, PROVIDERS
 if TYPE_CHECKING:
     from themis.effects.asyncio_bridge import AsyncioComponent
     from themis.effects.providers.anthropic import AnthropicModel
+    from themis.effects.providers.any_llm import AnyLLMModel
     from themis.effects.providers.clouds import BedrockModel, GeminiModel
     from themis.effects.providers.langgraph import LangGraphAgent
+    from themis.effects.providers.model import Model
     from themis.effects.providers.openai import OpenAIModel
 
 __all__ = ["anthropic", "asyncio_component", "from_model_string", "is_model_string", "langgraph", "openai", "vllm"]
@@ -127,6 +129,12 @@ def _gemini(model: str, **options: Any) -> GeminiModel:
     return build_gemini(model, **options)
 
 
+def _any_llm(model: str, **options: Any) -> AnyLLMModel:
+    from themis.effects.providers.any_llm import build_any_llm
+
+    return build_any_llm(model, **options)
+
+
 def _bedrock(model: str, **options: Any) -> BedrockModel:
     from themis.effects.providers.clouds import build_bedrock
 
@@ -139,6 +147,7 @@ _BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {
     "anthropic": anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "any-llm": _any_llm,
 }
 
 
@@ -151,13 +160,15 @@ def is_model_string(name: str) -> bool:
     return _split(name) is not None
 
 
-def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel | GeminiModel | BedrockModel:
+def from_model_string(name: str, **options: Any) -> Model:
     """Return the model that a string such as `openai/gpt-4o` or `vllm:Qwen/Qwen3-8B` names.
 
     Args:
         name: the provider and the model; `gemini/...` is asked through `generateContent`, `bedrock/...` through
-            Converse, the providers of docs/how-to/endpoints.md as `openai` asks them.
-        **options: those of the adapter.
+            Converse (with a bearer key, or signed with AWS credentials: extra `bedrock`), the providers of
+            docs/how-to/endpoints.md as `openai` asks them, and `any-llm/PROVIDER:MODEL` through the any-llm library.
+        **options: those of the adapter; for `bedrock/...` also `region` and `profile`, for `any-llm/...` those of the
+            sampling, `base_url`, `api_key_env` and `total_timeout_s`.
 
     Raises:
         UnknownComponentError: the provider is not known, or no model is named.
@@ -172,9 +183,7 @@ def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel
         )
     provider, model = parts
     build = _BUILDERS.get(provider)
-    built: OpenAIModel | AnthropicModel | GeminiModel | BedrockModel = (
-        openai(model, provider=provider, **options) if build is None else build(model, **options)
-    )
+    built: Model = openai(model, provider=provider, **options) if build is None else build(model, **options)
     return built
 
 

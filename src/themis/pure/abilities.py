@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from themis.pure.batches import BatchEndpoint
 from themis.pure.errors import SpecError
 from themis.pure.families import metric_family
 from themis.pure.json import JSONValue
@@ -79,7 +80,7 @@ class CallerAbilities(Abilities):
         request: renders the whole request, purely.
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
-        batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
+        batch: its provider's batch endpoint, if it has one.
         reads_text: a judge model whose prompt is annotated as `str`, and is handed the text alone.
         takes_seed: a judge model that has a parameter `seed`.
     """
@@ -92,7 +93,7 @@ class CallerAbilities(Abilities):
     request: Callable[[Case, GenerateContext], JSONValue] | None = None
     estimate: Callable[[Any], TokenEstimate] | None = None
     max_tokens: int | None = None
-    batch: Any = None
+    batch: BatchEndpoint | None = None
 
     @classmethod
     def of(cls, component: Any, method: str) -> Self:

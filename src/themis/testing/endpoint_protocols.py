@@ -9,15 +9,15 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from email.parser import BytesParser
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
+
+from themis.testing.endpoint_batches import Batches, Reply, error_reply, reply
 
 Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
 """The prompt's last text and the whole request body to the model's text."""
 
 _CREATED: Final = 1_700_000_000
-Reply: TypeAlias = tuple[int, bytes]
 
 
 def echo(prompt: str, body: Mapping[str, Any]) -> str:
@@ -30,92 +30,38 @@ class Protocols:
     def __init__(self, answer: Answerer, models: Sequence[str], batch_polls: int) -> None:
         self._answer = answer
         self._models = tuple(models)
-        self._batch_polls = batch_polls
-        self._files: dict[str, bytes] = {}
-        self.batches: dict[str, dict[str, Any]] = {}
+        self._batching = Batches(lambda route, body: self._complete(route, body), batch_polls)
+        self.files: dict[str, bytes] = self._batching.files
+        self.batches: dict[str, dict[str, Any]] = self._batching.batches
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Return status and body of the right answer."""
-        route = path.partition("?")[0].removeprefix("/v1")
-        if route == "/files":
-            return self._store_file(headers, body)
-        if route.startswith("/files/") and route.endswith("/content"):
-            return 200, self._files[route.split("/")[2]]
-        if route.startswith("/batches"):
-            return self._batch(method, route, body)
+        route, _, query = path.removeprefix("/v1").partition("?")
+        if (found := self._batching.answer(method, route, query, headers, body)) is not None:
+            return found
         if route == "/models":
-            return _reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+            return reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
         return self._complete(route, body)
 
     def _complete(self, route: str, body: bytes) -> Reply:
         speak = next((speaker for name, speaker in _SPEAKERS.items() if route.endswith(name)), None)
         if speak is None:
-            return _error(404, f"no such address: {route}", "not_found")
+            return error_reply(404, f"no such address: {route}", "not_found")
         try:
             request = json.loads(body)
         except ValueError:
-            return _error(400, "the body is not JSON", "invalid_json")
+            return error_reply(400, "the body is not JSON", "invalid_json")
         request = {**_model_in(route), **request}
         if self._models and request.get("model") not in self._models:
-            return _error(404, f"no model {request.get('model')!r}", "model_not_found")
+            return error_reply(404, f"no model {request.get('model')!r}", "model_not_found")
         text = self._answer(_last_text(request), request)
-        return _reply(speak(request, text, hashlib.sha256(body).hexdigest()[:24]))
-
-    def _store_file(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        form = BytesParser().parsebytes(b"content-type: " + headers["content-type"].encode() + b"\r\n\r\n" + body)
-        parts = {part.get_param("name", header="content-disposition"): part for part in form.walk()}
-        content = parts["file"].get_payload(decode=True)
-        assert isinstance(content, bytes)  # decoded
-        name = f"file-{hashlib.sha256(content).hexdigest()[:16]}"
-        self._files[name] = content
-        return _reply({"id": name, "object": "file", "purpose": "batch", "bytes": len(content)})
-
-    def _batch(self, method: str, route: str, body: bytes) -> Reply:
-        if method == "POST" and route == "/batches":
-            name = f"batch_{len(self.batches) + 1}"
-            self.batches[name] = {
-                "id": name,
-                "object": "batch",
-                "status": "in_progress",
-                "polls": 0,
-                **json.loads(body),
-            }
-            return _reply(self.batches[name])
-        if route == "/batches":
-            return _reply({"object": "list", "data": list(self.batches.values()), "has_more": False})
-        batch = self.batches.get(route.split("/")[2])
-        if batch is None:
-            return _error(404, f"no batch {route}", "not_found")
-        batch["polls"] += 1
-        if batch["polls"] >= self._batch_polls and batch["status"] == "in_progress":
-            batch.update(status="completed", output_file_id=self._run(batch))
-        return _reply(batch)
-
-    def _run(self, batch: Mapping[str, Any]) -> str:
-        lines = []
-        for line in self._files[batch["input_file_id"]].splitlines():
-            item = json.loads(line)
-            status, body = self._complete(item["url"].removeprefix("/v1"), json.dumps(item["body"]).encode())
-            response = {"status_code": status, "request_id": item["custom_id"], "body": json.loads(body)}
-            lines.append({"id": f"b-{item['custom_id']}", "custom_id": item["custom_id"], "response": response})
-        # A provider promises no order.
-        content = "\n".join(json.dumps(line) for line in reversed(lines)).encode()
-        self._files[f"out-{batch['id']}"] = content
-        return f"out-{batch['id']}"
+        return reply(speak(request, text, hashlib.sha256(body).hexdigest()[:24]))
 
 
 def _model_in(route: str) -> dict[str, str]:
     """Return the model that an address names, as Google's and Amazon's do."""
     found = re.fullmatch(r"/models?/(?P<name>[^/]+)(:generateContent|/converse)", route)
     return {} if found is None else {"model": unquote(found["name"])}
-
-
-def _reply(payload: Any, status: int = 200) -> Reply:
-    return status, json.dumps(payload).encode()
-
-
-def _error(status: int, message: str, code: str) -> Reply:
-    return _reply({"type": "error", "error": {"message": message, "type": code, "code": code}}, status)
 
 
 def _last_text(request: Mapping[str, Any]) -> str:

@@ -64,10 +64,19 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "base_url": _TEXT,
     "api_key_env": _TEXT,
     "api_version": _TEXT,
+    "region": _TEXT,
+    "profile": _TEXT,
 }
 """What each option can be; servers read `"no"` and `1e3` each in a way of their own, or refuse every case."""
 
-_MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {"ca_file", "endpoint_name", "base_url", "api_version"}
+_MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {
+    "ca_file",
+    "endpoint_name",
+    "base_url",
+    "api_version",
+    "region",
+    "profile",
+}
 
 
 def wrong_kinds(options: Mapping[str, Any]) -> Iterator[str]:
@@ -111,6 +120,48 @@ def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> lis
     faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
     refuse([*faults, *wrong_kinds({**named, **options})])
     return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
+
+
+def parts_of(
+    provider: str,
+    options: Mapping[str, Any],
+    *,
+    model: str,
+    api_key_env: str,
+    url_env: str | None,
+    home: str,
+    endpoint: type[Endpoint] = Endpoint,
+    no_address: str = "",
+    **of_provider: Any,
+) -> dict[str, Any]:
+    """Return what every adapter is built from: its provider, model, endpoint, sampling, and the run's options.
+
+    Args:
+        provider: the first part of the component id.
+        options: what the user gave.
+        model: the model's name.
+        api_key_env, url_env: the variables of the key and of the address.
+        home: the provider's own address, where a key is needed.
+        endpoint: the kind of endpoint.
+        no_address: what to do where there is no address.
+        **of_provider: the endpoint's options where the user has given none.
+    """
+    given = dict(options)
+    base_url = given.pop("base_url", None)
+    named = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
+    of_endpoint, of_sampling, of_model = split_options(provider, given, **named)
+    url, came_from = address(base_url, url_env, home)
+    if not url:
+        raise SpecError(f"{provider}(): no address; {no_address}")
+    of_endpoint = {"key_needed": url == home, **of_provider, **of_endpoint}
+    of_model.setdefault("provider_key", provider_key_of(provider, url, home))
+    return {
+        "provider": provider,
+        "model": model,
+        "endpoint": endpoint(base_url=url, key_env=api_key_env, url_env=came_from, **of_endpoint),
+        "sampling": Sampling(**of_sampling),
+        **of_model,
+    }
 
 
 def address(given: str | None, url_env: str | None, default: str) -> tuple[str, str | None]:
