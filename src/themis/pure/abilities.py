@@ -80,6 +80,10 @@ class CallerAbilities(Abilities):
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
         batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
+        loglikelihood: says how likely it goes on from a context with each of some texts; `None` if it can't.
+        generate_many, loglikelihood_many: the same for several at once, at most `batch_size`; one that has them is
+            asked through them, one batch at a time.
+        batch_size: how many.
         reads_text: a judge model whose prompt is annotated as `str`, and is handed the text alone.
         takes_seed: a judge model that has a parameter `seed`.
     """
@@ -93,6 +97,10 @@ class CallerAbilities(Abilities):
     estimate: Callable[[Any], TokenEstimate] | None = None
     max_tokens: int | None = None
     batch: Any = None
+    loglikelihood: Method | None = None
+    generate_many: Method | None = None
+    loglikelihood_many: Method | None = None
+    batch_size: int = 1
 
     @classmethod
     def of(cls, component: Any, method: str) -> Self:
@@ -104,6 +112,7 @@ class CallerAbilities(Abilities):
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             **_judging(call),
+            batch_size=getattr(component, "batch_size", 1),
             max_tokens=longest if isinstance(longest, int) else None,
         )
 

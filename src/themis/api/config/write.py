@@ -122,8 +122,8 @@ def _candidates(component: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if name in builtins():
         yield name, {}
         yield name, _arguments(component)
-    if hasattr(component, "endpoint") and hasattr(component, "sampling"):
-        yield from _models(component)
+    if hasattr(component, "sampling"):
+        yield from _models(component) if hasattr(component, "endpoint") else _in_process(component)
     for path in _import_paths(component):
         yield path, {}
     kind = type(component)
@@ -146,15 +146,21 @@ def _arguments(component: Any) -> dict[str, Any]:
     return {p.name: found[p.name] for p in parameters if p.name in found and found[p.name] is not p.default}
 
 
+def _in_process(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a model of this process by its model string, with the options that differ from the defaults."""
+    own = {name: value for name, value in _arguments(model).items() if name not in ("model", "sampling")}
+    yield f"{model.provider}/{model.model}", {**_arguments(model.sampling), **own}
+
+
 def _models(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a model behind an endpoint by its model string, with the options that differ from the default's."""
     from themis.adapters import from_model_string
 
     name = f"{model.provider}/{model.model}"
     try:
-        plain = from_model_string(name)
+        plain: Any = from_model_string(name)
         address = {} if plain.endpoint.base_url == model.endpoint.base_url else {"base_url": model.endpoint.base_url}
-        default = from_model_string(name, **address)
+        default: Any = from_model_string(name, **address)
     except ThemisError:
         return
     options: dict[str, Any] = dict(address)

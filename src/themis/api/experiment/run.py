@@ -26,6 +26,7 @@ from themis.pure.families import FAMILIES
 from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.references import ReferenceWarning, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
@@ -47,7 +48,7 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    _check(components, runtime, offline=offline, executes=executes)
+    _check(components, runtime, snapshot.identity.generation_prompt_spec, offline=offline, executes=executes)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -133,13 +134,17 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> None:
+def _check(
+    components: Components, runtime: RuntimeConfig, spec: PromptSpec | None, *, offline: bool, executes: bool
+) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
     faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 
-        faults += batch_faults(runtime, components.generator)
+        faults += batch_faults(
+            runtime, components.generator, wants_likelihoods=spec is not None and spec.continuations is not None
+        )
     if faults:
         raise SpecError(listed("the run can't start", faults))
 

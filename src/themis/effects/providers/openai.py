@@ -11,6 +11,7 @@ import attrs
 
 from themis.effects.providers.batch import OpenAIBatches
 from themis.effects.providers.http import Endpoint
+from themis.effects.providers.likelihoods import Loglikelihood, loglikelihood_of
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, provider_key_of, refuse, split_options, wrong_kinds
 from themis.pure.calls import CallFailure
@@ -58,6 +59,11 @@ class OpenAIModel(HttpModel):
     @property
     def batch(self) -> OpenAIBatches:
         return OpenAIBatches(self)
+
+    @property
+    def loglikelihood(self) -> Loglikelihood | None:
+        """How it says how likely it goes on with a text; `None` for the protocols that show nothing of a prompt."""
+        return loglikelihood_of(self) if self.api == "completions" else None
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":
