@@ -13,6 +13,7 @@ import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -41,7 +42,7 @@ class HfModel(InProcessModel):
 
     provider: ClassVar[str] = "hf"
     extra: ClassVar[str] = "hf"
-    libraries: ClassVar[tuple[str, ...]] = ("torch", "transformers")
+    libraries: ClassVar[Mapping[str, str]] = MappingProxyType({"torch": "torch", "transformers": "transformers"})
 
     batch_size: int = 8
     device: str | None = None
@@ -74,7 +75,7 @@ def _commit(model: str, revision: str | None) -> str:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise MissingExtraError("hf/... needs torch and transformers: pip install 'themis[hf]'") from error
+        raise MissingExtraError(f"hf/{model}: huggingface-hub can't be imported: pip install 'themis[hf]'") from error
     try:
         return Path(hf_hub_download(model, "config.json", revision=revision)).parent.name
     except Exception as error:

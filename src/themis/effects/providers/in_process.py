@@ -23,7 +23,7 @@ import hashlib
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Final, Literal, Protocol, TypeAlias
@@ -109,7 +109,7 @@ class InProcessModel(abc.ABC):
 
     provider: ClassVar[str]
     extra: ClassVar[str]
-    libraries: ClassVar[tuple[str, ...]]
+    libraries: ClassVar[Mapping[str, str]]
     version: ClassVar[str] = "1"
 
     model: str
@@ -151,13 +151,11 @@ class InProcessModel(abc.ABC):
 
     def check(self) -> Sequence[str]:
         """Return what is missing, one sentence each, without loading anything."""
-        missing = [name for name in self.libraries if importlib.util.find_spec(name.replace("-", "_")) is None]
+        missing = [package for module, package in self.libraries.items() if importlib.util.find_spec(module) is None]
         return [str(self._missing(missing))] if missing else []
 
-    def _missing(self, libraries: Sequence[str]) -> MissingExtraError:
-        return MissingExtraError(
-            f"{self.provider}/... needs {' and '.join(libraries)}: pip install 'themis[{self.extra}]'"
-        )
+    def _missing(self, packages: Iterable[str]) -> MissingExtraError:
+        return MissingExtraError(f"{' and '.join(packages)} can't be imported: pip install 'themis[{self.extra}]'")
 
     async def aclose(self) -> None:
         """Let go of the weights; they are loaded again when they are needed again."""
@@ -256,7 +254,7 @@ class InProcessModel(abc.ABC):
                 try:
                     self._held.weights = self._load()
                 except ImportError as error:
-                    raise self._missing(self.libraries) from error
+                    raise self._missing(self.libraries.values()) from error
             yield self._held.weights
 
     @abc.abstractmethod

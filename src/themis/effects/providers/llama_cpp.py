@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -32,7 +33,7 @@ class LlamaCppModel(InProcessModel):
 
     provider: ClassVar[str] = "llama_cpp"
     extra: ClassVar[str] = "llama-cpp"
-    libraries: ClassVar[tuple[str, ...]] = ("llama-cpp-python",)
+    libraries: ClassVar[Mapping[str, str]] = MappingProxyType({"llama_cpp": "llama-cpp-python"})
 
     n_ctx: int = 2048
     n_gpu_layers: int = 0
