@@ -35,8 +35,8 @@ Gives = Literal["letter", "index", "text"]
 Unit = Literal["token", "word", "byte"]
 
 _NO_LIKELIHOODS: Final = (
-    "the answer holds no log-likelihoods; name the field of the choices in prompt_spec.continuations, so that the model "
-    "is asked for them"
+    "the answer holds no log-likelihoods; name the field of the choices in prompt_spec.continuations, so that the "
+    "model is asked for them"
 )
 
 
@@ -115,7 +115,8 @@ class Likeliest:
         if self.gives == "letter" and len(found) > len(ascii_uppercase):
             reason = f"{len(found)} choices are more than there are letters; use gives='index'"
             return ParsedOutput(value=None, format="choice", metadata={"reason": reason})
-        value = {"letter": ascii_uppercase[place : place + 1], "index": place, "text": found[place].text.strip()}
+        letter, text = ascii_uppercase[place : place + 1], found[place].text.strip()
+        value: Mapping[Gives, JSONValue] = {"letter": letter, "index": place, "text": text}
         return ParsedOutput(value=value[self.gives], format="choice", metadata={"rule": "likeliest", "index": place})
 
 
@@ -129,8 +130,11 @@ class _OfLikelihoods:
         found = None if ctx.candidate is None else read_likelihoods(ctx.candidate.final_output)
         return ScoreError(metric_id=self._name, reason=_NO_LIKELIHOODS) if found is None else found
 
-    def _right(self, case: Case, found: Sequence[Likelihood]) -> set[int] | ScoreError:
-        """Return the numbers of the right choices."""
+    def _choices(self, case: Case, ctx: ScoreContext) -> tuple[list[Likelihood], set[int]] | ScoreError:
+        """Return the choices, and the numbers of the right ones."""
+        found = self._read(ctx)
+        if isinstance(found, ScoreError):
+            return found
         if case.expected_output is None:
             return no_reference(self._name, case)
         texts = [one.text for one in found]
@@ -139,7 +143,7 @@ class _OfLikelihoods:
         if not named or None in places:
             needed = f"the text, the number from 0 or the letter of one of the {len(texts)} choices, or a list of such"
             return unusable_reference(self._name, case, needed)
-        return named
+        return found, named
 
     @property
     def _name(self) -> str:
@@ -150,8 +154,8 @@ class _OfLikelihoods:
 class LikeliestChoice(_OfLikelihoods):
     """1 if the likeliest choice is a right one, else 0: `acc` of lm-evaluation-harness, and with `bytes` `acc_norm`.
 
-    `normalize` is `none`, `tokens` or `bytes`. Two of them in one run need names of their own (`component_id`). With the
-    right choices as the reference it is also TruthfulQA's MC1 (Lin et al. 2022).
+    `normalize` is `none`, `tokens` or `bytes`. Two of them in one run need names of their own (`component_id`). With
+    the right choices as the reference it is also TruthfulQA's MC1 (Lin et al. 2022).
     """
 
     normalize: Normalize = attrs.field(default="none", validator=_one_of(Normalize))
@@ -161,10 +165,10 @@ class LikeliestChoice(_OfLikelihoods):
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the likeliest choice with the right ones."""
-        found = self._read(ctx)
-        right = found if isinstance(found, ScoreError) else self._right(case, found)
-        if isinstance(found, ScoreError) or isinstance(right, ScoreError):
-            return right  # type: ignore[return-value]  # an error if either is one
+        choices = self._choices(case, ctx)
+        if isinstance(choices, ScoreError):
+            return choices
+        found, right = choices
         place = likeliest(found, self.normalize)
         return Score(metric_id=self.component_id, value=float(place in right), details={"choice": place})
 
@@ -182,10 +186,10 @@ class RightProbability(_OfLikelihoods):
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Sum up the probabilities."""
-        found = self._read(ctx)
-        right = found if isinstance(found, ScoreError) else self._right(case, found)
-        if isinstance(found, ScoreError) or isinstance(right, ScoreError):
-            return right  # type: ignore[return-value]  # an error if either is one
+        choices = self._choices(case, ctx)
+        if isinstance(choices, ScoreError):
+            return choices
+        found, right = choices
         most = max(one.logprob for one in found)  # as differences: long texts have probabilities near 0
         shares = [math.exp(one.logprob - most) for one in found]
         mass = math.fsum(shares[place] for place in sorted(right)) / math.fsum(shares)
@@ -206,12 +210,10 @@ class GreedyContinuation(_OfLikelihoods):
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Look at the right continuations."""
         found = self._read(ctx)
-        if isinstance(found, ScoreError):
-            return found
-        right = {0} if len(found) == 1 else self._right(case, found)
-        if isinstance(right, ScoreError):
-            return right
-        return Score(metric_id=self.component_id, value=float(any(found[place].is_greedy for place in right)))
+        choices = (found, {0}) if isinstance(found, list) and len(found) == 1 else self._choices(case, ctx)
+        if isinstance(choices, ScoreError):
+            return choices
+        return Score(metric_id=self.component_id, value=float(any(choices[0][place].is_greedy for place in choices[1])))
 
 
 @attrs.frozen
