@@ -30,7 +30,7 @@ SEED_VERSION: Final = "themis/1"
 KEY_VERSION: Final = "themis/1"
 """Of `stage_key`: a new one finds nothing that was stored in a stage cache. It is due when a stage reads more."""
 
-DIGEST_VERSION: Final = "themis/2"
+DIGEST_VERSION: Final = "themis/1"
 """Of a run's result digest: a new one is due when the digest covers other fields of a result."""
 
 SHUFFLE_VERSION: Final = "themis/1"

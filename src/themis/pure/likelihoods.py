@@ -8,6 +8,9 @@ is that of lm-evaluation-harness (`TemplateLM._encode_pair` in lm_eval/api/model
    context alone has: `encode(context + continuation)[len(encode(context)):]`;
 3. an empty context is the token that begins a text, or, for a model that has none, the one that ends it.
 
+Where a token holds the end of the context and the beginning of the continuation, it stands before the continuation, as
+a server that is sent texts has it; there the harness puts the context's own tokens in its place.
+
 Blanks that the context gives are scored as a part of every continuation, and counted in none: `bytes` are those of
 the text as the case has it, without them.
 """

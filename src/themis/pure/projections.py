@@ -414,8 +414,7 @@ def _without_calls(value: Any) -> Any:
     if isinstance(value, dict):
         kept = {key: _without_calls(item) for key, item in value.items()}
         if isinstance(artifacts := kept.get("artifacts"), dict):
-            said = {key: item for key, item in artifacts.items() if key not in _ABOUT_THE_CALL}
-            kept["artifacts"] = said or None
+            kept["artifacts"] = {key: item for key, item in artifacts.items() if key not in _ABOUT_THE_CALL}
         return kept
     return [_without_calls(item) for item in value] if isinstance(value, list) else value
 

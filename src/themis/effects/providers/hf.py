@@ -100,6 +100,7 @@ class _Transformer:
         self.start: int = bos if bos is not None else min(eos, default=0)
         takes = inspect.signature(model.forward).parameters
         self._takes_positions = "position_ids" in takes
+        self._cache = "cache" if "cache" in takes else "past_key_values"  # as the library has renamed it
         self._past: Any = None
         self._mask: Any = None
 
@@ -142,11 +143,11 @@ class _Transformer:
             out = self._model(
                 input_ids=tokens,
                 attention_mask=self._mask,
-                past_key_values=self._past,
                 use_cache=True,
+                **{self._cache: self._past},
                 **self._positions(tokens.shape[1]),
             )
-        self._past = out.past_key_values
+        self._past = getattr(out, self._cache)
         rows: Sequence[Row] = out.logits[:, -1, :].float().cpu().numpy()
         return rows
 
