@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,21 +20,17 @@ class Model:
 
     def __init__(self, wait: Callable[[], object] = lambda: None) -> None:
         self.batches: list[list[int]] = []
-        self.threads = 0
+        self._lock = threading.Lock()
         self._wait = wait
 
     def __call__(self, asked: Sequence[tuple[int]]) -> list[Any]:
-        self.threads += 1
-        assert self.threads == 1, "one batch at a time"
-        try:
+        with self._lock:
             numbers = [number for (number,) in asked]
             self.batches.append(numbers)
             self._wait()
             if any(number < 0 for number in numbers):
                 raise ValueError(f"one of {len(numbers)} is negative")
             return [KeyError(number) if number == 13 else 2 * number for number in numbers]
-        finally:
-            self.threads -= 1
 
 
 def gathered(numbers: Sequence[int], batch_size: int, model: Model) -> list[Any]:
@@ -81,14 +78,18 @@ def test_a_lone_call_waits_for_nobody() -> None:
     assert gathered([4], 8, Model()) == [8]
 
 
-def test_a_call_that_is_cancelled_keeps_nobody_from_an_answer() -> None:
-    release = threading.Event()
-    first = iter([True])
-    model = Model(lambda: release.wait(5) if next(first, False) else None)
-    answers: list[int] = []
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_a_call_that_is_cancelled_keeps_nobody_from_an_answer(batch_size: int) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        release.wait(10)
+
+    model, answers = Model(wait), []
 
     async def main() -> None:
-        gatherer, scope = Gatherer(model, 2), trio.CancelScope()
+        gatherer, scope = Gatherer(model, batch_size), trio.CancelScope()
 
         async def cancelled() -> None:
             with scope:
@@ -102,15 +103,14 @@ def test_a_call_that_is_cancelled_keeps_nobody_from_an_answer() -> None:
             await trio.testing.wait_all_tasks_blocked()
             nursery.start_soon(stays, 2)
             nursery.start_soon(stays, 3)
-            while not model.batches:
-                await trio.sleep(0.001)
-            release.set()  # its thread ends by itself: what it makes is nobody's any more
-            while model.threads:
-                await trio.sleep(0.001)
-            scope.cancel()
+            await trio.to_thread.run_sync(begun.wait)
+            scope.cancel()  # what its thread makes is nobody's any more, and the model is its until it is done
+            await trio.testing.wait_all_tasks_blocked()
+            release.set()
 
     trio.run(main)
     assert sorted(answers) == [4, 6]
+    assert all(len(batch) <= batch_size for batch in model.batches)
 
 
 def test_a_model_that_answers_too_few_is_an_error_of_every_call() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,9 @@ TEMPLATE = "{% for m in messages %}<{{ m['role'] }}>{{ m['content'] }}{% endfor 
 
 
 def tokenizer(*, begins: bool) -> Any:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-
-    made = Tokenizer(models.BPE())
+    library: Any = importlib.import_module("tokenizers")
+    decoders, pre_tokenizers, trainers = library.decoders, library.pre_tokenizers, library.trainers
+    made = library.Tokenizer(library.models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     made.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
@@ -31,7 +32,7 @@ def tokenizer(*, begins: bool) -> Any:
     )
     made.train_from_iterator(CORPUS, trainer)
     if begins:
-        made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+        made.post_processor = library.processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     return transformers.PreTrainedTokenizerFast(tokenizer_object=made, bos_token="<s>", eos_token="</s>")
 
 
@@ -70,9 +71,7 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def context(seed: int | None = 5) -> GenerateContext:
-    return GenerateContext(
-        run_id="r", case_id="a", dataset_id="d", case_key="d/a", candidate_id="a:0", seed=seed
-    )
+    return GenerateContext(run_id="r", case_id="a", dataset_id="d", case_key="d/a", candidate_id="a:0", seed=seed)
 
 
 def loaded(folder: Path) -> tuple[Any, Any]:

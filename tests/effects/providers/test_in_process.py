@@ -40,7 +40,8 @@ def said(model: BigramModel, value: Any = "the rain", seed: int | None = 5) -> s
 
 
 def greedy(text: str, most: int) -> list[int]:
-    last, found = tokens_of(text)[-1], []
+    found: list[int] = []
+    last = tokens_of(text)[-1]
     while len(found) < most and (not found or found[-1] != END):
         last = likeliest_after(last)
         found.append(last)
@@ -223,8 +224,8 @@ def test_a_multiple_choice_run_by_log_likelihoods() -> None:
         best = max(range(3), key=lambda i: model.continuations[i].logprob)
         assert case.parsed_output is not None
         assert case.parsed_output.value == "ABC"[best]
-        assert {score.value for score in case.scores} == {float(best == 1)}  # type: ignore[union-attr]
-    assert verify(result.store, result.snapshot.run_id).status == "verified"
+        assert {score.value for score in case.scores} == {float(best == 1)}
+    assert verify(result.store, result.run_id).ok
 
 
 def test_a_run_that_asks_for_likelihoods_is_another_run_and_the_same_answers_are_found_again() -> None:

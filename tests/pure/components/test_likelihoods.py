@@ -101,8 +101,10 @@ def test_there_are_letters_for_26_choices() -> None:
 
 @pytest.mark.parametrize(
     ("reference", "place"),
-    [("red", 0), (" green ", 1), (2, 2), ("2", 2), ("B", 1), ("b", None), ("D", None), (3, None), (-1, None)]
-    + [(True, None), (1.0, None), ("", None), ("AB", None), ("²", None), (None, None), ("-1", None), ("10", None)],
+    [
+        *(("red", 0), (" green ", 1), (2, 2), ("2", 2), ("B", 1), ("b", None), ("D", None), (3, None), (-1, None)),
+        *((True, None), (1.0, None), ("", None), ("AB", None), ("²", None), (None, None), ("-1", None), ("10", None)),
+    ],
 )
 def test_a_reference_names_a_choice_by_text_number_or_letter(reference: Any, place: int | None) -> None:
     assert meant(reference, [" red", " green", " blue"]) == place
@@ -120,7 +122,7 @@ def test_parser_and_metric_agree_on_every_form_of_reference(count: int, data: An
     )
     normalize = data.draw(st.sampled_from(["none", "tokens", "bytes"]))
     for gives in ("letter", "index", "text"):
-        said = parse(Likeliest(normalize=normalize, gives=gives), output(found)).value  # type: ignore[arg-type]
+        said = parse(Likeliest(normalize=normalize, gives=gives), output(found)).value
         assert value(score(LikeliestChoice(normalize=normalize), found, said)) == 1.0
 
 

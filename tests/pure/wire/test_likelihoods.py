@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from themis.pure.calls import CallFailure, classify
+from themis.pure.records.likelihoods import Likelihood
 from themis.pure.wire.likelihoods import (
     Token,
     likelihoods_of,
@@ -71,10 +72,16 @@ def changed(payload: Any, *path: Any, to: Any) -> Any:
     return copy
 
 
+def told(tokens: Any) -> Likelihood:
+    found = likelihoods_of([" end"], PROMPTS, tokens)
+    assert not isinstance(found, CallFailure)
+    (one,) = found
+    return one
+
+
 @pytest.mark.parametrize(("read", "payload"), [(read_echo, ECHOED), (read_prompt_logprobs, RANKED)])
 def test_tokens_are_told_by_their_prompt_in_whatever_order_the_answers_come(read: Any, payload: Any) -> None:
-    tokens = read(payload, PROMPTS)
-    (found,) = likelihoods_of([" end"], PROMPTS, tokens)
+    found = told(read(payload, PROMPTS))
     assert (found.text, found.logprob, found.tokens, found.is_greedy) == (" end", -0.5, 1, True)
 
 
@@ -82,8 +89,7 @@ def test_a_token_that_is_not_the_likeliest_is_not_greedy() -> None:
     ranked = changed(RANKED, "choices", 1, "prompt_logprobs", 1, "7", "rank", to=2)
     echoed = changed(ECHOED, "choices", 0, "logprobs", "top_logprobs", 1, to={"!": -0.1, " end": -0.5})
     for read, payload in ((read_prompt_logprobs, ranked), (read_echo, echoed)):
-        (found,) = likelihoods_of([" end"], PROMPTS, read(payload, PROMPTS))  # type: ignore[arg-type, operator]
-        assert not found.is_greedy
+        assert not told(read(payload, PROMPTS)).is_greedy
     assert read_forced(FORCED, 7) == Token(" end", -0.5, is_likeliest=False)
 
 
@@ -145,8 +151,9 @@ BEGUN = [Token(None, None), Token("so", -1.0, is_likeliest=True)]
 
 
 def test_behind_nothing_stands_the_token_that_begins_a_text() -> None:
-    (found,) = likelihoods_of(["so"], ["so"], [BEGUN])  # type: ignore[misc]
-    assert (found.logprob, found.tokens) == (-1.0, 1)
+    found = likelihoods_of(["so"], ["so"], [BEGUN])
+    assert not isinstance(found, CallFailure)
+    assert [(one.logprob, one.tokens) for one in found] == [(-1.0, 1)]
 
 
 def test_a_first_token_of_which_nothing_is_known_is_a_failure() -> None:
