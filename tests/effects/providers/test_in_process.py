@@ -336,3 +336,10 @@ def test_model_strings_name_files_and_folders(tmp_path: Path) -> None:
     assert (model.component_id, model.n_ctx, model.sampling.temperature) == ("llama_cpp/a.gguf", 64, 0.5)
     assert resolve_component(f"llama_cpp:{tmp_path}/a.gguf", n_ctx=64, temperature=0.5) == model
     assert resolve_component("hf/org/name").component_id == "hf/org/name"
+
+
+def test_an_estimate_counts_the_context_with_each_continuation_and_no_answers() -> None:
+    found = choice_run(bigram_model()).estimate()
+    assert found.estimated_generation_output_tokens == 0
+    assert found.estimated_generation_input_tokens == 6 * (3 + 3 + 2)  # of 12, 10 and 7 characters
+    assert any("nothing is written" in line for line in found.assumptions)
