@@ -74,6 +74,24 @@ def test_calls_that_wait_are_asked_together() -> None:
     assert len({number for batch in model.batches for number in batch}) == 10
 
 
+def test_a_batch_with_room_left_waits_a_little_for_more() -> None:
+    model = Model()
+
+    async def main() -> None:
+        gatherer = Gatherer(model, 4)
+
+        async def one(number: int) -> None:
+            await trio.sleep(number / 1000)
+            await gatherer.ask((number,))
+
+        async with trio.open_nursery() as nursery:
+            for number in (1, 4, 8, 400):
+                nursery.start_soon(one, number)
+
+    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    assert model.batches == [[1, 4, 8], [400]]
+
+
 def test_a_lone_call_waits_for_nobody() -> None:
     assert gathered([4], 8, Model()) == [8]
 

@@ -18,6 +18,8 @@ from typing import Any, Final
 import attrs
 import trio
 
+from themis.pure.calls import ProviderError
+
 _LINGER_S: Final = 0.01
 """Seconds that a batch with room left waits for more: workers that have just been answered come back at once."""
 
@@ -66,6 +68,8 @@ class Gatherer:
         assert mine in batch  # the line and the turns are in one order
         try:
             answers = await self._asked(batch)
+        except ProviderError as error:  # the model itself, and not what it was asked
+            answers = [error] * len(batch)
         except Exception as error:
             answers = [error] if len(batch) == 1 else [await self._alone(one) for one in batch]
         except BaseException:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +20,7 @@ from themis.api.components import resolve_component
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment.verify import verify
 from themis.effects.providers.in_process import files_hash
+from themis.pure.calls import CallFailed
 from themis.pure.errors import DataError, SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case, Dataset
@@ -142,13 +147,14 @@ def test_it_judges() -> None:
     st.lists(st.text("abc the", max_size=9), min_size=1, max_size=7),
     st.integers(1, 4),
     st.sampled_from([None, 1.3]),
-    st.sampled_from([None, "a"]),
+    st.sampled_from([None, [*"aeiotns "]]),
+    st.integers(0, 1000),
 )
 def test_a_batch_answers_as_single_calls_do(
-    texts: list[str], batch_size: int, temperature: float | None, stop: str | None
+    texts: list[str], batch_size: int, temperature: float | None, stop: list[str] | None, seed: int
 ) -> None:
     model = bigram_model(batch_size=batch_size, temperature=temperature, stop=stop, max_tokens=6)
-    asked = [(Case(case_id=str(i), input=text), context(seed=i)) for i, text in enumerate(texts)]
+    asked = [(Case(case_id=str(i), input=text), context(seed=seed + i)) for i, text in enumerate(texts)]
     together = model.generate_many(asked)
     for (case, ctx), answer in zip(asked, together, strict=True):
         assert not isinstance(answer, Exception)
@@ -343,3 +349,48 @@ def test_an_estimate_counts_the_context_with_each_continuation_and_no_answers() 
     assert found.estimated_generation_output_tokens == 0
     assert found.estimated_generation_input_tokens == 6 * (3 + 3 + 2)  # of 12, 10 and 7 characters
     assert any("nothing is written" in line for line in found.assumptions)
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = []
+
+    def broken(self: BigramModel) -> Any:
+        loads.append(1)
+        raise ValueError("tensor 'blk.0' has a wrong shape")
+
+    monkeypatch.setattr(BigramModel, "_load", broken)
+    with pytest.raises(CallFailed, match=r"bigram/toy can't be loaded: ValueError: tensor 'blk\.0'"):
+        evaluate(
+            model=bigram_model(batch_size=4),
+            data=ROWS,
+            metric="builtin/exact_match",
+            runtime=RuntimeConfig(max_concurrent_tasks=4),
+        )
+    assert len(loads) <= 4
+
+
+def test_a_call_that_is_cancelled_leaves_the_model_to_others() -> None:
+    begun, tokens = threading.Event(), []
+
+    class Slow(type(bigram_model().weights)):  # type: ignore[misc]  # a class that is not exported
+        ends = frozenset[int]()
+
+        def go_on(self, last: Any) -> Any:
+            begun.set()
+            tokens.append(last)
+            time.sleep(0.001)
+            return super().go_on(last)
+
+    model = bigram_model(max_tokens=4000, temperature=1.0)
+    endless = attrs.evolve(model, weights=Slow())
+
+    async def main() -> None:
+        ask = functools.partial(endless.generate, Case(case_id="a", input="x"), context())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(functools.partial(trio.to_thread.run_sync, ask, abandon_on_cancel=True))
+            await trio.to_thread.run_sync(begun.wait)
+            nursery.cancel_scope.cancel()
+
+    trio.run(main)
+    assert endless._held.lock.acquire(timeout=60)
+    assert len(tokens) < 3999  # its thread has seen it before it was through

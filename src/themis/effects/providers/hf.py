@@ -18,7 +18,14 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.effects.providers.in_process import InProcessModel, Row, Weights, files_hash, split_in_process
+from themis.effects.providers.in_process import (
+    InProcessModel,
+    Row,
+    Weights,
+    files_hash,
+    leave_if_cancelled,
+    split_in_process,
+)
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import JSONValue
 
@@ -165,6 +172,7 @@ class _Transformer:
         order = sorted(range(len(pairs)), key=lambda i: -len(pairs[i][0]) - len(pairs[i][1]))
         found: dict[int, tuple[list[float], bool]] = {}
         for i in range(0, len(order), batch_size):
+            leave_if_cancelled()
             chosen = order[i : i + batch_size]
             found |= zip(chosen, self._scored([pairs[number] for number in chosen]), strict=True)
         return [found[number] for number in range(len(pairs))]

@@ -32,6 +32,7 @@ import attrs
 import trio
 
 from themis.effects.providers.options import refuse, wrong_kinds
+from themis.pure.calls import CallFailure, FailureKind, ProviderError
 from themis.pure.errors import MissingExtraError, SpecError, nearest
 from themis.pure.json import JSONValue, content_hash
 from themis.pure.likelihoods import split_tokens
@@ -255,6 +256,9 @@ class InProcessModel(abc.ABC):
                     self._held.weights = self._load()
                 except ImportError as error:
                     raise self._missing(self.libraries.values()) from error
+                except Exception as error:  # whatever a library finds wrong with its files: no case can be asked
+                    found = f"{self.component_id} can't be loaded: {type(error).__name__}: {error}"
+                    raise ProviderError(CallFailure(kind=FailureKind.ENVIRONMENT, message=found)) from error
             yield self._held.weights
 
     @abc.abstractmethod
@@ -346,7 +350,7 @@ def _draw(weights: Weights, batch: Sequence[_Drawn]) -> None:
     began = time.perf_counter()
     rows = weights.begin([one.prompt for one in batch])
     while True:
-        _leave_if_cancelled()
+        leave_if_cancelled()
         # What is finished already is only kept in step with the others.
         tokens = [
             one.tokens[-1] if one.finish else one.take(weights, row) for one, row in zip(batch, rows, strict=True)
@@ -358,7 +362,8 @@ def _draw(weights: Weights, batch: Sequence[_Drawn]) -> None:
         one.latency_ms = (time.perf_counter() - began) * 1000 / len(batch)
 
 
-def _leave_if_cancelled() -> None:
+def leave_if_cancelled() -> None:
+    """Raise `trio.Cancelled` if the call that this thread works for is: asked between two steps of the model."""
     with contextlib.suppress(RuntimeError):  # no thread of trio's: somebody calls the model by hand
         trio.from_thread.check_cancelled()
 

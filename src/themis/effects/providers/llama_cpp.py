@@ -14,7 +14,15 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.effects.providers.in_process import InProcessModel, Row, Weights, files_hash, likeliest, split_in_process
+from themis.effects.providers.in_process import (
+    InProcessModel,
+    Row,
+    Weights,
+    files_hash,
+    leave_if_cancelled,
+    likeliest,
+    split_in_process,
+)
 from themis.pure.errors import SpecError
 from themis.pure.json import JSONValue
 
@@ -128,6 +136,7 @@ class _Gguf:
         first: Row = None
         found = []
         for before, own in pairs:
+            leave_if_cancelled()
             if before != read:
                 (first,) = self.begin([before])
                 read = before
