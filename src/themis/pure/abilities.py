@@ -112,7 +112,7 @@ class CallerAbilities(Abilities):
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             **_judging(call),
-            batch_size=getattr(component, "batch_size", 1),
+            batch_size=several if isinstance(several := getattr(component, "batch_size", None), int) else 1,
             max_tokens=longest if isinstance(longest, int) else None,
         )
 

@@ -26,7 +26,7 @@ from themis.pure.records.generation import GenerationResult
 from themis.pure.records.likelihoods import AskedLikelihoods, LogLikelihoods
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.text import shortened
-from themis.pure.wire.exchange import prompt_of
+from themis.pure.wire.exchange import TEXT_FIELDS, prompt_of
 
 Encode = Callable[[str], Sequence[int]]
 """From a text to tokens, with the one that begins a text in front where the model has one."""
@@ -62,11 +62,8 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-_QUESTION = ("text", "prompt", "question", "input")
-
-
 def _context(value: JSONValue, spec: PromptSpec) -> str:
-    named = [value[name] for name in _QUESTION if name in value] if isinstance(value, Mapping) else []
+    named = [value[name] for name in TEXT_FIELDS if name in value] if isinstance(value, Mapping) else []
     return prompt_of(named[0] if named else value, spec).text
 
 

@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.effects.providers.in_process import InProcessModel, Row, Weights, split_in_process
+from themis.effects.providers.drawing import Row, Weights
+from themis.effects.providers.in_process import InProcessModel, split_in_process
 from themis.pure.json import JSONValue
 
 BEGIN: Final = 0

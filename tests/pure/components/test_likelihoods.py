@@ -82,7 +82,9 @@ def test_the_first_of_equals_wins_and_blanks_around_a_text_are_none_of_its() -> 
     assert found.value == "a"
 
 
-@pytest.mark.parametrize("answer", ["A", None, [], {}, [1], [{"text": "a"}], {"text": "a", "logprob": -1}, [None]])
+@pytest.mark.parametrize(
+    "answer", ["A", None, [], {}, [1], [{"text": "a"}], [*output(THREE), 1], {"text": "a", "logprob": -1}, [None]]
+)
 def test_what_is_no_likelihoods_is_said_to_be_none(answer: Any) -> None:
     assert read_likelihoods(answer) is None
     found = parse(Likeliest(), answer)

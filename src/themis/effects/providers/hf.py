@@ -18,14 +18,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.effects.providers.in_process import (
-    InProcessModel,
-    Row,
-    Weights,
-    files_hash,
-    leave_if_cancelled,
-    split_in_process,
-)
+from themis.effects.providers.drawing import Row, Weights, leave_if_cancelled
+from themis.effects.providers.in_process import InProcessModel, files_hash, split_in_process
 from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import JSONValue
 

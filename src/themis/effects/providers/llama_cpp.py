@@ -14,15 +14,8 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
-from themis.effects.providers.in_process import (
-    InProcessModel,
-    Row,
-    Weights,
-    files_hash,
-    leave_if_cancelled,
-    likeliest,
-    split_in_process,
-)
+from themis.effects.providers.drawing import Row, Weights, leave_if_cancelled, likeliest
+from themis.effects.providers.in_process import InProcessModel, files_hash, split_in_process
 from themis.pure.errors import SpecError
 from themis.pure.json import JSONValue
 

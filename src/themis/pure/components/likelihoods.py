@@ -57,7 +57,7 @@ def read_likelihoods(output: JSONValue) -> list[Likelihood] | None:
     if not isinstance(output, Sequence) or isinstance(output, str) or not output:
         return None
     try:
-        return [Likelihood.from_dict(item) for item in output if isinstance(item, Mapping)] or None
+        return [Likelihood.from_dict(item) for item in output]  # type: ignore[arg-type]  # what is none is refused
     except InvalidRecordError:
         return None
 

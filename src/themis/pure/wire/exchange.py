@@ -15,7 +15,7 @@ from themis.pure.records.prompt import PromptSpec, as_messages
 
 _NO_PROMPT: Final = PromptSpec()
 _PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
-_TEXTS: Final = ("text", "prompt", "question", "input")
+TEXT_FIELDS: Final = ("text", "prompt", "question", "input")
 _IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at either provider
 
 
@@ -103,7 +103,7 @@ def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
 
 
 def _text_in(value: Mapping[str, Any]) -> JSONValue:
-    for name in _TEXTS:
+    for name in TEXT_FIELDS:
         if name in value:
             found: JSONValue = value[name]
             return found
