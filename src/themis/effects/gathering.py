@@ -12,6 +12,7 @@ asked, and never for what came with it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ class Gatherer:
         self._batch_size = max(1, batch_size)
         self._line: list[_Waiting] = []
         self._turn = trio.Lock()
+        self._model = threading.Lock()  # a thread whose call was cancelled may have it longer than its turn
 
     async def ask(self, args: tuple[Any, ...]) -> Any:
         """Return the model's answer to one call, or raise its exception."""
@@ -87,8 +89,12 @@ class Gatherer:
 
     async def _asked(self, batch: Sequence[_Waiting]) -> Sequence[Any]:
         answers: Sequence[Any] = await trio.to_thread.run_sync(
-            self._many, [one.args for one in batch], abandon_on_cancel=True
+            self._ask, [one.args for one in batch], abandon_on_cancel=True
         )
         if len(answers) != len(batch):
             raise TypeError(f"asked for {len(batch)} calls at once, the model answered {len(answers)}")
         return answers
+
+    def _ask(self, asked: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        with self._model:
+            return self._many(asked)
