@@ -28,11 +28,23 @@ if TYPE_CHECKING:
     from themis.effects.providers.anthropic import AnthropicModel
     from themis.effects.providers.any_llm import AnyLLMModel
     from themis.effects.providers.clouds import BedrockModel, GeminiModel
+    from themis.effects.providers.hf import HfModel
     from themis.effects.providers.langgraph import LangGraphAgent
+    from themis.effects.providers.llama_cpp import LlamaCppModel
     from themis.effects.providers.model import Model
     from themis.effects.providers.openai import OpenAIModel
 
-__all__ = ["anthropic", "asyncio_component", "from_model_string", "is_model_string", "langgraph", "openai", "vllm"]
+__all__ = [
+    "anthropic",
+    "asyncio_component",
+    "from_model_string",
+    "hf",
+    "is_model_string",
+    "langgraph",
+    "llama_cpp",
+    "openai",
+    "vllm",
+]
 
 
 def openai(model: str, *, provider: str = "openai", **options: Any) -> OpenAIModel:
@@ -97,6 +109,42 @@ def anthropic(model: str, **options: Any) -> AnthropicModel:
     return build_anthropic(model, **options)
 
 
+def hf(model: str, **options: Any) -> HfModel:
+    """Return a causal language model of Hugging Face's `transformers` that runs in this process (extra `hf`).
+
+    Args:
+        model: a folder that `save_pretrained()` wrote, or a name on the hub. The hash of the folder's files, or the
+            hub's commit, is a part of the run's identity.
+        **options: of the model: `device` (a GPU where there is one, if not given), `dtype` (`auto`, `float32`,
+            `float16` or `bfloat16`), `revision` (a branch, tag or commit of the hub), `batch_size` (prompts that are
+            computed at once; 8 if not given). Of the sampling: `temperature` (greedy if not given), `top_p`,
+            `max_tokens` (256), `stop`, `seed`. Of the run: `api` (`chat`: everything in the model's chat template;
+            `completions`: everything as text; by the input if not given), `component_id`.
+
+    Raises:
+        SpecError: an option that does not exist or is of the wrong kind, or a folder that holds no model.
+    """
+    from themis.effects.providers.hf import build_hf
+
+    return build_hf(model, **options)
+
+
+def llama_cpp(model: str, **options: Any) -> LlamaCppModel:
+    """Return a model of a GGUF file that llama.cpp runs in this process (extra `llama-cpp`).
+
+    Args:
+        model: the file. Its hash is a part of the run's identity.
+        **options: those of `hf`, with `n_ctx` (the most tokens of prompt and answer together; 2048 if not given),
+            `n_gpu_layers` (-1 for all) and `n_threads` in place of `device`, `dtype`, `revision` and `batch_size`.
+
+    Raises:
+        SpecError: an option that does not exist or is of the wrong kind, or no such file.
+    """
+    from themis.effects.providers.llama_cpp import build_llama_cpp
+
+    return build_llama_cpp(model, **options)
+
+
 def langgraph(graph: Any, **options: Any) -> LangGraphAgent:
     """Return a compiled LangGraph graph as a generator or judge model; its events become a generation's trace.
 
@@ -148,6 +196,8 @@ _BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {
     "gemini": _gemini,
     "bedrock": _bedrock,
     "any-llm": _any_llm,
+    "hf": hf,
+    "llama_cpp": llama_cpp,
 }
 
 
@@ -166,7 +216,8 @@ def from_model_string(name: str, **options: Any) -> Model:
     Args:
         name: the provider and the model; `gemini/...` is asked through `generateContent`, `bedrock/...` through
             Converse (with a bearer key, or signed with AWS credentials: extra `bedrock`), the providers of
-            docs/how-to/endpoints.md as `openai` asks them, and `any-llm/PROVIDER:MODEL` through the any-llm library.
+            docs/how-to/endpoints.md as `openai` asks them, and `any-llm/PROVIDER:MODEL` through the any-llm library;
+            `hf/...` and `llama_cpp/...` (with the path of a file) run in this process.
         **options: those of the adapter; for `bedrock/...` also `region` and `profile`, for `any-llm/...` those of the
             sampling, `base_url`, `api_key_env` and `total_timeout_s`.
 

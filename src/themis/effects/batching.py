@@ -41,12 +41,19 @@ T = TypeVar("T")
 _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
-def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
+def batch_faults(
+    runtime: RuntimeConfig, generator: CallerAbilities, *, wants_likelihoods: bool = False
+) -> tuple[str, ...]:
     """Return why answers can't be generated in batches, one sentence each."""
     faults = []
     if generator.batch is None:
         having = ", ".join(f"{name}/..." for name in BATCHES)
         faults.append(f"runtime.generation_mode: {generator.name} has no batch endpoint; these have one: {having}")
+    if wants_likelihoods:
+        faults.append(
+            "runtime.generation_mode: log-likelihoods (prompt_spec.continuations) are not asked for in batches; "
+            "leave it out"
+        )
     if runtime.batch_root is None:
         faults.append("runtime.batch_root: a folder is needed to keep the ids of submitted batches in")
     if runtime.max_cost is not None or runtime.max_tokens is not None:

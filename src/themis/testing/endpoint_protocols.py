@@ -6,12 +6,14 @@ Deterministic: every id, count and log-probability is a function of the request.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
+from themis.testing.bigram import BEGIN, likeliest_after, logprobs_after, text_of, tokens_of
 from themis.testing.endpoint_batches import Batches, Reply, error_reply, reply
 
 Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
@@ -41,6 +43,8 @@ class Protocols:
             return found
         if route == "/models":
             return reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+        if route in _OF_LLAMA_CPP:
+            return reply(_OF_LLAMA_CPP[route](json.loads(body)))
         return self._complete(route, body)
 
     def _complete(self, route: str, body: bytes) -> Reply:
@@ -127,6 +131,8 @@ def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
 
 
 def _completion(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    if request.get("echo") or request.get("prompt_logprobs") is not None:
+        return _read_prompts(request, key)
     text, is_cut = _cut(request, text, "max_tokens")
     logprobs = None
     if request.get("logprobs") is not None:
@@ -140,6 +146,73 @@ def _completion(request: Mapping[str, Any], text: str, key: str) -> dict[str, An
         "choices": [{"index": 0, "text": text, "finish_reason": "length" if is_cut else "stop", "logprobs": logprobs}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
     }
+
+
+def _read_prompts(request: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Say of each token of the prompts how likely it was, in OpenAI's words (`echo`) or in vLLM's."""
+    prompts = request["prompt"] if isinstance(request["prompt"], list) else [request["prompt"]]
+    speak = _echoed if request.get("echo") else _ranked
+    choices = [{"index": i, "finish_reason": "length", **speak(prompt)} for i, prompt in enumerate(prompts)]
+    read, written = sum(len(tokens_of(prompt)) + 1 for prompt in prompts), len(prompts)
+    return {
+        "id": f"cmpl-{key}",
+        "object": "text_completion",
+        "created": _CREATED,
+        "model": request["model"],
+        "choices": choices[::-1],  # no order is promised
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+    }
+
+
+def _steps(prompt: str) -> list[tuple[int, int]]:
+    tokens = [BEGIN, *tokens_of(prompt)]
+    return [*itertools.pairwise(tokens)]
+
+
+def _echoed(prompt: str) -> dict[str, Any]:
+    steps = _steps(prompt)
+    last = steps[-1][1] if steps else BEGIN
+    steps.append((last, likeliest_after(last)))
+    top = [{text_of([likeliest_after(a)]): max(logprobs_after(a))} for a, _ in steps]
+    logprobs = {
+        "tokens": ["<s>", *(text_of([b]) for _, b in steps)],
+        "token_logprobs": [None, *(logprobs_after(a)[b] for a, b in steps)],
+        "top_logprobs": [None, *top],
+    }
+    return {"text": prompt + text_of([steps[-1][1]]), "logprobs": logprobs}
+
+
+def _ranked(prompt: str) -> dict[str, Any]:
+    entries = [
+        {
+            str(b): {
+                "logprob": logprobs_after(a)[b],
+                "rank": 1 + sum(other > logprobs_after(a)[b] for other in logprobs_after(a)),
+                "decoded_token": text_of([b]),
+            }
+        }
+        for a, b in _steps(prompt)
+    ]
+    return {"text": "", "logprobs": None, "prompt_logprobs": [None, *entries]}
+
+
+def _tokenized(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tokens": [*([BEGIN] if request.get("add_special") else []), *tokens_of(request["content"])]}
+
+
+def _forced(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Generate one token, which `logit_bias` decides, and say how likely it was without."""
+    last, ((token, _),) = request["prompt"][-1], request["logit_bias"]
+    best = likeliest_after(last)
+    said = {"id": token, "token": text_of([token]), "logprob": logprobs_after(last)[token]}
+    top = {"id": best, "token": text_of([best]), "logprob": logprobs_after(last)[best]}
+    return {"content": text_of([token]), "completion_probabilities": [{**said, "top_logprobs": [top]}]}
+
+
+_OF_LLAMA_CPP: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    "/tokenize": _tokenized,
+    "/completion": _forced,
+}
 
 
 def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:

@@ -122,10 +122,10 @@ def _candidates(component: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if name in builtins():
         yield name, {}
         yield name, _arguments(component)
-    if hasattr(component, "endpoint") and hasattr(component, "sampling"):
-        yield from _models(component)
     if hasattr(component, "through") and hasattr(component, "sampling"):
         yield _of_any_llm(component)
+    elif hasattr(component, "sampling"):
+        yield from _models(component) if hasattr(component, "endpoint") else _in_process(component)
     for path in _import_paths(component):
         yield path, {}
     kind = type(component)
@@ -146,6 +146,12 @@ def _arguments(component: Any) -> dict[str, Any]:
     parameters = parameters_of(kind).values()
     found = {p.name: getattr(component, p.name, p.default) for p in parameters if p.kind is not p.VAR_KEYWORD}
     return {p.name: found[p.name] for p in parameters if p.name in found and found[p.name] is not p.default}
+
+
+def _in_process(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a model of this process by its model string, with the options that differ from the defaults."""
+    own = {name: value for name, value in _arguments(model).items() if name not in ("model", "sampling")}
+    yield f"{model.provider}/{model.model}", {**_arguments(model.sampling), **own}
 
 
 def _models(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -176,7 +176,10 @@ def _check(
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 
-        faults += batch_faults(runtime, components.generator)
+        spec = snapshot.identity.generation_prompt_spec
+        faults += batch_faults(
+            runtime, components.generator, wants_likelihoods=spec is not None and spec.continuations is not None
+        )
     if faults:
         raise SpecError(listed("the run can't start", faults))
     return sandbox

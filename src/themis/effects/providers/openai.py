@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
+from themis.effects.providers.likelihoods import Loglikelihood, loglikelihood_of
 from themis.effects.providers.model import HttpModel
 from themis.effects.providers.options import address, parts_of, refuse, wrong_kinds
 from themis.pure.calls import CallFailure
@@ -52,6 +53,11 @@ class OpenAIModel(HttpModel):
     def path(self) -> str:
         path, _ = _APIS[self.api]
         return path
+
+    @property
+    def loglikelihood(self) -> Loglikelihood | None:
+        """How it says how likely it goes on with a text; `None` for the protocols that show nothing of a prompt."""
+        return loglikelihood_of(self) if self.api == "completions" else None
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":

@@ -39,12 +39,13 @@ def _is_texts_by_name(value: Any) -> bool:
     return _is_object(value) and all(isinstance(text, str) for text in value.values())
 
 
+_COUNT: Final = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
 _TEXT: Final = ("text", lambda value: isinstance(value, str))
 _SECONDS: Final = ("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "temperature": ("a number from 0 on", lambda value: _is_number(value) and value >= 0),
     "top_p": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
-    "max_tokens": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "max_tokens": _COUNT,
     "seed": ("a whole number", _is_whole),
     "logprobs": ("a whole number from 0 on", lambda value: _is_whole(value) and value >= 0),
     "stop": ("text, or a list of texts", _is_texts),
@@ -57,7 +58,7 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "connect_timeout_s": _SECONDS,
     "read_timeout_s": _SECONDS,
     "total_timeout_s": _SECONDS,
-    "max_bytes": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "max_bytes": _COUNT,
     "provider_key": _TEXT,
     "endpoint_name": _TEXT,
     "model": ("a name", lambda value: isinstance(value, str) and bool(value.strip())),
@@ -66,16 +67,20 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "api_version": _TEXT,
     "region": _TEXT,
     "profile": _TEXT,
+    "component_id": _TEXT,
+    "device": _TEXT,
+    "dtype": _TEXT,
+    "revision": _TEXT,
+    "batch_size": _COUNT,
+    "n_ctx": _COUNT,
+    "n_threads": _COUNT,
+    "n_gpu_layers": ("a whole number, -1 for all", _is_whole),
 }
 """What each option can be; servers read `"no"` and `1e3` each in a way of their own, or refuse every case."""
 
 _MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {
-    "ca_file",
-    "endpoint_name",
-    "base_url",
-    "api_version",
-    "region",
-    "profile",
+    *("ca_file", "endpoint_name", "base_url", "api_version", "region", "profile"),
+    *("device", "revision", "n_threads"),
 }
 
 

@@ -16,7 +16,7 @@ from themis.pure.records.prompt import PromptSpec, as_messages
 
 _NO_PROMPT: Final = PromptSpec()
 _PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
-_TEXTS: Final = ("text", "prompt", "question", "input")
+TEXT_FIELDS: Final = ("text", "prompt", "question", "input")
 # OpenAI's names in both protocols, Anthropic's, Gemini's.
 _ADDRESSES: Final = frozenset({"url", "image_url", "file_url", "file_data", "uri", "fileUri"})
 _DATA_URI: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[^,\s]{0,200})?,")
@@ -116,7 +116,7 @@ def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
 
 
 def _text_in(value: Mapping[str, Any]) -> JSONValue:
-    for name in _TEXTS:
+    for name in TEXT_FIELDS:
         if name in value:
             found: JSONValue = value[name]
             return found

@@ -73,7 +73,8 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 """The providers beside those that have adapters with options or protocols of their own."""
 
 OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock", "any-llm")
-MODEL_STRINGS: Final = (*OWN_ADAPTERS, *PROVIDERS)
+IN_PROCESS: Final = ("hf", "llama_cpp")
+MODEL_STRINGS: Final = (*OWN_ADAPTERS, *IN_PROCESS, *PROVIDERS)
 """What a model string can begin with."""
 
 OPENAI: Final = "openai"
