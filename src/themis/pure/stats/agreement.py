@@ -15,7 +15,8 @@ from themis.pure.errors import DataError
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
-from themis.pure.stats.samples import LARGEST
+from themis.pure.stats.resampling import percentiles, resampled_rows
+from themis.pure.stats.samples import LARGEST, is_constant, variance
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -48,6 +49,7 @@ def raw_agreement(ratings: Sequence[Sequence[Label | None]], *, level: float = D
         units=len(units),
         dropped_units=dropped,
         raters=len(ratings),
+        standard_error=estimate.standard_error,
         interval=estimate.interval.evolve(reason=estimate.interval.reason if units else _NO_UNIT),
         reason=None if units else _NO_UNIT,
     )
@@ -115,7 +117,7 @@ def cohen_kappa(
         return base.evolve(value=kappa, reason=None, interval=flat)
     half = normal_quantile(0.5 + level / 2.0) * error
     interval = empty.evolve(low=max(-1.0, kappa - half), high=min(1.0, kappa + half), reason=None)
-    return base.evolve(value=kappa, reason=None, interval=interval)
+    return base.evolve(value=kappa, standard_error=error, reason=None, interval=interval)
 
 
 def _flat_reason(cells: Mapping[tuple[int, int], float]) -> str:
@@ -210,6 +212,8 @@ def krippendorff_alpha(
     scale: Scale = "nominal",
     categories: Sequence[Label] | None = None,
     level: float = DEFAULT_LEVEL,
+    resamples: int | None = None,
+    seed: int = 0,
 ) -> Agreement:
     """Return Krippendorff's alpha; any number of raters, ratings may be missing.
 
@@ -217,42 +221,58 @@ def krippendorff_alpha(
         ratings: one sequence of units per rater; numbers for interval and ratio scales.
         scale: how far apart two ratings are; ratio scales have a true zero, so their ratings are 0 or more.
         categories: for ordinal labels that do not sort by themselves: all of them, from low to high.
-        level: nominal coverage of the interval, a delete-one jackknife over units.
+        level: nominal coverage of the interval: a delete-one jackknife over units, or ...
+        resamples: ... the percentile bootstrap over units, with so many draws.
+        seed: of the bootstrap.
 
     The cost grows with the number of distinct ratings squared on a ratio scale, and linearly on the others.
 
     Source: Krippendorff (2011), Computing Krippendorff's Alpha-Reliability; (2019), Content Analysis, 4th
-    ed., chapter 12; jackknife: Efron and Tibshirani (1993), chapter 11.
+    ed., chapter 12; jackknife and bootstrap: Efron and Tibshirani (1993), chapters 11 and 13.
 
     >>> round(krippendorff_alpha([[1, 2, 3, 3], [1, 2, 3, 4]], scale="interval").value, 4)
     0.8889
     """
     units, dropped = _units(ratings)
     method = f"Krippendorff's alpha ({scale})"
-    none = Interval(level=level, method="jackknife over units", reason=_NO_UNIT)
+    how = "jackknife over units" if resamples is None else f"percentile bootstrap over units (B={resamples})"
+    none = Interval(level=level, method=how, reason=_NO_UNIT)
     base = Agreement(
         method=method, units=len(units), dropped_units=dropped, raters=len(ratings), interval=none, reason=_NO_UNIT
     )
     if not units:
         return base
-    distances = _Distances(units, scale, categories)
+    kinds = Counter(map(tuple, units))
+    distances = _Distances(kinds, scale, categories)
     value = distances.alpha()
     if value is None:
         return base.evolve(reason=_ONE_LABEL, interval=none.evolve(reason=_ONE_LABEL))
-    return base.evolve(value=value, reason=None, interval=_jackknife(distances, value, level))
+    if resamples is None:
+        error, interval = _jackknife(distances, value, level)
+    else:
+        drawn = _resampled_alphas(kinds, scale, categories, resamples, seed)
+        error, interval = _percentiles(drawn, none)
+    return base.evolve(value=value, standard_error=error, reason=None, interval=interval)
 
 
 class _Distances:
     """Observed and expected disagreement of units on one scale."""
 
-    def __init__(self, units: list[list[Label]], scale: Scale, categories: Sequence[Label] | None) -> None:
+    def __init__(
+        self, units: Mapping[tuple[Label, ...], int], scale: Scale, categories: Sequence[Label] | None
+    ) -> None:
         self.scale = scale
-        self.totals = Counter(label for unit in units for label in unit)
+        self.totals: Counter[Label] = Counter()
+        for unit, count in units.items():
+            for label in unit:
+                self.totals[label] += count
         self.size = self.totals.total()
         self.place = self._places(categories)
         self.counts = sorted((self.place[label], count) for label, count in self.totals.items())
         # Equal units disagree equally: each kind is worked out once.
-        self.kinds = Counter(tuple(sorted(map(self.place.__getitem__, unit))) for unit in units)
+        self.kinds: Counter[tuple[float, ...]] = Counter()
+        for unit, count in units.items():
+            self.kinds[tuple(sorted(map(self.place.__getitem__, unit)))] += count
         self.observed = math.fsum(self.within(kind) * count for kind, count in self.kinds.items())
         self.reach = self._reaches()
         self.expected = math.fsum(self.reach[place] * count for place, count in self.counts)
@@ -320,20 +340,41 @@ def _number(label: Label, scale: str) -> float:
     return float(label)
 
 
-def _jackknife(distances: _Distances, value: float, level: float) -> Interval:
-    method = "jackknife over units"
+def _jackknife(distances: _Distances, value: float, level: float) -> tuple[float | None, Interval]:
+    empty = Interval(level=level, method="jackknife over units")
     size = distances.kinds.total()
     if size < 3:
-        return Interval(level=level, method=method, reason=f"{size} units: a jackknife needs three")
+        return None, empty.evolve(reason=f"{size} units: a jackknife needs three")
     left: list[tuple[float, int]] = []
     for kind, count in distances.kinds.items():
         alpha = distances.alpha(kind)
         if alpha is None:
-            return Interval(level=level, method=method, reason="all variation comes from one unit")
+            return None, empty.evolve(reason="all variation comes from one unit")
         left.append((alpha, count))
     centre = math.fsum(alpha * n for alpha, n in left) / size
     error = math.sqrt((size - 1) / size * math.fsum(n * (alpha - centre) ** 2 for alpha, n in left))
     if error <= 1e-12:
-        return Interval(level=level, method=method, reason="no variation between units")
+        return None, empty.evolve(reason="no variation between units")
     half = normal_quantile(0.5 + level / 2.0) * error
-    return Interval(low=value - half, high=min(1.0, value + half), level=level, method=method)
+    return error, empty.evolve(low=value - half, high=min(1.0, value + half))
+
+
+def _resampled_alphas(
+    kinds: Mapping[tuple[Label, ...], int], scale: Scale, categories: Sequence[Label] | None, draws: int, seed: int
+) -> list[float | None]:
+    """Return alpha of units drawn with replacement; `None` where a draw has one rating only."""
+    # In order, so that the order of units changes nothing; the labels of a unit are of raters, and stay as they are.
+    units = sorted(Counter(kinds).elements(), key=repr)
+    draw = resampled_rows(len(units), seed)
+    return [_Distances(Counter(units[index] for index in draw()), scale, categories).alpha() for _ in range(draws)]
+
+
+def _percentiles(drawn: Sequence[float | None], empty: Interval) -> tuple[float | None, Interval]:
+    defined = sorted(alpha for alpha in drawn if alpha is not None)
+    if len(defined) < max(2.0, 0.95 * len(drawn)):
+        left = len(drawn) - len(defined)
+        return None, empty.evolve(reason=f"alpha is not defined for {left} of {len(drawn)} resamples")
+    if is_constant(defined, 1.0):
+        return None, empty.evolve(reason="no variation between units")
+    low, high = percentiles(defined, empty.level)
+    return math.sqrt(variance(defined)), empty.evolve(low=low, high=high, reason=None)

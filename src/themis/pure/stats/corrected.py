@@ -13,19 +13,30 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import attrs
 
-from themis.pure.errors import DataError
 from themis.pure.json import EMPTY, FrozenDict, freeze_mapping
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.arguments import (
+    Level,
+    Limits,
+    OneOrMore,
+    Score,
+    checked_arguments,
+    refuse_unless,
+    same_length,
+)
 from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import checked, is_binary, mean
+from themis.pure.stats.samples import is_binary, mean
+
+Chance: TypeAlias = Annotated[float, Limits("a number above 0 and at most 1", 0.0, 1.0, low_open=True)]
+"""The probability with which an answer was chosen to be labelled."""
 
 FEWEST_LABELS: Final = 10
 """Below this many labelled clusters there is no interval: how a judge errs can't be told from so few."""
@@ -34,7 +45,7 @@ FEW_LABELS: Final = 50
 """Below this many the interval rests on few of the judge's errors, and may be too short."""
 
 FEW_OF_A_VALUE: Final = 5
-"""Below this many 0/1 labels of the rarer value the interval covers less than it says: 91.6 % of 95 % in one setting."""
+"""Below this many 0/1 labels of the rarer value the interval may cover less than it says: 91.6 %, simulated."""
 
 
 @attrs.frozen(kw_only=True)
@@ -107,15 +118,16 @@ class CorrectedEstimate(HashableModel):
     warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
+@checked_arguments
 def corrected_mean(
-    scores: Sequence[float | None],
-    labels: Sequence[float | None],
+    scores: Sequence[Score],
+    labels: Sequence[Score],
     *,
-    probabilities: Sequence[float | None] | None = None,
+    probabilities: Sequence[Chance | None] | None = None,
     clusters: Sequence[Hashable] | None = None,
     metric_id: str = "score",
-    level: float = DEFAULT_LEVEL,
-    more: int = 100,
+    level: Level = DEFAULT_LEVEL,
+    more: OneOrMore = 100,
 ) -> CorrectedEstimate:
     """Correct the mean of a judge's scores by labels of a random part of them (PPI++).
 
@@ -140,12 +152,12 @@ def corrected_mean(
         more: how many more labels, or cases, `worth` is about.
 
     Raises:
-        DataError: columns of different lengths, a value that is not finite, or a probability outside (0, 1].
+        StatisticsError: columns of different lengths, a value that is not finite, or a probability outside (0, 1].
 
     Source: Angelopoulos, Duchi and Zrnic (2023), PPI++: Efficient Prediction-Powered Inference, arXiv 2311.01453,
-    example 6.1; with unequal probabilities: Zrnic and Candes (2024), Active Statistical Inference, arXiv 2403.03208; the
-    same as the regression estimator of Sarndal, Swensson and Wretman (1992), Model Assisted Survey Sampling, section
-    6.4; half an answer in either direction: Anscombe (1956), Biometrika 43, 461-464; effective number: Korn and
+    example 6.1; with unequal probabilities: Zrnic and Candes (2024), Active Statistical Inference, arXiv 2403.03208;
+    the same as the regression estimator of Sarndal, Swensson and Wretman (1992), Model Assisted Survey Sampling,
+    section 6.4; half an answer in either direction: Anscombe (1956), Biometrika 43, 461-464; effective number: Korn and
     Graubard (1998), Survey Methodology 24, 193-201.
 
     >>> scores = [1.0, 1.0, 0.0, 1.0] * 50
@@ -154,6 +166,7 @@ def corrected_mean(
     >>> found.judge.mean, round(found.mean, 4), round(found.interval.low, 2), round(found.interval.high, 2)
     (0.75, 0.5, 0.39, 0.61)
     """
+    same_length("corrected_mean", scores=scores, labels=labels, probabilities=probabilities, clusters=clusters)
     given = _Given.of(scores, labels, probabilities, clusters)
     method = "PPI++" if probabilities is None else "PPI++ with inverse probabilities"
     base = _base(given, method, metric_id, level)
@@ -187,42 +200,22 @@ class _Given:
     @classmethod
     def of(
         cls,
-        scores: Sequence[float | None],
-        labels: Sequence[float | None],
-        probabilities: Sequence[float | None] | None,
-        clusters: Sequence[Hashable] | None,
+        scores: Sequence[Score],
+        labels: Sequence[Score],
+        probabilities: Sequence[float | None] | None = None,
+        clusters: Sequence[Hashable] | None = None,
     ) -> _Given:
-        for name, column in (("labels", labels), ("probabilities", probabilities), ("clusters", clusters)):
-            if column is not None and len(column) != len(scores):
-                raise DataError(f"{name}: one per score expected, which are {len(scores)}; found {len(column)}")
-        judge, human = checked(scores, "scores"), checked(labels, "labels")
-        places = [place for place, score in enumerate(judge) if score is not None]
-        chances = None if probabilities is None else checked(probabilities, "probabilities")
-        judged: list[float] = []
-        labelled: list[int] = []
-        given: list[float] = []
-        weights: list[float] = []
-        unstated = 0
-        for place in places:
-            score, label = judge[place], human[place]
-            assert score is not None  # as `places` are those that have one
-            if label is not None:
-                chance = 1.0 if chances is None else chances[place]
-                if chance is not None and not 0.0 < chance <= 1.0:
-                    raise DataError(f"probabilities[{place}] is {chance}: above 0 and at most 1 expected")
-                labelled.append(len(judged))
-                given.append(label)
-                unstated += chance is None
-                weights.append(1.0 / (chance or 1.0))
-            judged.append(score)
+        rows = [(place, float(score), labels[place]) for place, score in enumerate(scores) if score is not None]
+        labelled = [(number, place, label) for number, (place, _, label) in enumerate(rows) if label is not None]
+        chances = [1.0 if probabilities is None else probabilities[place] for _, place, _ in labelled]
         return cls(
-            judged=judged,
-            labelled=labelled,
-            labels=given,
-            weights=weights,
-            clusters=None if clusters is None else [clusters[place] for place in places],
-            unscored=sum(1 for score, label in zip(judge, human, strict=True) if score is None and label is not None),
-            unstated=unstated,
+            judged=[score for _, score, _ in rows],
+            labelled=[number for number, _, _ in labelled],
+            labels=[float(label) for _, _, label in labelled],
+            weights=[1.0 / (chance or 1.0) for chance in chances],
+            clusters=None if clusters is None else [clusters[place] for place, _, _ in rows],
+            unscored=sum(label is not None for label in labels) - len(labelled),
+            unstated=chances.count(None),
         )
 
     @property
@@ -249,6 +242,7 @@ class _Given:
 
 def _base(given: _Given, method: str, metric_id: str, level: float) -> CorrectedEstimate:
     keys = given.of_labelled
+    sensitivity, specificity = _rates(given)
     differences = [score - label for score, label in zip(given.scores, given.labels, strict=True)]
     warnings = []
     if given.unscored:
@@ -271,24 +265,26 @@ def _base(given: _Given, method: str, metric_id: str, level: float) -> Corrected
         bias=estimate_mean(differences, metric_id="judge minus labels", clusters=keys, level=level),
         clusters=None if keys is None else len(set(keys)),
         warnings=warnings,
-        **_rates(given),
+        sensitivity=sensitivity,
+        specificity=specificity,
     )
 
 
 def _counted(given: _Given) -> str:
     counted = f"{given.groups} labels" if given.clusters is None else f"{given.groups} clusters with a label"
-    return counted if given.size > given.groups - 1 else f"{counted}, which weigh as much as {given.size:.0f} equal ones"
+    return (
+        counted if given.size > given.groups - 1 else f"{counted}, which weigh as much as {given.size:.0f} equal ones"
+    )
 
 
-def _rates(given: _Given) -> dict[str, float | None]:
+def _rates(given: _Given) -> tuple[float | None, float | None]:
     """Return the judge's sensitivity and specificity, where labels and scores are 0 or 1."""
     if not is_binary(given.labels) or not is_binary(given.scores):
-        return {}
-    found: dict[str, float | None] = {}
-    for name, value in (("sensitivity", 1.0), ("specificity", 0.0)):
-        of = [score == value for score, label in zip(given.scores, given.labels, strict=True) if label == value]
-        found[name] = sum(of) / len(of) if of else None
-    return found
+        return None, None
+    pairs = [*zip(given.scores, given.labels, strict=True)]
+    right_of = [[score == value for score, label in pairs if label == value] for value in (1.0, 0.0)]
+    sensitivity, specificity = (sum(right) / len(right) if right else None for right in right_of)
+    return sensitivity, specificity
 
 
 def _reason_against(given: _Given) -> str | None:
@@ -417,12 +413,13 @@ def _worth(found: _Fit, given: _Given, critical: float, more: int) -> LabelWorth
 # --- 0/1 labels -------------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def rogan_gladen(
-    scores: Sequence[float | None],
-    labels: Sequence[float | None],
+    scores: Sequence[Score],
+    labels: Sequence[Score],
     *,
     metric_id: str = "score",
-    level: float = DEFAULT_LEVEL,
+    level: Level = DEFAULT_LEVEL,
 ) -> CorrectedEstimate:
     """Correct a share of 0/1 scores by the judge's sensitivity and specificity on the labelled answers.
 
@@ -437,7 +434,7 @@ def rogan_gladen(
         level: nominal coverage.
 
     Raises:
-        DataError: a score or label that is neither 0 nor 1, or columns of different lengths.
+        StatisticsError: a score or label that is neither 0 nor 1, or columns of different lengths.
 
     Source: Rogan and Gladen (1978), American Journal of Epidemiology 107, 71-76; interval: Lang and Reiczigel (2014),
     Preventive Veterinary Medicine 113, 13-22.
@@ -448,11 +445,11 @@ def rogan_gladen(
     >>> found.sensitivity, found.specificity, round(found.mean, 4)
     (1.0, 0.5, 0.5)
     """
-    given = _Given.of(scores, labels, None, None)
-    for name, values in (("scores", given.judged), ("labels", given.labels)):
-        odd = next((value for value in values if value not in (0.0, 1.0)), None)
-        if odd is not None:
-            raise DataError(f"{name}: 0 or 1 expected, found {odd:g}; corrected_mean takes other values")
+    same_length("rogan_gladen", scores=scores, labels=labels)
+    for name, column in (("scores", scores), ("labels", labels)):
+        odd = next((value for value in column if value not in (None, 0.0, 1.0)), None)
+        refuse_unless(odd is None, "rogan_gladen", name, odd, "0, 1 or None; corrected_mean takes other values")
+    given = _Given.of(scores, labels)
     method = "Rogan-Gladen"
     base = _base(given, method, metric_id, level)
     known = set(given.labelled)

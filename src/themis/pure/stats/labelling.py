@@ -7,12 +7,20 @@ next 50 are a random sample of 100; no order of rows, and nothing that was label
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import attrs
 
-from themis.pure.errors import DataError
+from themis.pure.stats.arguments import (
+    OneOrMore,
+    ScoreRange,
+    Seed,
+    Size,
+    checked_arguments,
+    refuse_unless,
+    same_length,
+)
 
 _UNIFORM_PART: Final = 0.5
 """The part of the weights that is the same for all: an answer that looks sure is labelled now and then, too.
@@ -22,7 +30,7 @@ With less of it a sure answer that is wrong weighs so much that it widens the in
 
 
 @attrs.frozen
-class Choice:
+class LabelChoice:
     """An answer to label.
 
     Attributes:
@@ -31,19 +39,20 @@ class Choice:
         is_labelled: whether it has a label already; `probability` is then what its label has to state now.
     """
 
-    key: Hashable
+    key: str
     probability: float | None = None
     is_labelled: bool = False
 
 
-def choose(
+@checked_arguments
+def choose_labels(
     keys: Sequence[str],
-    count: int,
+    count: OneOrMore,
     *,
-    uncertainty: Sequence[float] | None = None,
+    uncertainty: Sequence[Size] | None = None,
     labelled: Collection[str] = (),
-    seed: int = 0,
-) -> list[Choice]:
+    seed: Seed = 0,
+) -> list[LabelChoice]:
     """Choose which answers to label next: the next of a random sample, or more of those that are uncertain.
 
     A random sample comes in the order of random numbers, one per answer, which depend on the seed and its key alone.
@@ -60,24 +69,22 @@ def choose(
         seed: of the random numbers; the same for all labels of a run.
 
     Raises:
-        DataError: a key that occurs twice, a count below 1, or an uncertainty that is negative or the same for all.
+        StatisticsError: a key that occurs twice, or an uncertainty that is the same for all.
 
     Source: Duffield, Lund and Thorup (2007), Priority sampling for estimation of arbitrary subset sums, Journal of the
     ACM 54, article 32; weights: Zrnic and Candes (2024), Active Statistical Inference, arXiv 2403.03208.
 
-    >>> [choice.key for choice in choose(["a", "b", "c", "d"], 2, seed=1)]
+    >>> [choice.key for choice in choose_labels(["a", "b", "c", "d"], 2, seed=1)]
     ['d', 'b']
-    >>> [choice.key for choice in choose(["d", "c", "b", "a"], 1, labelled=["d"], seed=1)]
+    >>> [choice.key for choice in choose_labels(["d", "c", "b", "a"], 1, labelled=["d"], seed=1)]
     ['b']
     """
-    if count < 1:
-        raise DataError(f"count: at least 1 expected, found {count}")
-    if len(set(keys)) < len(keys):
-        raise DataError("keys: each answer is named once; found a key that occurs twice")
+    same_length("choose_labels", keys=keys, uncertainty=uncertainty)
+    refuse_unless(len(set(keys)) == len(keys), "choose_labels", "keys", len(keys), "each answer's name once")
     known = set(labelled)
     if uncertainty is None:
         ordered = sorted(keys, key=lambda key: (_drawn(seed, key), key))
-        return [Choice(key) for key in ordered if key not in known][:count]
+        return [LabelChoice(key) for key in ordered if key not in known][:count]
     weights = _weights(keys, uncertainty)
     priority = {key: weight / _drawn(seed, key) for key, weight in weights.items()}
     ordered = sorted(keys, key=lambda key: (-priority[key], key))
@@ -87,7 +94,7 @@ def choose(
         size += 1
     threshold = priority[ordered[size]] if size < len(ordered) else 0.0
     return [
-        Choice(key, 1.0 if weights[key] >= threshold else weights[key] / threshold, key in known)
+        LabelChoice(key, 1.0 if weights[key] >= threshold else weights[key] / threshold, key in known)
         for key in ordered[:size]
     ]
 
@@ -99,15 +106,9 @@ def _drawn(seed: int, key: str) -> float:
 
 
 def _weights(keys: Sequence[str], uncertainty: Sequence[float]) -> dict[str, float]:
-    if len(uncertainty) != len(keys):
-        raise DataError(f"uncertainty: one per key expected, which are {len(keys)}; found {len(uncertainty)}")
-    odd = next((value for value in uncertainty if not 0.0 <= value < 1e100), None)
-    if odd is not None:
-        raise DataError(f"uncertainty: finite numbers of 0 or more expected, found {odd}")
-    if not keys or max(uncertainty) == min(uncertainty):
-        raise DataError(
-            "uncertainty: it is the same for all answers, so it tells none from another: take a random sample"
-        )
+    varies = len(keys) > 0 and max(uncertainty) > min(uncertainty)
+    allowed = "values that differ; of answers that are all as sure, take a random sample"
+    refuse_unless(varies, "choose_labels", "uncertainty", uncertainty[:1], allowed)
     middle = sum(uncertainty) / len(uncertainty)
     return {
         key: _UNIFORM_PART + (1.0 - _UNIFORM_PART) * value / middle
@@ -115,7 +116,8 @@ def _weights(keys: Sequence[str], uncertainty: Sequence[float]) -> dict[str, flo
     }
 
 
-def score_uncertainty(score: float, score_range: tuple[float, float] = (0.0, 1.0)) -> float:
+@checked_arguments
+def score_uncertainty(score: float, score_range: ScoreRange = (0.0, 1.0)) -> float:
     """Return how unsure a judge is that gave this score: most in the middle of the range, not at all at its ends.
 
     It is the standard deviation of a 0/1 label that is 1 with the probability the score stands for.
@@ -124,5 +126,6 @@ def score_uncertainty(score: float, score_range: tuple[float, float] = (0.0, 1.0
     (0.5, 0.0)
     """
     low, high = score_range
+    refuse_unless(high - low < 1e100, "score_uncertainty", "score_range", score_range, "two finite numbers")
     share = min(1.0, max(0.0, (score - low) / (high - low)))
     return float((share * (1.0 - share)) ** 0.5)
