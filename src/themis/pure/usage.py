@@ -16,6 +16,7 @@ import attrs
 
 from themis.pure.events import (
     GenerationCompletedEvent,
+    LabelGivenEvent,
     RunEvent,
     RunStartedEvent,
     StepCompletedEvent,
@@ -361,7 +362,7 @@ def run_usage(run_id: str, events: Iterable[RunEvent]) -> RunUsage:
     for event in events:
         if isinstance(event, RunStartedEvent):
             times.append((event.occurred_at, event.occurred_at))
-        elif times:
+        elif times and not isinstance(event, LabelGivenEvent):
             times[-1] = times[-1][0], max(times[-1][1], event.occurred_at)
         ledger.take(event)
     return RunUsage(

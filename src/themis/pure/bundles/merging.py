@@ -19,6 +19,7 @@ from themis.pure.events import (
     EVENT_TYPES,
     SCHEMA_VERSION,
     CaseRunEvent,
+    LabelGivenEvent,
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
@@ -68,6 +69,8 @@ class CaseMerge:
         has, new = in_place(self._before, event), standing(event)
         if isinstance(event, StepEvent) and event.workflow_id in self._taken:
             return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
+        if isinstance(new, LabelGivenEvent):  # of two labels that one person gave an answer, the later counts
+            return has is not None and bool(has.occurred_at >= new.occurred_at)
         if isinstance(new, CaseRunEvent | ScoreError):  # a failure, which a state keeps as the event
             return is_settled(self._run, self._before, event)
         if has is None or has == new or _same(has, new):
