@@ -194,6 +194,7 @@ class _Given:
     labels: Sequence[float]
     weights: Sequence[float]
     clusters: Sequence[Hashable] | None
+    missing: int
     unscored: int
     unstated: int
 
@@ -214,6 +215,7 @@ class _Given:
             labels=[float(label) for _, _, label in labelled],
             weights=[1.0 / (chance or 1.0) for chance in chances],
             clusters=None if clusters is None else [clusters[place] for place, _, _ in rows],
+            missing=len(scores) - len(rows),
             unscored=sum(label is not None for label in labels) - len(labelled),
             unstated=chances.count(None),
         )
@@ -245,6 +247,8 @@ def _base(given: _Given, method: str, metric_id: str, level: float) -> Corrected
     sensitivity, specificity = _rates(given)
     differences = [score - label for score, label in zip(given.scores, given.labels, strict=True)]
     warnings = []
+    if given.missing:
+        warnings.append(f"{given.missing} answers have no score: the mean is of the others")
     if given.unscored:
         warnings.append(f"{given.unscored} labelled answers have no score, and are left out")
     if given.size < FEW_LABELS:
