@@ -13,14 +13,18 @@ import attrs
 
 from themis.api.runs.view import RunView
 from themis.effects.sources.rows import Row, file_format, read_rows
+from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, InvalidRecordError, LiteralSecretError, SpecError, listed, nearest
 from themis.pure.human_labels import ending_again, label_events
+from themis.pure.identity import candidate_id
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.human_label import HumanLabel, LabelValue, read_label_value
+from themis.pure.records.prompt import text_of
 from themis.pure.records.results import BenchmarkScoreRow
+from themis.pure.report.table import csv_of, of_cell
 from themis.pure.security import find_secrets
 from themis.pure.stats.labelling import choose_labels, score_uncertainty
 
@@ -49,10 +53,9 @@ class LabelsTaken(HashableModel):
     empty: int = 0
 
     def __str__(self) -> str:
-        more = [f"{self.unchanged:,} known already"] * bool(self.unchanged) + [f"{self.empty:,} empty"] * bool(
-            self.empty
-        )
-        return f"{self.stored:,} labels stored" + (f" ({', '.join(more)})" if more else "")
+        passed = {"known already": self.unchanged, "without a value": self.empty}
+        more = ", ".join(f"{count:,} {what}" for what, count in passed.items() if count)
+        return f"{self.stored:,} label{'' if self.stored == 1 else 's'} stored{more and f' ({more})'}"
 
 
 def default_who() -> str:
@@ -98,7 +101,7 @@ def give_labels(store: RunStore, run_id: str, labels: Iterable[HumanLabel]) -> L
     >>> result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", store=store)
     >>> label = HumanLabel(case_id="sum", metric_id="builtin/exact_match", value=True, who="ada")
     >>> print(give_labels(store, result.run_id, [label]))
-    1 labels stored
+    1 label stored
     >>> print(give_labels(store, result.run_id, [label]))
     0 labels stored (1 known already)
     """
@@ -194,7 +197,7 @@ class LabelColumns:
     Attributes:
         case: `case_id`.
         dataset: `dataset_id`.
-        candidate: `candidate_id`, or `sample`, the number of an answer, from 0.
+        candidate: `candidate_id`, or `sample`; a number counts the case's answers, from 0.
         metric: `metric`, or `metric_id`.
         value: `value`, or `label`.
         who: `who`, or `labeller` or `annotator`.
@@ -304,9 +307,9 @@ class _RowReader:
             return None
         try:
             return HumanLabel(
-                case_id=_text(cells.get("case")),
-                dataset_id=_text(cells.get("dataset")) or None,
-                candidate_id=self._candidate(cells, _text(cells.get("case"))),
+                case_id=of_cell(_text(cells.get("case"))),
+                dataset_id=of_cell(_text(cells.get("dataset"))) or None,
+                candidate_id=self._candidate(cells),
                 metric_id=_text(cells.get("metric")) or self._default_metric(),
                 value=value,
                 who=_text(cells.get("who")) or self._who,
@@ -334,12 +337,11 @@ class _RowReader:
             raise DataError(listed(f"columns found: {', '.join(names) or 'none'}", faults))
         return found
 
-    def _candidate(self, cells: Mapping[str, Any], case_id: str) -> str | None:
-        cell = cells.get("candidate")
-        named = _text(cell)
-        if named and (self._columns or {}).get("candidate") == "sample":
-            return f"{case_id}-candidate-{int(named)}"
-        return named or None
+    def _candidate(self, cells: Mapping[str, Any]) -> str | None:
+        named = of_cell(_text(cells.get("candidate")))
+        if not named.isascii() or not named.isdecimal():
+            return named or None
+        return candidate_id(of_cell(_text(cells.get("case"))), int(named))  # a number counts the answers
 
     def _default_metric(self) -> str:
         if self._metric is None:
@@ -477,6 +479,18 @@ def next_labels(
     return rows
 
 
+def label_sheet(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the rows of `next_labels` as lines of CSV, to be filled in and imported; no cell of it is a formula."""
+    header = [*rows[0]] if rows else ["case_id", "value"]
+    yield from csv_of(header, ([_cell(row[name]) for name in header] for row in rows))
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else value if isinstance(value, float) else text_of(value)
+
+
 def _key(case_key: str, candidate_id: str | None) -> str:
     return f"{case_key}\n{candidate_id or ''}"
 
@@ -487,8 +501,7 @@ def _named(view: RunView, metric: MetricSlot, row: BenchmarkScoreRow) -> str | N
 
 
 def _prompt(messages: Iterable[Mapping[str, Any]]) -> str:
-    texts = [message.get("content") for message in messages]
-    return "\n\n".join(text if isinstance(text, str) else str(text) for text in texts if text is not None)
+    return "\n\n".join(text_of(shown_content(message["content"])) for message in messages)
 
 
 def _answer_text(state: Any, candidate_id: str | None) -> Any:

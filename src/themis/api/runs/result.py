@@ -181,7 +181,7 @@ class RunResult:
         >>> rows = [{"case_id": "sum", "input": "1+1", "expected_output": "2"}]
         >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
         >>> print(result.label("sum", True, who="ada"))
-        1 labels stored
+        1 label stored
         >>> [(label.case_id, label.value, label.who) for label in result.labels()]
         [('sum', True, 'ada')]
         """

@@ -360,8 +360,12 @@ def _dimensions(report: Report) -> Iterator[Section]:
 
 
 def _labels(report: Report) -> Iterator[Section]:
-    """Yield what human labels say: metric, agreement, and the mean that they correct it to."""
-    for found in report.overview.labelled:
+    return of_labels(report.overview.labelled)
+
+
+def of_labels(labelled: Iterable[LabelledMetric]) -> Iterator[Section]:
+    """Yield what human labels say: each metric, its agreement with people, and the mean that they correct it to."""
+    for found in labelled:
         corrected, level = found.corrected, f"{100 * found.corrected.interval.level:g}%"
         means = [
             (f"{found.metric_id} alone", corrected.judge.mean, corrected.judge.interval, corrected.judged),
@@ -372,7 +376,7 @@ def _labels(report: Report) -> Iterator[Section]:
             means.append(
                 ("by its rates of errors", found.rogan_gladen.mean, found.rogan_gladen.interval, found.answers)
             )
-        yield Section(
+        whole = Section(
             title=f"{found.metric_id} and human labels",
             note=f"{found.answers:,} answers of {found.cases:,} cases are labelled. The corrected mean estimates what "
             "labels of all answers would have; the interval of the metric alone takes it that it never errs.",
@@ -384,7 +388,11 @@ def _labels(report: Report) -> Iterator[Section]:
                 ),
             ),
             remarks=tuple(_of_labels(found)),
+            shown_in=("html", "markdown", "latex"),
         )
+        yield whole
+        narrow = _wrapped((whole.note, *whole.remarks))
+        yield attrs.evolve(whole, note="", remarks=narrow, shown_in=("terminal",))
 
 
 def _ends(interval: Interval) -> str:
@@ -394,9 +402,8 @@ def _ends(interval: Interval) -> str:
 def _of_labels(found: LabelledMetric) -> Iterator[str]:
     corrected = found.corrected
     yield "Corrected means hold if the labelled answers are a random sample, or state how they were chosen."
-    for figure, reason in corrected.undefined.items():
-        if figure == "mean":
-            yield f"no corrected mean: {reason}"
+    if corrected.mean is None:
+        yield f"no corrected mean: {corrected.undefined['mean']}"
     if corrected.bias.mean is not None:
         yield f"{found.metric_id} scores {corrected.bias.mean:+.4f} against the labels on average"
     if corrected.sensitivity is not None and corrected.specificity is not None:
@@ -404,14 +411,7 @@ def _of_labels(found: LabelledMetric) -> Iterator[str]:
             f"it finds {corrected.sensitivity:.1%} of what people call right, and {corrected.specificity:.1%} of what "
             "they call wrong"
         )
-    for each in found.labellers:
-        if each.kappa is not None and each.kappa.value is not None:
-            yield f"{each.who}: {each.kappa.method} {each.kappa.value:.3f}, {interval_text(each.kappa.interval)}"
-        if each.raw.value is not None:
-            yield f"{each.who}: {each.raw.value:.1%} of {each.labels:,} labels are scored alike"
-    for name, alpha in (("metric and labellers", found.alpha), ("labellers among each other", found.among_labellers)):
-        if alpha is not None and alpha.value is not None:
-            yield f"{name}: {alpha.method} {alpha.value:.3f}, {interval_text(alpha.interval)}"
+    yield from _of_agreement(found)
     if corrected.worth is not None:
         yield from _of_worth(corrected.worth)
     if found.words:
@@ -419,6 +419,15 @@ def _of_labels(found: LabelledMetric) -> Iterator[str]:
     if found.outdated:
         yield f"{found.outdated:,} labels are of answers that were made anew since, and do not count"
     yield from corrected.warnings
+
+
+def _of_agreement(found: LabelledMetric) -> Iterator[str]:
+    told = [(each.who, coefficient) for each in found.labellers for coefficient in (each.raw, each.kappa)]
+    whole = [("metric and labellers", found.alpha), ("labellers among each other", found.among_labellers)]
+    for name, agreement in (*told, *whole):
+        if agreement is not None and agreement.value is not None:
+            over = f" over {agreement.units:,} answers"
+            yield f"{name}: {agreement.method} {agreement.value:.3f}{over}, {interval_text(agreement.interval)}"
 
 
 def _of_worth(worth: LabelWorth) -> Iterator[str]:
