@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final, TypeGuard
 
 from themis.pure.errors import nearest
 from themis.pure.events import LabelGivenEvent, RunCompletedEvent, RunEvent, RunFailedEvent
@@ -17,6 +17,13 @@ from themis.pure.plan import CaseItem, MetricSlot, RunPlan
 from themis.pure.records.human_label import HumanLabel, LabelValue, label_score
 from themis.pure.state import CaseState, candidates_of
 from themis.pure.stats.samples import LARGEST
+
+LABEL_EVENTS: Final = (LabelGivenEvent,)
+"""The events that are of no stage: what people say of a case."""
+
+
+def is_label(event: object) -> TypeGuard[LabelGivenEvent]:
+    return isinstance(event, LABEL_EVENTS)
 
 
 def current_labels(plan: RunPlan, state: CaseState) -> Iterator[HumanLabel]:

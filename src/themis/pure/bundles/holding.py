@@ -21,14 +21,13 @@ from themis.pure.events import (
     EVENT_TYPES,
     CaseRunEvent,
     FailedEvent,
-    LabelGivenEvent,
     RunCompletedEvent,
     RunEvent,
     RunFailedEvent,
     RunStartedEvent,
     StepEvent,
 )
-from themis.pure.human_labels import label_misfit
+from themis.pure.human_labels import LABEL_EVENTS, is_label, label_misfit
 from themis.pure.identity import candidate_id
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.table import ROWS, STAGES, StageRow, rests_on, step_of
@@ -49,7 +48,7 @@ def _kinds() -> Iterator[tuple[type[CaseRunEvent], BundleKind]]:
         for event in (*row.emits, *row.emits_on_failure):
             kind = own.get(event, kind)  # a stage without a bundle of its own comes with the next one
             yield event, kind
-    yield LabelGivenEvent, "reduction"  # the first that has the answers of a case
+    yield from ((event, "reduction") for event in LABEL_EVENTS)  # the first that has the answers of a case
 
 
 _KIND_OF: Final[Mapping[type[RunEvent], BundleKind]] = dict(_kinds())
@@ -66,7 +65,7 @@ def _in_order() -> Iterator[type[RunEvent]]:
         for pair in zip(row.emits, row.emits_on_failure, strict=True):
             yield from pair
         yield from _STEPS
-    yield LabelGivenEvent
+    yield from LABEL_EVENTS
 
 
 _ORDER: Final = {kind: number for number, kind in enumerate(dict.fromkeys(_in_order()))}
@@ -178,7 +177,7 @@ def misfit(run: RunShape, state: CaseState, event: CaseRunEvent) -> str | None:
     """Say why a run in this state can't have an event; `None` if it can."""
     if isinstance(event, StepEvent):
         return None if event.workflow_id in run.workflows else "the run has no such workflow"
-    if isinstance(event, LabelGivenEvent):
+    if is_label(event):
         return label_misfit(run.plan, state, event)
     step = step_of(run.plan, event)
     assert step is not None  # every other event of a case is a stage's
@@ -293,7 +292,7 @@ def held_events(
         if run.is_in(event, kind)
         and (made := standing(event)) is not None
         and in_place(state, event) == made
-        and not (isinstance(event, LabelGivenEvent) and label_misfit(run.plan, state, event))  # of an earlier answer
+        and not (is_label(event) and label_misfit(run.plan, state, event))  # of an earlier answer
     ]
     return sorted(held, key=lambda keyed: _place(keyed[0]))
 

@@ -19,12 +19,12 @@ from themis.pure.events import (
     EVENT_TYPES,
     SCHEMA_VERSION,
     CaseRunEvent,
-    LabelGivenEvent,
     RunCompletedEvent,
     RunFailedEvent,
     RunStartedEvent,
     StepEvent,
 )
+from themis.pure.human_labels import is_label
 from themis.pure.json import encode
 from themis.pure.plan import CaseItem
 from themis.pure.projections import reproducible_part
@@ -69,7 +69,7 @@ class CaseMerge:
         has, new = in_place(self._before, event), standing(event)
         if isinstance(event, StepEvent) and event.workflow_id in self._taken:
             return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
-        if isinstance(new, LabelGivenEvent):  # of two labels that one person gave an answer, the later counts
+        if is_label(new):  # of two labels that one person gave an answer, the later counts
             return has is not None and bool(has.occurred_at >= new.occurred_at)
         if isinstance(new, CaseRunEvent | ScoreError):  # a failure, which a state keeps as the event
             return is_settled(self._run, self._before, event)

@@ -21,13 +21,12 @@ from themis.pure.events import (
     EVENT_TYPES,
     CaseRunEvent,
     FailedEvent,
-    LabelGivenEvent,
     RunCompletedEvent,
     RunEvent,
     RunStartedEvent,
     ScoreFailedEvent,
 )
-from themis.pure.human_labels import label_misfit
+from themis.pure.human_labels import is_label, label_misfit
 from themis.pure.identity import misnamed
 from themis.pure.json import EMPTY, encode
 from themis.pure.pipeline.effects import Program
@@ -265,11 +264,11 @@ def misplaced(item: CaseItem, run_id: str, stored: StoredEvent, event: RunEvent)
 
 def altered_labels(plan: RunPlan, item: CaseItem, events: Sequence[RunEvent]) -> Iterator[str]:
     """Yield what of a case's labels can't have been said of it: of no metric of the run, or no answer that it had."""
-    if not any(isinstance(event, LabelGivenEvent) for event in events):
+    if not any(is_label(event) for event in events):
         return
     state = _fresh(item)
     for event in events:
-        if isinstance(event, LabelGivenEvent) and (problem := label_misfit(plan, state, event)) is not None:
+        if is_label(event) and (problem := label_misfit(plan, state, event)) is not None:
             yield f"case {item.case_key}, label of {event.metric_id} by {event.who}: {problem}"
         state = apply(state, event)
 
