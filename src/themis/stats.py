@@ -8,8 +8,8 @@
     design = stats.PairedDesign(cases=400, between_variance=0.09)
 
 All of it are pure functions of plain numbers, which need no run: counts, and columns of `float | None`, where `None`
-is a score that is missing. `StatsEngine` does the same for the score tables of runs, with one seed, level and power. What a
-function can't take it refuses with a `StatisticsError`; a figure that is not defined is `None`, with its reason.
+is a score that is missing. `StatsEngine` does the same for the score tables of runs, with one seed, level and power.
+What a function can't take it refuses with a `StatisticsError`; a figure that is not defined is `None`, with its reason.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from themis.pure.json import content_hash
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan
 from themis.pure.records.human_label import HumanLabel, LabelValue, label_score
 from themis.pure.state import CaseState, candidates_of
-from themis.pure.stats.samples import LARGEST
+from themis.pure.stats.arguments import LARGEST
 
 LABEL_EVENTS: Final = (LabelGivenEvent,)
 """The events that are of no stage: what people say of a case."""

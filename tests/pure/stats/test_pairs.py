@@ -11,10 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis.pure.errors import DataError
+from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.equivalence import equivalence
 from themis.pure.stats.intervals import bonett_price_interval, tango_interval, tango_score
 from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
 from themis.pure.stats.records import PairedComparison
+from themis.pure.stats.samples import Correction
 from themis.pure.stats.significance import mcnemar_test
 from themis.pure.stats.unpaired import unpaired_compare
 
@@ -145,7 +147,7 @@ def test_clustered_binary_intervals_stay_within_what_is_possible() -> None:
     a, b = [0.0] * 12, [1.0] * 11 + [0.0]
     compared = paired_compare(keyed(a), keyed(b), clusters={f"c{i}": f"g{i % 3}" for i in range(12)})
     assert compared.interval.high == 1.0
-    assert compared.interval.method == "paired clustered Student t (CR1)"
+    assert compared.interval.method == "clustered Bonett-Price (CR2)"
 
 
 def test_rounding_does_not_turn_a_tie_into_a_win() -> None:
@@ -339,3 +341,43 @@ def test_unpaired_says_what_it_can_not_say() -> None:
     assert unpaired_compare([], [1.0]).undefined["difference"] == "one of the samples has no scored value"
     assert unpaired_compare([0.5], [1.0, 0.2]).test.reason == "one scored value has no spread"
     assert unpaired_compare([0.5, 0.5], [0.2, 0.2]).test.reason == "no variation in either sample"
+
+
+# --- clusters of one are none -----------------------------------------------------------------------------
+
+PAIRED_SCORES = st.sampled_from([(0.0, 1.0), (0.0, 0.25, 0.5, 1.0)]).flatmap(
+    lambda choices: st.lists(st.tuples(*[st.none() | st.sampled_from(choices)] * 2), min_size=2, max_size=25)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PAIRED_SCORES, st.sampled_from(["CR1", "CR2"]), st.sampled_from([0.05, 0.2, 0.5]))
+def test_naming_clusters_of_one_changes_nothing(
+    scores: list[tuple[float | None, float | None]], correction: Correction, margin: float
+) -> None:
+    a, b = keyed([before for before, _ in scores]), keyed([after for _, after in scores])
+    alone = paired_compare(a, b)
+    named = paired_compare(a, b, clusters={key: key for key, _ in a}, method=PairedMethod(correction=correction))
+
+    def ends(comparison: PairedComparison) -> list[float]:
+        shown = equivalence(comparison, margin=margin)
+        intervals = [comparison.interval, shown.interval]
+        if comparison.if_missing is not None:
+            intervals += [comparison.if_missing.interval, comparison.if_missing.equivalence_interval]
+        figures = [comparison.test.p_value, shown.p_value, comparison.minimum_detectable_effect]
+        found = [end for interval in intervals for end in (interval.low, interval.high)] + figures
+        return [math.inf if figure is None else figure for figure in found]
+
+    if alone.pairs > 1:
+        assert ends(named) == pytest.approx(ends(alone), rel=1e-9)
+
+
+def test_0_1_pairs_in_clusters_are_counted_by_their_effective_number() -> None:
+    clusters = {f"c{case}": f"g{case // 5}" for case in range(100)}
+    a, b = keyed([0.0] * 100), keyed([float(case // 5 % 4 == 0) for case in range(100)])
+    compared = paired_compare(a, b, clusters=clusters)
+    assert compared.interval.method == "clustered Bonett-Price (CR2)"
+    assert compared.effective_pairs == pytest.approx(19)  # all pairs of a cluster agree: twenty, less one for the mean
+    critical = t_quantile(0.975, 19)
+    expected = bonett_price_interval(19 / 4, 0.0, 19, critical=critical)
+    assert (compared.interval.low, compared.interval.high) == pytest.approx((expected.low, expected.high))

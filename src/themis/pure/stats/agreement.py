@@ -12,11 +12,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from themis.pure.errors import DataError
+from themis.pure.stats.arguments import LARGEST, Resamples, Seed
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
 from themis.pure.stats.resampling import percentiles, resampled_rows
-from themis.pure.stats.samples import LARGEST, is_constant, variance
+from themis.pure.stats.samples import is_constant, variance
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -212,8 +213,8 @@ def krippendorff_alpha(
     scale: Scale = "nominal",
     categories: Sequence[Label] | None = None,
     level: float = DEFAULT_LEVEL,
-    resamples: int | None = None,
-    seed: int = 0,
+    resamples: Resamples | None = None,
+    seed: Seed = 0,
 ) -> Agreement:
     """Return Krippendorff's alpha; any number of raters, ratings may be missing.
 

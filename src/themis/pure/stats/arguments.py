@@ -200,7 +200,7 @@ def check_fields(record: object) -> None:
     kind: type[Any] = type(record)
     faults = [
         _told(name, fault)
-        for name, check in _field_checks(kind).items()
+        for name, check in _field_checks(kind).items()  # type: ignore[arg-type]  # a class can be hashed
         if (fault := check(getattr(record, name))) is not None
     ]
     if faults:

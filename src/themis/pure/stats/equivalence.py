@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from themis.pure.errors import DataError
+from themis.pure.errors import StatisticsError
 from themis.pure.stats.distributions import normal_cdf, t_quantile, t_survival
 from themis.pure.stats.intervals import tango_interval, tango_score, tied_interval
 from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, PairedComparison
@@ -26,13 +26,13 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
         alpha: error rate of each one-sided test, and of the whole.
 
     Raises:
-        DataError: the margin is not above 0.
+        StatisticsError: the margin is not above 0.
 
     Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680; Tango (1998), Statistics in
     Medicine 17, 891-908.
     """
     if not margin > 0.0 or not math.isfinite(margin):
-        raise DataError(f"margin must be a finite number above 0, in score units; found {margin}")
+        raise StatisticsError(f"margin must be a finite number above 0, in score units; found {margin}")
     interval, p_value = _interval(comparison, margin, round(1.0 - 2.0 * alpha, 12))
     result = EquivalenceTest(
         margin=margin, difference=comparison.difference, alpha=alpha, interval=interval, reason=interval.reason
@@ -52,12 +52,17 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
 
 def _interval(comparison: PairedComparison, margin: float, level: float) -> tuple[Interval, float | None]:
     clustered, difference = comparison.clusters is not None, comparison.difference
-    wins, losses, pairs = comparison.wins, comparison.losses, comparison.pairs
-    if comparison.binary and not clustered:
+    pairs, freedom = _independent_pairs(comparison)
+    if comparison.binary and pairs:
+        scale = pairs / comparison.pairs
+        wins, losses = comparison.wins * scale, comparison.losses * scale
         # At or below a margin of 1 there are differences to exclude; the interval ends there in any case.
-        scores = (-tango_score(wins, losses, pairs, -margin), tango_score(wins, losses, pairs, margin))
-        p_value = max(_SMALLEST, *map(normal_cdf, scores)) if margin < 1.0 else _SMALLEST
-        return tango_interval(wins, losses, pairs, level=level), p_value
+        scores = (tango_score(wins, losses, pairs, -margin), -tango_score(wins, losses, pairs, margin))
+        p_value = max(normal_cdf(-score) if freedom is None else t_survival(score, freedom) for score in scores)
+        critical = None if freedom is None else t_quantile(0.5 + level / 2.0, freedom)
+        interval = tango_interval(wins, losses, pairs, level=level, critical=critical)
+        interval = interval.evolve(method=f"clustered {interval.method}" if clustered else interval.method)
+        return interval, max(_SMALLEST, p_value) if margin < 1.0 else _SMALLEST
     error = comparison.clustered_standard_error if clustered else comparison.standard_error
     freedom = comparison.degrees_of_freedom
     if error is not None and freedom is not None and difference is not None:
@@ -67,11 +72,19 @@ def _interval(comparison: PairedComparison, margin: float, level: float) -> tupl
         )
         named = "Student t (TOST)"
         return Interval(low=difference - half, high=difference + half, level=level, method=named), p_value
-    units = comparison.clusters if comparison.clusters is not None else pairs
-    if units > 1 and comparison.ties == pairs and comparison.score_range is not None:
+    units = comparison.effective_pairs if clustered else comparison.pairs
+    if units and units > 1 and comparison.ties == comparison.pairs and comparison.score_range is not None:
         width = comparison.score_range[1] - comparison.score_range[0]
         p_value = max(_SMALLEST, (1.0 - margin / width) ** units) if margin < width else _SMALLEST
         return tied_interval(units, width, level=level), p_value
     reason = comparison.undefined.get("clustered_standard_error" if clustered else "standard_error")
     reason = reason or "the standard error is not defined"
     return Interval(level=level, method="two one-sided tests", reason=reason), None
+
+
+def _independent_pairs(comparison: PairedComparison) -> tuple[float | None, float | None]:
+    """Return how many independent pairs tell as much, and the degrees of freedom; `None` where they are no clusters."""
+    pairs, freedom = comparison.effective_pairs, comparison.degrees_of_freedom
+    if comparison.clusters is None or comparison.clusters == comparison.pairs:
+        return comparison.pairs, None
+    return pairs, freedom if freedom is not None or pairs is None else pairs - 1.0

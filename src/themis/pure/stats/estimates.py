@@ -1,14 +1,14 @@
 """One metric's mean with its uncertainty: which interval it gets, and the figures given with it.
 
-The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations
-and t with G - 1. Missing scores leave the mean but never the estimate.
+The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations,
+and t with Bell and McCaffrey's degrees of freedom. Missing scores leave the mean but never the estimate.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 import attrs
@@ -19,12 +19,15 @@ from themis.pure.stats.intervals import median_interval, t_interval, wilson_inte
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval, SkewedEstimate
 from themis.pure.stats.resampling import skewed_mean_interval
 from themis.pure.stats.samples import (
+    DEFAULT_CORRECTION,
     ClusteredSample,
     Correction,
     by_cluster,
     checked,
     cluster_degrees_of_freedom,
     cluster_standard_error,
+    effective_clusters,
+    effective_size,
     is_binary,
     is_constant,
     mean,
@@ -41,7 +44,7 @@ UNBOUNDED: Final = (-math.inf, math.inf)
 """The score range of what has none: there are no bounds then, even if all values lie between 0 and 1."""
 
 FEW_CLUSTERS = 20
-"""Below this many clusters cluster-robust intervals are too short (Cameron and Miller 2015, J. Human Resources 50)."""
+"""Below this many clusters of one size an interval is rough (Cameron and Miller 2015, J. Human Resources 50)."""
 
 UNKNOWN_RANGE = "the metric's score range is not declared"
 
@@ -66,7 +69,7 @@ def estimate_mean(
     categories: Sequence[str | None] | None = None,
     score_range: tuple[float, float] | None = None,
     level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    correction: Correction = DEFAULT_CORRECTION,
 ) -> Estimate:
     """Estimate the mean of scores, `None` being a score that is missing.
 
@@ -80,7 +83,8 @@ def estimate_mean(
             scored then all the same.
         score_range: lowest and highest possible score, for the bounds; (0, 1) if all scores lie there.
         level: nominal coverage of the intervals.
-        correction: `CR1`, or `CR2` for few or unequal clusters.
+        correction: of cluster-robust standard errors: `CR2`, with Bell and McCaffrey's degrees of freedom, or `CR1`,
+            which is too short where clusters are few or of unequal size.
 
     Raises:
         DataError: a value is NaN or infinite.
@@ -204,10 +208,11 @@ def _with_spread(
     spread = naive
     warnings = list(base.warnings)
     if keys is not None:
-        spread = _clustered_spread(scores, by_cluster(scores, keys), level, correction)
+        sample = by_cluster(scores, keys)
+        spread = _clustered_spread(scores, sample, level, correction)
         base = base.evolve(naive_standard_error=naive.standard_error, naive_interval=naive.interval)
-        if spread.reason is None and len(set(keys)) < FEW_CLUSTERS:
-            warnings.append(f"{len(set(keys))} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
+        if spread.reason is None:
+            warnings.extend(few_clusters(sample))
     reasons = {
         "standard_error": spread.reason,
         "naive_standard_error": None if keys is None else naive.reason,
@@ -224,6 +229,16 @@ def _with_spread(
         undefined={**base.undefined, **{figure: reason for figure, reason in reasons.items() if reason}},
         warnings=warnings,
     )
+
+
+def few_clusters(sample: ClusteredSample) -> Iterator[str]:
+    """Yield the warning that is due where clusters are few, or count as few since one of them is large."""
+    worth = effective_clusters(sample)
+    if 2 <= sample.clusters < sample.size and worth < FEW_CLUSTERS - 1e-9:
+        as_many = (
+            "" if worth > sample.clusters - 0.5 else f" of unequal sizes, which tell as much as {worth:.3g} equal ones"
+        )
+        yield f"{sample.clusters} clusters{as_many}: under {FEW_CLUSTERS} a cluster-robust interval is rough"
 
 
 def _independent_spread(scores: Sequence[float], level: float) -> _Spread:
@@ -252,21 +267,18 @@ def _clustered_spread(
         reason = "one cluster: its spread can't be told from that of others; two are needed"
         return _Spread(None, Interval(level=level, method=method, reason=reason), None, reason)
     if is_constant(scores):
-        # When all agree, clusters may be copies of one observation each: their number is what counts.
-        effective, freedom = float(sample.clusters), sample.clusters - 1.0
+        effective = effective_size(sample, 0.0, None)
         reason = "no variation: all scores are equal"
     else:
-        error, freedom = cluster_standard_error(sample, correction), cluster_degrees_of_freedom(sample, correction)
-        independent = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
-        effective = float(sample.size)
-        if error * error * sample.size < 1e-12 * independent:
+        error = cluster_standard_error(sample, correction)
+        spread = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
+        effective = effective_size(sample, spread, error)
+        if error * error * sample.size < 1e-12 * spread:
             # Every cluster has the overall mean: no information on how clusters differ.
             error, reason = None, "no variation between clusters: all have the same mean"
-        else:
-            # Clusters that look better than independence do so by chance: never count more than there are.
-            effective = min(effective, independent / (error * error))
+    freedom = cluster_degrees_of_freedom(sample, correction)
     if binary:
-        critical = t_quantile(0.5 + level / 2.0, freedom)
+        critical = None if sample.clusters == sample.size else t_quantile(0.5 + level / 2.0, freedom)
         interval = wilson_interval(sample.mean, effective, level=level, critical=critical, method=method)
     else:
         interval = t_interval(sample.mean, error, freedom, level=level, method=method, reason=reason)
@@ -318,13 +330,13 @@ def describe_skewed(
         return base.evolve(undefined=dict.fromkeys(figures, "no measured value"))
     ordered = sorted(present)
     sample = by_cluster(present, range(len(present)) if keys is None else keys)
-    few = sample.clusters < FEW_CLUSTERS
+    few = sample.clusters < 2 or effective_clusters(sample) < FEW_CLUSTERS - 1e-9
     return base.evolve(
         mean=sample.mean,
         mean_interval=skewed_mean_interval(present, sample, level=level, resamples=resamples, seed=seed),
         median=quantile(ordered, 0.5),
         median_interval=median_interval(ordered, level=level)
-        if keys is None
+        if keys is None or sample.clusters == sample.size
         else _woodruff_interval(present, keys, level),
         percentile_90=quantile(ordered, 0.9),
         percentile_99=quantile(ordered, 0.99),
@@ -348,7 +360,7 @@ def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level:
     error = cluster_standard_error(sample)
     if error == 0.0:
         return Interval(level=level, method=method, reason="no variation between clusters")
-    reach = t_quantile(0.5 + level / 2.0, sample.clusters - 1.0) * error
+    reach = t_quantile(0.5 + level / 2.0, cluster_degrees_of_freedom(sample)) * error
     low, high = quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
     return Interval(low=low, high=high, level=level, method=method)
 

@@ -69,14 +69,17 @@ def t_interval(
     return Interval(low=estimate - half, high=estimate + half, level=level, method=method)
 
 
-def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+def bonett_price_interval(
+    wins: float, losses: float, pairs: float, *, level: float = DEFAULT_LEVEL, critical: float | None = None
+) -> Interval:
     """Return the adjusted Wald interval of a difference between paired proportions.
 
     Args:
-        wins: pairs that went from 0 to 1.
+        wins: pairs that went from 0 to 1; effective numbers of pairs need not be whole.
         losses: pairs that went from 1 to 0.
         pairs: all pairs.
         level: nominal coverage.
+        critical: critical value in place of the normal one (Student's t for few clusters).
 
     Source: Bonett and Price (2012), Journal of Educational and Behavioral Statistics 37, 479-488: one is
     added to both discordant counts, two to the pairs.
@@ -91,11 +94,12 @@ def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = 
     size = pairs + 2.0
     up, down = (wins + 1.0) / size, (losses + 1.0) / size
     centre = up - down
-    half = normal_quantile(0.5 + level / 2.0) * math.sqrt((up + down - centre * centre) / size)
+    z = normal_quantile(0.5 + level / 2.0) if critical is None else critical
+    half = z * math.sqrt((up + down - centre * centre) / size)
     return Interval(low=max(-1.0, centre - half), high=min(1.0, centre + half), level=level, method=method)
 
 
-def tango_score(wins: int, losses: int, pairs: int, difference: float) -> float:
+def tango_score(wins: float, losses: float, pairs: float, difference: float) -> float:
     """Return the score statistic of "the difference between paired proportions is `difference`", normal if it is.
 
     It grows with wins that take the place of ties and falls with such losses, and so do the ends of the interval. With
@@ -121,14 +125,17 @@ def tango_score(wins: int, losses: int, pairs: int, difference: float) -> float:
     return distance / math.sqrt(spread)
 
 
-def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+def tango_interval(
+    wins: float, losses: float, pairs: float, *, level: float = DEFAULT_LEVEL, critical: float | None = None
+) -> Interval:
     """Return the score interval of a difference between paired proportions: all differences that its test keeps.
 
     Args:
-        wins: pairs that went from 0 to 1.
+        wins: pairs that went from 0 to 1; effective numbers of pairs need not be whole.
         losses: pairs that went from 1 to 0.
         pairs: all pairs.
         level: nominal coverage.
+        critical: critical value in place of the normal one (Student's t for few clusters).
 
     Source: Tango (1998), Statistics in Medicine 17, 891-908.
 
@@ -139,7 +146,8 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
     method = "Tango score"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
-    critical, observed = normal_quantile(0.5 + level / 2.0), (wins - losses) / pairs
+    critical = normal_quantile(0.5 + level / 2.0) if critical is None else critical
+    observed = (wins - losses) / pairs
     low, high = -1.0, observed
     for _ in range(60):  # down to the last bit of a double
         middle = (low + high) / 2.0
@@ -152,14 +160,14 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
     return Interval(low=below, high=high, level=level, method=method)
 
 
-def tied_interval(units: int, width: float, *, level: float = DEFAULT_LEVEL) -> Interval:
+def tied_interval(units: float, width: float, *, level: float = DEFAULT_LEVEL) -> Interval:
     """Return an interval of the mean difference of pairs that all tie.
 
     Were a share s of all pairs not to tie, that many ties would have the chance (1 - s)^units; and no pair can differ
     by more than the width of the scores' range.
 
     Args:
-        units: how many independent pairs, or clusters of them, tie.
+        units: how many independent pairs, or clusters of them, tie; an effective number need not be whole.
         width: of the range of scores.
         level: nominal coverage.
 

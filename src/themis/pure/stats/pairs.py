@@ -15,7 +15,8 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.stats.bounds import Possible, Range, paired_bounds
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, UNKNOWN_RANGE, observed_clusters, range_of
+from themis.pure.stats.distributions import t_quantile
+from themis.pure.stats.estimates import FEW_VALUES, UNKNOWN_RANGE, few_clusters, observed_clusters, range_of
 from themis.pure.stats.intervals import bonett_price_interval, t_interval, tied_interval
 from themis.pure.stats.power import cases_needed, detectable_standard_errors
 from themis.pure.stats.records import (
@@ -28,11 +29,14 @@ from themis.pure.stats.records import (
 )
 from themis.pure.stats.resampling import sign_flip_test
 from themis.pure.stats.samples import (
+    DEFAULT_CORRECTION,
     Correction,
     by_cluster,
     checked,
     cluster_degrees_of_freedom,
     cluster_standard_error,
+    effective_clusters,
+    effective_size,
     grouped,
     is_binary,
     is_constant,
@@ -116,7 +120,7 @@ class PairedMethod:
     level: float = DEFAULT_LEVEL
     power: float = DEFAULT_POWER
     mid_p: bool = False
-    correction: Correction = "CR1"
+    correction: Correction = DEFAULT_CORRECTION
     seed: int = 0
 
 
@@ -395,18 +399,28 @@ def _tested(
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-    if keys is not None:
+    if keys is not None and len(set(keys)) < len(keys):
         return _clustered(tested, differences, keys, method, reason, width=width)
-    if offset and not binary:
+    if not offset or binary:
+        tested = tested.evolve(test=_test(differences, None, method, binary=binary))
+    if keys is None:
         return tested
-    return tested.evolve(test=_test(differences, None, method, binary=binary))
+    # Clusters of one are no clusters: naming them changes nothing.
+    undefined = {**tested.undefined, "clustered_standard_error": reason} if reason else tested.undefined
+    return tested.evolve(
+        clusters=base.pairs,
+        effective_pairs=float(base.pairs),
+        clustered_standard_error=error,
+        naive_interval=plain,
+        undefined=undefined,
+    )
 
 
 def _test(
     differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod, *, binary: bool
 ) -> SignificanceTest:
     """Return the test that decides."""
-    if keys is not None:
+    if keys is not None and len(set(keys)) < len(keys):
         test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
         return test.evolve(method=test.method.replace("sign-flip permutation", _OF_CLUSTERS))
     wins, losses = differences.count(1.0), differences.count(-1.0)
@@ -428,39 +442,47 @@ def _clustered(
     *,
     width: float | None,
 ) -> PairedComparison:
-    sample = by_cluster(differences, keys)
+    sample, correction = by_cluster(differences, keys), method.correction
     error, freedom = None, 0.0
+    size = effective_size(sample, 0.0, None) if reason is not None and sample.clusters > 1 else None
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
     elif reason is None:
-        error = cluster_standard_error(sample, method.correction)
-        freedom = cluster_degrees_of_freedom(sample, method.correction)
+        error, freedom = cluster_standard_error(sample, correction), cluster_degrees_of_freedom(sample, correction)
+        discordant = (base.wins + base.losses) / base.pairs
+        spread = discordant - sample.mean**2 if base.binary else variance(differences)
+        size = effective_size(sample, spread, error)
         largest = max(map(abs, sample.residual_sums))
         if error == 0.0 or largest <= 1e-12 * abs(sample.mean) * sample.size:
             error, reason = None, "no variation between clusters"
-    notes, undefined = list(base.warnings), dict(base.undefined)
-    if 2 <= sample.clusters < FEW_CLUSTERS:
-        notes.append(f"{sample.clusters} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
+    undefined = dict(base.undefined)
     if reason is None:
         test = _test(differences, keys, method, binary=base.binary)
     else:
         undefined["clustered_standard_error"] = reason
         test = SignificanceTest(method=_OF_CLUSTERS, reason=reason)
-    named = f"paired clustered Student t ({method.correction})"
-    interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
-    if base.binary and interval.low is not None and interval.high is not None:
-        interval = interval.evolve(low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    if base.ties == base.pairs and sample.clusters > 1 and width is not None:
-        interval = tied_interval(sample.clusters, width, level=method.level)
+    if base.binary and size is not None:
+        scale = size / base.pairs
+        critical = t_quantile(0.5 + method.level / 2.0, cluster_degrees_of_freedom(sample, correction))
+        interval = bonett_price_interval(
+            base.wins * scale, base.losses * scale, size, level=method.level, critical=critical
+        )
+        interval = interval.evolve(method=f"clustered Bonett-Price ({correction})")
+    elif base.ties == base.pairs and sample.clusters > 1 and width is not None:
+        interval = tied_interval(effective_clusters(sample), width, level=method.level)
+    else:
+        named = f"paired clustered Student t ({correction})"
+        interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
     return base.evolve(
         clusters=sample.clusters,
+        effective_pairs=size,
         clustered_standard_error=error,
         degrees_of_freedom=None if error is None else freedom,
         interval=interval,
         naive_interval=base.interval,
         test=test,
         undefined=undefined,
-        warnings=notes,
+        warnings=[*base.warnings, *few_clusters(sample)],
     )
 
 

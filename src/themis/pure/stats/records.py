@@ -232,8 +232,9 @@ class PairedComparison(HashableModel):
         standard_error: of the difference, pairs counting as independent.
         clustered_standard_error: of the difference, clusters of cases staying whole.
         clusters: how many clusters; `None` if none were named.
+        effective_pairs: the number of independent pairs that would be as precise; `None` without clusters.
         degrees_of_freedom: of the standard error that decides, the clustered one if clusters were named: pairs
-            less one, clusters less one, or fewer with CR2.
+            less one; with CR2 fewer than clusters, by Bell and McCaffrey; with CR1 clusters less one.
         interval: confidence interval of the difference.
         naive_interval: the interval if clusters were ignored; `None` without clusters.
         binary: whether every score of the pairs is 0 or 1.
@@ -277,6 +278,7 @@ class PairedComparison(HashableModel):
     standard_error: float | None = None
     clustered_standard_error: float | None = None
     clusters: int | None = None
+    effective_pairs: float | None = None
     degrees_of_freedom: float | None = None
     interval: Interval
     naive_interval: Interval | None = None
