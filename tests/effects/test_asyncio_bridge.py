@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +11,9 @@ import pytest
 import sniffio
 import trio
 
-from themis import evaluate_async
+from themis import RunStatus, evaluate_async
 from themis.adapters import asyncio_component
+from themis.effects import asyncio_bridge
 from themis.effects.asyncio_bridge import close_loop, run_in_asyncio
 from themis.effects.host import run_async, run_sync
 from themis.pure.calls import CallFailed
@@ -171,6 +174,76 @@ def test_cancelling_waits_until_the_coroutine_has_cleaned_up(as_guest: bool) -> 
     else:
         trio.run(main)
     assert log == ["started", "cleaned up", "came back"]
+
+
+def _raises_at_once() -> Any:
+    raise TypeError("generate() takes no ctx")
+
+
+async def _goes_on_when_cancelled() -> None:
+    while not released.is_set():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.01)
+
+
+async def _holds_its_loop_up() -> None:
+    released.wait()
+
+
+released = threading.Event()
+
+
+@pytest.fixture
+def short_grace(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(asyncio_bridge, "GRACE", 0.05)
+    released.clear()
+    yield
+    released.set()
+
+
+@pytest.mark.parametrize("as_guest", [False, True])
+def test_a_call_that_fails_before_its_coroutine_exists_is_an_error_like_any_other(as_guest: bool) -> None:
+    async def main() -> None:
+        with trio.fail_after(20), pytest.raises(TypeError, match="takes no ctx"):
+            await run_in_asyncio(_raises_at_once)
+
+    asyncio.run(run_async(main)) if as_guest else trio.run(main)
+
+
+@pytest.mark.usefixtures("short_grace")
+@pytest.mark.parametrize("coroutine", [_goes_on_when_cancelled, _holds_its_loop_up])
+def test_no_coroutine_outlives_its_timeout_by_more_than_a_grace(coroutine: Any) -> None:
+    async def main() -> bool:
+        with trio.fail_after(20), trio.move_on_after(0.05) as scope:
+            await run_in_asyncio(coroutine)
+        return scope.cancelled_caught
+
+    assert trio.run(main)
+
+
+@pytest.mark.usefixtures("short_grace")
+def test_a_coroutine_that_was_left_to_itself_may_end_at_any_time() -> None:
+    async def main() -> None:
+        with trio.move_on_after(0.01):
+            await run_in_asyncio(_goes_on_when_cancelled)
+        released.set()
+        assert await ask() == "asyncio answers case"  # the loop is of use again, and nobody was woken twice
+        await trio.sleep(0.05)
+
+    trio.run(main)
+
+
+def test_a_component_without_ctx_costs_its_cases_and_not_the_run() -> None:
+    class Asks:
+        component_id = "tests/no-ctx"
+        version = "1"
+
+        async def generate(self, case: Case) -> str:
+            raise AssertionError("never called")
+
+    result = trio.run(functools.partial(whole_run, asyncio_component(Asks())))
+    assert result.status is RunStatus.PARTIAL_FAILURE
+    assert result.benchmark.outcome_counts["builtin/exact_match"]["error"] == 5
 
 
 def test_cancelled_before_it_began() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +13,9 @@ import trio
 
 from themis import InMemoryRunStore, RuntimeConfig
 from themis.core import RunEvent, StoredEvent
+from themis.effects import engine
 from themis.effects.hooks import HookWarning
+from themis.effects.host import run_async
 from themis.pure.errors import StoreError
 from themis.testing.pipelines import Pipeline
 
@@ -89,6 +92,68 @@ def test_what_a_subscriber_raises_is_reported_and_changes_nothing() -> None:
     }
     plain = PIPELINE.experiment().run()
     assert (result.digest, result.run_id) == (plain.digest, plain.run_id)
+
+
+class Escaping:
+    """Lets something escape from `on_event` once it was told of the event of this number."""
+
+    def __init__(self, error: BaseException | None, number: int) -> None:
+        self.error = error
+        self.left = number
+
+    async def before_generate(self, *_: object) -> None:
+        await trio.sleep(0.1)  # so that the first event is told before there is a second
+
+    def on_event(self, event: RunEvent) -> None:
+        self.left -= 1
+        if not self.left:
+            if self.error is None:
+                warnings.warn("a subscriber's own", UserWarning, stacklevel=1)
+            else:
+                raise self.error
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), RuntimeError("as an error"), None])
+@pytest.mark.parametrize("at", ["first", "last"])
+@pytest.mark.filterwarnings("error")
+def test_what_escapes_from_on_event_ends_the_run_with_everything_stored(error: BaseException | None, at: str) -> None:
+    store, whole = InMemoryRunStore(), InMemoryRunStore()
+    told = Everything()
+    complete = PIPELINE.experiment().run(store=whole, subscribers=[told])
+    number = told.counts["on_event"] if at == "last" else 1
+    experiment = PIPELINE.experiment()
+    # A warning that is an error is one of the subscriber's own or, where it raised, of ours about it.
+    expected = type(error) if error is not None and not isinstance(error, Exception) else HookWarning
+    with pytest.raises(expected):
+        experiment.run(store=store, subscribers=[Escaping(error, number)])
+    kinds = [event.event_type for event in store.events(complete.run_id)]
+    assert kinds[-1] == ("run_completed" if at == "last" else "run_failed")
+    assert experiment.run(store=store).digest == complete.digest
+
+
+@pytest.mark.parametrize("loop", ["trio", "asyncio"])
+def test_a_run_that_is_stopped_does_not_wait_for_ever_for_its_subscribers(
+    loop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_LAST_HOOKS", 0.05)
+    store = InMemoryRunStore()
+    experiment = PIPELINE.experiment()
+
+    class Stuck:
+        async def on_event(self, event: RunEvent) -> None:
+            await trio.sleep_forever()
+
+        async def after_generate(self, *_: object) -> None:
+            await trio.sleep_forever()
+
+    async def main() -> None:
+        with trio.fail_after(20), trio.move_on_after(0.1) as scope:
+            await experiment.run_async(store=store, subscribers=[Stuck()])
+        assert scope.cancelled_caught
+
+    with pytest.warns(HookWarning, match="on_event of Stuck did not come back within 0.05 s of the run's stop"):
+        trio.run(main) if loop == "trio" else asyncio.run(run_async(main))
+    assert [event.event_type for event in store.events(experiment.compile().run_id)][-1] == "run_failed"
 
 
 class FailingStore(InMemoryRunStore):

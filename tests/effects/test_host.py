@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
+from contextvars import ContextVar
 
 import pytest
 import trio
+import trio.lowlevel
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, RunStatus, evaluate, evaluate_async
-from themis.effects.host import sync_variant
+from themis.effects.host import run_async, sync_variant
 from themis.pure.errors import RunningLoopError
 from themis.testing.pipelines import Pipeline, ScriptedGenerator, ScriptedMetric
 
@@ -29,12 +34,67 @@ def test_under_a_running_asyncio_loop() -> None:
     assert asyncio.run(ask()) is RunStatus.COMPLETED
 
 
-def test_twice_and_side_by_side_under_one_asyncio_loop() -> None:
+def test_one_after_the_other_under_one_asyncio_loop() -> None:
     async def both() -> list[RunStatus]:
         first = await ask()
         return [first, await ask()]
 
     assert asyncio.run(both()) == [RunStatus.COMPLETED, RunStatus.COMPLETED]
+
+
+def test_side_by_side_under_one_asyncio_loop_each_in_its_context() -> None:
+    who: ContextVar[int] = ContextVar("who")
+
+    async def work(number: int, turns: int) -> int:
+        for _ in range(turns):
+            await trio.lowlevel.checkpoint()
+        assert who.get() == number
+        return number
+
+    async def call(number: int, turns: int, start: int) -> int:
+        who.set(number)
+        for _ in range(start):
+            await asyncio.sleep(0)
+        return await run_async(functools.partial(work, number, turns))
+
+    @settings(max_examples=30)
+    @given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 60)), min_size=1, max_size=6))
+    def check(plan: list[tuple[int, int]]) -> None:
+        async def main() -> list[int]:
+            return await asyncio.gather(*(call(number, *turns) for number, turns in enumerate(plan)))
+
+        assert asyncio.run(main()) == list(range(len(plan)))
+
+    check()
+
+
+def test_runs_side_by_side_under_one_asyncio_loop() -> None:
+    async def all_of_them() -> list[RunStatus]:
+        return await asyncio.gather(*(ask() for _ in range(3)))
+
+    assert asyncio.run(all_of_them()) == [RunStatus.COMPLETED] * 3
+
+
+def test_of_two_side_by_side_one_may_fail_or_be_cancelled() -> None:
+    async def fail() -> None:
+        await trio.lowlevel.checkpoint()
+        raise KeyError("mine")
+
+    async def finish() -> str:
+        await trio.sleep(0.02)
+        return "finished"
+
+    async def main() -> None:
+        other = asyncio.ensure_future(run_async(finish))
+        cancelled = asyncio.ensure_future(run_async(trio.sleep_forever))
+        with pytest.raises(KeyError, match="mine"):
+            await run_async(fail)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        assert await other == "finished"
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize("loop", ["trio", "asyncio"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import string
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from themis import (
@@ -18,6 +20,7 @@ from themis import (
     PromptSpec,
     Reporter,
     StorageConfig,
+    adapters,
     evaluate,
 )
 from themis.api.bundles.files import write_bundle
@@ -89,11 +92,86 @@ def test_redaction_leaves_no_key(key: str) -> None:
     assert secret not in redact(f"the call with {key} failed")
 
 
-@pytest.mark.parametrize(
-    "text", ["task-force", "sk-learn", "the token count is 12", "user@example.org", "https://x.org/a:b"]
-)
+HARMLESS = [
+    *("task-force", "sk-learn", "the token count is 12", "user@example.org", "https://x.org/a:b"),
+    *("sk-learn-compatible-api-for-everyone", "xai-grok-2-vision-1212-latest-2024", "pplx-70b-online-chat-model"),
+    *("bearer of good news and tidings", "nvapi-nemotron-super-49b-v1.5-2025-07-25"),
+    "https://host/v1?language_code=en&page_token_limit=3",
+]
+
+
+@pytest.mark.parametrize("text", HARMLESS)
 def test_ordinary_words_are_no_keys(text: str) -> None:
     assert list(find_secrets({"note": text})) == []
+    assert redact(text) == text
+
+
+WORDS = st.sampled_from(
+    ["grok", "vision", "latest", "instruct", "3", "70b", "2024", "preview", "Turbo", "v1.5", "online"]
+)
+
+
+@given(st.sampled_from(["sk-", "xai-", "pplx-", "gsk_", "nvapi-", "r8_"]), st.lists(WORDS, min_size=1, max_size=9))
+def test_a_name_made_of_words_is_no_key_whatever_it_begins_with(prefix: str, words: list[str]) -> None:
+    assert list(find_secrets({"model": prefix + "-".join(words)})) == []
+
+
+@given(
+    st.sampled_from(["sk-", "sk-proj-", "xai-", "pplx-", "gsk_", "nvapi-"]),
+    st.text(string.ascii_letters + string.digits, min_size=40, max_size=60),
+)
+def test_a_random_tail_makes_a_key(prefix: str, tail: str) -> None:
+    assume(re.search("[0-9]", tail) and re.search("[A-Za-z]", tail))
+    assert list(find_secrets({"model": f"use {prefix}{tail} please"})) == ["$.model"]
+
+
+RANDOM = "a1B2c3D4" + "e5F6g7H8i9J0"
+
+
+@pytest.mark.parametrize("name", ["token", "hf_token", "auth", "key", "X-Token", "pat", "secret", "cookie"])
+def test_a_name_that_may_say_so_counts_where_the_value_looks_like_one(name: str) -> None:
+    assert list(find_secrets({"extra": {name: RANDOM}})) == [f"$.extra.{name}"]
+    for harmless in ("a game show", "", "${oc.env:TOKEN}", "Bearer ${oc.env:TOKEN}", "[secret]"):
+        assert list(find_secrets({"extra": {name: harmless}})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("stop_token", RANDOM), ("key", "0123456789abcdef" * 2), ("dataset_key", "train")),
+        *(("secret", "a game show"), ("token", "</s>"), ("language_code", RANDOM), ("keyboard", RANDOM)),
+    ],
+)
+def test_a_name_alone_is_no_credential(name: str, value: str) -> None:
+    assert list(find_secrets({name: value})) == []
+
+
+@pytest.mark.parametrize(
+    "query", ["subscription-key", "access-token", "code", "api_key", "sig", "token", "key", "X-Amz-Signature"]
+)
+def test_a_credential_in_an_address_is_refused(query: str) -> None:
+    url = f"https://host.example/v1?v=2&{query}={RANDOM}"
+    assert list(find_secrets({"note": f"see {url}"})) == ["$.note"]
+    assert RANDOM not in redact(url)
+    with pytest.raises(LiteralSecretError) as caught:
+        adapters.openai("m", base_url=url)
+    assert RANDOM not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"headers": {"Ocp-Apim-Subscription-Key": "abc"}},
+        {"headers": {"X-Auth-Token": "abc"}},
+        {"headers": {"X-Team": "sk-" + "proj-" + RANDOM}},
+        {"extra": {"token": RANDOM}},
+        {"extra": {"provider": {"api_key": "abc"}}},
+    ],
+)
+def test_a_literal_credential_in_a_models_options_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(LiteralSecretError) as caught:
+        adapters.openai("m", **options)
+    assert RANDOM not in str(caught.value)
 
 
 class Holding:

@@ -2,19 +2,21 @@
 
 The loop in the thread is started by the first call and serves every later one of the process, so that clients
 which belong to a loop (SDKs keep connection pools) stay usable from run to run; it is closed at exit, or by
-`close_loop`. Cancellation passes through, and the trio side waits until the coroutine has really ended.
+`close_loop`. Cancellation passes through, and the trio side waits until the coroutine has really ended, but not for
+ever: no call outlives its timeout, or a Ctrl-C, by more than `GRACE` seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import contextvars
 import functools
 import inspect
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import outcome
@@ -27,27 +29,35 @@ from themis.pure.json import JSONValue
 
 T = TypeVar("T")
 
+GRACE: Final = 5.0
+"""Seconds that a cancelled coroutine has for cleaning up."""
+
 
 async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run `start()` on an asyncio loop and return what it returns.
 
     Raises:
-        trio.Cancelled: this task was cancelled; the coroutine was cancelled too, and has ended.
-        BaseException: what the coroutine raised.
+        trio.Cancelled: this task was cancelled; the coroutine was cancelled too, and has ended, or did not end within
+            `GRACE` seconds and is left to itself.
+        BaseException: what `start`, or the coroutine, raised.
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     loop, token, waiter = _loop(), trio.lowlevel.current_trio_token(), trio.lowlevel.current_task()
     task: asyncio.Task[T] | None = None
     raise_cancel: Callable[[], Any] | None = None
+    is_parked = True
 
     # In the loop's thread:
+
+    async def started() -> T:
+        return await start()  # in here, so that what it raises on its way to a coroutine wakes the waiter, too
 
     def begin() -> None:
         nonlocal task
         if raise_cancel is not None:
             wake(raise_cancel)
             return
-        task = loop.create_task(start())
+        task = loop.create_task(started())
         task.add_done_callback(ended)
 
     def cancel() -> None:
@@ -58,15 +68,29 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         wake(raise_cancel if made.cancelled() and raise_cancel is not None else made.result)
 
     def wake(result: Callable[[], Any]) -> None:
-        token.run_sync_soon(trio.lowlevel.reschedule, waiter, outcome.capture(result))
+        with contextlib.suppress(trio.RunFinishedError):  # it was left to itself, and ended when nobody waited any more
+            token.run_sync_soon(resume, outcome.capture(result))
 
     # In trio's:
+
+    def resume(result: outcome.Outcome[T]) -> None:
+        nonlocal is_parked
+        if is_parked:
+            is_parked = False
+            trio.lowlevel.reschedule(waiter, result)
 
     def abort(raise_cancelled: Callable[[], Any]) -> trio.lowlevel.Abort:
         nonlocal raise_cancel
         raise_cancel = raise_cancelled
         loop.call_soon_threadsafe(cancel)
+        trio.lowlevel.spawn_system_task(give_up)
         return trio.lowlevel.Abort.FAILED  # not before the coroutine has ended
+
+    async def give_up() -> None:
+        # A coroutine that holds up its loop, or that goes on when it is cancelled, must not hold up the run.
+        assert raise_cancel is not None
+        await trio.sleep(GRACE)
+        resume(outcome.capture(raise_cancel))
 
     loop.call_soon_threadsafe(begin, context=contextvars.copy_context())
     result: T = await trio.lowlevel.wait_task_rescheduled(abort)
@@ -96,7 +120,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 
 def close_loop() -> None:
-    """Stop the loop in the thread, if one runs; the next call starts another."""
+    """Stop the loop in the thread, if one runs, once what it is at lets it; the next call starts another."""
     global _own  # see above
     with _lock:
         own, _own = _own, None
@@ -105,7 +129,9 @@ def close_loop() -> None:
     loop, thread = own
     atexit.unregister(close_loop)
     loop.call_soon_threadsafe(loop.stop)
-    thread.join()
+    thread.join(GRACE)
+    if thread.is_alive():
+        return  # a coroutine holds it up; the thread is a daemon, and ends with the process
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 

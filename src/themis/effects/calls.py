@@ -32,6 +32,7 @@ import trio
 from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
 from themis.pure.calls import (
+    MAX_WAIT,
     NO_RETRIES,
     CallFailed,
     CallFailure,
@@ -41,6 +42,7 @@ from themis.pure.calls import (
     RetryPolicy,
     classify,
     delay_before_retry,
+    said_to_wait,
 )
 from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
@@ -85,7 +87,10 @@ class CallRuntime:
         budget: cap on tokens and cost; what an earlier process of the run spent is counted into it beforehand.
         retry: the policy per stage; a stage without one is tried once.
         timeouts: seconds that one attempt may take, per stage; waiting for its turn is not counted.
+        max_wait: the longest wait, in seconds, that an endpoint may ask for. Where it asks for more, the call fails as
+            what it is, and so does, unsent, every other one until that time.
         price: what a model's tokens cost.
+        tell_wait: told of an endpoint that is left alone, and for how many seconds.
 
     Attributes:
         reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
@@ -98,7 +103,9 @@ class CallRuntime:
         budget: Budget | None = None,
         retry: Mapping[str, RetryPolicy] = EMPTY,
         timeouts: Mapping[str, float | None] = EMPTY,
+        max_wait: float = MAX_WAIT,
         price: Price | None = None,
+        tell_wait: Callable[[str, float], None] = lambda _endpoint, _seconds: None,
     ) -> None:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
@@ -106,14 +113,22 @@ class CallRuntime:
         self._gate = Gate(Admission(limits, self._budget))
         self._retry = retry
         self._timeouts = timeouts
+        self._max_wait = max_wait
         self._price = price
+        self._tell_wait = tell_wait
         self._random = Random(0)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str | None, CallFailure] = {}
+        self._closed: dict[str | None, tuple[float, CallFailure]] = {}
 
     @classmethod
     def from_config(
-        cls, config: RuntimeConfig, *, price: Price | None = None, spent: tuple[UsageRow, ...] = ()
+        cls,
+        config: RuntimeConfig,
+        *,
+        price: Price | None = None,
+        spent: tuple[UsageRow, ...] = (),
+        tell_wait: Callable[[str, float], None] = lambda _endpoint, _seconds: None,
     ) -> CallRuntime:
         """Build the runtime of a run.
 
@@ -121,6 +136,7 @@ class CallRuntime:
             config: the run's runtime configuration.
             price: what a model's tokens cost; needed for `max_cost`.
             spent: what earlier processes of this run used, read from its stored results.
+            tell_wait: as for the class.
         """
         budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost, shares=config.budget_shares)
         for row in spent:
@@ -139,15 +155,19 @@ class CallRuntime:
                     attempts=int(config.generation_retry_attempts),
                     delay_s=config.generation_retry_delay,
                     backoff=config.generation_retry_backoff,
+                    max_retry_after_s=config.max_wait,
                 ),
                 JUDGE: RetryPolicy(
                     attempts=int(config.judge_retry_attempts),
                     delay_s=config.judge_retry_delay,
                     backoff=config.judge_retry_backoff,
+                    max_retry_after_s=config.max_wait,
                 ),
             },
             timeouts={GENERATE: config.generation_timeout, JUDGE: config.judge_timeout},
+            max_wait=config.max_wait,
             price=price,
+            tell_wait=tell_wait,
         )
 
     def usage(self) -> tuple[UsageRow, ...]:
@@ -206,7 +226,7 @@ class CallRuntime:
         except CallFailed:
             raise
         except Exception as error:
-            failure = to_failure(error)
+            failure = said_to_wait(to_failure(error), self._max_wait)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost
             self._note_failure(ticket, model, failure)
@@ -228,7 +248,10 @@ class CallRuntime:
         raise ProviderError(CallFailure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
 
     def _pause(self, provider_key: str, wait_s: float) -> None:
-        self._gate.admission.endpoint(provider_key).hold(trio.current_time() + wait_s)
+        # What an answer says of a quota is a hint: past the bound the next call is made, and told if it is so.
+        if wait_s <= self._max_wait:
+            self._gate.admission.endpoint(provider_key).hold(trio.current_time() + wait_s)
+            self._tell_wait(provider_key, wait_s)
 
     def _note_answer(self, ticket: Ticket, model: str, usage: Mapping[str, int] | None) -> tuple[int, float]:
         if ticket.provider_key is not None:
@@ -250,11 +273,16 @@ class CallRuntime:
             self._gate.admission.endpoint(ticket.provider_key).concurrency.overloaded(ticket.epoch)
             if failure.retry_after_s is not None:
                 self._pause(ticket.provider_key, failure.retry_after_s)
+                if failure.retry_after_s > self._max_wait:
+                    self._closed[ticket.provider_key] = trio.current_time() + failure.retry_after_s, failure
         if diagnosis.fatal:
             self._dead[ticket.provider_key] = failure
 
     def _refuse_dead(self, ticket: Ticket) -> None:
         failure = self._dead.get(ticket.provider_key)
+        until, asked_to_wait = self._closed.get(ticket.provider_key, (0.0, None))
+        if failure is None and trio.current_time() < until:
+            failure = asked_to_wait
         if failure is not None:
             raise CallFailed(failure)
 

@@ -7,6 +7,7 @@ decided in `themis.pure.calls`. A case's state is dropped when the case is done.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -33,6 +34,9 @@ from themis.pure.state import CaseState, has_failures
 
 _TURN: Final = 0.001
 """Seconds after which a worker that never had to wait lets the other tasks take their turn."""
+
+_LAST_HOOKS: Final = 5.0
+"""Seconds that subscribers have for the last events of a run that is stopped before its end."""
 
 
 class Engine:
@@ -88,6 +92,9 @@ class Engine:
             offline=offline,
         )
         self._next_turn = 0.0
+        self._working = self._telling = trio.CancelScope()
+        self._tell_until = math.inf
+        self._escaped: BaseException | None = None
 
     async def run(self) -> None:
         """Do what is left of the run.
@@ -114,11 +121,14 @@ class Engine:
                 try:
                     cases = self._unfinished()
                     async with trio.open_nursery() as nursery:
+                        self._working = nursery.cancel_scope
                         for _ in range(self._workers):
                             nursery.start_soon(self._worker, cases)
+                    self._raise_escaped()
                     self._journal.append(None, self._completed())
                 except BaseException as error:
                     self._note_failure(error)
+                    self._tell_until = self._telling.deadline = trio.current_time() + _LAST_HOOKS
                     raise
                 finally:
                     # What finished is stored even when the run is cancelled: that is what resuming rests on.
@@ -126,6 +136,11 @@ class Engine:
                         await self._journal.close()
         except BaseExceptionGroup as group:
             raise _root_cause(group) from None
+        self._raise_escaped()
+
+    def _raise_escaped(self) -> None:
+        if self._escaped is not None:
+            raise self._escaped
 
     def _started(self) -> RunStartedEvent:
         run_id = self._plan.run_id
@@ -194,8 +209,20 @@ class Engine:
                 self._progress.reused += 1
 
     async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
-        for event in events:
-            await self._hooks.call("on_event", event)
+        # The journal's task calls this, and must go on writing whatever a subscriber does. What escapes from one (it
+        # exits, or warnings are errors) ends the run in good order; and a run that is being stopped does not wait for
+        # ever for one that does not come back.
+        if self._escaped is not None:
+            return
+        try:
+            with trio.CancelScope(deadline=self._tell_until, shield=True) as self._telling:
+                for event in events:
+                    await self._hooks.call("on_event", event)
+            if self._telling.cancelled_caught:
+                self._hooks.gave_up("on_event", _LAST_HOOKS)
+        except BaseException as error:
+            self._escaped = error
+            self._working.cancel()
 
 
 _utc_now: Final = functools.partial(datetime.now, UTC)

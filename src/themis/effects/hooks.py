@@ -40,6 +40,11 @@ class Hooks:
             except Exception as error:
                 _report(f"{type(subscriber).__name__}.{hook}", error)
 
+    def gave_up(self, hook: str, seconds: float) -> None:
+        names = ", ".join(type(s).__name__ for s in self._subscribers if hasattr(s, hook))
+        message = f"{hook} of {names} did not come back within {seconds:g} s of the run's stop, and was told no more"
+        warnings.warn(message, HookWarning, stacklevel=2)
+
     def start_span(self, name: str, attributes: Mapping[str, JSONValue]) -> Any:
         """Open a span, if anyone traces."""
         if self._tracing is None:

@@ -1,15 +1,18 @@
 """Runs the trio shell from wherever the caller is: plain sync code, trio, or a running asyncio loop.
 
-Under asyncio the shell runs as a guest of the host's loop (trio's guest mode), so that a notebook can await it.
+Under asyncio the shell runs as a guest of the host's loop (trio's guest mode), so that a notebook can await it, and
+several of its cells at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextvars
 import functools
+import weakref
 from collections.abc import Awaitable, Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import outcome
 import sniffio
@@ -98,48 +101,109 @@ async def run_async(main: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _as_guest(main: Callable[[], Awaitable[T]]) -> T:
-    # In guest mode trio waits for I/O in a thread and hands each of its turns to the host's loop as a callback, so that
-    # both loops run in one thread. Two outcomes have to be carried across: that of the guest, which `finish` puts into
-    # a future that the host awaits; and a cancellation of the host's task, which becomes one of the guest's scope.
-    # The future is shielded, for a cancelled future would take no outcome; and after a cancellation we wait for the
-    # guest all the same, because it still writes what it finished, and a guest outlives its host as a hung thread.
     host = asyncio.get_running_loop()
-    done: asyncio.Future[T] = host.create_future()
-    scope = trio.CancelScope()
-    token: trio.lowlevel.TrioToken | None = None
-    cancelled = False
+    guest = _guests.get(host)
+    while guest is not None and guest.leaving:
+        await asyncio.wait([guest.left])
+        guest = _guests.get(host)
+    if guest is None:
+        guest = _guests[host] = _Guest(host)
+    return await guest.do(main)
 
-    async def guest() -> T | None:
-        nonlocal token
-        token = trio.lowlevel.current_trio_token()
-        with scope:
-            return await main()
-        return None
 
-    def finish(result: outcome.Outcome[Any]) -> None:
-        if done.done():
-            return
-        if cancelled:
-            done.cancel()
-        elif isinstance(result, outcome.Error):
-            done.set_exception(result.error)
+class _Guest:
+    """Trio as the guest of an asyncio loop, for all who run something there at one time.
+
+    In guest mode trio waits for I/O in a thread and hands each of its turns to the host's loop as a callback, so that
+    both loops run in one thread. A thread holds one run of trio: whoever comes while one is there joins it. The guest
+    leaves with the last of them, and who comes while it is on its way out waits, and is the first of the next.
+    """
+
+    def __init__(self, host: asyncio.AbstractEventLoop) -> None:
+        self._host = host
+        self._present = 0
+        self._nursery: trio.Nursery | None = None
+        self._early: list[Callable[[], object]] = []
+        self._token: trio.lowlevel.TrioToken | None = None
+        self._empty = trio.Event()
+        self.left: asyncio.Future[None] = host.create_future()
+        trio.lowlevel.start_guest_run(
+            self._stay,
+            run_sync_soon_threadsafe=host.call_soon_threadsafe,
+            done_callback=self._leave,
+            host_uses_signal_set_wakeup_fd=True,
+        )
+
+    @property
+    def leaving(self) -> bool:
+        return self._empty.is_set()
+
+    async def _stay(self) -> None:
+        self._token = trio.lowlevel.current_trio_token()
+        async with trio.open_nursery() as self._nursery:
+            for start in self._early:
+                start()
+            await self._empty.wait()
+
+    def _leave(self, result: outcome.Outcome[None]) -> None:
+        if _guests.get(self._host) is self:
+            del _guests[self._host]
+        self.left.set_result(None)
+        result.unwrap()  # nothing of a caller's comes here: an error is one of trio's, for the loop to report
+
+    async def do(self, main: Callable[[], Awaitable[T]]) -> T:
+        """Run something as a task of the guest, and return what it returns."""
+        # Two outcomes have to be carried across: that of the task, which goes into a future that the host awaits; and a
+        # cancellation of the host's task, which becomes one of the guest's scope. The future is shielded, for a
+        # cancelled future would take no outcome; and after a cancellation we wait for the task all the same, because
+        # it still writes what it finished, and a guest outlives its host as a hung thread.
+        done: asyncio.Future[T] = self._host.create_future()
+        scope = trio.CancelScope()
+        cancelled = False
+        self._present += 1
+
+        async def scoped() -> T | None:
+            with scope:
+                return await main()
+            return None
+
+        async def task() -> None:
+            result: outcome.Outcome[Any] = await outcome.acapture(scoped)
+            self._present -= 1
+            if not self._present:
+                self._empty.set()
+            if done.done():
+                return
+            if cancelled:
+                done.cancel()
+            elif isinstance(result, outcome.Error):
+                done.set_exception(result.error)
+            else:
+                done.set_result(result.unwrap())
+
+        self._start(functools.partial(contextvars.copy_context().run, self._begin, task))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            cancelled = True
+            self._start(scope.cancel)
+            # The task must end before its host does; what it finished by then is stored.
+            await asyncio.wait([done])
+            raise
+        finally:
+            if self.leaving:
+                await asyncio.wait([self.left])
+
+    def _begin(self, task: Callable[[], Awaitable[None]]) -> None:
+        assert self._nursery is not None
+        self._nursery.start_soon(task)
+
+    def _start(self, function: Callable[[], object]) -> None:
+        """Call a function in the guest, which is woken up for it, or is yet to arrive."""
+        if self._nursery is None or self._token is None:
+            self._early.append(function)
         else:
-            done.set_result(result.unwrap())
+            self._token.run_sync_soon(function)
 
-    trio.lowlevel.start_guest_run(
-        guest,
-        run_sync_soon_threadsafe=host.call_soon_threadsafe,
-        done_callback=finish,
-        host_uses_signal_set_wakeup_fd=True,
-    )
-    try:
-        return await asyncio.shield(done)
-    except asyncio.CancelledError:
-        cancelled = True
-        if token is None:  # the guest has not begun yet
-            scope.cancel()
-        else:  # the token wakes the guest up, which a bare cancel would not
-            token.run_sync_soon(scope.cancel)
-        # The guest must end before its host does; what it finished by then is stored.
-        await asyncio.wait([done])
-        raise
+
+_guests: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Guest]] = weakref.WeakKeyDictionary()

@@ -14,8 +14,9 @@ then.
 Who may cancel what: nobody cancels `run`. It is in a nursery of its own around that of the workers, and is shielded
 and protected from Ctrl-C all along, because a cancelled run is where it matters most: `close`, itself called under a
 shield, has everything written that the workers finished, and `run` then ends by itself. `space` and `durable` may be
-cancelled: they only wait. If the store fails for good, `run` raises, which cancels the workers; `_failure` is what
-those who append or wait from then on are told, so that none of them waits for a task that is no more.
+cancelled: they only wait. Whatever ends `run`, be it a store that fails for good, `run` raises it, which cancels the
+workers; `_failure` is what those who append or wait from then on are told, so that none of them waits for a task that
+is no more.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Journal:
         self._write_now = trio.Event()
         self._progressed = trio.Condition()
         self._closing = False
-        self._failure: StoreError | None = None
+        self._failure: BaseException | None = None
 
     def append(self, case_no: int | None, event: RunEvent, cache_key: str | None = None) -> None:
         """Hand an event over; it is stored soon. Raises `StoreError` if the store has failed for good."""
@@ -115,12 +116,21 @@ class Journal:
     async def run(self) -> None:
         """Write batches until closed; the engine starts this once, beside the workers."""
         with trio.CancelScope(shield=True):
-            while not (self._closing and not self._waiting):
-                await self._has_events.wait()
-                with trio.move_on_after(_INTERVAL):
-                    await self._write_now.wait()
-                self._has_events, self._write_now = trio.Event(), trio.Event()
-                await self._write_all()
+            try:
+                await self._write_until_closed()
+            except BaseException as error:
+                self._failure = error
+                async with self._progressed:
+                    self._progressed.notify_all()
+                raise
+
+    async def _write_until_closed(self) -> None:
+        while not (self._closing and not self._waiting):
+            await self._has_events.wait()
+            with trio.move_on_after(_INTERVAL):
+                await self._write_now.wait()
+            self._has_events, self._write_now = trio.Event(), trio.Event()
+            await self._write_all()
 
     async def _write_all(self) -> None:
         while self._waiting:
@@ -146,7 +156,7 @@ class Journal:
                 if await self._was_written(head):
                     break
                 if attempt == self._attempts:
-                    await self._give_up(error)
+                    raise self._given_up(error) from error
             await trio.sleep(self._delay * attempt)
 
     async def _was_written(self, head: ChainHead) -> bool:
@@ -156,15 +166,11 @@ class Journal:
         except Exception:
             return False
 
-    async def _give_up(self, error: Exception) -> None:
-        self._failure = StoreError(
+    def _given_up(self, error: Exception) -> StoreError:
+        return StoreError(
             f"{self._store.location}: could not write after {self._attempts} attempts: {error}. What was stored "
             "before is kept; mend the store (free the disk, check its permissions) and run again to resume"
         )
-        self._failure.__cause__ = error
-        async with self._progressed:
-            self._progressed.notify_all()
-        raise self._failure
 
     async def close(self) -> None:
         """Write what is waiting, then let `run` end."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import attrs
@@ -15,7 +16,10 @@ from themis.pure.records.labels import RunLabels
 
 @attrs.define
 class Progress:
-    """How far a run is: live counts, for a progress line."""
+    """How far a run is: live counts, for a progress line.
+
+    `waits` has the endpoints that asked to be left alone, each with the time of `time.monotonic` until when.
+    """
 
     total: int = 0
     done: int = 0
@@ -23,6 +27,10 @@ class Progress:
     reused: int = 0
     tokens: int = 0
     finished: bool = False
+    waits: dict[str, float] = attrs.field(factory=dict)
+
+    def wait(self, endpoint: str, seconds: float) -> None:
+        self.waits[endpoint] = max(self.waits.get(endpoint, 0.0), time.monotonic() + seconds)
 
 
 @attrs.frozen(kw_only=True)

@@ -209,6 +209,10 @@ def _by_status(failure: CallFailure) -> Diagnosis:
 # --- when to try again ------------------------------------------------------------------------------------
 
 
+MAX_WAIT: Final = 300.0
+"""Seconds that a server may ask a call to wait, unless a run states another bound."""
+
+
 @attrs.frozen(kw_only=True)
 class RetryPolicy(FrozenModel):
     """How often a call is tried, and how long the waits between are.
@@ -226,7 +230,7 @@ class RetryPolicy(FrozenModel):
     delay_s: float = attrs.field(default=0.5, validator=attrs.validators.ge(0))
     backoff: float = attrs.field(default=2.0, validator=attrs.validators.ge(1))
     max_delay_s: float = attrs.field(default=60.0, validator=attrs.validators.ge(0))
-    max_retry_after_s: float = attrs.field(default=300.0, validator=attrs.validators.ge(0))
+    max_retry_after_s: float = attrs.field(default=MAX_WAIT, validator=attrs.validators.ge(0))
 
 
 NO_RETRIES: Final = RetryPolicy(attempts=1)
@@ -271,6 +275,20 @@ def delay_before_retry(policy: RetryPolicy, failure: CallFailure, attempt: int, 
     # Past 2**64 the bound is the longest wait for any numbers; the cap keeps the power finite.
     grown = policy.delay_s * policy.backoff ** min(attempt - 1, 64)
     return rng.uniform(0.0, min(policy.max_delay_s, grown))
+
+
+def said_to_wait(failure: CallFailure, max_wait: float) -> CallFailure:
+    """Return a failure that says so, if its server asks for a longer wait than a run makes.
+
+    >>> failure = CallFailure(kind="status", status=429, message="too many", retry_after_s=3600.0)
+    >>> said_to_wait(failure, 300.0).message
+    'too many; it asks for a wait of 3,600 s, and max_wait is 300 s: run again then'
+    """
+    wait = failure.retry_after_s
+    if wait is None or wait <= max_wait:
+        return failure
+    asked = f"it asks for a wait of {wait:,.0f} s, and max_wait is {max_wait:,.0f} s: run again then"
+    return failure.evolve(message="; ".join(filter(None, (failure.message, asked))))
 
 
 # --- what servers say about waiting -----------------------------------------------------------------------

@@ -194,3 +194,11 @@ def test_files_that_hold_no_config(tmp_path: Path, name: str, text: str, words: 
 def test_a_missing_file_names_its_neighbours(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"no such file.*e\.yaml"):
         load(folder, name="f.yaml")
+
+
+def test_a_models_headers_keep_a_reference_to_a_credential(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "a1B2c3D4e5F6g7H8i9J0")
+    header = "Bearer ${oc.env:GATEWAY_KEY}"
+    generator = f'{{id: openai/m, key_needed: false, headers: {{X-Gateway-Auth: "{header}"}}}}'
+    (folder / "e.yaml").write_text(YAML.replace("{id: builtin/demo_model, error_rate: 0.5}", generator))
+    assert load(folder).components().generator.component.endpoint.headers == {"X-Gateway-Auth": header}

@@ -16,7 +16,7 @@ from themis.pure.errors import LiteralSecretError
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case, Dataset
-from themis.testing.endpoint import Answer, Drop, FakeEndpoint, Redirect, Reject, WrongType, flaky
+from themis.testing.endpoint import Answer, Drop, FakeEndpoint, Redirect, Reject, Say, WrongType, flaky
 
 # Built from parts, so that no scanner takes this file for a leak.
 KEY = "sk-" + "proj-" + "Zm9vYmFyYmF6cXV4-1234567890"
@@ -64,7 +64,7 @@ def assert_clean(texts: Mapping[str, bytes]) -> None:
     assert [(where, secret) for where, text in texts.items() for secret in SECRETS if secret.encode() in text] == []
 
 
-@pytest.mark.parametrize("place", ["key", "address", "query"])
+@pytest.mark.parametrize("place", ["key", "address", "query", "header"])
 def test_a_credential_of_the_environment_is_used_and_is_nowhere(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,17 +75,23 @@ def test_a_credential_of_the_environment_is_used_and_is_nowhere(
         Redirect(to=f"http://user:{secret}@h/{secret}"),
         Drop(),
         WrongType(),
+        Answer(headers={"x-request-id": f"req-{secret}"}),
+        Say(beside={"id": f"id-{secret}", "model": secret, "system_fingerprint": secret}),
     ]
-    spans = Spans()
+    spans, headers = Spans(), dict[str, str]()
     with FakeEndpoint(script=flaky(0.6, leaks)) as endpoint:
         if place == "key":
             monkeypatch.setenv("OPENAI_API_KEY", KEY)
             monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
         elif place == "address":
             monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url.replace("//", f"//user:{PASSWORD}@"))
-        else:
+        elif place == "query":
             monkeypatch.setenv("OPENAI_BASE_URL", f"{endpoint.base_url}?api_key={PASSWORD}")
-        model = adapters.openai("tiny", api="chat")
+        else:
+            monkeypatch.setenv("OPENAI_BASE_URL", endpoint.base_url)
+            monkeypatch.setenv("GATEWAY_KEY", PASSWORD)
+            headers = {"X-Gateway-Auth": "Bearer ${oc.env:GATEWAY_KEY}"}
+        model = adapters.openai("tiny", api="chat", headers=headers)
         result = evaluate(
             model=model,
             judge=model,
@@ -101,6 +107,7 @@ def test_a_credential_of_the_environment_is_used_and_is_nowhere(
         "key": request.headers.get("authorization") == f"Bearer {KEY}",
         "address": request.headers.get("authorization", "").startswith("Basic "),
         "query": request.path.endswith(f"?api_key={PASSWORD}"),
+        "header": request.headers.get("x-gateway-auth") == f"Bearer {PASSWORD}",
     }
     assert proof[place]
     assert "HTTP Request" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -234,6 +235,73 @@ async def test_a_used_up_quota_holds_the_whole_endpoint() -> None:
     assert trio.current_time() == began
     await runtime.call(answers("next"), provider_key="p")
     assert trio.current_time() == began + 20.0
+
+
+@pytest.mark.parametrize("asked_s", [301.0, 3600.0, float("9" * 300), math.inf])
+@on_mock_clock
+async def test_a_call_that_is_asked_to_wait_longer_than_the_run_waits_fails_and_so_do_the_others(
+    asked_s: float,
+) -> None:
+    runtime = CallRuntime(retry=RETRY, max_wait=300.0)
+    began, sent = trio.current_time(), 0
+
+    async def reject() -> str:
+        nonlocal sent
+        sent += 1
+        raise rejected(429, retry_after_s=asked_s, message="slow down")
+
+    for _ in range(5):
+        with pytest.raises(CallFailed, match=r"rate limited: slow down; it asks for a wait of .*, and max_wait is 300"):
+            await runtime.call(reject, provider_key="p")
+    assert (sent, trio.current_time()) == (1, began)
+    assert (await runtime.call(answers("other"), provider_key="q")).value == "other"
+    if asked_s < 1e6:
+        await trio.sleep(asked_s)
+        assert (await runtime.call(answers("again"), provider_key="p")).value == "again"
+
+
+@on_mock_clock
+async def test_calls_that_wait_for_their_turn_fail_with_the_one_that_is_asked_to_wait_too_long() -> None:
+    runtime = CallRuntime(CallLimits(max_concurrent=1), retry=RETRY)
+    failed = 0
+
+    async def reject() -> str:
+        await trio.sleep(1.0)
+        raise rejected(429, retry_after_s=86_400.0)
+
+    async def call() -> None:
+        nonlocal failed
+        with pytest.raises(CallFailed, match="rate limited"):
+            await runtime.call(reject, provider_key="p")
+        failed += 1
+
+    began = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(call)
+    assert (failed, trio.current_time()) == (20, began + 1.0)
+
+
+@on_mock_clock
+async def test_a_quota_that_is_far_from_full_is_a_hint_and_does_not_put_the_run_to_sleep() -> None:
+    runtime = CallRuntime(max_wait=300.0)
+
+    async def last_one() -> str:
+        report_quota(86_400.0)
+        return "yes"
+
+    began = trio.current_time()
+    await runtime.call(last_one, provider_key="p")
+    assert (await runtime.call(answers("next"), provider_key="p")).value == "next"
+    assert trio.current_time() == began
+
+
+@on_mock_clock
+async def test_who_waits_is_told() -> None:
+    told: list[tuple[str, float]] = []
+    runtime = CallRuntime(retry=RETRY, tell_wait=lambda endpoint, seconds: told.append((endpoint, seconds)))
+    await runtime.call(answers(rejected(429, retry_after_s=250.0), "yes"), provider_key="p")
+    assert told == [("p", 250.0)]
 
 
 # --- adaptive concurrency ---------------------------------------------------------------------------------

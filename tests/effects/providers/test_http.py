@@ -390,7 +390,13 @@ def test_headers_that_cannot_change_an_answer_do_not_count(name: str) -> None:
 
 def test_a_credential_in_a_header_does_not_count() -> None:
     plain = adapters.openai("m").fingerprint()
-    for headers in ({"x-portkey-api-key": "one"}, {"Helicone-Auth": f"Bearer {KEY}"}, {"x-key": KEY}, {"X-Own": "one"}):
+    kept = "${oc.env:OTHER_KEY}"
+    for headers in (
+        {"x-portkey-api-key": kept},
+        {"Helicone-Auth": f"Bearer {kept}"},
+        {"x-any": kept},
+        {"X-Own": "one"},
+    ):
         assert adapters.openai("m", headers=headers, key_header="x-own").fingerprint() == plain
 
 

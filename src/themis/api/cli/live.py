@@ -1,4 +1,7 @@
-"""The progress line: done, errors, cases/s, ETA, tokens; on a terminal's stderr, and nowhere else."""
+"""How far a run is, on stderr: a line that changes on a terminal, and else a line a minute.
+
+It says done, errors, cases/s, time left, tokens, and which endpoint asked to be left alone until when.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,17 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Final, TextIO
 
 from themis.effects.options import Progress
 
-INTERVAL_S = 0.2
+_INTERVAL_S: Final = 0.2
+_LOG_INTERVAL_S: Final = 60.0
+"""Seconds between two lines where stderr is a file or a pipe."""
+
+_WORTH_SAYING_S: Final = 5.0
+"""A wait of fewer seconds is in the order of things."""
 
 
 def progress_line(progress: Progress, seconds: float) -> str:
@@ -30,27 +40,63 @@ def progress_line(progress: Progress, seconds: float) -> str:
     )
 
 
+def waits(progress: Progress, now: float) -> str:
+    """Return which endpoints asked to be left alone, for how long from now on; nothing if none did."""
+    told = []
+    for endpoint, until in sorted(progress.waits.items()):
+        if (left := until - now) > 0:
+            moment = datetime.now().astimezone() + timedelta(seconds=left)
+            told.append(f"{endpoint} asked to be left alone until {moment:%H:%M:%S} ({left:.0f} s)")
+    return "; ".join(told)
+
+
 @contextlib.contextmanager
 def shown(progress: Progress) -> Iterator[None]:
-    """Show the progress line while the block runs, if stderr is a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    over, started = threading.Event(), time.monotonic()
-
-    def show() -> None:
-        while not over.wait(INTERVAL_S):
-            # A thread polls, so that the run never waits for the terminal.
-            width = shutil.get_terminal_size().columns - 1  # a line that wraps can't be wiped
-            sys.stderr.write(f"\r\x1b[K{progress_line(progress, time.monotonic() - started)[:width]}")
-            sys.stderr.flush()
-
-    thread = threading.Thread(target=show, daemon=True)
+    """Show how far a run is while the block runs."""
+    out, over = sys.stderr, threading.Event()
+    # A thread polls, so that the run never waits for whatever reads stderr.
+    show = _redraw if out.isatty() else _log
+    thread = threading.Thread(target=show, args=(progress, out, over), daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
         thread.join()
-        sys.stderr.write("\r\x1b[K")
-        sys.stderr.flush()
+
+
+def _redraw(progress: Progress, out: TextIO, over: threading.Event) -> None:
+    started = time.monotonic()
+    while not over.wait(_INTERVAL_S):
+        now = time.monotonic()
+        width = shutil.get_terminal_size().columns - 1  # a line that wraps can't be wiped
+        _write(out, f"\r\x1b[K{_joined(waits(progress, now), progress_line(progress, now - started))[:width]}")
+    _write(out, "\r\x1b[K")
+
+
+def _log(progress: Progress, out: TextIO, over: threading.Event) -> None:
+    started = told = time.monotonic()
+    waited = dict[str, float]()
+    while not over.wait(_INTERVAL_S):
+        now = time.monotonic()
+        news = progress.waits.copy()
+        if any(until - max(now, waited.get(who, now)) > _WORTH_SAYING_S for who, until in news.items()):
+            waited = news
+            _write(out, _stamped(waits(progress, now)))
+        if now - told >= _LOG_INTERVAL_S:
+            told = now
+            _write(out, _stamped(_joined(progress_line(progress, now - started), waits(progress, now))))
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
+
+
+def _stamped(line: str) -> str:
+    return f"themis: {datetime.now().astimezone():%H:%M:%S} {line}\n"
+
+
+def _write(out: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+        out.write(text)
+        out.flush()

@@ -1,8 +1,8 @@
 """References to the environment, `${oc.env:NAME}` and `${oc.env:NAME,default}`, in configs and store parameters.
 
 A credential must never end up in a record (law 10). So a reference is resolved where its value can't be one, and
-refused where it looks like one; in a store's parameters it stays a reference, and is resolved when the store is
-opened.
+refused where it looks like one. In a store's parameters it stays a reference, which is resolved when the store is
+opened; and in a model's headers one to a credential stays, which is resolved with each call.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Resolution:
         try:
             return resolve_text(text, lambda name: not names_secret(name, "variable"))
         except _CredentialError as error:
+            if place[-2:-1] == ("headers",):
+                return text  # an endpoint reads it with each call
             self.credentials.append(f"{dotted(place)}: {error}")
         except SpecError as error:
             self.faults.append(f"{dotted(place)}: {error}")

@@ -68,7 +68,7 @@ async def run_snapshot(
                 components = await _batched(snapshot, components, plan, store, runtime)
             has_budget = runtime.max_cost is not None or runtime.max_tokens is not None
             spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if has_budget else ()
-            calls = CallRuntime.from_config(runtime, price=price, spent=spent)
+            calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
             await Engine(snapshot, components, store, options, plan, calls).run()
         finished = True
     except CallFailed as error:

@@ -17,6 +17,7 @@ import base64
 import itertools
 import logging
 import os
+import re
 import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
@@ -42,7 +43,7 @@ from themis.effects.providers.network import (
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, quota_wait, retry_after
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.json import EMPTY, freeze_mapping
-from themis.pure.security import find_secrets, names_secret
+from themis.pure.security import find_secrets, is_placeholder, names_secret
 from themis.pure.wire.failures import StatedError, error_in, shortened
 from themis.pure.wire.streams import is_stream
 
@@ -65,6 +66,10 @@ _WINDOW_BITS: Final = {"identity": None, "": None, "gzip": 31, "x-gzip": 31, "de
 REDACTED: Final = "[redacted]"
 
 
+_FROM_ENVIRONMENT: Final = re.compile(r"\$\{oc\.env:(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}")
+"""Where a header's value comes from the environment, at call time."""
+
+
 def plain_url(url: str) -> str:
     """Return a URL without user, password and secret query fields, and without a slash at its end.
 
@@ -83,7 +88,8 @@ def _secret_fields(url: str) -> list[tuple[str, str]]:
 
 
 def _can_matter(name: str, value: str, key_header: str) -> bool:
-    is_credential = name == key_header.lower() or names_secret(name, "header") or any(find_secrets({name: value}))
+    is_named = name == key_header.lower() or names_secret(name, "header")
+    is_credential = is_named or _FROM_ENVIRONMENT.search(value) is not None or any(find_secrets({name: value}))
     return not is_credential and name not in UNCOUNTED_HEADERS
 
 
@@ -102,11 +108,12 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
 
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
-    for name in headers:
-        if names_secret(name, "header"):
+    for name, value in headers.items():
+        is_credential = names_secret(name, "header") or any(find_secrets({name: value}))
+        if is_credential and not _FROM_ENVIRONMENT.search(value):
             raise LiteralSecretError(
                 f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
-                f"(api_key_env=..., key_header={name!r})"
+                f"(api_key_env=..., key_header={name!r}, or {field.name}={{{name!r}: '${{oc.env:NAME}}'}})"
             )
 
 
@@ -120,7 +127,8 @@ class Endpoint:
         url_env: the environment variable that the address came from; credentials in it are used at call time.
         key_header, key_prefix: how the key is sent.
         key_needed: whether a call without a key is refused before it is sent.
-        headers: sent with every request; none of them a credential.
+        headers: sent with every request. A credential is written as `${oc.env:NAME}`, and is read from the environment
+            with each call.
         ca_file: the certificate authorities to trust instead of the usual ones, in PEM form.
         connect_timeout_s: to open a connection.
         read_timeout_s: between two pieces of an answer, the first included.
@@ -162,6 +170,10 @@ class Endpoint:
         """Say what is missing from the environment, if anything is."""
         if self.key_needed and not self._key() and self._basic() is None:
             return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
+        for header, value in self.headers.items():
+            for found in _FROM_ENVIRONMENT.finditer(value):
+                if not os.environ.get(found["name"]):
+                    return f"{found['name']} is not set; the header {header} holds it: export {found['name']}=..."
         return None
 
     def credentials(self) -> dict[str, str]:
@@ -179,6 +191,14 @@ class Endpoint:
             return {self.key_header: f"{self.key_prefix}{key}"}
         return {} if basic is None else {"authorization": basic}
 
+    def sent_headers(self) -> dict[str, str]:
+        """Return the stated headers, with what the environment holds now in the place of its references."""
+        named = _FROM_ENVIRONMENT
+        return {
+            header: named.sub(lambda found: os.environ.get(found["name"], "").strip(), value)
+            for header, value in self.headers.items()
+        }
+
     def counted_headers(self, more: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
         """Return the headers that can change an answer, by name in lower case.
 
@@ -193,12 +213,24 @@ class Endpoint:
 
     def redact(self, text: str) -> str:
         """Return a text without any of this endpoint's credentials."""
-        url = self._env_url()
-        secrets = [self._key(), urlsplit(url).password, *(value for _, value in _secret_fields(url))]
-        for secret in filter(None, secrets):
+        for secret in self._secrets():
             for form in (secret, quote(secret, safe=""), quote_plus(secret), unquote(secret)):
                 text = text.replace(form, REDACTED)
         return text
+
+    def _secrets(self) -> list[str]:
+        url = self._env_url()
+        named = [found["name"] for value in self.headers.values() for found in _FROM_ENVIRONMENT.finditer(value)]
+        secrets = [self._key(), urlsplit(url).password, *(value for _, value in _secret_fields(url))]
+        return [*filter(None, (*secrets, *(os.environ.get(name, "").strip() for name in named)))]
+
+    def without_echo(self, answer: bytes) -> bytes:
+        """Return an answer in which no credential comes back; what a placeholder such as `EMPTY` spells stays."""
+        for secret in self._secrets():
+            if not is_placeholder(secret):
+                for form in (secret, secret.replace("/", "\\/"), quote(secret, safe="")):
+                    answer = answer.replace(form.encode(), REDACTED.encode())
+        return answer
 
     def _key(self) -> str:
         return os.environ.get(self.key_env, "").strip()
@@ -353,7 +385,7 @@ async def call(
         endpoint=endpoint,
         method=method,
         url=endpoint.url(path),
-        headers={**_HEADERS, **endpoint.headers, **headers, **endpoint.credentials()},
+        headers={**_HEADERS, **endpoint.sent_headers(), **headers, **endpoint.credentials()},
         body=body,
         is_injected=client is not None,
     )
@@ -442,7 +474,10 @@ def _origin(url: str) -> str:
 
 
 async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | CallFailure:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers.raw}
+    unechoed = sent.endpoint.without_echo
+    headers = {
+        name.decode("latin-1").lower(): unechoed(value).decode("latin-1") for name, value in response.headers.raw
+    }
     now = datetime.now(UTC)
     pause_s = quota_wait(headers, now)
     if pause_s is not None:
@@ -451,11 +486,14 @@ async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer |
         body = await _body(response, headers, sent.endpoint.max_bytes)
         if isinstance(body, CallFailure):
             return body
-        return Answer(headers=headers, body=body, latency_ms=(trio.current_time() - began) * 1000)
+        return Answer(headers=headers, body=unechoed(body), latency_ms=(trio.current_time() - began) * 1000)
     error_body = await _body(response, headers, _LARGEST_ERROR)
     stated = StatedError(message="") if isinstance(error_body, CallFailure) else error_in(error_body)
     failure = stated.of_status(response.status_code, f"{sent.endpoint.host} answers {response.status_code}")
-    return failure.evolve(retry_after_s=retry_after(headers, now), request_id=request_id(headers))
+    wait_s = retry_after(headers, now)
+    if wait_s is None and response.status_code == 429:
+        wait_s = pause_s
+    return failure.evolve(retry_after_s=wait_s, request_id=request_id(headers))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

@@ -26,7 +26,7 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.prompt import as_messages, text_of
-from themis.pure.security import names_secret
+from themis.pure.security import names_secret, refuse_secrets
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import malformed
 from themis.pure.wire.providers import Quirk, quirks_of, unsendable
@@ -69,6 +69,7 @@ class HttpModel(abc.ABC):
 
     def __attrs_post_init__(self) -> None:
         refuse(unsendable(self._quirks, self.sampling))
+        refuse_secrets({"extra": self.sampling.extra})
 
     @property
     def _quirks(self) -> tuple[Quirk, ...]:

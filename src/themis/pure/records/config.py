@@ -88,6 +88,8 @@ class RuntimeConfig(HashableModel):
         generation_retry_backoff: the delay's factor from try to try.
         generation_timeout: seconds that one generation may take, over one try.
         judge_retry_attempts, judge_retry_delay, judge_retry_backoff, judge_timeout: the same for judge calls.
+        max_wait: seconds that an endpoint may ask to be left alone, in `Retry-After` or by a quota. A call that it asks
+            to wait longer fails, and so do, unsent, all others of the endpoint until then: running again makes them.
         store_retry_attempts, store_retry_delay: the same for writes to the store.
         existing_run_policy: what to do when the run is stored already: `auto` reuses what is finished and does
             the rest, `error` refuses, `rerun` clears it and starts over.
@@ -117,6 +119,7 @@ class RuntimeConfig(HashableModel):
     judge_retry_delay: float = attrs.field(default=0.5, validator=not_negative)
     judge_retry_backoff: float = attrs.field(default=2.0, validator=positive)
     judge_timeout: float | None = attrs.field(default=None, validator=positive)
+    max_wait: float = attrs.field(default=300.0, validator=not_negative)
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
