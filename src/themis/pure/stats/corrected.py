@@ -33,7 +33,7 @@ from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import is_binary, mean
+from themis.pure.stats.samples import is_binary, is_constant, mean
 
 Chance: TypeAlias = Annotated[float, Limits("a number above 0 and at most 1", 0.0, 1.0, low_open=True)]
 """The probability with which an answer was chosen to be labelled."""
@@ -248,15 +248,15 @@ def _base(given: _Given, method: str, metric_id: str, level: float) -> Corrected
     differences = [score - label for score, label in zip(given.scores, given.labels, strict=True)]
     warnings = []
     if given.missing:
-        warnings.append(f"{given.missing} answers have no score: the mean is of the others")
+        warnings.append(f"answers without a score: {given.missing}; the mean is of the others")
     if given.unscored:
-        warnings.append(f"{given.unscored} labelled answers have no score, and are left out")
+        warnings.append(f"labelled answers without a score: {given.unscored}; they are left out")
     if given.size < FEW_LABELS:
         warnings.append(f"{_counted(given)}: under {FEW_LABELS} the interval rests on few of the judge's errors")
     if is_binary(given.labels) and given.size >= FEWEST_LABELS:
         rarer = min(given.labels.count(0.0), given.labels.count(1.0))
         if rarer < FEW_OF_A_VALUE:
-            warnings.append(f"{rarer} labels of the rarer value: under {FEW_OF_A_VALUE} the interval is too short")
+            warnings.append(f"labels of the rarer value: {rarer}; under {FEW_OF_A_VALUE} the interval is too short")
     return CorrectedEstimate(
         metric_id=metric_id,
         method=method,
@@ -342,7 +342,7 @@ class _Fit:
 
 def _half_answers(given: _Given) -> list[tuple[float, float, float]]:
     """Return the score, label and weight of half a false alarm and half a miss, where scores and labels are 0 or 1."""
-    if not is_binary(given.labels) or not is_binary(given.judged):
+    if not is_binary(given.labels) or not is_binary(given.judged) or is_constant(given.scores):
         return []
     half = 0.5 * math.fsum(given.weights) / len(given.weights)
     return [(1.0, 0.0, half), (0.0, 1.0, half)]
