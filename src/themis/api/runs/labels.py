@@ -429,7 +429,7 @@ def next_labels(
 
     Raises:
         SpecError: no such metric, or several to choose from.
-        DataError: fewer than one asked for, or the judge is as sure of all answers.
+        DataError: fewer than one asked for, no answer has a score, or the judge is as sure of all.
         RunNotFoundError: the store has no such run.
     """
     view = RunView.of(store, run_id)
@@ -443,6 +443,8 @@ def next_labels(
         for label in case.labels:
             if label.metric_id == metric.metric_id and not label.outdated and who in (None, label.who):
                 labels[_key(case.item.case_key, label.candidate_id)] = label
+    if not scores:
+        raise DataError(f"no answer has a score of {metric.metric_id}, so there is none to label")
     limits = metric.score_range or (0.0, 1.0)
     unsure = [score_uncertainty(row.value or 0.0, limits) for _, row in scores.values()]
     chosen = choose_labels(

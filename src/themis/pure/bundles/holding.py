@@ -48,7 +48,7 @@ def _kinds() -> Iterator[tuple[type[CaseRunEvent], BundleKind]]:
         for event in (*row.emits, *row.emits_on_failure):
             kind = own.get(event, kind)  # a stage without a bundle of its own comes with the next one
             yield event, kind
-    yield from ((event, "reduction") for event in LABEL_EVENTS)  # the first that has the answers of a case
+    yield from ((event, "parse") for event in LABEL_EVENTS)  # the first in which they come behind the answers
 
 
 _KIND_OF: Final[Mapping[type[RunEvent], BundleKind]] = dict(_kinds())

@@ -80,7 +80,7 @@ class Bundle(HashableModel):
         records: the stage's events, in the order of the cases. Each has `case_id`,
             `dataset_id` and `case_key`, and its artifact (`result`, `score` or `execution`) or what went wrong.
         upstream: the events that the records rest on: those of earlier stages, selections, and a workflow's steps; and
-            the labels that people gave, from the reduction on.
+            the labels that people gave, from parse bundles on.
         cache_keys: the names under which other runs find outcomes to reuse, by `event_name`.
         completed_through_stage: the last stage that the run went through for all cases, as far as the bundle goes.
         error_message: why the run's last attempt ended early, if it did.
