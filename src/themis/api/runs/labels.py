@@ -15,7 +15,7 @@ from themis.api.runs.view import RunView
 from themis.effects.sources.rows import Row, file_format, read_rows
 from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
-from themis.pure.errors import DataError, InvalidRecordError, LiteralSecretError, SpecError, listed, nearest
+from themis.pure.errors import DataError, LiteralSecretError, SpecError, listed, nearest
 from themis.pure.human_labels import ending_again, label_events
 from themis.pure.identity import candidate_id
 from themis.pure.plan import CaseItem, MetricSlot
@@ -254,6 +254,7 @@ def import_labels(
         told: is told how many rows were read, now and then.
 
     Raises:
+        SpecError: the run has no metric of that name, or several where none is named.
         DataError: the file can't be read, or labels are of no case, answer or metric of the run, or have a value that
             the metric can't have; lists them with their rows. Nothing is stored.
         LiteralSecretError: a label holds a credential.
@@ -293,7 +294,7 @@ class _RowReader:
 
     def __init__(self, view: RunView, metric_id: str | None, who: str, columns: LabelColumns) -> None:
         self._view = view
-        self._metric = metric_id
+        self._metric = None if metric_id is None else labelled_metric(view, metric_id).metric_id
         self._who = who
         self._stated = attrs.asdict(columns)
         self._columns: dict[str, str] | None = None
@@ -310,14 +311,14 @@ class _RowReader:
                 case_id=of_cell(_text(cells.get("case"))),
                 dataset_id=of_cell(_text(cells.get("dataset"))) or None,
                 candidate_id=self._candidate(cells),
-                metric_id=_text(cells.get("metric")) or self._default_metric(),
+                metric_id=self._metric_of(_text(cells.get("metric"))),
                 value=value,
                 who=_text(cells.get("who")) or self._who,
                 note=_text(cells.get("note")),
                 probability=_number(cells.get("probability")),
                 given_at=_time(cells.get("when")),
             )
-        except (ValueError, InvalidRecordError) as error:
+        except (ValueError, SpecError) as error:
             faults.append(f"{place}: {error}")
             return False
 
@@ -343,7 +344,9 @@ class _RowReader:
             return named or None
         return candidate_id(of_cell(_text(cells.get("case"))), int(named))  # a number counts the answers
 
-    def _default_metric(self) -> str:
+    def _metric_of(self, named: str) -> str:
+        if named:
+            return labelled_metric(self._view, named).metric_id
         if self._metric is None:
             self._metric = labelled_metric(self._view, None).metric_id
         return self._metric
@@ -352,14 +355,17 @@ class _RowReader:
 def labelled_metric(view: RunView, metric_id: str | None) -> MetricSlot:
     """Return the metric that labels are about: the one named, the run's only judged one, or its only one.
 
+    A builtin metric may be named without `builtin/`.
+
     Raises:
         SpecError: the run has none of that name, or several.
     """
     names = [metric.metric_id for metric in view.metrics]
     if metric_id is not None:
-        if metric_id not in names:
-            raise SpecError(f"metric: the run has no metric {metric_id!r}; {nearest(metric_id, names)}")
-        return view.metrics[names.index(metric_id)]
+        for name in (metric_id, f"builtin/{metric_id}"):
+            if name in names:
+                return view.metrics[names.index(name)]
+        raise SpecError(f"metric: the run has no metric {metric_id!r}; {nearest(metric_id, names)}")
     judged = [metric for metric in view.metrics if metric.family == "llm"]
     found = judged if len(judged) == 1 else view.metrics
     if len(found) != 1:
