@@ -177,7 +177,7 @@ def corrected_mean(
     half = t_quantile(0.5 + level / 2.0, found.freedom)
     interval = _interval(found, given, level, method)
     return base.evolve(
-        mean=found.mean,
+        mean=min(1.0, max(0.0, found.mean)) if is_binary(given.labels) else found.mean,
         standard_error=math.sqrt(found.variance),
         interval=interval,
         tuning=found.slope * (1.0 - len(given.labelled) / len(given.judged)),
