@@ -121,7 +121,7 @@ def test_the_one_answer_may_be_named() -> None:
     [
         (plan(), ONE, label(metric_id="n"), "the run has no metric 'n'"),
         (plan(), ONE, label(who=" "), "who: the name of whoever labelled expected"),
-        (plan(), ONE, label(probability=0.0), "above 0 and at most 1 expected, found 0"),
+        (plan(), ONE, label(probability=0.0), "a number from 1e-9 to 1 expected, found 0"),
         (plan(), ONE, label(given_at=datetime(2026, 1, 1)), "when: a time with its zone expected"),  # noqa: DTZ001
         (plan(), ONE, label(2.0), "value: m scores from 0 to 1; found 2"),
         (plan(), ONE, label(float("nan")), "value: m scores from 0 to 1; found nan"),

@@ -149,8 +149,8 @@ def _one_answer(plan: RunPlan, state: CaseState, label: HumanLabel) -> str | Non
 def _own_faults(label: HumanLabel) -> Iterator[str]:
     if not label.who.strip():
         yield "who: the name of whoever labelled expected"
-    if label.probability is not None and not 0.0 < label.probability <= 1.0:
-        yield f"probability: a number above 0 and at most 1 expected, found {label.probability:g}"
+    if label.probability is not None and not 1e-9 <= label.probability <= 1.0:
+        yield f"probability: a number from 1e-9 to 1 expected, found {label.probability:g}"
     if label.given_at is not None and label.given_at.tzinfo is None:
         yield "when: a time with its zone expected"
 

@@ -217,7 +217,7 @@ def test_all_faults_of_a_file_are_told_and_nothing_of_it_is_stored(result: RunRe
     message = str(caught.value)
     assert f"{path}:2: the run has no case 'd2'" in message
     assert f"{path}:3: case 'c3': value: builtin/exact_match scores from 0 to 1; found 7" in message
-    assert f"{path}:4: case 'c5': probability: a number above 0 and at most 1 expected, found 2" in message
+    assert f"{path}:4: case 'c5': probability: a number from 1e-9 to 1 expected, found 2" in message
     assert said(result) == []
 
 

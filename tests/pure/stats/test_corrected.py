@@ -212,7 +212,7 @@ def test_a_judge_no_better_than_chance_has_no_rates_to_correct_by() -> None:
     [
         (lambda: corrected_mean([1.0], [1.0, 0.0]), "scores, labels have 1, 2 entries"),
         (lambda: corrected_mean([math.nan], [1.0]), "scores[0] is nan"),
-        (lambda: corrected_mean([1.0], [1.0], probabilities=[0.0]), "above 0 and at most 1"),
+        (lambda: corrected_mean([1.0], [1.0], probabilities=[0.0]), "a number from 1e-9 to 1"),
         (lambda: corrected_mean([1.0], [1.0], level=95), "level is 95"),
         (lambda: rogan_gladen([0.5], [1.0]), "scores is 0.5; allowed: 0, 1 or None"),
         (lambda: rogan_gladen([1.0], [2.0]), "labels is 2.0; allowed: 0, 1 or None"),

@@ -21,6 +21,7 @@ from themis.pure.json import EMPTY, FrozenDict, freeze_mapping
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import (
+    LARGEST,
     Level,
     Limits,
     OneOrMore,
@@ -35,7 +36,7 @@ from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import is_binary, is_constant, mean
 
-Chance: TypeAlias = Annotated[float, Limits("a number above 0 and at most 1", 0.0, 1.0, low_open=True)]
+Chance: TypeAlias = Annotated[float, Limits("a number from 1e-9 to 1", 1e-9, 1.0)]
 """The probability with which an answer was chosen to be labelled."""
 
 FEWEST_LABELS: Final = 10
@@ -176,12 +177,14 @@ def corrected_mean(
     found = _Fit.of(given)
     half = t_quantile(0.5 + level / 2.0, found.freedom)
     interval = _interval(found, given, level, method)
+    tuning = found.slope * (1.0 - len(given.labelled) / len(given.judged))
     return base.evolve(
         mean=min(1.0, max(0.0, found.mean)) if is_binary(given.labels) else found.mean,
         standard_error=math.sqrt(found.variance),
         interval=interval,
-        tuning=found.slope * (1.0 - len(given.labelled) / len(given.judged)),
+        tuning=tuning if abs(tuning) <= LARGEST else None,
         worth=_worth(found, given, half, more),
+        undefined={} if abs(tuning) <= LARGEST else {"tuning": "labels and scores differ too much in size"},
     )
 
 
@@ -325,19 +328,29 @@ class _Fit:
 
     @classmethod
     def of(cls, given: _Given) -> _Fit:
-        scores, labels, weights = given.scores, given.labels, given.weights
-        centre, total = mean(given.judged), math.fsum(weights)
+        # In units of the largest score and label, so that no square leaves its range.
+        x_unit, y_unit = (max(map(abs, column)) or 1.0 for column in (given.judged, given.labels))
+        judged, labels = [score / x_unit for score in given.judged], [label / y_unit for label in given.labels]
+        scores, weights = [judged[place] for place in given.labelled], given.weights
+        centre, total = mean(judged), math.fsum(weights)
         halves = _half_answers(given)
-        slope = _slope([*zip(scores, labels, weights, strict=True), *halves])
+        points = [*zip(scores, labels, weights, strict=True), *halves]
+        slope = 0.0 if is_constant(scores, 1.0) else _slope(points)
         residuals = [label - slope * score for score, label in zip(scores, labels, strict=True)]
         offset = math.fsum(w * e for w, e in zip(weights, residuals, strict=True)) / total
         shares = [w * (e - offset) / total for w, e in zip(weights, residuals, strict=True)]
-        spread, of_labels = _influence(given, slope, centre, shares)
+        spread, of_labels = _influence(given, [slope * (score - centre) / len(judged) for score in judged], shares)
         more = math.fsum((w * (label - slope * score - offset) / total) ** 2 for score, label, w in halves)
         # Two figures are estimated, the slope and the offset.
         freedom = given.size - 2.0
         of_two = (of_labels + more) * given.size / freedom
-        return cls(slope * centre + offset, slope, spread - of_labels + of_two, of_two, freedom)
+        return cls(
+            mean=(slope * centre + offset) * y_unit,
+            slope=slope * y_unit / x_unit,
+            variance=(spread - of_labels + of_two) * y_unit * y_unit,
+            of_labels=of_two * y_unit * y_unit,
+            freedom=freedom,
+        )
 
 
 def _half_answers(given: _Given) -> list[tuple[float, float, float]]:
@@ -349,25 +362,22 @@ def _half_answers(given: _Given) -> list[tuple[float, float, float]]:
 
 
 def _slope(points: Sequence[tuple[float, float, float]]) -> float:
-    """Return the slope of labels on scores, which makes the variance least; 0 where scores do not vary."""
+    """Return the slope of labels on scores, which makes the variance least, from scores, labels and weights."""
     total = math.fsum(w for _, _, w in points)
     x = math.fsum(w * score for score, _, w in points) / total
     y = math.fsum(w * label for _, label, w in points) / total
     spread = math.fsum(w * (score - x) ** 2 for score, _, w in points)
-    if spread <= 1e-12 * total * max(1.0, x * x):
-        return 0.0
     return math.fsum(w * (score - x) * (label - y) for score, label, w in points) / spread
 
 
-def _influence(given: _Given, slope: float, centre: float, shares: Sequence[float]) -> tuple[float, float]:
+def _influence(given: _Given, of_judge: Sequence[float], of_labels: Sequence[float]) -> tuple[float, float]:
     """Return the variance of the corrected mean, and the part of the labels in it, from each answer's influence."""
-    size = len(given.judged)
-    whole = [slope * (score - centre) / size for score in given.judged]
-    for place, share in zip(given.labelled, shares, strict=True):
+    whole = [*of_judge]
+    for place, share in zip(given.labelled, of_labels, strict=True):
         whole[place] += share
     if given.clusters is None:
-        return math.fsum(u * u for u in whole), math.fsum(u * u for u in shares)
-    return _summed(given.clusters, whole), _summed(given.of_labelled or (), shares)
+        return math.fsum(u * u for u in whole), math.fsum(u * u for u in of_labels)
+    return _summed(given.clusters, whole), _summed(given.of_labelled or (), of_labels)
 
 
 def _summed(clusters: Sequence[Hashable], influences: Sequence[float]) -> float:
@@ -379,7 +389,7 @@ def _summed(clusters: Sequence[Hashable], influences: Sequence[float]) -> float:
 
 def _interval(found: _Fit, given: _Given, level: float, method: str) -> Interval:
     error = math.sqrt(found.variance)
-    if not error > 1e-12:
+    if not error > 1e-12 * max(map(abs, given.labels)):
         return Interval(level=level, method=method, reason="no variation: labels and scores are all equal")
     p = found.mean
     if not is_binary(given.labels):

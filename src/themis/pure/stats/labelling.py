@@ -7,6 +7,7 @@ next 50 are a random sample of 100; no order of rows, and nothing that was label
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -109,10 +110,11 @@ def _weights(keys: Sequence[str], uncertainty: Sequence[float]) -> dict[str, flo
     varies = len(keys) > 0 and max(uncertainty) > min(uncertainty)
     allowed = "values that differ; of answers that are all as sure, take a random sample"
     refuse_unless(varies, "choose_labels", "uncertainty", uncertainty[:1], allowed)
-    middle = sum(uncertainty) / len(uncertainty)
+    most = max(uncertainty)
+    shares = [value / most for value in uncertainty]
+    middle = math.fsum(shares) / len(shares)
     return {
-        key: _UNIFORM_PART + (1.0 - _UNIFORM_PART) * value / middle
-        for key, value in zip(keys, uncertainty, strict=True)
+        key: _UNIFORM_PART + (1.0 - _UNIFORM_PART) * share / middle for key, share in zip(keys, shares, strict=True)
     }
 
 
