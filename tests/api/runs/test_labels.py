@@ -316,6 +316,7 @@ def test_words_are_counted_and_held_against_no_score(result: RunResult) -> None:
     result.label("c2", "off topic", who="eve")
     found = again(result).labelled()[EXACT]
     assert found.words == 2
+    assert [(each.who, each.labels) for each in found.labellers] == [("ada", 30), ("eve", 0)]
     assert found.corrected.labelled <= 30
     assert found.among_labellers is not None
 

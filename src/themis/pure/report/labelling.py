@@ -12,7 +12,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.human_label import HumanLabel, LabelValue, label_score
 from themis.pure.stats import StatsEngine
-from themis.pure.stats.agreement import Scale, Weights, cohen_kappa, krippendorff_alpha, raw_agreement
+from themis.pure.stats.agreement import Weights, cohen_kappa, krippendorff_alpha, raw_agreement
 from themis.pure.stats.corrected import CorrectedEstimate, corrected_mean, rogan_gladen
 from themis.pure.stats.records import Agreement
 from themis.pure.stats.samples import is_binary, mean
@@ -119,6 +119,7 @@ class Labelling:
         is_whole = is_binary([value for value in (*scores, *labels) if value is not None])
         name, level = self.metric_id, engine.level
         metric = [scores[row] for row in rows]
+        keys = None if clusters is None else [clusters[row] for row in rows]
         columns = [[values.get(row) for row in rows] for _, values in sorted(numbers.items())]
         words = [[values.get(row) for row in rows] for _, values in sorted(given.items())]
         return LabelledMetric(
@@ -127,11 +128,9 @@ class Labelling:
             cases=len(self._cases),
             outdated=self._outdated,
             words=sum(isinstance(value, str) for values in given.values() for value in values.values()),
-            labellers=[
-                _labeller(who, metric, [v.get(row) for row in rows], engine) for who, v in sorted(numbers.items())
-            ],
-            alpha=_alpha([metric, *columns], engine),
-            among_labellers=_alpha(columns, engine, words) if len(given) > 1 else None,
+            labellers=[_labeller(*each, metric, keys, engine) for each in zip(sorted(given), columns, strict=True)],
+            alpha=_alpha([metric, *columns], keys, engine),
+            among_labellers=_alpha(columns, keys, engine, words) if len(given) > 1 else None,
             corrected=corrected_mean(
                 scores,
                 labels,
@@ -147,7 +146,11 @@ class Labelling:
 
 
 def _labeller(
-    who: str, labels: Sequence[float | None], metric: Sequence[float | None], engine: StatsEngine
+    who: str,
+    labels: Sequence[float | None],
+    metric: Sequence[float | None],
+    clusters: Sequence[Hashable] | None,
+    engine: StatsEngine,
 ) -> Labeller:
     values = {value for value in (*metric, *labels) if value is not None}
     is_coarse = len(values) <= _MOST_CATEGORIES
@@ -156,17 +159,29 @@ def _labeller(
         who=who,
         labels=sum(label is not None for label in labels),
         raw=raw_agreement([metric, labels], level=engine.level),
-        kappa=cohen_kappa(metric, labels, weights=weights, level=engine.level) if is_coarse else None,
+        kappa=cohen_kappa(metric, labels, weights=weights, clusters=clusters, level=engine.level)
+        if is_coarse
+        else None,
     )
 
 
 def _alpha(
     ratings: Sequence[Sequence[float | None]],
+    clusters: Sequence[Hashable] | None,
     engine: StatsEngine,
     words: Sequence[Sequence[LabelValue]] = (),
 ) -> Agreement:
+    """Return alpha of numbers, or of words where some labels are."""
+    rated: Sequence[Sequence[LabelValue]] = ratings
     if any(isinstance(value, str) for column in words for value in column):
-        return krippendorff_alpha(words, level=engine.level, resamples=_RESAMPLES, seed=engine.seed)
-    values = [value for column in ratings for value in column if value is not None]
-    scale: Scale = "nominal" if is_binary(values) else "interval"
-    return krippendorff_alpha(ratings, scale=scale, level=engine.level, resamples=_RESAMPLES, seed=engine.seed)
+        rated = words
+    values = [value for column in rated for value in column if value is not None]
+    is_nominal = rated is words or is_binary(float(value) for value in values if not isinstance(value, str))
+    return krippendorff_alpha(
+        rated,
+        scale="nominal" if is_nominal else "interval",
+        level=engine.level,
+        resamples=_RESAMPLES,
+        clusters=clusters,
+        seed=engine.seed,
+    )
