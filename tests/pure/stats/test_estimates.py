@@ -186,7 +186,7 @@ def test_equal_graded_scores_have_no_interval_though_rounding_gives_a_spread() -
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_nan_is_refused(bad: float) -> None:
-    with pytest.raises(DataError, match=r"accuracy\[1\]"):
+    with pytest.raises(DataError, match=r"values\[1\] is"):
         estimate_mean([1.0, bad], metric_id="accuracy")
 
 

@@ -32,9 +32,9 @@ def test_the_published_product_form_agrees() -> None:
 def test_more_draws_than_samples_is_not_defined() -> None:
     assert pass_at_k(3, 3, 4) is None
     assert pass_hat_k(3, 3, 4) is None
-    with pytest.raises(DataError, match="correct=5"):
+    with pytest.raises(DataError, match="correct is 5"):
         pass_at_k(3, 5, 1)
-    with pytest.raises(DataError, match="k=0"):
+    with pytest.raises(DataError, match="k is 0"):
         pass_hat_k(3, 1, 0)
 
 

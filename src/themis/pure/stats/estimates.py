@@ -13,6 +13,16 @@ from typing import Final, TypeVar
 
 import attrs
 
+from themis.pure.stats.arguments import (
+    Count,
+    Level,
+    Resamples,
+    ScoreRange,
+    Seed,
+    checked_arguments,
+    refuse_unless,
+    same_length,
+)
 from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.intervals import median_interval, t_interval, wilson_interval
@@ -57,18 +67,20 @@ class _Spread:
     interval: Interval
     effective_size: float | None
     reason: str | None = None
+    degrees_of_freedom: float | None = None
 
 
+@checked_arguments
 def estimate_mean(
     values: Sequence[float | None],
     *,
     metric_id: str = "score",
     unit: str = "row",
     clusters: Sequence[Hashable] | None = None,
-    planned: int | None = None,
+    planned: Count | None = None,
     categories: Sequence[str | None] | None = None,
-    score_range: tuple[float, float] | None = None,
-    level: float = DEFAULT_LEVEL,
+    score_range: ScoreRange | None = None,
+    level: Level = DEFAULT_LEVEL,
     correction: Correction = DEFAULT_CORRECTION,
 ) -> Estimate:
     """Estimate the mean of scores, `None` being a score that is missing.
@@ -87,7 +99,7 @@ def estimate_mean(
             which is too short where clusters are few or of unequal size.
 
     Raises:
-        DataError: a value is NaN or infinite.
+        StatisticsError: a value is NaN or infinite, or lies outside the range; or columns are not of one length.
 
     Source: Wilson (1927); Student (1908); Miller (2024), arXiv 2411.00640; effective size for clustered
     proportions: Korn and Graubard (1998), Survey Methodology 24, 193-201.
@@ -98,6 +110,7 @@ def estimate_mean(
     >>> estimate.if_missing_wrong, estimate.if_missing_right, estimate.interval.method
     (0.5, 0.75, 'Wilson score')
     """
+    same_length("estimate_mean", values=values, clusters=clusters, categories=categories)
     column = checked(values, metric_id)
     scores = [value for value in column if value is not None]
     total = max(planned or 0, len(column))
@@ -118,6 +131,7 @@ def estimate_mean(
     if not scores:
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right", "parsed_mean")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
+    within_range("estimate_mean", scores, score_range)
     base = _without_unparsed(base, column, categories)
     known = range_of(scores, score_range) if missing else None
     found = _with_spread(_with_bounds(base, scores, known), scores, keys, level, correction)
@@ -190,6 +204,14 @@ def _with_bounds(base: Estimate, scores: Sequence[float], known: tuple[float, fl
     )
 
 
+def within_range(where: str, scores: Sequence[float], score_range: tuple[float, float] | None) -> None:
+    """Refuse scores outside the range that is said to hold all of them: bounds would lie outside it, too."""
+    if score_range is not None and scores:
+        for extreme in (min(scores), max(scores)):
+            allowed = f"{score_range[0]:g} to {score_range[1]:g}, as score_range says"
+            refuse_unless(score_range[0] <= extreme <= score_range[1], where, "a score", extreme, allowed)
+
+
 def range_of(scores: Sequence[float], stated: tuple[float, float] | None) -> tuple[float, float] | None:
     """Return the lowest and highest possible score: as stated, or 0 and 1 if all scores lie there."""
     if stated is None and scores and min(scores) >= 0.0 and max(scores) <= 1.0:
@@ -209,7 +231,8 @@ def _with_spread(
     warnings = list(base.warnings)
     if keys is not None:
         sample = by_cluster(scores, keys)
-        spread = _clustered_spread(scores, sample, level, correction)
+        if sample.clusters < sample.size:  # clusters of one are no clusters
+            spread = _clustered_spread(scores, sample, level, correction)
         base = base.evolve(naive_standard_error=naive.standard_error, naive_interval=naive.interval)
         if spread.reason is None:
             warnings.extend(few_clusters(sample))
@@ -224,6 +247,7 @@ def _with_spread(
         )
     return base.evolve(
         standard_error=spread.standard_error,
+        degrees_of_freedom=spread.degrees_of_freedom,
         interval=spread.interval,
         effective_size=spread.effective_size,
         undefined={**base.undefined, **{figure: reason for figure, reason in reasons.items() if reason}},
@@ -253,7 +277,7 @@ def _independent_spread(scores: Sequence[float], level: float) -> _Spread:
         interval = wilson_interval(centre, size, level=level)
     else:
         interval = t_interval(centre, error, size - 1, level=level, reason=reason)
-    return _Spread(error, interval, float(size), reason)
+    return _Spread(error, interval, float(size), reason, None if error is None or is_binary(scores) else size - 1.0)
 
 
 def _clustered_spread(
@@ -278,25 +302,26 @@ def _clustered_spread(
             error, reason = None, "no variation between clusters: all have the same mean"
     freedom = cluster_degrees_of_freedom(sample, correction)
     if binary:
-        critical = None if sample.clusters == sample.size else t_quantile(0.5 + level / 2.0, freedom)
+        critical = t_quantile(0.5 + level / 2.0, freedom)
         interval = wilson_interval(sample.mean, effective, level=level, critical=critical, method=method)
     else:
         interval = t_interval(sample.mean, error, freedom, level=level, method=method, reason=reason)
-    return _Spread(error, interval, effective, reason)
+    return _Spread(error, interval, effective, reason, freedom if binary or error is not None else None)
 
 
 # --- skewed quantities ------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def describe_skewed(
     values: Sequence[float | None],
     *,
     name: str = "value",
     clusters: Sequence[Hashable] | None = None,
-    planned: int | None = None,
-    level: float = DEFAULT_LEVEL,
-    resamples: int | None = None,
-    seed: int = 0,
+    planned: Count | None = None,
+    level: Level = DEFAULT_LEVEL,
+    resamples: Resamples | None = None,
+    seed: Seed = 0,
 ) -> SkewedEstimate:
     """Describe cost, latency or another skewed quantity by mean and median, each with an interval.
 
@@ -311,6 +336,7 @@ def describe_skewed(
 
     Source: Efron and Tibshirani (1993), section 12.5; Conover (1999), section 3.2; Woodruff (1952).
     """
+    same_length("describe_skewed", values=values, clusters=clusters)
     column = checked(values, name)
     present = [value for value in column if value is not None]
     total = max(planned or 0, len(column))

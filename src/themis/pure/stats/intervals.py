@@ -10,17 +10,19 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from themis.pure.stats.arguments import Count, Level, Proportion, Size, checked_arguments, refuse_unless
 from themis.pure.stats.distributions import binomial_cdf, normal_quantile, t_quantile
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
 from themis.pure.stats.samples import is_constant, mean, variance
 
 
+@checked_arguments
 def wilson_interval(
-    proportion: float,
-    size: float,
+    proportion: Proportion,
+    size: Size,
     *,
-    level: float = DEFAULT_LEVEL,
-    critical: float | None = None,
+    level: Level = DEFAULT_LEVEL,
+    critical: Size | None = None,
     method: str = "Wilson score",
 ) -> Interval:
     """Return Wilson's score interval of a proportion.
@@ -50,12 +52,13 @@ def wilson_interval(
     return Interval(low=min(low, proportion), high=max(high, proportion), level=level, method=method)
 
 
+@checked_arguments
 def t_interval(
     estimate: float,
-    standard_error: float | None,
-    degrees_of_freedom: float,
+    standard_error: Size | None,
+    degrees_of_freedom: Size,
     *,
-    level: float = DEFAULT_LEVEL,
+    level: Level = DEFAULT_LEVEL,
     method: str = "Student t",
     reason: str | None = None,
 ) -> Interval:
@@ -69,8 +72,14 @@ def t_interval(
     return Interval(low=estimate - half, high=estimate + half, level=level, method=method)
 
 
+def _refuse_more_than(pairs: float, discordant: float, where: str) -> None:
+    most = pairs * (1.0 + 1e-9)  # effective numbers are rounded
+    refuse_unless(discordant <= most, where, "wins + losses", discordant, f"at most the {pairs:g} pairs")
+
+
+@checked_arguments
 def bonett_price_interval(
-    wins: float, losses: float, pairs: float, *, level: float = DEFAULT_LEVEL, critical: float | None = None
+    wins: Size, losses: Size, pairs: Size, *, level: Level = DEFAULT_LEVEL, critical: Size | None = None
 ) -> Interval:
     """Return the adjusted Wald interval of a difference between paired proportions.
 
@@ -88,6 +97,13 @@ def bonett_price_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0099, 0.1861)
     """
+    refuse_unless(
+        wins + losses <= pairs * (1.0 + 1e-9),
+        "bonett_price_interval",
+        "wins + losses",
+        wins + losses,
+        f"at most the {pairs:g} pairs",
+    )
     method = "Bonett-Price"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
@@ -125,8 +141,9 @@ def tango_score(wins: float, losses: float, pairs: float, difference: float) -> 
     return distance / math.sqrt(spread)
 
 
+@checked_arguments
 def tango_interval(
-    wins: float, losses: float, pairs: float, *, level: float = DEFAULT_LEVEL, critical: float | None = None
+    wins: Size, losses: Size, pairs: Size, *, level: Level = DEFAULT_LEVEL, critical: Size | None = None
 ) -> Interval:
     """Return the score interval of a difference between paired proportions: all differences that its test keeps.
 
@@ -143,6 +160,13 @@ def tango_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (-0.2398, -0.0242)
     """
+    refuse_unless(
+        wins + losses <= pairs * (1.0 + 1e-9),
+        "tango_interval",
+        "wins + losses",
+        wins + losses,
+        f"at most the {pairs:g} pairs",
+    )
     method = "Tango score"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
@@ -180,11 +204,16 @@ def tied_interval(units: float, width: float, *, level: float = DEFAULT_LEVEL) -
     return Interval(low=-half, high=half, level=level, method="exact, as all pairs tie")
 
 
-def newcombe_interval(ones_a: int, size_a: int, ones_b: int, size_b: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def newcombe_interval(
+    ones_a: Count, size_a: Count, ones_b: Count, size_b: Count, *, level: Level = DEFAULT_LEVEL
+) -> Interval:
     """Return Newcombe's hybrid score interval of `p_b - p_a` for independent proportions.
 
     Source: Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
     """
+    for ones, size in ((ones_a, size_a), (ones_b, size_b)):
+        refuse_unless(ones <= size, "newcombe_interval", "a number of ones", ones, f"at most the {size} of its sample")
     method = "Newcombe hybrid score"
     if not size_a or not size_b:
         return Interval(level=level, method=method, reason="one of the samples has no scored value")
@@ -212,7 +241,8 @@ def welch_terms(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     return math.sqrt(total), df
 
 
-def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def median_interval(values: Sequence[float], *, level: Level = DEFAULT_LEVEL) -> Interval:
     """Return the distribution-free interval of a median from order statistics.
 
     The narrowest symmetric pair of order statistics whose coverage is at least `level`; below 6 values no
@@ -238,7 +268,8 @@ def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) ->
     return Interval(low=ordered[rank - 1], high=ordered[size - rank], level=level, method=method)
 
 
-def hall_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def hall_interval(values: Sequence[float], *, level: Level = DEFAULT_LEVEL) -> Interval:
     """Return the skewness-corrected t interval of a mean: what the studentised bootstrap tends to.
 
     T is carried through Hall's monotone cubic transformation, whose inverse is explicit.

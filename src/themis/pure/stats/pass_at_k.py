@@ -9,65 +9,84 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
+from typing import Final
 
-from themis.pure.errors import DataError
+from themis.pure.stats.arguments import Count, Level, OneOrMore, checked_arguments, refuse_unless, same_length
 from themis.pure.stats.bounds import Possible, mean_bounds
+from themis.pure.stats.distributions import log_choose
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import Correction, is_binary, mean
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, is_binary, mean
 
 
-@lru_cache(maxsize=65536)
-def pass_at_k(samples: int, correct: int, k: int) -> float | None:
+@checked_arguments
+def pass_at_k(samples: Count, correct: Count, k: OneOrMore) -> float | None:
     """Return the chance that at least one of k samples is correct; `None` if k exceeds the samples.
 
-    1 - C(n-c, k) / C(n, k), in whole numbers and rounded once.
+    1 - C(n-c, k) / C(n, k), in whole numbers and rounded once (past 10,000 samples by logarithms of gamma functions, to
+    about ten digits).
 
     Source: Chen et al. (2021), arXiv 2107.03374, equation 1.
 
     >>> pass_at_k(10, 3, 1), pass_at_k(4, 2, 2), pass_at_k(3, 1, 5)
     (0.3, 0.8333333333333334, None)
     """
-    _check_counts(samples, correct, k)
-    if k > samples:
-        return None
-    ways = math.comb(samples, k)
-    return (ways - math.comb(samples - correct, k)) / ways
+    refuse_unless(correct <= samples, "pass_at_k", "correct", correct, f"at most the {samples} samples")
+    return _one_of(samples, correct, k)
 
 
-@lru_cache(maxsize=65536)
-def pass_hat_k(samples: int, correct: int, k: int) -> float | None:
+@checked_arguments
+def pass_hat_k(samples: Count, correct: Count, k: OneOrMore) -> float | None:
     """Return the chance that all of k samples are correct; `None` if k exceeds the samples.
 
-    C(c, k) / C(n, k), in whole numbers and rounded once.
+    C(c, k) / C(n, k), in whole numbers and rounded once, as in `pass_at_k`.
 
     Source: Yao et al. (2024), arXiv 2406.12045, section 3 ("pass^k").
 
     >>> pass_hat_k(4, 2, 2), pass_hat_k(3, 1, 5)
     (0.16666666666666666, None)
     """
-    _check_counts(samples, correct, k)
+    refuse_unless(correct <= samples, "pass_hat_k", "correct", correct, f"at most the {samples} samples")
+    return _all_of(samples, correct, k)
+
+
+_MOST_COUNTED: Final = 10_000
+
+
+@lru_cache(maxsize=65536)
+def _one_of(samples: int, correct: int, k: int) -> float | None:
     if k > samples:
         return None
+    if samples > _MOST_COUNTED:
+        return 1.0 - _share(samples - correct, samples, k)
+    ways = math.comb(samples, k)
+    return (ways - math.comb(samples - correct, k)) / ways
+
+
+@lru_cache(maxsize=65536)
+def _all_of(samples: int, correct: int, k: int) -> float | None:
+    if k > samples:
+        return None
+    if samples > _MOST_COUNTED:
+        return _share(correct, samples, k)
     return math.comb(correct, k) / math.comb(samples, k)
 
 
-def _check_counts(samples: int, correct: int, k: int) -> None:
-    if k < 1 or not 0 <= correct <= samples:
-        raise DataError(
-            f"pass@k needs k >= 1 and 0 <= correct <= samples; found k={k}, correct={correct}, samples={samples}"
-        )
+def _share(some: int, every: int, k: int) -> float:
+    """Return C(some, k) / C(every, k)."""
+    return math.exp(log_choose(some, k) - log_choose(every, k)) if k <= some else 0.0
 
 
+@checked_arguments
 def estimate_pass_at_k(
-    problems: Sequence[tuple[int, int]],
-    k: int,
+    problems: Sequence[tuple[Count, Count]],
+    k: OneOrMore,
     *,
     every: bool = False,
-    planned: Sequence[int] | None = None,
+    planned: Sequence[Count] | None = None,
     clusters: Sequence[Hashable] | None = None,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    level: Level = DEFAULT_LEVEL,
+    correction: Correction = DEFAULT_CORRECTION,
     metric_id: str | None = None,
 ) -> Estimate:
     """Estimate pass@k, or pass^k, over problems.
@@ -93,6 +112,10 @@ def estimate_pass_at_k(
     >>> round(estimate.mean, 4), estimate.unit
     (0.6111, 'problem')
     """
+    where = "estimate_pass_at_k"
+    same_length(where, problems=problems, planned=planned, clusters=clusters)
+    wrong_counts = next((each for each in problems if each[1] > each[0]), None)
+    refuse_unless(wrong_counts is None, where, "a problem", wrong_counts, "(samples, correct), with correct <= samples")
     totals = [n for n, _ in problems] if planned is None else list(map(max, planned, (n for n, _ in problems)))
     values, wrong, right = chances(problems, totals, k, every=every)
     estimate = estimate_mean(
@@ -145,7 +168,7 @@ def chances(
     problems: Sequence[tuple[int, int]], totals: Sequence[int], k: int, *, every: bool
 ) -> tuple[list[float | None], list[float | None], list[float | None]]:
     """Return each problem's chance, and what it is if all its missing samples are wrong, and if all are right."""
-    chance = pass_hat_k if every else pass_at_k
+    chance = _all_of if every else _one_of
     wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
     right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
     values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]

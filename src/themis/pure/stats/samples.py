@@ -159,7 +159,7 @@ def effective_clusters(sample: ClusteredSample) -> float:
     >>> round(effective_clusters(by_cluster([0.0] * 12, "aabbccddeeff")), 9)
     6.0
     >>> round(effective_clusters(by_cluster([0.0] * 12, "aaaaaaabcdef")), 2)
-    2.17
+    3.28
     """
     return cluster_degrees_of_freedom(sample, "CR2") + 1.0
 
