@@ -13,6 +13,7 @@ from typing import Final
 
 import attrs
 
+from themis.pure.records.base import HashableModel
 from themis.pure.stats.arguments import (
     OneOrMore,
     ScoreRange,
@@ -31,7 +32,7 @@ With less of it a sure answer that is wrong weighs so much that it widens the in
 
 
 @attrs.frozen
-class LabelChoice:
+class LabelChoice(HashableModel):
     """An answer to label.
 
     Attributes:
