@@ -30,7 +30,7 @@ from themis.pure.state import CaseState, apply, fold_case, new_state
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 ITEM = CaseItem(Case(case_id="c", input="?"), 0, "d", "1:d:c", {})
-NAME = {"run_id": "r", "occurred_at": NOW, "case_id": "c", "dataset_id": "d", "case_key": "1:d:c"}
+NAME: dict[str, Any] = {"run_id": "r", "occurred_at": NOW, "case_id": "c", "dataset_id": "d", "case_key": "1:d:c"}
 
 
 def plan(candidates: int = 1, *, reduced: bool = True, score_range: tuple[float, float] | None = (0.0, 1.0)) -> RunPlan:
@@ -173,7 +173,7 @@ def test_the_state_holds_the_last_that_each_said_and_giving_it_again_is_no_news(
 
 
 def test_an_ending_counts_the_labels_before_it() -> None:
-    run = {"run_id": "r", "occurred_at": NOW}
+    run: dict[str, Any] = {"run_id": "r", "occurred_at": NOW}
     completed = RunCompletedEvent(**run, completed_through_stage="judge", event_count=9)
     assert ending_again(completed, 11) == completed.evolve(event_count=12)
     failed = RunFailedEvent(**run, error_message="down")

@@ -22,6 +22,7 @@ from themis import (
     generator,
     get_case_view,
     get_execution_state,
+    get_timeline,
     give_labels,
     import_labels,
     next_labels,
@@ -164,6 +165,14 @@ def test_the_metric_is_named_where_there_are_several() -> None:
     assert [label.metric_id for label in again(result).labels()] == ["builtin/f1"]
     assert again(result).labels(EXACT) == ()
     assert set(again(result).labelled()) == {"builtin/f1"}
+    rows = [{"case_id": "c1", "value": 1, "metric": "f1", "who": "eve"}, {"case_id": "c2", "value": 1, "metric": "f9"}]
+    with pytest.raises(DataError, match=r"rows\[1\]: metric: the run has no metric 'f9'"):
+        import_labels(result.store, result.run_id, rows)
+    with pytest.raises(SpecError, match="say which one the labels are for"):
+        import_labels(result.store, result.run_id, [{"case_id": "c1", "value": 1}])
+    assert import_labels(result.store, result.run_id, rows[:1]).stored == 1
+    entry = get_timeline(result.store, result.run_id).entries[-2]
+    assert (entry.event_type, entry.case_id, entry.metric_id) == ("label_given", "c1", "builtin/f1")
 
 
 # --- files and rows ---------------------------------------------------------------------------------------

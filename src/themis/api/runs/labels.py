@@ -306,19 +306,21 @@ class _RowReader:
         cells = {name: row.get(column) for name, column in self._columns.items()}
         if (value := _value(cells.get("value"))) is None:
             return None
+        named = _text(cells.get("metric"))
+        unnamed = None if named else self._default_metric()  # without one, no row can be read
         try:
             return HumanLabel(
                 case_id=of_cell(_text(cells.get("case"))),
                 dataset_id=of_cell(_text(cells.get("dataset"))) or None,
                 candidate_id=self._candidate(cells),
-                metric_id=self._metric_of(_text(cells.get("metric"))),
+                metric_id=unnamed or labelled_metric(self._view, named).metric_id,
                 value=value,
                 who=_text(cells.get("who")) or self._who,
                 note=_text(cells.get("note")),
                 probability=_number(cells.get("probability")),
                 given_at=_time(cells.get("when")),
             )
-        except (ValueError, SpecError) as error:
+        except ValueError as error:
             faults.append(f"{place}: {error}")
             return False
 
@@ -344,9 +346,7 @@ class _RowReader:
             return named or None
         return candidate_id(of_cell(_text(cells.get("case"))), int(named))  # a number counts the answers
 
-    def _metric_of(self, named: str) -> str:
-        if named:
-            return labelled_metric(self._view, named).metric_id
+    def _default_metric(self) -> str:
         if self._metric is None:
             self._metric = labelled_metric(self._view, None).metric_id
         return self._metric
