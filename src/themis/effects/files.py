@@ -7,7 +7,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 from themis.pure.errors import nearest
 
@@ -34,6 +34,16 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
             beside.unlink()
         raise
     sync_folder(target.parent)
+
+
+def open_plain(path: Path, mode: str) -> IO[Any]:
+    """Open a file, in UTF-8 unless it is binary; a symbolic link is refused: what is written would go elsewhere."""
+    encoding = None if "b" in mode else "utf-8"
+    return open(path, mode, encoding=encoding, opener=_no_link)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def sync_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ from typing import IO, Final
 import attrs
 import portalocker
 
-from themis.effects.files import whole_file
+from themis.effects.files import open_plain, whole_file
 from themis.pure.errors import StoreError
 
 MOST_CLAIMS: Final = 3
@@ -158,7 +158,7 @@ class Claim:
 
 def _locked(path: Path) -> IO[str] | None:
     """Open and lock a file; `None` if another process holds it, or it was replaced meanwhile."""
-    file = path.open("a+", encoding="utf-8")
+    file = open_plain(path, "a+")
     try:
         portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
     except portalocker.exceptions.LockException:

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, RunResult, RunStore, SqliteRunStore, verify
-from themis.api.bundles import transfer
+from themis.api.bundles import files, transfer
+from themis.api.bundles.compression import compressed
 from themis.api.bundles.files import import_bundle_file, read_bundle, write_bundle
 from themis.api.bundles.transfer import (
     export_bundle,
@@ -365,3 +366,34 @@ def test_sigkill_during_an_export_leaves_the_old_file_or_the_new_one(tmp_path: P
     assert state_of(path) == before
     assert not killed("export", path, file, "event", 0)
     assert read_bundle(file).kind == "evaluation"
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+@pytest.mark.parametrize("place", ["first line", "a case", "behind the end", "one line"])
+def test_a_small_file_that_unpacks_to_more_than_there_is_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, ending: str
+) -> None:
+    monkeypatch.setattr(files, "_LONGEST_LINE", 1 << 20)
+    monkeypatch.setattr(files, "_LARGEST_WHOLE", 1 << 20)
+    here, bomb = InMemoryRunStore(), b" " * (64 << 20)
+    run_id = JUDGED.experiment().run(store=here).run_id
+    plain = write_bundle(here, run_id, "score", tmp_path / "plain.json").read_bytes()
+    first, rest = plain.split(b"\n", 1)
+    made = {
+        "first line": bomb + plain,
+        "a case": first + b"\n" + bomb + rest,
+        "behind the end": plain + b"x" * len(bomb),
+        "one line": plain.replace(b"\n", b"") + bomb,
+    }[place]
+    path = tmp_path / f"bomb.json.{ending}"
+    with path.open("wb") as raw, compressed(raw, path.suffix) as file:
+        file.write(made)
+    assert path.stat().st_size < 1 << 20
+    there = InMemoryRunStore()
+
+    def refuse() -> None:
+        with pytest.raises(DataError, match=r"which no record has|not laid out in lines|more after the bundle's end"):
+            import_bundle_file(there, path)
+
+    assert peak_of(refuse) < 16 << 20
+    assert there.list_runs() == ()

@@ -202,3 +202,35 @@ def test_a_models_headers_keep_a_reference_to_a_credential(folder: Path, monkeyp
     generator = f'{{id: openai/m, key_needed: false, headers: {{X-Gateway-Auth: "{header}"}}}}'
     (folder / "e.yaml").write_text(YAML.replace("{id: builtin/demo_model, error_rate: 0.5}", generator))
     assert load(folder).components().generator.component.endpoint.headers == {"X-Gateway-Auth": header}
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("e.yaml", BOMB, "its aliases stand for more than 100,000 values"),
+        ("e.yaml", "a: &a [1, *a]\n", "an alias stands for what it is a part of"),
+        ("e.yaml", "a: " + "[" * 5_000 + "]" * 5_000, "nested too deep"),
+        ("e.json", '{"a": ' + "[" * 200_000 + "]" * 200_000 + "}", "nested too deep"),
+        ("e.toml", "a = " + "[" * 5_000 + "]" * 5_000, "nested too deep"),
+        ("e.json", '{"a": ' + "9" * 5_000 + "}", "not JSON"),
+        ("e.toml", "a = " + "9" * 5_000, "not TOML"),
+    ],
+    ids=["aliases", "a part of itself", "deep YAML", "deep JSON", "deep TOML", "digits in JSON", "digits in TOML"],
+)
+def test_a_config_that_a_stranger_made_is_refused_at_once(tmp_path: Path, name: str, text: str, words: str) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=words):
+        Experiment.from_config(tmp_path / name)
+
+
+def test_aliases_that_save_writing_are_read(folder: Path) -> None:
+    twice = (
+        YAML.replace("{num_samples: 2}", "&two {num_samples: 2}") + "environment_metadata: {note: &n x, again: *n}\n"
+    )
+    (folder / "e.yaml").write_text(twice, encoding="utf-8")
+    assert load(folder).environment_metadata == {"note": "x", "again": "x"}

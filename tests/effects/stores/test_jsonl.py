@@ -193,3 +193,63 @@ def test_what_a_model_wrote_ends_no_batch(folder: Path, run: MadeRun) -> None:
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
     with JsonlRunStore(folder) as store:
         assert store.head(run.run_id).count == 12
+
+
+# --- a folder that a stranger made ------------------------------------------------------------------------
+
+NAMES = [
+    "../../x",
+    "../../../x",
+    "/etc/passwd",
+    "..",
+    "",
+    "a" * 63,
+    "A" * 64,
+    "none",
+    "../datasets/" + "a" * 64,
+    7,
+    None,
+]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=repr)
+def test_a_name_in_a_file_that_is_no_hash_becomes_no_path(folder: Path, run: MadeRun, name: object) -> None:
+    outside = folder.parent / "x.jsonl"
+    outside.write_text("precious\n", encoding="utf-8")
+    header = folder / "runs" / run.run_id / "run.json"
+    said = json.loads(header.read_text(encoding="utf-8"))
+    said["datasets"][0]["key"] = name
+    header.write_text(json.dumps(said), encoding="utf-8")
+    with JsonlRunStore(folder) as store:
+        before = contents(folder.parent)
+        for use in (store.load_snapshot, store.clear_run, lambda _: store.list_runs()):
+            with pytest.raises(StoreError, match=r"run\.json"):
+                use(run.run_id)
+        assert contents(folder.parent) == before
+
+
+@pytest.mark.parametrize("place", ["events", "lock of the run", "lock of what is shared"])
+def test_nothing_is_written_through_a_link(folder: Path, run: MadeRun, place: str) -> None:
+    events = events_file(folder, run)
+    path = {
+        "events": events,
+        "lock of the run": folder / "locks" / f"{run.run_id[:32]}.lock",
+        "lock of what is shared": folder / "locks" / "shared.lock",
+    }[place]
+    outside = folder.parent / "outside"
+    outside.write_bytes(events.read_bytes() if place == "events" else b"precious")
+    before = outside.read_bytes()
+    path.unlink(missing_ok=True)
+    path.symlink_to(outside)
+
+    def write(store: JsonlRunStore) -> None:
+        if place == "lock of what is shared":
+            store.persist_snapshot(run.snapshot.evolve(metric_kinds={"x": "pure"}))
+        store.acquire(run.run_id)
+        store.append(run.run_id, run.events[12:], {})
+
+    with JsonlRunStore(folder) as store:
+        with pytest.raises(StoreError, match="is a symbolic link, which a store does not write through"):
+            write(store)
+        store.release(run.run_id)
+    assert outside.read_bytes() == before

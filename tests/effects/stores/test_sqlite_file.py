@@ -271,3 +271,46 @@ def test_a_listing_reads_the_starts_of_runs_and_not_all_their_events(tmp_path: P
     steps = [step for *_, step in plan]
     assert any("event_by_case" in step for step in steps)
     assert not any(step.startswith("SCAN e") for step in steps), steps
+
+
+ENDLESS = "with recursive n(x) as (select 1 union all select x + 1 from n) select x from n"
+
+
+@pytest.mark.parametrize("table", ["run", "dataset", "dataset_case", "run_dataset", "event", "blob"])
+def test_what_only_has_the_names_of_a_store_is_refused_before_it_is_read(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "theirs.sqlite3"
+    SqliteRunStore(path).close()
+    with SqliteRunStore(path):
+        pass
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("pragma legacy_alter_table=on")
+        db.execute(f"alter table {table} rename to was_{table}")
+        db.execute(f"create view {table} as {ENDLESS}")
+        db.commit()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=rf"is no store that Themis made: its .*view {table}"):
+        SqliteRunStore(path).list_runs()
+    assert path.read_bytes() == before
+
+
+def test_a_trigger_is_nothing_that_a_store_has(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.sqlite3"
+    with SqliteRunStore(path) as store:
+        store.list_runs()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("create trigger changes after insert on event begin delete from dataset_case; end")
+        db.commit()
+    with pytest.raises(StoreError, match="trigger changes"):
+        SqliteRunStore(path).list_runs()
+
+
+def test_a_view_of_ones_own_may_be_in_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "ours.sqlite3"
+    with SqliteRunStore(path) as store:
+        store.list_runs()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("create view mine as select run_id from run")
+        db.execute("create table notes (run_id text, note text)")
+        db.commit()
+    with SqliteRunStore(path) as store:
+        assert store.list_runs() == ()

@@ -55,6 +55,12 @@ from themis.pure.records.dataset import Case
 _OPEN_ENDED: Final = b"]}}"
 """Closes the first line, which is a whole document but for its cases and events."""
 
+_LONGEST_LINE: Final = 1 << 28
+"""Bytes of one record, several times what a generation may hold. A small file may unpack to more than memory holds."""
+
+_LARGEST_WHOLE: Final = 1 << 30
+"""Bytes of a bundle that has to be read as a whole."""
+
 
 @attrs.frozen(kw_only=True)
 class ImportedBundle(FrozenModel):
@@ -109,10 +115,18 @@ def read_bundle(path: str | Path) -> Bundle:
         SchemaVersionError: a newer Themis wrote it.
     """
     source = Path(path)
+    pieces, room = [], _LARGEST_WHOLE
     with opened(source) as file:
-        text = file.read()
+        while piece := file.read(1 << 20):
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise DataError(
+                    f"{source}: unpacked it is larger than {_LARGEST_WHOLE:,} bytes, and not laid out in lines; a "
+                    "bundle that Themis exported is read line by line, of any size"
+                )
     try:
-        data = decode(text)
+        data = decode(b"".join(pieces))
     except ValueError as error:
         raise DataError(f"{source}: not a bundle, for it is not JSON (is it cut off?): {error}") from None
     if not isinstance(data, dict):
@@ -166,7 +180,9 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
     part: Part = "header"
     number, before = 0, b"["
     with opened(path) as file:
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), 1):
+            if len(line) > _LONGEST_LINE:
+                raise DataError(f"{path}:{number}: a line of more than {_LONGEST_LINE:,} bytes, which no record has")
             text = line.rstrip(b"\r\n")
             # Behind a comma comes an item, behind an item without one the array's end; behind a bracket, either.
             if before != b"[" and (text[:1] == b"]") == (before == b","):
@@ -174,7 +190,8 @@ def _parts(path: Path) -> Generator[tuple[Part, int, bytes], None, None]:
             before, item = text[-1:], text[:-1] if text.endswith(b"},") else text
             if part == "record" and text.startswith(HEAD):
                 yield "head", number, text.removeprefix(b"],")
-                if file.read().strip():  # to the end, where a compressed file has its checksum
+                # To the end, where a compressed file has its checksum; and no further than blanks go.
+                if any(rest.strip() for rest in iter(lambda: file.read(1 << 16), b"")):
                     raise DataError(f"{path}:{number + 1}: there is more after the bundle's end")
                 return
             if part == "dataset" and text == RECORDS:

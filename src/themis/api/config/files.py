@@ -83,11 +83,41 @@ def read_yaml(text: str) -> Any:
     """Return YAML text as plain JSON.
 
     Raises:
-        YAMLError: the text is not YAML.
+        YAMLError: the text is not YAML, or its aliases make more of it than anyone wrote.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Constructor
-    return yaml.load(text)
+    try:
+        value = yaml.load(text)
+        _refuse_bomb(value)
+    except RecursionError:
+        raise YAMLError("it is nested too deep") from None
+    return value
+
+
+_MOST_REPEATED: Final = 100_000
+"""Values that aliases may make, over those that are written."""
+
+
+def _refuse_bomb(value: Any) -> None:
+    """Refuse what is small as text and endless once each alias stands for a copy of its own."""
+    sizes: dict[int, int] = {}
+    written = 1
+
+    def size(item: Any) -> int:
+        nonlocal written
+        if not isinstance(item, dict | list):
+            return 1
+        if id(item) not in sizes:
+            sizes[id(item)] = 0  # while we are inside
+            written += len(item)
+            sizes[id(item)] = 1 + sum(map(size, item.values() if isinstance(item, dict) else item))
+        elif not sizes[id(item)]:
+            raise YAMLError("an alias stands for what it is a part of")
+        return sizes[id(item)]
+
+    if size(value) - written > _MOST_REPEATED:
+        raise YAMLError(f"its aliases stand for more than {_MOST_REPEATED:,} values; keep data in a file of its own")
 
 
 def read_value(text: str) -> Any:
@@ -137,7 +167,11 @@ def read_file(path: Path) -> dict[str, Any]:
         value = _parse(path, text)
     except YAMLError as error:
         raise SpecError(f"{path}{_place(error)}: not YAML: {_problem(error)}") from None
-    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
+    except SpecError:
+        raise
+    except RecursionError:
+        raise SpecError(f"{path}: it is nested too deep") from None
+    except ValueError as error:  # of either library; a number of too many digits is one, too
         raise SpecError(f"{path}: not {path.suffix[1:].upper()}: {error}") from None
     if not isinstance(value, dict):
         found = "nothing" if value is None else type(value).__name__

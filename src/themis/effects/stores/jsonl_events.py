@@ -11,12 +11,14 @@ import mmap
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, Final
 
 import attrs
 import orjson
 
+from themis.effects.files import open_plain
 from themis.pure.errors import StoreError
+from themis.pure.json import decode
 from themis.pure.records.stored import ChainHead, StoredEvent
 
 _EVENT: Final = b',"event":'
@@ -44,7 +46,7 @@ def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
 
 def read_line(line: bytes) -> StoredEvent:
     """Return the event of a line. Raises `ValueError`, `KeyError` or `TypeError` if it holds none."""
-    head = orjson.loads(line)
+    head = decode(line)
     payload = line[line.index(_EVENT) + len(_EVENT) : line.rindex(b"}")].decode()
     return StoredEvent(
         head["case_no"], head["event_type"], head["cache_key"], payload, head["digest"], head["sequence"]
@@ -173,7 +175,7 @@ class EventWriter:
         """Take away what stands after the last batch that ended."""
         (self._end, self.head), self._waiting = self._shown, ()
         if self.file.path.stat().st_size > self._end:
-            with self.file.path.open("r+b") as file:
+            with open_plain(self.file.path, "r+b") as file:
                 file.truncate(self._end)
                 _sync(file)
 
@@ -182,7 +184,7 @@ class EventWriter:
             return
         last = self._waiting[-1]
         lines = b"".join(line_of(event, ends_batch=ends_batch and event is last) for event in self._waiting)
-        with self.file.path.open("r+b") as file:
+        with open_plain(self.file.path, "r+b") as file:
             file.seek(self._end)
             file.write(lines)
             file.truncate()  # a write that failed may have left more
@@ -192,6 +194,6 @@ class EventWriter:
         self._waiting = ()
 
 
-def _sync(file: BinaryIO) -> None:
+def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())

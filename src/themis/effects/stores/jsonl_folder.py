@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import Any, Final
 import attrs
 import portalocker
 
-from themis.effects.files import UNFINISHED, whole_file
+from themis.effects.files import UNFINISHED, open_plain, whole_file
 from themis.effects.stores.base import newer
 from themis.pure.errors import StoreError, ThemisError
 from themis.pure.json import decode, encode
@@ -61,6 +62,8 @@ class StoreFolder:
             yield
         except OSError as error:
             where = error.filename or self.path
+            if error.errno == errno.ELOOP:
+                raise StoreError(f"{where} is a symbolic link, which a store does not write through") from error
             raise StoreError(
                 f"{where}: {error.strerror or error}; check the path, its permissions and the disk's space"
             ) from error
@@ -70,7 +73,7 @@ class StoreFolder:
         """Hold what runs share, the datasets and blobs, while something is added to it or taken away."""
         with self.files():
             (self.path / "locks").mkdir(exist_ok=True)
-            with (self.path / "locks" / "shared.lock").open("a") as file:
+            with open_plain(self.path / "locks" / "shared.lock", "a") as file:
                 portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
                 yield
 
@@ -79,7 +82,8 @@ class StoreFolder:
         return self.path / "runs" / (run_id if _HASH.fullmatch(run_id) else "none")
 
     def cases(self, key: str) -> Path:
-        return self.path / "datasets" / f"{key}.jsonl"
+        """Return the file of a dataset's cases, which may not be there."""
+        return self.path / "datasets" / f"{key if _HASH.fullmatch(key) else 'none'}.jsonl"
 
     def blob(self, ref: str) -> Path:
         """Return the file of a blob, which may not be there."""
@@ -93,9 +97,12 @@ class StoreFolder:
             content = path.read_bytes()
         try:
             header = decode(content)
-            _ = header["snapshot"], header["created_at"], header["datasets"]
+            _ = header["snapshot"], header["created_at"]
+            odd = [entry for entry in header["datasets"] if not (_HASH.fullmatch(entry["key"]) and entry["cases"] >= 0)]
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{path} can't be read ({error}); restore it from a copy. Nothing was changed") from error
+        if odd:
+            raise StoreError(f"{path} names a dataset as no store does ({odd[0]}); restore it from a copy")
         return header
 
     def dataset(self, key: str) -> Path:

@@ -10,6 +10,7 @@ from typing import IO
 
 import portalocker
 
+from themis.effects.files import open_plain
 from themis.pure.errors import RunLockedError
 
 
@@ -20,7 +21,7 @@ def this_process() -> str:
 def lock_run(path: Path, run_id: str) -> Callable[[], None]:
     """Hold a run for writing by a file that says who holds it, and return what ends that. Raises `RunLockedError`."""
     while True:
-        file = path.open("a+", encoding="utf-8")
+        file = open_plain(path, "a+")
         try:
             portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
         except portalocker.exceptions.LockException:

@@ -7,7 +7,9 @@ before or as after. Both run the same steps: a new file all of them, an older on
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import functools
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -163,6 +165,28 @@ def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
         raise StoreError(
             f"{path} is damaged: it has no {', '.join(missing)}; restore it from a copy. Nothing was changed"
         )
+    # What only has the names may be anything: a view that never ends, a trigger that changes what is written.
+    made = _made(version)
+    odd = {name: kind for name, kind, sql in db.execute(_SCHEMA) if name in made and made[name] != (kind, sql)}
+    odd |= {name: kind for name, kind, _ in db.execute(_SCHEMA) if kind == "trigger"}
+    if odd:
+        named = ", ".join(f"{kind} {name}" for name, kind in sorted(odd.items()))
+        raise StoreError(
+            f"{path} is no store that Themis made: its {named} is not one of a store; restore it from a copy. Nothing "
+            "was changed"
+        )
+
+
+_SCHEMA: Final = "select name, type, sql from sqlite_schema"
+
+
+@functools.cache
+def _made(version: int) -> dict[str, tuple[str, str | None]]:
+    """Return the tables and indexes that a store of a version has, each with its kind and its definition."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        for name in _STEPS[:version]:
+            db.executescript(read_schema(name))
+        return {name: (kind, sql) for name, kind, sql in db.execute(_SCHEMA)}
 
 
 def _names(db: sqlite3.Connection) -> set[str]:

@@ -12,6 +12,7 @@ judge configuration says `{"on_partial_failure": "aggregate"}`: then the judgmen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -239,9 +240,12 @@ def ask_judge(
     if not isinstance(answer, Success):
         return Failure(answer.failure())
     history, value = answer.unwrap().retry_history, answer.unwrap().value
+    response: Result[JudgeResponse, StepFailure]
     if isinstance(value, str):
-        value = JudgeResponse(judge_model_id=name, raw_response=value, effective_seed=call.effective_seed)
-    response = checked(name, value, JudgeResponse, "judge")
+        made = functools.partial(JudgeResponse, judge_model_id=name, effective_seed=call.effective_seed)
+        response = attempt(name, lambda: made(raw_response=value))
+    else:
+        response = checked(name, value, JudgeResponse, "judge")
     return response.map(lambda found: found.evolve(retry_history=history) if history else found)
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
-from themis.pure.records.fields import finite, json_object, json_value, named_fields, texts
+from themis.pure.records.fields import finite, is_count, json_object, json_value, named_fields, texts
 from themis.pure.records.prompt import PromptSpec, as_messages
 
 _NO_PROMPT: Final = PromptSpec()
@@ -204,7 +204,12 @@ def request_body(model: str, sampling: Sampling, **fields: Any) -> dict[str, Any
 
 
 def counts(**numbers: object) -> dict[str, int]:
-    return {name: number for name, number in numbers.items() if isinstance(number, int)}
+    """Return those of a server's numbers that are counts: an odd one costs itself, and not the answer."""
+    return {name: number for name, number in numbers.items() if is_count(number)}
+
+
+def counted(number: object) -> int:
+    return number if is_count(number) else 0
 
 
 def structured(text: str) -> JSONValue:

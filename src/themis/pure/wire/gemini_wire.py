@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, structured
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counted, counts, structured
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
 from themis.pure.wire.parts import inline_file, is_reasoning, plain_text, said_in, system_and_turns
 
@@ -144,7 +144,7 @@ def read_content(payload: Any, *, is_structured: bool = False) -> Reply | CallFa
 def _usage(usage: Mapping[str, Any]) -> dict[str, int]:
     # Thoughts are counted beside candidates here, and within completion_tokens at OpenAI: one meaning is kept.
     thoughts = usage.get("thoughtsTokenCount")
-    completion = (usage.get("candidatesTokenCount") or 0) + (thoughts or 0)
+    completion = counted(usage.get("candidatesTokenCount")) + counted(thoughts)
     return counts(
         prompt_tokens=usage.get("promptTokenCount"),
         completion_tokens=completion if usage else None,

@@ -100,14 +100,14 @@ def _usage(usage: Any) -> dict[str, int]:
         return {}
     prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
     completion = usage.get("completion_tokens", usage.get("output_tokens"))
-    prompt_details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details") or {}
-    completion_details = usage.get("completion_tokens_details") or usage.get("output_tokens_details") or {}
+    of_prompt = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    of_completion = usage.get("completion_tokens_details") or usage.get("output_tokens_details")
     return counts(
         prompt_tokens=prompt,
         completion_tokens=completion,
         total_tokens=usage.get("total_tokens"),
-        cached_tokens=prompt_details.get("cached_tokens"),
-        reasoning_tokens=completion_details.get("reasoning_tokens"),
+        cached_tokens=of_prompt.get("cached_tokens") if isinstance(of_prompt, Mapping) else None,
+        reasoning_tokens=of_completion.get("reasoning_tokens") if isinstance(of_completion, Mapping) else None,
     )
 
 
