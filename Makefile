@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -60,6 +60,9 @@ docs: $(VENV)/.dev  ## build the documentation into site/; a broken link or a pa
 
 bench: $(VENV)/.dev  ## speed and memory, as ratios to a floor, a bare loop or an empty interpreter in the same run
 	$(BIN)/python -m benchmarks $(BENCH)
+
+coverage-table: $(VENV)/.dev  ## how often 95 % intervals hold the truth, and tests have their level and power
+	$(BIN)/python benchmarks/coverage_simulation.py
 
 bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
 	$(BIN)/python -m benchmarks.peers

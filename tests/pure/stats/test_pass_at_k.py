@@ -52,7 +52,7 @@ def test_the_interval_is_over_problems() -> None:
     estimate = estimate_pass_at_k([(10, 3), (10, 10), (10, 0), (10, 6)], 1)
     assert estimate.metric_id == "pass@1"
     assert estimate.mean == pytest.approx((0.3 + 1.0 + 0.0 + 0.6) / 4)
-    assert estimate.interval.method == "Student t"
+    assert estimate.interval.method == "Student t, a 0 and a 1 added"
     assert (estimate.planned, estimate.scored) == (4, 4)
     assert estimate_pass_at_k([(4, 2)] * 3, 2, every=True).metric_id == "pass^2"
 

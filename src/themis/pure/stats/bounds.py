@@ -240,10 +240,13 @@ class Possible:
         return [(len(g), math.fsum(low for low, _ in g), math.fsum(high for _, high in g)) for g in groups]
 
 
-def mean_bounds(values: Possible, *, level: float, method: str, correction: Correction) -> Interval:
+def mean_bounds(
+    values: Possible, *, level: float, method: str, correction: Correction, chances: bool = False
+) -> Interval:
     """Return the lowest lower and the highest upper end of the interval that `estimate_mean` gives.
 
-    Of values that are 0 or 1, Wilson's; of others Student's t; the wider of both where either can be.
+    Of values that are 0 or 1, Wilson's; of others Student's t, or of chances `chance_interval`'s; the wider of both
+    where either can be.
     """
     values = values.without_clusters_of_one()
     clusters = values.by_cluster()
@@ -254,7 +257,8 @@ def mean_bounds(values: Possible, *, level: float, method: str, correction: Corr
         return Interval(low=bottom.low, high=top.high, level=level, method=method)
     reason = _no_spread(clusters)
     least, most = _shared_means(clusters)
-    if not reason and least <= most and not values.whole and not least == most in (0.0, 1.0):
+    added = chances and values.clusters is None
+    if not reason and not added and least <= most and not values.whole and not least == most in (0.0, 1.0):
         reason = _COULD_BE_CONSTANT
     if reason:
         return Interval(level=level, method=method, reason=reason)
@@ -262,7 +266,10 @@ def mean_bounds(values: Possible, *, level: float, method: str, correction: Corr
     if (whole := values.whole_alone(0.0)) is not None:
         found.append((_wilson(whole, level, correction), 1.0 - _wilson(whole.mirrored(0.5), level, correction)))
     if not values.whole:
-        found.append((_student(values, level, correction), -_student(values.mirrored(), level, correction)))
+        low, high = _student(values, level, correction), -_student(values.mirrored(), level, correction)
+        if added:
+            low, high = _chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)
+        found.append((low, high))
     return _widest(found, level, method)
 
 
@@ -336,6 +343,13 @@ def _shared_means(clusters: Sequence[_Cluster]) -> Range:
 def _student(values: Possible, level: float, correction: Correction) -> float:
     sample = _Sample(values.by_cluster(), correction, values.step)
     return sample.lowest_mean_less(t_quantile(0.5 + level / 2.0, sample.degrees_of_freedom(correction)))
+
+
+def _chance(values: Possible, level: float) -> float:
+    clusters = values.by_cluster()
+    sample = _Sample([*clusters, (1, 0.0, 0.0), (1, 1.0, 1.0)], "CR1", values.step)
+    lowest = sample.lowest_mean_less(t_quantile(0.5 + level / 2.0, len(clusters) + 1.0))
+    return max(0.0, min(lowest, math.fsum(low for _, low, _ in clusters) / len(clusters)))
 
 
 def _bonett_price(differences: Possible, level: float, correction: Correction) -> float:

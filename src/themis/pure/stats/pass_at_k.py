@@ -15,6 +15,7 @@ from themis.pure.stats.arguments import Count, Level, OneOrMore, checked_argumen
 from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.distributions import log_choose
 from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.intervals import chance_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
 from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, is_binary, mean
 
@@ -106,7 +107,8 @@ def estimate_pass_at_k(
     planned with fewer than k samples. Problems that are missing may be the harder ones, as far as it is known of them:
     a mean over the others that lies outside the bounds is cut at them.
 
-    Source: Chen et al. (2021); Yao et al. (2024); intervals over problems as for any mean.
+    Source: Chen et al. (2021); Yao et al. (2024); intervals over problems: Wilson's if all chances are 0 or 1,
+    `chance_interval`'s if not, or Student's over clusters.
 
     >>> estimate = estimate_pass_at_k([(4, 2), (4, 4), (4, 0)], 2)
     >>> round(estimate.mean, 4), estimate.unit
@@ -127,6 +129,10 @@ def estimate_pass_at_k(
         level=level,
         correction=correction,
     )
+    scored = [value for value in values if value is not None]
+    alone = clusters is None or len(set(clusters)) == len(problems)
+    if alone and len(scored) > 1 and not estimate.binary:
+        estimate = estimate.evolve(interval=chance_interval(scored, level=level))
     undefined = dict(estimate.undefined)
     if not estimate.scored and problems:
         most = max(n for n, _ in problems)
@@ -149,7 +155,9 @@ def estimate_pass_at_k(
         # Of k samples planned a chance is 0 or 1; of more, what is missing may make it a fraction.
         whole = is_binary(sure) and all(total == k for total in totals)
         possible = Possible(ranges=ranges, clusters=clusters, step=1.0 if whole else None, whole=whole)
-        if_missing = _of_a_chance(mean_bounds(possible, level=level, method=interval.method, correction=correction))
+        if_missing = _of_a_chance(
+            mean_bounds(possible, level=level, method=interval.method, correction=correction, chances=True)
+        )
     estimate = estimate.evolve(
         interval=_of_a_chance(interval), interval_if_missing=if_missing, undefined=undefined, **bounds
     )
