@@ -25,7 +25,7 @@ from themis.pure.errors import StoreError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-_STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql")
+_STEPS: Final = ("sqlite_1.sql", "sqlite_2.sql", "sqlite_3.sql", "sqlite_4.sql", "sqlite_5.sql")
 _VIEWS: Final = "views.sql"
 SCHEMA_VERSION: Final = len(_STEPS)
 _APPLICATION_ID: Final = 0x7468656D  # "them", so that `file` and we ourselves know the format
