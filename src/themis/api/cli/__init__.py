@@ -49,6 +49,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("report", "runs:report", "Write a run's report."),
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
+        ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
         ("import", "bundles:import_bundle", "Bring a bundle into a store."),
     ),

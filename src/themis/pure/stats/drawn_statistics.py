@@ -323,7 +323,7 @@ class OfTotals:
     def __init__(self, found: Matched, sides: Sides, units: list[list[int]], vectorised: bool | None) -> None:
         self._sides, self._vectorised = sides, vectorised
         a, b = _vectors(found.a, sides, "a"), _vectors(found.b, sides, "b")
-        self._width = len(a[0])
+        self.width = len(a[0])
         self._whole = self._two([math.fsum(column) for column in (*zip(*a, strict=True), *zip(*b, strict=True))])
         if sides.own_differences:
             refuse_unless(sides.statistic is MEAN, "paired_statistic", "contrast", "of_differences", "of numbers alone")
@@ -349,7 +349,7 @@ class OfTotals:
 
     def _two(self, totals: Sequence[float]) -> tuple[float | None, float | None]:
         function = self._sides.statistic.function
-        return _finite(function(totals[: self._width])), _finite(function(totals[self._width :]))
+        return _finite(function(totals[: self.width])), _finite(function(totals[self.width :]))
 
     def _of(self, totals: Sequence[float]) -> float | None:
         a, b = self._two(totals)

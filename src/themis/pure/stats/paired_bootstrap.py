@@ -38,12 +38,18 @@ from themis.pure.stats.linearised import transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.resampling import DEFAULT_RESAMPLES
 from themis.pure.stats.samples import is_constant, mean, variance
-from themis.pure.stats.significance import t_test
+from themis.pure.stats.significance import holm, t_test
 
 Method: TypeAlias = Literal["bca", "studentised", "percentile", "linearised"]
 
 _LINEARISED_FROM: Final = 10_000
 """From this many cases or clusters a statistic of totals is linearised by default: it draws nothing."""
+
+_FEW_UNITS: Final = 20
+"""Below this many cases or clusters, too: resamples with next to no spread would stretch a studentised interval."""
+
+_FEW_TOTALS: Final = 4
+"""A statistic of more totals than these is not studentised by default: its error within a resample is too unsure."""
 
 _ENOUGH: Final = 0.95
 """The share of resamples for which a statistic must be defined."""
@@ -77,6 +83,8 @@ class PairedStatistic(HashableModel):
         monte_carlo_low: the standard error of `interval.low` that is due to drawing `resamples` times and no more.
         monte_carlo_high: the same of `interval.high`.
         test: of "no difference": a difference of 0, a ratio of 1; the interval's method, inverted.
+        p_holm: its p-value, adjusted over the family of comparisons that was made (Holm 1979).
+        family_size: how many comparisons the adjustment is over.
         bias_correction: BCa's z0; `None` with other methods.
         acceleration: BCa's a; `None` with other methods.
         resamples: how many were drawn; `None` if none was.
@@ -110,6 +118,8 @@ class PairedStatistic(HashableModel):
     monte_carlo_low: float | None = None
     monte_carlo_high: float | None = None
     test: SignificanceTest
+    p_holm: float | None = None
+    family_size: int = 1
     bias_correction: float | None = None
     acceleration: float | None = None
     resamples: int | None = None
@@ -150,10 +160,10 @@ def paired_statistic(
             sequences of numbers; or any function of a list of values, of any kind, such as the median of their ratios.
         contrast: the `difference` of the two runs' statistics, their `ratio` (both of one sign, and not 0), or the
             statistic `of_differences`, case by case, for which a case's values count as their mean.
-        method: of the interval. `studentised` (default of a mean and of totals) divides each resample by its own error:
-            the most accurate for few cases; of ratios it takes the logarithm. `bca` (default of the rest) corrects
-            percentiles for bias and skewness; `percentile` does not. `linearised` draws nothing: default of a mean and
-            of totals from 10,000 cases or clusters on, unless `resamples` are named.
+        method: of the interval. `studentised` (default of a mean, and of up to four totals) divides each resample by
+            its own error, and of ratios takes the logarithm. `bca` (default of the rest) corrects percentiles for bias
+            and skewness; `percentile` does not. `linearised` draws nothing: default of a mean and of totals from
+            10,000 cases or clusters on, and under 20, unless `resamples` are named.
         clusters: case key -> cluster; clusters are drawn whole, and a case without one is a cluster of its own.
         changed: keys of cases whose content differs between the runs; left out and counted.
         score_range: lowest and highest possible value, for what missing values could change.
@@ -216,7 +226,7 @@ def paired_statistic(
     value_a, value_b, value = problem.point
     exact = value if contrast == "of_differences" else sides.contrast(value_a, value_b)
     base = base.evolve(value_a=value_a, value_b=value_b, value=sides.shown(exact))
-    chosen = method or _usual(sides.statistic, len(units), resamples)
+    chosen = method or _usual(problem, len(units), resamples)
     smooth = isinstance(sides.statistic, Totals)
     refuse_unless(
         smooth or chosen != "linearised", "paired_statistic", "method", chosen, "of a mean and of totals alone"
@@ -232,10 +242,18 @@ def paired_statistic(
     return _percentiles(base, problem, sides, resamples or DEFAULT_RESAMPLES, corrected=chosen == "bca")
 
 
-def _usual(statistic: object, units: int, resamples: int | None) -> Method:
-    if not isinstance(statistic, Totals):
+def adjusted_statistics(found: Sequence[PairedStatistic]) -> tuple[PairedStatistic, ...]:
+    """Adjust the p-values of a family of comparisons of statistics by Holm."""
+    adjusted = holm([each.test.p_value for each in found])
+    return tuple(each.evolve(p_holm=p, family_size=len(found)) for each, p in zip(found, adjusted, strict=True))
+
+
+def _usual(problem: Drawn, units: int, resamples: int | None) -> Method:
+    if not isinstance(problem, OfTotals):
         return "bca"
-    return "linearised" if units >= _LINEARISED_FROM and resamples is None else "studentised"
+    if resamples is None and not _FEW_UNITS <= units < _LINEARISED_FROM:
+        return "linearised"
+    return "studentised" if problem.width <= _FEW_TOTALS else "bca"
 
 
 def _said(statistic: object) -> str:
