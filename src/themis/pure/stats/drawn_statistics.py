@@ -6,6 +6,7 @@ scale of its own: of a ratio, its logarithm.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from array import array
@@ -15,7 +16,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
 
-from themis.pure.stats.arguments import Proportion, check_fields, refuse_unless, refused
+from themis.pure.stats.arguments import LARGEST, Proportion, check_fields, refuse_unless, refused
 from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.linearised import LinearisedError, linearised_error
 from themis.pure.stats.records import Interval
@@ -74,9 +75,9 @@ class Matched:
     """The cases with a value in both runs, in the order of their keys, and what was left out."""
 
     keys: list[str]
-    a: list[list[Any]]
-    b: list[list[Any]]
-    lacking: list[tuple[list[Any], int, list[Any], int]] = attrs.field(factory=list)
+    a: list[Sequence[Any]]
+    b: list[Sequence[Any]]
+    lacking: list[tuple[Sequence[Any], int, Sequence[Any], int]] = attrs.field(factory=list)
     """Of each case that both runs have: the values of `a`, how many are missing, the same of `b`; if any is missing."""
     partial: int = 0
     """How many of these have values in both runs, and so are among the pairs."""
@@ -107,18 +108,22 @@ def matched_cases(rows_a: Iterable[Case], rows_b: Iterable[Case], changed: Colle
     )
 
 
-def _by_case(rows: Iterable[Case]) -> tuple[dict[str, list[Any]], Counter[str]]:
-    groups: dict[str, list[Any]] = {}
+def _by_case(rows: Iterable[Case]) -> tuple[dict[str, Sequence[Any]], Counter[str]]:
+    # Most cases have one value, and a tuple of a number costs the collector nothing.
+    groups: dict[str, Sequence[Any]] = {}
     missing: Counter[str] = Counter()
+    several = set()
     for key, value in rows:
-        values = groups.setdefault(key, [])
         if value is None:
             missing[key] += 1
+            groups.setdefault(key, ())
+        elif groups.get(key):
+            groups[key] = (*groups[key], value)
+            several.add(key)
         else:
-            values.append(value)
-    for values in groups.values():
-        if len(values) > 1:
-            values.sort(key=_order)
+            groups[key] = (value,)
+    for key in several:
+        groups[key] = tuple(sorted(groups[key], key=_order))
     return groups, missing
 
 
@@ -127,10 +132,14 @@ def _order(value: Any) -> Any:
     return (0, value, "") if isinstance(value, int | float) else (1, 0, repr(value))
 
 
-def drawn_units(keys: Sequence[str], clusters: Mapping[str, str] | None) -> list[list[int]]:
-    """Return the places of the cases of each unit that is drawn, units in the order of their first case."""
+Units: TypeAlias = Sequence[Sequence[int]] | None
+"""The places of the cases of each unit that is drawn; `None` if each case is one."""
+
+
+def drawn_units(keys: Sequence[str], clusters: Mapping[str, str] | None) -> Units:
+    """Return the units that are drawn, in the order of their first case."""
     if clusters is None:
-        return [[place] for place in range(len(keys))]
+        return None
     groups: defaultdict[Hashable, list[int]] = defaultdict(list)
     for place, cluster in enumerate(observed_clusters(keys, clusters) or keys):
         groups[cluster].append(place)
@@ -165,7 +174,7 @@ class Sides:
             return quantile(values, self.statistic.probability)
         return _finite(self.statistic(values))
 
-    def of_cases(self, rows: Sequence[list[Any]]) -> float | None:
+    def of_cases(self, rows: Sequence[Sequence[Any]]) -> float | None:
         """Return a mean or a quantile of one run, from the numbers of each case."""
         if self.statistic is MEAN:
             return mean([mean(values) for values in rows])
@@ -214,8 +223,15 @@ class Drawn(Protocol):
     """A statistic of drawn units, on the scale that is computed on."""
 
     @property
+    def size(self) -> int:
+        """How many units are drawn from."""
+
+    @property
     def point(self) -> tuple[float | None, float | None, float | None]:
         """The statistic of `a`, of `b`, and the contrast."""
+
+    def drawn_point(self) -> float | None:
+        """The contrast, as it is computed of a resample: one of the same rows equals it to the last bit."""
 
     def draw(self, resamples: int, seed: int) -> Iterable[float | None]:
         """The contrast of each resample."""
@@ -230,29 +246,40 @@ class Drawn(Protocol):
         """The contrast without each of the units, or of as many sets of them."""
 
 
-def numbers(rows: Sequence[list[Any]], what: str) -> list[list[float]]:
-    return [[value for value in checked(values, what) if value is not None] for values in rows]
+def numbers(rows: Sequence[Sequence[Any]], what: str) -> Sequence[Sequence[float]]:
+    """Return rows of numbers, when it was checked that they are."""
+    for values in rows:
+        if len(values) != 1 or type(values[0]) is not float or not abs(values[0]) <= LARGEST:
+            return [[value for value in checked(each, what) if value is not None] for each in rows]
+    return rows
 
 
 class OfRows:
     """A statistic of lists of rows: a quantile, or a function of one's own."""
 
-    def __init__(self, found: Matched, sides: Sides, units: list[list[int]], vectorised: bool | None) -> None:
-        a: Sequence[list[Any]] = found.a
-        b: Sequence[list[Any]] = found.b
+    def __init__(self, found: Matched, sides: Sides, units: Units, vectorised: bool | None) -> None:
+        a: Sequence[Sequence[Any]] = found.a
+        b: Sequence[Sequence[Any]] = found.b
         if sides.of_numbers:
             a, b = numbers(a, "a"), numbers(b, "b")
         self._sides, self._vectorised = sides, vectorised
         self._whole = sides.of(_flat(a)), sides.of(_flat(b))
         if sides.own_differences:
             differences = [[mean(y) - mean(x)] for x, y in zip(a, b, strict=True)]
-            a, b = [[] for _ in a], differences
-        self._a = [_flat(a[place] for place in unit) for unit in units]
-        self._b = [_flat(b[place] for place in unit) for unit in units]
+            a, b = [()] * len(a), differences
+        self._a = a if units is None else [_flat(a[place] for place in unit) for unit in units]
+        self._b = b if units is None else [_flat(b[place] for place in unit) for unit in units]
+
+    @property
+    def size(self) -> int:
+        return len(self._b)
 
     @property
     def point(self) -> tuple[float | None, float | None, float | None]:
-        return *self._whole, self._of(range(len(self._b)))
+        return *self._whole, self.drawn_point()
+
+    def drawn_point(self) -> float | None:
+        return self._of(range(len(self._b)))
 
     def _of(self, drawn: Iterable[int]) -> float | None:
         drawn = list(drawn)
@@ -320,32 +347,39 @@ class OfRows:
 class OfTotals:
     """A statistic of sums: means, ratios of sums, corpus measures."""
 
-    def __init__(self, found: Matched, sides: Sides, units: list[list[int]], vectorised: bool | None) -> None:
+    def __init__(self, found: Matched, sides: Sides, units: Units, vectorised: bool | None) -> None:
         self._sides, self._vectorised = sides, vectorised
-        a, b = _vectors(found.a, sides, "a"), _vectors(found.b, sides, "b")
-        self.width = len(a[0])
-        self._whole = self._two([math.fsum(column) for column in (*zip(*a, strict=True), *zip(*b, strict=True))])
+        a, b = _columns(found.a, sides, "a"), _columns(found.b, sides, "b")
+        self.width = len(a)
+        self._whole = self._two([math.fsum(column) for column in (*a, *b)])
         if sides.own_differences:
             refuse_unless(sides.statistic is MEAN, "paired_statistic", "contrast", "of_differences", "of numbers alone")
-            a, b = [[0.0, 1.0] for _ in a], [[y[0] - x[0], 1.0] for x, y in zip(a, b, strict=True)]
-        rows = [[*x, *y] for x, y in zip(a, b, strict=True)]
-        if any(len(unit) > 1 for unit in units):
-            rows = [
-                [math.fsum(column) for column in zip(*(rows[place] for place in unit), strict=True)] for unit in units
-            ]
-        self._columns = [array("d", column) for column in zip(*rows, strict=True)]
-        self._size = len(rows)
-        fixed = [fixed_point(column) for column in self._columns]
-        self._fixed = [column for column, _ in fixed]
-        self._scales = [scale for _, scale in fixed]
-        self._varying = [place for place, column in enumerate(self._columns) if not is_constant(column)]
-        # As of the draws, from fixed-point sums: a resample with the same totals is a tie to the last bit.
-        self._totals = [scale * sum(column) for column, scale in fixed]
-        self._steps = [1e-5 * max(max(map(abs, column)), abs(math.fsum(column))) for column in self._columns]
+            a, b = (
+                [array("d", [0.0]) * len(a[0]), a[1]],
+                [array("d", (y - x for x, y in zip(a[0], b[0], strict=True))), b[1]],
+            )
+        columns = [*a, *b]
+        if units is not None:
+            columns = [array("d", (math.fsum(column[p] for p in unit) for unit in units)) for column in columns]
+        self._columns = columns
+        self._totals = [math.fsum(column) for column in columns]
+        self._varying = [place for place, column in enumerate(columns) if not is_constant(column)]
+        self._steps = [1e-5 * max(max(column), -min(column), abs(math.fsum(column))) for column in columns]
+
+    @functools.cached_property
+    def _fixed(self) -> list[tuple[list[int], float]]:
+        return [fixed_point(column) for column in self._columns]
+
+    @property
+    def size(self) -> int:
+        return len(self._columns[0])
 
     @property
     def point(self) -> tuple[float | None, float | None, float | None]:
         return *self._whole, self._of(self._totals)
+
+    def drawn_point(self) -> float | None:
+        return self._of([scale * sum(column) for column, scale in self._fixed])
 
     def _two(self, totals: Sequence[float]) -> tuple[float | None, float | None]:
         function = self._sides.statistic.function
@@ -355,14 +389,13 @@ class OfTotals:
         a, b = self._two(totals)
         return b if self._sides.own_differences else self._sides.contrast(a, b)
 
-    def _sums(
-        self, columns: Sequence[Sequence[int]], scales: Sequence[float], resamples: int, seed: int
-    ) -> Iterator[list[float]]:
-        for sums in resampled_sums(columns, resamples, seed, vectorised=self._vectorised):
+    def _sums(self, columns: Sequence[tuple[list[int], float]], resamples: int, seed: int) -> Iterator[list[float]]:
+        values, scales = zip(*columns, strict=True)
+        for sums in resampled_sums(values, resamples, seed, vectorised=self._vectorised):
             yield [scale * total for scale, total in zip(scales, sums, strict=True)]
 
     def draw(self, resamples: int, seed: int) -> Iterable[float | None]:
-        return map(self._of, self._sums(self._fixed, self._scales, resamples, seed))
+        return map(self._of, self._sums(self._fixed, resamples, seed))
 
     def _gradient(self, totals: Sequence[float]) -> list[float] | None:
         """Return how the contrast moves with each total, by central differences; `None` where it is not defined."""
@@ -382,7 +415,7 @@ class OfTotals:
         gradient = self._gradient(self._totals)
         if gradient is None:
             return None
-        size = self._size
+        size = self.size
         found = [0.0] * size
         for slope, column, total in zip(gradient, self._columns, self._totals, strict=True):
             if slope:
@@ -397,16 +430,13 @@ class OfTotals:
         return linearised_error(influences)
 
     def draw_with_errors(self, resamples: int, seed: int) -> Iterable[tuple[float | None, float | None]]:
-        size = self._size
-        places = self._varying
+        size, places = self.size, self._varying
         pairs = list(itertools.combinations_with_replacement(places, 2))
         # Products of deviations from the mean of all: sums of squares of large numbers would cancel.
         centres = [total / size for total in self._totals]
         deviations = {place: [value - centres[place] for value in self._columns[place]] for place in places}
         products = [fixed_point([x * y for x, y in zip(deviations[i], deviations[j], strict=True)]) for i, j in pairs]
-        columns = [*self._fixed, *(column for column, _ in products)]
-        scales = [*self._scales, *(scale for _, scale in products)]
-        for sums in self._sums(columns, scales, resamples, seed):
+        for sums in self._sums([*self._fixed, *products], resamples, seed):
             totals, moments = sums[: len(self._fixed)], sums[len(self._fixed) :]
             value, gradient = self._of(totals), self._gradient(totals)
             if value is None or gradient is None:
@@ -427,11 +457,12 @@ class OfTotals:
         return [self._of([total - part for total, part in zip(whole, row, strict=True)]) for row in rows]
 
 
-def _vectors(rows: Sequence[list[Any]], sides: Sides, what: str) -> list[list[float]]:
-    """Return the numbers that each case adds to the totals."""
+def _columns(rows: Sequence[Sequence[Any]], sides: Sides, what: str) -> list[array[float]]:
+    """Return the numbers that each case adds to the totals, by total."""
     if sides.statistic is MEAN:
-        return [[mean(values), 1.0] for values in numbers(rows, what)]
-    where, found, lengths = "paired_statistic", [], set[int]()
+        means = array("d", map(mean, numbers(rows, what)))
+        return [means, array("d", [1.0]) * len(means)]
+    where, lengths, sums = "paired_statistic", set[int](), []
     for values in rows:
         vectors = []
         for value in values:
@@ -439,8 +470,8 @@ def _vectors(rows: Sequence[list[Any]], sides: Sides, what: str) -> list[list[fl
                 raise refused(where, [f"a value of {what} is {value!r}; allowed: a sequence of numbers, for Totals"])
             vectors.append([number for number in checked(value, what) if number is not None])
             lengths.add(len(vectors[-1]))
-        found.append([math.fsum(column) for column in zip(*vectors, strict=False)])
+        sums.append([math.fsum(column) for column in zip(*vectors, strict=False)])
     refuse_unless(
         len(lengths) == 1 and 0 not in lengths, where, f"the lengths of {what}'s rows", sorted(lengths), "one"
     )
-    return found
+    return [array("d", column) for column in zip(*sums, strict=True)]

@@ -216,25 +216,25 @@ def paired_statistic(
         return _undefined(base, _NO_PAIR)
     base = _bounded(base, found, sides, score_range)
     units = drawn_units(found.keys, clusters)
-    if clusters is not None:
-        base = base.evolve(clusters=len(units))
     problem: Drawn
     if isinstance(sides.statistic, Totals):
         problem = OfTotals(found, sides, units, vectorised)
     else:
         problem = OfRows(found, sides, units, vectorised)
+    if clusters is not None:
+        base = base.evolve(clusters=problem.size)
     value_a, value_b, value = problem.point
     exact = value if contrast == "of_differences" else sides.contrast(value_a, value_b)
     base = base.evolve(value_a=value_a, value_b=value_b, value=sides.shown(exact))
-    chosen = method or _usual(problem, len(units), resamples)
+    chosen = method or _usual(problem, resamples)
     smooth = isinstance(sides.statistic, Totals)
     refuse_unless(
         smooth or chosen != "linearised", "paired_statistic", "method", chosen, "of a mean and of totals alone"
     )
     if value is None:
         return _undefined(base, sides.why_undefined(value_a, value_b))
-    if len(units) < 2:
-        return _undefined(base, f"{len(units)} {'cases' if clusters is None else 'clusters'}: two are needed")
+    if problem.size < 2:
+        return _undefined(base, f"{problem.size} {'cases' if clusters is None else 'clusters'}: two are needed")
     if chosen == "linearised":
         return _linearised(base, problem, sides, clusters is not None)
     if chosen == "studentised":
@@ -248,10 +248,10 @@ def adjusted_statistics(found: Sequence[PairedStatistic]) -> tuple[PairedStatist
     return tuple(each.evolve(p_holm=p, family_size=len(found)) for each, p in zip(found, adjusted, strict=True))
 
 
-def _usual(problem: Drawn, units: int, resamples: int | None) -> Method:
+def _usual(problem: Drawn, resamples: int | None) -> Method:
     if not isinstance(problem, OfTotals):
         return "bca"
-    if resamples is None and not _FEW_UNITS <= units < _LINEARISED_FROM:
+    if resamples is None and not _FEW_UNITS <= problem.size < _LINEARISED_FROM:
         return "linearised"
     return "studentised" if problem.width <= _FEW_TOTALS else "bca"
 
@@ -327,7 +327,7 @@ def _drawn(base: PairedStatistic, method: str, resamples: int, defined: int) -> 
 def _percentiles(
     base: PairedStatistic, problem: Drawn, sides: Sides, resamples: int, *, corrected: bool
 ) -> PairedStatistic:
-    point = problem.point[2]
+    point = problem.drawn_point()
     assert point is not None
     ordered = sorted(value for value in problem.draw(resamples, base.seed) if value is not None)
     method = _named(base, "BCa" if corrected else "percentile", resamples)
@@ -428,7 +428,7 @@ def _inverted(below: float, z0: float, acceleration: float, count: int) -> float
 
 
 def _studentised(base: PairedStatistic, problem: Drawn, sides: Sides, resamples: int) -> PairedStatistic:
-    point = problem.point[2]
+    point = problem.drawn_point()
     assert point is not None
     found = [(value, error) for value, error in problem.draw_with_errors(resamples, base.seed) if value is not None]
     draws = [(value, error) for value, error in found if error]
