@@ -61,6 +61,9 @@ class Totals:
     function: Callable[[Sequence[float]], float | None]
     name: str = "statistic of totals"
 
+    def __attrs_post_init__(self) -> None:
+        check_fields(self)
+
 
 Statistic: TypeAlias = Literal["mean", "median"] | Quantile | Totals | Callable[[Sequence[Any]], float | None]
 

@@ -247,6 +247,9 @@ def _angle(value: float) -> float:
     return min(math.pi, max(-math.pi, value))
 
 
+_ODDS: Final = "odds of the Clopper-Pearson ends"
+
+
 @checked_arguments
 def discordant_odds_ratio(wins: Count, losses: Count, *, level: Level = DEFAULT_LEVEL) -> EffectSize:
     """Return the odds ratio of discordant pairs: how many pairs `b` won for each that it lost.
@@ -256,7 +259,8 @@ def discordant_odds_ratio(wins: Count, losses: Count, *, level: Level = DEFAULT_
 
     Args:
         wins: pairs that went from wrong to right.
-        losses: pairs that went from right to wrong; if there is none, the upper end is not finite, and `None`.
+        losses: pairs that went from right to wrong; if there is none, the upper end is not finite, and neither is
+            given: the reason says what the lower one is.
         level: nominal coverage, which is exceeded.
 
     Source: Breslow and Day (1980), Statistical Methods in Cancer Research I, section 5.2; Clopper and Pearson (1934).
@@ -266,17 +270,17 @@ def discordant_odds_ratio(wins: Count, losses: Count, *, level: Level = DEFAULT_
     (3.0, 1.036, 10.55)
     """
     pairs = wins + losses
-    share, method = exact_interval(wins, pairs, level=level), "odds of the Clopper-Pearson ends"
-    reason, upper = None if losses else "no pair is lost: the odds have no finite upper end", share.high
+    share, interval = exact_interval(wins, pairs, level=level), Interval(level=level, method=_ODDS)
+    reason = None
     if not pairs:
         reason = "no pair is discordant"
-    interval = Interval(
-        low=None if share.low is None else share.low / (1.0 - share.low) if share.low < 1.0 else None,
-        high=None if upper is None or upper >= 1.0 else upper / (1.0 - upper),
-        level=level,
-        method=method,
-        reason=reason,
-    )
+    elif not losses:
+        least = (share.low or 0.0) / max(1.0 - (share.low or 0.0), 1e-300)
+        reason = f"no pair is lost: the odds have no finite upper end; they are at least {least:.4g}"
+    if reason is not None or share.low is None or share.high is None:
+        interval = interval.evolve(reason=reason)
+    else:
+        interval = interval.evolve(low=share.low / (1.0 - share.low), high=share.high / (1.0 - share.high))
     return EffectSize(
         name="odds ratio of discordant pairs",
         value=wins / losses if losses else None,

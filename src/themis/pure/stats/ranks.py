@@ -183,6 +183,9 @@ def rank_strengths(strengths: PairwiseStrengths, *, alpha: Alpha = DEFAULT_ALPHA
     >>> [(each.name, each.best, each.worst) for each in rank_strengths(bradley_terry(games))]
     [('x', 1, 1), ('y', 2, 3), ('z', 2, 3)]
     """
+    known = {each.name for each in strengths.strengths}
+    strange = next((n for each in strengths.differences for n in (each.name_a, each.name_b) if n not in known), None)
+    refuse_unless(strange is None, "rank_strengths", "a difference's model", strange, "one that has a strength")
     return ranked(
         {each.name: each.strength for each in strengths.strengths},
         [(each.name_a, each.name_b, each.difference, each.test.p_value) for each in strengths.differences],
