@@ -292,7 +292,7 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
     """Return x with I_x(a, b) = probability, for a probability strictly between 0 and 1.
 
     >>> round(beta_quantile(0.025, 8, 3), 6)
-    0.443904
+    0.443905
     """
     mean = a / (a + b)
     spread = math.sqrt(mean * (1.0 - mean) / (a + b + 1.0))
@@ -310,7 +310,7 @@ def f_survival(f: float, between: float, within: float) -> float:
     """Return P(F > f) of Fisher's F with `between` and `within` degrees of freedom (NIST DLMF 8.17).
 
     >>> round(f_survival(3.0, 4, 20), 6)
-    0.043193
+    0.043201
     """
     whole = within + between * f
     return incomplete_beta(within / 2.0, between / 2.0, within / whole, between * f / whole)

@@ -202,8 +202,9 @@ class Sides:
         if interval.low is None or interval.high is None:
             return interval
         low, high = self.shown(interval.low), self.shown(interval.high)
-        reason = None if low is not None and high is not None else "the ratio is too large for a number"
-        return interval.evolve(low=low, high=high, reason=reason)
+        if low is None or high is None:
+            return interval.evolve(low=None, high=None, reason="the ratio is too large for a number")
+        return interval.evolve(low=low, high=high)
 
     def why_undefined(self, a: float | None, b: float | None) -> str:
         if a is None or b is None:
