@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from typing import Any
@@ -96,6 +97,19 @@ def test_a_corpus_is_scored_as_sacrebleu_does(
         assert value != pytest.approx(100 * statistics.fmean(row.value or 0.0 for row in rows), abs=0.1)
     assert found.interval.defined
     assert [each.name for each in compared(runs, "corpus")] == ["builtin/bleu", "builtin/chrf"]
+
+
+def test_answers_that_could_not_be_parsed_are_said_to_be_missing_from_the_corpus() -> None:
+    @generator(component_id="half")
+    def half(case: Any, ctx: Any) -> str:
+        number = int(case.input)
+        return "no json" if number % 5 == 0 else json.dumps(f"the cat number {number} sat on the rug")
+
+    store = InMemoryRunStore()
+    run = evaluate(model=half, data=ROWS, metric="builtin/chrf", parser="builtin/json", store=store).run_id
+    (found,) = compare_statistics(store, run, store, run, "corpus")
+    assert (found.pairs, found.unscored) == (24, 6)
+    assert "12 answers that could not be parsed are not in the corpus" in found.warnings[-1]
 
 
 def test_changed_cases_and_those_of_one_run_are_left_out(runs: tuple[InMemoryRunStore, str, str]) -> None:

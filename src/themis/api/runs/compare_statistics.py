@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
@@ -35,7 +36,6 @@ _NAMED: Final[Mapping[str, Literal["mean", "median", "corpus"]]] = {
     "median": "median",
     "corpus": "corpus",
 }
-_NONE: Final = "none"
 _QUANTILE: Final = re.compile(r"p(\d{1,2}(?:\.\d+)?)")
 
 
@@ -67,7 +67,9 @@ class _Cases:
     content: dict[str, str] = attrs.field(factory=dict)
     clusters: dict[str, str] = attrs.field(factory=dict)
     rows: dict[str, list[tuple[str, Any]]] = attrs.field(factory=dict)
-    signatures: dict[str, set[str]] = attrs.field(factory=dict)
+    signatures: defaultdict[str, set[str]] = attrs.field(factory=lambda: defaultdict(set))
+    uncounted: Counter[str] = attrs.field(factory=Counter)
+    """Of each metric, the scores without the counts that a corpus score is made of."""
 
 
 def compare_statistics(
@@ -120,8 +122,8 @@ def compare_statistics(
 
     Raises:
         RunNotFoundError: a store has no such run.
-        DataError: a metric that is in neither run, or whose scores have no statistics of a corpus; runs that share
-        none. SpecError: a text that names no statistic.
+        DataError: a metric that is in neither run, or whose scores have no counts of a corpus; runs that share none.
+        SpecError: a text that names no statistic, or no case has the key `cluster_by`.
     """
     chosen = read_statistic(statistic) if isinstance(statistic, str) else statistic
     usual = engine or StatsEngine()
@@ -139,22 +141,21 @@ def compare_statistics(
     a, b = map(read, views)
     names = sorted(a.rows.keys() & b.rows.keys()) if metric_ids is None or of != "score" else list(metric_ids)
     if chosen == CORPUS and metric_ids is None:  # of the metrics that have one
-        names = [name for name in names if a.signatures.get(name) != {_NONE}] or names
+        names = [name for name in names if a.signatures[name] | b.signatures[name]] or names
     unknown = [name for name in names if name not in a.rows or name not in b.rows]
     if unknown or not names:
         every = sorted(a.rows.keys() | b.rows.keys())
         raise DataError(f"both runs need scores of {unknown or 'a metric'}; found {every}")
     changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
     same = run_a == run_b
-    ranges = {slot.metric_id: slot.score_range for slot in views[0].metrics}
+    stated = [{slot.metric_id: slot.score_range for slot in view.metrics} for view in views]
+    ranges = {name: known for name, known in stated[0].items() if stated[1].get(name) == known}
     compared = []
     for name in names:
         found = paired_statistic(
             a.rows[name],
             b.rows[name],
-            _corpus(name, a.signatures.get(name, set()) | b.signatures.get(name, set()))
-            if chosen == CORPUS
-            else chosen,
+            _corpus(name, a.signatures[name] | b.signatures[name]) if chosen == CORPUS else chosen,
             contrast=contrast,
             method=method,
             clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
@@ -169,6 +170,10 @@ def compare_statistics(
         )
         if of == "cost" and not found.pairs:
             found = found.evolve(warnings=(*found.warnings, "no case's cost is known: state prices, or run with them"))
+        uncounted = a.uncounted[name] + b.uncounted[name]
+        if uncounted:
+            gone = f"{uncounted} answers that could not be parsed are not in the corpus, which may flatter"
+            found = found.evolve(warnings=(*found.warnings, gone))
         compared.append(found)
     return adjusted_statistics(compared)
 
@@ -181,7 +186,7 @@ def _corpus(metric_id: str, signatures: set[str]) -> Totals:
             f"{metric_id}: the runs' scores have several signatures, and no corpus score: {sorted(signatures)}"
         )
     try:
-        metric = metric_of(next(iter(signatures), _NONE))
+        metric = metric_of(next(iter(signatures), "none"))
     except ValueError as error:
         raise DataError(f"{metric_id} has no corpus score, as builtin/bleu and builtin/chrf have: {error}") from None
     return Totals(corpus_function(metric), "corpus")
@@ -197,7 +202,10 @@ def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | N
             value: Any = None if row.outcome == "error" else row.value
             if corpus and value is not None:
                 value = row.details.get("statistics")
-                found.signatures.setdefault(row.metric_id, set()).add(str(row.details.get("signature", _NONE)))
+                if value is None:  # an answer that could not be parsed has a score, and nothing to count
+                    found.uncounted[row.metric_id] += 1
+                else:
+                    found.signatures[row.metric_id].add(str(row.details.get("signature")))
             found.rows.setdefault(row.metric_id, []).append((key, value))
     return found
 
