@@ -199,8 +199,8 @@ def _final(own: Own, statements: Sequence[_Statement[T]]) -> T | None:
     if not firm or firm[-1].value is None:
         return None
     last = firm[-1]
-    other = next((one for one in reversed(firm) if one.value != last.value), None)
-    if other is not None and (other.at < own.reports < last.at or may_quote(own.own, other.at, last.at)):
+    others = [one for one in firm if one.value != last.value]
+    if others and (others[0].at < own.reports < last.at or may_quote(own.own, others[-1].at, last.at)):
         return None
     return last.value
 
