@@ -21,6 +21,7 @@ DOORS: Final = {
     "themis.catalog": "Builtin components and benchmarks by name.",
     "themis.adapters": "Model endpoints, agents and asyncio code as components.",
     "themis.planner": "The pure core for programs that do their own I/O: plans, programs of stages, effects, folds.",
+    "themis.stats": "Statistics of plain numbers: estimates, comparisons, tests, agreement, planning.",
     "themis.testing": "Strategies, laws, fixtures and a scripted endpoint for tests.",
 }
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from themis import catalog as catalog
     from themis import core as core
     from themis import planner as planner
+    from themis import stats as stats
     from themis import testing as testing
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle

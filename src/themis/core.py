@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from themis.pure.errors import RunNotFoundError as RunNotFoundError
     from themis.pure.errors import SchemaVersionError as SchemaVersionError
     from themis.pure.errors import SpecError as SpecError
+    from themis.pure.errors import StatisticsError as StatisticsError
     from themis.pure.errors import StoreError as StoreError
     from themis.pure.errors import ThemisError as ThemisError
     from themis.pure.errors import UnknownComponentError as UnknownComponentError

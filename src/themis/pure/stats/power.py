@@ -52,13 +52,16 @@ class PairedDesign(HashableModel):
 
     @property
     def difference_variance(self) -> float:
+        """The variance over cases of the difference of a case's two means."""
         return self.between_variance + self.within_variance_a / self.samples_a + self.within_variance_b / self.samples_b
 
     @property
     def standard_error(self) -> float:
+        """The standard error of the mean difference."""
         return math.sqrt(self.difference_variance / self.cases)
 
     def power(self, effect: float, *, alpha: float = DEFAULT_ALPHA) -> float:
+        """Return the chance that the paired t test finds a true difference of `effect`."""
         return paired_power(effect, cases=self.cases, spread=math.sqrt(self.difference_variance), alpha=alpha)
 
     def minimum_detectable_effect(self, *, power: float = DEFAULT_POWER, alpha: float = DEFAULT_ALPHA) -> float | None:
