@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 from themis.api.runs.compare import shared_answers
 from themis.api.runs.report import read_report
 from themis.api.runs.result import RunResult
-from themis.pure.errors import SpecError, listed, nearest
+from themis.pure.compilation import whole_name
+from themis.pure.errors import SpecError, listed
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import incomplete_runs
@@ -85,7 +86,7 @@ def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[
     for text in texts:
         try:
             gate = parse(text)
-            gates.append(gate.evolve(metric_id=_full_name(gate.metric_id, metric_ids)))
+            gates.append(gate.evolve(metric_id=whole_name(gate.metric_id, metric_ids)))
         except SpecError as error:
             faults.append(str(error))
     if faults:
@@ -95,13 +96,6 @@ def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[
 
 def check_regressions(gates: Sequence[RegressionGate], comparison: RunComparison) -> tuple[GateResult, ...]:
     return tuple(check_regression(gate, comparison) for gate in gates)
-
-
-def _full_name(metric: str, metric_ids: Sequence[str]) -> str:
-    for name in (metric, f"builtin/{metric}"):
-        if name in metric_ids:
-            return name
-    raise SpecError(f"there is no metric {metric!r}; {nearest(metric, metric_ids)}")
 
 
 def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[GateResult, ...]:

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import attrs
 
 from themis.pure.records.base import HashableModel
+from themis.pure.records.stopping import Operator
 from themis.pure.stats.arguments import (
     Alpha,
     OneOrMore,
@@ -23,7 +24,6 @@ from themis.pure.stats.arguments import (
     same_length,
 )
 from themis.pure.stats.betting import Wealth
-from themis.pure.stats.gates import Operator
 from themis.pure.stats.records import DEFAULT_ALPHA, Interval
 from themis.pure.stats.sequence_units import Unit, bounds_of, scaled, units_of
 from themis.pure.stats.sequences import interval_of
