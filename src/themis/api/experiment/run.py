@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 
 import attrs
 import trio
 
-from themis._stages import UntilStage
+from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.runs.result import RunResult
 from themis.api.stores import make_store
 from themis.effects.calls import CallRuntime
@@ -47,7 +47,7 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    _check(components, runtime, offline=offline, executes=executes)
+    _check(components, runtime, offline=offline, executes=executes, rule_faults=[*rule_faults(snapshot, plan, runtime)])
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -133,15 +133,36 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> None:
+def _check(
+    components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool, rule_faults: Sequence[str]
+) -> None:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
-    faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
+    faults = [*rule_faults, *_problems(components, offline=offline)]
+    faults += _sandbox_problems(components) if executes else ()
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 
         faults += batch_faults(runtime, components.generator)
     if faults:
         raise SpecError(listed("the run can't start", faults))
+
+
+def rule_faults(snapshot: RunSnapshot, plan: RunPlan, runtime: RuntimeConfig) -> Iterator[str]:
+    """Yield why the rule that may end a run early can't decide in this attempt."""
+    rule = snapshot.identity.until
+    if rule is None:
+        return
+    stage = next(metric.stage for metric in plan.metrics if metric.metric_id == rule.metric_id)
+    if STAGE_ORDER.index(stage) > plan.last:
+        yield (
+            f"until: {rule.metric_id} decides when the run ends, and is not scored before stage '{stage}': run it "
+            f"through that stage, not only through '{plan.until_stage}'"
+        )
+    if runtime.generation_mode == "batch":
+        yield (
+            "until: a batch asks for all cases at once, and a run that may end early does not: leave out "
+            "runtime.generation_mode or the rule"
+        )
 
 
 def _problems(components: Components, *, offline: bool) -> Iterator[str]:

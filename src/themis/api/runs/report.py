@@ -88,6 +88,9 @@ def read_report(
         SpecError: no case has a key that they are to be grouped by, or no score the details.
     """
     check_by(by or (), view.snapshot.datasets)
+    rule = view.snapshot.identity.until
+    if cluster_by is None and rule is not None:
+        cluster_by = rule.cluster_by
     overview = Overview(
         view.plan,
         engine=engine,
@@ -97,6 +100,7 @@ def read_report(
         details=details,
         thresholds=view.thresholds,
         with_digest=with_digest,
+        stop=view.stop,
     )
     ledger, generator = Ledger(), view.snapshot.identity.generator_ref.component_id
     for item, events in view.case_events():
@@ -118,6 +122,7 @@ def read_report(
         error_message=view.ending.error_message,
         overview=found,
         labels=view.ending.labels,
+        stop=view.stop,
         served=tuple(overview.served.found(view.snapshot)),
         costs=RunCosts(rows=ledger.rows()) if price is not None else None,
     )
@@ -155,6 +160,7 @@ def _data(report: Report) -> dict[str, Any]:
             "completed_cases": benchmark.completed_cases,
             "failed_cases": benchmark.failed_cases,
         },
+        **({} if report.stop is None else {"stop": report.stop.to_dict()}),
         "digest": overview.digest,
         "answers": {
             "generated": overview.candidates,

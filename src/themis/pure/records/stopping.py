@@ -73,7 +73,8 @@ class StoppingRule(HashableModel):
     @property
     def condition(self) -> str:
         """The condition alone, as a gate would write it."""
-        return f"{self.metric_id}{self.operator}{self.value!r}"
+        short = f"{self.value:g}"
+        return f"{self.metric_id}{self.operator}{short if float(short) == self.value else repr(self.value)}"
 
     def __str__(self) -> str:
         options = [
