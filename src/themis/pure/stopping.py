@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import attrs
 
-from themis.pure.errors import SpecError, nearest
+from themis.pure.errors import SpecError
 from themis.pure.identity import SHUFFLE_VERSION, shuffled
 from themis.pure.plan import RunPlan, case_items
 from themis.pure.records.base import HashableModel
@@ -28,6 +28,7 @@ from themis.pure.report.grouping import group_name
 from themis.pure.stats.records import Interval
 from themis.pure.stats.sequence_units import scaled, unit_of
 from themis.pure.stats.sequential import Decision, Evidence
+from themis.pure.stats.wording import interval_text
 
 Bounds: TypeAlias = tuple[float, float]
 """What a case's score is at least and at most, from 0 to 1."""
@@ -60,13 +61,43 @@ class Stop(HashableModel):
     beyond: int = 0
 
     def __str__(self) -> str:
+        return f"{self.rule}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """What was decided, and where, in words."""
         looked = f"looked at every {self.every:,} cases" if self.every > 1 else "looked at after every case"
         if self.decision == "undecided":
             where = f"went through all {self.of:,}"
         else:
             where = f"stopped after {self.cases:,} of {self.of:,}"
         beyond = f"; {self.beyond:,} more are stored and not counted" if self.beyond else ""
-        return f"{self.rule}: {self.decision} ({looked}, {where}{beyond})"
+        return f"{self.decision} ({looked}, {where}{beyond})"
+
+
+@attrs.frozen(kw_only=True)
+class PairedStop(HashableModel):
+    """Where a comparison of two runs was decided, case by case.
+
+    Attributes:
+        stop: where, and what; its cases are those that both runs planned, or should have.
+        label_a: what to call the first run.
+        label_b: what to call the second run.
+        difference: the mean of `b - a` over the pairs up to the stop that are scored in both runs; `None` without one.
+        left_out: how many cases up to the stop lack a score, are in one run alone or were changed between them: they
+            count as the worst for passing and as the best for failing.
+    """
+
+    stop: Stop
+    label_a: str
+    label_b: str
+    difference: float | None = None
+    left_out: int = 0
+
+    def __str__(self) -> str:
+        found = "no pair" if self.difference is None else f"{self.label_b} - {self.label_a} = {self.difference:+.4g}"
+        counted = f"; {self.left_out:,} cases are not scored alike in both, and count as worst" if self.left_out else ""
+        return f"{found}, {interval_text(self.stop.interval)}: {self.stop.outcome}{counted}"
 
 
 @attrs.frozen
@@ -110,25 +141,34 @@ def case_order(snapshot: RunSnapshot, rule: StoppingRule) -> CaseOrder:
     """Return the order in which a run does its cases.
 
     Raises:
-        SpecError: no case has the key that the rule clusters by; or the order is one of another version of Themis.
+        SpecError: the order is one of another version of Themis.
+    """
+    if rule.cluster_by is None:
+        return order_of([item.case_key for item in case_items(snapshot)], rule)
+    by = rule.cluster_by
+    clusters = {item.case_key: group_name(item.case.metadata.get(by)) for item in case_items(snapshot)}
+    return order_of(list(clusters), rule, clusters)
+
+
+def order_of(
+    case_keys: Sequence[str], rule: StoppingRule, clusters: Mapping[str, str | None] | None = None
+) -> CaseOrder:
+    """Return cases in the order that a rule's seed gives them; a case without a cluster is one by itself.
+
+    Raises:
+        SpecError: the order is one of another version of Themis.
     """
     if rule.order != SHUFFLE_VERSION:
         raise SpecError(f"until: its order is of version {rule.order!r}, and this Themis knows {SHUFFLE_VERSION!r}")
-    if rule.cluster_by is None:
-        return CaseOrder(shuffled([item.case_key for item in case_items(snapshot)], rule.seed))
+    if clusters is None:
+        return CaseOrder(shuffled(case_keys, rule.seed))
     members: dict[str, list[int]] = {}
-    keys: set[str] = set()
-    for item in case_items(snapshot):
-        keys.update(item.case.metadata)
-        cluster = group_name(item.case.metadata.get(rule.cluster_by))
-        name = f"case {item.case_key}" if cluster is None else f"cluster {cluster}"
-        members.setdefault(name, []).append(item.case_no)
-    if rule.cluster_by not in keys:
-        known = nearest(rule.cluster_by, sorted(keys)) if keys else "the cases have no metadata"
-        raise SpecError(f"until: no case has the key {rule.cluster_by!r} to cluster by; {known}")
+    for number, key in enumerate(case_keys):
+        cluster = clusters.get(key)
+        members.setdefault(f"case {key}" if cluster is None else f"cluster {cluster}", []).append(number)
     names = list(members)
-    clusters = [members[names[place]] for place in shuffled(names, rule.seed)]
-    return CaseOrder([number for cluster in clusters for number in cluster], [len(cluster) for cluster in clusters])
+    held = [members[names[place]] for place in shuffled(names, rule.seed)]
+    return CaseOrder([number for cluster in held for number in cluster], [len(cluster) for cluster in held])
 
 
 def rule_bounds(plan: RunPlan, rule: StoppingRule, rows: Sequence[BenchmarkScoreRow]) -> Bounds:

@@ -21,6 +21,10 @@ def compare(
     fail_on_regression: Words = None,
     regression_on: Literal["interval", "mean"] = "interval",
     at: ReportAt = None,
+    until: Annotated[
+        str | None,
+        Parameter(help="METRIC>=X: exit with 1 unless that is shown of RUN_B - RUN_A, and say after how many cases."),
+    ] = None,
     cluster_by: str | None = None,
     store: Store = DEFAULT_STORE,
     store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
@@ -35,6 +39,7 @@ def compare(
       themis compare 4f1c latest
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
       themis compare 4f1c latest --report-at 1,4
+      themis compare 4f1c latest --until "exact_match>=-0.02"
 
     Args:
         run_a: The baseline: its id, its first characters, or 'latest'.
@@ -47,11 +52,16 @@ def compare(
         junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
-    from themis.api.runs.compare import shared_answers
+    from themis.api.runs.compare import compare_until, shared_answers
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.stores import find_run
+    from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
+    from themis.pure.stats.gates import GateResult
 
+    rule = as_rule(until)
+    if rule is not None and rule.cluster_by is None:
+        rule = rule.evolve(cluster_by=cluster_by)
     first = stored(store)
     second = first if store_b is None else stored(store_b)
     a, b = find_run(first, run_a), find_run(second, run_b)
@@ -60,9 +70,13 @@ def compare(
     ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
     found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, at=sorted(ks) or None)
     results = check_regressions(gates, found)
+    if rule is not None:
+        decided = compare_until(first, a, second, b, rule, label_a=found.label_a, label_b=found.label_b)
+        results += (GateResult(gate=decided.stop.rule, passed=decided.stop.decision == "passes", reason=str(decided)),)
     if junit is not None:
         write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
-    show(comparison_data(found, results), lambda: comparison_text(found, results), as_json=json_output)
+    data = {**comparison_data(found, results), **({} if rule is None else {"until": decided.to_dict()})}
+    show(data, lambda: comparison_text(found, results), as_json=json_output)
     if incomplete_runs(found):
         return INCOMPLETE  # before a failed gate, as the figures may still change
     return DONE if all(gate.passed for gate in results) else GATE_FAILED
