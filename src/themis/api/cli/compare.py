@@ -70,12 +70,13 @@ def compare(
     ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
     found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, at=sorted(ks) or None)
     results = check_regressions(gates, found)
+    decided = None
     if rule is not None:
         decided = compare_until(first, a, second, b, rule, label_a=found.label_a, label_b=found.label_b)
         results += (GateResult(gate=decided.stop.rule, passed=decided.stop.decision == "passes", reason=str(decided)),)
     if junit is not None:
         write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
-    data = {**comparison_data(found, results), **({} if rule is None else {"until": decided.to_dict()})}
+    data = {**comparison_data(found, results), **({} if decided is None else {"until": decided.to_dict()})}
     show(data, lambda: comparison_text(found, results), as_json=json_output)
     if incomplete_runs(found):
         return INCOMPLETE  # before a failed gate, as the figures may still change

@@ -117,9 +117,9 @@ def read_rule(text: str) -> StoppingRule:
             except ValueError:
                 faults.append(f"{name}: a number expected, found {value!r}")
     if found is not None and not faults:
-        condition_of = {"operator": found["operator"], "value": float(found["value"])}
+        given |= {"operator": found["operator"], "value": float(found["value"])}
         try:
-            return StoppingRule(metric_id=found["metric"].strip(), **condition_of, **given)
+            return StoppingRule(metric_id=found["metric"].strip(), **given)
         except SpecError as error:
             faults.append(str(error))
     raise SpecError(listed(f"{text!r} is no rule for stopping, such as {EXAMPLE}", faults))
@@ -132,7 +132,7 @@ def _is_finite(text: str) -> bool:
         return False
 
 
-def as_rule(value: StoppingRule | str | None) -> StoppingRule | None:
+def as_rule(value: object) -> StoppingRule | None:
     """Take a rule, or its text; nothing is no rule.
 
     Raises:
@@ -142,9 +142,6 @@ def as_rule(value: StoppingRule | str | None) -> StoppingRule | None:
         return value
     if isinstance(value, str):
         return read_rule(value)
-    several = "one rule decides when a run stops; gate the other metrics with --require: " if _is_list(value) else ""
+    is_list = isinstance(value, list | tuple)
+    several = "one rule decides when a run stops; gate the other metrics with --require: " if is_list else ""
     raise SpecError(f"until: {several}text such as {EXAMPLE} expected, found {value!r}")
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list | tuple)
