@@ -145,7 +145,7 @@ class DatasetConfig:
 
 
 Component: TypeAlias = Annotated[Any, ComponentConfig]
-Until: TypeAlias = Annotated[Any, str | None]
+Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
 
 
@@ -205,7 +205,7 @@ class EvaluationConfig(FrozenModel):
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
-    until: Until = attrs.field(default=None, converter=as_rule)
+    until: Until | None = attrs.field(default=None, converter=as_rule)
 
 
 def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:

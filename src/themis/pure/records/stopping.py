@@ -141,7 +141,10 @@ def as_rule(value: object) -> StoppingRule | None:
     if value is None or isinstance(value, StoppingRule):
         return value
     if isinstance(value, str):
-        return read_rule(value)
+        try:
+            return read_rule(value)
+        except SpecError as error:
+            raise SpecError(f"until: {error}") from None
     is_list = isinstance(value, list | tuple)
     several = "one rule decides when a run stops; gate the other metrics with --require: " if is_list else ""
     raise SpecError(f"until: {several}text such as {EXAMPLE} expected, found {value!r}")
