@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million simulations generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,10 @@ unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 
 quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
+
+simulations: $(VENV)/.dev  ## how often intervals hold the truth, and runs that stop early are wrong; a few minutes
+	$(BIN)/python benchmarks/coverage_simulation.py
+	$(BIN)/python benchmarks/stopping_simulation.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
