@@ -197,6 +197,32 @@ def test_wealth_is_a_mean_over_fractions(values: list[float], mean: float) -> No
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+@given(st.permutations([1.0] * 6 + [0.0] * 4), st.integers(1, 10), st.floats(0.55, 0.95))
+def test_without_replacement_one_bets_against_the_mean_that_the_rest_would_have(
+    order: list[float], drawn: int, mean: float
+) -> None:
+    """Multiplied out by hand: of 10 scores, before each one the rest must make up for what came."""
+    wealth = [1.0] * 10
+    for place, score in enumerate(order[:drawn]):
+        rest = (10 * mean - sum(order[:place])) / (10 - place)
+        assume(rest > 0.0)
+        wealth = [w * (1.0 - 2.0**-d + 2.0**-d * score / rest) for d, w in enumerate(wealth)]
+    found = Wealth(mean, 10.0)
+    for score in order[:drawn]:
+        found.add(score)
+    expected = math.inf if sum(order[:drawn]) > 10 * mean else math.log(sum(wealth) / 10)
+    assert found.log == pytest.approx(expected, abs=1e-9)
+
+
+def test_one_looks_at_every_so_many_values_and_at_the_first_end_of_a_cluster_past_them() -> None:
+    assert sequential_test([1.0] * 100, ">=", 0.5, every=7).values == 14
+    assert sequential_test([1.0] * 100, ">=", 0.5, every=1).values == 9
+    assert sequential_test([1.0] * 99, ">=", 0.5, every=50).values == 50
+    clusters = [value // 5 for value in range(300)]
+    assert sequential_test([1.0] * 300, ">=", 0.5, every=7, clusters=clusters).values % 10 == 0
+    assert sequential_test([1.0] * 30, ">=", 0.5, every=31).decision == "passes"
+
+
 @given(st.lists(bits, min_size=1, max_size=10), st.floats(0.1, 0.9))
 def test_the_expected_e_value_of_a_true_mean_is_one(prefix: list[float], mean: float) -> None:
     """One step ahead: what is won with a 1 and lost with a 0 makes up for each other, with the mixtures, too."""

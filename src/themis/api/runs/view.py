@@ -7,6 +7,7 @@ is decided in the core (`projections.score_rows`, `state.status_of`) and only as
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
@@ -26,7 +27,7 @@ from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, fold_case, has_failures, status_of
-from themis.pure.stopping import Bounds, Stop, case_order, range_of_rule, rule_bounds, stop_of
+from themis.pure.stopping import Stop, case_order, range_of_rule, rule_bounds, stop_of
 
 _MOST_NAMES = 2000
 """Case ids that are searched for one that a misspelt one may mean."""
@@ -111,23 +112,28 @@ class RunView:
         return None if self._stopped is None else self._stopped[0]
 
     @functools.cached_property
-    def _stopped(self) -> tuple[Stop, frozenset[int]] | None:
+    def _stopped(self) -> tuple[Stop, bytearray] | None:
+        """The stop, and of each case whether it is planned; a few bytes a case."""
         rule = self.snapshot.identity.until
         if rule is None:
             return None
         order = case_order(self.snapshot, rule)
-        bounds, begun = dict[int, Bounds](), set[int]()
+        lows, highs, begun = array("d"), array("d"), bytearray()
         for case in self._scored(lambda number: True):
-            bounds[case.item.case_no] = rule_bounds(self.plan, rule, case.rows)
-            if case.begun:
-                begun.add(case.item.case_no)
-        stop = stop_of(rule, range_of_rule(self.plan, rule), order, bounds.__getitem__)
-        planned = frozenset(order.numbers[: stop.cases])
-        return stop.evolve(beyond=len(begun - planned)), planned
+            low, high = rule_bounds(self.plan, rule, case.rows)
+            lows.append(low)
+            highs.append(high)
+            begun.append(case.begun)
+        stop = stop_of(rule, range_of_rule(self.plan, rule), order, lambda number: (lows[number], highs[number]))
+        planned = bytearray(len(begun))
+        for number in order.numbers[: stop.cases]:
+            planned[number] = 1
+        beyond = sum(was_begun and not is_planned for was_begun, is_planned in zip(begun, planned, strict=True))
+        return stop.evolve(beyond=beyond), planned
 
     def is_planned(self, case_no: int) -> bool:
         """Whether a case belongs to the run: all do, or those up to where its rule ends it."""
-        return self._stopped is None or case_no in self._stopped[1]
+        return self._stopped is None or bool(self._stopped[1][case_no])
 
     @property
     def event_count(self) -> int:
