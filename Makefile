@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million simulations generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table stopping-table generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,8 +43,7 @@ unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
 
-simulations: $(VENV)/.dev  ## how often intervals hold the truth, and runs that stop early are wrong; a few minutes
-	$(BIN)/python benchmarks/coverage_simulation.py
+stopping-table: $(VENV)/.dev  ## how often runs that stop early are wrong, and how many cases they save
 	$(BIN)/python benchmarks/stopping_simulation.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
@@ -64,6 +63,9 @@ docs: $(VENV)/.dev  ## build the documentation into site/; a broken link or a pa
 
 bench: $(VENV)/.dev  ## speed and memory, as ratios to a floor, a bare loop or an empty interpreter in the same run
 	$(BIN)/python -m benchmarks $(BENCH)
+
+coverage-table: $(VENV)/.dev  ## how often 95 % intervals hold the truth, and tests have their level and power
+	$(BIN)/python benchmarks/coverage_simulation.py
 
 bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
 	$(BIN)/python -m benchmarks.peers

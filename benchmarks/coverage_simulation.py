@@ -1,11 +1,15 @@
 """How often nominal 95 % intervals hold the truth: ours, and the naive ones they replace.
 
-    python benchmarks/coverage_simulation.py [--simulations 4000] [--seed 0]
+    make coverage-table, or python benchmarks/coverage_simulation.py [--simulations 4000] [--seed 0]
 
-Prints one table. Coverage of counts is exact (every outcome weighted by its probability); the rest is
-simulated from the seed. Exits with 1 if one of our intervals leaves 92 to 98 % where that is promised: not
-for a handful of disagreements in 100 pairs, where ours is too wide rather than too narrow, nor for means of
-small heavy-tailed samples, where no method holds 95 %; or if the equivalence test exceeds 6 % where 5 % is claimed.
+Prints a table of coverages, one of the equivalence test's level, and one of the power at the difference that is said
+to be detectable. Counts are exact (every outcome weighted by its probability); the rest is simulated from the seed.
+Exits with 1 if one of our intervals leaves 92 to 98 % where that is promised: not where ours is too wide rather than
+too narrow, as for a handful of disagreements in 100 pairs and for chances close to 1, nor for means of small
+heavy-tailed samples, where no method holds 95 %; or if the equivalence test exceeds 6 % where 5 % is claimed; or if a
+stated power of 80 % is off by more than two points.
+
+To add a setting, write a function that yields its rows and put it into `SETTINGS`.
 """
 
 from __future__ import annotations
@@ -17,16 +21,33 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from themis.pure.stats import bonett_price_interval, describe_skewed, estimate_mean, paired_compare, wilson_interval
 from themis.pure.stats.distributions import binomial_pmf
 from themis.pure.stats.intervals import tango_score
-from themis.pure.stats.records import Interval
+from themis.stats import (
+    Interval,
+    PairedComparison,
+    PairedDesign,
+    bonett_price_interval,
+    describe_skewed,
+    equivalence,
+    estimate_mean,
+    estimate_pass_at_k,
+    mcnemar_detectable_effect,
+    mcnemar_test,
+    paired_compare,
+    pass_at_k,
+    sign_flip_test,
+    t_interval,
+    wilson_interval,
+)
 
 LOW, HIGH = 0.92, 0.98
 Z = 1.959963984540054
 Z_90 = 1.6448536269514722
 MOST_EQUIVALENT = 0.06
 """Counts jump, so that a test of a normal statistic may exceed its 5 % by this much."""
+POWER_ERROR = 0.02
+"""How far a power may be from the 0.8 that is stated."""
 
 
 class Row(NamedTuple):
@@ -62,7 +83,7 @@ def holds(ends: tuple[float, float] | Interval, truth: float) -> bool:
     return ends[0] <= truth <= ends[1]
 
 
-def pass_rates() -> Iterator[Row]:
+def pass_rates(simulations: int, seed: int) -> Iterator[Row]:
     """20 independent 0/1 scores; exact."""
     size = 20
     methods: list[tuple[str, bool, Callable[[float], Interval | tuple[float, float]]]] = [
@@ -86,7 +107,7 @@ def wilson_coverage(truth: float, size: int = 20) -> float:
     )
 
 
-def paired_differences() -> Iterator[Row]:
+def paired_differences(simulations: int, seed: int) -> Iterator[Row]:
     """100 paired 0/1 scores; exact over all outcomes."""
     size = 100
     for up, down in ((0.02, 0.01), (0.05, 0.05), (0.10, 0.05), (0.20, 0.10), (0.30, 0.05), (0.25, 0.25)):
@@ -189,7 +210,7 @@ def clustered_scores(simulations: int, seed: int) -> Iterator[Row]:
             estimate = estimate_mean(scores, clusters=keys)
             assert estimate.naive_interval is not None
             return [
-                ("clustered Wilson (CR1)", True, estimate.interval),
+                ("clustered Wilson (CR2)", True, estimate.interval),
                 ("Wilson, clusters ignored (naive)", False, estimate.naive_interval),
             ]
 
@@ -214,11 +235,129 @@ def clustered_comparison(simulations: int, seed: int) -> Iterator[Row]:
         )
         assert compared.naive_interval is not None
         return [
-            ("paired clustered t (CR1)", True, compared.interval),
+            ("paired clustered t (CR2)", True, compared.interval),
             ("paired t, clusters ignored (naive)", False, compared.naive_interval),
         ]
 
     yield from simulated("paired graded, 20 clusters of 10", 0.05, simulations // 8, draw, promised=True)
+
+
+ONE_LARGE = [100] + [5] * 19
+"""The sizes of 20 clusters of which one is large."""
+
+
+def unequal_clusters(simulations: int, seed: int) -> Iterator[Row]:
+    """20 clusters, one of 100 values and 19 of 5: 0/1 and graded scores, alike within clusters."""
+    keys = [cluster for cluster, size in enumerate(ONE_LARGE) for _ in range(size)]
+    for correlation in (0.05, 0.3):
+        rng = random.Random(f"{seed}/unequal/{correlation}")
+
+        def binary(rng: random.Random = rng, rho: float = correlation) -> list[float]:
+            strength = 1 / rho - 1
+            chances = [rng.betavariate(0.65 * strength, 0.35 * strength) for _ in ONE_LARGE]
+            return [float(rng.random() < chances[cluster]) for cluster in keys]
+
+        def graded(rng: random.Random = rng, rho: float = correlation) -> list[float]:
+            effects = [rng.gauss(0.65, math.sqrt(rho)) for _ in ONE_LARGE]
+            return [rng.gauss(effects[cluster], math.sqrt(1 - rho)) for cluster in keys]
+
+        for kind, method, scores in (("0/1", "Wilson", binary), ("graded", "t", graded)):
+
+            def draw(
+                method: str = method, scores: Callable[[], list[float]] = scores
+            ) -> Sequence[tuple[str, bool, Interval]]:
+                drawn = scores()
+                old = estimate_mean(drawn, clusters=keys, correction="CR1")
+                return [
+                    (f"clustered {method} (CR2)", True, estimate_mean(drawn, clusters=keys).interval),
+                    (f"clustered {method} (CR1, naive)", False, old.interval),
+                ]
+
+            setting = f"20 clusters, one of 100, {kind}, ICC {correlation}"
+            yield from simulated(setting, 0.65, simulations // 2, draw, promised=correlation > 0.1)
+
+
+WON, LOST = (0.0, 1.0), (1.0, 0.0)
+TIED = ((0.0, 0.0), (1.0, 1.0))
+
+
+def drawn_pairs(
+    rng: random.Random, keys: Sequence[int], correlation: float, difference: float = 0.05
+) -> list[tuple[float, float]]:
+    """Draw pairs of 0/1 scores in clusters: a quarter differs, and the shares that differ and are won are alike."""
+    strength, won = 1 / correlation - 1, (1 + difference / 0.25) / 2
+    shares = [
+        (rng.betavariate(0.25 * strength, 0.75 * strength), rng.betavariate(won * strength, (1 - won) * strength))
+        for _ in range(max(keys) + 1)
+    ]
+    pairs = []
+    for differing, up in (shares[cluster] for cluster in keys):
+        differs = rng.random() < differing
+        pairs.append((WON if rng.random() < up else LOST) if differs else rng.choice(TIED))
+    return pairs
+
+
+def compared_pairs(pairs: Sequence[tuple[float, float]], keys: Sequence[int]) -> PairedComparison:
+    """Compare the two runs of the pairs, in clusters."""
+    cases = [f"c{place}" for place in range(len(pairs))]
+    a, b = ([(case, pair[side]) for case, pair in zip(cases, pairs, strict=True)] for side in (0, 1))
+    return paired_compare(a, b, clusters={case: f"g{key}" for case, key in zip(cases, keys, strict=True)})
+
+
+CLUSTERED = (
+    ("100 clusters of one", [1] * 100),
+    ("20 clusters of 5", [5] * 20),
+    ("20 clusters of 20", [20] * 20),
+    ("20 clusters, one of 100", ONE_LARGE),
+)
+
+
+def clustered_pairs(simulations: int, seed: int) -> Iterator[Row]:
+    """Pairs of 0/1 scores in clusters, within which wins and losses are alike."""
+    for name, sizes in CLUSTERED:
+        rng = random.Random(f"{seed}/clustered pairs/{name}")
+        keys = [cluster for cluster, size in enumerate(sizes) for _ in range(size)]
+
+        def draw(rng: random.Random = rng, keys: list[int] = keys) -> Sequence[tuple[str, bool, Interval]]:
+            found = compared_pairs(drawn_pairs(rng, keys, 0.3), keys)
+            assert found.naive_interval is not None
+            return [
+                ("clustered Bonett-Price (CR2)", True, found.interval),
+                ("Bonett-Price, clusters ignored (naive)", False, found.naive_interval),
+            ]
+
+        yield from simulated(f"paired 0/1, {name}", 0.05, simulations // 4, draw, promised=True)
+
+
+def several_samples(simulations: int, seed: int) -> Iterator[Row]:
+    """pass@k of 20 problems with 10 samples each, whose chances of success come from beta distributions."""
+    for shape in ((1.0, 1.0), (2.0, 1.0), (0.5, 0.5), (1.0, 3.0)):
+        for k in (1, 5, 10):
+            rng = random.Random(f"{seed}/pass@{k}/{shape}")
+            truth = 1.0 - math.exp(log_beta(shape[0], shape[1] + k) - log_beta(*shape))
+
+            def draw(
+                rng: random.Random = rng, shape: tuple[float, float] = shape, k: int = k
+            ) -> Sequence[tuple[str, bool, Interval]]:
+                problems = []
+                for _ in range(20):
+                    chance = rng.betavariate(*shape)
+                    problems.append((10, sum(rng.random() < chance for _ in range(10))))
+                chances = [pass_at_k(n, c, k) or 0.0 for n, c in problems]
+                spread = math.sqrt(math.fsum((x - math.fsum(chances) / 20) ** 2 for x in chances) / 19)
+                plain = t_interval(math.fsum(chances) / 20, spread / math.sqrt(20), 19)
+                return [
+                    ("with a 0 and a 1 added", True, estimate_pass_at_k(problems, k).interval),
+                    ("Student t (naive)", False, plain),
+                ]
+
+            setting = f"pass@{k} of 20 problems, beta{shape}"
+            yield from simulated(setting, truth, simulations // 4, draw, promised=False)
+
+
+def log_beta(a: float, b: float) -> float:
+    """Return the logarithm of the beta function."""
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
 
 
 def skewed_means(simulations: int, seed: int) -> Iterator[Row]:
@@ -271,16 +410,92 @@ def printed(rows: Sequence[Row]) -> None:
     print(f"ours where 92 to 98 % is promised: {low:.3f} to {high:.3f} over {len(kept)} settings")
 
 
+SETTINGS: tuple[Callable[[int, int], Iterator[Row]], ...] = (
+    pass_rates,
+    paired_differences,
+    clustered_scores,
+    unequal_clusters,
+    clustered_comparison,
+    clustered_pairs,
+    several_samples,
+    medians,
+    skewed_means,
+)
+"""What yields the rows of the table, given a number of simulations and a seed."""
+
+
 def coverage_rows(simulations: int, seed: int) -> list[Row]:
     """Return every row of the table."""
-    return [
-        *pass_rates(),
-        *paired_differences(),
-        *clustered_scores(simulations, seed),
-        *clustered_comparison(simulations, seed),
-        *medians(simulations, seed),
-        *skewed_means(simulations, seed),
-    ]
+    return [row for setting in SETTINGS for row in setting(simulations, seed)]
+
+
+# --- the level of the equivalence test --------------------------------------------------------------------
+
+
+def clustered_levels(simulations: int, seed: int) -> Iterator[Level]:
+    """How often clustered pairs of 0/1 scores are called equivalent whose true difference is the margin of 0.15."""
+    for name, sizes in CLUSTERED:
+        rng = random.Random(f"{seed}/clustered equivalence/{name}")
+        keys = [cluster for cluster, size in enumerate(sizes) for _ in range(size)]
+        ours = naive = 0
+        for _ in range(simulations):
+            found = compared_pairs(drawn_pairs(rng, keys, 0.1, 0.15), keys)
+            ours += bool(equivalence(found, margin=0.15).equivalent)
+            if found.difference is not None and found.standard_error is not None:
+                half = Z_90 * found.standard_error
+                naive += found.difference - half >= -0.05 and found.difference + half <= 0.05
+        yield Level(f"{name}, margin 0.15", ours / simulations, naive / simulations)
+
+
+# --- the power at the detectable effect -------------------------------------------------------------------
+
+
+class Stated(NamedTuple):
+    """How often a difference is found of which it is said that it would be with 80 % power."""
+
+    setting: str
+    effect: float
+    power: float
+
+
+def stated_powers(simulations: int, seed: int) -> Iterator[Stated]:
+    """McNemar's test, exact over all outcomes; sign flips, simulated."""
+    for family in (1, 10):
+        alpha = 0.05 / family
+        for size, discordant in ((30, 0.3), (100, 0.1), (100, 0.3)):
+            effect = mcnemar_detectable_effect(cases=size, discordant=discordant, alpha=alpha)
+            assert effect is not None
+            share, power = max(discordant, effect), 0.0
+            up, down = (share + effect) / 2, (share - effect) / 2
+            for wins in range(size + 1):
+                for losses in range(size + 1 - wins):
+                    chance = multinomial((wins, losses, size - wins - losses), (up, down, 1 - up - down))
+                    if chance > 1e-12 and (mcnemar_test(wins, losses).p_value or 1.0) <= alpha:
+                        power += chance
+            setting = f"McNemar, {size} pairs, {share:.0%} differ, family of {family}"
+            yield Stated(setting, effect, power)
+        for size in (8, 12, 20):
+            effect = PairedDesign(cases=size, between_variance=1.0, family=family).minimum_detectable_effect()
+            if effect is None:
+                continue  # too few pairs to find anything
+            rng = random.Random(f"{seed}/power/{size}/{family}")
+            drawn = ([rng.gauss(effect, 1.0) for _ in range(size)] for _ in range(simulations))
+            found = sum((sign_flip_test(differences).p_value or 1.0) <= alpha for differences in drawn)
+            yield Stated(f"sign flips, {size} normal pairs, family of {family}", effect, found / simulations)
+
+
+def printed_levels(levels: Sequence[Level]) -> None:
+    """Print how often TOST finds equivalence at its margin."""
+    print("\nHow often TOST finds equivalence of 0/1 scores that differ by the margin (nominal 0.050)")
+    for level in levels:
+        print(f"{level.setting:<42} Tango {level.ours:.3f}   Wald (naive) {level.wald:.3f}")
+
+
+def printed_powers(powers: Sequence[Stated]) -> None:
+    """Print how often the difference is found that is said to be found in 80 %."""
+    print("\nHow often the detectable difference is found (stated 0.800)")
+    for stated in powers:
+        print(f"{stated.setting:<56} difference {stated.effect:.4f}   power {stated.power:.3f}")
 
 
 def main() -> int:
@@ -291,11 +506,12 @@ def main() -> int:
     options = parser.parse_args()
     rows = coverage_rows(options.simulations, options.seed)
     printed(rows)
-    levels = list(equivalence_levels())
-    print("\nHow often TOST finds equivalence of 0/1 scores that differ by the margin (nominal 0.050, exact)")
-    for level in levels:
-        print(f"{level.setting:<42} Tango {level.ours:.3f}   Wald (naive) {level.wald:.3f}")
+    levels = [*equivalence_levels(), *clustered_levels(options.simulations // 2, options.seed)]
+    printed_levels(levels)
+    powers = [*stated_powers(options.simulations, options.seed)]
+    printed_powers(powers)
     broken = any(level.ours > MOST_EQUIVALENT for level in levels)
+    broken = broken or any(abs(stated.power - 0.8) > POWER_ERROR for stated in powers)
     return int(broken or any(row.verdict == "BROKEN PROMISE" for row in rows))
 
 

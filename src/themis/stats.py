@@ -8,8 +8,8 @@
     design = stats.PairedDesign(cases=400, between_variance=0.09)
 
 All of it are pure functions of plain numbers, which need no run: counts, and columns of `float | None`, where `None`
-is a score that is missing. `StatsEngine` does the same for the score tables of runs, with one seed, level and power. What a
-function can't take it refuses with a `StatisticsError`; a figure that is not defined is `None`, with its reason.
+is a score that is missing. `StatsEngine` does the same for the score tables of runs, with one seed, level and power.
+What a function can't take it refuses with a `StatisticsError`; a figure that is not defined is `None`, with its reason.
 """
 
 from __future__ import annotations
@@ -56,8 +56,13 @@ if TYPE_CHECKING:
     from themis.pure.stats.power import binary_difference_spread as binary_difference_spread
     from themis.pure.stats.power import cases_needed as cases_needed
     from themis.pure.stats.power import design_from_pilot as design_from_pilot
+    from themis.pure.stats.power import fewest_pairs as fewest_pairs
+    from themis.pure.stats.power import mcnemar_cases_needed as mcnemar_cases_needed
+    from themis.pure.stats.power import mcnemar_detectable_effect as mcnemar_detectable_effect
+    from themis.pure.stats.power import mcnemar_power as mcnemar_power
     from themis.pure.stats.power import minimum_detectable_effect as minimum_detectable_effect
     from themis.pure.stats.power import paired_power as paired_power
+    from themis.pure.stats.power import sign_flip_power as sign_flip_power
     from themis.pure.stats.records import Agreement as Agreement
     from themis.pure.stats.records import EquivalenceTest as EquivalenceTest
     from themis.pure.stats.records import Estimate as Estimate
@@ -82,6 +87,7 @@ if TYPE_CHECKING:
     from themis.pure.stats.significance import benjamini_hochberg as benjamini_hochberg
     from themis.pure.stats.significance import holm as holm
     from themis.pure.stats.significance import mcnemar_test as mcnemar_test
+    from themis.pure.stats.significance import score_test as score_test
     from themis.pure.stats.significance import sign_test as sign_test
     from themis.pure.stats.significance import t_test as t_test
     from themis.pure.stats.significance import wilcoxon_test as wilcoxon_test

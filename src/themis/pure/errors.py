@@ -9,7 +9,7 @@
     │   ├── LiteralSecretError                a config holds a credential, which only the environment may
     │   └── MissingExtraError                 a feature needs an optional dependency
     ├── DataError (ValueError)                a dataset, bundle or file can't be read as what it should be
-    │   ├── StatisticsError                   a function of statistics was given what it can't take
+    │   ├── StatisticsError (SpecError)       a function of statistics was given what it can't take
     │   └── NoAnswerError                     none of a case's candidates holds an answer: it could not be parsed
     ├── UnclearVerdictError (ValueError)      a judge's answer holds no clear verdict; the judge is asked once more
     ├── StoreError                            a store can't be opened, read or written
@@ -81,8 +81,8 @@ class NoAnswerError(DataError):
     """
 
 
-class StatisticsError(DataError):
-    """A function of statistics was given a name, a level, a count or a score that it can't take."""
+class StatisticsError(DataError, SpecError):
+    """A function of statistics was given what it can't take: NaN, say, or a name that there isn't."""
 
 
 class UnclearVerdictError(ThemisError, ValueError):

@@ -598,3 +598,21 @@ def test_init_writes_nothing_over(project: Path, themis: Themis) -> None:
     assert (project / "experiment.yaml").read_text(encoding="utf-8") == "mine"
     assert themis("init", "--force").code == 0
     assert themis("init", "sub/folder", "--json").data["written"][0] == "sub/folder/experiment.yaml"
+
+
+def test_clusters_are_named_by_a_key_of_the_cases(project: Path, themis: Themis) -> None:
+    rows = "".join(f"{i} + {i},{2 * i},{'abc'[i % 3]}\n" for i in range(1, 31))
+    (project / "sums.csv").write_text(f"input,expected_output,page\n{rows}", encoding="utf-8")
+    command = ("run", "experiment.yaml", "datasets=[{path: sums.csv, metadata_fields: [page]}]", "--json")
+    a = themis(*command).data["run_id"]
+    b = themis(*command, "generation.generator={id: builtin/demo_model, error_rate: 0.5}").data["run_id"]
+    for words in (("compare", a, b), ("report", b)):
+        refused = themis(*words, "--cluster-by", "pge")
+        assert refused.code == 2
+        assert "cluster_by: 'pge' is no key of any case's metadata; did you mean page?" in refused.err
+    compared = themis("compare", a, b, "--cluster-by", "page", "--json").data["comparisons"][0]
+    assert (compared["clusters"], compared["interval"]["method"]) == (3, "clustered Bonett-Price (CR2)")
+    asked = themis("compare", a, b, "--cluster-by", "page", "--correction", "cr1", "--json").data["comparisons"][0]
+    assert asked["interval"]["method"] == "clustered Bonett-Price (CR1)"
+    assert "(CR2)" in themis("report", b, "--cluster-by", "page", "--format", "json").out
+    assert "(CR1)" in themis("report", b, "--cluster-by", "page", "--correction", "cr1", "--format", "json").out

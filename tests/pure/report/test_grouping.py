@@ -9,7 +9,7 @@ import pytest
 from themis.pure.errors import SpecError
 from themis.pure.json import JSONValue
 from themis.pure.records.dataset import Case, CaseSource, Dataset
-from themis.pure.report.grouping import check_by, group_name, read_by
+from themis.pure.report.grouping import check_by, check_cluster_by, group_name, read_by
 
 
 def dataset(*metadata: Mapping[str, JSONValue]) -> Dataset:
@@ -67,3 +67,15 @@ def test_cases_are_read_only_until_each_key_was_found() -> None:
             return 10**9
 
     check_by(("topic",), [Dataset(dataset_id="d", cases=OnlyTheFirst())])
+
+
+def test_clusters_by_a_key_that_no_case_has_are_refused_with_the_keys_there_are() -> None:
+    datasets = [dataset({}, {"topic": "a"}), dataset({"level": None, "topics": 1})]
+    check_cluster_by(None, datasets)
+    check_cluster_by("topic", datasets)
+    for key in ("nokey", "dataset"):  # that of `by` is no key of metadata
+        with pytest.raises(SpecError) as caught:
+            check_cluster_by(key, datasets)
+        assert str(caught.value) == f"cluster_by: '{key}' is no key of any case's metadata; known names: topic, topics"
+    with pytest.raises(SpecError, match="the cases have no metadata"):
+        check_cluster_by("topic", [dataset({})])

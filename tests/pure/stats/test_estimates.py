@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from themis.pure.errors import DataError
 from themis.pure.stats.estimates import describe_skewed, estimate_mean
 from themis.pure.stats.records import Estimate, SkewedEstimate
-from themis.pure.stats.samples import by_cluster, cluster_degrees_of_freedom, cluster_standard_error
+from themis.pure.stats.samples import Correction, by_cluster, cluster_degrees_of_freedom, cluster_standard_error
 
 VALUES = st.lists(st.none() | st.floats(-1e6, 1e6), max_size=40)
 BINARY = st.lists(st.none() | st.sampled_from([0.0, 1.0]), max_size=40)
@@ -47,7 +47,7 @@ def test_cr1_against_statsmodels() -> None:
     fit = linear.OLS(values, [1.0] * len(values)).fit(
         cov_type="cluster", cov_kwds={"groups": [int(key[1:]) for key in keys]}, use_t=True
     )
-    estimate = estimate_mean(values, clusters=keys)
+    estimate = estimate_mean(values, clusters=keys, correction="CR1")
     assert estimate.standard_error == pytest.approx(fit.bse[0], abs=1e-9)
     low, high = fit.conf_int()[0]
     assert (estimate.interval.low, estimate.interval.high) == pytest.approx((low, high), abs=1e-9)
@@ -89,18 +89,34 @@ def test_cr2_of_equal_clusters_has_one_degree_less_than_clusters() -> None:
     assert cluster_standard_error(sample, "CR2") == pytest.approx(cluster_standard_error(sample, "CR1"))
 
 
-def test_clusters_of_one_change_the_standard_error_by_nothing() -> None:
-    values = [0.1, 0.9, 0.4, 0.7]
-    estimate = estimate_mean(values, clusters=list("abcd"))
-    assert estimate.standard_error == pytest.approx(estimate.naive_standard_error)
+@pytest.mark.parametrize("correction", ["CR1", "CR2"])
+@pytest.mark.parametrize("values", [[0.1, 0.9, 0.4, 0.7], [1.0, 0.0, 1.0, 1.0], [1.0] * 4, [1.0, None, 0.0, 0.0]])
+def test_clusters_of_one_change_nothing(values: list[float | None], correction: Correction) -> None:
+    alone = estimate_mean(values)
+    clustered = estimate_mean(values, clusters=list("abcd"), correction=correction)
+    assert clustered.standard_error == pytest.approx(alone.standard_error)
+    ends = alone.interval.low, alone.interval.high
+    assert (clustered.interval.low, clustered.interval.high) == pytest.approx(ends)
+    assert (clustered.interval_if_missing is None) == (alone.interval_if_missing is None)
+    if alone.interval_if_missing is not None and clustered.interval_if_missing is not None:
+        assert clustered.interval_if_missing.low == alone.interval_if_missing.low
+
+
+def test_few_clusters_are_counted_by_what_they_tell() -> None:
+    values = [float(i % 3 > 0) for i in range(195)]
+    equal = estimate_mean(values, clusters=[i // 5 for i in range(195)])
+    assert not any("clusters" in warning for warning in equal.warnings)
+    unequal = estimate_mean(values, clusters=[max(i // 5, 19) for i in range(195)])
+    assert unequal.clusters == 20
+    assert "20 clusters of unequal sizes, which tell as much as 4.45 equal ones: under 20" in unequal.warnings[0]
 
 
 def test_copies_of_a_case_add_no_information() -> None:
-    once = estimate_mean([1.0, 0.0, 1.0, 1.0, 0.0, 1.0], clusters=list("abcdef"))
+    twice = estimate_mean([1.0, 0.0, 1.0, 1.0, 0.0, 1.0] * 2, clusters=list("abcdef") * 2)
     copied = estimate_mean([1.0, 0.0, 1.0, 1.0, 0.0, 1.0] * 5, clusters=list("abcdef") * 5)
-    assert copied.interval.method == "clustered Wilson score (CR1)"
-    assert copied.standard_error == pytest.approx(once.standard_error)
-    assert copied.interval.low == pytest.approx(once.interval.low, abs=1e-9)
+    assert copied.interval.method == "clustered Wilson score (CR2)"
+    assert copied.standard_error == pytest.approx(twice.standard_error)
+    assert copied.interval.low == pytest.approx(twice.interval.low, abs=1e-9)
     assert copied.naive_interval is not None
     assert copied.naive_interval.low is not None
     assert copied.interval.low is not None
@@ -170,7 +186,7 @@ def test_equal_graded_scores_have_no_interval_though_rounding_gives_a_spread() -
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_nan_is_refused(bad: float) -> None:
-    with pytest.raises(DataError, match=r"accuracy\[1\]"):
+    with pytest.raises(DataError, match=r"values\[1\] is"):
         estimate_mean([1.0, bad], metric_id="accuracy")
 
 

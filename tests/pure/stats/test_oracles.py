@@ -135,8 +135,8 @@ def test_woodruff_reads_the_interval_of_the_rank_off_the_values(tied: float) -> 
     centre = float(numpy.median(values))
     values = [centre if abs(value - centre) <= tied else value for value in values]
     middle = float(numpy.median(values))
-    error = cluster_standard_error(by_cluster([float(v <= middle) for v in values], keys))
-    half = scipy_stats.t.ppf(0.975, 23) * error
+    sample = by_cluster([float(v <= middle) for v in values], keys)
+    half = scipy_stats.t.ppf(0.975, cluster_degrees_of_freedom(sample)) * cluster_standard_error(sample)
     described = describe_skewed(values, clusters=keys, resamples=1)
     expected = numpy.quantile(values, 0.5 - half), numpy.quantile(values, 0.5 + half)
     assert (described.median_interval.low, described.median_interval.high) == pytest.approx(expected, abs=1e-9)

@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from themis.pure.errors import DataError
+from themis.pure.errors import DataError, StatisticsError
+from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.equivalence import equivalence
+from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import bonett_price_interval, tango_interval, tango_score
 from themis.pure.stats.pairs import PairedMethod, adjusted, paired_compare
+from themis.pure.stats.power import mcnemar_cases_needed, mcnemar_detectable_effect
 from themis.pure.stats.records import PairedComparison
-from themis.pure.stats.significance import mcnemar_test
+from themis.pure.stats.samples import Correction
+from themis.pure.stats.significance import mcnemar_test, score_test
 from themis.pure.stats.unpaired import unpaired_compare
+from themis.pure.stats.wording import comparison_sentence
 
 Rows = list[tuple[str, float | None]]
 
@@ -145,7 +150,7 @@ def test_clustered_binary_intervals_stay_within_what_is_possible() -> None:
     a, b = [0.0] * 12, [1.0] * 11 + [0.0]
     compared = paired_compare(keyed(a), keyed(b), clusters={f"c{i}": f"g{i % 3}" for i in range(12)})
     assert compared.interval.high == 1.0
-    assert compared.interval.method == "paired clustered Student t (CR1)"
+    assert compared.interval.method == "clustered Bonett-Price (CR2)"
 
 
 def test_rounding_does_not_turn_a_tie_into_a_win() -> None:
@@ -245,7 +250,7 @@ def test_equivalence_needs_a_margin_and_a_spread() -> None:
     assert result.p_value is None
     assert result.equivalent is None
     assert "tie" in (result.reason or "")
-    with pytest.raises(DataError, match="margin must be"):
+    with pytest.raises(DataError, match="margin is"):
         equivalence(compared, margin=0.0)
 
 
@@ -339,3 +344,124 @@ def test_unpaired_says_what_it_can_not_say() -> None:
     assert unpaired_compare([], [1.0]).undefined["difference"] == "one of the samples has no scored value"
     assert unpaired_compare([0.5], [1.0, 0.2]).test.reason == "one scored value has no spread"
     assert unpaired_compare([0.5, 0.5], [0.2, 0.2]).test.reason == "no variation in either sample"
+
+
+# --- clusters of one are none -----------------------------------------------------------------------------
+
+PAIRED_SCORES = st.sampled_from([(0.0, 1.0), (0.0, 0.25, 0.5, 1.0)]).flatmap(
+    lambda choices: st.lists(st.tuples(*[st.none() | st.sampled_from(choices)] * 2), min_size=2, max_size=25)
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PAIRED_SCORES, st.sampled_from(["CR1", "CR2"]), st.sampled_from([0.05, 0.2, 0.5]))
+def test_naming_clusters_of_one_changes_nothing(
+    scores: list[tuple[float | None, float | None]], correction: Correction, margin: float
+) -> None:
+    a, b = keyed([before for before, _ in scores]), keyed([after for _, after in scores])
+    alone = paired_compare(a, b)
+    named = paired_compare(a, b, clusters={key: key for key, _ in a}, method=PairedMethod(correction=correction))
+
+    def ends(comparison: PairedComparison) -> list[float]:
+        shown = equivalence(comparison, margin=margin)
+        intervals = [comparison.interval, shown.interval]
+        if comparison.if_missing is not None:
+            intervals += [comparison.if_missing.interval, comparison.if_missing.equivalence_interval]
+        figures = [comparison.test.p_value, shown.p_value, comparison.minimum_detectable_effect]
+        found = [end for interval in intervals for end in (interval.low, interval.high)] + figures
+        return [math.inf if figure is None else figure for figure in found]
+
+    if alone.pairs > 1:
+        assert ends(named) == pytest.approx(ends(alone), rel=1e-9)
+
+
+def test_0_1_pairs_in_clusters_are_counted_by_their_effective_number() -> None:
+    clusters = {f"c{case}": f"g{case // 5}" for case in range(100)}
+    a, b = keyed([0.0] * 100), keyed([float(case // 5 % 4 == 0) for case in range(100)])
+    compared = paired_compare(a, b, clusters=clusters)
+    assert compared.interval.method == "clustered Bonett-Price (CR2)"
+    assert compared.effective_pairs == pytest.approx(19)  # all pairs of a cluster agree: twenty, less one for the mean
+    critical = t_quantile(0.975, 19)
+    expected = bonett_price_interval(19 / 4, 0.0, 19, critical=critical)
+    assert (compared.interval.low, compared.interval.high) == pytest.approx((expected.low, expected.high))
+
+
+# --- what a comparison could find -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "scores", [[(0.0, 1.0)] * 4 + [(1.0, 0.0)], [(0.1, 0.9), (0.3, 0.2), (0.5, 0.9), (0.1, 0.7), (0.2, 0.4)]]
+)
+def test_five_pairs_can_not_find_anything_and_say_so(scores: list[tuple[float, float]]) -> None:
+    compared = paired_compare(keyed([a for a, _ in scores]), keyed([b for _, b in scores]))
+    assert compared.minimum_detectable_effect is None
+    assert compared.undefined["minimum_detectable_effect"] == "no difference can be significant with fewer than 6 pairs"
+    assert compared.cases_needed is not None
+    assert compared.cases_needed >= 6
+    assert "No difference can be significant with fewer than 6 pairs" in comparison_sentence(compared)
+
+
+def test_power_is_told_at_the_error_rate_that_holm_leaves() -> None:
+    a = keyed([0.0] * 60 + [1.0] * 40)
+    b = keyed([0.0] * 55 + [1.0] * 5 + [1.0] * 30 + [0.0] * 10)
+    alone = paired_compare(a, b)
+    family = adjusted([alone] * 10)[0]
+    assert alone.minimum_detectable_effect == mcnemar_detectable_effect(cases=100, discordant=0.15)
+    assert family.minimum_detectable_effect == mcnemar_detectable_effect(cases=100, discordant=0.15, alpha=0.05 / 10)
+    assert alone.cases_needed == mcnemar_cases_needed(-0.05, discordant=0.15)
+    assert family.cases_needed == mcnemar_cases_needed(-0.05, discordant=0.15, alpha=0.05 / 10)
+    assert "at an error rate of 0.005, which Holm's adjustment leaves" in comparison_sentence(family)
+    again = adjusted([family])[0]
+    assert again.minimum_detectable_effect == alone.minimum_detectable_effect
+    mid_p = paired_compare(a, b, method=PairedMethod(mid_p=True))
+    assert mid_p.minimum_detectable_effect == mcnemar_detectable_effect(cases=100, discordant=0.15, mid_p=True)
+
+
+def test_a_difference_that_no_scores_can_have_is_not_promised() -> None:
+    compared = paired_compare(keyed([0.0, 0.5, 1.0, 0.0, 1.0, 0.5]), keyed([1.0, 0.0, 0.0, 1.0, 0.5, 0.5]))
+    assert compared.minimum_detectable_effect is None
+    assert "within the scores' range" in compared.undefined["minimum_detectable_effect"]
+
+
+def test_clusters_are_the_units_that_sign_flips_have() -> None:
+    a, b = graded(1, 60), graded(2, 60)
+    compared = paired_compare(keyed(a), keyed(b), clusters={f"c{i}": f"g{i % 5}" for i in range(60)})
+    assert "fewer than 6 clusters" in compared.undefined["minimum_detectable_effect"]
+    assert compared.cases_needed is not None
+    assert compared.cases_needed >= 72  # six clusters of twelve
+
+
+# --- what is refused --------------------------------------------------------------------------------------
+
+
+def test_scores_outside_their_range_are_refused() -> None:
+    with pytest.raises(StatisticsError, match=r"a score is 5.0; allowed: 0 to 1, as score_range says"):
+        paired_compare(keyed([0.0, 5.0]), keyed([1.0, None]), score_range=(0.0, 1.0))
+    with pytest.raises(StatisticsError, match=r"a score is 5\.0"):
+        estimate_mean([5.0, None, 0.0], score_range=(0.0, 1.0))
+    with pytest.raises(StatisticsError, match=r"power is 0\.04"):
+        PairedMethod(power=0.04)
+
+
+# --- independent samples ----------------------------------------------------------------------------------
+
+
+def test_independent_0_1_scores_have_a_p_value_without_any_variation_within() -> None:
+    far = unpaired_compare([0.0] * 20, [1.0] * 20)
+    assert far.test.p_value is not None
+    assert far.test.p_value < 1e-8
+    assert far.test.statistic is not None
+    assert far.test.statistic > 6.0
+    assert unpaired_compare([1.0] * 20, [1.0] * 20).test.reason == "no variation: all scores are equal"
+    assert unpaired_compare([0.0], [1.0]).test.p_value is not None
+
+
+@pytest.mark.parametrize("counts", [(5, 20, 12, 20), (0, 50, 4, 60), (99, 100, 80, 100), (30, 31, 200, 400)])
+def test_the_score_test_is_pearsons_with_n_less_one(counts: tuple[int, int, int, int]) -> None:
+    scipy_stats = pytest.importorskip("scipy.stats", reason="SciPy is the oracle")
+    ones_a, size_a, ones_b, size_b = counts
+    table = [[ones_a, size_a - ones_a], [ones_b, size_b - ones_b]]
+    chi2 = scipy_stats.chi2_contingency(table, correction=False).statistic * (size_a + size_b - 1) / (size_a + size_b)
+    found = score_test(*counts)
+    assert found.p_value == pytest.approx(scipy_stats.chi2.sf(chi2, 1), rel=1e-9)
+    assert found.statistic == pytest.approx(math.copysign(math.sqrt(chi2), ones_b / size_b - ones_a / size_a))

@@ -32,9 +32,9 @@ def test_the_published_product_form_agrees() -> None:
 def test_more_draws_than_samples_is_not_defined() -> None:
     assert pass_at_k(3, 3, 4) is None
     assert pass_hat_k(3, 3, 4) is None
-    with pytest.raises(DataError, match="correct=5"):
+    with pytest.raises(DataError, match="correct is 5"):
         pass_at_k(3, 5, 1)
-    with pytest.raises(DataError, match="k=0"):
+    with pytest.raises(DataError, match="k is 0"):
         pass_hat_k(3, 1, 0)
 
 
@@ -52,7 +52,7 @@ def test_the_interval_is_over_problems() -> None:
     estimate = estimate_pass_at_k([(10, 3), (10, 10), (10, 0), (10, 6)], 1)
     assert estimate.metric_id == "pass@1"
     assert estimate.mean == pytest.approx((0.3 + 1.0 + 0.0 + 0.6) / 4)
-    assert estimate.interval.method == "Student t"
+    assert estimate.interval.method == "Student t, a 0 and a 1 added"
     assert (estimate.planned, estimate.scored) == (4, 4)
     assert estimate_pass_at_k([(4, 2)] * 3, 2, every=True).metric_id == "pass^2"
 

@@ -15,9 +15,17 @@ from themis.pure.stats.power import (
     binary_difference_spread,
     cases_needed,
     design_from_pilot,
+    detectable_by_sign_flips,
+    fewest_pairs,
+    mcnemar_cases_needed,
+    mcnemar_detectable_effect,
+    mcnemar_power,
     minimum_detectable_effect,
     paired_power,
+    sign_flip_power,
 )
+from themis.pure.stats.resampling import sign_flip_test
+from themis.pure.stats.significance import mcnemar_test
 
 
 @pytest.mark.parametrize("cases", [2, 5, 20, 34, 100, 2000])
@@ -55,9 +63,9 @@ def test_what_can_not_be_planned_is_none_or_refused() -> None:
     assert cases_needed(0.0, spread=1.0) is None
     assert cases_needed(1e-9, spread=1.0) is None
     assert cases_needed(0.1, spread=0.0) == 2
-    with pytest.raises(DataError, match="cases=1"):
+    with pytest.raises(DataError, match="cases is 1"):
         paired_power(0.1, cases=1, spread=1.0)
-    with pytest.raises(DataError, match="power must lie"):
+    with pytest.raises(DataError, match=r"power is 0\.01"):
         minimum_detectable_effect(cases=10, spread=1.0, power=0.01)
 
 
@@ -92,7 +100,7 @@ def test_a_pilot_of_single_samples_keeps_all_variance_between_cases() -> None:
     design = design_from_pilot([[0.0], [1.0], [1.0]], [[1.0], [1.0], [0.0]])
     assert design.within_variance_a == 0.0
     assert design.between_variance == pytest.approx(1.0)
-    with pytest.raises(DataError, match="a pilot needs"):
+    with pytest.raises(DataError, match="the number of cases is 1"):
         design_from_pilot([[1.0]], [[1.0]])
 
 
@@ -100,3 +108,91 @@ def test_spread_of_binary_differences() -> None:
     assert binary_difference_spread(0.2, 0.1) == pytest.approx(math.sqrt(0.19))
     with pytest.raises(DataError, match="discordant"):
         binary_difference_spread(0.05, 0.1)
+
+
+# --- the tests that decide --------------------------------------------------------------------------------
+
+
+def enumerated(effect: float, cases: int, discordant: float, alpha: float) -> float:
+    """Return the power of McNemar's test by going through every outcome."""
+    win, lose = (discordant + effect) / 2, (discordant - effect) / 2
+    power = 0.0
+    for wins in range(cases + 1):
+        for losses in range(cases + 1 - wins):
+            p_value = mcnemar_test(wins, losses).p_value
+            if p_value is not None and p_value <= alpha:
+                ways = math.comb(cases, wins) * math.comb(cases - wins, losses)
+                power += ways * win**wins * lose**losses * (1 - win - lose) ** (cases - wins - losses)
+    return power
+
+
+@pytest.mark.parametrize("family", [1, 10])
+@pytest.mark.parametrize(("cases", "discordant"), [(20, 0.3), (50, 0.1), (60, 0.5), (40, 1.0)])
+def test_mcnemar_has_its_stated_power_at_its_detectable_effect(cases: int, discordant: float, family: int) -> None:
+    alpha = 0.05 / family
+    effect = mcnemar_detectable_effect(cases=cases, discordant=discordant, alpha=alpha)
+    assert effect is not None
+    share = max(discordant, effect)
+    assert enumerated(effect, cases, share, alpha) == pytest.approx(0.8, abs=1e-3)
+    for larger in (effect, (1.0 + effect) / 2.0, 1.0):
+        found = mcnemar_power(larger, cases=cases, discordant=max(share, larger), alpha=alpha)
+        assert found >= 0.799
+        assert found == pytest.approx(enumerated(larger, cases, max(share, larger), alpha), abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.floats(0.05, 1.0), st.floats(0.1, 1.0), st.sampled_from([0.05, 0.005]), st.booleans())
+def test_from_the_cases_needed_on_mcnemar_keeps_its_power(
+    share: float, discordant: float, alpha: float, mid_p: bool
+) -> None:
+    effect = share * discordant
+
+    def power(cases: int) -> float:
+        return mcnemar_power(effect, cases=cases, discordant=discordant, alpha=alpha, mid_p=mid_p)
+
+    needed = mcnemar_cases_needed(effect, discordant=discordant, alpha=alpha, mid_p=mid_p)
+    assert needed is not None
+    near = 1e-3 if needed > 1000 else 0.0  # of thousands of pairs the power is summed in steps
+    assert power(needed - 1) < 0.8 + near
+    assert all(power(cases) >= 0.8 - near for cases in range(needed, needed + 30))
+
+
+def test_few_pairs_can_not_find_anything() -> None:
+    assert [fewest_pairs(0.05 / family) for family in (1, 2, 10)] == [6, 7, 9]
+    for cases in range(6):
+        assert mcnemar_power(1.0, cases=cases, discordant=1.0) == 0.0
+        assert sign_flip_power(100.0, cases=cases, spread=1.0) == 0.0
+        assert mcnemar_detectable_effect(cases=cases, discordant=0.5) is None
+    assert mcnemar_test(6, 0).p_value == 2 / 64
+    assert mcnemar_cases_needed(1.0, discordant=1.0) == 6
+    assert mcnemar_cases_needed(0.0, discordant=1.0) is None
+    few = PairedDesign(cases=5, between_variance=1.0)
+    assert few.minimum_detectable_effect() is None
+    assert few.power(100.0) == 0.0
+    assert few.cases_needed(100.0) == 6
+
+
+def test_a_design_knows_how_many_tests_share_its_error_rate() -> None:
+    one = PairedDesign(cases=100, between_variance=0.25)
+    ten = one.evolve(family=10)
+    assert ten.minimum_detectable_effect() == one.minimum_detectable_effect(alpha=0.005)
+    assert ten.cases_needed(0.1) == one.cases_needed(0.1, alpha=0.005)
+    assert ten.power(0.1) == one.power(0.1, alpha=0.005)
+
+
+@pytest.mark.parametrize(("cases", "alpha"), [(6, 0.05), (7, 0.05), (8, 0.05), (10, 0.05), (9, 0.005), (11, 0.005)])
+def test_sign_flips_have_their_stated_power_where_their_p_values_are_few(cases: int, alpha: float) -> None:
+    errors = detectable_by_sign_flips(cases, cases - 1.0, 0.8, alpha)
+    assert errors is not None
+    rng, shift, draws = random.Random(3), errors / math.sqrt(cases), 1500
+    found = sum(
+        (sign_flip_test([rng.gauss(shift, 1.0) for _ in range(cases)]).p_value or 1.0) <= alpha for _ in range(draws)
+    )
+    assert found / draws == pytest.approx(0.8, abs=0.03)  # three standard errors
+
+
+@given(st.integers(6, 60), st.floats(0.1, 3.0), st.sampled_from([0.05, 0.005, 0.2]))
+@settings(max_examples=30, deadline=None)
+def test_power_grows_with_the_effect(cases: int, effect: float, alpha: float) -> None:
+    found = [sign_flip_power(size * effect, cases=cases, spread=1.0, alpha=alpha) for size in (0.5, 1.0, 2.0)]
+    assert found == sorted(found)

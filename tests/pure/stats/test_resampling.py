@@ -5,14 +5,19 @@ from __future__ import annotations
 import math
 import random
 import statistics
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis.pure.stats import resampling
+from themis.pure.stats.distributions import binomial_cdf, binomial_pmf
+from themis.pure.stats.engine import StatsEngine
 from themis.pure.stats.intervals import t_interval
 from themis.pure.stats.pairs import cluster_sums
+from themis.pure.stats.records import Interval
 from themis.pure.stats.samples import by_cluster, mean, variance
 
 DIFFERENCES = st.lists(st.floats(-5, 5).map(lambda x: round(x, 3)), min_size=1, max_size=14)
@@ -109,7 +114,7 @@ def test_percentile_bootstrap_draws_clusters_whole() -> None:
 
 def test_percentile_bootstrap_says_why_it_is_not_defined() -> None:
     assert "two are needed" in (resampling.percentile_bootstrap([1.0], mean).reason or "")
-    assert "one cluster" in (resampling.percentile_bootstrap([1.0, 2.0], mean, clusters="aa").reason or "")
+    assert "one cluster" in (resampling.percentile_bootstrap([1.0, 2.0], mean, clusters=list("aa")).reason or "")
     assert "not defined for" in (resampling.percentile_bootstrap([1.0, 2.0], lambda _: None).reason or "")
 
 
@@ -204,3 +209,78 @@ def test_bit_planes_add_up(sizes: list[int], flips: int) -> None:
     chosen = sum(size for i, size in enumerate(sizes) if flips >> (len(sizes) - 1 - i) & 1)
     planes = resampling.bit_planes(sizes)
     assert sum((flips & plane).bit_count() << weight for weight, plane in planes) == chosen
+
+
+# --- sign flips of many -----------------------------------------------------------------------------------
+
+
+def tail(ones: int, twos: int, observed: int) -> float:
+    """Return the share of flips of so many 1 and 2 whose sum is at least `observed` in size."""
+    share = 0.0
+    for up in range(twos + 1):
+        weight = binomial_pmf(up, twos, 0.5)
+        if weight > 1e-15:
+            needed = math.ceil((observed - 2 * (2 * up - twos) + ones) / 2)
+            share += weight * (1.0 - binomial_cdf(needed - 1, ones, 0.5))
+    return 2.0 * share
+
+
+@pytest.mark.parametrize("z", [0.1, 1.0, 2.0, 2.3, 3.0, 4.5])
+@pytest.mark.parametrize(("ones", "twos"), [(10_001, 0), (6000, 5000), (100, 12_000)])
+def test_past_ten_thousand_pairs_the_p_value_is_that_of_all_flips(ones: int, twos: int, z: float) -> None:
+    observed = round(z * math.sqrt(ones + 4 * twos))
+    observed += (observed - ones) % 2  # all sums have the same parity
+    negative = (ones + 2 * twos - observed) // 2
+    down = min(twos, negative // 2)
+    differences = [-2.0] * down + [2.0] * (twos - down)
+    rest = negative - 2 * down
+    differences += [-1.0] * rest + [1.0] * (ones - rest)
+    assert sum(differences) == observed
+    found = resampling.sign_flip_test(differences)
+    assert found.method == "sign-flip permutation (saddlepoint)"
+    assert found.p_value == pytest.approx(tail(ones, twos, observed), rel=0.002)
+
+
+def test_a_few_large_differences_among_many_are_drawn() -> None:
+    differences = [1e-3] * 11_000 + [50.0, -49.0]
+    found = resampling.sign_flip_test(differences)
+    assert found.method == "sign-flip permutation (sampled)"
+    assert found.resamples == 9999
+    assert resampling.sign_flip_test([1.0] * 20_000).p_value == 5e-324
+
+
+# --- order ------------------------------------------------------------------------------------------------
+
+
+class _Plain:
+    def __init__(self, key: str, value: float) -> None:
+        self.case_key, self.value = key, value
+
+
+@given(st.permutations(range(12)), st.booleans(), st.sampled_from(["numbers", "rows", "mappings", "objects"]))
+def test_a_bootstrap_does_not_see_the_order_of_rows(order: list[int], clustered: bool, kind: str) -> None:
+    values = [0.1 * place**2 for place in range(12)]
+    kinds: dict[str, list[Any]] = {
+        "numbers": values,
+        "rows": [(f"c{place}", value) for place, value in enumerate(values)],
+        "mappings": [{"case_key": f"c{place}", "value": value} for place, value in enumerate(values)],
+        "objects": [_Plain(f"c{place}", value) for place, value in enumerate(values)],
+    }
+    rows = kinds[kind]
+
+    def value_of(row: Any) -> float:
+        if kind == "numbers":
+            return float(row)
+        return float(row[1] if kind == "rows" else row["value"] if kind == "mappings" else row.value)
+
+    def statistic(taken: Sequence[Any]) -> float:
+        return sum(map(value_of, taken)) / (1.0 + value_of(taken[0]))  # of the order of a resample, too
+
+    clusters = [place // 3 for place in range(12)]
+    engine = StatsEngine(seed=4)
+
+    def found(places: Sequence[int]) -> Interval:
+        keys = [clusters[place] for place in places] if clustered else None
+        return engine.bootstrap([rows[place] for place in places], statistic, clusters=keys, resamples=50)
+
+    assert found(order) == found(range(12))

@@ -8,7 +8,18 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
-from themis.api.cli.options import DEFAULT_STORE, Json, ReportAt, RunName, Store, Words, report_at, stored
+from themis.api.cli.options import (
+    DEFAULT_STORE,
+    ClusterBy,
+    Correction,
+    Json,
+    ReportAt,
+    RunName,
+    Store,
+    Words,
+    report_at,
+    stored,
+)
 from themis.api.cli.output import show
 
 
@@ -25,7 +36,8 @@ def compare(
         str | None,
         Parameter(help="METRIC>=X: exit with 1 unless that is shown of RUN_B - RUN_A, and say after how many cases."),
     ] = None,
-    cluster_by: str | None = None,
+    cluster_by: ClusterBy = None,
+    correction: Correction = "cr2",
     store: Store = DEFAULT_STORE,
     store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
     junit: Path | None = None,
@@ -39,6 +51,7 @@ def compare(
       themis compare 4f1c latest
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
       themis compare 4f1c latest --report-at 1,4
+      themis compare 4f1c latest --cluster-by topic
       themis compare 4f1c latest --until "exact_match>=-0.02"
 
     Args:
@@ -48,7 +61,6 @@ def compare(
         fail_on_regression:
             Exit with 1 unless METRIC's difference lies above -MARGIN, whatever missing scores are: METRIC:MARGIN.
         regression_on: What has to lie above -MARGIN: the 95% 'interval' in whole, or the 'mean' difference.
-        cluster_by: A key of the cases' metadata; cases with the same value there stay together.
         junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
@@ -57,6 +69,7 @@ def compare(
     from themis.api.stores import find_run
     from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
+    from themis.pure.stats.engine import StatsEngine
     from themis.pure.stats.gates import GateResult
 
     rule = as_rule(until)
@@ -68,7 +81,8 @@ def compare(
     ours, theirs = first.load_snapshot(a), second.load_snapshot(b)
     gates = read_regression_gates(fail_on_regression or (), ours, theirs, regression_on)
     ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
-    found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, at=sorted(ks) or None)
+    engine = StatsEngine(correction="CR1" if correction == "cr1" else "CR2")
+    found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, engine=engine, at=sorted(ks) or None)
     results = check_regressions(gates, found)
     decided = None
     if rule is not None:

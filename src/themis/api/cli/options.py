@@ -6,7 +6,7 @@ import itertools
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 from cyclopts import Parameter
@@ -48,6 +48,14 @@ ReportAt: TypeAlias = Annotated[
 By: TypeAlias = Annotated[
     list[str] | None,
     Parameter(name="--by", negative="", help="Group by a key of the cases' metadata or 'dataset'; or 'none'."),
+]
+ClusterBy: TypeAlias = Annotated[
+    str | None,
+    Parameter(help="A key of the cases' metadata; cases with the same value there are one cluster, and stay together."),
+]
+Correction: TypeAlias = Annotated[
+    Literal["cr1", "cr2"],
+    Parameter(help="Of cluster-robust errors; 'cr1' is too small where clusters are few or of unequal size."),
 ]
 Price: TypeAlias = Annotated[
     list[str] | None,

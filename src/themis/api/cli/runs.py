@@ -11,6 +11,8 @@ from cyclopts import App, Parameter
 from themis.api.cli.options import (
     DEFAULT_STORE,
     By,
+    ClusterBy,
+    Correction,
     Json,
     Price,
     ReportAt,
@@ -153,6 +155,8 @@ def report(
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     at: ReportAt = None,
     by: By = None,
+    cluster_by: ClusterBy = None,
+    correction: Correction = "cr2",
     price: Price = None,
     details: str | None = None,
     store: Store = DEFAULT_STORE,
@@ -164,6 +168,7 @@ def report(
       themis report latest --price vllm/mine=0.1,0.4
       themis report latest --format html --output report.html
       themis report latest --by topic,level
+      themis report latest --cluster-by document
       themis report latest --details fields.name
 
     Args:
@@ -172,10 +177,19 @@ def report(
     """
     from themis.api.runs.report import Reporter, report_text, write_report
     from themis.pure.plan import make_plan
+    from themis.pure.stats.engine import StatsEngine
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
-    reporter = Reporter(opened, at=report_at(at, len(answers)), by=by, details=details, prices=read_prices(price))
+    reporter = Reporter(
+        opened,
+        at=report_at(at, len(answers)),
+        by=by,
+        cluster_by=cluster_by,
+        engine=StatsEngine(correction="CR1" if correction == "cr1" else "CR2"),
+        details=details,
+        prices=read_prices(price),
+    )
     if output is None:
         write(report_text(reporter, run_id, kind))
         return

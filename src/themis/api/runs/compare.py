@@ -17,7 +17,7 @@ from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stopping import StoppingRule, as_rule
 from themis.pure.report.comparison import identity_notes
-from themis.pure.report.grouping import group_name
+from themis.pure.report.grouping import check_cluster_by, group_name
 from themis.pure.report.stopped import NOT_COVERED
 from themis.pure.stats.engine import StatsEngine
 from themis.pure.stats.pairs import CaseScores
@@ -95,15 +95,17 @@ def compare(
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
         margins: metric -> the largest difference that counts as none, declared beforehand: adds an equivalence test.
         mid_p: McNemar's mid-p in place of the exact test.
-        engine: level, power and seed.
+        engine: level, power, seed, and `correction` (CR1 or CR2) of cluster-robust errors.
         at: for which k to compare pass@k, pass^k and maj@k, where both runs have several answers a case. Each is a
             comparison of its own, `METRIC:pass@4`, and p-values are adjusted over them, too.
 
     Raises:
         RunNotFoundError: a store has no such run.
+        SpecError: no case of either run has the key `cluster_by`.
         DataError: a metric asked for, or named in `margins`, is in neither run; or a k exceeds the answers of a case.
     """
     view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
+    check_cluster_by(cluster_by, (*view_a.snapshot.datasets, *view_b.snapshot.datasets))
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
     a, b = _sides(view_a, view_b, cluster_by, ks)
     chosen = engine or StatsEngine()

@@ -24,7 +24,7 @@ from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import EMPTY, thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.report.grouping import BY_DATASET, check_by, read_by
+from themis.pure.report.grouping import BY_DATASET, check_by, check_cluster_by, read_by
 from themis.pure.report.html import html_pieces
 from themis.pure.report.latex import run_latex
 from themis.pure.report.markdown import MARKDOWN_SAMPLE, case_markdown, run_markdown
@@ -85,9 +85,10 @@ def read_report(
         with_digest: whether to hash all results, which takes a fifth of the time.
 
     Raises:
-        SpecError: no case has a key that they are to be grouped by, or no score the details.
+        SpecError: no case has a key that they are to be grouped or clustered by, or no score the details.
     """
     check_by(by or (), view.snapshot.datasets)
+    check_cluster_by(cluster_by, view.snapshot.datasets)
     rule = view.snapshot.identity.until
     if cluster_by is None and rule is not None:
         cluster_by = rule.cluster_by
@@ -236,7 +237,8 @@ class Reporter:
             `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`.
 
     Raises:
-        SpecError: `by` is malformed; or, from a report, no case of the run has such a key, or no score such details.
+        SpecError: `by` is malformed; or, from a report, no case of the run has such a key (`by`, `cluster_by`), or no
+            score such details.
     """
 
     def __init__(

@@ -59,12 +59,30 @@ def check_by(by: Sequence[str], datasets: Sequence[Dataset]) -> None:
     Raises:
         SpecError: names all such keys, and the nearest of those there are.
     """
-    wanted, known = {name for name in by if name != BY_DATASET}, dict.fromkeys([BY_DATASET])
+    _check_keys("by", [name for name in by if name != BY_DATASET], datasets, [BY_DATASET])
+
+
+def check_cluster_by(key: str | None, datasets: Sequence[Dataset]) -> None:
+    """Refuse to cluster by a key that no case has, as `check_by` does: each case would be a cluster of its own.
+
+    Raises:
+        SpecError: names the nearest of the keys that there are.
+    """
+    _check_keys("cluster_by", [] if key is None else [key], datasets, [])
+
+
+def _check_keys(option: str, keys: Sequence[str], datasets: Sequence[Dataset], words: Sequence[str]) -> None:
+    wanted, known = {*keys}, dict.fromkeys(words)
     for case in _until_found(wanted, datasets):
         known.update(dict.fromkeys(name for name, value in case.metadata.items() if value is not None))
-    faults = [f"{name!r} is no key of any case's metadata; {nearest(name, known)}" for name in by if name in wanted]
+    there = "the cases have no metadata"
+    faults = [
+        f"{name!r} is no key of any case's metadata; {nearest(name, known) if known else there}"
+        for name in keys
+        if name in wanted
+    ]
     if faults:
-        raise SpecError(f"by: {'; '.join(faults)}")
+        raise SpecError(f"{option}: {'; '.join(faults)}")
 
 
 def _until_found(wanted: set[str], datasets: Sequence[Dataset]) -> Iterable[Case]:

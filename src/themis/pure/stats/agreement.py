@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
-from themis.pure.errors import DataError
+from themis.pure.errors import StatisticsError
+from themis.pure.stats.arguments import LARGEST, Level, checked_arguments, refuse_unless
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
-from themis.pure.stats.samples import LARGEST
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -25,7 +25,8 @@ _ONE_LABEL = "no variation: all ratings are the same, so chance agreement can't 
 _NO_UNIT = "no unit is rated by two raters"
 
 
-def raw_agreement(ratings: Sequence[Sequence[Label | None]], *, level: float = DEFAULT_LEVEL) -> Agreement:
+@checked_arguments
+def raw_agreement(ratings: Sequence[Sequence[Label | None]], *, level: Level = DEFAULT_LEVEL) -> Agreement:
     """Return the mean share of rater pairs that agree on a unit.
 
     Args:
@@ -59,12 +60,12 @@ def _agreeing_share(counts: Mapping[Label, int], raters: int) -> float:
 
 def _units(ratings: Sequence[Sequence[Label | None]]) -> tuple[list[list[Label]], int]:
     if len(ratings) < 2 or len({len(rater) for rater in ratings}) != 1:
-        raise DataError(
+        raise StatisticsError(
             f"agreement needs two or more raters over the same units; found {len(ratings)} raters with "
             f"{sorted({len(rater) for rater in ratings})} units: put None where a rater gave no rating"
         )
     if any(isinstance(label, float) and math.isnan(label) for rater in ratings for label in rater):
-        raise DataError("a rating is NaN: put None where a rater gave no rating")
+        raise StatisticsError("a rating is NaN: put None where a rater gave no rating")
     columns = [[label for label in unit if label is not None] for unit in zip(*ratings, strict=True)]
     units = [unit for unit in columns if len(unit) > 1]
     return units, len(columns) - len(units)
@@ -73,13 +74,14 @@ def _units(ratings: Sequence[Sequence[Label | None]]) -> tuple[list[list[Label]]
 # --- two raters -------------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def cohen_kappa(
     first: Sequence[Label | None],
     second: Sequence[Label | None],
     *,
     weights: Weights = "none",
     categories: Sequence[Label] | None = None,
-    level: float = DEFAULT_LEVEL,
+    level: Level = DEFAULT_LEVEL,
 ) -> Agreement:
     """Return Cohen's kappa of two raters, with the large-sample normal interval.
 
@@ -130,9 +132,10 @@ def _categories(units: Sequence[Sequence[Label]], given: Sequence[Label] | None)
     found = {label for unit in units for label in unit}
     if given is None:
         return _sorted_labels(found)
+    refuse_unless(len(set(given)) == len(given), "agreement", "categories", given, "each category once")
     unknown = found - set(given)
     if unknown:
-        raise DataError(f"ratings outside the categories {list(given)}: {_sorted_labels(unknown)}")
+        raise StatisticsError(f"ratings outside the categories {list(given)}: {_sorted_labels(unknown)}")
     return given
 
 
@@ -176,7 +179,8 @@ def _weight(weights: Weights, size: int) -> Callable[[int, int], float]:
 # --- any number of raters ---------------------------------------------------------------------------------
 
 
-def fleiss_kappa(ratings: Sequence[Sequence[Label | None]], *, level: float = DEFAULT_LEVEL) -> Agreement:
+@checked_arguments
+def fleiss_kappa(ratings: Sequence[Sequence[Label | None]], *, level: Level = DEFAULT_LEVEL) -> Agreement:
     """Return Fleiss' kappa; units that some rater did not rate are left out and counted.
 
     Args:
@@ -204,12 +208,13 @@ def fleiss_kappa(ratings: Sequence[Sequence[Label | None]], *, level: float = DE
     return base.evolve(value=(observed - expected) / (1.0 - expected))
 
 
+@checked_arguments
 def krippendorff_alpha(
     ratings: Sequence[Sequence[Label | None]],
     *,
     scale: Scale = "nominal",
     categories: Sequence[Label] | None = None,
-    level: float = DEFAULT_LEVEL,
+    level: Level = DEFAULT_LEVEL,
 ) -> Agreement:
     """Return Krippendorff's alpha; any number of raters, ratings may be missing.
 
@@ -311,12 +316,12 @@ class _Distances:
 
 def _number(label: Label, scale: str) -> float:
     if not isinstance(label, int | float) or not abs(label) <= LARGEST:
-        raise DataError(
+        raise StatisticsError(
             f"{scale} ratings are finite numbers of at most {LARGEST:g} in size; found {label!r}: "
             "use scale='nominal' or 'ordinal'"
         )
     if scale == "ratio" and label < 0:
-        raise DataError(f"ratio ratings are 0 or more; found {label!r}: use scale='interval'")
+        raise StatisticsError(f"ratio ratings are 0 or more; found {label!r}: use scale='interval'")
     return float(label)
 
 

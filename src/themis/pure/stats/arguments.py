@@ -10,7 +10,7 @@ said by `same_length` and `refuse_unless` in the function's body. A `Literal` is
     def interval_of(values: Sequence[Score], *, level: Level = 0.95, clusters: Sequence[Hashable] | None = None):
         same_length("interval_of", values=values, clusters=clusters)
 
-Numbers are finite, of at most `LARGEST` in size, and counts are at most `MOST`, so that no sum leaves its range.
+Numbers are finite, scores of at most `LARGEST` in size, and counts are at most `MOST`, so that no sum leaves its range.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 LARGEST: Final = 1e100
-"""The largest size of a number: products of sums of larger ones leave the range of a double."""
+"""The largest size of a score: products of sums of larger ones leave the range of a double."""
+
+_WIDEST: Final = 1e120
+"""The largest size of any number, so that what comes of the largest scores may be handed on."""
 
 MOST: Final = 10**9
 """The largest count: of cases, pairs, wins."""
@@ -44,8 +47,8 @@ class Limits:
     """What a number must lie within, and how that is said."""
 
     said: str
-    low: float = -LARGEST
-    high: float = LARGEST
+    low: float = -_WIDEST
+    high: float = _WIDEST
     low_open: bool = False
     high_open: bool = False
 
@@ -200,7 +203,7 @@ def check_fields(record: object) -> None:
     kind: type[Any] = type(record)
     faults = [
         _told(name, fault)
-        for name, check in _field_checks(kind).items()
+        for name, check in _field_checks(kind).items()  # type: ignore[arg-type]  # a class can be hashed
         if (fault := check(getattr(record, name))) is not None
     ]
     if faults:
@@ -259,7 +262,7 @@ def _plain(hint: Any) -> _Check:
     if hint is type(None):
         return _simple("None", lambda value: value is None)
     if hint is float:
-        return _simple("a finite number of at most 1e+100 in size", _is_number)
+        return _simple(f"a finite number of at most {_WIDEST:g} in size", _is_number)
     if hint is int:
         return _simple("a whole number", _is_whole)
     if getattr(hint, "_is_protocol", False):
@@ -288,7 +291,7 @@ def _is_number(value: Any) -> bool:
             value = float(value)
         except (TypeError, ValueError, OverflowError):
             return False
-    return bool(-LARGEST <= value <= LARGEST)
+    return bool(-_WIDEST <= value <= _WIDEST)
 
 
 def _is_whole(value: Any) -> bool:

@@ -19,6 +19,15 @@ That bounds every end that falls with falling M and growing V:
 - Student's t, and with N + 2 pairs, two of them at +1 and -1, the interval of Bonett and Price: M - c sqrt(V) / N;
 - Wilson's, whose lower end grows with the share of ones and with the effective size min(N, M (1 - M) N^2 / V).
 
+For pairs of 0/1 scores in clusters that is the effective number of pairs, n. Let D be the share of pairs that differ:
+the total T of a block bounds it, since wins are losses plus T. Bonett and Price's lower end, in this form, is
+
+    M n / (n + 2) - c sqrt(v / (n + 2)) with v = (D n + 2) / (n + 2) - (M n / (n + 2))^2
+
+where v falls with n and with |M|, and grows with D, which bounds each part by itself. Tango's lower end grows with
+wins, with falling losses, and with n, as his statistic is sqrt(n) times a function of the shares: it is lowest at the
+fewest wins, the most losses and the least n.
+
 Where all missing scores have one range of width d, only totals that are whole multiples of d above the lowest are
 searched: M - c sqrt(V) / N is concave in the missing scores (a mean less a norm), so that it is lowest where each of
 them is at an end of its range; and missing scores of a 0/1 metric are 0 or 1. The upper end is the lower end of the
@@ -37,7 +46,13 @@ import attrs
 from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.intervals import tango_interval, tied_interval, wilson_interval
 from themis.pure.stats.records import Interval
-from themis.pure.stats.samples import ClusteredSample, Correction, cluster_degrees_of_freedom, grouped
+from themis.pure.stats.samples import (
+    ClusteredSample,
+    Correction,
+    cluster_degrees_of_freedom,
+    effective_clusters,
+    grouped,
+)
 
 Range: TypeAlias = tuple[float, float]
 """The lowest and the highest that a value can be; twice the same if it is known."""
@@ -104,8 +119,30 @@ class _Sample:
             return 1.0 / (1.0 - size / self.size)
         return 1.0 if correction is None else self.count / (self.count - 1.0)
 
+    @property
+    def _clusters(self) -> ClusteredSample:
+        return ClusteredSample(0.0, self.size, self._cluster_sizes, ())
+
     def degrees_of_freedom(self, correction: Correction) -> float:
-        return cluster_degrees_of_freedom(ClusteredSample(0.0, self.size, self._cluster_sizes, ()), correction)
+        return cluster_degrees_of_freedom(self._clusters, correction)
+
+    def effective_clusters(self) -> float:
+        return effective_clusters(self._clusters)
+
+    def least_effective(self, spread: float, squares: float, *, constant: bool) -> float:
+        """Return a bound from below of the effective size, as `effective_size` counts it, of whole numbers.
+
+        Args:
+            spread: a bound from below of their variance, with divisor n.
+            squares: a bound from above of V.
+            constant: whether they could all be equal.
+        """
+        # Whole numbers that are not all equal vary by at least as much as if one of them were another.
+        spread = max(spread, (self.size - 1.0) / self.size**2)
+        found = float(self.size)
+        if squares > 0.0:
+            found = min(found, (1.0 - _SLACK) * spread * self.size**2 / squares)
+        return min(found, self.effective_clusters()) if constant else found
 
     def lowest_mean_less(self, errors: float) -> float:
         """Return the lowest value of the mean less so many standard errors."""
@@ -188,6 +225,10 @@ class Possible:
             return None
         return attrs.evolve(self, ranges=ranges, step=1.0, whole=True)
 
+    def without_clusters_of_one(self) -> Possible:
+        alone = self.clusters is not None and len(set(self.clusters)) == len(self.ranges)
+        return attrs.evolve(self, clusters=None) if alone else self
+
     def mirrored(self, around: float = 0.0) -> Possible:
         """Return `2 around - value` for each value."""
         return attrs.evolve(self, ranges=[(2.0 * around - high, 2.0 * around - low) for low, high in self.ranges])
@@ -199,11 +240,15 @@ class Possible:
         return [(len(g), math.fsum(low for low, _ in g), math.fsum(high for _, high in g)) for g in groups]
 
 
-def mean_bounds(values: Possible, *, level: float, method: str, correction: Correction) -> Interval:
+def mean_bounds(
+    values: Possible, *, level: float, method: str, correction: Correction, chances: bool = False
+) -> Interval:
     """Return the lowest lower and the highest upper end of the interval that `estimate_mean` gives.
 
-    Of values that are 0 or 1, Wilson's; of others Student's t; the wider of both where either can be.
+    Of values that are 0 or 1, Wilson's; of others Student's t, or of chances `chance_interval`'s; the wider of both
+    where either can be.
     """
+    values = values.without_clusters_of_one()
     clusters = values.by_cluster()
     if values.whole and values.clusters is None:  # Wilson's ends grow with the share of ones
         size = len(clusters)
@@ -212,7 +257,8 @@ def mean_bounds(values: Possible, *, level: float, method: str, correction: Corr
         return Interval(low=bottom.low, high=top.high, level=level, method=method)
     reason = _no_spread(clusters)
     least, most = _shared_means(clusters)
-    if not reason and least <= most and not values.whole and not least == most in (0.0, 1.0):
+    added = chances and values.clusters is None
+    if not reason and not added and least <= most and not values.whole and not least == most in (0.0, 1.0):
         reason = _COULD_BE_CONSTANT
     if reason:
         return Interval(level=level, method=method, reason=reason)
@@ -220,7 +266,10 @@ def mean_bounds(values: Possible, *, level: float, method: str, correction: Corr
     if (whole := values.whole_alone(0.0)) is not None:
         found.append((_wilson(whole, level, correction), 1.0 - _wilson(whole.mirrored(0.5), level, correction)))
     if not values.whole:
-        found.append((_student(values, level, correction), -_student(values.mirrored(), level, correction)))
+        low, high = _student(values, level, correction), -_student(values.mirrored(), level, correction)
+        if added:
+            low, high = _chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)
+        found.append((low, high))
     return _widest(found, level, method)
 
 
@@ -246,16 +295,19 @@ def paired_bounds(
         width: of the range of scores.
         equivalence: whether the interval is the one that decides on equivalence.
     """
+    differences = differences.without_clusters_of_one()
     clusters = differences.by_cluster()
     found = []
-    if differences.clusters is None and (whole := differences.whole_alone(-1.0)) is not None:
-        lowest = _tango if equivalence else _bonett_price
-        found.append((lowest(whole, level), -lowest(whole.mirrored(), level)))
+    reason = None
     if not differences.whole or differences.clusters is not None:
         reason = _no_spread(clusters)
+    if not reason and (whole := differences.whole_alone(-1.0)) is not None:
+        lowest = _tango if equivalence else _bonett_price
+        found.append((lowest(whole, level, correction), -lowest(whole.mirrored(), level, correction)))
+    if not reason and not differences.whole:
         least, most = _shared_means(clusters)
-        if not reason and least <= most:
-            tied = tied_interval(len(clusters), width, level=level)
+        if least <= most:
+            tied = tied_interval(_Sample(clusters, None, None).effective_clusters(), width, level=level)
             # Differences of either sign may cancel in every cluster, which leaves no variation, and yet no ties.
             cancel = differences.clusters is not None and any(low < 0.0 for low, _ in differences.ranges)
             cancel = cancel and any(high > 0.0 for _, high in differences.ranges)
@@ -263,9 +315,9 @@ def paired_bounds(
                 reason = _COULD_BE_CONSTANT
             else:
                 found.append((tied.low, tied.high))
-        if reason:
-            return Interval(level=level, method=method, reason=reason)
         found.append((_student(differences, level, correction), -_student(differences.mirrored(), level, correction)))
+    if reason:
+        return Interval(level=level, method=method, reason=reason)
     return _widest(found, level, method)
 
 
@@ -293,30 +345,96 @@ def _student(values: Possible, level: float, correction: Correction) -> float:
     return sample.lowest_mean_less(t_quantile(0.5 + level / 2.0, sample.degrees_of_freedom(correction)))
 
 
-def _bonett_price(differences: Possible, level: float) -> float:
-    sample = _Sample([*differences.by_cluster(), (1, 1.0, 1.0), (1, -1.0, -1.0)], None, differences.step)
-    return max(-1.0, sample.lowest_mean_less(normal_quantile(0.5 + level / 2.0)))
+def _chance(values: Possible, level: float) -> float:
+    clusters = values.by_cluster()
+    sample = _Sample([*clusters, (1, 0.0, 0.0), (1, 1.0, 1.0)], "CR1", values.step)
+    lowest = sample.lowest_mean_less(t_quantile(0.5 + level / 2.0, len(clusters) + 1.0))
+    return max(0.0, min(lowest, math.fsum(low for _, low, _ in clusters) / len(clusters)))
 
 
-def _tango(differences: Possible, level: float) -> float:
-    lows = [low for low, _ in differences.ranges]
-    found = tango_interval(lows.count(1), lows.count(-1), len(lows), level=level)
+def _bonett_price(differences: Possible, level: float, correction: Correction) -> float:
+    if differences.clusters is None:
+        sample = _Sample([*differences.by_cluster(), (1, 1.0, 1.0), (1, -1.0, -1.0)], None, differences.step)
+        return max(-1.0, sample.lowest_mean_less(normal_quantile(0.5 + level / 2.0)))
+    pairs = _WholePairs(differences, level, correction)
+
+    def end(least: float, most: float, squares: float) -> float:
+        fewest = pairs.fewest(least, most, squares)
+        size = fewest if least >= 0.0 else pairs.most
+        centre = least * size / (size + 2.0)
+        nearest = 0.0 if least <= 0.0 <= most else min(abs(least), abs(most))
+        discordant = pairs.most_discordant(least, most)
+        spread = (discordant * fewest + 2.0) / (fewest + 2.0) - (nearest * fewest / (fewest + 2.0)) ** 2
+        half = pairs.critical * math.sqrt(max(0.0, spread) / (fewest + 2.0))
+        return centre - half - _SLACK
+
+    return max(-1.0, pairs.sample.lowest(end))
+
+
+def _tango(differences: Possible, level: float, correction: Correction) -> float:
+    wins, losses = _count(differences, 0, 1.0), _count(differences, 0, -1.0)
+    if differences.clusters is None:
+        found = tango_interval(wins, losses, len(differences.ranges), level=level)
+    else:
+        pairs = _WholePairs(differences, level, correction)
+        fewest = pairs.sample.lowest(pairs.fewest)
+        scale = fewest / pairs.sample.size
+        found = tango_interval(wins * scale, losses * scale, fewest, level=level, critical=pairs.critical)
     return -1.0 if found.low is None else max(-1.0, found.low - _SLACK)
+
+
+def _count(differences: Possible, end: int, value: float) -> int:
+    return sum(each[end] == value for each in differences.ranges)
+
+
+class _WholePairs:
+    """All completions of differences that are -1, 0 or 1, in clusters."""
+
+    def __init__(self, differences: Possible, level: float, correction: Correction) -> None:
+        self.sample = _Sample(differences.by_cluster(), correction, differences.step)
+        freedom = self.sample.degrees_of_freedom(correction)
+        # Of pairs that could be alike, equivalence counts the degrees of freedom by the effective number of clusters.
+        freedom = min(freedom, self.sample.effective_clusters() - 1.0)
+        self.critical = t_quantile(0.5 + level / 2.0, freedom)
+        self.most = float(self.sample.size)
+        self._wins = _count(differences, 0, 1.0), _count(differences, 1, 1.0)
+        self._losses = _count(differences, 1, -1.0), _count(differences, 0, -1.0)
+        self._alike = max(low for low, _ in differences.ranges), min(high for _, high in differences.ranges)
+
+    def fewest(self, least: float, most: float, squares: float) -> float:
+        """Return a bound from below of the effective number of pairs in a block."""
+        size = self.sample.size
+        totals = least * size, most * size
+        discordant = max(
+            2 * self._losses[0] + totals[0],
+            2 * self._wins[0] - totals[1],
+            self._wins[0] + self._losses[0],
+            0.0 if least <= 0.0 <= most else min(map(abs, totals)),
+        )
+        low, high = self._alike
+        constant = any(low <= value <= high and least <= value <= most for value in (-1.0, 0.0, 1.0))
+        spread = discordant / size - max(abs(least), abs(most)) ** 2
+        return self.sample.least_effective(spread - _SLACK, squares, constant=constant)
+
+    def most_discordant(self, least: float, most: float) -> float:
+        """Return a bound from above of the share of pairs that differ in a block."""
+        size = self.sample.size
+        wins, losses = self._wins[1], self._losses[1]
+        return min(wins + losses, 2.0 * losses + most * size, 2.0 * wins - least * size) / size
 
 
 def _wilson(values: Possible, level: float, correction: Correction) -> float:
     sample = _Sample(values.by_cluster(), correction, values.step)
     clustered = values.clusters is not None
     critical = t_quantile(0.5 + level / 2.0, sample.degrees_of_freedom(correction)) if clustered else None
+    every = all(high >= 1.0 for _, high in values.ranges)
 
     def end(least: float, most: float, squares: float) -> float:
-        effective = float(sample.size)
-        if clustered and least >= 1.0:
-            effective = float(sample.count)  # as `estimate_mean` counts where all scores agree
-        elif clustered and squares > 0.0:
-            independent = min(least * (1.0 - least), most * (1.0 - most))
-            effective = min(effective, (1.0 - _SLACK) * independent * sample.size**2 / squares)
-        low = wilson_interval(least, effective, level=level, critical=critical).low
+        size = float(sample.size)
+        if clustered:
+            spread = min(least * (1.0 - least), most * (1.0 - most))
+            size = sample.least_effective(spread - _SLACK, squares, constant=every and most >= 1.0 - _SLACK)
+        low = wilson_interval(least, size, level=level, critical=critical).low
         return 0.0 if low is None else max(0.0, low - _SLACK)
 
     return sample.lowest(end)

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import attrs
 
-from themis.pure.errors import SpecError
+from themis.pure.errors import StatisticsError
 from themis.pure.json import JSONValue
 from themis.pure.stats.estimates import UNBOUNDED
 
@@ -105,10 +105,10 @@ class Details:
         """Return a figure for each metric and path, in the order of their names.
 
         Raises:
-            SpecError: no row has the path; names those there are, the nearest first.
+            StatisticsError: no row has the path; names those there are, the nearest first.
         """
         if not self._columns:
-            raise SpecError(self._missing())
+            raise StatisticsError(self._missing())
         return [self._figure(*key) for key in sorted(self._columns)]
 
     def _figure(self, metric_id: str, path: str) -> Figure:

@@ -200,6 +200,11 @@ def noncentral_t_survival(t: float, df: float, noncentrality: float) -> float:
 # --- the binomial -----------------------------------------------------------------------------------------
 
 
+def log_choose(many: int, few: int) -> float:
+    """Return the logarithm of the number of ways to choose `few` of `many`."""
+    return -_log_beta(few + 1.0, many - few + 1.0) - math.log(many + 1.0)
+
+
 def binomial_cdf(successes: int, trials: int, probability: float) -> float:
     """Return P(X <= successes) for X ~ Binomial(trials, probability).
 
@@ -221,5 +226,8 @@ def binomial_pmf(successes: int, trials: int, probability: float) -> float:
         return 0.0
     if trials <= 1000 and probability == 0.5:
         return math.comb(trials, successes) / (1 << trials)
-    log_choose = -_log_beta(successes + 1.0, trials - successes + 1.0) - math.log(trials + 1.0)
-    return math.exp(log_choose + successes * math.log(probability) + (trials - successes) * math.log1p(-probability))
+    return math.exp(
+        log_choose(trials, successes)
+        + successes * math.log(probability)
+        + (trials - successes) * math.log1p(-probability)
+    )

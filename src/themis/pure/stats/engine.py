@@ -8,15 +8,28 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from themis.pure.errors import DataError
+from themis.pure.errors import StatisticsError
 from themis.pure.stats import agreement as raters
 from themis.pure.stats import equivalence as margins
 from themis.pure.stats import pairs
+from themis.pure.stats.arguments import (
+    Count,
+    Level,
+    Margin,
+    OneOrMore,
+    Power,
+    Resamples,
+    ScoreRange,
+    Seed,
+    check_fields,
+    checked_arguments,
+    refuse_unless,
+)
 from themis.pure.stats.details import DetailedRow, Details, Figure
 from themis.pure.stats.estimates import describe_skewed, estimate_mean, observed_clusters
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
@@ -35,7 +48,7 @@ from themis.pure.stats.records import (
     UnpairedComparison,
 )
 from themis.pure.stats.resampling import DEFAULT_RESAMPLES, percentile_bootstrap
-from themis.pure.stats.samples import Correction
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction
 from themis.pure.stats.unpaired import unpaired_compare
 
 Coefficient: TypeAlias = Literal["raw", "cohen", "fleiss", "krippendorff"]
@@ -80,29 +93,29 @@ class StatsEngine:
         seed: of every resampling.
         level: nominal coverage of intervals; decisions have error rate 1 - level.
         power: for minimum detectable effects and cases needed.
-        correction: cluster-robust standard errors, `CR1` or `CR2`.
+        correction: of cluster-robust standard errors: `CR2`, with Bell and McCaffrey's degrees of freedom, or `CR1`.
     """
 
-    seed: int = 0
-    level: float = DEFAULT_LEVEL
-    power: float = DEFAULT_POWER
-    correction: Correction = "CR1"
+    seed: Seed = 0
+    level: Level = DEFAULT_LEVEL
+    power: Power = DEFAULT_POWER
+    correction: Correction = DEFAULT_CORRECTION
 
     def __attrs_post_init__(self) -> None:
-        if not 0.0 < self.level < 1.0 or not 1.0 - self.level < self.power < 1.0:
-            raise DataError(
-                f"level must lie in (0, 1) and power in (1 - level, 1); found level={self.level}, power={self.power}"
-            )
+        check_fields(self)
+        allowed = f"above the error rate of {1.0 - self.level:g} and below 1"
+        refuse_unless(1.0 - self.level < self.power, "StatsEngine", "power", self.power, allowed)
 
     # --- one run ---------------------------------------------------------------------------------------
 
+    @checked_arguments
     def aggregate(
         self,
         rows: Iterable[ScoreRow],
         *,
         clusters: Mapping[str, str] | None = None,
-        planned: Mapping[str, int] | None = None,
-        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+        planned: Mapping[str, Count] | None = None,
+        score_ranges: Mapping[str, ScoreRange] | None = None,
     ) -> dict[str, Estimate]:
         """Estimate every metric's mean.
 
@@ -123,6 +136,7 @@ class StatsEngine:
             for metric_id, table in sorted(_by_metric(rows).items())
         }
 
+    @checked_arguments
     def by_group(
         self,
         rows: Iterable[ScoreRow],
@@ -130,7 +144,7 @@ class StatsEngine:
         *,
         by: str = "group",
         clusters: Mapping[str, str] | None = None,
-        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+        score_ranges: Mapping[str, ScoreRange] | None = None,
     ) -> dict[str, GroupedEstimate]:
         """Estimate every metric's mean in each group of cases, over all cases, and over the groups.
 
@@ -160,6 +174,7 @@ class StatsEngine:
             )
         return estimates
 
+    @checked_arguments
     def details(
         self, rows: Iterable[DetailedScoreRow], path: str, *, clusters: Mapping[str, str] | None = None
     ) -> dict[str, Estimate]:
@@ -174,7 +189,7 @@ class StatsEngine:
             `METRIC:PATH` -> estimate, in this order.
 
         Raises:
-            SpecError: no row has the path; names those there are, the nearest first.
+            StatisticsError: no row has the path; names those there are, the nearest first.
         """
         tables, details = _by_metric(rows), Details(path)
         for row in itertools.chain.from_iterable(tables.values()):
@@ -199,34 +214,44 @@ class StatsEngine:
             correction=self.correction,
         )
 
+    @checked_arguments
     def describe_skewed(
         self,
         values: Sequence[float | None],
         *,
         name: str = "value",
         clusters: Sequence[Hashable] | None = None,
-        planned: int | None = None,
+        planned: Count | None = None,
     ) -> SkewedEstimate:
         """Describe cost, latency or another skewed quantity by mean, median and high percentiles."""
         return describe_skewed(values, name=name, clusters=clusters, planned=planned, level=self.level, seed=self.seed)
 
+    @checked_arguments
     def bootstrap(
         self,
         rows: Sequence[Any],
-        statistic: Any,
+        statistic: Callable[[Sequence[Any]], float | None],
         *,
         clusters: Sequence[Hashable] | None = None,
-        resamples: int = DEFAULT_RESAMPLES,
+        resamples: Resamples = DEFAULT_RESAMPLES,
     ) -> Interval:
-        """Return the percentile bootstrap interval of a statistic that is not a mean, such as corpus BLEU."""
+        """Return the percentile bootstrap interval of a statistic that is not a mean, such as corpus BLEU.
+
+        Args:
+            rows: what the statistic is computed from, in any order: rows of cases are put in the order of their keys.
+            statistic: a function of a list of rows; `None`, NaN or infinite where it is not defined.
+            clusters: one key per row; clusters are then drawn whole.
+            resamples: how many resamples.
+        """
         return percentile_bootstrap(
             rows, statistic, clusters=clusters, level=self.level, resamples=resamples, seed=self.seed
         )
 
+    @checked_arguments
     def pass_at_k(
         self,
         rows: Iterable[ScoreRow],
-        k: int,
+        k: OneOrMore,
         *,
         metric_id: str | None = None,
         clusters: Mapping[str, str] | None = None,
@@ -243,10 +268,11 @@ class StatsEngine:
         """
         return self._pass(_samples(rows, metric_id, threshold), k, clusters, every=False)
 
+    @checked_arguments
     def pass_hat_k(
         self,
         rows: Iterable[ScoreRow],
-        k: int,
+        k: OneOrMore,
         *,
         metric_id: str | None = None,
         clusters: Mapping[str, str] | None = None,
@@ -271,6 +297,7 @@ class StatsEngine:
 
     # --- two runs --------------------------------------------------------------------------------------
 
+    @checked_arguments
     def paired_compare(
         self,
         rows_a: Iterable[ScoreRow],
@@ -283,7 +310,7 @@ class StatsEngine:
         label_a: str = "a",
         label_b: str = "b",
         mid_p: bool = False,
-        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+        score_ranges: Mapping[str, ScoreRange] | None = None,
         figures: Mapping[str, tuple[pairs.CaseScores, pairs.CaseScores]] | None = None,
     ) -> RunComparison:
         """Compare two runs on every metric they share; differences are `b` minus `a`.
@@ -305,13 +332,13 @@ class StatsEngine:
                 belong to the family, too.
 
         Raises:
-            DataError: a metric asked for is in neither run.
+            StatisticsError: a metric asked for is in neither run.
         """
         a, b = _by_metric(rows_a), _by_metric(rows_b)
         chosen = sorted(a.keys() & b.keys()) if metrics is None else list(metrics)
         unknown = [metric for metric in chosen if metric not in a and metric not in b]
         if unknown:
-            raise DataError(f"no rows of metric {unknown} in either run; found {sorted(a.keys() | b.keys())}")
+            raise StatisticsError(f"no rows of metric {unknown} in either run; found {sorted(a.keys() | b.keys())}")
         cases_a = set(content_a) if content_a is not None else _cases(a)
         cases_b = set(content_b) if content_b is not None else _cases(b)
         before, after = content_a or {}, content_b or {}
@@ -346,21 +373,25 @@ class StatsEngine:
             metrics_only_b=tuple(sorted(b.keys() - a.keys())),
         )
 
+    @checked_arguments
     def adjust(self, comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
         """Adjust a family of comparisons, over metrics or candidates, by Holm and Benjamini-Hochberg."""
         return pairs.adjusted(comparisons)
 
+    @checked_arguments
     def unpaired_compare(
         self, values_a: Iterable[float | None], values_b: Iterable[float | None]
     ) -> UnpairedComparison:
         """Compare two runs that share no cases (Welch, Newcombe); paired runs lose precision by it."""
         return unpaired_compare(values_a, values_b, level=self.level)
 
-    def equivalence(self, comparison: PairedComparison, *, margin: float) -> EquivalenceTest:
+    @checked_arguments
+    def equivalence(self, comparison: PairedComparison, *, margin: Margin) -> EquivalenceTest:
         """Test whether the difference lies within a margin declared beforehand (TOST)."""
         return margins.equivalence(comparison, margin=margin, alpha=round(1.0 - self.level, 12))
 
-    def with_equivalence(self, comparison: RunComparison, margins: Mapping[str, float]) -> RunComparison:
+    @checked_arguments
+    def with_equivalence(self, comparison: RunComparison, margins: Mapping[str, Margin]) -> RunComparison:
         """Add an equivalence test to each metric that has a margin.
 
         Args:
@@ -368,12 +399,12 @@ class StatsEngine:
             margins: metric -> the largest difference that counts as none, declared before the data are seen.
 
         Raises:
-            DataError: a margin of a metric that is not compared, or one that is not above 0.
+            StatisticsError: a margin of a metric that is not compared, or one that is not above 0.
         """
         known = [each.metric_id for each in comparison.comparisons]
         unknown = sorted(margins.keys() - set(known))
         if unknown:
-            raise DataError(f"margins name {unknown}, which are not compared; compared: {known}")
+            raise StatisticsError(f"margins name {unknown}, which are not compared; compared: {known}")
         return comparison.evolve(
             comparisons=tuple(
                 each.evolve(equivalence=self.equivalence(each, margin=margins[each.metric_id]))
@@ -385,6 +416,7 @@ class StatsEngine:
 
     # --- raters and planning ---------------------------------------------------------------------------
 
+    @checked_arguments
     def agreement(
         self,
         ratings: Sequence[Sequence[Hashable | None]],
@@ -410,19 +442,27 @@ class StatsEngine:
         if coefficient == "krippendorff":
             return raters.krippendorff_alpha(ratings, scale=scale, categories=categories, level=self.level)
         if len(ratings) != 2:
-            raise DataError(f"Cohen's kappa is of two raters; found {len(ratings)}: use 'fleiss' or 'krippendorff'")
+            raise StatisticsError(
+                f"Cohen's kappa is of two raters; found {len(ratings)}: use 'fleiss' or 'krippendorff'"
+            )
         return raters.cohen_kappa(ratings[0], ratings[1], weights=weights, categories=categories, level=self.level)
 
+    @checked_arguments
     def paired_power(self, design: PairedDesign, effect: float) -> float:
-        """Return the chance that a design finds a true difference of `effect`, in score units."""
+        """Return the chance that the test of a design finds a true difference of `effect`, in score units."""
         return design.power(effect, alpha=1.0 - self.level)
 
+    @checked_arguments
     def minimum_detectable_effect(self, design: PairedDesign) -> float | None:
-        """Return the smallest true difference that a design finds with this engine's power."""
+        """Return the smallest true difference that a design finds with this engine's power.
+
+        `None` if it has too few cases to find any.
+        """
         return design.minimum_detectable_effect(power=self.power, alpha=1.0 - self.level)
 
+    @checked_arguments
     def cases_needed(self, design: PairedDesign, effect: float) -> int | None:
-        """Return how many cases find a true difference of `effect` with this engine's power."""
+        """Return from how many cases on a true difference of `effect` is found with this engine's power."""
         return design.cases_needed(effect, power=self.power, alpha=1.0 - self.level)
 
 
@@ -434,9 +474,7 @@ def _case_scores(rows: Iterable[ScoreRow]) -> pairs.CaseScores:
     return pairs.CaseScores.of([(row.case_key, _score(row)) for row in rows], "score")
 
 
-def _scores(
-    metric_id: str, table: Sequence[ScoreRow], score_ranges: Mapping[str, tuple[float, float]] | None
-) -> Figure:
+def _scores(metric_id: str, table: Sequence[ScoreRow], score_ranges: Mapping[str, ScoreRange] | None) -> Figure:
     return Figure(
         name=metric_id,
         metric_id=metric_id,
@@ -457,7 +495,7 @@ def _samples(rows: Iterable[ScoreRow], metric_id: str | None, threshold: float) 
     """Return whether each sample of a case is correct on one metric; `None` where it has no score."""
     tables = _by_metric(rows)
     if metric_id not in tables and (metric_id is not None or len(tables) > 1):
-        raise DataError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
+        raise StatisticsError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
     cases: defaultdict[str, list[bool | None]] = defaultdict(list)
     for row in next(iter(tables.values()), ()) if metric_id is None else tables[metric_id]:
         score = _score(row)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
+from typing import TypeAlias
 
-from themis.pure.errors import DataError
+from themis.pure.stats.arguments import Alpha, Margin, checked_arguments, refuse_unless
 from themis.pure.stats.distributions import normal_cdf, t_quantile, t_survival
 from themis.pure.stats.intervals import tango_interval, tango_score, tied_interval
 from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, PairedComparison
@@ -12,7 +12,8 @@ from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, 
 _SMALLEST = 5e-324
 
 
-def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = DEFAULT_ALPHA) -> EquivalenceTest:
+@checked_arguments
+def equivalence(comparison: PairedComparison, *, margin: Margin, alpha: Alpha = DEFAULT_ALPHA) -> EquivalenceTest:
     """Test whether the true difference lies within plus or minus `margin` (two one-sided tests).
 
     The margin is to be declared before the data are seen: the largest difference that does not matter. 0/1 scores take
@@ -26,20 +27,20 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
         alpha: error rate of each one-sided test, and of the whole.
 
     Raises:
-        DataError: the margin is not above 0.
+        StatisticsError: the margin is not above 0, or the error rate not below 0.5.
 
     Source: Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15, 657-680; Tango (1998), Statistics in
     Medicine 17, 891-908.
     """
-    if not margin > 0.0 or not math.isfinite(margin):
-        raise DataError(f"margin must be a finite number above 0, in score units; found {margin}")
-    interval, p_value = _interval(comparison, margin, round(1.0 - 2.0 * alpha, 12))
+    refuse_unless(alpha < 0.5, "equivalence", "alpha", alpha, "a number below 0.5")
+    interval, p_value, statistic, freedom = _interval(comparison, margin, round(1.0 - 2.0 * alpha, 12))
     result = EquivalenceTest(
         margin=margin, difference=comparison.difference, alpha=alpha, interval=interval, reason=interval.reason
     )
     if p_value is None:
         return result
-    result = result.evolve(p_value=p_value, equivalent=p_value <= alpha)
+    equivalent = p_value <= alpha
+    result = result.evolve(p_value=p_value, statistic=statistic, degrees_of_freedom=freedom, equivalent=equivalent)
     if comparison.if_missing is None:
         return result
     widest = comparison.if_missing.equivalence_interval
@@ -50,28 +51,45 @@ def equivalence(comparison: PairedComparison, *, margin: float, alpha: float = D
     return result.evolve(interval_if_missing=widest, equivalent=p_value <= alpha and within)
 
 
-def _interval(comparison: PairedComparison, margin: float, level: float) -> tuple[Interval, float | None]:
+_Found: TypeAlias = tuple[Interval, float | None, float | None, float | None]
+"""The interval, the p-value, the statistic and its degrees of freedom."""
+
+
+def _interval(comparison: PairedComparison, margin: float, level: float) -> _Found:
     clustered, difference = comparison.clusters is not None, comparison.difference
-    wins, losses, pairs = comparison.wins, comparison.losses, comparison.pairs
-    if comparison.binary and not clustered:
+    pairs, freedom = _independent_pairs(comparison)
+    if comparison.binary and pairs:
+        scale = pairs / comparison.pairs
+        wins, losses = comparison.wins * scale, comparison.losses * scale
         # At or below a margin of 1 there are differences to exclude; the interval ends there in any case.
-        scores = (-tango_score(wins, losses, pairs, -margin), tango_score(wins, losses, pairs, margin))
-        p_value = max(_SMALLEST, *map(normal_cdf, scores)) if margin < 1.0 else _SMALLEST
-        return tango_interval(wins, losses, pairs, level=level), p_value
+        scores = tango_score(wins, losses, pairs, -margin), -tango_score(wins, losses, pairs, margin)
+        p_value = max(normal_cdf(-score) if freedom is None else t_survival(score, freedom) for score in scores)
+        critical = None if freedom is None else t_quantile(0.5 + level / 2.0, freedom)
+        interval = tango_interval(wins, losses, pairs, level=level, critical=critical)
+        interval = interval.evolve(method=f"clustered {interval.method}" if clustered else interval.method)
+        if margin >= 1.0:
+            return interval, _SMALLEST, None, None
+        return interval, max(_SMALLEST, p_value), min(scores), freedom
     error = comparison.clustered_standard_error if clustered else comparison.standard_error
     freedom = comparison.degrees_of_freedom
     if error is not None and freedom is not None and difference is not None:
         half = t_quantile(0.5 + level / 2.0, freedom) * error
-        p_value = max(
-            t_survival((difference + margin) / error, freedom), t_survival((margin - difference) / error, freedom)
-        )
-        named = "Student t (TOST)"
-        return Interval(low=difference - half, high=difference + half, level=level, method=named), p_value
-    units = comparison.clusters if comparison.clusters is not None else pairs
-    if units > 1 and comparison.ties == pairs and comparison.score_range is not None:
+        statistic = min(difference + margin, margin - difference) / error
+        interval = Interval(low=difference - half, high=difference + half, level=level, method="Student t (TOST)")
+        return interval, max(_SMALLEST, t_survival(statistic, freedom)), statistic, freedom
+    units = comparison.effective_pairs if clustered else comparison.pairs
+    if units and units > 1 and comparison.ties == comparison.pairs and comparison.score_range is not None:
         width = comparison.score_range[1] - comparison.score_range[0]
         p_value = max(_SMALLEST, (1.0 - margin / width) ** units) if margin < width else _SMALLEST
-        return tied_interval(units, width, level=level), p_value
+        return tied_interval(units, width, level=level), p_value, None, None
     reason = comparison.undefined.get("clustered_standard_error" if clustered else "standard_error")
     reason = reason or "the standard error is not defined"
-    return Interval(level=level, method="two one-sided tests", reason=reason), None
+    return Interval(level=level, method="two one-sided tests", reason=reason), None, None, None
+
+
+def _independent_pairs(comparison: PairedComparison) -> tuple[float | None, float | None]:
+    """Return how many independent pairs tell as much, and the degrees of freedom; `None` where they are no clusters."""
+    pairs, freedom = comparison.effective_pairs, comparison.degrees_of_freedom
+    if comparison.clusters is None or comparison.clusters == comparison.pairs:
+        return comparison.pairs, None
+    return pairs, freedom if freedom is not None or pairs is None else pairs - 1.0

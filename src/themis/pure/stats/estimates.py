@@ -1,30 +1,43 @@
 """One metric's mean with its uncertainty: which interval it gets, and the figures given with it.
 
-The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations
-and t with G - 1. Missing scores leave the mean but never the estimate.
+The choice: Wilson for 0/1 scores, Student's t otherwise; over clusters the effective number of observations,
+and t with Bell and McCaffrey's degrees of freedom. Missing scores leave the mean but never the estimate.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
 import attrs
 
+from themis.pure.stats.arguments import (
+    Count,
+    Level,
+    Resamples,
+    ScoreRange,
+    Seed,
+    checked_arguments,
+    refuse_unless,
+    same_length,
+)
 from themis.pure.stats.bounds import Possible, mean_bounds
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.intervals import median_interval, t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval, SkewedEstimate
 from themis.pure.stats.resampling import skewed_mean_interval
 from themis.pure.stats.samples import (
+    DEFAULT_CORRECTION,
     ClusteredSample,
     Correction,
     by_cluster,
     checked,
     cluster_degrees_of_freedom,
     cluster_standard_error,
+    effective_clusters,
+    effective_size,
     is_binary,
     is_constant,
     mean,
@@ -41,7 +54,7 @@ UNBOUNDED: Final = (-math.inf, math.inf)
 """The score range of what has none: there are no bounds then, even if all values lie between 0 and 1."""
 
 FEW_CLUSTERS = 20
-"""Below this many clusters cluster-robust intervals are too short (Cameron and Miller 2015, J. Human Resources 50)."""
+"""Below this many clusters of one size an interval is rough (Cameron and Miller 2015, J. Human Resources 50)."""
 
 UNKNOWN_RANGE = "the metric's score range is not declared"
 
@@ -54,19 +67,21 @@ class _Spread:
     interval: Interval
     effective_size: float | None
     reason: str | None = None
+    degrees_of_freedom: float | None = None
 
 
+@checked_arguments
 def estimate_mean(
     values: Sequence[float | None],
     *,
     metric_id: str = "score",
     unit: str = "row",
     clusters: Sequence[Hashable] | None = None,
-    planned: int | None = None,
+    planned: Count | None = None,
     categories: Sequence[str | None] | None = None,
-    score_range: tuple[float, float] | None = None,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    score_range: ScoreRange | None = None,
+    level: Level = DEFAULT_LEVEL,
+    correction: Correction = DEFAULT_CORRECTION,
 ) -> Estimate:
     """Estimate the mean of scores, `None` being a score that is missing.
 
@@ -80,10 +95,11 @@ def estimate_mean(
             scored then all the same.
         score_range: lowest and highest possible score, for the bounds; (0, 1) if all scores lie there.
         level: nominal coverage of the intervals.
-        correction: `CR1`, or `CR2` for few or unequal clusters.
+        correction: of cluster-robust standard errors: `CR2`, with Bell and McCaffrey's degrees of freedom, or `CR1`,
+            which is too short where clusters are few or of unequal size.
 
     Raises:
-        DataError: a value is NaN or infinite.
+        StatisticsError: a value is NaN or infinite, or lies outside the range; or columns are not of one length.
 
     Source: Wilson (1927); Student (1908); Miller (2024), arXiv 2411.00640; effective size for clustered
     proportions: Korn and Graubard (1998), Survey Methodology 24, 193-201.
@@ -94,6 +110,7 @@ def estimate_mean(
     >>> estimate.if_missing_wrong, estimate.if_missing_right, estimate.interval.method
     (0.5, 0.75, 'Wilson score')
     """
+    same_length("estimate_mean", values=values, clusters=clusters, categories=categories)
     column = checked(values, metric_id)
     scores = [value for value in column if value is not None]
     total = max(planned or 0, len(column))
@@ -114,6 +131,7 @@ def estimate_mean(
     if not scores:
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right", "parsed_mean")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
+    within_range("estimate_mean", scores, score_range)
     base = _without_unparsed(base, column, categories)
     known = range_of(scores, score_range) if missing else None
     found = _with_spread(_with_bounds(base, scores, known), scores, keys, level, correction)
@@ -186,6 +204,14 @@ def _with_bounds(base: Estimate, scores: Sequence[float], known: tuple[float, fl
     )
 
 
+def within_range(where: str, scores: Sequence[float], score_range: tuple[float, float] | None) -> None:
+    """Refuse scores outside the range that is said to hold all of them: bounds would lie outside it, too."""
+    if score_range is not None and scores:
+        for extreme in (min(scores), max(scores)):
+            allowed = f"{score_range[0]:g} to {score_range[1]:g}, as score_range says"
+            refuse_unless(score_range[0] <= extreme <= score_range[1], where, "a score", extreme, allowed)
+
+
 def range_of(scores: Sequence[float], stated: tuple[float, float] | None) -> tuple[float, float] | None:
     """Return the lowest and highest possible score: as stated, or 0 and 1 if all scores lie there."""
     if stated is None and scores and min(scores) >= 0.0 and max(scores) <= 1.0:
@@ -204,10 +230,12 @@ def _with_spread(
     spread = naive
     warnings = list(base.warnings)
     if keys is not None:
-        spread = _clustered_spread(scores, by_cluster(scores, keys), level, correction)
+        sample = by_cluster(scores, keys)
+        if sample.clusters < sample.size:  # clusters of one are no clusters
+            spread = _clustered_spread(scores, sample, level, correction)
         base = base.evolve(naive_standard_error=naive.standard_error, naive_interval=naive.interval)
-        if spread.reason is None and len(set(keys)) < FEW_CLUSTERS:
-            warnings.append(f"{len(set(keys))} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
+        if spread.reason is None:
+            warnings.extend(few_clusters(sample))
     reasons = {
         "standard_error": spread.reason,
         "naive_standard_error": None if keys is None else naive.reason,
@@ -219,11 +247,22 @@ def _with_spread(
         )
     return base.evolve(
         standard_error=spread.standard_error,
+        degrees_of_freedom=spread.degrees_of_freedom,
         interval=spread.interval,
         effective_size=spread.effective_size,
         undefined={**base.undefined, **{figure: reason for figure, reason in reasons.items() if reason}},
         warnings=warnings,
     )
+
+
+def few_clusters(sample: ClusteredSample) -> Iterator[str]:
+    """Yield the warning that is due where clusters are few, or count as few since one of them is large."""
+    worth = effective_clusters(sample)
+    if 2 <= sample.clusters < sample.size and worth < FEW_CLUSTERS - 1e-9:
+        as_many = (
+            "" if worth > sample.clusters - 0.5 else f" of unequal sizes, which tell as much as {worth:.3g} equal ones"
+        )
+        yield f"{sample.clusters} clusters{as_many}: under {FEW_CLUSTERS} a cluster-robust interval is rough"
 
 
 def _independent_spread(scores: Sequence[float], level: float) -> _Spread:
@@ -238,7 +277,7 @@ def _independent_spread(scores: Sequence[float], level: float) -> _Spread:
         interval = wilson_interval(centre, size, level=level)
     else:
         interval = t_interval(centre, error, size - 1, level=level, reason=reason)
-    return _Spread(error, interval, float(size), reason)
+    return _Spread(error, interval, float(size), reason, None if error is None or is_binary(scores) else size - 1.0)
 
 
 def _clustered_spread(
@@ -252,39 +291,37 @@ def _clustered_spread(
         reason = "one cluster: its spread can't be told from that of others; two are needed"
         return _Spread(None, Interval(level=level, method=method, reason=reason), None, reason)
     if is_constant(scores):
-        # When all agree, clusters may be copies of one observation each: their number is what counts.
-        effective, freedom = float(sample.clusters), sample.clusters - 1.0
+        effective = effective_size(sample, 0.0, None)
         reason = "no variation: all scores are equal"
     else:
-        error, freedom = cluster_standard_error(sample, correction), cluster_degrees_of_freedom(sample, correction)
-        independent = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
-        effective = float(sample.size)
-        if error * error * sample.size < 1e-12 * independent:
+        error = cluster_standard_error(sample, correction)
+        spread = sample.mean * (1.0 - sample.mean) if binary else variance(scores)
+        effective = effective_size(sample, spread, error)
+        if error * error * sample.size < 1e-12 * spread:
             # Every cluster has the overall mean: no information on how clusters differ.
             error, reason = None, "no variation between clusters: all have the same mean"
-        else:
-            # Clusters that look better than independence do so by chance: never count more than there are.
-            effective = min(effective, independent / (error * error))
+    freedom = cluster_degrees_of_freedom(sample, correction)
     if binary:
         critical = t_quantile(0.5 + level / 2.0, freedom)
         interval = wilson_interval(sample.mean, effective, level=level, critical=critical, method=method)
     else:
         interval = t_interval(sample.mean, error, freedom, level=level, method=method, reason=reason)
-    return _Spread(error, interval, effective, reason)
+    return _Spread(error, interval, effective, reason, freedom if binary or error is not None else None)
 
 
 # --- skewed quantities ------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def describe_skewed(
     values: Sequence[float | None],
     *,
     name: str = "value",
     clusters: Sequence[Hashable] | None = None,
-    planned: int | None = None,
-    level: float = DEFAULT_LEVEL,
-    resamples: int | None = None,
-    seed: int = 0,
+    planned: Count | None = None,
+    level: Level = DEFAULT_LEVEL,
+    resamples: Resamples | None = None,
+    seed: Seed = 0,
 ) -> SkewedEstimate:
     """Describe cost, latency or another skewed quantity by mean and median, each with an interval.
 
@@ -299,6 +336,7 @@ def describe_skewed(
 
     Source: Efron and Tibshirani (1993), section 12.5; Conover (1999), section 3.2; Woodruff (1952).
     """
+    same_length("describe_skewed", values=values, clusters=clusters)
     column = checked(values, name)
     present = [value for value in column if value is not None]
     total = max(planned or 0, len(column))
@@ -318,13 +356,13 @@ def describe_skewed(
         return base.evolve(undefined=dict.fromkeys(figures, "no measured value"))
     ordered = sorted(present)
     sample = by_cluster(present, range(len(present)) if keys is None else keys)
-    few = sample.clusters < FEW_CLUSTERS
+    few = sample.clusters < 2 or effective_clusters(sample) < FEW_CLUSTERS - 1e-9
     return base.evolve(
         mean=sample.mean,
         mean_interval=skewed_mean_interval(present, sample, level=level, resamples=resamples, seed=seed),
         median=quantile(ordered, 0.5),
         median_interval=median_interval(ordered, level=level)
-        if keys is None
+        if keys is None or sample.clusters == sample.size
         else _woodruff_interval(present, keys, level),
         percentile_90=quantile(ordered, 0.9),
         percentile_99=quantile(ordered, 0.99),
@@ -348,7 +386,7 @@ def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level:
     error = cluster_standard_error(sample)
     if error == 0.0:
         return Interval(level=level, method=method, reason="no variation between clusters")
-    reach = t_quantile(0.5 + level / 2.0, sample.clusters - 1.0) * error
+    reach = t_quantile(0.5 + level / 2.0, cluster_degrees_of_freedom(sample)) * error
     low, high = quantile(ordered, max(0.0, 0.5 - reach)), quantile(ordered, min(1.0, 0.5 + reach))
     return Interval(low=low, high=high, level=level, method=method)
 

@@ -15,9 +15,10 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
-from themis.pure.errors import SpecError
+from themis.pure.errors import StatisticsError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.stopping import Operator as Operator
+from themis.pure.stats.arguments import Size, check_fields, checked_arguments
 from themis.pure.stats.records import Estimate, Interval, MissingPairs, PairedComparison, RunComparison
 from themis.pure.stats.wording import interval_text, number
 
@@ -40,8 +41,11 @@ class RegressionGate(HashableModel):
     """
 
     metric_id: str
-    margin: float = 0.0
+    margin: Size = 0.0
     basis: Basis = "interval"
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         return f"{self.metric_id}:{self.margin:g}" if self.margin else self.metric_id
@@ -55,6 +59,9 @@ class RequirementGate(HashableModel):
     operator: Operator = ">="
     value: float
     basis: Basis = "interval"
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         return f"{self.metric_id}{self.operator}{self.value:g}"
@@ -75,6 +82,7 @@ class GateResult(HashableModel):
     reason: str
 
 
+@checked_arguments
 def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGate:
     """Read `METRIC` or `METRIC:MARGIN`.
 
@@ -83,7 +91,7 @@ def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGat
         basis: what must not be below minus the margin: the lower end of the difference's interval, or the difference.
 
     Raises:
-        SpecError: no metric, or a margin that is negative or not finite.
+        StatisticsError: no metric, or a margin that is negative or not finite.
 
     >>> parse_regression_gate("builtin/exact_match:0.02").margin
     0.02
@@ -95,7 +103,7 @@ def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGat
     if margin is None:
         metric, margin = text, 0.0
     if not metric.strip() or not margin >= 0.0 or math.isinf(margin):
-        raise SpecError(
+        raise StatisticsError(
             f"{text!r} is no gate: METRIC or METRIC:MARGIN expected, with a margin of 0 or more in score units, "
             "as in builtin/exact_match:0.02"
         )
@@ -105,6 +113,7 @@ def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGat
 _REQUIREMENT: Final = re.compile(r"(?P<metric>.*[^\s<>=!])\s*(?P<operator>>=|<=|>|<)(?P<value>[^<>=]+)", re.DOTALL)
 
 
+@checked_arguments
 def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementGate:
     """Read `METRIC>=X`, or the same with `>`, `<=` or `<`.
 
@@ -113,7 +122,7 @@ def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementG
         basis: what must be at or beyond X: the interval in whole, or the mean.
 
     Raises:
-        SpecError: it is not of that form.
+        StatisticsError: it is not of that form.
 
     >>> gate = parse_requirement_gate("builtin/exact_match>=0.8", "mean")
     >>> gate.metric_id, gate.operator, gate.value, gate.basis
@@ -122,7 +131,7 @@ def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementG
     found = _REQUIREMENT.fullmatch(text)
     value = _number(found["value"]) if found else None
     if not found or value is None or not math.isfinite(value):
-        raise SpecError(
+        raise StatisticsError(
             f"{text!r} is no requirement: METRIC>=X (or >, <=, <) expected, as in 'builtin/exact_match>=0.8'"
         )
     return RequirementGate(
@@ -143,6 +152,7 @@ def _number(text: str) -> float | None:
 # --- one run ----------------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def check_requirement(gate: RequirementGate, estimates: Mapping[str, Estimate]) -> GateResult:
     """Tell whether a metric is where it must be, whatever its missing scores are.
 
@@ -203,6 +213,7 @@ _DECLARE_RANGE: Final = "some scores lie outside 0 to 1: declare the metric's sc
 # --- two runs ---------------------------------------------------------------------------------------------
 
 
+@checked_arguments
 def check_regression(gate: RegressionGate, comparison: RunComparison) -> GateResult:
     """Tell whether the second run may have lost more than the margin.
 

@@ -13,14 +13,14 @@ from typing import TypeVar
 
 import attrs
 
-from themis.pure.errors import DataError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.arguments import Level, ScoreRange, checked_arguments, same_length
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.estimates import UNBOUNDED, estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import Correction
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction
 
 V = TypeVar("V")
 
@@ -71,6 +71,7 @@ class GroupedEstimate(HashableModel):
         raise KeyError(name)
 
 
+@checked_arguments
 def estimate_by_group(
     values: Sequence[float | None],
     names: Sequence[str | None],
@@ -80,9 +81,9 @@ def estimate_by_group(
     unit: str = "row",
     clusters: Sequence[Hashable] | None = None,
     categories: Sequence[str | None] | None = None,
-    score_range: tuple[float, float] | None = None,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    score_range: ScoreRange | None = None,
+    level: Level = DEFAULT_LEVEL,
+    correction: Correction = DEFAULT_CORRECTION,
     micro: Estimate | None = None,
 ) -> GroupedEstimate:
     """Estimate the mean of scores in each group, over all, and over the groups.
@@ -96,7 +97,7 @@ def estimate_by_group(
         micro: the estimate over all values, if it was made already.
 
     Raises:
-        DataError: a value is NaN or infinite, or there are more values than names, or fewer.
+        StatisticsError: a value is NaN or infinite, or lies outside the range; or columns are not of one length.
 
     Source: Cochran (1977), Sampling Techniques, 3rd edition, chapter 5: the variance of a stratified mean is the sum of
     the strata's variances by their squared weights, here `1 / groups` each; the degrees of freedom are section 5.4's.
@@ -109,8 +110,7 @@ def estimate_by_group(
     >>> round(found.micro.mean, 4), found.macro.mean
     (0.9091, 0.5)
     """
-    if len(names) != len(values):
-        raise DataError(f"a group for each of {len(values)} values expected, found {len(names)}")
+    same_length("estimate_by_group", values=values, names=names, clusters=clusters, categories=categories)
 
     def estimate(places: Sequence[int] | None, known_range: tuple[float, float] | None) -> Estimate:
         return estimate_mean(

@@ -10,17 +10,19 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 
+from themis.pure.stats.arguments import Count, Level, Proportion, Size, checked_arguments, refuse_unless
 from themis.pure.stats.distributions import binomial_cdf, normal_quantile, t_quantile
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
 from themis.pure.stats.samples import is_constant, mean, variance
 
 
+@checked_arguments
 def wilson_interval(
-    proportion: float,
-    size: float,
+    proportion: Proportion,
+    size: Size,
     *,
-    level: float = DEFAULT_LEVEL,
-    critical: float | None = None,
+    level: Level = DEFAULT_LEVEL,
+    critical: Size | None = None,
     method: str = "Wilson score",
 ) -> Interval:
     """Return Wilson's score interval of a proportion.
@@ -50,12 +52,13 @@ def wilson_interval(
     return Interval(low=min(low, proportion), high=max(high, proportion), level=level, method=method)
 
 
+@checked_arguments
 def t_interval(
     estimate: float,
-    standard_error: float | None,
-    degrees_of_freedom: float,
+    standard_error: Size | None,
+    degrees_of_freedom: Size,
     *,
-    level: float = DEFAULT_LEVEL,
+    level: Level = DEFAULT_LEVEL,
     method: str = "Student t",
     reason: str | None = None,
 ) -> Interval:
@@ -69,14 +72,23 @@ def t_interval(
     return Interval(low=estimate - half, high=estimate + half, level=level, method=method)
 
 
-def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+def _refuse_more_than(pairs: float, discordant: float, where: str) -> None:
+    most = pairs * (1.0 + 1e-9)  # effective numbers are rounded
+    refuse_unless(discordant <= most, where, "wins + losses", discordant, f"at most the {pairs:g} pairs")
+
+
+@checked_arguments
+def bonett_price_interval(
+    wins: Size, losses: Size, pairs: Size, *, level: Level = DEFAULT_LEVEL, critical: Size | None = None
+) -> Interval:
     """Return the adjusted Wald interval of a difference between paired proportions.
 
     Args:
-        wins: pairs that went from 0 to 1.
+        wins: pairs that went from 0 to 1; effective numbers of pairs need not be whole.
         losses: pairs that went from 1 to 0.
         pairs: all pairs.
         level: nominal coverage.
+        critical: critical value in place of the normal one (Student's t for few clusters).
 
     Source: Bonett and Price (2012), Journal of Educational and Behavioral Statistics 37, 479-488: one is
     added to both discordant counts, two to the pairs.
@@ -85,17 +97,25 @@ def bonett_price_interval(wins: int, losses: int, pairs: int, *, level: float = 
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0099, 0.1861)
     """
+    refuse_unless(
+        wins + losses <= pairs * (1.0 + 1e-9),
+        "bonett_price_interval",
+        "wins + losses",
+        wins + losses,
+        f"at most the {pairs:g} pairs",
+    )
     method = "Bonett-Price"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
     size = pairs + 2.0
     up, down = (wins + 1.0) / size, (losses + 1.0) / size
     centre = up - down
-    half = normal_quantile(0.5 + level / 2.0) * math.sqrt((up + down - centre * centre) / size)
+    z = normal_quantile(0.5 + level / 2.0) if critical is None else critical
+    half = z * math.sqrt((up + down - centre * centre) / size)
     return Interval(low=max(-1.0, centre - half), high=min(1.0, centre + half), level=level, method=method)
 
 
-def tango_score(wins: int, losses: int, pairs: int, difference: float) -> float:
+def tango_score(wins: float, losses: float, pairs: float, difference: float) -> float:
     """Return the score statistic of "the difference between paired proportions is `difference`", normal if it is.
 
     It grows with wins that take the place of ties and falls with such losses, and so do the ends of the interval. With
@@ -121,14 +141,18 @@ def tango_score(wins: int, losses: int, pairs: int, difference: float) -> float:
     return distance / math.sqrt(spread)
 
 
-def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def tango_interval(
+    wins: Size, losses: Size, pairs: Size, *, level: Level = DEFAULT_LEVEL, critical: Size | None = None
+) -> Interval:
     """Return the score interval of a difference between paired proportions: all differences that its test keeps.
 
     Args:
-        wins: pairs that went from 0 to 1.
+        wins: pairs that went from 0 to 1; effective numbers of pairs need not be whole.
         losses: pairs that went from 1 to 0.
         pairs: all pairs.
         level: nominal coverage.
+        critical: critical value in place of the normal one (Student's t for few clusters).
 
     Source: Tango (1998), Statistics in Medicine 17, 891-908.
 
@@ -136,10 +160,18 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
     >>> round(interval.low, 4), round(interval.high, 4)
     (-0.2398, -0.0242)
     """
+    refuse_unless(
+        wins + losses <= pairs * (1.0 + 1e-9),
+        "tango_interval",
+        "wins + losses",
+        wins + losses,
+        f"at most the {pairs:g} pairs",
+    )
     method = "Tango score"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
-    critical, observed = normal_quantile(0.5 + level / 2.0), (wins - losses) / pairs
+    critical = normal_quantile(0.5 + level / 2.0) if critical is None else critical
+    observed = (wins - losses) / pairs
     low, high = -1.0, observed
     for _ in range(60):  # down to the last bit of a double
         middle = (low + high) / 2.0
@@ -152,14 +184,14 @@ def tango_interval(wins: int, losses: int, pairs: int, *, level: float = DEFAULT
     return Interval(low=below, high=high, level=level, method=method)
 
 
-def tied_interval(units: int, width: float, *, level: float = DEFAULT_LEVEL) -> Interval:
+def tied_interval(units: float, width: float, *, level: float = DEFAULT_LEVEL) -> Interval:
     """Return an interval of the mean difference of pairs that all tie.
 
     Were a share s of all pairs not to tie, that many ties would have the chance (1 - s)^units; and no pair can differ
     by more than the width of the scores' range.
 
     Args:
-        units: how many independent pairs, or clusters of them, tie.
+        units: how many independent pairs, or clusters of them, tie; an effective number need not be whole.
         width: of the range of scores.
         level: nominal coverage.
 
@@ -172,11 +204,16 @@ def tied_interval(units: int, width: float, *, level: float = DEFAULT_LEVEL) -> 
     return Interval(low=-half, high=half, level=level, method="exact, as all pairs tie")
 
 
-def newcombe_interval(ones_a: int, size_a: int, ones_b: int, size_b: int, *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def newcombe_interval(
+    ones_a: Count, size_a: Count, ones_b: Count, size_b: Count, *, level: Level = DEFAULT_LEVEL
+) -> Interval:
     """Return Newcombe's hybrid score interval of `p_b - p_a` for independent proportions.
 
     Source: Newcombe (1998), Statistics in Medicine 17, 873-890, method 10.
     """
+    for ones, size in ((ones_a, size_a), (ones_b, size_b)):
+        refuse_unless(ones <= size, "newcombe_interval", "a number of ones", ones, f"at most the {size} of its sample")
     method = "Newcombe hybrid score"
     if not size_a or not size_b:
         return Interval(level=level, method=method, reason="one of the samples has no scored value")
@@ -204,7 +241,31 @@ def welch_terms(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     return math.sqrt(total), df
 
 
-def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
+def chance_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
+    """Return Student's t interval of a mean of chances, to which a chance of 0 and one of 1 are added, cut at 0 and 1.
+
+    Of twenty chances that are mostly 1, the few small ones that make the difference may be missing from the sample: t
+    alone covers the mean in half of the cases then, with the two added in more than 95 %, and where chances are spread
+    out they change it little. The idea is that of Agresti and Coull (1998), American Statistician 52, 119-126, for
+    proportions, and of `bonett_price_interval` for their differences.
+
+    >>> interval = chance_interval([1.0] * 19 + [0.9])
+    >>> round(interval.low, 2), interval.high
+    (0.86, 1.0)
+    """
+    method = "Student t, a 0 and a 1 added"
+    if len(values) < 2:
+        return Interval(level=level, method=method, reason="one value, or none, has no spread")
+    more = [*values, 0.0, 1.0]
+    centre, error = mean(more), math.sqrt(variance(more) / len(more))
+    half = t_quantile(0.5 + level / 2.0, len(more) - 1.0) * error
+    low, high = max(0.0, centre - half), min(1.0, centre + half)
+    # The mean of the values themselves lies within, as an estimate should.
+    return Interval(low=min(low, mean(values)), high=max(high, mean(values)), level=level, method=method)
+
+
+@checked_arguments
+def median_interval(values: Sequence[float], *, level: Level = DEFAULT_LEVEL) -> Interval:
     """Return the distribution-free interval of a median from order statistics.
 
     The narrowest symmetric pair of order statistics whose coverage is at least `level`; below 6 values no
@@ -230,7 +291,8 @@ def median_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) ->
     return Interval(low=ordered[rank - 1], high=ordered[size - rank], level=level, method=method)
 
 
-def hall_interval(values: Sequence[float], *, level: float = DEFAULT_LEVEL) -> Interval:
+@checked_arguments
+def hall_interval(values: Sequence[float], *, level: Level = DEFAULT_LEVEL) -> Interval:
     """Return the skewness-corrected t interval of a mean: what the studentised bootstrap tends to.
 
     T is carried through Hall's monotone cubic transformation, whose inverse is explicit.

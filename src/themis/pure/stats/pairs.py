@@ -14,10 +14,32 @@ from typing import Final
 import attrs
 
 from themis.pure.json import EMPTY
+from themis.pure.stats.arguments import (
+    Level,
+    Power,
+    Seed,
+    check_fields,
+    checked_arguments,
+    refuse_unless,
+)
 from themis.pure.stats.bounds import Possible, Range, paired_bounds
-from themis.pure.stats.estimates import FEW_CLUSTERS, FEW_VALUES, UNKNOWN_RANGE, observed_clusters, range_of
+from themis.pure.stats.distributions import t_quantile
+from themis.pure.stats.estimates import (
+    FEW_VALUES,
+    UNKNOWN_RANGE,
+    few_clusters,
+    observed_clusters,
+    range_of,
+    within_range,
+)
 from themis.pure.stats.intervals import bonett_price_interval, t_interval, tied_interval
-from themis.pure.stats.power import cases_needed, detectable_standard_errors
+from themis.pure.stats.power import (
+    cases_by_mcnemar,
+    cases_by_sign_flips,
+    detectable_by_mcnemar,
+    detectable_by_sign_flips,
+    fewest_pairs,
+)
 from themis.pure.stats.records import (
     DEFAULT_LEVEL,
     DEFAULT_POWER,
@@ -28,11 +50,14 @@ from themis.pure.stats.records import (
 )
 from themis.pure.stats.resampling import sign_flip_test
 from themis.pure.stats.samples import (
+    DEFAULT_CORRECTION,
     Correction,
     by_cluster,
     checked,
     cluster_degrees_of_freedom,
     cluster_standard_error,
+    effective_clusters,
+    effective_size,
     grouped,
     is_binary,
     is_constant,
@@ -113,11 +138,16 @@ class PairedMethod:
         seed: of sampled permutations.
     """
 
-    level: float = DEFAULT_LEVEL
-    power: float = DEFAULT_POWER
+    level: Level = DEFAULT_LEVEL
+    power: Power = DEFAULT_POWER
     mid_p: bool = False
-    correction: Correction = "CR1"
-    seed: int = 0
+    correction: Correction = DEFAULT_CORRECTION
+    seed: Seed = 0
+
+    def __attrs_post_init__(self) -> None:
+        check_fields(self)
+        allowed = f"above the error rate of {1.0 - self.level:g} and below 1"
+        refuse_unless(1.0 - self.level < self.power, "PairedMethod", "power", self.power, allowed)
 
 
 _USUAL: Final = PairedMethod()
@@ -125,6 +155,7 @@ _NO_PAIR: Final = "no case is scored in both runs"
 _NO_TEST: Final = SignificanceTest(method="none", reason=_NO_PAIR)
 
 
+@checked_arguments
 def paired_compare(
     rows_a: Iterable[Scored],
     rows_b: Iterable[Scored],
@@ -151,7 +182,7 @@ def paired_compare(
         method: intervals and tests.
 
     Raises:
-        DataError: a score is NaN or infinite.
+        StatisticsError: a score is NaN or infinite, or lies outside the range.
 
     Source: 0/1 scores: Bonett and Price (2012) and McNemar (1947); otherwise Student (1908) for the interval
     and Fisher (1935) for the sign flips; paired and clustered errors: Miller (2024), arXiv 2411.00640.
@@ -213,6 +244,7 @@ def compare_cases(
     )
     base = base.evolve(warnings=_left_out(base))
     every = [score for scores in (*a.values(), *b.values()) for score in scores]
+    within_range("paired_compare", every, score_range)
     score_range = range_of(every, score_range)
     if not scored:
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
@@ -234,7 +266,7 @@ def compare_cases(
         wilcoxon=wilcoxon_test(differences),
     )
     width = None if score_range is None else score_range[1] - score_range[0]
-    found = _planned(_tested(base, differences, keys, method, width=width))
+    found = _tested(base, differences, keys, method, width=width)
     whole = is_binary(every) and score_range == (0.0, 1.0) and run_a.whole and run_b.whole
     pairs = _Pairs(
         sure=[(k, d) for k, d in zip(scored, differences, strict=True) if run_a.is_sure(k) and run_b.is_sure(k)],
@@ -316,9 +348,11 @@ class _Pairs:
         )
         width, correction = self.score_range[1] - self.score_range[0], self.method.correction
         interval = paired_bounds(possible, level=level, method=named, correction=correction, width=width)
-        equivalence_interval = paired_bounds(
-            possible, level=narrow, method=_TOST, correction=correction, width=width, equivalence=True
-        )
+        equivalence_interval = Interval(level=narrow, method=_TOST, reason="it needs an error rate below 0.5")
+        if narrow > 0.0:
+            equivalence_interval = paired_bounds(
+                possible, level=narrow, method=_TOST, correction=correction, width=width, equivalence=True
+            )
         test = SignificanceTest(method=found.test.method, reason="neither run scores higher")
         if found.difference:
             worst = lows if found.difference > 0.0 else highs
@@ -395,18 +429,28 @@ def _tested(
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-    if keys is not None:
+    if keys is not None and len(set(keys)) < len(keys):
         return _clustered(tested, differences, keys, method, reason, width=width)
-    if offset and not binary:
+    if not offset or binary:
+        tested = tested.evolve(test=_test(differences, None, method, binary=binary))
+    if keys is None:
         return tested
-    return tested.evolve(test=_test(differences, None, method, binary=binary))
+    # Clusters of one are no clusters: naming them changes nothing.
+    undefined = {**tested.undefined, "clustered_standard_error": reason} if reason else tested.undefined
+    return tested.evolve(
+        clusters=base.pairs,
+        effective_pairs=float(base.pairs),
+        clustered_standard_error=error,
+        naive_interval=plain,
+        undefined=undefined,
+    )
 
 
 def _test(
     differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod, *, binary: bool
 ) -> SignificanceTest:
     """Return the test that decides."""
-    if keys is not None:
+    if keys is not None and len(set(keys)) < len(keys):
         test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
         return test.evolve(method=test.method.replace("sign-flip permutation", _OF_CLUSTERS))
     wins, losses = differences.count(1.0), differences.count(-1.0)
@@ -428,39 +472,47 @@ def _clustered(
     *,
     width: float | None,
 ) -> PairedComparison:
-    sample = by_cluster(differences, keys)
+    sample, correction = by_cluster(differences, keys), method.correction
     error, freedom = None, 0.0
+    size = effective_size(sample, 0.0, None) if reason is not None and sample.clusters > 1 else None
     if sample.clusters < 2:
         reason = "one cluster: its spread can't be told from that of others; two are needed"
     elif reason is None:
-        error = cluster_standard_error(sample, method.correction)
-        freedom = cluster_degrees_of_freedom(sample, method.correction)
+        error, freedom = cluster_standard_error(sample, correction), cluster_degrees_of_freedom(sample, correction)
+        discordant = (base.wins + base.losses) / base.pairs
+        spread = discordant - sample.mean**2 if base.binary else variance(differences)
+        size = effective_size(sample, spread, error)
         largest = max(map(abs, sample.residual_sums))
         if error == 0.0 or largest <= 1e-12 * abs(sample.mean) * sample.size:
             error, reason = None, "no variation between clusters"
-    notes, undefined = list(base.warnings), dict(base.undefined)
-    if 2 <= sample.clusters < FEW_CLUSTERS:
-        notes.append(f"{sample.clusters} clusters: under {FEW_CLUSTERS} a cluster-robust interval is too short")
+    undefined = dict(base.undefined)
     if reason is None:
         test = _test(differences, keys, method, binary=base.binary)
     else:
         undefined["clustered_standard_error"] = reason
         test = SignificanceTest(method=_OF_CLUSTERS, reason=reason)
-    named = f"paired clustered Student t ({method.correction})"
-    interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
-    if base.binary and interval.low is not None and interval.high is not None:
-        interval = interval.evolve(low=max(-1.0, interval.low), high=min(1.0, interval.high))
-    if base.ties == base.pairs and sample.clusters > 1 and width is not None:
-        interval = tied_interval(sample.clusters, width, level=method.level)
+    if base.binary and size is not None:
+        scale = size / base.pairs
+        critical = t_quantile(0.5 + method.level / 2.0, cluster_degrees_of_freedom(sample, correction))
+        interval = bonett_price_interval(
+            base.wins * scale, base.losses * scale, size, level=method.level, critical=critical
+        )
+        interval = interval.evolve(method=f"clustered Bonett-Price ({correction})")
+    elif base.ties == base.pairs and sample.clusters > 1 and width is not None:
+        interval = tied_interval(effective_clusters(sample), width, level=method.level)
+    else:
+        named = f"paired clustered Student t ({correction})"
+        interval = t_interval(sample.mean, error, freedom, level=method.level, method=named, reason=reason)
     return base.evolve(
         clusters=sample.clusters,
+        effective_pairs=size,
         clustered_standard_error=error,
         degrees_of_freedom=None if error is None else freedom,
         interval=interval,
         naive_interval=base.interval,
         test=test,
         undefined=undefined,
-        warnings=notes,
+        warnings=[*base.warnings, *few_clusters(sample)],
     )
 
 
@@ -474,30 +526,70 @@ def cluster_sums(differences: Sequence[float], clusters: Sequence[Hashable]) -> 
 
 
 def _planned(comparison: PairedComparison) -> PairedComparison:
-    error = comparison.standard_error if comparison.clusters is None else comparison.clustered_standard_error
-    undefined = dict(comparison.undefined)
-    if error is None or comparison.degrees_of_freedom is None:
-        reason = undefined.get("clustered_standard_error") or undefined.get("standard_error") or "no spread"
-        undefined |= {"minimum_detectable_effect": reason, "cases_needed": reason}
-        return comparison.evolve(undefined=undefined)
-    factor = detectable_standard_errors(comparison.degrees_of_freedom, comparison.power, comparison.alpha)
+    """Say what the test that decides could have found, at the error rate that Holm's adjustment leaves it for sure."""
+    undefined = {
+        k: v for k, v in comparison.undefined.items() if k not in ("minimum_detectable_effect", "cases_needed")
+    }
+    alpha = comparison.alpha / comparison.family_size
+    effect: float | None = None
+    needed: int | None = None
+    reason = _too_few(comparison, alpha)
+    if comparison.difference is None:
+        reason = undefined["difference"]
+    elif comparison.binary and comparison.clusters in (None, comparison.pairs):
+        discordant, mid_p = (comparison.wins + comparison.losses) / comparison.pairs, "mid-p" in comparison.test.method
+        if reason is None:
+            effect = detectable_by_mcnemar(comparison.pairs, discordant, comparison.power, alpha, mid_p)
+        needed = cases_by_mcnemar(abs(comparison.difference), discordant, comparison.power, alpha, mid_p)
+    else:
+        error = comparison.standard_error if comparison.clusters is None else comparison.clustered_standard_error
+        if error is None or comparison.degrees_of_freedom is None:
+            why = undefined.get("clustered_standard_error") or undefined.get("standard_error") or "no spread"
+            reason = reason or why
+            undefined["cases_needed"] = why
+        else:
+            effect, needed = _by_sign_flips(comparison, error, comparison.degrees_of_freedom, alpha)
+    if needed is None and "cases_needed" not in undefined:
+        zero = "the observed difference is 0" if comparison.difference == 0.0 else reason
+        undefined["cases_needed"] = zero or "the difference is too small"
+    if effect is not None and comparison.score_range is not None:
+        width = comparison.score_range[1] - comparison.score_range[0]
+        if effect > width:
+            reason = f"no difference within the scores' range would be found with {100 * comparison.power:.4g} % power"
+    if reason is not None:
+        effect, undefined["minimum_detectable_effect"] = None, reason
+    return comparison.evolve(minimum_detectable_effect=effect, cases_needed=needed, undefined=undefined)
+
+
+def _too_few(comparison: PairedComparison, alpha: float) -> str | None:
+    """Return why no difference can be significant, if none can."""
+    what, units = ("pairs", comparison.pairs) if comparison.clusters is None else ("clusters", comparison.clusters)
+    fewest = fewest_pairs(alpha, mid_p="mid-p" in comparison.test.method)
+    return f"no difference can be significant with fewer than {fewest} {what}" if units < fewest else None
+
+
+def _by_sign_flips(
+    comparison: PairedComparison, error: float, freedom: float, alpha: float
+) -> tuple[float | None, int | None]:
+    units = comparison.pairs if comparison.clusters is None else comparison.clusters
+    errors = detectable_by_sign_flips(units, freedom, comparison.power, alpha)
     # The spread of one independent pair that would give this standard error: clusters are priced in.
     spread = error * math.sqrt(comparison.pairs)
-    needed = cases_needed(comparison.difference or 0.0, spread=spread, power=comparison.power, alpha=comparison.alpha)
-    if needed is None:
-        undefined["cases_needed"] = (
-            "the observed difference is 0" if not comparison.difference else "the difference is too small"
-        )
-    return comparison.evolve(minimum_detectable_effect=factor * error, cases_needed=needed, undefined=undefined)
+    needed = cases_by_sign_flips(comparison.difference or 0.0, spread, comparison.power, alpha)
+    if needed is not None:
+        needed = max(needed, math.ceil(fewest_pairs(alpha) * comparison.pairs / units))
+    return None if errors is None else errors * error, needed
 
 
 # --- families of comparisons ------------------------------------------------------------------------------
 
 
+@checked_arguments
 def adjusted(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison, ...]:
     """Adjust the p-values of a family of comparisons, over metrics or candidates, and decide each.
 
-    Decisions take Holm's adjustment; Benjamini-Hochberg's is given for screening.
+    Decisions take Holm's adjustment; Benjamini-Hochberg's is given for screening. What a comparison could find is
+    told for the family, too.
     """
     raw = [comparison.test.p_value for comparison in comparisons]
     family = zip(comparisons, holm(raw), benjamini_hochberg(raw), strict=True)
@@ -536,10 +628,11 @@ def _decided(comparison: PairedComparison, p_holm: float | None, p_bh: float | N
     if p_holm is None:
         reason = comparison.test.reason or "no p-value"
         undefined |= dict.fromkeys(("p_holm", "p_benjamini_hochberg", "significant"), reason)
-    return comparison.evolve(
+    decided = comparison.evolve(
         p_holm=p_holm,
         p_benjamini_hochberg=p_bh,
         family_size=size,
         significant=None if p_holm is None else p_holm <= comparison.alpha,
         undefined=undefined,
     )
+    return _planned(decided)

@@ -9,65 +9,85 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
+from typing import Final
 
-from themis.pure.errors import DataError
+from themis.pure.stats.arguments import Count, Level, OneOrMore, checked_arguments, refuse_unless, same_length
 from themis.pure.stats.bounds import Possible, mean_bounds
+from themis.pure.stats.distributions import log_choose
 from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.intervals import chance_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import Correction, is_binary, mean
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, is_binary, mean
 
 
-@lru_cache(maxsize=65536)
-def pass_at_k(samples: int, correct: int, k: int) -> float | None:
+@checked_arguments
+def pass_at_k(samples: Count, correct: Count, k: OneOrMore) -> float | None:
     """Return the chance that at least one of k samples is correct; `None` if k exceeds the samples.
 
-    1 - C(n-c, k) / C(n, k), in whole numbers and rounded once.
+    1 - C(n-c, k) / C(n, k), in whole numbers and rounded once (past 10,000 samples by logarithms of gamma functions, to
+    about ten digits).
 
     Source: Chen et al. (2021), arXiv 2107.03374, equation 1.
 
     >>> pass_at_k(10, 3, 1), pass_at_k(4, 2, 2), pass_at_k(3, 1, 5)
     (0.3, 0.8333333333333334, None)
     """
-    _check_counts(samples, correct, k)
-    if k > samples:
-        return None
-    ways = math.comb(samples, k)
-    return (ways - math.comb(samples - correct, k)) / ways
+    refuse_unless(correct <= samples, "pass_at_k", "correct", correct, f"at most the {samples} samples")
+    return _one_of(samples, correct, k)
 
 
-@lru_cache(maxsize=65536)
-def pass_hat_k(samples: int, correct: int, k: int) -> float | None:
+@checked_arguments
+def pass_hat_k(samples: Count, correct: Count, k: OneOrMore) -> float | None:
     """Return the chance that all of k samples are correct; `None` if k exceeds the samples.
 
-    C(c, k) / C(n, k), in whole numbers and rounded once.
+    C(c, k) / C(n, k), in whole numbers and rounded once, as in `pass_at_k`.
 
     Source: Yao et al. (2024), arXiv 2406.12045, section 3 ("pass^k").
 
     >>> pass_hat_k(4, 2, 2), pass_hat_k(3, 1, 5)
     (0.16666666666666666, None)
     """
-    _check_counts(samples, correct, k)
+    refuse_unless(correct <= samples, "pass_hat_k", "correct", correct, f"at most the {samples} samples")
+    return _all_of(samples, correct, k)
+
+
+_MOST_COUNTED: Final = 10_000
+
+
+@lru_cache(maxsize=65536)
+def _one_of(samples: int, correct: int, k: int) -> float | None:
     if k > samples:
         return None
+    if samples > _MOST_COUNTED:
+        return 1.0 - _share(samples - correct, samples, k)
+    ways = math.comb(samples, k)
+    return (ways - math.comb(samples - correct, k)) / ways
+
+
+@lru_cache(maxsize=65536)
+def _all_of(samples: int, correct: int, k: int) -> float | None:
+    if k > samples:
+        return None
+    if samples > _MOST_COUNTED:
+        return _share(correct, samples, k)
     return math.comb(correct, k) / math.comb(samples, k)
 
 
-def _check_counts(samples: int, correct: int, k: int) -> None:
-    if k < 1 or not 0 <= correct <= samples:
-        raise DataError(
-            f"pass@k needs k >= 1 and 0 <= correct <= samples; found k={k}, correct={correct}, samples={samples}"
-        )
+def _share(some: int, every: int, k: int) -> float:
+    """Return C(some, k) / C(every, k)."""
+    return math.exp(log_choose(some, k) - log_choose(every, k)) if k <= some else 0.0
 
 
+@checked_arguments
 def estimate_pass_at_k(
-    problems: Sequence[tuple[int, int]],
-    k: int,
+    problems: Sequence[tuple[Count, Count]],
+    k: OneOrMore,
     *,
     every: bool = False,
-    planned: Sequence[int] | None = None,
+    planned: Sequence[Count] | None = None,
     clusters: Sequence[Hashable] | None = None,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    level: Level = DEFAULT_LEVEL,
+    correction: Correction = DEFAULT_CORRECTION,
     metric_id: str | None = None,
 ) -> Estimate:
     """Estimate pass@k, or pass^k, over problems.
@@ -87,12 +107,17 @@ def estimate_pass_at_k(
     planned with fewer than k samples. Problems that are missing may be the harder ones, as far as it is known of them:
     a mean over the others that lies outside the bounds is cut at them.
 
-    Source: Chen et al. (2021); Yao et al. (2024); intervals over problems as for any mean.
+    Source: Chen et al. (2021); Yao et al. (2024); intervals over problems: Wilson's if all chances are 0 or 1,
+    `chance_interval`'s if not, or Student's over clusters.
 
     >>> estimate = estimate_pass_at_k([(4, 2), (4, 4), (4, 0)], 2)
     >>> round(estimate.mean, 4), estimate.unit
     (0.6111, 'problem')
     """
+    where = "estimate_pass_at_k"
+    same_length(where, problems=problems, planned=planned, clusters=clusters)
+    wrong_counts = next((each for each in problems if each[1] > each[0]), None)
+    refuse_unless(wrong_counts is None, where, "a problem", wrong_counts, "(samples, correct), with correct <= samples")
     totals = [n for n, _ in problems] if planned is None else list(map(max, planned, (n for n, _ in problems)))
     values, wrong, right = chances(problems, totals, k, every=every)
     estimate = estimate_mean(
@@ -104,6 +129,10 @@ def estimate_pass_at_k(
         level=level,
         correction=correction,
     )
+    scored = [value for value in values if value is not None]
+    alone = clusters is None or len(set(clusters)) == len(problems)
+    if alone and len(scored) > 1 and not estimate.binary:
+        estimate = estimate.evolve(interval=chance_interval(scored, level=level))
     undefined = dict(estimate.undefined)
     if not estimate.scored and problems:
         most = max(n for n, _ in problems)
@@ -126,7 +155,9 @@ def estimate_pass_at_k(
         # Of k samples planned a chance is 0 or 1; of more, what is missing may make it a fraction.
         whole = is_binary(sure) and all(total == k for total in totals)
         possible = Possible(ranges=ranges, clusters=clusters, step=1.0 if whole else None, whole=whole)
-        if_missing = _of_a_chance(mean_bounds(possible, level=level, method=interval.method, correction=correction))
+        if_missing = _of_a_chance(
+            mean_bounds(possible, level=level, method=interval.method, correction=correction, chances=True)
+        )
     estimate = estimate.evolve(
         interval=_of_a_chance(interval), interval_if_missing=if_missing, undefined=undefined, **bounds
     )
@@ -145,7 +176,7 @@ def chances(
     problems: Sequence[tuple[int, int]], totals: Sequence[int], k: int, *, every: bool
 ) -> tuple[list[float | None], list[float | None], list[float | None]]:
     """Return each problem's chance, and what it is if all its missing samples are wrong, and if all are right."""
-    chance = pass_hat_k if every else pass_at_k
+    chance = _all_of if every else _one_of
     wrong = [chance(total, c, k) for total, (n, c) in zip(totals, problems, strict=True)]
     right = [chance(total, c + total - n, k) for total, (n, c) in zip(totals, problems, strict=True)]
     values = [low if low == high else chance(n, c, k) for low, high, (n, c) in zip(wrong, right, problems, strict=True)]

@@ -64,6 +64,8 @@ class Estimate(HashableModel):
         binary: whether every score is 0 or 1.
         mean: mean over the scored units.
         standard_error: of the mean; cluster-robust if `clusters` is set.
+        degrees_of_freedom: of the t quantile in the interval: units less one, or with clusters Bell and McCaffrey's;
+            `None` where none is used.
         interval: confidence interval of the mean, with its method named.
         if_missing_wrong: the mean if every missing unit had the lowest score.
         if_missing_right: the mean if every missing unit had the highest score.
@@ -88,6 +90,7 @@ class Estimate(HashableModel):
     binary: bool = False
     mean: float | None = None
     standard_error: float | None = None
+    degrees_of_freedom: float | None = None
     interval: Interval
     if_missing_wrong: float | None = None
     if_missing_right: float | None = None
@@ -144,7 +147,9 @@ class SignificanceTest(HashableModel):
     Attributes:
         method: the test's name, with `exact`, `mid-p` or `sampled` in it where that matters.
         p_value: in (0, 1]; `None` if not defined.
-        statistic: the test's statistic, in the unit its method defines.
+        statistic: the test's statistic: t or z; McNemar's smaller count, the sign test's wins; Wilcoxon's smaller rank
+            sum; the sum of the differences, for sign flips.
+        degrees_of_freedom: of a t test; `None` for others.
         resamples: how many random draws stand behind a sampled p-value; `None` if it is exact or analytic.
         reason: why the p-value is not defined.
     """
@@ -152,6 +157,7 @@ class SignificanceTest(HashableModel):
     method: str
     p_value: float | None = None
     statistic: float | None = None
+    degrees_of_freedom: float | None = None
     resamples: int | None = None
     reason: str | None = None
 
@@ -164,6 +170,8 @@ class EquivalenceTest(HashableModel):
         margin: the largest difference that counts as none, in the unit of the score.
         difference: the observed difference.
         p_value: the larger of the two one-sided p-values; `None` if not defined.
+        statistic: the statistic of that p-value, Tango's z or t: above 0 where the difference lies within the margin.
+        degrees_of_freedom: of t; `None` where the statistic is normal.
         equivalent: whether `interval` lies within the margin, and would whatever missing scores are; `None` if not
             defined.
         alpha: the error rate.
@@ -176,6 +184,8 @@ class EquivalenceTest(HashableModel):
     margin: float
     difference: float | None = None
     p_value: float | None = None
+    statistic: float | None = None
+    degrees_of_freedom: float | None = None
     equivalent: bool | None = None
     alpha: float = DEFAULT_ALPHA
     interval: Interval
@@ -232,8 +242,9 @@ class PairedComparison(HashableModel):
         standard_error: of the difference, pairs counting as independent.
         clustered_standard_error: of the difference, clusters of cases staying whole.
         clusters: how many clusters; `None` if none were named.
+        effective_pairs: the number of independent pairs that would be as precise; `None` without clusters.
         degrees_of_freedom: of the standard error that decides, the clustered one if clusters were named: pairs
-            less one, clusters less one, or fewer with CR2.
+            less one; with CR2 fewer than clusters, by Bell and McCaffrey; with CR1 clusters less one.
         interval: confidence interval of the difference.
         naive_interval: the interval if clusters were ignored; `None` without clusters.
         binary: whether every score of the pairs is 0 or 1.
@@ -251,8 +262,9 @@ class PairedComparison(HashableModel):
         alpha: the error rate of the decision.
         significant: whether `p_holm` is at most `alpha`; `None` if there is no p-value.
         power: the power that the next two figures are for.
-        minimum_detectable_effect: smallest true difference that this design finds with that power.
-        cases_needed: cases after which a true difference as large as the observed one is found with that power.
+        minimum_detectable_effect: the smallest true difference that the test that decides finds with that power, at the
+            error rate `alpha / family_size`, which Holm's adjustment leaves each test.
+        cases_needed: cases from which on it finds a true difference as large as the observed one with that power.
         equivalence: the test against a margin, if one was declared.
         if_missing: what the missing scores of cases that both runs have could change; `None` if none is missing.
         if_left_out: the same with the cases that were added, removed or changed (a changed one is a case removed and
@@ -277,6 +289,7 @@ class PairedComparison(HashableModel):
     standard_error: float | None = None
     clustered_standard_error: float | None = None
     clusters: int | None = None
+    effective_pairs: float | None = None
     degrees_of_freedom: float | None = None
     interval: Interval
     naive_interval: Interval | None = None
@@ -352,7 +365,7 @@ class UnpairedComparison(HashableModel):
         mean_b: mean of `b`.
         difference: `mean_b - mean_a`.
         interval: Newcombe's hybrid score interval for 0/1 scores, Welch's otherwise.
-        test: Welch's t test.
+        test: the score test for 0/1 scores, Welch's t test otherwise.
         undefined: for each figure that is `None`, the reason.
     """
 

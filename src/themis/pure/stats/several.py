@@ -13,16 +13,17 @@ from typing import Final
 
 import attrs
 
-from themis.pure.errors import DataError
+from themis.pure.errors import StatisticsError
 from themis.pure.json import FrozenDict
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.stats.arguments import Level, ScoreRange, checked_arguments
 from themis.pure.stats.bounds import Possible, Range, mean_bounds
 from themis.pure.stats.estimates import estimate_mean, range_of
 from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.pass_at_k import chances, estimate_pass_at_k
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate
-from themis.pure.stats.samples import Correction, mean, variance
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, mean, variance
 from themis.pure.voting import Ballot, majority
 
 FIGURES: Final = ("pass@", "pass^", "maj@")
@@ -83,14 +84,14 @@ def checked_at(at: Sequence[int], answers: int) -> tuple[int, ...]:
     """Return the k to report for, in order.
 
     Raises:
-        DataError: a k below 1, or one that exceeds the answers of a case; or each case has one answer.
+        StatisticsError: a k below 1, or one that exceeds the answers of a case; or each case has one answer.
     """
     if answers == 1:
-        raise DataError("each case has one answer; ask for more samples, and for no reducer or selector")
+        raise StatisticsError("each case has one answer; ask for more samples, and for no reducer or selector")
     wrong = [k for k in at if not 1 <= k <= answers]
     if wrong or not at:
         found = ", ".join(map(str, wrong)) or "nothing"
-        raise DataError(f"k = {found}: each case has {answers} answers; give numbers from 1 to {answers}")
+        raise StatisticsError(f"k = {found}: each case has {answers} answers; give numbers from 1 to {answers}")
     return tuple(sorted({*at}))
 
 
@@ -146,6 +147,7 @@ class Ballots:
         return found, sure
 
 
+@checked_arguments
 def describe_several(
     scores: Sequence[float | None],
     ballots: Ballots,
@@ -153,10 +155,10 @@ def describe_several(
     metric_id: str = "score",
     threshold: float = 1.0,
     unparsed: float | None = 0.0,
-    score_range: tuple[float, float] | None = None,
+    score_range: ScoreRange | None = None,
     clusters: Sequence[Hashable] | None = None,
-    level: float = DEFAULT_LEVEL,
-    correction: Correction = "CR1",
+    level: Level = DEFAULT_LEVEL,
+    correction: Correction = DEFAULT_CORRECTION,
 ) -> SeveralAnswers:
     """Describe a metric over several answers a case.
 

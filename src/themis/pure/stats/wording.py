@@ -6,6 +6,7 @@ stand the smallest difference the design could have found, and the cases it woul
 
 from __future__ import annotations
 
+from themis.pure.stats.arguments import checked_arguments
 from themis.pure.stats.records import (
     EquivalenceTest,
     Estimate,
@@ -32,6 +33,7 @@ def p_text(p_value: float) -> str:
     return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
+@checked_arguments
 def interval_text(interval: Interval) -> str:
     """Write an interval with its level and method, or why there is none.
 
@@ -44,6 +46,7 @@ def interval_text(interval: Interval) -> str:
     return f"{level} interval {number(interval.low)} to {number(interval.high)} ({interval.method})"
 
 
+@checked_arguments
 def estimate_sentence(estimate: Estimate) -> str:
     """Say a metric's mean, its uncertainty, and what is missing from it."""
     units = f"{estimate.unit}s"
@@ -64,6 +67,7 @@ def estimate_sentence(estimate: Estimate) -> str:
     return "; ".join(parts) + "."
 
 
+@checked_arguments
 def comparison_sentence(comparison: PairedComparison) -> str:
     """Say what a paired comparison shows, and no more: also what of it the pairs that lack a score could overturn.
 
@@ -127,16 +131,23 @@ def _evidence(comparison: PairedComparison) -> str:
 
 def _outlook(comparison: PairedComparison) -> str:
     percent = f"{100 * comparison.power:.4g} %"
-    if comparison.minimum_detectable_effect is None:
-        reason = comparison.undefined.get("minimum_detectable_effect", "no spread")
-        return f"What it could have found is not defined: {reason}."
-    found = number(comparison.minimum_detectable_effect)
-    sentence = f"It could find a true difference of {found} or more with {percent} power"
+    reason = comparison.undefined.get("minimum_detectable_effect", "no spread")
+    if comparison.minimum_detectable_effect is not None:
+        found = number(comparison.minimum_detectable_effect)
+        sentence = f"It could find a true difference of {found} or more with {percent} power"
+    elif reason.startswith("no difference"):
+        sentence = f"N{reason[1:]}"
+    else:
+        sentence = f"What it could have found is not defined: {reason}"
+    if comparison.family_size > 1:
+        rate = comparison.alpha / comparison.family_size
+        sentence += f" at an error rate of {rate:.2g}, which Holm's adjustment leaves each of the tests"
     if comparison.cases_needed is None:
         return f"{sentence}."
     return f"{sentence}; one as large as observed takes about {comparison.cases_needed} cases."
 
 
+@checked_arguments
 def equivalence_sentence(result: EquivalenceTest) -> str:
     """Say whether a difference was shown to lie within the declared margin."""
     margin = number(result.margin)
