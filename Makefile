@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table stopping-table generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table generated real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,9 +43,6 @@ unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
 
-stopping-table: $(VENV)/.dev  ## how often runs that stop early are wrong, and how many cases they save
-	$(BIN)/python benchmarks/stopping_simulation.py
-
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
 
@@ -66,6 +63,7 @@ bench: $(VENV)/.dev  ## speed and memory, as ratios to a floor, a bare loop or a
 
 coverage-table: $(VENV)/.dev  ## how often 95 % intervals hold the truth, and tests have their level and power
 	$(BIN)/python benchmarks/coverage_simulation.py
+	$(BIN)/python benchmarks/stopping_simulation.py
 
 bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
 	$(BIN)/python -m benchmarks.peers

@@ -1,6 +1,6 @@
 """How often a run that stops early decides wrongly, and how many cases it saves: ours, and the naive ways it replaces.
 
-    python benchmarks/stopping_simulation.py [--simulations 1000] [--seed 0]
+    python benchmarks/stopping_simulation.py [--simulations 400] [--seed 0]
 
 The truth is the value that the rule asks about, so that whatever is decided is wrong one way: by construction a test at
 `alpha` = 0.05 may pass in 2.5 % and fail in 2.5 % of runs. Ours looks after every case, the naive ones after every 50:
@@ -190,7 +190,7 @@ def _clustered(rng: random.Random, sizes: Sequence[int]) -> Column:
 def main() -> int:
     """Run, print, and say by the exit code whether the promise is kept."""
     parser = argparse.ArgumentParser(description="Errors and savings of runs that stop early.")
-    parser.add_argument("--simulations", type=int, default=1000)
+    parser.add_argument("--simulations", type=int, default=400)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     print(f"{'setting':<46} {'method':<30} {'passes':>7} {'fails':>7} {'cases of 1,000':>15}")
