@@ -15,6 +15,7 @@ from themis import (
     InMemoryRunStore,
     RuntimeConfig,
     StoppingRule,
+    catalog,
     compare,
     compare_until,
     evaluate,
@@ -158,6 +159,14 @@ def test_an_estimate_says_that_it_is_the_most_that_a_run_takes() -> None:
     assumptions = estimate_run(made.compile(), made.components()).assumptions
     assert any("may end earlier, by its rule builtin/exact_match>=0.5" in line for line in assumptions)
     assert "at most: the run ends as soon as builtin/exact_match>=0.5 is decided" in str(made.plan())
+
+
+def test_a_benchmark_takes_a_rule() -> None:
+    rows = [{"problem_idx": n, "problem": f"{n} + {n}?", "answer": str(2 * n)} for n in range(1, 61)]
+    result = catalog.run(
+        "aime_2026", source=rows, model="builtin/demo_generator", until="math_equivalence>=0.5, every=10"
+    )
+    assert (result.stop.decision, result.progress.total_cases) == ("passes", 10)
 
 
 def test_a_replay_goes_on_from_what_is_stored_and_stops_where_its_own_scores_decide() -> None:
