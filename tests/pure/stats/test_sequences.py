@@ -298,6 +298,14 @@ def test_an_e_value_is_finite_or_says_why_not(
         assert math.isfinite(found.log_e_value)
 
 
+@pytest.mark.parametrize("values", [[1.0, 0.0], [0.0, 1.0], [0.0, 1.0, 0.0]])
+def test_a_mean_that_the_scores_rule_out_is_ruled_out_in_any_order(values: list[float]) -> None:
+    for mean, alternative in ((0.0, "greater"), (1.0, "less")):
+        found = e_value(values, mean, alternative=alternative)  # type: ignore[arg-type]  # one of the names
+        assert (found.p_value, found.reason) == (0.0, "the scores rule the hypothesis out")
+    assert e_value([0.0, 0.0], 0.0).p_value == 1.0
+
+
 def test_nothing_is_undecided_and_has_no_interval() -> None:
     assert anytime_interval([]).reason == "no value"
     assert confidence_sequence([]) == ()

@@ -127,11 +127,8 @@ def _gain(units: Sequence[Unit]) -> tuple[float, float]:
 def _gains(score: float, weight: float, mean: float) -> list[float]:
     """Return the logarithm of what each fraction's wealth is multiplied by."""
     if mean <= 0.0:
-        if score > 0.0:
-            return [math.inf] * len(FRACTIONS)
-        excess = -1.0
-    else:
-        excess = score / mean - 1.0
+        return [math.inf if score > 0.0 else 0.0] * len(FRACTIONS)  # scores that are all 0 leave nothing to bet on
+    excess = score / mean - 1.0
     return [_log_factor(fraction * weight * excess) for fraction in FRACTIONS]
 
 
