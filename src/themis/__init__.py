@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
+    from themis.api.runs.labels import give_labels as give_labels
+    from themis.api.runs.labels import import_labels as import_labels
+    from themis.api.runs.labels import next_labels as next_labels
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
     from themis.api.runs.search import find_runs as find_runs
@@ -80,6 +83,7 @@ if TYPE_CHECKING:
     from themis.pure.records.generation import GenerationResult as GenerationResult
     from themis.pure.records.generation import ParsedOutput as ParsedOutput
     from themis.pure.records.generation import ReducedCandidate as ReducedCandidate
+    from themis.pure.records.human_label import HumanLabel as HumanLabel
     from themis.pure.records.prompt import PromptSpec as PromptSpec
     from themis.pure.records.results import RunEstimate as RunEstimate
     from themis.pure.records.results import RunStatus as RunStatus

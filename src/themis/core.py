@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from themis.api.runs.inspect import get_traces as get_traces
     from themis.api.runs.inspect import quickcheck as quickcheck
     from themis.api.runs.inspect import snapshot_report as snapshot_report
+    from themis.api.runs.labels import LabelColumns as LabelColumns
+    from themis.api.runs.labels import LabelsTaken as LabelsTaken
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
     from themis.effects.driver import DefaultWorkflowRunner as DefaultWorkflowRunner
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from themis.pure.events import EvaluationFailedEvent as EvaluationFailedEvent
     from themis.pure.events import GenerationCompletedEvent as GenerationCompletedEvent
     from themis.pure.events import GenerationFailedEvent as GenerationFailedEvent
+    from themis.pure.events import LabelGivenEvent as LabelGivenEvent
     from themis.pure.events import ParseCompletedEvent as ParseCompletedEvent
     from themis.pure.events import ParseFailedEvent as ParseFailedEvent
     from themis.pure.events import ReductionCompletedEvent as ReductionCompletedEvent
@@ -152,6 +155,8 @@ if TYPE_CHECKING:
     from themis.pure.records.judging import TraceSubject as TraceSubject
     from themis.pure.records.judging import WorkflowFailure as WorkflowFailure
     from themis.pure.records.judging import WorkflowTrace as WorkflowTrace
+    from themis.pure.records.likelihoods import Likelihood as Likelihood
+    from themis.pure.records.likelihoods import LogLikelihoods as LogLikelihoods
     from themis.pure.records.prompt import PromptSpec as PromptSpec
     from themis.pure.records.results import BenchmarkResult as BenchmarkResult
     from themis.pure.records.results import BenchmarkScoreRow as BenchmarkScoreRow
@@ -177,6 +182,8 @@ if TYPE_CHECKING:
     from themis.pure.records.stored import FoundText as FoundText
     from themis.pure.records.stored import RunSummary as RunSummary
     from themis.pure.records.stored import StoredEvent as StoredEvent
+    from themis.pure.report.labelling import LabelledMetric as LabelledMetric
+    from themis.pure.report.labelling import Labeller as Labeller
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from themis.pure.stats.agreement import fleiss_kappa as fleiss_kappa
     from themis.pure.stats.agreement import krippendorff_alpha as krippendorff_alpha
     from themis.pure.stats.agreement import raw_agreement as raw_agreement
+    from themis.pure.stats.corrected import CorrectedEstimate as CorrectedEstimate
+    from themis.pure.stats.corrected import LabelWorth as LabelWorth
+    from themis.pure.stats.corrected import corrected_mean as corrected_mean
+    from themis.pure.stats.corrected import rogan_gladen as rogan_gladen
     from themis.pure.stats.engine import ScoreRow as ScoreRow
     from themis.pure.stats.engine import StatsEngine as StatsEngine
     from themis.pure.stats.equivalence import equivalence as equivalence
@@ -46,6 +50,9 @@ if TYPE_CHECKING:
     from themis.pure.stats.intervals import t_interval as t_interval
     from themis.pure.stats.intervals import tango_interval as tango_interval
     from themis.pure.stats.intervals import wilson_interval as wilson_interval
+    from themis.pure.stats.labelling import LabelChoice as LabelChoice
+    from themis.pure.stats.labelling import choose_labels as choose_labels
+    from themis.pure.stats.labelling import score_uncertainty as score_uncertainty
     from themis.pure.stats.pairs import PairedMethod as PairedMethod
     from themis.pure.stats.pairs import adjusted as adjusted
     from themis.pure.stats.pairs import paired_compare as paired_compare

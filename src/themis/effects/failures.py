@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from themis.pure.calls import CallFailure, FailureKind, ProviderError, retry_after
+from themis.pure.errors import said
 
 # (top-level package, class) to kind; subclasses included. A timeout is a transport error in httpx and a
 # connection error in the SDKs, so timeouts stand first.
@@ -50,7 +51,7 @@ def to_failure(error: Exception) -> CallFailure:
         return error.failure
     retryable = getattr(error, "retryable", None)
     status = _status(error)
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    text = ": ".join(filter(None, (type(error).__name__, said(error))))
     return CallFailure(
         kind=FailureKind.STATUS if status else _kind(error),
         message=f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text,
@@ -73,7 +74,7 @@ def _kind(error: Exception) -> FailureKind:
 
 
 def _needs_asyncio(error: Exception) -> bool:
-    return isinstance(error, RuntimeError | TypeError) and any(sign in str(error) for sign in _NO_LOOP)
+    return isinstance(error, RuntimeError | TypeError) and any(sign in said(error) for sign in _NO_LOOP)
 
 
 def _status(error: Exception) -> int | None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from themis.pure.errors import said
 from themis.pure.json import JSONValue
 from themis.pure.protocols import TracingProvider
 
@@ -66,5 +67,5 @@ class Hooks:
 
 
 def _report(where: str, error: Exception) -> None:
-    message = f"{where} raised {type(error).__name__}: {error}; the run goes on"
+    message = f"{where} raised {type(error).__name__}: {said(error)}; the run goes on"
     warnings.warn(message, HookWarning, stacklevel=3)

@@ -16,6 +16,7 @@ import attrs
 from themis.pure.components.execution_verdicts import told_tests
 from themis.pure.components.judging.prompts import without_media
 from themis.pure.events import CaseRunEvent, FailedEvent, RunEvent, StepCompletedEvent, StepEvent, StepFailedEvent
+from themis.pure.human_labels import current_labels
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.judged_calls import judged_calls, other_failures
 from themis.pure.plan import CaseItem, RunPlan
@@ -24,6 +25,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import CaseName
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.generation import GenerationResult, Message, TraceStep
+from themis.pure.records.human_label import HumanLabel
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import AnswerResult, BenchmarkScoreRow, CaseResult
@@ -58,6 +60,7 @@ class CaseView(CaseName):
         score_rows: one row per metric and answer, with its outcome.
         graded: metrics whose score here is neither 0 nor 1, and that state no threshold: neither right nor wrong.
         history: every attempt that failed, in order.
+        labels: what people said an answer should score.
     """
 
     input: JSONValue = attrs.field(converter=json_value)
@@ -69,6 +72,7 @@ class CaseView(CaseName):
     score_rows: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     graded: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     history: tuple[FailedAttempt, ...] = attrs.field(default=(), converter=sequence)
+    labels: tuple[HumanLabel, ...] = attrs.field(default=(), converter=sequence)
 
     def __str__(self) -> str:
         return _case_text(self)
@@ -109,6 +113,7 @@ def case_view(
         score_rows=rows,
         graded=tuple(dict.fromkeys(row.metric_id for row in rows if is_graded(row.value, row.metric_id, thresholds))),
         history=tuple(_failed_attempts(events)),
+        labels=tuple(current_labels(plan, state)),
     )
 
 
@@ -201,6 +206,7 @@ def passages(view: CaseView) -> Iterator[Passage]:
         yield from _answer(answer, f"{answer.candidate_id} " if answer is not result else "")
     for row in view.score_rows:
         yield from _score(row, view, f"{row.candidate_id} " if result.answers and row.candidate_id is not None else "")
+    yield from map(_label, view.labels)
     for answer in (result, *result.answers):
         of = f"{answer.candidate_id} " if answer is not result else ""
         for metric_id, execution in zip(answer.judged, answer.evaluation_executions, strict=True):
@@ -265,6 +271,13 @@ def _score(row: BenchmarkScoreRow, view: CaseView, of: str) -> Iterator[Passage]
     ]
     if tests:
         yield f"{of}{row.metric_id}, tests", "\n".join(tests)
+
+
+def _label(label: HumanLabel) -> Passage:
+    of = f"{label.candidate_id} " if label.candidate_id is not None else ""
+    outdated = ", of an answer that was made anew since" if label.outdated else ""
+    said = {True: "right", False: "wrong"}[label.value] if isinstance(label.value, bool) else text_of(label.value)
+    return f"{of}{label.metric_id}, label by {label.who}{outdated}", f"{said}{': ' if label.note else ''}{label.note}"
 
 
 def _judged(execution: EvaluationExecution, metric: str) -> Iterator[Passage]:

@@ -151,3 +151,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known names: {', '.join(names[:40])}"
+
+
+def said(error: BaseException) -> str:
+    """Return an exception's text, whatever it does when it is asked for it; nothing if it has none."""
+    try:
+        return str(error)
+    except Exception as another:  # of a component's own class, or a value in it that has no text
+        return f"its text can't be made: {type(another).__name__}"

@@ -18,14 +18,18 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.fields import json_object, json_objects, named_fields, texts
 from themis.pure.records.generation import GenerationResult, ParsedOutput, ReducedCandidate
+from themis.pure.records.human_label import LabelValue
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.scoring import Score, ScoreError
 
 F = TypeVar("F", bound=StepFailure)
 
-SCHEMA_VERSION: Final = 2
-"""The version of the event records. A newer one is refused, never half-read."""
+SCHEMA_VERSION: Final = 3
+"""The newest version of the event records that is read. A newer one is refused, never half-read."""
+
+_UNCHANGED_SINCE: Final = 2
+"""The version that events state unless they say more: a run without labels is read by versions that know of none."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -34,7 +38,7 @@ class RunEvent(HashableModel):
 
     run_id: str
     occurred_at: datetime
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = _UNCHANGED_SINCE
     event_type: str = ""
 
 
@@ -270,6 +274,30 @@ class StepFailedEvent(StepEvent):
     error_message: str
     retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     event_type: Literal["step_failed"] = "step_failed"
+
+
+# --- what people say of it --------------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class LabelGivenEvent(CaseRunEvent):
+    """A person said what an answer should score. It is of no stage, and no result rests on it.
+
+    It takes the place of an earlier label of the same person, metric and answer; without a `value` it takes that one
+    back. `candidate_id` is `None` where a case has one answer, and where the metric compares all of them. `answer` is
+    the content hash of the answer that was labelled: if that is made anew and differs, the label counts no more.
+    `probability` is that with which the answer was chosen to be labelled; `None` in a simple random sample.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    candidate_id: str | None = None
+    metric_id: str
+    who: str
+    value: LabelValue
+    note: str = ""
+    probability: float | None = None
+    answer: str | None = None
+    event_type: Literal["label_given"] = "label_given"
 
 
 EVENT_TYPES: Final[Mapping[str, type[RunEvent]]] = {

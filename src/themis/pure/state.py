@@ -21,6 +21,7 @@ from themis.pure.events import (
     FailedEvent,
     GenerationCompletedEvent,
     GenerationFailedEvent,
+    LabelGivenEvent,
     ParseCompletedEvent,
     ParseFailedEvent,
     ReductionCompletedEvent,
@@ -77,6 +78,7 @@ class CaseState:
     steps: Mapping[str, StepCompletedEvent] = _NONE
     failed_steps: Mapping[str, StepFailedEvent] = _NONE
     answers: Mapping[str, CaseState] = _NONE
+    labels: Mapping[str, LabelGivenEvent] = _NONE
 
     def without_failures(self) -> CaseState:
         """Return the state as a new attempt finds it: what failed is to be tried again."""
@@ -173,8 +175,8 @@ def _name(state: CaseState) -> tuple[str, str, str]:
 
 def seen_by(state: CaseState, event: CaseRunEvent) -> CaseState:
     """Return the state that holds what an event tells: that of the answer it names, if that is there, or the case's."""
-    is_generation = isinstance(event, GenerationCompletedEvent | GenerationFailedEvent)
-    name = None if is_generation or isinstance(event, StepEvent) else getattr(event, "candidate_id", None)
+    of_case = isinstance(event, GenerationCompletedEvent | GenerationFailedEvent | StepEvent | LabelGivenEvent)
+    name = None if of_case else getattr(event, "candidate_id", None)
     return state.answers.get(name, state) if name is not None else state
 
 
@@ -306,6 +308,11 @@ def _step_failed(state: CaseState, event: StepFailedEvent) -> CaseState:
     return changed(state, failed_steps=_put(state.failed_steps, key, event))
 
 
+def _labelled(state: CaseState, event: LabelGivenEvent) -> CaseState:
+    key = encode([event.who, event.metric_id, event.candidate_id]).decode()
+    return changed(state, labels=_put(state.labels, key, event))
+
+
 # Each stage's result is made from those before it. So a result that differs from the one there was takes what later
 # stages made of that one with it (`without_stages(after=...)`); the same result again changes nothing. And a stage that
 # fails when it is done again takes its own earlier result with it too: what there was can't be trusted any more.
@@ -326,6 +333,7 @@ _CHANGES: Final[Mapping[type, _Change]] = {
     EvaluationFailedEvent: _of_metric("evaluation_failures", "executions", lambda event: event),
     StepCompletedEvent: _stepped,
     StepFailedEvent: _step_failed,
+    LabelGivenEvent: _labelled,
 }
 
 

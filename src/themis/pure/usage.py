@@ -21,6 +21,7 @@ from themis.pure.events import (
     StepCompletedEvent,
     StepEvent,
 )
+from themis.pure.human_labels import is_label
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -361,7 +362,7 @@ def run_usage(run_id: str, events: Iterable[RunEvent]) -> RunUsage:
     for event in events:
         if isinstance(event, RunStartedEvent):
             times.append((event.occurred_at, event.occurred_at))
-        elif times:
+        elif times and not is_label(event):
             times[-1] = times[-1][0], max(times[-1][1], event.occurred_at)
         ledger.take(event)
     return RunUsage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import warnings
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from themis import stats
 from themis.pure.errors import DataError
 from themis.pure.stats import agreement
 
@@ -151,3 +153,91 @@ def test_misuse_is_refused() -> None:
         agreement.fleiss_kappa([[1, 2], [1]])
     with pytest.raises(DataError, match="finite numbers"):
         agreement.krippendorff_alpha([["a", "b"], ["a", "a"]], scale="interval")
+
+
+# --- standard errors --------------------------------------------------------------------------------------
+
+
+def zero_one_raters(size: int, seed: int) -> tuple[list[float], list[float]]:
+    rng = random.Random(seed)
+    first = [float(rng.random() < 0.6) for _ in range(size)]
+    return first, [1.0 - value if rng.random() < 0.2 else value for value in first]
+
+
+def test_the_errors_of_kappa_and_alpha_are_how_far_they_scatter() -> None:
+    drawn = [zero_one_raters(150, seed) for seed in range(400)]
+    kappas, alphas = ([make(each) for each in drawn] for make in (_kappa, agreement.krippendorff_alpha))
+    for found in (kappas, alphas):
+        values = [each.value or 0.0 for each in found]
+        middle = sum(values) / len(values)
+        scatter = math.sqrt(sum((value - middle) ** 2 for value in values) / len(values))
+        assert sum(each.standard_error or 0.0 for each in found) / len(found) == pytest.approx(scatter, rel=0.1)
+    resampled = agreement.krippendorff_alpha(drawn[0], resamples=999, seed=1)
+    assert resampled.value == alphas[0].value
+    assert resampled.standard_error == pytest.approx(alphas[0].standard_error, rel=0.1)
+    assert resampled.interval.method == "percentile bootstrap over units (B=999)"
+    assert resampled.interval.low == pytest.approx(alphas[0].interval.low or 0.0, abs=0.03)
+
+
+def _kappa(ratings: tuple[list[float], list[float]]) -> stats.Agreement:
+    return agreement.cohen_kappa(*ratings)
+
+
+def test_the_bootstrap_of_alpha_is_the_same_in_any_order_of_units() -> None:
+    first, second = zero_one_raters(60, 3)
+    back = [first[::-1], second[::-1]]
+    found = agreement.krippendorff_alpha([first, second], scale="interval", resamples=199, seed=7)
+    assert found == agreement.krippendorff_alpha(back, scale="interval", resamples=199, seed=7)
+    assert found.interval != agreement.krippendorff_alpha(back, scale="interval", resamples=199, seed=8).interval
+
+
+def test_the_bootstrap_of_alpha_says_where_it_is_not_defined() -> None:
+    found = agreement.krippendorff_alpha([[1, 1, 1, 2], [1, 1, 1, 2]], resamples=99)
+    assert found.interval.low is None
+    assert "not defined for" in (found.interval.reason or "")
+    assert found.standard_error is None
+
+
+def clustered_raters(cases: int, seed: int) -> tuple[list[float], list[float], list[int]]:
+    """Four answers a case, which the second rater misjudges all alike."""
+    rng = random.Random(seed)
+    first, second, keys = [], [], []
+    for case in range(cases):
+        right, is_misjudged = rng.betavariate(1, 1), rng.random() < 0.2
+        for _ in range(4):
+            value = float(rng.random() < right)
+            first.append(value)
+            second.append(1.0 - value if is_misjudged else value)
+            keys.append(case)
+    return first, second, keys
+
+
+def test_where_cases_have_several_answers_the_errors_are_those_over_cases() -> None:
+    drawn = [clustered_raters(50, seed) for seed in range(300)]
+    kappas = [agreement.cohen_kappa(a, b, clusters=keys) for a, b, keys in drawn]
+    values = [found.value or 0.0 for found in kappas]
+    middle = sum(values) / len(values)
+    scatter = math.sqrt(sum((value - middle) ** 2 for value in values) / len(values))
+    assert sum(found.standard_error or 0.0 for found in kappas) / 300 == pytest.approx(scatter, rel=0.1)
+    alone = [agreement.cohen_kappa(a, b).standard_error or 0.0 for a, b, _ in drawn]
+    assert sum(alone) / 300 < 0.7 * scatter
+    a, b, keys = drawn[0]
+    alpha = agreement.krippendorff_alpha([a, b], resamples=499, clusters=keys, seed=1)
+    assert alpha.standard_error == pytest.approx(kappas[0].standard_error or 0.0, rel=0.2)
+    assert alpha.interval.method == "percentile bootstrap over clusters (B=499)"
+
+
+def test_clusters_of_one_are_units() -> None:
+    first, second = zero_one_raters(80, 2)
+    units = agreement.krippendorff_alpha([first, second], resamples=99)
+    clusters = agreement.krippendorff_alpha([first, second], resamples=99, clusters=range(80))
+    assert units.interval.low == clusters.interval.low
+    by_formula, by_jackknife = (
+        agreement.cohen_kappa(first, second),
+        agreement.cohen_kappa(first, second, clusters=range(80)),
+    )
+    assert by_jackknife.standard_error == pytest.approx(by_formula.standard_error or 0.0, rel=0.05)
+    lone = agreement.cohen_kappa(first, second, clusters=["a"] * 80)
+    assert (lone.value, lone.interval.defined) == (by_formula.value, False)
+    missing = agreement.cohen_kappa([*first, None], [*second, 1.0], clusters=range(81))
+    assert missing.standard_error == by_jackknife.standard_error

@@ -30,6 +30,7 @@ from themis.pure.pipeline.verification import (
     Verification,
     altered_cases,
     altered_identity,
+    altered_labels,
     case_checks,
     compared,
     misplaced,
@@ -160,6 +161,7 @@ class _Verifying:
         self.altered += places
         if places:
             return  # what follows from events of another case is of no use
+        self.altered += altered_labels(self.run.plan, item, events)
         for check in case_checks(self.run, item, events, through):
             stage = check.step.stage
             if check.program is None:

@@ -246,7 +246,7 @@ class _Pairs:
                 bounds.append((0.0, 1.0))
                 continue
             (low_a, high_a), (low_b, high_b) = of_a.range_of(key, score_range), of_b.range_of(key, score_range)
-            is_sure = of_a.is_sure(key) and of_b.is_sure(key)
+            is_sure = low_a == high_a and low_b == high_b
             differences.append(low_b - low_a if is_sure else None)
             bounds.append(((low_b - high_a + width) / (2.0 * width), (high_b - low_a + width) / (2.0 * width)))
         return cls(keys, differences, bounds)

@@ -16,9 +16,14 @@ from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, Progr
 from themis.pure.usage import Price, Prices, RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from themis.api.runs.labels import LabelsTaken
     from themis.pure.case_costs import CaseCosts, PaidStage
     from themis.pure.protocols import RunStore
+    from themis.pure.records.human_label import HumanLabel, LabelValue
     from themis.pure.records.snapshot import RunSnapshot
+    from themis.pure.report.labelling import LabelledMetric
     from themis.pure.report.suspicions import Suspicion
     from themis.pure.stats import Estimate, GroupedEstimate
     from themis.pure.stats.several import SeveralAnswers
@@ -151,6 +156,85 @@ class RunResult:
         overview = read_report(self.view, details=details, with_digest=False).overview
         found = [row.estimate for row in overview.metrics] if details is None else overview.details
         return {each.metric_id: each for each in found}
+
+    # --- human labels -------------------------------------------------------------------------------------
+
+    def label(
+        self,
+        case_id: str,
+        value: LabelValue,
+        *,
+        metric: str | None = None,
+        candidate: str | None = None,
+        who: str | None = None,
+        note: str = "",
+        dataset: str | None = None,
+        probability: float | None = None,
+        when: datetime | None = None,
+    ) -> LabelsTaken:
+        """Keep a person's label of an answer; it changes no result.
+
+        Args:
+            case_id: the case.
+            value: a number on the metric's scale, right (`True`) or wrong (`False`), or words; `None` takes the label
+                of the same person back.
+            metric: the metric whose score it is held against; by default the judged one, or the only one.
+            candidate: which answer, where the case has several.
+            who: who labels; by default the user.
+            note: why.
+            dataset: the case's dataset, where two have a case of this id.
+            probability: with what probability the answer was chosen to be labelled, if the labels are no simple random
+                sample.
+            when: when it was given; by default now.
+
+        Raises:
+            DataError: the run has no such case, answer or metric, or the metric can't have this value.
+            RunLockedError: the run is being written.
+
+        >>> from themis import evaluate
+        >>> rows = [{"case_id": "sum", "input": "1+1", "expected_output": "2"}]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> print(result.label("sum", True, who="ada"))
+        1 label stored
+        >>> [(label.case_id, label.value, label.who) for label in result.labels()]
+        [('sum', True, 'ada')]
+        """
+        from themis.api.runs.labels import default_who, give_labels, labelled_metric
+        from themis.pure.records.human_label import HumanLabel
+
+        label = HumanLabel(
+            case_id=case_id,
+            dataset_id=dataset,
+            candidate_id=candidate,
+            metric_id=labelled_metric(self.view, metric).metric_id,
+            value=value,
+            who=who or default_who(),
+            note=note,
+            probability=probability,
+            given_at=when,
+        )
+        return give_labels(self.store, self.run_id, [label])
+
+    def labels(self, metric: str | None = None) -> tuple[HumanLabel, ...]:
+        """Return the labels that people gave and did not take back, case by case; of one metric, if it is named."""
+        return tuple(label for case in self.view.scored() for label in case.labels if metric in (None, label.metric_id))
+
+    def labelled(self) -> Mapping[str, LabelledMetric]:
+        """Return what the labels say, by metric: the agreement with people, and the mean that they correct it to.
+
+        >>> from themis import evaluate
+        >>> rows = [{"case_id": str(n), "input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(40)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> for n in range(20):
+        ...     _ = result.label(str(n), n % 4 > 0, who="ada")
+        >>> found = result.labelled()["builtin/exact_match"]
+        >>> found.corrected.judge.mean, found.corrected.labels.mean, round(found.corrected.mean, 2)
+        (0.775, 0.75, 0.74)
+        """
+        from themis.api.runs.report import read_report
+
+        overview = read_report(self.view, with_digest=False).overview
+        return {each.metric_id: each for each in overview.labelled}
 
     @functools.cached_property
     def suspicions(self) -> tuple[Suspicion, ...]:

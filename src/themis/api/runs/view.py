@@ -19,10 +19,12 @@ from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
 from themis.pure.events import RunEvent, RunStartedEvent
 from themis.pure.happy_path import happy_path_rows
+from themis.pure.human_labels import current_labels
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
 from themis.pure.protocols import RunStore
+from themis.pure.records.human_label import HumanLabel
 from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
@@ -57,12 +59,14 @@ class ScoredCase:
     Attributes:
         failed: a step of it failed, whether or not a row shows it.
         begun: anything at all is stored of it.
+        labels: what people said of it.
     """
 
     item: CaseItem
     rows: Sequence[BenchmarkScoreRow]
     failed: bool
     begun: bool
+    labels: Sequence[HumanLabel] = ()
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -194,7 +198,8 @@ class RunView:
                 yield ScoredCase(item, rows, failed=False, begun=True)
                 continue
             state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
-            yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored))
+            labels = tuple(current_labels(self.plan, state))
+            yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored), labels)
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
         return (row for case in self.scored() for row in case.rows)

@@ -18,6 +18,7 @@ import orjson
 
 from themis.effects.files import open_plain
 from themis.pure.errors import StoreError
+from themis.pure.json import decode
 from themis.pure.records.stored import ChainHead, StoredEvent
 
 _EVENT: Final = b',"event":'
@@ -45,7 +46,7 @@ def line_of(event: StoredEvent, *, ends_batch: bool) -> bytes:
 
 def read_line(line: bytes) -> StoredEvent:
     """Return the event of a line. Raises `ValueError`, `KeyError` or `TypeError` if it holds none."""
-    head = orjson.loads(line)
+    head = decode(line)
     payload = line[line.index(_EVENT) + len(_EVENT) : line.rindex(b"}")].decode()
     return StoredEvent(
         head["case_no"], head["event_type"], head["cache_key"], payload, head["digest"], head["sequence"]

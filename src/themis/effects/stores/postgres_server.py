@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 _READERS_KEPT: Final = 4
 
 

@@ -130,6 +130,31 @@ select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || '
     error_message, candidate_id, run_no, case_no
 from valued;
 
+-- One row per label that a person gave an answer and neither replaced nor took back. `value` is what was said, as text, and
+-- `score` the same on the metric's scale, which words have none on. `answer` is the hash of the answer that was labelled: of a
+-- run that made answers anew, `themis label` says which labels are of earlier ones.
+create view labels as
+with latest as (
+    select run_no, case_no, payload ->> 'metric_id' as metric_id, coalesce(payload ->> 'candidate_id', '') as candidate,
+        payload ->> 'who' as who, max(id) as id
+    from event
+    where event_type = 'label_given'
+    group by 1, 2, 3, 4, 5
+)
+select r.run_id, e.payload ->> 'dataset_id' as dataset_id, e.payload ->> 'case_id' as case_id,
+    e.payload ->> 'case_key' as case_key, e.payload ->> 'candidate_id' as candidate_id, l.metric_id, l.who,
+    case e.payload -> 'value' when 'true' then 'true' when 'false' then 'false'
+        else cast(e.payload ->> 'value' as text) end as value,
+    case when e.payload -> 'value' = 'true' then 1.0 when e.payload -> 'value' = 'false' then 0.0
+        when json_type(e.payload -> 'value') in ('number', 'integer', 'real')
+            then cast(e.payload ->> 'value' as double precision) end as score,
+    e.payload ->> 'note' as note, cast(e.payload ->> 'probability' as double precision) as probability,
+    e.payload ->> 'occurred_at' as given_at, e.payload ->> 'answer' as answer, l.run_no, l.case_no
+from latest l
+join event e on e.run_no = l.run_no and e.id = l.id
+join run r on r.run_no = l.run_no
+where e.payload -> 'value' <> 'null';
+
 -- One row per run and metric, as in the result table: mean over scored rows only, with the errors beside it.
 create view run_summary as
 select run_id, metric_id, count(*) as planned, count(value) as scored, avg(value) as mean,

@@ -27,6 +27,7 @@ from themis.pure.events import (
     RunStartedEvent,
     StepEvent,
 )
+from themis.pure.human_labels import LABEL_EVENTS, is_label, label_misfit
 from themis.pure.identity import candidate_id
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.table import ROWS, STAGES, StageRow, rests_on, step_of
@@ -47,6 +48,7 @@ def _kinds() -> Iterator[tuple[type[CaseRunEvent], BundleKind]]:
         for event in (*row.emits, *row.emits_on_failure):
             kind = own.get(event, kind)  # a stage without a bundle of its own comes with the next one
             yield event, kind
+    yield from ((event, "parse") for event in LABEL_EVENTS)  # the first in which they come behind the answers
 
 
 _KIND_OF: Final[Mapping[type[RunEvent], BundleKind]] = dict(_kinds())
@@ -56,12 +58,14 @@ _STEPS: Final = tuple(kind for kind in EVENT_TYPES.values() if issubclass(kind, 
 def _in_order() -> Iterator[type[RunEvent]]:
     """Yield the events of a case as a bundle has them: by stage, and a failure behind the outcome.
 
-    Where a state holds both, the failure came later. A workflow's steps rest on nothing but candidates.
+    Where a state holds both, the failure came later. A workflow's steps rest on nothing but candidates. Nothing rests
+    on labels.
     """
     for row in STAGES:
         for pair in zip(row.emits, row.emits_on_failure, strict=True):
             yield from pair
         yield from _STEPS
+    yield from LABEL_EVENTS
 
 
 _ORDER: Final = {kind: number for number, kind in enumerate(dict.fromkeys(_in_order()))}
@@ -173,6 +177,8 @@ def misfit(run: RunShape, state: CaseState, event: CaseRunEvent) -> str | None:
     """Say why a run in this state can't have an event; `None` if it can."""
     if isinstance(event, StepEvent):
         return None if event.workflow_id in run.workflows else "the run has no such workflow"
+    if is_label(event):
+        return label_misfit(run.plan, state, event)
     step = step_of(run.plan, event)
     assert step is not None  # every other event of a case is a stage's
     row = ROWS[step.stage]
@@ -283,7 +289,10 @@ def held_events(
     held = [
         (event, key)
         for event, key in latest.values()
-        if run.is_in(event, kind) and (made := standing(event)) is not None and in_place(state, event) == made
+        if run.is_in(event, kind)
+        and (made := standing(event)) is not None
+        and in_place(state, event) == made
+        and not (is_label(event) and label_misfit(run.plan, state, event))  # of an earlier answer
     ]
     return sorted(held, key=lambda keyed: _place(keyed[0]))
 

@@ -24,6 +24,7 @@ from themis.pure.events import (
     RunStartedEvent,
     StepEvent,
 )
+from themis.pure.human_labels import is_label
 from themis.pure.json import encode
 from themis.pure.plan import CaseItem
 from themis.pure.projections import reproducible_part
@@ -68,6 +69,8 @@ class CaseMerge:
         has, new = in_place(self._before, event), standing(event)
         if isinstance(event, StepEvent) and event.workflow_id in self._taken:
             return bool(has == new)  # an outcome that is new brings its own answers: it would not follow from others
+        if is_label(new):  # of two labels that one person gave an answer, the later counts
+            return has is not None and bool(has.occurred_at >= new.occurred_at)
         if isinstance(new, CaseRunEvent | ScoreError):  # a failure, which a state keeps as the event
             return is_settled(self._run, self._before, event)
         if has is None or has == new or _same(has, new):

@@ -23,6 +23,7 @@ from themis.pure.events import (
     EvaluationFailedEvent,
     GenerationCompletedEvent,
     GenerationFailedEvent,
+    LabelGivenEvent,
     ParseCompletedEvent,
     ParseFailedEvent,
     ReductionCompletedEvent,
@@ -78,7 +79,8 @@ class Bundle(HashableModel):
         snapshot: the compiled experiment with its cases, so that a store need not know the run.
         records: the stage's events, in the order of the cases. Each has `case_id`,
             `dataset_id` and `case_key`, and its artifact (`result`, `score` or `execution`) or what went wrong.
-        upstream: the events that the records rest on: those of earlier stages, selections, and a workflow's steps.
+        upstream: the events that the records rest on: those of earlier stages, selections, and a workflow's steps; and
+            the labels that people gave, from parse bundles on.
         cache_keys: the names under which other runs find outcomes to reuse, by `event_name`.
         completed_through_stage: the last stage that the run went through for all cases, as far as the bundle goes.
         error_message: why the run's last attempt ended early, if it did.
@@ -202,7 +204,13 @@ def bundle_kind(name: object) -> BundleKind:
 
 # --- what an event is called ------------------------------------------------------------------------------
 
-_DETAILS: Final = {"candidate_index": "candidate", "metric_id": "metric", "workflow_id": "workflow", "step_id": "step"}
+_DETAILS: Final = {
+    "candidate_index": "candidate",
+    "metric_id": "metric",
+    "workflow_id": "workflow",
+    "step_id": "step",
+    "who": "by",
+}
 
 
 def event_name(event: CaseRunEvent) -> str:
@@ -215,7 +223,7 @@ def record_name(event: CaseRunEvent) -> str:
 
 def _subject(event: CaseRunEvent) -> str:
     details = [f", {word} {getattr(event, field)}" for field, word in _DETAILS.items() if hasattr(event, field)]
-    if isinstance(event, StepEvent) and event.candidate_id is not None:
+    if isinstance(event, StepEvent | LabelGivenEvent) and event.candidate_id is not None:
         details.append(f", answer {event.candidate_id}")
     return f"case {event.case_key}{''.join(details)}"
 

@@ -11,6 +11,7 @@ import attrs
 from returns.result import Failure, Result, Success
 
 from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.errors import said
 from themis.pure.events import StepCompletedEvent, StepFailedEvent
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.run import Run
@@ -42,7 +43,7 @@ def failure_of(component_id: str, error: BaseException) -> StepFailure:
     """Describe an exception as data; of a failed call, what the component itself raised where that says more."""
     if isinstance(error, CallFailed):
         return _failed_call(component_id, error)
-    message = str(error) or type(error).__name__
+    message = said(error) or type(error).__name__
     if len(message) > LONGEST_MESSAGE:
         message = f"{message[:LONGEST_MESSAGE]}... ({len(message)} characters)"
     return StepFailure(

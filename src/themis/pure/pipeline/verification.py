@@ -26,6 +26,7 @@ from themis.pure.events import (
     RunStartedEvent,
     ScoreFailedEvent,
 )
+from themis.pure.human_labels import is_label, label_misfit
 from themis.pure.identity import misnamed
 from themis.pure.json import EMPTY, encode
 from themis.pure.pipeline.effects import Program
@@ -259,6 +260,17 @@ def misplaced(item: CaseItem, run_id: str, stored: StoredEvent, event: RunEvent)
         yield f"{name}: it is of run {event.run_id}"
     if isinstance(event, CaseRunEvent) and event.case_key != item.case_key:
         yield f"{name}: it is stored under case {item.case_key}, and is of case {event.case_key}"
+
+
+def altered_labels(plan: RunPlan, item: CaseItem, events: Sequence[RunEvent]) -> Iterator[str]:
+    """Yield what of a case's labels can't have been said of it: of no metric of the run, or no answer that it had."""
+    if not any(is_label(event) for event in events):
+        return
+    state = _fresh(item)
+    for event in events:
+        if is_label(event) and (problem := label_misfit(plan, state, event)) is not None:
+            yield f"case {item.case_key}, label of {event.metric_id} by {event.who}: {problem}"
+        state = apply(state, event)
 
 
 def altered_identity(snapshot: RunSnapshot) -> Iterator[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Self, TypeVar, cast
+from types import UnionType
+from typing import Any, Self, TypeVar, Union, cast, get_args, get_origin
 
 import attrs
 import cattrs
@@ -78,6 +79,7 @@ def _converter() -> cattrs.Converter:
     converter.register_structure_hook(datetime, lambda value, _: datetime.fromisoformat(_exactly(str, value)))
     converter.register_structure_hook_func(lambda kind: kind is FrozenDict, lambda value, _: freeze_mapping(value))
     converter.register_structure_hook_func(lambda kind: kind is FrozenList, lambda value, _: freeze(value))
+    converter.register_structure_hook_func(_is_of_scalars, _one_of)
     converter.register_structure_hook_factory(
         lambda kind: isinstance(kind, type) and issubclass(kind, FrozenModel) and attrs.has(kind),
         lambda kind, inner: _object_only(kind, make_dict_structure_fn(kind, inner, _cattrs_forbid_extra_keys=True)),
@@ -104,6 +106,21 @@ def _exactly(kind: type, value: object, _: object = None) -> Any:
     if isinstance(value, kind) and not isinstance(value, bool):
         return kind(value)
     raise TypeError(f"{kind.__name__} expected, {type(value).__name__} found")
+
+
+def _is_of_scalars(kind: Any) -> bool:
+    """Tell whether a type is a choice of several kinds of scalars."""
+    kinds = {*get_args(kind)} - {type(None)}
+    return get_origin(kind) in (Union, UnionType) and len(kinds) > 1 and kinds <= {bool, float, str}
+
+
+def _one_of(value: object, kind: Any) -> Any:
+    if type(value) in get_args(kind):
+        return value
+    if type(value) is int and float in get_args(kind):
+        return float(value)
+    kinds = ", ".join(each.__name__ for each in get_args(kind) if each is not type(None))
+    raise TypeError(f"one of {kinds} expected, {type(value).__name__} found")
 
 
 def _object_only(kind: type, inner: Any) -> Any:

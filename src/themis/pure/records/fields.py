@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 import attrs
 
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
+from themis.pure.text import shortened
 
 Field: TypeAlias = "attrs.Attribute[Any]"
 
@@ -85,8 +86,51 @@ def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
 
 def non_empty(record: object, field: Field, value: object) -> None:
     if type(value) is not str or not value:
-        found = "an empty string" if value == "" else f"{type(value).__name__}: {value!r}"
+        found = "an empty string" if value == "" else f"{type(value).__name__}: {shown(value)}"
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a non-empty str expected, found {found}"])
+    if not value.isascii():
+        text(record, field, value)
+
+
+def text(record: object, field: Field, value: object) -> None:
+    """Check that a field holds text that UTF-8 can hold, or nothing where it may hold nothing."""
+    if type(value) is str and value.isascii():
+        return
+    if value is None and field.default is None:
+        return
+    if not isinstance(value, str):
+        problem = f"{field.name}: str expected, {type(value).__name__} found: {shown(value)}"
+        raise InvalidRecordError(type(record).__name__, [problem])
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        problem = f"{field.name}: text expected, and a lone surrogate found at character {error.start}"
+        raise InvalidRecordError(type(record).__name__, [problem]) from None
+
+
+def is_count(value: object) -> TypeGuard[int]:
+    """Tell whether a value is a count that every reader takes: a whole number from 0 on, of 63 bits at most."""
+    return type(value) is int and 0 <= value <= _LARGEST_COUNT
+
+
+_LARGEST_COUNT: Final = 2**63 - 1
+
+
+def counts(record: object, field: Field, value: Mapping[str, object] | None) -> None:
+    """Check that the values of a field's mapping are counts."""
+    odd = {name: found for name, found in (value or {}).items() if not is_count(found)}
+    if odd:
+        expected = "a whole number from 0 on expected, found"
+        faults = [f"{field.name}.{name}: {expected} {shown(found)}" for name, found in odd.items()]
+        raise InvalidRecordError(type(record).__name__, faults)
+
+
+def shown(value: object) -> str:
+    """Return a value as an error shows it, whatever its `repr` does."""
+    try:
+        return shortened(repr(value), 100)
+    except Exception as error:
+        return f"(its repr raises {type(error).__name__})"
 
 
 def finite(record: object, field: Field, value: object) -> None:
@@ -110,3 +154,17 @@ def named_fields(_: type, fields: list[Field]) -> list[Field]:
         f.evolve(converter=attrs.Converter(cast(Any, f.converter), takes_field=True)) if f.converter in _NAMED else f
         for f in fields
     ]
+
+
+def checked_texts(made: type, fields: list[Field]) -> list[Field]:
+    """Do what `named_fields` does, and check what is annotated as text: for records that components make.
+
+    What a record takes in, every store can hold and every reader can read; so what is odd costs its case, where it was
+    made, and not the run, where it is written.
+    """
+    return [
+        f.evolve(validator=text) if f.validator is None and f.type in _TEXTS else f for f in named_fields(made, fields)
+    ]
+
+
+_TEXTS: Final = ("str", "str | None", str, str | None)

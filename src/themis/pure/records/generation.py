@@ -10,10 +10,11 @@ import attrs
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import (
+    checked_texts,
+    counts,
     finite,
     json_object,
     json_value,
-    named_fields,
     non_empty,
     optional_object,
     sequence,
@@ -25,7 +26,7 @@ TRANSPORT: Final = "transport"
 server fingerprint); no part of a result's digest."""
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class Message(HashableModel):
     """One turn of a conversation."""
 
@@ -33,7 +34,7 @@ class Message(HashableModel):
     content: JSONValue = attrs.field(converter=json_value)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class TraceStep(HashableModel):
     """One step of an agent or workflow; `timestamp` is ISO 8601 and no part of a result's digest."""
 
@@ -45,7 +46,7 @@ class TraceStep(HashableModel):
     timestamp: str | None = None
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class GenerationResult(HashableModel):
     """What a generator returned for one candidate.
 
@@ -65,7 +66,7 @@ class GenerationResult(HashableModel):
     trace: tuple[TraceStep, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(sequence))
     conversation: tuple[Message, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(sequence))
     artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
-    token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object)
+    token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object, validator=counts)
     latency_ms: float | None = attrs.field(default=None, validator=finite)
 
     @property
@@ -86,7 +87,7 @@ class GenerationResult(HashableModel):
         return output is None or (isinstance(output, str) and not output.strip())
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ReducedCandidate(HashableModel):
     """The one answer that a case's candidates were reduced to."""
 
@@ -96,7 +97,7 @@ class ReducedCandidate(HashableModel):
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ParsedOutput(HashableModel):
     """What a parser read out of an answer.
 

@@ -10,11 +10,12 @@ import attrs
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import (
+    checked_texts,
+    counts,
     finite,
     json_object,
     json_objects,
     json_value,
-    named_fields,
     non_empty,
     optional_object,
     sequence,
@@ -26,7 +27,7 @@ AGAIN: Final = "/again"
 """What the id of a call ends with that asks a judge once more, since its first verdict was unclear."""
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class WorkflowTrace(HashableModel):
     """The steps of an agent or of a judge workflow, in order."""
 
@@ -34,7 +35,7 @@ class WorkflowTrace(HashableModel):
     steps: tuple[TraceStep, ...] = attrs.field(default=(), converter=sequence)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ConversationTrace(HashableModel):
     """The messages of a conversation, in order."""
 
@@ -42,21 +43,21 @@ class ConversationTrace(HashableModel):
     messages: tuple[Message, ...] = attrs.field(default=(), converter=sequence)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class CandidateSetSubject(HashableModel):
     """Candidates under judgment: one for `llm` metrics, two or more for `selection` metrics."""
 
     candidates: tuple[GenerationResult, ...] = attrs.field(converter=sequence)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class TraceSubject(HashableModel):
     """An agent's trace under judgment."""
 
     trace: WorkflowTrace
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ConversationSubject(HashableModel):
     """A conversation under judgment."""
 
@@ -66,7 +67,7 @@ class ConversationSubject(HashableModel):
 Subject = CandidateSetSubject | TraceSubject | ConversationSubject
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class JudgeCall(HashableModel):
     """One planned question to a judge.
 
@@ -88,7 +89,7 @@ class JudgeCall(HashableModel):
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class RenderedJudgePrompt(HashableModel):
     """What a judge is shown: text, or a list of messages."""
 
@@ -97,7 +98,7 @@ class RenderedJudgePrompt(HashableModel):
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class JudgeResponse(HashableModel):
     """What a judge answered, before anything is read out of it.
 
@@ -111,7 +112,7 @@ class JudgeResponse(HashableModel):
     judge_model_fingerprint: str = ""
     effective_seed: int | None = None
     raw_response: str
-    token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object)
+    token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object, validator=counts)
     latency_ms: float | None = attrs.field(default=None, validator=finite)
     provider_request_id: str | None = None
     retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
@@ -119,7 +120,7 @@ class JudgeResponse(HashableModel):
     artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ParsedJudgment(HashableModel):
     """A judge's verdict as read from its answer."""
 
@@ -129,7 +130,7 @@ class ParsedJudgment(HashableModel):
     details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class AggregationResult(HashableModel):
     """The result of combining one workflow's judgments, and the method."""
 
@@ -138,7 +139,7 @@ class AggregationResult(HashableModel):
     details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class WorkflowFailure(HashableModel):
     """A step of a workflow that failed; the rest of the workflow goes on."""
 
@@ -149,7 +150,7 @@ class WorkflowFailure(HashableModel):
     retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class EvaluationExecution(HashableModel):
     """One metric's whole workflow on one case: every prompt, answer, judgment, score and failure."""
 

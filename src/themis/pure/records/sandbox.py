@@ -9,14 +9,14 @@ import attrs
 
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import finite, named_fields, sequence, text_mapping
+from themis.pure.records.fields import checked_texts, finite, sequence, text_mapping
 
 SandboxStatus: TypeAlias = Literal[
     "ok", "nonzero_exit", "timeout", "memory", "output_limit", "signal", "build_failed", "sandbox_error"
 ]
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class SandboxRequest(HashableModel):
     """One program to run, with its files, input and limits.
 
@@ -65,7 +65,7 @@ class SandboxRequest(HashableModel):
         return named[0] if named else next(iter(self.files), "")
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class SandboxResult(HashableModel):
     """The result of running a program.
 

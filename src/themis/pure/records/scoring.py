@@ -8,10 +8,10 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import finite, json_object, named_fields, non_empty
+from themis.pure.records.fields import checked_texts, finite, json_object, non_empty
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class Score(HashableModel):
     """A metric's value for one case: a finite number. NaN and infinity are refused; they are score errors."""
 
@@ -20,7 +20,7 @@ class Score(HashableModel):
     details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class ScoreError(HashableModel):
     """Why a metric has no score for a case; `retryable` when trying again may help."""
 

@@ -6,6 +6,7 @@ million cases fits into memory.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from array import array
@@ -16,8 +17,9 @@ from typing import Final
 import attrs
 
 from themis.pure.case_view import is_graded
+from themis.pure.human_labels import current_labels
 from themis.pure.json import EMPTY
-from themis.pure.plan import CaseItem, RunPlan
+from themis.pure.plan import ONE_ANSWER, CaseItem, RunPlan
 from themis.pure.projections import Digest, Tallies, Thresholds, case_result, case_votes
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -25,6 +27,7 @@ from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.dimensions import Dimension, DimensionScores
 from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import group_name, group_of
+from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.stopped import at_the_stop, groups_not_covered, not_covered, several_not_covered
 from themis.pure.report.summary import SummaryRow, summary_row
@@ -98,6 +101,7 @@ class RunOverview:
         first_errors: the first score rows that are errors, or of answers that could not be parsed.
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
+        labelled: what human labels say of each metric that has any.
     """
 
     benchmark: BenchmarkResult
@@ -116,6 +120,7 @@ class RunOverview:
     first_errors: tuple[BenchmarkScoreRow, ...] = attrs.field(default=(), converter=sequence)
     digest: str | None = None
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
+    labelled: tuple[LabelledMetric, ...] = attrs.field(default=(), converter=sequence)
 
 
 @attrs.define
@@ -194,6 +199,8 @@ class Overview:
         self._truncated = 0
         self._empty = 0
         self._dimensions = {metric.metric_id: DimensionScores() for metric in plan.metrics if metric.stage == "judge"}
+        self._labelling = {metric.metric_id: Labelling(metric.metric_id) for metric in plan.metrics}
+        self._one_answer = {each.metric_id for each in plan.metrics if plan.answers_of(each) == ONE_ANSWER}
         self._failures: Counter[Kind] = Counter()
         self._first_errors: list[BenchmarkScoreRow] = []
 
@@ -205,6 +212,7 @@ class Overview:
         if self._digest is not None:
             self._digest.add(case_result(self._plan, state))
         self._failures.update(failures_of(state, is_reduced=self._plan.is_reduced))
+        self._add_labels(item, state, rows)
         for row in rows:
             self._columns[row.metric_id].add(row)
             if (dimensions := self._dimensions.get(row.metric_id)) is not None:
@@ -233,6 +241,15 @@ class Overview:
                     self._owners[name].append(self._cases)
         self._candidates += len(state.candidates)
         self._cases += 1
+
+    def _add_labels(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
+        labels, places = [*current_labels(self._plan, state)], Counter[str]()
+        for row in rows if labels else ():
+            answer = None if row.metric_id in self._one_answer else row.candidate_id
+            of_row = [each for each in labels if (each.metric_id, each.candidate_id) == (row.metric_id, answer)]
+            place = len(self._columns[row.metric_id].values) + places[row.metric_id]
+            self._labelling[row.metric_id].add(place, item.case_key, of_row)
+            places[row.metric_id] += 1
 
     def result(self, run_id: str, dataset_ids: Iterable[str]) -> RunOverview:
         benchmark = self._tallies.result(run_id, dataset_ids)
@@ -263,7 +280,16 @@ class Overview:
             first_errors=self._first_errors,
             digest=None if self._digest is None else self._digest.hexdigest(),
             suspicions=self._suspicions.found(),
+            labelled=[*self._labelled()],
         )
+
+    def _labelled(self) -> Iterator[LabelledMetric]:
+        for name, labelling in self._labelling.items():
+            found = labelling.found(
+                self._columns[name].scores, functools.partial(self._clusters_of, name), self._engine
+            )
+            if found is not None:
+                yield found
 
     def _figures(self, details: Iterable[Figure]) -> Iterator[Figure]:
         """Yield all that is estimated; a metric's scores are made anew each time, for they may be a million."""

@@ -179,6 +179,7 @@
         return part(`Answer ${visible(answer.candidate_id)}`, made && candidate(made), ...answered(answer, rowsOf(answer), made && made.final_output));
       }),
       ...answered(result, item.score_rows.filter((score) => !ids.has(score.candidate_id)), reduced && reduced.final_output),
+      part("Labels by people", (item.labels || []).map((each) => block([each.candidate_id, each.metric_id, each.who, each.outdated && "of an earlier answer"].filter(Boolean).join(", "), each.note ? `${each.value}: ${each.note}` : each.value))),
     );
   };
 

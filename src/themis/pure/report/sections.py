@@ -16,11 +16,13 @@ import attrs
 
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
+from themis.pure.report.labelling import LabelledMetric
 from themis.pure.report.overview import Bin, FailureCount, Quantity, RunOverview
 from themis.pure.report.served import ServedModels
 from themis.pure.report.settings import described, ordered_leaves, setting_text, settings_text
 from themis.pure.report.summary import SummaryRow, bounds_text, ends_text, value_text
-from themis.pure.stats import Estimate, GroupedEstimate
+from themis.pure.stats import Estimate, GroupedEstimate, Interval
+from themis.pure.stats.corrected import LabelWorth
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
 from themis.pure.stopping import Stop
@@ -369,6 +371,88 @@ def _dimensions(report: Report) -> Iterator[Section]:
             remarks=_wrapped(whole.remarks),
             shown_in=("terminal",),
         )
+
+
+def _labels(report: Report) -> Iterator[Section]:
+    return of_labels(report.overview.labelled)
+
+
+def of_labels(labelled: Iterable[LabelledMetric]) -> Iterator[Section]:
+    """Yield what human labels say: each metric, its agreement with people, and the mean that they correct it to."""
+    for found in labelled:
+        corrected, level = found.corrected, f"{100 * found.corrected.interval.level:g}%"
+        means = [
+            (f"{found.metric_id} alone", corrected.judge.mean, corrected.judge.interval, corrected.judged),
+            ("labels alone", corrected.labels.mean, corrected.labels.interval, corrected.labelled),
+            ("corrected by labels", corrected.mean, corrected.interval, corrected.labelled),
+        ]
+        if found.rogan_gladen is not None:
+            means.append(
+                ("by its rates of errors", found.rogan_gladen.mean, found.rogan_gladen.interval, found.answers)
+            )
+        whole = Section(
+            title=f"{found.metric_id} and human labels",
+            note=f"{found.answers:,} answers of {found.cases:,} cases are labelled. The corrected mean estimates what "
+            "labels of all answers would have; the interval of the metric alone takes it that it never errs.",
+            table=Table(
+                header=("mean", "value", f"{level} interval", "n"),
+                rows=tuple(
+                    (name, "-" if value is None else f"{value:.4f}", _ends(interval), f"{count:,}")
+                    for name, value, interval, count in means
+                ),
+            ),
+            remarks=tuple(_of_labels(found)),
+            shown_in=("html", "markdown", "latex"),
+        )
+        yield whole
+        narrow = _wrapped((whole.note, *whole.remarks))
+        yield attrs.evolve(whole, note="", remarks=narrow, shown_in=("terminal",))
+
+
+def _ends(interval: Interval) -> str:
+    return f"{ends_text(interval)} ({interval.method})" if interval.defined else "-"
+
+
+def _of_labels(found: LabelledMetric) -> Iterator[str]:
+    corrected = found.corrected
+    yield "Corrected means hold if the labelled answers are a random sample, or state how they were chosen."
+    if corrected.mean is None:
+        yield f"no corrected mean: {corrected.undefined['mean']}"
+    if corrected.bias.mean is not None:
+        yield f"{found.metric_id} scores {corrected.bias.mean:+.4f} against the labels on average"
+    if corrected.sensitivity is not None and corrected.specificity is not None:
+        yield (
+            f"it finds {corrected.sensitivity:.1%} of what people call right, and {corrected.specificity:.1%} of what "
+            "they call wrong"
+        )
+    yield from _of_agreement(found)
+    if corrected.worth is not None:
+        yield from _of_worth(corrected.worth)
+    if found.words:
+        yield f"{found.words:,} labels are words, which no score can be held against"
+    if found.outdated:
+        yield f"{found.outdated:,} labels are of answers that were made anew since, and do not count"
+    yield from corrected.warnings
+
+
+def _of_agreement(found: LabelledMetric) -> Iterator[str]:
+    told = [(each.who, coefficient) for each in found.labellers for coefficient in (each.raw, each.kappa)]
+    whole = [("metric and labellers", found.alpha), ("labellers among each other", found.among_labellers)]
+    for name, agreement in (*told, *whole):
+        if agreement is not None and agreement.value is not None:
+            over = f" over {agreement.units:,} answers"
+            yield f"{name}: {agreement.method} {agreement.value:.3f}{over}, {interval_text(agreement.interval)}"
+
+
+def _of_worth(worth: LabelWorth) -> Iterator[str]:
+    now, cases = number(worth.half_width), number(worth.with_more_cases)
+    labels = None if worth.with_more_labels is None else number(worth.with_more_labels)
+    if labels is None:
+        yield f"the interval is ±{now}; {worth.more} more cases without labels narrow it to ±{cases}"
+    else:
+        yield f"the interval is ±{now}; {worth.more} more labels narrow it to ±{labels}, as many more cases to ±{cases}"
+    if worth.alone is not None:
+        yield f"without the metric it would take {worth.alone:,.0f} labels to be as precise"
 
 
 def _details(report: Report) -> Iterator[Section]:
@@ -753,6 +837,7 @@ def _listed(mapping: Mapping[str, object]) -> str:
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
     _stop,
+    _labels,
     _details,
     _groups,
     _dimensions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from themis.pure.json import encode
@@ -47,15 +47,29 @@ def csv_lines(rows: Iterable[BenchmarkScoreRow]) -> Iterator[str]:
     Text that a spreadsheet would take for a formula gets an apostrophe in front (OWASP, CSV Injection), and
     control characters are written out: for the text as it is, take JSON or Parquet. Numbers stay numbers.
     """
+    return csv_of(COLUMNS, (flat_row(row).values() for row in rows))
+
+
+def csv_of(header: Sequence[str], rows: Iterable[Iterable[object]]) -> Iterator[str]:
+    """Yield any table as `csv_lines` does."""
     writer = csv.writer(_Line())
-    yield writer.writerow(COLUMNS)
+    yield writer.writerow(header)
     for row in rows:
-        yield writer.writerow(
-            [
-                ("'" if _FORMULA.match(value) else "") + printable(value) if isinstance(value, str) else value
-                for value in flat_row(row).values()
-            ]
-        )
+        yield writer.writerow([as_cell(value) if isinstance(value, str) else value for value in row])
+
+
+def as_cell(text: str) -> str:
+    """Return a text as a cell that no spreadsheet takes for a formula."""
+    return ("'" if _FORMULA.match(text) else "") + printable(text)
+
+
+def of_cell(cell: str) -> str:
+    """Return the text that `as_cell` made a cell of, but for control characters.
+
+    >>> of_cell(as_cell("=1+1")), of_cell("it's")
+    ('=1+1', "it's")
+    """
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell[1:]) else cell
 
 
 class _Line:

@@ -10,8 +10,13 @@ from themis.pure.text import one_line
 
 def run_summary(report: Report) -> str:
     """Return a report for a terminal: the result table, and beside it what the table has no room for."""
+    return sections_text(sections(report, "terminal"))
+
+
+def sections_text(shown: Iterable[Section]) -> str:
+    """Return sections for a terminal, one after the other."""
     text = ""
-    for section in sections(report, "terminal"):
+    for section in shown:
         block = "\n".join(_lines(section)).rstrip("\n")
         if text and block:
             # Without a title it goes on with the section before; the table, which comes first, needs none.

@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from themis.pure.errors import StatisticsError
-from themis.pure.stats.arguments import LARGEST, Level, checked_arguments, refuse_unless
+from themis.pure.stats.arguments import (
+    LARGEST,
+    Level,
+    Resamples,
+    Seed,
+    checked_arguments,
+    refuse_unless,
+    same_length,
+)
 from themis.pure.stats.distributions import normal_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.records import DEFAULT_LEVEL, Agreement, Interval
+from themis.pure.stats.resampling import percentiles, resampled_rows
+from themis.pure.stats.samples import grouped, is_constant, variance
 
 Label: TypeAlias = Hashable
 Scale: TypeAlias = Literal["nominal", "ordinal", "interval", "ratio"]
@@ -49,6 +59,7 @@ def raw_agreement(ratings: Sequence[Sequence[Label | None]], *, level: Level = D
         units=len(units),
         dropped_units=dropped,
         raters=len(ratings),
+        standard_error=estimate.standard_error,
         interval=estimate.interval.evolve(reason=estimate.interval.reason if units else _NO_UNIT),
         reason=None if units else _NO_UNIT,
     )
@@ -81,6 +92,7 @@ def cohen_kappa(
     *,
     weights: Weights = "none",
     categories: Sequence[Label] | None = None,
+    clusters: Sequence[Hashable] | None = None,
     level: Level = DEFAULT_LEVEL,
 ) -> Agreement:
     """Return Cohen's kappa of two raters, with the large-sample normal interval.
@@ -90,17 +102,21 @@ def cohen_kappa(
         second: the second's.
         weights: how disagreement grows with the distance of categories: not at all, linearly, quadratically.
         categories: all categories in order; by default those that occur, sorted.
+        clusters: one key per unit, where units are not independent: the standard error is then a jackknife over them.
         level: nominal coverage.
 
     Source: Cohen (1960), Educational and Psychological Measurement 20, 37-46; weights: Cohen (1968),
-    Psychological Bulletin 70, 213-220; standard error: Fleiss, Cohen and Everitt (1969), ibid. 72, 323-327.
+    Psychological Bulletin 70, 213-220; standard error: Fleiss, Cohen and Everitt (1969), ibid. 72, 323-327; over
+    clusters: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapter 11.
 
     >>> round(cohen_kappa([1, 1, 0, 0], [1, 0, 0, 0]).value, 4)
     0.5
     """
+    same_length("cohen_kappa", first=first, clusters=clusters)
     units, dropped = _units([first, second])
     method = "Cohen's kappa" if weights == "none" else f"Cohen's kappa ({weights} weights)"
-    empty = Interval(level=level, method="normal (Fleiss-Cohen-Everitt)", reason=_NO_UNIT)
+    how = "normal (Fleiss-Cohen-Everitt)" if clusters is None else "jackknife over clusters"
+    empty = Interval(level=level, method=how, reason=_NO_UNIT)
     base = Agreement(method=method, units=len(units), dropped_units=dropped, raters=2, interval=empty, reason=_NO_UNIT)
     if not units:
         return base
@@ -115,9 +131,51 @@ def cohen_kappa(
     if error == 0.0:
         flat = empty.evolve(reason=_flat_reason(cells))
         return base.evolve(value=kappa, reason=None, interval=flat)
+    if clusters is not None:
+        groups = [*grouped(units, _of_units([first, second], clusters))]
+        left = [_kappa_without(group, cells, size, len(order), weights, order) for group in groups]
+        error = _jackknife_error([(value, 1) for value in left if value is not None])
+        if len(left) < 3 or None in left or error <= 1e-12:
+            reason = f"{len(left)} clusters: a jackknife needs three that differ, none of which holds all variation"
+            return base.evolve(value=kappa, reason=None, interval=empty.evolve(reason=reason))
     half = normal_quantile(0.5 + level / 2.0) * error
     interval = empty.evolve(low=max(-1.0, kappa - half), high=min(1.0, kappa + half), reason=None)
-    return base.evolve(value=kappa, reason=None, interval=interval)
+    return base.evolve(value=kappa, standard_error=error, reason=None, interval=interval)
+
+
+def _kappa_without(
+    group: Sequence[Sequence[Label]],
+    cells: Mapping[tuple[int, int], float],
+    size: int,
+    categories: int,
+    weights: Weights,
+    order: Mapping[Label, int],
+) -> float | None:
+    """Return kappa of all units but those of a group; `None` where it is not defined."""
+    left = size - len(group)
+    counts = {cell: share * size for cell, share in cells.items()}
+    for first, second in group:
+        counts[order[first], order[second]] -= 1.0
+    return (
+        _kappa_and_error({cell: count / left for cell, count in counts.items()}, categories, weights, left)[0]
+        if left
+        else None
+    )
+
+
+def _of_units(ratings: Sequence[Sequence[Label | None]], keys: Sequence[Hashable]) -> list[Hashable]:
+    """Return the keys of the units that `_units` keeps."""
+    rated = (sum(label is not None for label in unit) > 1 for unit in zip(*ratings, strict=True))
+    return [key for key, counts in zip(keys, rated, strict=True) if counts]
+
+
+def _jackknife_error(left: Sequence[tuple[float, int]]) -> float:
+    """Return the standard error from the values without one unit or cluster, each with how often it occurs."""
+    size = sum(count for _, count in left)
+    if not size:
+        return 0.0
+    centre = math.fsum(value * n for value, n in left) / size
+    return math.sqrt((size - 1) / size * math.fsum(n * (value - centre) ** 2 for value, n in left))
 
 
 def _flat_reason(cells: Mapping[tuple[int, int], float]) -> str:
@@ -215,6 +273,9 @@ def krippendorff_alpha(
     scale: Scale = "nominal",
     categories: Sequence[Label] | None = None,
     level: Level = DEFAULT_LEVEL,
+    resamples: Resamples | None = None,
+    clusters: Sequence[Hashable] | None = None,
+    seed: Seed = 0,
 ) -> Agreement:
     """Return Krippendorff's alpha; any number of raters, ratings may be missing.
 
@@ -222,42 +283,62 @@ def krippendorff_alpha(
         ratings: one sequence of units per rater; numbers for interval and ratio scales.
         scale: how far apart two ratings are; ratio scales have a true zero, so their ratings are 0 or more.
         categories: for ordinal labels that do not sort by themselves: all of them, from low to high.
-        level: nominal coverage of the interval, a delete-one jackknife over units.
+        level: nominal coverage of the interval: a delete-one jackknife over units, or ...
+        resamples: ... the percentile bootstrap over units, with so many draws.
+        clusters: one key per unit, where units are not independent: the bootstrap then draws clusters whole.
+        seed: of the bootstrap.
 
     The cost grows with the number of distinct ratings squared on a ratio scale, and linearly on the others.
 
     Source: Krippendorff (2011), Computing Krippendorff's Alpha-Reliability; (2019), Content Analysis, 4th
-    ed., chapter 12; jackknife: Efron and Tibshirani (1993), chapter 11.
+    ed., chapter 12; jackknife and bootstrap: Efron and Tibshirani (1993), chapters 11 and 13.
 
     >>> round(krippendorff_alpha([[1, 2, 3, 3], [1, 2, 3, 4]], scale="interval").value, 4)
     0.8889
     """
     units, dropped = _units(ratings)
     method = f"Krippendorff's alpha ({scale})"
-    none = Interval(level=level, method="jackknife over units", reason=_NO_UNIT)
+    same_length("krippendorff_alpha", ratings=ratings[0] if ratings else (), clusters=clusters)
+    drawn = "units" if clusters is None else "clusters"
+    how = "jackknife over units" if resamples is None else f"percentile bootstrap over {drawn} (B={resamples})"
+    none = Interval(level=level, method=how, reason=_NO_UNIT)
     base = Agreement(
         method=method, units=len(units), dropped_units=dropped, raters=len(ratings), interval=none, reason=_NO_UNIT
     )
     if not units:
         return base
-    distances = _Distances(units, scale, categories)
+    kinds = Counter(map(tuple, units))
+    distances = _Distances(kinds, scale, categories)
     value = distances.alpha()
     if value is None:
         return base.evolve(reason=_ONE_LABEL, interval=none.evolve(reason=_ONE_LABEL))
-    return base.evolve(value=value, reason=None, interval=_jackknife(distances, value, level))
+    if resamples is None:
+        error, interval = _jackknife(distances, value, level)
+    else:
+        keys = range(len(units)) if clusters is None else _of_units(ratings, clusters)
+        alphas = _resampled_alphas(grouped(units, keys), scale, categories, resamples, seed)
+        error, interval = _percentiles(alphas, none)
+    return base.evolve(value=value, standard_error=error, reason=None, interval=interval)
 
 
 class _Distances:
     """Observed and expected disagreement of units on one scale."""
 
-    def __init__(self, units: list[list[Label]], scale: Scale, categories: Sequence[Label] | None) -> None:
+    def __init__(
+        self, units: Mapping[tuple[Label, ...], int], scale: Scale, categories: Sequence[Label] | None
+    ) -> None:
         self.scale = scale
-        self.totals = Counter(label for unit in units for label in unit)
+        self.totals: Counter[Label] = Counter()
+        for unit, count in units.items():
+            for label in unit:
+                self.totals[label] += count
         self.size = self.totals.total()
         self.place = self._places(categories)
         self.counts = sorted((self.place[label], count) for label, count in self.totals.items())
         # Equal units disagree equally: each kind is worked out once.
-        self.kinds = Counter(tuple(sorted(map(self.place.__getitem__, unit))) for unit in units)
+        self.kinds: Counter[tuple[float, ...]] = Counter()
+        for unit, count in units.items():
+            self.kinds[tuple(sorted(map(self.place.__getitem__, unit)))] += count
         self.observed = math.fsum(self.within(kind) * count for kind, count in self.kinds.items())
         self.reach = self._reaches()
         self.expected = math.fsum(self.reach[place] * count for place, count in self.counts)
@@ -325,20 +406,45 @@ def _number(label: Label, scale: str) -> float:
     return float(label)
 
 
-def _jackknife(distances: _Distances, value: float, level: float) -> Interval:
-    method = "jackknife over units"
+def _jackknife(distances: _Distances, value: float, level: float) -> tuple[float | None, Interval]:
+    empty = Interval(level=level, method="jackknife over units")
     size = distances.kinds.total()
     if size < 3:
-        return Interval(level=level, method=method, reason=f"{size} units: a jackknife needs three")
+        return None, empty.evolve(reason=f"{size} units: a jackknife needs three")
     left: list[tuple[float, int]] = []
     for kind, count in distances.kinds.items():
         alpha = distances.alpha(kind)
         if alpha is None:
-            return Interval(level=level, method=method, reason="all variation comes from one unit")
+            return None, empty.evolve(reason="all variation comes from one unit")
         left.append((alpha, count))
-    centre = math.fsum(alpha * n for alpha, n in left) / size
-    error = math.sqrt((size - 1) / size * math.fsum(n * (alpha - centre) ** 2 for alpha, n in left))
+    error = _jackknife_error(left)
     if error <= 1e-12:
-        return Interval(level=level, method=method, reason="no variation between units")
+        return None, empty.evolve(reason="no variation between units")
     half = normal_quantile(0.5 + level / 2.0) * error
-    return Interval(low=value - half, high=min(1.0, value + half), level=level, method=method)
+    return error, empty.evolve(low=value - half, high=min(1.0, value + half))
+
+
+def _resampled_alphas(
+    groups: Iterable[Sequence[Sequence[Label]]],
+    scale: Scale,
+    categories: Sequence[Label] | None,
+    draws: int,
+    seed: int,
+) -> list[float | None]:
+    """Return alpha of units drawn with replacement, in groups; `None` where a draw has one rating only."""
+    # In order, so that the order of units changes nothing; the labels of a unit are of raters, and stay as they are.
+    ordered = sorted((sorted(map(tuple, group), key=repr) for group in groups), key=repr)
+    draw = resampled_rows(len(ordered), seed)
+    samples = (Counter(unit for index in draw() for unit in ordered[index]) for _ in range(draws))
+    return [_Distances(sample, scale, categories).alpha() for sample in samples]
+
+
+def _percentiles(drawn: Sequence[float | None], empty: Interval) -> tuple[float | None, Interval]:
+    defined = sorted(alpha for alpha in drawn if alpha is not None)
+    if len(defined) < max(2.0, 0.95 * len(drawn)):
+        left = len(drawn) - len(defined)
+        return None, empty.evolve(reason=f"alpha is not defined for {left} of {len(drawn)} resamples")
+    if is_constant(defined, 1.0):
+        return None, empty.evolve(reason="no variation between units")
+    low, high = percentiles(defined, empty.level)
+    return math.sqrt(variance(defined)), empty.evolve(low=low, high=high, reason=None)

@@ -389,6 +389,7 @@ class Agreement(HashableModel):
         units: units rated by at least two raters: the ones counted.
         dropped_units: units left out because fewer than two raters rated them.
         raters: the number of raters.
+        standard_error: of the value; `None` where the interval is not made of one, or not defined.
         interval: confidence interval over units.
         reason: why the value is not defined.
     """
@@ -398,5 +399,6 @@ class Agreement(HashableModel):
     units: int
     dropped_units: int = 0
     raters: int
+    standard_error: float | None = None
     interval: Interval
     reason: str | None = None

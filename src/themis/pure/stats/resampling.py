@@ -159,7 +159,7 @@ def percentile_bootstrap(
         )
     if is_constant(defined):
         return Interval(level=level, method=method, reason="no variation: all resamples give the same value")
-    low, high = _percentiles(defined, level)
+    low, high = percentiles(defined, level)
     return Interval(low=low, high=high, level=level, method=method)
 
 
@@ -172,7 +172,7 @@ def _place(row: Any) -> tuple[str, str]:
     return str(key or ""), text
 
 
-def _percentiles(ordered: Sequence[float], level: float) -> tuple[float, float]:
+def percentiles(ordered: Sequence[float], level: float) -> tuple[float, float]:
     # Order statistics at (B + 1) p: Davison and Hinkley (1997), section 5.2.
     count, tail = len(ordered) + 1, (1.0 - level) / 2.0
     low = min(max(round(count * tail), 1), len(ordered))
@@ -215,7 +215,7 @@ def studentised_bootstrap(
     )
     if len(ratios) < 0.95 * resamples:
         return Interval(level=level, method=method, reason="too few distinct values: many resamples have no spread")
-    low, high = _percentiles(ratios, level)
+    low, high = percentiles(ratios, level)
     error = math.sqrt(math.fsum(u * u for u in sums) * clusters / (clusters - 1)) / sample.size
     return Interval(low=sample.mean - high * error, high=sample.mean - low * error, level=level, method=method)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counts, request_body
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counted, counts, request_body
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
 from themis.pure.wire.parts import inline_file, said_in, system_and_turns
 
@@ -35,7 +35,7 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
         system=system or None,
         messages=_turns(turns),
-        stop_sequences=None if sampling.stop is None else list(sampling.stop),
+        stop_sequences=sampling.stops,
         tools=tools or None,
         tool_choice=choice,
     )
@@ -140,8 +140,8 @@ _COUNTS: Final = ("input_tokens", "cache_read_input_tokens", "cache_creation_inp
 
 def usage_of(fresh: Any, cached: Any, written: Any, completion: Any) -> dict[str, int]:
     """Count tokens: cached ones are beside the prompt's here, and within it at OpenAI: one meaning is kept."""
-    cached, completion = cached or 0, completion or 0
-    prompt = (fresh or 0) + cached + (written or 0)
+    cached, completion = counted(cached), counted(completion)
+    prompt = counted(fresh) + cached + counted(written)
     return counts(
         prompt_tokens=prompt,
         completion_tokens=completion,

@@ -1,0 +1,1 @@
+-- Version 5: the views know the labels that people give answers. No table changes.
