@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
+        ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
         ("import", "bundles:import_bundle", "Bring a bundle into a store."),
     ),
