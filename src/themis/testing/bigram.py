@@ -74,7 +74,6 @@ def likeliest_after(token: int) -> int:
 class _Bigrams:
     """The weights, for `InProcessModel`."""
 
-    name = "bigram"
     context = 4096
     start = BEGIN
     ends = frozenset({END})

@@ -124,7 +124,14 @@ def test_a_server_that_echoes_the_key_does_not_spread_it() -> None:
     assert "Incorrect API key" in found.message
 
 
-def test_a_failed_call_is_asked_again_by_the_run_and_by_nobody_else() -> None:
+def test_a_call_is_one_attempt() -> None:
+    """The SDKs behind the library ask again by themselves unless told not to."""
+    with FakeEndpoint(script=lambda _: Reject(status=503)) as endpoint, pytest.raises(ProviderError):
+        trio.run(at(endpoint).generate, Case(case_id="a", input="x"), CONTEXT)
+    assert len(endpoint.log) == 1
+
+
+def test_a_failed_call_is_asked_again_by_the_run() -> None:
     with FakeEndpoint(script=by_attempt(Reject(status=503), Reject(status=503))) as endpoint:
         result = evaluate(
             model=at(endpoint),

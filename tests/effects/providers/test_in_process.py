@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from themis import Experiment, PromptSpec, RuntimeConfig, adapters, evaluate
 from themis.api.components import resolve_component
 from themis.api.config.record import EvaluationConfig, GenerationConfig
+from themis.api.config.write import config_of
 from themis.api.experiment.verify import verify
 from themis.effects.providers.in_process import files_hash
 from themis.pure.calls import CallFailed
@@ -334,6 +335,23 @@ def test_an_extra_that_is_not_installed_is_named_before_anything_is_loaded(
     assert hf.check() == ["torch and transformers can't be imported: pip install 'themis[hf]'"]
     with pytest.raises(SpecError, match=r"llama_cpp/a.gguf: llama-cpp-python can't be imported"):
         evaluate(model=gguf, data=ROWS, metric="builtin/exact_match")
+
+
+def test_a_run_says_how_the_model_was_asked_and_of_no_server() -> None:
+    result = evaluate(model=bigram_model(max_tokens=2), data=ROWS[:2], metric="builtin/exact_match")
+    answer = result.cases[0].generated_candidates[0]
+    assert sorted(answer.artifacts or {}) == ["finish_reason"]
+    assert "bigram 1" in str(result.snapshot.descriptions)
+
+
+def test_a_config_names_the_file_and_what_was_stated(tmp_path: Path) -> None:
+    (tmp_path / "a.gguf").write_bytes(GGUF)
+    model = adapters.llama_cpp(str(tmp_path / "a.gguf"), n_ctx=64, stop=["x"], temperature=0.5, api="chat")
+    written = config_of(choice_run(model))["generation"]["generator"]
+    named = written.pop("id")
+    assert named == f"llama_cpp/{tmp_path}/a.gguf"
+    assert written["n_ctx"] == 64
+    assert resolve_component(named, **written) == model
 
 
 def test_model_strings_name_files_and_folders(tmp_path: Path) -> None:

@@ -32,13 +32,11 @@ class Weights(Protocol):
     """A model that is loaded.
 
     Attributes:
-        name: what its files call it.
         context: the most tokens of prompt and answer together.
         start: the token that stands for an empty text.
         ends: the tokens that end an answer.
     """
 
-    name: str
     context: int
     start: int
     ends: frozenset[int]
@@ -122,7 +120,7 @@ class Drawn:
         counted = {"prompt_tokens": len(self.prompt), "completion_tokens": len(self.tokens)}
         return Answer(
             text=text if cut is None else cut,
-            artifacts={"model": weights.name, "finish_reason": self.finish},
+            artifacts={"finish_reason": self.finish},
             usage={**counted, "total_tokens": sum(counted.values())},
             latency_ms=self.latency_ms,
         )

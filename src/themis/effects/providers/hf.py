@@ -67,7 +67,7 @@ class HfModel(InProcessModel):
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         tokenizer = transformers.AutoTokenizer.from_pretrained(self.model, **revision)
         model = transformers.AutoModelForCausalLM.from_pretrained(self.model, dtype=self.dtype, **revision)
-        return _Transformer(model.to(device).eval(), tokenizer, self.model)
+        return _Transformer(model.to(device).eval(), tokenizer)
 
 
 @functools.lru_cache(maxsize=256)
@@ -88,9 +88,8 @@ def _commit(model: str, revision: str | None) -> str:
 class _Transformer:
     """A model of `transformers` with its tokenizer."""
 
-    def __init__(self, model: Any, tokenizer: Any, name: str) -> None:
+    def __init__(self, model: Any, tokenizer: Any) -> None:
         self._model, self._tokenizer = model, tokenizer
-        self.name = Path(name).name if Path(name).exists() else name
         config = model.config
         stated = (getattr(config, name, None) for name in ("max_position_embeddings", "n_positions"))
         self.context: int = next((length for length in stated if isinstance(length, int)), _NO_LIMIT)

@@ -174,7 +174,7 @@ class InProcessModel(abc.ABC):
             return [
                 found
                 if isinstance(found, Exception)
-                else _likelihoods(texts, found, [next(scored) for _ in found], weights.name, latency_ms)
+                else _likelihoods(texts, found, [next(scored) for _ in found], latency_ms)
                 for (_, texts), found in zip(asked, pairs, strict=True)
             ]
 
@@ -255,7 +255,6 @@ def _likelihoods(
     texts: Sequence[str],
     pairs: Sequence[tuple[list[int], list[int]]],
     scored: Sequence[tuple[list[float], bool]],
-    name: str,
     latency_ms: float,
 ) -> LogLikelihoods:
     found = [
@@ -263,7 +262,7 @@ def _likelihoods(
     ]
     read = sum(len(before) + len(own) for before, own in pairs)
     usage = {"prompt_tokens": read, "completion_tokens": 0, "total_tokens": read}
-    return LogLikelihoods(continuations=found, artifacts={"model": name}, token_usage=usage, latency_ms=latency_ms)
+    return LogLikelihoods(continuations=found, artifacts={}, token_usage=usage, latency_ms=latency_ms)
 
 
 def _generation(case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer) -> GenerationResult:

@@ -69,7 +69,6 @@ class _Gguf:
         self._llama, self._library = llama, llama_cpp
         self._vocab = llama_cpp.llama_model_get_vocab(llama.model)
         self._template = llama.metadata.get("tokenizer.chat_template")
-        self.name: str = llama.metadata.get("general.name") or Path(llama.model_path).stem
         self.context: int = llama.n_ctx()
         self._begins: bool = llama_cpp.llama_vocab_get_add_bos(self._vocab)
         self.start: int = llama.token_bos() if llama.token_bos() >= 0 else llama.token_eos()
