@@ -27,7 +27,7 @@ from themis.pure.estimate import estimate_run
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.report.stopped import NOT_COVERED
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"case_id": str(n), "input": f"{n}+{n}", "expected_output": str(2 * n), "metadata": {"topic": n % 40}}
     for n in range(400)
 ]
@@ -163,7 +163,7 @@ def test_an_estimate_says_that_it_is_the_most_that_a_run_takes() -> None:
 
 def test_a_benchmark_takes_a_rule() -> None:
     rows = [{"problem_idx": n, "problem": f"{n} + {n}?", "answer": str(2 * n)} for n in range(1, 61)]
-    result = catalog.run(
+    result: Any = catalog.run(
         "aime_2026", source=rows, model="builtin/demo_generator", until="math_equivalence>=0.5, every=10"
     )
     assert (result.stop.decision, result.progress.total_cases) == ("passes", 10)
@@ -175,7 +175,7 @@ def test_a_replay_goes_on_from_what_is_stored_and_stops_where_its_own_scores_dec
     first = made.run(store=store)
     again = made.replay(stage="score", store=store)
     assert (again.stop, again.digest) == (first.stop, first.digest)
-    other = experiment("exact_match<=0.9").replay(stage="score", store=store)
+    other: Any = experiment("exact_match<=0.9").replay(stage="score", store=store)
     assert other.stop.decision == "passes"
 
 

@@ -26,7 +26,7 @@ from themis.pure.records.generation import GenerationResult
 from themis.pure.records.results import RunStatus
 from themis.pure.records.stopping import StoppingRule
 from themis.pure.report.stopped import NOT_COVERED
-from themis.pure.stopping import CaseOrder, Stop, case_order, order_of, stop_of
+from themis.pure.stopping import CaseOrder, Stop, case_order, order_of, stop_of, stop_program
 from themis.testing.pipelines import Pipeline, ScriptedError, ScriptedGenerator, scripts
 
 METRIC = "scripted/metric0"
@@ -273,7 +273,7 @@ def test_clusters_stay_together() -> None:
 def test_verify_finds_a_stop_that_does_not_follow(monkeypatch: pytest.MonkeyPatch) -> None:
     import themis.effects.engine as engine
 
-    store, right, stop = InMemoryRunStore(), engine.stop_program, stop_at(decided())
+    store, right, stop = InMemoryRunStore(), stop_program, stop_at(decided())
 
     def early(*args: Any) -> Any:
         """As if the run had been ended by hand after its first block."""
