@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.experiment.verify import verify as verify
     from themis.api.runs.compare import compare as compare
+    from themis.api.runs.compare import compare_until as compare_until
     from themis.api.runs.compare_statistics import compare_statistics as compare_statistics
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
     from themis.pure.records.scoring import Score as Score
     from themis.pure.records.scoring import ScoreError as ScoreError
     from themis.pure.records.snapshot import RunSnapshot as RunSnapshot
+    from themis.pure.records.stopping import StoppingRule as StoppingRule
     from themis.pure.stats import StatsEngine as StatsEngine
 else:
     __getattr__, __dir__ = open_door(__name__)

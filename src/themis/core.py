@@ -190,6 +190,8 @@ if TYPE_CHECKING:
     from themis.pure.stats.gates import GateResult as GateResult
     from themis.pure.stats.records import Interval as Interval
     from themis.pure.stats.records import RunComparison as RunComparison
+    from themis.pure.stopping import PairedStop as PairedStop
+    from themis.pure.stopping import Stop as Stop
     from themis.pure.usage import RunCosts as RunCosts
     from themis.pure.usage import RunUsage as RunUsage
 else:

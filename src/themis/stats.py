@@ -111,6 +111,14 @@ if TYPE_CHECKING:
     from themis.pure.stats.resampling import percentile_bootstrap as percentile_bootstrap
     from themis.pure.stats.resampling import sign_flip_test as sign_flip_test
     from themis.pure.stats.resampling import studentised_bootstrap as studentised_bootstrap
+    from themis.pure.stats.sequences import EValue as EValue
+    from themis.pure.stats.sequences import Look as Look
+    from themis.pure.stats.sequences import anytime_interval as anytime_interval
+    from themis.pure.stats.sequences import anytime_paired_interval as anytime_paired_interval
+    from themis.pure.stats.sequences import confidence_sequence as confidence_sequence
+    from themis.pure.stats.sequences import e_value as e_value
+    from themis.pure.stats.sequential import SequentialTest as SequentialTest
+    from themis.pure.stats.sequential import sequential_test as sequential_test
     from themis.pure.stats.significance import benjamini_hochberg as benjamini_hochberg
     from themis.pure.stats.significance import holm as holm
     from themis.pure.stats.significance import mcnemar_test as mcnemar_test

@@ -36,7 +36,7 @@ def lines(path: Path) -> list[tuple[int, str]]:
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     outputs = {}
-    for answers in ("one", "several"):
+    for answers in ("one", "several", "until"):
         done = attempt(tmp_path_factory.mktemp("whole"), 0, "never", answers)
         assert done.returncode == 0, done.stderr
         outputs[answers] = done.stdout
@@ -44,7 +44,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("answers", "seed"), [("one", 0), ("one", 1), ("one", 2), ("several", 3), ("several", 4)])
+@pytest.mark.parametrize(
+    ("answers", "seed"), [("one", 0), ("one", 1), ("one", 2), ("several", 3), ("several", 4), ("until", 5)]
+)
 def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
     answers: str, seed: int, tmp_path: Path, uninterrupted: dict[str, str]
 ) -> None:
@@ -64,18 +66,20 @@ def test_ten_kills_each_and_the_run_still_ends_in_the_same_digest(
             assert done.returncode == 0, done.stderr
             output = done.stdout
     assert output == uninterrupted[answers]
-    assert_nothing_acknowledged_was_asked_again(tmp_path)
-    assert_the_store_is_whole(tmp_path / "s.sqlite3")
+    planned = int(output.split()[-1])
+    assert (planned < CASES) == (answers == "until")
+    assert_nothing_acknowledged_was_asked_again(tmp_path, planned)
+    assert_the_store_is_whole(tmp_path / "s.sqlite3", planned)
     assert killed == 10
     assert in_commit >= 2
 
 
-def assert_nothing_acknowledged_was_asked_again(folder: Path) -> None:
+def assert_nothing_acknowledged_was_asked_again(folder: Path, planned: int) -> None:
     acknowledged_in = {name: number for number, name in reversed(lines(folder / "acknowledged"))}
     calls: dict[str, list[int]] = defaultdict(list)
     for number, name in lines(folder / "calls"):
         calls[name].append(number)
-    assert len(calls) == CASES * SAMPLES
+    assert len(calls) == planned * SAMPLES
     for name, attempts in calls.items():
         assert len(attempts) == len(set(attempts)), f"{name} was asked twice within one attempt"
         # One that died between the commit and the telling acknowledged nothing: there is nothing to hold it to.
@@ -84,11 +88,11 @@ def assert_nothing_acknowledged_was_asked_again(folder: Path) -> None:
         )
 
 
-def assert_the_store_is_whole(path: Path) -> None:
+def assert_the_store_is_whole(path: Path, planned: int) -> None:
     database = sqlite3.connect(path)
     try:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
         generated = "select count(*), count(distinct payload ->> 'candidate_id') from event where event_type = ?"
-        assert database.execute(generated, ("generation_completed",)).fetchone() == (CASES * SAMPLES,) * 2
+        assert database.execute(generated, ("generation_completed",)).fetchone() == (planned * SAMPLES,) * 2
     finally:
         database.close()

@@ -25,7 +25,6 @@ from themis import (
     adapters,
 )
 from themis.effects.sources.source_code import source_of
-from themis.pure.benchmarks.subsets import shuffled
 from themis.pure.compilation import canonical_identity
 from themis.pure.components.basic import DemoGenerator, DemoModel
 from themis.pure.fingerprints import code_fingerprint
@@ -37,6 +36,7 @@ from themis.pure.identity import (
     generation_key,
     misnamed,
     run_name,
+    shuffled,
     stage_key,
 )
 from themis.pure.json import canonical_bytes, content_hash

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 import trio
 
@@ -27,10 +27,17 @@ from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunS
 from themis.pure.pipeline.restart import restart_from
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.table import carry_out, next_steps
-from themis.pure.plan import CaseItem, RunPlan, case_items, total_cases
+from themis.pure.plan import CaseItem, RunPlan, case_items, items_at, total_cases
+from themis.pure.projections import Thresholds, score_rows
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, has_failures
+from themis.pure.stopping import Bounds, Stop, case_order, range_of_rule, rule_bounds, stop_program
+
+_Take: TypeAlias = Callable[[CaseItem, CaseState], None]
+
+_MOST_AHEAD: Final = 20_000
+"""Cases that are held in memory, of a file whose cases are done in another order than its own."""
 
 _TURN: Final = 0.001
 """Seconds after which a worker that never had to wait lets the other tasks take their turn."""
@@ -119,13 +126,8 @@ class Engine:
                 outer.start_soon(self._journal.run)
                 self._journal.append(None, self._started())
                 try:
-                    cases = self._unfinished()
-                    async with trio.open_nursery() as nursery:
-                        self._working = nursery.cancel_scope
-                        for _ in range(self._workers):
-                            nursery.start_soon(self._worker, cases)
-                    self._raise_escaped()
-                    self._journal.append(None, self._completed())
+                    planned = await self._all_cases()
+                    self._journal.append(None, self._completed(planned))
                 except BaseException as error:
                     self._note_failure(error)
                     self._tell_until = self._telling.deadline = trio.current_time() + _LAST_HOOKS
@@ -150,12 +152,13 @@ class Engine:
             run_id=run_id, occurred_at=_utc_now(), header=header, name=self._labels.name, tags=self._labels.tags
         )
 
-    def _completed(self) -> RunCompletedEvent:
+    def _completed(self, planned: int | None) -> RunCompletedEvent:
         return RunCompletedEvent(
             run_id=self._plan.run_id,
             occurred_at=_utc_now(),
             completed_through_stage=self._plan.until_stage,
             event_count=self._journal.appended + 1,
+            planned_cases=planned,
         )
 
     def _note_failure(self, error: BaseException) -> None:
@@ -168,12 +171,48 @@ class Engine:
         )
         self._journal.append(None, event)
 
-    async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]]) -> None:
+    async def _all_cases(self) -> int | None:
+        """Do all cases; or those up to where the run's rule ends it, block by block, and return their number."""
+        self._progress.total = total_cases(self._snapshot)
+        rule = self._snapshot.identity.until
+        if rule is None:
+            await self._do(self._unfinished())
+            return None
+        order = await trio.to_thread.run_sync(case_order, self._snapshot, rule)
+        items, bounds = _InOrder(self._snapshot, order.numbers), dict[int, Bounds]()
+
+        def take(item: CaseItem, state: CaseState) -> None:
+            rows = tuple(score_rows(self._plan, state, _ANY))
+            bounds[item.case_no] = rule_bounds(self._plan, rule, rows)
+
+        program = stop_program(rule, range_of_rule(self._plan, rule), order)
+        try:
+            block = next(program)
+            while True:
+                await self._do(self._left_of(items.of(block), take), take)
+                block = program.send(bounds)
+                bounds.clear()
+        except StopIteration as end:
+            stop: Stop = end.value
+            self._progress.total = stop.cases
+            return stop.cases
+
+    async def _do(self, cases: Iterator[tuple[CaseItem, CaseState]], take: _Take | None = None) -> None:
+        self._raise_escaped()  # what a subscriber raised between two blocks
+        async with trio.open_nursery() as nursery:
+            self._working = nursery.cancel_scope
+            for _ in range(self._workers):
+                nursery.start_soon(self._worker, cases, take)
+        self._raise_escaped()
+
+    async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]], take: _Take | None) -> None:
         for item, state in cases:
             state = await self._driver.drive(carry_out(self._run, item, state))
             self._progress.done += 1
             if has_failures(state):
                 self._progress.failed += 1
+            if take is not None:
+                take(item, state)
             # A component that never waits must not keep the others, or a cancellation, from their turn.
             if trio.current_time() >= self._next_turn:
                 await trio.lowlevel.checkpoint()
@@ -183,7 +222,6 @@ class Engine:
 
     def _unfinished(self) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases that are not done, with what is stored of them."""
-        self._progress.total = total_cases(self._snapshot)
         if not self._is_resumed:
             for item in case_items(self._snapshot):
                 yield item, fresh_state(item)
@@ -208,6 +246,25 @@ class Engine:
                 self._progress.done += 1
                 self._progress.reused += 1
 
+    def _left_of(self, items: Sequence[CaseItem], take: _Take) -> Iterator[tuple[CaseItem, CaseState]]:
+        """Yield the cases of a block that are not done, with what is stored of them; the others are taken at once."""
+        replay = self._replay
+        for item in items:
+            if not self._is_resumed:
+                yield item, fresh_state(item)
+                continue
+            stored = read_case(self._store, self._plan.run_id, item)
+            if replay is not None:
+                yield item, restart_from(self._plan, stored, replay.stage, replay.metric_ids)
+                continue
+            state = stored.without_failures()
+            if next_steps(self._plan, state):
+                yield item, state
+            else:
+                self._progress.done += 1
+                self._progress.reused += 1
+                take(item, state)
+
     async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
         # The journal's task calls this, and must go on writing whatever a subscriber does. What escapes from one (it
         # exits, or warnings are errors) ends the run in good order; and a run that is being stopped does not wait for
@@ -224,6 +281,27 @@ class Engine:
             self._escaped = error
             self._working.cancel()
 
+
+class _InOrder:
+    """Cases in an order of their own. A file is read once for many of them, and for more each time."""
+
+    def __init__(self, snapshot: RunSnapshot, numbers: Sequence[int]) -> None:
+        self._snapshot = snapshot
+        self._numbers = numbers
+        self._held: dict[int, CaseItem] = {}
+        self._read = 0
+
+    def of(self, block: Sequence[int]) -> list[CaseItem]:
+        """Return the next cases of the order."""
+        if any(number not in self._held for number in block):
+            ahead = self._numbers[self._read : self._read + max(len(block), min(self._read, _MOST_AHEAD))]
+            self._held |= {item.case_no: item for item in items_at(self._snapshot, [*ahead])}
+            self._read += len(ahead)
+        return [self._held.pop(number) for number in block]
+
+
+_ANY: Final = Thresholds()
+"""Where only scores count, and not from which value they are right."""
 
 _utc_now: Final = functools.partial(datetime.now, UTC)
 

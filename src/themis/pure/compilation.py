@@ -13,7 +13,7 @@ import attrs
 
 from themis.pure.abilities import Components
 from themis.pure.descriptions import description
-from themis.pure.errors import DataError, SpecError, ThemisError, listed
+from themis.pure.errors import DataError, SpecError, ThemisError, listed, nearest
 from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
 from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
@@ -32,6 +32,7 @@ from themis.pure.records.snapshot import (
     RunSnapshot,
     Unparsed,
 )
+from themis.pure.records.stopping import StoppingRule
 from themis.pure.security import refuse_secrets
 
 
@@ -48,6 +49,7 @@ class Authored:
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
     unparsed: Unparsed = "incorrect"
+    until: StoppingRule | None = None
 
 
 def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: SourceOf) -> RunSnapshot:
@@ -65,6 +67,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     """
     _refuse_secrets(authored, provenance)
     faults = [*_shape_faults(authored), *_judge_faults(authored.components), *_likelihood_faults(authored)]
+    faults += _rule_faults(authored)
     refs: dict[int, ComponentRef] = {}
     descriptions: dict[int, JSONValue] = {}
     for able in authored.components:
@@ -129,7 +132,55 @@ def _identity(authored: Authored, component_refs: ComponentRefs, dataset_refs: S
         workflow_overrides=authored.workflow_overrides,
         seeds=authored.seeds,
         unparsed=authored.unparsed,
+        until=_named_rule(authored),
     )
+
+
+def _named_rule(authored: Authored) -> StoppingRule | None:
+    """Return the rule that ends the run with its metric's whole name."""
+    rule = authored.until
+    metrics = [metric.component_id for metric in authored.components.metrics]
+    return None if rule is None else rule.evolve(metric_id=whole_name(rule.metric_id, metrics))
+
+
+def whole_name(metric: str, metric_ids: Sequence[str]) -> str:
+    """Return a metric's id; `builtin/` before it may be left out.
+
+    Raises:
+        SpecError: there is no such metric.
+    """
+    for name in (metric, f"builtin/{metric}"):
+        if name in metric_ids:
+            return name
+    raise SpecError(f"there is no metric {metric!r}; {nearest(metric, metric_ids)}")
+
+
+def _rule_faults(authored: Authored) -> Iterator[str]:
+    """Yield why a rule can't decide when the run ends."""
+    if authored.until is None:
+        return
+    try:
+        rule = _named_rule(authored)
+    except SpecError as error:
+        yield f"until: {error}"
+        return
+    assert rule is not None
+    metric = next(each for each in authored.components.metrics if each.component_id == rule.metric_id)
+    if metric.score_range is None:
+        yield (
+            f"until: {rule.metric_id} does not state its score_range, and without bounds nothing can be told before "
+            "the end: declare it on the metric, as in score_range = (0, 1), or name another metric"
+        )
+        return
+    low, high = metric.score_range
+    if not low < rule.value < high:
+        yield (
+            f"until: {rule.condition}: a value between {low:g} and {high:g} expected, which are the lowest and the "
+            f"highest score of {rule.metric_id}"
+        )
+    by = rule.cluster_by
+    if by is not None and not any(by in case.metadata for dataset in authored.datasets for case in dataset.cases):
+        yield f"until: no case has the key {by!r} in its metadata to cluster by"
 
 
 def canonical_identity(identity: RunIdentity, *, judges: bool) -> RunIdentity:

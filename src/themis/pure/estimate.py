@@ -71,7 +71,14 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
         estimated_judge_prompt_tokens=totals[2],
         estimated_judge_output_tokens=totals[3],
         estimated_total_tokens=sum(totals),
-        assumptions=_assumptions(longest, bool(judged), writes=writes),
+        assumptions=(
+            *_assumptions(longest, bool(judged), writes=writes),
+            *(
+                ()
+                if snapshot.identity.until is None
+                else (f"the run goes through all cases: it may end earlier, by its rule {snapshot.identity.until}",)
+            ),
+        ),
     )
 
 

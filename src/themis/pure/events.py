@@ -86,11 +86,12 @@ class RunCompletedEvent(RunEvent):
     """An attempt went through all cases, up to and with `completed_through_stage`.
 
     `event_count` is how many events the run has with this one: an end that was cut off, or a gap, shows. Runs of event
-    schema 1 did not record it.
+    schema 1 did not record it. `planned_cases` is after how many cases a run stopped that its rule may end early.
     """
 
     completed_through_stage: str
     event_count: int | None = None
+    planned_cases: int | None = None
     event_type: Literal["run_completed"] = "run_completed"
 
 

@@ -39,6 +39,7 @@ class RunExplanation(HashableModel):
         compared_run_id: the stored run that it is nearest to, if it is a new one.
         changed_fields: what differs from that run, as dotted names of the identity.
         stages: stage by stage.
+        until: the rule that may end the run before all that is planned here is done.
     """
 
     run_id: str
@@ -46,6 +47,7 @@ class RunExplanation(HashableModel):
     compared_run_id: str | None = None
     changed_fields: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     stages: tuple[StageExplanation, ...] = attrs.field(default=(), converter=sequence)
+    until: str | None = None
 
     @property
     def repeats_nothing(self) -> bool:
@@ -64,6 +66,8 @@ class RunExplanation(HashableModel):
             lines.append(
                 f"{stage.stage:<9} {stage.planned:>8} planned {stage.reused:>8} stored {stage.to_do:>8} to do{why}"
             )
+        if self.until is not None and not self.repeats_nothing:
+            lines.append(f"at most: the run ends as soon as {self.until} is decided")
         return "\n".join(lines)
 
 

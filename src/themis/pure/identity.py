@@ -8,7 +8,7 @@ each kind of name has a version of its own, which changes alone.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
 from themis.pure.errors import SchemaVersionError
@@ -59,7 +59,7 @@ _FIELDS: Final = (
 )
 """What both algorithms hash of a `RunIdentity`, by name: a field that it gains later is not theirs."""
 
-_UNLESS_DEFAULT: Final = {"unparsed": "incorrect"}
+_UNLESS_DEFAULT: Final = {"unparsed": "incorrect", "until": None}
 """Fields that came later, with the values that leave a run's name what it was before they came."""
 
 ALGORITHMS: Final = (FIRST_ALGORITHM, IDENTITY_ALGORITHM)
@@ -154,3 +154,16 @@ def derive_seed(generation: str, index: int) -> int:
     """
     digest = hashlib.sha256(f"{SEED_VERSION}\nseed\n{generation}\n{index}".encode()).digest()
     return int.from_bytes(digest[:4]) & MAX_SEED
+
+
+def shuffled(names: Sequence[str], seed: int) -> list[int]:
+    """Return the places of cases, by their names, in the order that a seed gives them; other cases don't change it.
+
+    >>> [place for place in shuffled(["a", "b", "c", "d"], seed=1) if place < 3] == shuffled(["a", "b", "c"], seed=1)
+    True
+    """
+
+    def place(index: int) -> bytes:
+        return hashlib.sha256(f"{SHUFFLE_VERSION}\nshuffle\n{seed}\n{names[index]}".encode()).digest()
+
+    return sorted(range(len(names)), key=place)

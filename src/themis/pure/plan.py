@@ -7,7 +7,8 @@ done already is not here, but in the state.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, get_args
 
 import attrs
@@ -207,6 +208,27 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
         for case in dataset.cases:
             yield CaseItem(case, number, dataset_id, case_key(dataset_id, case.case_id), metadata)
             number += 1
+
+
+def items_at(snapshot: RunSnapshot, numbers: Sequence[int]) -> Iterator[CaseItem]:
+    """Yield the cases of these numbers, in this order; lazy datasets are read once for all of them."""
+    wanted, found = frozenset(numbers), dict[int, CaseItem]()
+    first = 0
+    for dataset in snapshot.datasets:
+        count = len(dataset.cases)
+        held = [number for number in wanted if first <= number < first + count]
+        if held:
+            name, metadata, cases = dataset.dataset_id, dataset.metadata, dataset.cases
+            chosen = (
+                ((number, cases[number - first]) for number in held)
+                if isinstance(cases, tuple)
+                else zip(itertools.count(first), itertools.islice(cases, max(held) - first + 1), strict=False)
+            )
+            for number, case in chosen:
+                if number in wanted:
+                    found[number] = CaseItem(case, number, name, case_key(name, case.case_id), metadata)
+        first += count
+    return (found[number] for number in numbers)
 
 
 def total_cases(snapshot: RunSnapshot) -> int:

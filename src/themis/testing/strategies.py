@@ -87,6 +87,8 @@ _FIELDS: Mapping[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Case", "metadata"): st.dictionaries(
         _TEXT, json_values(4).filter(lambda value: not isinstance(value, dict)), max_size=4
     ),
+    ("StoppingRule", "alpha"): st.floats(1e-9, 0.5),
+    ("StoppingRule", "every"): st.integers(1, 10**6),
     ("*", "schema_version"): st.just(SCHEMA_VERSION),
 }
 

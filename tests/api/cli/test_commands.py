@@ -125,6 +125,68 @@ def test_a_run_stops_at_a_stage_and_resumes(project: Path, themis: Themis) -> No
     assert themis("resume", "experiment.yaml", "--json").data["completed_through_stage"] == "judge"
 
 
+def test_a_run_stops_as_soon_as_its_rule_decides(project: Path, themis: Themis) -> None:
+    Path("many.csv").write_text(
+        "input,expected_output\n" + "".join(f"{n} + {n},{2 * n}\n" for n in range(300)), "utf-8"
+    )
+    command = ("run", "experiment.yaml", "datasets=[{path: many.csv}]")
+    rule = ("--until", "exact_match>=0.5")
+    done = themis(*command, *rule, "--require", "exact_match>=0.5")
+    assert done.code == 0
+    text = " ".join(done.out.split())
+    assert "builtin/exact_match>=0.5: passes (looked at every 50 cases, stopped after 50 of 300)" in text
+    assert "250 cases were not planned any more" in text
+    assert "passed: builtin/exact_match>=0.5: lower end of the 95 % interval" in text
+    again = themis(*command, *rule, "--json").data
+    assert (again["stop"]["cases"], again["progress"]["total_cases"]) == (50, 50)
+    assert (again["stop"]["decision"], again["status"]) == ("passes", "completed")
+    assert "nothing to do" in themis("plan", *command[1:], *rule).out
+    assert themis("resume", *command[1:], *rule, "--json").data["digest"] == again["digest"]
+    assert themis("list", "--json").data[0]["total_cases"] == 50
+    assert "stopped after 50 of 300" in themis("quickcheck", "latest").out
+    assert themis("verify", "latest", "--config", "experiment.yaml").code == 0
+    for kind in ("markdown", "html"):
+        assert "stopped after 50 of 300" in themis("report", "latest", "--format", kind).out
+    fails = themis(*command, "evaluation.until=exact_match>=0.95", "--json")
+    assert (fails.code, fails.data["stop"]["decision"]) == (0, "fails")
+    failed = themis(*command, "--until", "exact_match>=0.95", "--require", "exact_match>=0.95")
+    assert failed.code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--until", "prase"], "--until prase: a stage, or a rule such as 'exact_match>=0.8'"),
+        (["--until", "a>=0.5", "--until", "b>=0.5"], "--until: one rule decides when a run stops, found 2"),
+        (["--until", "parse", "--until", "score"], "--until: one last stage expected, found parse, score"),
+        (["--until", "exact_match>=0.5", "--until", "parse"], "is not scored before stage 'score'"),
+        (["--until", "exact_match>=2"], "a value between 0 and 1 expected"),
+    ],
+)
+def test_what_until_does_not_take(project: Path, themis: Themis, words: list[str], said: str) -> None:
+    done = themis("run", "experiment.yaml", *words)
+    assert done.code == 2
+    assert said in done.err
+
+
+def test_a_comparison_is_decided_case_by_case(project: Path, themis: Themis) -> None:
+    themis("run", "experiment.yaml")
+    a = themis("list", "--json").data[0]["run_id"]
+    themis("run", "experiment.yaml", "generation.generator={id: builtin/demo_model, error_rate: 1.0}")
+    rule = ("--until", "exact_match>=-0.1, every=10")
+    done = themis("compare", a, "latest", *rule, "--junit", "gate.xml")
+    assert done.code == 1
+    assert "FAILED: builtin/exact_match>=-0.1, every=10: " in done.out
+    assert "fails (looked at every 10 cases, stopped after" in done.out
+    assert len(list(ET.parse("gate.xml").getroot().iter("failure"))) == 1
+    found = themis("compare", "latest", a, *rule, "--json")
+    assert found.code == 0
+    assert found.data["until"]["stop"]["decision"] == "passes"
+    assert found.data["gates"][0]["passed"] is True
+    assert "until" not in themis("compare", "latest", a, "--json").data
+    assert themis("compare", "latest", a, "--until", "exact_match>=-1").code == 2
+
+
 def test_plan_says_what_is_reused_and_why(project: Path, themis: Themis) -> None:
     before = themis("plan", "experiment.yaml", "--json").data
     assert not (project / "runs").exists()  # to look is not to make
@@ -375,7 +437,7 @@ def test_a_run_is_found_by_its_name_and_tags_and_renamed_by_running_it_again(pro
     assert listed("--name", "nothing") == []
     assert "    baseline #paper #v1; error_rate 0.25" in themis("list").out
     assert themis("quickcheck", "tuned", "--json").data["name"] == "tuned"
-    for kind in ("markdown", "html", "json"):
+    for kind in ("markdown", "html"):
         assert all(word in themis("report", "baseline", "--format", kind).out for word in ("baseline", "paper"))
     shown = themis("inspect", "snapshot", "baseline").out
     assert shown.startswith("name: baseline\ntags:\n- paper\n- v1\n")

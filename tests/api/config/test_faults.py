@@ -311,5 +311,7 @@ def test_editors_and_the_command_judge_alike(folder: Path) -> None:
         assert all(fault.startswith(dotted(place[:-1])) for fault in problems), (dotted(place), value, problems)
 
 
-OF_CONTENT = re.compile("no component|budget_shares\\.x|what kind of file|for files, and|there is no such file")
+OF_CONTENT = re.compile(
+    "is no rule for stopping|no component|budget_shares\\.x|what kind of file|for files, and|there is no such file"
+)
 """What no schema can tell: whether a name is known, a file is there, and what belongs together."""

@@ -29,6 +29,8 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult, ParsedOutput
 
 CASES = 120
+UNTIL = "crash/metric<0.35, every=5, alpha=1e-9"
+"""Decided after some 80 cases, in blocks so short that kills meet their ends."""
 
 
 def die() -> None:
@@ -102,7 +104,7 @@ def main(store_path: str, logs: str, attempt: str, kill: str, answers: str) -> N
     how, *numbers = kill.split(":")
     die_at, die_later = (int(numbers[0]), float(numbers[1])) if how == "call" else (-1, 0.0)
 
-    @metric(component_id="crash/metric")
+    @metric(component_id="crash/metric", score_range=(0.0, 1.0))
     def score(parsed: ParsedOutput) -> float:
         return len(str(parsed.value)) / 100
 
@@ -110,9 +112,9 @@ def main(store_path: str, logs: str, attempt: str, kill: str, answers: str) -> N
         generation=GenerationConfig(
             generator=Answer(Log(Path(logs) / "calls"), attempt, die_at, die_later),
             candidate_policy={"num_samples": 2},
-            reducer="builtin/majority_vote" if answers == "one" else None,
+            reducer="builtin/majority_vote" if answers != "several" else None,
         ),
-        evaluation=EvaluationConfig(metrics=score),
+        evaluation=EvaluationConfig(metrics=score, until=UNTIL if answers == "until" else None),
         datasets=Dataset(dataset_id="d", cases=[{"case_id": str(i), "input": i} for i in range(CASES)]),
         runtime=RuntimeConfig(max_concurrent_tasks=4),
     )

@@ -14,6 +14,7 @@ from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.stopping import StoppingRule
 
 
 async def run_async(
@@ -30,6 +31,7 @@ async def run_async(
     skip_misfits: bool = False,
     samples: int = 1,
     seed: int | None = None,
+    until: StoppingRule | str | None = None,
     storage: StorageConfig | None = None,
     runtime: RuntimeConfig | None = None,
 ) -> RunResult:
@@ -39,6 +41,7 @@ async def run_async(
         name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
         store: an open store; by default what `storage` says.
         model, judge, samples, seed, storage, runtime: what runs it, and how: as for `Benchmark.experiment`.
+        until: stop as soon as it is clear whether a metric's mean reaches a value, as for `evaluate`.
         source, revision, limit, shuffle, filter, skip_misfits: which data: as for `Benchmark.dataset`.
 
     Raises:
@@ -65,6 +68,8 @@ async def run_async(
     async def main() -> RunResult:
         # Data may have to be downloaded; the event loop must not be blocked.
         experiment = await trio.to_thread.run_sync(build)
+        if until is not None:
+            experiment = experiment.evolve(evaluation=experiment.evaluation.evolve(until=until))
         return await experiment.run_async(store=store)
 
     return await run_on_host(main)

@@ -42,6 +42,10 @@ def compare(
     fail_on_regression: Words = None,
     regression_on: Literal["interval", "mean"] = "interval",
     at: ReportAt = None,
+    until: Annotated[
+        str | None,
+        Parameter(help="METRIC>=X: exit with 1 unless that is shown of RUN_B - RUN_A, and say after how many cases."),
+    ] = None,
     cluster_by: ClusterBy = None,
     correction: Correction = "cr2",
     statistic: Annotated[list[str] | None, STATISTIC] = None,
@@ -65,6 +69,7 @@ def compare(
       themis compare 4f1c latest --statistic median --statistic p90 --of latency
       themis compare 4f1c latest --of cost --contrast ratio --price vllm/mine=0.1,0.4
       themis compare 4f1c latest --statistic corpus --metric chrf
+      themis compare 4f1c latest --until "exact_match>=-0.02"
 
     Args:
         run_a: The baseline: its id, its first characters, or 'latest'.
@@ -78,15 +83,20 @@ def compare(
         junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
-    from themis.api.runs.compare import shared_answers
+    from themis.api.runs.compare import compare_until, shared_answers
     from themis.api.runs.compare_statistics import compare_statistics
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.stores import find_run
+    from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
     from themis.pure.report.statistics import statistics_text
     from themis.pure.stats.engine import StatsEngine
+    from themis.pure.stats.gates import GateResult
     from themis.pure.stats.paired_bootstrap import adjusted_statistics
 
+    rule = as_rule(until)
+    if rule is not None and rule.cluster_by is None:
+        rule = rule.evolve(cluster_by=cluster_by)
     first = stored(store)
     second = first if store_b is None else stored(store_b)
     a, b = find_run(first, run_a), find_run(second, run_b)
@@ -96,6 +106,10 @@ def compare(
     engine = StatsEngine(correction="CR1" if correction == "cr1" else "CR2")
     found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, engine=engine, at=sorted(ks) or None)
     results = check_regressions(gates, found)
+    decided = None
+    if rule is not None:
+        decided = compare_until(first, a, second, b, rule, label_a=found.label_a, label_b=found.label_b)
+        results += (GateResult(gate=decided.stop.rule, passed=decided.stop.decision == "passes", reason=str(decided)),)
     if junit is not None:
         write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
     measured = adjusted_statistics(
@@ -118,8 +132,9 @@ def compare(
         ]
     )
     measured_data = {"statistics": [each.to_dict() for each in measured]} if measured else {}
+    decided_data = {} if decided is None else {"until": decided.to_dict()}
     show(
-        {**comparison_data(found, results), **measured_data},
+        {**comparison_data(found, results), **measured_data, **decided_data},
         lambda: "\n\n".join([comparison_text(found, results), *([statistics_text(measured)] if measured else [])]),
         as_json=json_output,
     )

@@ -6,15 +6,18 @@ import itertools
 import os
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 from cyclopts import Parameter
+
+from themis._stages import UntilStage
 
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
     from themis.pure.records.dataset import Dataset
+    from themis.pure.records.stopping import StoppingRule
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -57,6 +60,14 @@ Correction: TypeAlias = Annotated[
 Price: TypeAlias = Annotated[
     list[str] | None,
     Parameter(name="--price", negative="", help="MODEL=PROMPT,ANSWER: US dollars per million tokens of each."),
+]
+Until: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--until",
+        negative="",
+        help="The last stage; or a rule, METRIC>=X: stop as soon as it is clear whether that holds, or does not.",
+    ),
 ]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
@@ -157,6 +168,38 @@ def report_at(text: str | None, answers: int) -> tuple[int, ...] | None:
         raise SpecError(f"--report-at {text}: {error}") from None
     except ValueError:
         raise SpecError(f"--report-at {text}: numbers expected, as in 1,4,8") from None
+
+
+def read_until(texts: list[str] | None) -> tuple[UntilStage, StoppingRule | None]:
+    """Return the last stage and the rule that `--until` names.
+
+    Raises:
+        SpecError: it is neither, or there are several of one kind.
+
+    >>> stage, rule = read_until(["exact_match>=0.8"])
+    >>> stage, str(rule)
+    ('judge', 'exact_match>=0.8')
+    """
+    from themis.pure.errors import SpecError, nearest
+    from themis.pure.records.stopping import EXAMPLE, read_rule
+
+    stages = [text for text in texts or () if text in get_args(UntilStage)]
+    rules = [text for text in texts or () if text not in stages]
+    for text in rules:
+        if not any(sign in text for sign in "<>="):
+            stage = nearest(text, get_args(UntilStage))
+            raise SpecError(f"--until {text}: a stage, or a rule such as {EXAMPLE}, expected; of the stages: {stage}")
+    if len(rules) > 1:
+        raise SpecError(f"--until: one rule decides when a run stops, found {len(rules)}; gate the others by --require")
+    if len(stages) > 1:
+        raise SpecError(f"--until: one last stage expected, found {', '.join(stages)}")
+    last: Any = stages[0] if stages else "judge"
+    return last, read_rule(rules[0]) if rules else None
+
+
+def with_rule(experiment: Any, rule: StoppingRule | None) -> Any:
+    """Return an experiment that this rule may end early; without one it is as it was."""
+    return experiment if rule is None else experiment.evolve(evaluation=experiment.evaluation.evolve(until=rule))
 
 
 _STORE_VARIABLE: Final = "THEMIS_STORE"

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from themis._stages import UntilStage
-from themis.api.cli.options import NO_CHANGES, Changes, Config, Json, Overrides, closed_at_the_end
+from themis.api.cli.options import (
+    NO_CHANGES,
+    Changes,
+    Config,
+    Json,
+    Overrides,
+    Until,
+    closed_at_the_end,
+    read_until,
+    with_rule,
+)
 from themis.api.cli.output import show
 
 
@@ -12,7 +21,7 @@ def plan(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: UntilStage = "judge",
+    until: Until = None,
     json_output: Json = False,
 ) -> None:
     """Say what a run would do, reuse and cost, without doing it.
@@ -20,16 +29,14 @@ def plan(
     For example:
       themis plan experiment.yaml
       themis plan experiment.yaml evaluation.metrics=builtin/f1
-
-    Args:
-        until: The last stage that would be run.
     """
     from themis.api.experiment.plan import planned_cost
     from themis.api.stores import existing_or_empty
 
-    experiment = changes.load(config, overrides)
+    stage, rule = read_until(until)
+    experiment = with_rule(changes.load(config, overrides), rule)
     store = closed_at_the_end(existing_or_empty(experiment.storage))
-    explanation = experiment.plan(until_stage=until, store=store)
+    explanation = experiment.plan(until_stage=stage, store=store)
     cost = planned_cost(experiment, experiment.estimate())
     data = {**explanation.to_dict(), "cost": cost.to_dict()}
     show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)

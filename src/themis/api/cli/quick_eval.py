@@ -22,7 +22,9 @@ from themis.api.cli.options import (
     ReportAt,
     Words,
     limited,
+    read_until,
     storage_of,
+    with_rule,
 )
 
 app: App = App(name="quick-eval", help="Evaluate a model on data at hand, in one command.")
@@ -59,6 +61,10 @@ class Quick:
     ] = "incorrect"
     name: Annotated[str | None, NAME] = None
     tags: Annotated[list[str] | None, TAG] = None
+    until: Annotated[
+        str | None,
+        Parameter(help="METRIC>=X: stop as soon as it is clear whether that holds, or does not."),
+    ] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
 
@@ -96,7 +102,8 @@ class Quick:
         """Run an experiment, print its result, and return the exit code."""
         from themis.api.cli.run import run_and_show
 
-        labelled = experiment.evolve(name=self.name, tags=self.tags)
+        _, rule = read_until(None if self.until is None else [self.until])
+        labelled = with_rule(experiment.evolve(name=self.name, tags=self.tags), rule)
         return run_and_show(labelled, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
 
 

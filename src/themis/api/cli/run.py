@@ -14,9 +14,12 @@ from themis.api.cli.options import (
     Json,
     Overrides,
     ReportAt,
+    Until,
     Words,
     closed_at_the_end,
+    read_until,
     report_at,
+    with_rule,
 )
 
 
@@ -25,7 +28,7 @@ def run(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: UntilStage = "judge",
+    until: Until = None,
     require: Words = None,
     require_on: Literal["interval", "mean"] = "interval",
     junit: Path | None = None,
@@ -44,16 +47,18 @@ def run(
       themis run experiment.yaml --samples 8 --report-at 1,4,8
       themis run experiment.yaml --by topic
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
+      themis run experiment.yaml --until "exact_match>=0.8"
+      themis run experiment.yaml --until parse
 
     Args:
-        until: Stop after this stage; a later run goes on from there.
         require: Exit with 1 unless METRIC>=X (or >, <=, <).
         require_on: What has to reach X: the 95% 'interval' in whole, or the 'mean'. Missing scores count as worst.
         junit: Write the gates as JUnit XML to this file.
     """
-    experiment = changes.load(config, overrides)
+    stage, rule = read_until(until)
+    experiment = with_rule(changes.load(config, overrides), rule)
     return run_and_show(
-        experiment, until=until, require=require, on=require_on, junit=junit, at=at, by=by, as_json=json_output
+        experiment, until=stage, require=require, on=require_on, junit=junit, at=at, by=by, as_json=json_output
     )
 
 
@@ -62,7 +67,7 @@ def resume(
     /,
     *overrides: Overrides,
     changes: Changes = NO_CHANGES,
-    until: UntilStage = "judge",
+    until: Until = None,
     json_output: Json = False,
 ) -> int:
     """Go on with a run that was interrupted.
@@ -72,16 +77,14 @@ def resume(
     For example:
       themis resume experiment.yaml
       themis resume experiment.yaml --max-cost 10
-
-    Args:
-        until: Stop after this stage; a later run goes on from there.
     """
     from themis.api.experiment.plan import require_stored
     from themis.api.stores import open_existing
 
-    experiment = changes.load(config, overrides)
+    stage, rule = read_until(until)
+    experiment = with_rule(changes.load(config, overrides), rule)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
-    return run_and_show(experiment, until=until, as_json=json_output)
+    return run_and_show(experiment, until=stage, as_json=json_output)
 
 
 def run_and_show(

@@ -23,6 +23,7 @@ from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, text_mapping
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import Unparsed
+from themis.pure.records.stopping import as_rule
 
 _Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
 _Count: TypeAlias = Annotated[int, Bound("minimum", 1)]
@@ -144,6 +145,7 @@ class DatasetConfig:
 
 
 Component: TypeAlias = Annotated[Any, ComponentConfig]
+Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
 
 
@@ -191,6 +193,9 @@ class EvaluationConfig(FrozenModel):
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
         unparsed: what an answer that no parser can read counts as: `incorrect`, the lowest score of each metric that
             states its range; or `missing`, no score, and the results say what that could hide.
+        until: stop as soon as it is clear whether a metric's mean reaches a value, such as `exact_match>=0.8`, however
+            often one looks; options follow after commas: every=100 (cases between two looks; 50 by default),
+            alpha=0.01 (0.05), seed=1 (of the order of cases; 0), cluster_by=topic, of=cases (population).
     """
 
     metrics: tuple[Component, ...] = attrs.field(default=(), converter=_several)
@@ -200,6 +205,7 @@ class EvaluationConfig(FrozenModel):
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
+    until: Until | None = attrs.field(default=None, converter=as_rule)
 
 
 def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:

@@ -21,6 +21,7 @@ from themis.pure.components.registry import builtins
 from themis.pure.errors import SpecError, ThemisError, listed
 from themis.pure.fingerprints import component_ref
 from themis.pure.json import freeze, thaw
+from themis.pure.records.stopping import StoppingRule
 
 
 def config_of(experiment: ExperimentConfig, *, relative_to: Path | None = None) -> dict[str, Any]:
@@ -71,6 +72,8 @@ class _Writer:
             return self._component(value, place)
         if isinstance(kind, type) and issubclass(kind, DatasetConfig):
             value = kind.of(value)
+        if isinstance(value, StoppingRule):
+            return str(value)
         if attrs.has(type(value)):
             record: type = type(value)
             keys = keys_of(record).values()

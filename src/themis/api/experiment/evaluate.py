@@ -13,6 +13,7 @@ from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.snapshot import Unparsed
+from themis.pure.records.stopping import StoppingRule
 
 
 async def evaluate_async(
@@ -30,6 +31,7 @@ async def evaluate_async(
     workflow_overrides: Mapping[str, Any] | None = None,
     judge_config: Mapping[str, Any] | None = None,
     unparsed: Unparsed = "incorrect",
+    until: StoppingRule | str | None = None,
     name: str | None = None,
     tags: str | Sequence[str] = (),
     environment_metadata: Mapping[str, str] | None = None,
@@ -56,6 +58,8 @@ async def evaluate_async(
         workflow_overrides: for builtin judges, such as `{"rubric": "..."}`.
         judge_config: configuration of judging.
         unparsed: what an answer that no parser can read counts as: `incorrect`, or `missing`.
+        until: stop as soon as it is clear whether a metric's mean reaches a value: `exact_match>=0.8`, or a
+            `StoppingRule`; cases come in a seeded order then.
         name: what to call the run; no part of its identity.
         tags: words to find the run by; no part of its identity.
         environment_metadata: facts to keep beside the run.
@@ -73,6 +77,7 @@ async def evaluate_async(
             workflow_overrides=workflow_overrides or {},
             judge_config=judge_config or {},
             unparsed=unparsed,
+            until=until,
         ),
         datasets=as_datasets(data),
         storage=storage or StorageConfig(),

@@ -115,6 +115,7 @@ class Experiment(ExperimentConfig):
             workflow_overrides=evaluation.workflow_overrides,
             seeds=self.seeds,
             unparsed=evaluation.unparsed,
+            until=evaluation.until,
         )
 
     def _provenance(self) -> RunProvenance:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import attrs
 
 from themis._stages import STAGE_ORDER, UntilStage
+from themis.api.runs.view import RunView
 from themis.effects.prices import price_table
-from themis.effects.reading import fresh_state, read_cases, recalled
+from themis.effects.reading import fresh_state, recalled
 from themis.pure.abilities import Components
 from themis.pure.errors import MissingExtraError, RunNotFoundError
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons
@@ -36,11 +37,14 @@ def explain_run(
     """
     run = planned_run(snapshot, components, until_stage)
     stored = store.head(snapshot.run_id).count > 0
+    until = None if snapshot.identity.until is None else str(snapshot.identity.until)
     counter = StageCounter(run.plan)
     if stored:
-        for _, state in read_cases(store, snapshot):
+        for _, state in RunView(snapshot=snapshot, store=store).cases():
             counter.add(state)
-        return RunExplanation(run_id=snapshot.run_id, stored=True, stages=counter.explanations(_UNFINISHED))
+        return RunExplanation(
+            run_id=snapshot.run_id, stored=True, stages=counter.explanations(_UNFINISHED), until=until
+        )
     nearest = _nearest(snapshot, store)
     changed = changed_fields(nearest.identity, snapshot.identity) if nearest else ()
     reasons = stage_reasons(changed) if nearest else _FIRST
@@ -55,6 +59,7 @@ def explain_run(
         compared_run_id=nearest.run_id if nearest else None,
         changed_fields=changed,
         stages=counter.explanations(reasons),
+        until=until,
     )
 
 

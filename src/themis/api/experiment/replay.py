@@ -10,6 +10,7 @@ import attrs
 from themis._stages import ReplayStage
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
+from themis.api.runs.view import RunView
 from themis.api.stores import open_store
 from themis.effects.options import NotStoredError, Replay, RunOptions
 from themis.effects.reading import unasked
@@ -59,6 +60,12 @@ async def replay_snapshot(
 
 
 def missing_generations(snapshot: RunSnapshot, components: Components, store: RunStore) -> list[str]:
-    """Return which candidates neither this run nor any other of the store has."""
-    run = planned_run(snapshot, components)
-    return [f"case {item.case_key}, {ask.what}" for item, ask in unasked(run, snapshot, store)]
+    """Return which candidates neither this run nor any other of the store has.
+
+    Where a rule ends the run, it decides as it goes which cases it needs: of one that is not stored that is not known.
+    """
+    if snapshot.identity.until is not None and store.head(snapshot.run_id).count == 0:
+        return []
+    run, view = planned_run(snapshot, components), RunView(snapshot=snapshot, store=store)
+    asked = unasked(run, snapshot, store)
+    return [f"case {item.case_key}, {ask.what}" for item, ask in asked if view.is_planned(item.case_no)]

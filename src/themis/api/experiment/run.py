@@ -10,7 +10,7 @@ from typing import Final
 import attrs
 import trio
 
-from themis._stages import UntilStage
+from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.runs.result import RunResult
 from themis.api.stores import make_store
 from themis.effects.calls import CallRuntime
@@ -54,7 +54,9 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    snapshot = _noted(snapshot, _check(components, snapshot, runtime, offline=offline, executes=executes))
+    rules = tuple(rule_faults(snapshot, plan, runtime))
+    checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=rules)
+    snapshot = _noted(snapshot, checked)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -165,14 +167,20 @@ def _warn_of_another_sandbox(stored: RunSnapshot, now: RunSnapshot) -> None:
 
 
 def _check(
-    components: Components, snapshot: RunSnapshot, runtime: RuntimeConfig, *, offline: bool, executes: bool
+    components: Components,
+    snapshot: RunSnapshot,
+    runtime: RuntimeConfig,
+    *,
+    offline: bool,
+    executes: bool,
+    faults: Sequence[str] = (),
 ) -> Mapping[str, str]:
     """Ask every component what it lacks (a key, an extra, a program), and report all of it at once.
 
     Returns what programs run on, if any are to be run.
     """
     lacking, sandbox = _checked_sandbox(components, snapshot) if executes else ((), {})
-    faults = [*_problems(components, offline=offline), *lacking]
+    faults = [*faults, *_problems(components, offline=offline), *lacking]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 
@@ -183,6 +191,24 @@ def _check(
     if faults:
         raise SpecError(listed("the run can't start", faults))
     return sandbox
+
+
+def rule_faults(snapshot: RunSnapshot, plan: RunPlan, runtime: RuntimeConfig) -> Iterator[str]:
+    """Yield why the rule that may end a run early can't decide in this attempt."""
+    rule = snapshot.identity.until
+    if rule is None:
+        return
+    stage = next(metric.stage for metric in plan.metrics if metric.metric_id == rule.metric_id)
+    if STAGE_ORDER.index(stage) > plan.last:
+        yield (
+            f"until: {rule.metric_id} decides when the run ends, and is not scored before stage '{stage}': run it "
+            f"through that stage, not only through '{plan.until_stage}'"
+        )
+    if runtime.generation_mode == "batch":
+        yield (
+            "until: a batch asks for all cases at once, and a run that may end early does not: leave out "
+            "runtime.generation_mode or the rule"
+        )
 
 
 def _problems(components: Components, *, offline: bool) -> Iterator[str]:

@@ -11,6 +11,7 @@ from returns.result import Result
 
 from themis._stages import UntilStage
 from themis.api.components import resolve_component
+from themis.api.runs.view import RunView
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Caller
 from themis.effects.host import run_anywhere
@@ -33,6 +34,7 @@ from themis.pure.pipeline.verification import (
     case_checks,
     compared,
     misplaced,
+    misplaced_stop,
     run_checks,
 )
 from themis.pure.plan import CaseItem, RunPlan, make_plan
@@ -104,6 +106,7 @@ class _Verifying:
     cases: int = 0
     seen: int = 0
     through: RunPlan | None = None
+    last: RunEvent | None = None
 
     async def walk(self) -> None:
         """Look at everything; what can't be read ends the walk, and is named."""
@@ -113,8 +116,14 @@ class _Verifying:
             self.broken += broken_links(self.store.events(self.snapshot.run_id), self.store.head(self.snapshot.run_id))
             self._of_the_run()
             driver = _Awaiting()
+            view = RunView(snapshot=self.snapshot, store=self.store)
+            if view.stop is not None and self.last is not None:
+                self.altered += filter(None, [misplaced_stop(self.last, view.stop.cases)])
             for item, stored in stored_cases(self.store, self.snapshot):
-                await self._case(driver, item, stored)
+                # What was not planned need not be there; where it is, it follows from what it rests on all the same.
+                planned = view.is_planned(item.case_no)
+                self.cases += planned or bool(stored)
+                await self._case(driver, item, stored, self.through if planned else None)
             count = self.store.head(self.snapshot.run_id).count
             if self.seen != count:
                 self.altered.append(
@@ -134,11 +143,13 @@ class _Verifying:
         checks = run_checks(self.snapshot, events, self.store.head(run_id).count)
         self.altered += checks.altered
         self.notes += checks.not_verified
+        self.last = events[-1][1] if events else None
         if checks.through is not None:
             self.through = make_plan(self.snapshot, cast(UntilStage, checks.through))
 
-    async def _case(self, driver: _Awaiting, item: CaseItem, stored: Sequence[StoredEvent]) -> None:
-        self.cases += 1
+    async def _case(
+        self, driver: _Awaiting, item: CaseItem, stored: Sequence[StoredEvent], through: RunPlan | None
+    ) -> None:
         self.seen += len(stored)
         events = [self._read(one) for one in stored]
         places: list[str] = []
@@ -151,7 +162,7 @@ class _Verifying:
         if places:
             return  # what follows from events of another case is of no use
         self.altered += altered_labels(self.run.plan, item, events)
-        for check in case_checks(self.run, item, events, self.through):
+        for check in case_checks(self.run, item, events, through):
             stage = check.step.stage
             if check.program is None:
                 self._differs(check.unfounded(item.case_key))

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final
 
 import attrs
 
 from themis.api.runs.view import RunView, ScoredCase
+from themis.pure.compilation import whole_name
+from themis.pure.errors import SpecError
 from themis.pure.identity import case_hash
-from themis.pure.plan import make_plan
+from themis.pure.plan import case_items, make_plan
 from themis.pure.projections import case_votes
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stopping import StoppingRule, as_rule
 from themis.pure.report.comparison import identity_notes
 from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.report.stopped import NOT_COVERED
 from themis.pure.stats.engine import StatsEngine
 from themis.pure.stats.pairs import CaseScores
-from themis.pure.stats.records import RunComparison
+from themis.pure.stats.records import Interval, PairedComparison, RunComparison
+from themis.pure.stats.samples import mean
+from themis.pure.stats.sequence_units import unit_of
+from themis.pure.stats.sequences import interval_of
 from themis.pure.stats.several import Ballots, checked_at, figures_by_case
+from themis.pure.stopping import PairedStop, order_of, stop_of
 
 
 @attrs.frozen(kw_only=True)
@@ -29,6 +38,10 @@ class _Row:
     value: float | None
     outcome: str
     error_category: str | None = None
+
+    @property
+    def scored(self) -> float | None:
+        return None if self.outcome == "error" else self.value
 
 
 @attrs.frozen
@@ -94,7 +107,7 @@ def compare(
     view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, (*view_a.snapshot.datasets, *view_b.snapshot.datasets))
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
-    a, b = _side(view_a, cluster_by, ks), _side(view_b, cluster_by, ks)
+    a, b = _sides(view_a, view_b, cluster_by, ks)
     chosen = engine or StatsEngine()
     same = run_a == run_b
     compared = chosen.paired_compare(
@@ -119,9 +132,190 @@ def compare(
         run_b=run_b,
         status_a=a.status,
         status_b=b.status,
-        notes=identity_notes(a.view.snapshot, b.view.snapshot),
+        notes=(*identity_notes(a.view.snapshot, b.view.snapshot), *_stop_notes(a, b, compared)),
+        comparisons=tuple(_at_the_stop(a, b, compared.comparisons, chosen.level)),
     )
     return chosen.with_equivalence(named, margins or {})
+
+
+def compare_until(
+    store_a: RunStore,
+    run_a: str,
+    store_b: RunStore,
+    run_b: str,
+    rule: StoppingRule | str,
+    *,
+    label_a: str | None = None,
+    label_b: str | None = None,
+) -> PairedStop:
+    """Tell whether the second run is where a rule wants it, against the first, and after how many cases that was clear.
+
+    The cases of both runs are gone through in a seeded order, and looked at again and again, as one who compares
+    while the runs go on would do it: however often that is, what is decided is wrong in at most `alpha` of comparisons.
+    Cases are paired by case key. One that lacks a score in a run, that only one of them has, or that was changed
+    between them counts as the worst for passing and as the best for failing.
+
+    Args:
+        store_a: where the first run, the baseline, is kept.
+        run_a: its id.
+        store_b: where the second run is kept; may be the same store.
+        run_b: its id.
+        rule: about the difference of the means, `b` minus `a`: `exact_match>=-0.02` passes if `b` has lost at most
+            0.02. Options as in `StoppingRule`.
+        label_a: what to call the first run; by default the start of its id.
+        label_b: what to call the second run.
+
+    Raises:
+        RunNotFoundError: a store has no such run.
+        SpecError: not both runs have the metric with the same score range, or no difference could be the rule's value.
+
+    >>> from themis import InMemoryRunStore, evaluate
+    >>> store = InMemoryRunStore()
+    >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(400)]
+    >>> models = ("builtin/demo_generator", "builtin/demo_model")
+    >>> runs = [evaluate(model=each, data=rows, metric="builtin/exact_match", store=store).run_id for each in models]
+    >>> found = compare_until(store, runs[0], store, runs[1], "exact_match>=-0.05")
+    >>> found.stop.decision, found.stop.cases
+    ('fails', 100)
+    """
+    view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
+    given = as_rule(rule)
+    assert given is not None
+    shared = _score_ranges(view_a, view_b)
+    named = given.evolve(metric_id=whole_name(given.metric_id, _shared_metrics(view_a, view_b)))
+    if named.metric_id not in shared:
+        raise SpecError(
+            f"until: {named.metric_id} does not state the same score_range in both runs, and without bounds nothing "
+            "can be told before the end: declare it on the metric, as in score_range = (0, 1)"
+        )
+    low, high = shared[named.metric_id]
+    if not low - high < named.value < high - low:
+        raise SpecError(
+            f"until: {named.condition}: a difference between {low - high:g} and {high - low:g} expected, which are the "
+            f"least and the most that scores of {named.metric_id} can differ"
+        )
+    a, b = _sides(view_a, view_b, named.cluster_by, ())
+    pairs = _Pairs.of(a, b, named.metric_id, (low, high))
+    clusters = None if named.cluster_by is None else {**b.clusters, **a.clusters}
+    if clusters is not None and not clusters:
+        raise SpecError(f"until: no case has the key {named.cluster_by!r} in its metadata to cluster by")
+    order = order_of(pairs.keys, named, clusters)
+    stop = stop_of(named, (low - high, high - low), order, pairs.bounds_at)
+    seen = [pairs.differences[number] for number in order.numbers[: stop.cases]]
+    scored = [each for each in seen if each is not None]
+    return PairedStop(
+        stop=stop,
+        label_a=label_a or run_a[:12],
+        label_b=label_b or run_b[:12],
+        difference=mean(scored) if scored else None,
+        left_out=len(seen) - len(scored),
+    )
+
+
+def _shared_metrics(a: RunView, b: RunView) -> list[str]:
+    in_b = {metric.metric_id for metric in b.metrics}
+    return [metric.metric_id for metric in a.metrics if metric.metric_id in in_b]
+
+
+@attrs.frozen
+class _Pairs:
+    """One metric's differences, case by case, `None` where one is not known.
+
+    Attributes:
+        keys: of all cases that a run has which both planned, or should have.
+        differences: of each, in score units.
+        bounds: what each is at least and at most, from 0 (the least that scores can differ) to 1.
+    """
+
+    keys: Sequence[str]
+    differences: Sequence[float | None]
+    bounds: Sequence[tuple[float, float]]
+
+    @classmethod
+    def of(cls, a: _Side, b: _Side, metric_id: str, score_range: tuple[float, float]) -> _Pairs:
+        of_a, of_b = (
+            CaseScores.of([(row.case_key, row.scored) for row in side.rows if row.metric_id == metric_id], metric_id)
+            for side in (a, b)
+        )
+        keys = list({**a.content, **b.content})
+        differences, bounds = list[float | None](), list[tuple[float, float]]()
+        width = score_range[1] - score_range[0]
+        for key in keys:
+            if a.content.get(key) != b.content.get(key):
+                differences.append(None)
+                bounds.append((0.0, 1.0))
+                continue
+            (low_a, high_a), (low_b, high_b) = of_a.range_of(key, score_range), of_b.range_of(key, score_range)
+            is_sure = low_a == high_a and low_b == high_b
+            differences.append(low_b - low_a if is_sure else None)
+            bounds.append(((low_b - high_a + width) / (2.0 * width), (high_b - low_a + width) / (2.0 * width)))
+        return cls(keys, differences, bounds)
+
+    def bounds_at(self, number: int) -> tuple[float, float]:
+        return self.bounds[number]
+
+
+# --- runs that ended early --------------------------------------------------------------------------------
+
+
+def _sides(a: RunView, b: RunView, cluster_by: str | None, at: Sequence[int]) -> tuple[_Side, _Side]:
+    """Return both runs over the cases that neither left unplanned."""
+    unplanned = _unplanned(a) | _unplanned(b)
+    return _side(a, cluster_by, at, unplanned), _side(b, cluster_by, at, unplanned)
+
+
+def _unplanned(view: RunView) -> set[str]:
+    if view.stop is None:
+        return set()
+    return {item.case_key for item in case_items(view.snapshot) if not view.is_planned(item.case_no)}
+
+
+def _stop_notes(a: _Side, b: _Side, compared: RunComparison) -> Iterator[str]:
+    for side, label in ((a, compared.label_a), (b, compared.label_b)):
+        if side.view.stop is not None:
+            yield (
+                f"{label} could end early ({side.view.stop}); cases that a run did not plan are left out of both, "
+                "intervals of differences hold at any stop where the metric states its score range, and all other "
+                "figures are those of a number of cases fixed beforehand"
+            )
+
+
+def _at_the_stop(
+    a: _Side, b: _Side, comparisons: Sequence[PairedComparison], level: float
+) -> Iterator[PairedComparison]:
+    """Yield comparisons with the interval that is valid wherever a run ended, if one could end early."""
+    ranges = _score_ranges(a.view, b.view)
+    for each in comparisons:
+        if a.view.stop is None and b.view.stop is None:
+            yield each
+            continue
+        known = ranges.get(each.metric_id)
+        if known is None:
+            none = each.interval.evolve(low=None, high=None, reason=NOT_COVERED)
+            yield _with_interval(each, none, none)
+            continue
+        pairs = _Pairs.of(a, b, each.metric_id, known)
+        clusters = {**b.clusters, **a.clusters}
+        order = order_of(pairs.keys, _ANY_ORDER, clusters or None)
+        units = [unit_of([pairs.bounds[number] for number in unit], order.largest) for unit in order.units()]
+        width = known[1] - known[0]
+        whole = interval_of(units, (-width, width), level)
+        sure = [place for place, value in enumerate(pairs.differences) if value is not None]
+        seen = interval_of([unit_of([pairs.bounds[place]]) for place in sure], (-width, width), level)
+        yield _with_interval(each, whole if clusters else seen, whole)
+
+
+_ANY_ORDER: Final = StoppingRule(metric_id="any", value=0.5)
+"""Where the order of cases makes no difference."""
+
+
+def _with_interval(each: PairedComparison, seen: Interval, whole: Interval) -> PairedComparison:
+    left_out = {
+        name: found.evolve(interval=whole)
+        for name in ("if_missing", "if_left_out")
+        if (found := getattr(each, name)) is not None
+    }
+    return each.evolve(interval=seen, **left_out)
 
 
 def shared_answers(a: RunSnapshot, b: RunSnapshot) -> int:
@@ -139,10 +333,12 @@ def _score_ranges(a: RunView, b: RunView) -> dict[str, tuple[float, float]]:
     }
 
 
-def _side(view: RunView, cluster_by: str | None, at: Sequence[int]) -> _Side:
+def _side(view: RunView, cluster_by: str | None, at: Sequence[int], unplanned: Collection[str]) -> _Side:
     side = _Side(view)
     several = _Several(view, at) if at else None
     for case in view.scored():
+        if case.item.case_key in unplanned:
+            continue
         key, cluster = case.item.case_key, group_name(case.item.case.metadata.get(cluster_by or ""))
         side.content[key] = case_hash(case.item.case)
         if cluster_by is not None and cluster is not None:

@@ -11,10 +11,12 @@ from xml.etree import ElementTree
 from themis.api.runs.compare import shared_answers
 from themis.api.runs.report import read_report
 from themis.api.runs.result import RunResult
-from themis.pure.errors import SpecError, listed, nearest
+from themis.pure.compilation import whole_name
+from themis.pure.errors import SpecError, listed
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.comparison import incomplete_runs
+from themis.pure.report.stopped import NOT_COVERED
 from themis.pure.stats.gates import (
     Basis,
     GateResult,
@@ -25,7 +27,7 @@ from themis.pure.stats.gates import (
     parse_regression_gate,
     parse_requirement_gate,
 )
-from themis.pure.stats.records import RunComparison
+from themis.pure.stats.records import Estimate, Interval, RunComparison
 from themis.pure.stats.several import FIGURES
 
 G = TypeVar("G", RequirementGate, RegressionGate)
@@ -85,7 +87,7 @@ def _read(texts: Sequence[str], parse: Callable[[str], G], metric_ids: Sequence[
     for text in texts:
         try:
             gate = parse(text)
-            gates.append(gate.evolve(metric_id=_full_name(gate.metric_id, metric_ids)))
+            gates.append(gate.evolve(metric_id=whole_name(gate.metric_id, metric_ids)))
         except SpecError as error:
             faults.append(str(error))
     if faults:
@@ -97,23 +99,25 @@ def check_regressions(gates: Sequence[RegressionGate], comparison: RunComparison
     return tuple(check_regression(gate, comparison) for gate in gates)
 
 
-def _full_name(metric: str, metric_ids: Sequence[str]) -> str:
-    for name in (metric, f"builtin/{metric}"):
-        if name in metric_ids:
-            return name
-    raise SpecError(f"there is no metric {metric!r}; {nearest(metric, metric_ids)}")
-
-
 def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[GateResult, ...]:
     """Return whether each gate holds."""
     if not gates:
         return ()
     overview = read_report(result.view, at=ks_of(gates) or None, with_digest=False).overview
-    estimates = {row.metric_id: row.estimate for row in overview.metrics}
+    estimates = {row.metric_id: _gated(row.estimate) for row in overview.metrics}
     for several in overview.several:
         for estimate in (*several.pass_at, *several.pass_all, *several.majority):
-            estimates[f"{several.metric_id}:{estimate.metric_id}"] = estimate
+            estimates[f"{several.metric_id}:{estimate.metric_id}"] = _gated(estimate)
     return tuple(check_requirement(gate, estimates) for gate in gates)
+
+
+def _gated(estimate: Estimate) -> Estimate:
+    """Return what a gate may decide on: an interval that does not cover the stop of a run is none."""
+    if NOT_COVERED not in estimate.warnings:
+        return estimate
+    interval = estimate.interval
+    none = Interval(level=interval.level, method=interval.method, reason=NOT_COVERED)
+    return estimate.evolve(interval=none, interval_if_missing=none if estimate.missing else None)
 
 
 def ks_of(gates: Sequence[RequirementGate | RegressionGate]) -> tuple[int, ...]:

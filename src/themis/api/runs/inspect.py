@@ -21,6 +21,7 @@ from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus, TimelineView, TraceView
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import ExecutionState, StoredRun, fold, has_failures
+from themis.pure.stopping import Stop
 from themis.pure.text import one_line
 
 
@@ -170,7 +171,9 @@ class QuickCheck(HashableModel):
     Attributes:
         status: `partial_failure` when the run went through and some cases lack a score.
         attempts: how often the run was begun.
-        started_cases: cases of which anything is stored.
+        total_cases: cases that are planned: all, or those up to where the run's rule ends it.
+        started_cases: planned cases of which anything is stored.
+        stop: where the rule ends it, if it has one.
     """
 
     run_id: str
@@ -188,6 +191,7 @@ class QuickCheck(HashableModel):
     started_cases: int = 0
     event_count: int = 0
     metrics: tuple[MetricCheck, ...] = attrs.field(default=(), converter=sequence)
+    stop: Stop | None = None
 
     def __str__(self) -> str:
         through = f", through {self.completed_through_stage}" if self.completed_through_stage else ""
@@ -198,6 +202,7 @@ class QuickCheck(HashableModel):
             *([one_line(named)] if named else []),
             f"{self.status}{through}{why}; attempts: {self.attempts}",
             f"{self.generator_id} on {', '.join(self.dataset_ids)}: {self.started_cases} of {self.total_cases} cases",
+            *([] if self.stop is None else [str(self.stop)]),
         ]
         for metric in self.metrics:
             mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
@@ -233,6 +238,7 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
         started_cases=begun,
         event_count=view.event_count,
         metrics=metrics,
+        stop=view.stop,
     )
 
 
@@ -249,7 +255,7 @@ def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
     usual, count = happy_path(view.plan), getattr(view.store, "count_scores", None)
     if not view.event_count:
         return 0, tallies, {}
-    if count is not None and usual and view.metrics:
+    if count is not None and usual and view.metrics and view.stop is None:
         thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
         begun, unclear, counts = count(view.run_id, thresholds, len(usual))
         for _, state in view.numbered({*unclear}):

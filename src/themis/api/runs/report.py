@@ -89,6 +89,9 @@ def read_report(
     """
     check_by(by or (), view.snapshot.datasets)
     check_cluster_by(cluster_by, view.snapshot.datasets)
+    rule = view.snapshot.identity.until
+    if cluster_by is None and rule is not None:
+        cluster_by = rule.cluster_by
     overview = Overview(
         view.plan,
         engine=engine,
@@ -98,6 +101,7 @@ def read_report(
         details=details,
         thresholds=view.thresholds,
         with_digest=with_digest,
+        stop=view.stop,
     )
     ledger, generator = Ledger(), view.snapshot.identity.generator_ref.component_id
     for item, events in view.case_events():
@@ -119,6 +123,7 @@ def read_report(
         error_message=view.ending.error_message,
         overview=found,
         labels=view.ending.labels,
+        stop=view.stop,
         served=tuple(overview.served.found(view.snapshot)),
         costs=RunCosts(rows=ledger.rows()) if price is not None else None,
     )
@@ -156,6 +161,7 @@ def _data(report: Report) -> dict[str, Any]:
             "completed_cases": benchmark.completed_cases,
             "failed_cases": benchmark.failed_cases,
         },
+        **({} if report.stop is None else {"stop": report.stop.to_dict()}),
         "digest": overview.digest,
         "answers": {
             "generated": overview.candidates,

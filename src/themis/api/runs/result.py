@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from themis.pure.report.suspicions import Suspicion
     from themis.pure.stats import Estimate, GroupedEstimate
     from themis.pure.stats.several import SeveralAnswers
+    from themis.pure.stopping import Stop
 
 _FAILURES_SHOWN: Final = 3
 ROWS_LOOKED_AT: Final = 1000
@@ -93,6 +94,19 @@ class RunResult:
     def digest(self) -> str:
         """The hash of all results, without times, latencies and transport facts (law 4)."""
         return result_digest(self.view.results())
+
+    @property
+    def stop(self) -> Stop | None:
+        """Where the run's rule ended it, and what was decided; `None` for a run without such a rule.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(400)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match",
+        ...                   until="exact_match>=0.5")
+        >>> result.stop.decision, result.stop.cases, result.stop.of
+        ('passes', 50, 400)
+        """
+        return self.view.stop
 
     @functools.cached_property
     def usage(self) -> RunUsage:

@@ -7,12 +7,13 @@ is decided in the core (`projections.score_rows`, `state.status_of`) and only as
 from __future__ import annotations
 
 import functools
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 
 import attrs
 
-from themis.effects.reading import fresh_state, read_case_events, read_cases, read_events, stored_cases
+from themis.effects.reading import fresh_state, read_events, stored_cases
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
@@ -28,6 +29,7 @@ from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, fold_case, has_failures, status_of
+from themis.pure.stopping import Stop, case_order, range_of_rule, rule_bounds, stop_of
 
 _MOST_NAMES = 2000
 """Case ids that are searched for one that a misspelt one may mean."""
@@ -105,7 +107,37 @@ class RunView:
 
     @property
     def total_cases(self) -> int:
-        return total_cases(self.snapshot)
+        """How many cases are planned: all, or those up to where the run's rule ends it."""
+        return total_cases(self.snapshot) if self.stop is None else self.stop.cases
+
+    @functools.cached_property
+    def stop(self) -> Stop | None:
+        """Where the run's rule ends it by what is stored, as of the first time it is asked for; `None` without one."""
+        return None if self._stopped is None else self._stopped[0]
+
+    @functools.cached_property
+    def _stopped(self) -> tuple[Stop, bytearray] | None:
+        """The stop, and of each case whether it is planned; a few bytes a case."""
+        rule = self.snapshot.identity.until
+        if rule is None:
+            return None
+        order = case_order(self.snapshot, rule)
+        lows, highs, begun = array("d"), array("d"), bytearray()
+        for case in self._scored(lambda number: True):
+            low, high = rule_bounds(self.plan, rule, case.rows)
+            lows.append(low)
+            highs.append(high)
+            begun.append(case.begun)
+        stop = stop_of(rule, range_of_rule(self.plan, rule), order, lambda number: (lows[number], highs[number]))
+        planned = bytearray(len(begun))
+        for number in order.numbers[: stop.cases]:
+            planned[number] = 1
+        beyond = sum(was_begun and not is_planned for was_begun, is_planned in zip(begun, planned, strict=True))
+        return stop.evolve(beyond=beyond), planned
+
+    def is_planned(self, case_no: int) -> bool:
+        """Whether a case belongs to the run: all do, or those up to where its rule ends it."""
+        return self._stopped is None or bool(self._stopped[1][case_no])
 
     @property
     def event_count(self) -> int:
@@ -137,21 +169,30 @@ class RunView:
         return read_events(self.store, self.run_id)
 
     def items(self) -> Iterator[CaseItem]:
-        return case_items(self.snapshot)
+        return (item for item in case_items(self.snapshot) if self.is_planned(item.case_no))
 
     def cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
-        return read_cases(self.store, self.snapshot)
+        return ((item, fold_case(fresh_state(item), events)) for item, events in self.case_events())
 
     def case_events(self) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
-        return read_case_events(self.store, self.snapshot)
+        return (
+            (item, [read_event(event, self.store.blob) for event in stored])
+            for item, stored in stored_cases(self.store, self.snapshot)
+            if self.is_planned(item.case_no)
+        )
 
     def results(self) -> Iterator[CaseResult]:
         return (case_result(self.plan, state) for _, state in self.cases())
 
     def scored(self) -> Iterator[ScoredCase]:
         """Yield every case with its score rows; a case that went through at once is read without a fold."""
+        return self._scored(self.is_planned)
+
+    def _scored(self, wanted: Callable[[int], bool]) -> Iterator[ScoredCase]:
         usual = happy_path(self.plan)
         for item, stored in stored_cases(self.store, self.snapshot):
+            if not wanted(item.case_no):
+                continue
             rows = happy_path_rows(item, stored, self.metrics, self.thresholds, usual)
             if rows is not None:
                 yield ScoredCase(item, rows, failed=False, begun=True)
@@ -181,12 +222,14 @@ class RunView:
         """
         found = [
             item
-            for item in self.items()
+            for item in case_items(self.snapshot)
             if item.case.case_id == case_id
             and dataset_id in (None, item.dataset_id)
             and case_key in (None, item.case_key)
         ]
         if len(found) == 1:
+            if not self.is_planned(found[0].case_no):
+                raise DataError(f"case {case_id!r} is not planned: the run ends before it, by its rule {self.stop}")
             return found[0]
         if found:
             choices = [f"dataset_id={item.dataset_id!r} (case_key {item.case_key!r})" for item in found]

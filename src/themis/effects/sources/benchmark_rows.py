@@ -18,8 +18,9 @@ import attrs
 from themis.effects.sources.rows import FileFormat, file_format, mark, opened, read_rows
 from themis.pure.benchmarks.columns import Column, Fault, Row, shown, typed_cell
 from themis.pure.benchmarks.recipe import BenchmarkRecipe, LeftOut, read_case
-from themis.pure.benchmarks.subsets import Subset, shuffled
+from themis.pure.benchmarks.subsets import Subset
 from themis.pure.errors import DataError, listed
+from themis.pure.identity import shuffled
 from themis.pure.records.dataset import Case, CaseSource
 
 _SHOWN_FAULTS: Final = 20

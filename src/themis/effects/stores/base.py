@@ -205,7 +205,7 @@ def summary_of(
         started_at=_time(attempts[0]) if attempts else None,
         updated_at=_time(ended),
         event_count=count,
-        total_cases=total_cases,
+        total_cases=ended.get("planned_cases") or total_cases,
         generator_id=identity["generator_ref"]["component_id"],
         dataset_ids=tuple(ref["dataset_id"] for ref in identity["dataset_refs"]),
         metric_ids=tuple(ref["component_id"] for ref in identity["metric_refs"]),

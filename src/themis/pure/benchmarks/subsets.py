@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from themis.pure.errors import SpecError, nearest
-from themis.pure.identity import SHUFFLE_VERSION
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
@@ -79,16 +77,3 @@ class Subset(HashableModel):
             **{name: str(value) for name, value in taken.items() if value is not None},
             **{f"filter.{name}": ", ".join(map(str, wanted)) for name, wanted in sorted(self.filter.items())},
         }
-
-
-def shuffled(case_ids: Sequence[str], seed: int) -> list[int]:
-    """Return the places of cases in the order that a seed gives them.
-
-    >>> [place for place in shuffled(["a", "b", "c", "d"], seed=1) if place < 3] == shuffled(["a", "b", "c"], seed=1)
-    True
-    """
-
-    def place(index: int) -> bytes:
-        return hashlib.sha256(f"{SHUFFLE_VERSION}\nshuffle\n{seed}\n{case_ids[index]}".encode()).digest()
-
-    return sorted(range(len(case_ids)), key=place)

@@ -293,6 +293,19 @@ def altered_cases(snapshot: RunSnapshot) -> Iterator[str]:
             yield f"dataset {ref.dataset_id}: it is stored as {len(dataset.cases)} cases, and has another number"
 
 
+def misplaced_stop(recorded: RunEvent, planned: int) -> str | None:
+    """Say what is wrong with where a run with a rule says that it ended; `None` if it follows from its scores.
+
+    Args:
+        recorded: the last event of the run as a whole.
+        planned: how many cases are planned by what is stored.
+    """
+    if not isinstance(recorded, RunCompletedEvent) or recorded.planned_cases == planned:
+        return None
+    said = "does not say after how many" if recorded.planned_cases is None else f"says after {recorded.planned_cases:,}"
+    return f"stop: by its scores the run ends after {planned:,} cases, and its last event {said}"
+
+
 @attrs.frozen
 class RunChecks:
     """What the events of the whole run show: what is wrong, what can't be told, and the stage that it went through."""

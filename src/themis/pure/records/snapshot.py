@@ -15,6 +15,7 @@ from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, non_empty, sequence, text_mapping
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.stopping import StoppingRule
 
 Unparsed: TypeAlias = Literal["incorrect", "missing"]
 """What an answer that could not be parsed counts as: `incorrect`, the lowest score of each metric that states one; or
@@ -75,6 +76,7 @@ class RunIdentity(HashableModel):
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=sequence)
     unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
+    until: StoppingRule | None = None
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

@@ -63,6 +63,8 @@ def _value(settings: Mapping[str, JSONValue], name: str) -> str:
 def _within(snapshot: RunSnapshot, field: str) -> Mapping[str, JSONValue] | None:
     """Return the single settings of a field of an identity by name; `None` if they are not known."""
     found, (one, is_ref, _) = getattr(snapshot.identity, field), field.partition("_ref")
+    if field == "until":
+        return {field: None if found is None else str(found)}
     if not is_ref:
         return dict(leaves(snapshot.identity.canonical_data()[field], field))
     place = _PLACES.get(field, one)

@@ -29,6 +29,7 @@ from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import group_name, group_of
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
+from themis.pure.report.stopped import at_the_stop, groups_not_covered, not_covered, several_not_covered
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, has_failures
@@ -37,6 +38,7 @@ from themis.pure.stats.details import Details, Figure
 from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.groups import GroupedEstimate, estimate_by_group
 from themis.pure.stats.several import Ballots, SeveralAnswers, checked_at, default_at, describe_several
+from themis.pure.stopping import Stop
 
 _BINS = 20
 _SHARED = 1000
@@ -155,6 +157,7 @@ class Overview:
         details: the path of the details to estimate, if any.
         thresholds: of each metric, from which value a score counts as correct.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
+        stop: where the run's rule ended it, if it has one.
     """
 
     def __init__(
@@ -168,8 +171,10 @@ class Overview:
         details: str | None = None,
         thresholds: Thresholds | None = None,
         with_digest: bool = True,
+        stop: Stop | None = None,
     ) -> None:
         self._plan = plan
+        self._stop = stop
         self._engine = engine or StatsEngine()
         self._cluster_by = cluster_by
         self._thresholds = thresholds or Thresholds()
@@ -302,20 +307,24 @@ class Overview:
         )
 
     def _estimate(self, figure: Figure) -> Estimate:
-        return estimate_mean(
+        clusters = self._clusters_of(figure.metric_id)
+        found = estimate_mean(
             figure.values,
             metric_id=figure.name,
             unit=self._unit(figure.metric_id),
-            clusters=self._clusters_of(figure.metric_id),
+            clusters=clusters,
             categories=figure.categories,
             score_range=figure.score_range,
             level=self._engine.level,
             correction=self._engine.correction,
         )
+        if self._stop is None:
+            return found
+        return at_the_stop(found, figure.values, self._stop, clusters, figure.score_range)
 
     def _grouped(self, by: str, figure: Figure, whole: Estimate) -> GroupedEstimate:
         names = self._groups[by]
-        return estimate_by_group(
+        found = estimate_by_group(
             figure.values,
             [names[case] for case in self._cases_of(figure.metric_id)],
             by=by,
@@ -328,6 +337,7 @@ class Overview:
             correction=self._engine.correction,
             micro=whole,
         )
+        return found if self._stop is None else groups_not_covered(found)
 
     def _by_dimension(self) -> Iterator[Dimension]:
         for metric_id, dimensions in self._dimensions.items():
@@ -341,7 +351,8 @@ class Overview:
                     level=self._engine.level,
                     correction=self._engine.correction,
                 )
-                yield Dimension(metric_id=metric_id, name=name, estimate=estimate)
+                covered = estimate if self._stop is None else not_covered(estimate)
+                yield Dimension(metric_id=metric_id, name=name, estimate=covered)
 
     def _is_graded(self, metric_id: str, column: _Column) -> bool:
         return any(is_graded(value, metric_id, self._thresholds) for value in column.scores())
@@ -366,7 +377,7 @@ class Overview:
         named = None if self._cluster_by is None else observed_clusters(range(self._cases), self._clusters)
         for metric in self._plan.metrics:
             if metric.is_of_answers:
-                yield describe_several(
+                found = describe_several(
                     self._columns[metric.metric_id].scores(),
                     self._ballots,
                     metric_id=metric.metric_id,
@@ -377,6 +388,7 @@ class Overview:
                     level=self._engine.level,
                     correction=self._engine.correction,
                 )
+                yield found if self._stop is None else several_not_covered(found)
 
     def _quantity(self, name: str, unit: str) -> Quantity:
         values = [*_shared(self._measured[name])]

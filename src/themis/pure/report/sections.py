@@ -25,6 +25,7 @@ from themis.pure.stats import Estimate, GroupedEstimate, Interval
 from themis.pure.stats.corrected import LabelWorth
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
+from themis.pure.stopping import Stop
 from themis.pure.text import shortened
 from themis.pure.usage import IN_PROCESS, RunCosts, calls_text
 
@@ -43,6 +44,7 @@ class Report:
         error_message: why it ended early, if it did.
         served: which models answered, where the servers say so.
         costs: what its calls used and cost; `None` if that was not asked for.
+        stop: where its rule ended it, if it has one.
     """
 
     snapshot: RunSnapshot
@@ -53,6 +55,7 @@ class Report:
     labels: RunLabels = attrs.field(factory=RunLabels)
     served: tuple[ServedModels, ...] = ()
     costs: RunCosts | None = None
+    stop: Stop | None = None
 
     def facts(self) -> Facts:
         """Return the facts at the head of a report, besides the run's id and its status."""
@@ -63,6 +66,7 @@ class Report:
             ("Model", self.snapshot.identity.generator_ref.component_id),
             ("Data", ", ".join(benchmark.dataset_ids)),
             ("Cases", f"{benchmark.total_cases:,}"),
+            *((("Until", str(self.stop)),) if self.stop is not None else ()),
             ("Candidates", f"{self.overview.candidates:,}"),
             ("With an error", f"{benchmark.failed_cases:,}"),
         )
@@ -225,6 +229,16 @@ def _results(report: Report) -> Iterator[Section]:
         # A paper's table of results has no line for what did not happen.
         shown_in=("markdown", "latex") if any(row.estimate.missing for row in rows) else ("markdown",),
     )
+
+
+def _stop(report: Report) -> Iterator[Section]:
+    stop = report.stop
+    if stop is None:
+        return
+    figure = f"{stop.metric_id}: {interval_text(stop.interval)}"
+    planned = f"{stop.of - stop.cases:,} cases were not planned any more" if stop.cases < stop.of else ""
+    remarks = _wrapped(filter(None, (str(stop), figure, planned)))
+    yield Section(title="When the run ended", remarks=remarks)
 
 
 def _pooled(dataset_ids: Sequence[str]) -> Iterator[str]:
@@ -822,6 +836,7 @@ def _listed(mapping: Mapping[str, object]) -> str:
 
 SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _results,
+    _stop,
     _labels,
     _details,
     _groups,

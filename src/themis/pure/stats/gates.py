@@ -17,12 +17,12 @@ import attrs
 
 from themis.pure.errors import StatisticsError
 from themis.pure.records.base import HashableModel
+from themis.pure.records.stopping import Operator as Operator
 from themis.pure.stats.arguments import Size, check_fields, checked_arguments
 from themis.pure.stats.records import Estimate, Interval, MissingPairs, PairedComparison, RunComparison
 from themis.pure.stats.wording import interval_text, number
 
 Basis: TypeAlias = Literal["interval", "mean"]
-Operator: TypeAlias = Literal[">=", ">", "<=", "<"]
 
 _HOLDS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">=": operator.ge,
