@@ -140,7 +140,7 @@ class ChoiceLetter(TextParser):
     options: int | str | None = attrs.field(default=None, validator=_options)
     multiple: bool = False
     component_id: str = "builtin/choice_letter"
-    version: str = "2"
+    version: str = "3"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the letter; several different finals, or a letter beyond the options, are invalid."""

@@ -524,13 +524,15 @@ WRAPPERS = st.sampled_from(
         "$\\boxed{{{}}}$",
         "\\text{{{}}}",
         "\\({}\\)",
-        "“{}”",
-        "【{}】",
-        "「{}」",
+        *("“{}”", "‘{}’", "'{}'", "«{}»", "【{}】", "「{}」", "『{}』", "《{}》", "<{}>"),
+        *("_{}_", "__{}__", "***{}***", "${}$", "$\\text{{{}}}$", "{{{{{}}}}}"),
     ]
 )
 PHRASES = st.sampled_from(
     [
+        "Option {} is the right one.",
+        "{} is the correct answer.",
+        "The correct option is {} because it holds.",
         "The answer is {}.",
         "Answer: {}",
         "**Final answer:** {}",

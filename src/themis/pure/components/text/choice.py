@@ -61,7 +61,7 @@ _JOINED: Final = re.compile(
     r"[\s*_(\[{\"']{0,6}"
 )
 _DELIMITED: Final = re.compile(
-    r"[\s*_`\"'”’」』》»】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|/\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
+    r"[\s*_`\"'”’」』》»】)\]}>$\\]*(?:$|[.,;:!?)\]}*—–|/_`'\"”’»」』》】>$\u3040-\u30ff\u4e00-\u9fff\uac00-\ud7af。．，、；：！？）】」\n])"
 )  # punctuation and letters of other scripts, in which no word is "A"
 
 _AROUND: Final = " !\t\r\n*_`\"'()[]{}<>$#.:-–—。．【】「」『』《》«»“”‘’✅☑✔→\\"

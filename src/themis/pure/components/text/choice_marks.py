@@ -88,10 +88,12 @@ OPENING: Final = re.compile(
     re.IGNORECASE,
 )
 
-OPTION: Final = re.compile(r"([A-Z]{1,12}|[a-z])(?![A-Za-z0-9_+'’#-]|/(?![A-Z]\b)|\.[a-zA-Z]|\([a-z]\b)")
+OPTION: Final = re.compile(
+    r"([A-Z]{1,12}|[a-z])(?![A-Za-z0-9+#-]|_{1,3}[A-Za-z0-9]|['’][A-Za-z]|/(?![A-Z]\b)|\.[a-zA-Z]|\([a-z]\b)"
+)
 
 VERDICT: Final = re.compile(
-    r"(?<![A-Za-z0-9_])(?<![A-Za-z0-9]['’])([A-Z])(?:[)\].:*_`\"'”’」』】》}$]|\s(?=\()){0,6}(?:\([^()\n]{0,80}\))?[*_]{0,3}(?:\s{1,3}(?:is|are"
+    r"(?<![A-Za-z0-9])(?<![A-Za-z0-9][_'’])([A-Z])(?:[)\].:*_`\"'”’»」』】》}>$\\]|\s(?=\()){0,6}(?:\([^()\n]{0,80}\))?[*_]{0,3}(?:\s{1,3}(?:is|are"
     r"|must\s+be|seems|looks|appears|would\s+be)"
     r"(?:\s+(?:therefore|thus|clearly|indeed|the|our|my|most|likely|to|be|only|single|both|all|also|definitely|probably)){0,5}"
     r"\s+(?:correct|right|best|true|answer|accurate)(?!\s+(?:about|in\s+that|that))\b"
