@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table generated real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table generated hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,8 +67,19 @@ coverage-table: $(VENV)/.dev  ## how often 95 % intervals hold the truth, and te
 bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
 	$(BIN)/python -m benchmarks.peers
 
-real-model: $(VENV)/.dev  ## tests against a real language model that serves on REAL_MODEL_URL
-	$(BIN)/python -m pytest -q -m real_model
+$(VENV)/.hf: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[hf]'
+	@touch $@
+
+hf: $(VENV)/.hf  ## tests of hf/... with PyTorch and transformers, which are installed first (some hundred MB)
+	$(BIN)/python -m pytest -q -n 0 tests/effects/providers/test_hf.py
+
+$(VENV)/.llama-cpp: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[llama-cpp]'
+	@touch $@
+
+real-model: $(VENV)/.llama-cpp  ## tests against a real model, served on REAL_MODEL_URL and read from REAL_MODEL_FILE; compiles llama.cpp first
+	$(BIN)/python -m pytest -q -n 0 -m real_model
 
 clean:  ## remove what was built
 	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.experiment.verify import verify as verify
     from themis.api.runs.compare import compare as compare
+    from themis.api.runs.compare_statistics import compare_statistics as compare_statistics
     from themis.api.runs.inspect import get_case_view as get_case_view
     from themis.api.runs.inspect import get_evaluation_execution as get_evaluation_execution
     from themis.api.runs.inspect import get_execution_state as get_execution_state
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from themis.api.runs.labels import give_labels as give_labels
     from themis.api.runs.labels import import_labels as import_labels
     from themis.api.runs.labels import next_labels as next_labels
+    from themis.api.runs.rank import rank as rank
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
     from themis.api.runs.search import find_runs as find_runs

@@ -26,11 +26,25 @@ from themis.pure.wire.providers import MODEL_STRINGS, PROVIDERS
 if TYPE_CHECKING:
     from themis.effects.asyncio_bridge import AsyncioComponent
     from themis.effects.providers.anthropic import AnthropicModel
+    from themis.effects.providers.any_llm import AnyLLMModel
     from themis.effects.providers.clouds import BedrockModel, GeminiModel
+    from themis.effects.providers.hf import HfModel
     from themis.effects.providers.langgraph import LangGraphAgent
+    from themis.effects.providers.llama_cpp import LlamaCppModel
+    from themis.effects.providers.model import Model
     from themis.effects.providers.openai import OpenAIModel
 
-__all__ = ["anthropic", "asyncio_component", "from_model_string", "is_model_string", "langgraph", "openai", "vllm"]
+__all__ = [
+    "anthropic",
+    "asyncio_component",
+    "from_model_string",
+    "hf",
+    "is_model_string",
+    "langgraph",
+    "llama_cpp",
+    "openai",
+    "vllm",
+]
 
 
 def openai(model: str, *, provider: str = "openai", **options: Any) -> OpenAIModel:
@@ -95,6 +109,42 @@ def anthropic(model: str, **options: Any) -> AnthropicModel:
     return build_anthropic(model, **options)
 
 
+def hf(model: str, **options: Any) -> HfModel:
+    """Return a causal language model of Hugging Face's `transformers` that runs in this process (extra `hf`).
+
+    Args:
+        model: a folder that `save_pretrained()` wrote, or a name on the hub. The hash of the folder's files, or the
+            hub's commit, is a part of the run's identity.
+        **options: of the model: `device` (a GPU where there is one, if not given), `dtype` (`auto`, `float32`,
+            `float16` or `bfloat16`), `revision` (a branch, tag or commit of the hub), `batch_size` (prompts that are
+            computed at once; 8 if not given). Of the sampling: `temperature` (greedy if not given), `top_p`,
+            `max_tokens` (256), `stop`, `seed`. Of the run: `api` (`chat`: everything in the model's chat template;
+            `completions`: everything as text; by the input if not given), `component_id`.
+
+    Raises:
+        SpecError: an option that does not exist or is of the wrong kind, or a folder that holds no model.
+    """
+    from themis.effects.providers.hf import build_hf
+
+    return build_hf(model, **options)
+
+
+def llama_cpp(model: str, **options: Any) -> LlamaCppModel:
+    """Return a model of a GGUF file that llama.cpp runs in this process (extra `llama-cpp`).
+
+    Args:
+        model: the file. Its hash is a part of the run's identity.
+        **options: those of `hf`, with `n_ctx` (the most tokens of prompt and answer together; 2048 if not given),
+            `n_gpu_layers` (-1 for all) and `n_threads` in place of `device`, `dtype`, `revision` and `batch_size`.
+
+    Raises:
+        SpecError: an option that does not exist or is of the wrong kind, or no such file.
+    """
+    from themis.effects.providers.llama_cpp import build_llama_cpp
+
+    return build_llama_cpp(model, **options)
+
+
 def langgraph(graph: Any, **options: Any) -> LangGraphAgent:
     """Return a compiled LangGraph graph as a generator or judge model; its events become a generation's trace.
 
@@ -127,6 +177,12 @@ def _gemini(model: str, **options: Any) -> GeminiModel:
     return build_gemini(model, **options)
 
 
+def _any_llm(model: str, **options: Any) -> AnyLLMModel:
+    from themis.effects.providers.any_llm import build_any_llm
+
+    return build_any_llm(model, **options)
+
+
 def _bedrock(model: str, **options: Any) -> BedrockModel:
     from themis.effects.providers.clouds import build_bedrock
 
@@ -139,6 +195,9 @@ _BUILDERS: Final[Mapping[str, Callable[..., Any]]] = {
     "anthropic": anthropic,
     "gemini": _gemini,
     "bedrock": _bedrock,
+    "any-llm": _any_llm,
+    "hf": hf,
+    "llama_cpp": llama_cpp,
 }
 
 
@@ -151,13 +210,16 @@ def is_model_string(name: str) -> bool:
     return _split(name) is not None
 
 
-def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel | GeminiModel | BedrockModel:
+def from_model_string(name: str, **options: Any) -> Model:
     """Return the model that a string such as `openai/gpt-4o` or `vllm:Qwen/Qwen3-8B` names.
 
     Args:
         name: the provider and the model; `gemini/...` is asked through `generateContent`, `bedrock/...` through
-            Converse, the providers of docs/how-to/endpoints.md as `openai` asks them.
-        **options: those of the adapter.
+            Converse (with a bearer key, or signed with AWS credentials: extra `bedrock`), the providers of
+            docs/how-to/endpoints.md as `openai` asks them, and `any-llm/PROVIDER:MODEL` through the any-llm library;
+            `hf/...` and `llama_cpp/...` (with the path of a file) run in this process.
+        **options: those of the adapter; for `bedrock/...` also `region` and `profile`, for `any-llm/...` those of the
+            sampling, `base_url`, `api_key_env` and `total_timeout_s`.
 
     Raises:
         UnknownComponentError: the provider is not known, or no model is named.
@@ -172,9 +234,7 @@ def from_model_string(name: str, **options: Any) -> OpenAIModel | AnthropicModel
         )
     provider, model = parts
     build = _BUILDERS.get(provider)
-    built: OpenAIModel | AnthropicModel | GeminiModel | BedrockModel = (
-        openai(model, provider=provider, **options) if build is None else build(model, **options)
-    )
+    built: Model = openai(model, provider=provider, **options) if build is None else build(model, **options)
     return built
 
 

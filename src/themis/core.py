@@ -155,6 +155,8 @@ if TYPE_CHECKING:
     from themis.pure.records.judging import TraceSubject as TraceSubject
     from themis.pure.records.judging import WorkflowFailure as WorkflowFailure
     from themis.pure.records.judging import WorkflowTrace as WorkflowTrace
+    from themis.pure.records.likelihoods import Likelihood as Likelihood
+    from themis.pure.records.likelihoods import LogLikelihoods as LogLikelihoods
     from themis.pure.records.prompt import PromptSpec as PromptSpec
     from themis.pure.records.results import BenchmarkResult as BenchmarkResult
     from themis.pure.records.results import BenchmarkScoreRow as BenchmarkScoreRow

@@ -24,15 +24,32 @@ if TYPE_CHECKING:
     from themis.pure.stats.agreement import fleiss_kappa as fleiss_kappa
     from themis.pure.stats.agreement import krippendorff_alpha as krippendorff_alpha
     from themis.pure.stats.agreement import raw_agreement as raw_agreement
+    from themis.pure.stats.bradley_terry import PairwiseStrengths as PairwiseStrengths
+    from themis.pure.stats.bradley_terry import Strength as Strength
+    from themis.pure.stats.bradley_terry import StrengthDifference as StrengthDifference
+    from themis.pure.stats.bradley_terry import bradley_terry as bradley_terry
     from themis.pure.stats.corrected import CorrectedEstimate as CorrectedEstimate
     from themis.pure.stats.corrected import LabelWorth as LabelWorth
     from themis.pure.stats.corrected import corrected_mean as corrected_mean
     from themis.pure.stats.corrected import rogan_gladen as rogan_gladen
+    from themis.pure.stats.correlation import Correlation as Correlation
+    from themis.pure.stats.correlation import correlation as correlation
+    from themis.pure.stats.drawn_statistics import Quantile as Quantile
+    from themis.pure.stats.drawn_statistics import Totals as Totals
+    from themis.pure.stats.effect_sizes import EffectSize as EffectSize
+    from themis.pure.stats.effect_sizes import cliff_delta as cliff_delta
+    from themis.pure.stats.effect_sizes import cohen_d as cohen_d
+    from themis.pure.stats.effect_sizes import cohen_h as cohen_h
+    from themis.pure.stats.effect_sizes import discordant_odds_ratio as discordant_odds_ratio
     from themis.pure.stats.engine import ScoreRow as ScoreRow
     from themis.pure.stats.engine import StatsEngine as StatsEngine
     from themis.pure.stats.equivalence import equivalence as equivalence
     from themis.pure.stats.estimates import describe_skewed as describe_skewed
     from themis.pure.stats.estimates import estimate_mean as estimate_mean
+    from themis.pure.stats.exact_bounds import MeanBound as MeanBound
+    from themis.pure.stats.exact_bounds import exact_interval as exact_interval
+    from themis.pure.stats.exact_bounds import mean_bound as mean_bound
+    from themis.pure.stats.exact_bounds import trials_needed as trials_needed
     from themis.pure.stats.gates import GateResult as GateResult
     from themis.pure.stats.gates import RegressionGate as RegressionGate
     from themis.pure.stats.gates import RequirementGate as RequirementGate
@@ -53,12 +70,15 @@ if TYPE_CHECKING:
     from themis.pure.stats.labelling import LabelChoice as LabelChoice
     from themis.pure.stats.labelling import choose_labels as choose_labels
     from themis.pure.stats.labelling import score_uncertainty as score_uncertainty
+    from themis.pure.stats.paired_bootstrap import PairedStatistic as PairedStatistic
+    from themis.pure.stats.paired_bootstrap import paired_statistic as paired_statistic
     from themis.pure.stats.pairs import PairedMethod as PairedMethod
     from themis.pure.stats.pairs import adjusted as adjusted
     from themis.pure.stats.pairs import paired_compare as paired_compare
     from themis.pure.stats.pass_at_k import estimate_pass_at_k as estimate_pass_at_k
     from themis.pure.stats.pass_at_k import pass_at_k as pass_at_k
     from themis.pure.stats.pass_at_k import pass_hat_k as pass_hat_k
+    from themis.pure.stats.pass_differences import compare_pass_at_k as compare_pass_at_k
     from themis.pure.stats.power import PairedDesign as PairedDesign
     from themis.pure.stats.power import binary_difference_spread as binary_difference_spread
     from themis.pure.stats.power import cases_needed as cases_needed
@@ -70,6 +90,14 @@ if TYPE_CHECKING:
     from themis.pure.stats.power import minimum_detectable_effect as minimum_detectable_effect
     from themis.pure.stats.power import paired_power as paired_power
     from themis.pure.stats.power import sign_flip_power as sign_flip_power
+    from themis.pure.stats.precision import PrecisionPlan as PrecisionPlan
+    from themis.pure.stats.precision import cases_for_difference as cases_for_difference
+    from themis.pure.stats.precision import cases_for_mean as cases_for_mean
+    from themis.pure.stats.precision import cases_for_proportion as cases_for_proportion
+    from themis.pure.stats.ranks import Rank as Rank
+    from themis.pure.stats.ranks import Ranking as Ranking
+    from themis.pure.stats.ranks import rank_runs as rank_runs
+    from themis.pure.stats.ranks import rank_strengths as rank_strengths
     from themis.pure.stats.records import Agreement as Agreement
     from themis.pure.stats.records import EquivalenceTest as EquivalenceTest
     from themis.pure.stats.records import Estimate as Estimate
@@ -91,6 +119,12 @@ if TYPE_CHECKING:
     from themis.pure.stats.significance import t_test as t_test
     from themis.pure.stats.significance import wilcoxon_test as wilcoxon_test
     from themis.pure.stats.unpaired import unpaired_compare as unpaired_compare
+    from themis.pure.stats.unpaired_power import two_proportion_cases as two_proportion_cases
+    from themis.pure.stats.unpaired_power import two_proportion_power as two_proportion_power
+    from themis.pure.stats.unpaired_power import unpaired_cases as unpaired_cases
+    from themis.pure.stats.unpaired_power import unpaired_power as unpaired_power
+    from themis.pure.stats.variance_components import IntraclassCorrelation as IntraclassCorrelation
+    from themis.pure.stats.variance_components import intraclass_correlation as intraclass_correlation
     from themis.pure.stats.wording import comparison_sentence as comparison_sentence
     from themis.pure.stats.wording import equivalence_sentence as equivalence_sentence
     from themis.pure.stats.wording import estimate_sentence as estimate_sentence

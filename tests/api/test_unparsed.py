@@ -6,18 +6,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
+from returns.result import Failure
 
 from themis import GenerationResult, ParsedOutput, evaluate, generator, metric, parser
 from themis.api import cli
 from themis.api.config.record import EvaluationConfig
 from themis.api.runs.report import read_report, result_data, result_table
+from themis.pure.abilities import MetricAbilities
 from themis.pure.components.registry import make_builtin
 from themis.pure.errors import SpecError
-from themis.pure.records.contexts import GenerateContext
+from themis.pure.pipeline.execute import conclude_sandbox
+from themis.pure.records.contexts import GenerateContext, ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ReducedCandidate
+from themis.pure.records.sandbox import SandboxRequest
+from themis.pure.records.scoring import Score
 from themis.pure.records.snapshot import RunIdentity
+from themis.testing.pipelines import ScriptedJudge, ScriptedJudgeMetric
 
 ROWS = [{"case_id": str(n), "input": "?", "expected_output": str(n)} for n in range(20)]
 
@@ -128,6 +135,54 @@ def test_a_score_outside_its_range_is_an_error() -> None:
     result = evaluate(model=half, data=ROWS[1:2], metric=percent)
     assert result.benchmark.score_rows[0].error_message == "percent.score() returned 50, and its score_range is 0 to 1"
     assert result.status == "partial_failure"
+
+
+@attrs.frozen
+class Narrow(ScriptedJudgeMetric):
+    """A judged metric that states a range which a yes leaves."""
+
+    score_range: tuple[float, float] = (0.0, 0.5)
+
+
+@pytest.mark.parametrize("family", ["llm", "selection"])
+@pytest.mark.parametrize(("says", "is_error"), [("right", True), ("wrong", False)])
+def test_a_judged_score_outside_its_range_is_an_error_too(family: str, says: str, is_error: bool) -> None:
+    result = evaluate(
+        model=half,
+        data=ROWS[1:2],
+        metric=Narrow(metric_family=family),
+        judge=ScriptedJudge(script=(says,)),
+        samples=1 if family == "llm" else 2,
+    )
+    row = next(row for row in result.benchmark.score_rows)
+    assert (row.error_message is not None) == is_error
+    if is_error:
+        assert "scripted/judged: its workflow came to 1, and its score_range is 0 to 0.5" in str(row.error_message)
+        assert result.status == "partial_failure"
+        [execution] = result.cases[0].evaluation_executions
+        assert [response.raw_response for response in execution.judge_responses] == ["yes"]  # what was said stays
+        assert (execution.scores, execution.aggregation_output) == ((), None)
+
+
+def test_so_is_the_score_of_code_that_was_run() -> None:
+    class Speed:
+        component_id, version, metric_family, score_range = "speed", "1", "execution", (0.0, 1.0)
+
+        def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> list[SandboxRequest]:
+            return []
+
+        def score_results(self, parsed: ParsedOutput, case: Case, results: object, ctx: ScoreContext) -> Score:
+            return Score(metric_id="speed", value=float(str(parsed.value)))
+
+    case, able = Case(case_id="1", input="?"), MetricAbilities.of(Speed())
+    for value, refused in (("0.5", False), ("1.5", True)):
+        parsed = ParsedOutput(value=value)
+        ctx = ScoreContext(run_id="r", case=case, parsed_output=parsed, dataset_id="d", case_key="1:d:1")
+        outcome = conclude_sandbox(able, (), {}, (), ctx)
+        assert isinstance(outcome, Failure) == refused
+        if refused:
+            message = "speed.score_results() returned 1.5, and its score_range is 0 to 1"
+            assert outcome.failure().error_message == message
 
 
 @pytest.mark.parametrize(

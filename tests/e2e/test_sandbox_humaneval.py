@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +88,84 @@ def test_all_problems(body: str | None, expected: dict[Any, int], tmp_path: Path
     result = experiment(body, tmp_path / "store.sqlite3").run()
     assert verdicts(result) == expected
     result.store.close()
+
+
+GUARD = """
+if __name__ == "__main__":
+    import sys
+    print({name}(input()))
+    assert {name} is None
+    sys.exit(1)
+"""
+
+
+def in_pieces(problem: Case) -> str:
+    """Return the canonical solution as models give it: what it imports, the function, its use, each in a fence."""
+    expected: Any = problem.expected_output
+    head, _, rest = expected["prompt"].partition(f"def {expected['entry_point']}(")
+    function = f"def {expected['entry_point']}({rest}{problem.metadata['canonical_solution']}"
+    imports = f"It needs this:\n\n```python\n{head}\n```\n\n" if head.strip() else ""
+    guard = GUARD.format(name=expected["entry_point"])
+    return f"{imports}The function:\n\n````python\n{function}\n{guard}\n```\n\nIt passes the examples of its docstring."
+
+
+def as_calls(problem: Case) -> Iterator[dict[str, str]]:
+    """Yield those of a problem's tests that say a function's value for given arguments, if JSON can say both."""
+    expected: Any = problem.expected_output
+    for node in ast.walk(ast.parse(expected["test"])):
+        if (
+            isinstance(node, ast.Compare)
+            and isinstance(node.ops[0], ast.Eq)
+            and isinstance(node.left, ast.Call)
+            and isinstance(node.left.func, ast.Name)
+            and node.left.func.id == "candidate"
+        ):
+            try:
+                given = [ast.literal_eval(argument) for argument in node.left.args]
+                value = ast.literal_eval(node.comparators[0])
+            except ValueError:
+                continue
+            if json.loads(json.dumps([given, value])) == [given, value]:
+                yield {"input": "\n".join(map(json.dumps, given)), "output": json.dumps(value)}
+
+
+def answers(form: str) -> Iterator[Case]:
+    for problem in catalog.load("humaneval").dataset().cases:
+        expected: Any = problem.expected_output
+        program = expected["prompt"] + problem.metadata["canonical_solution"]
+        name, tests = expected["entry_point"], list(as_calls(problem))
+        if form == "pieces":
+            yield problem.evolve(input=in_pieces(problem), metadata={})
+        elif form == "call" and tests:
+            called = {"mode": "call", "entry_point": name, "tests": tests}
+            answer = f"```python\n{program}{GUARD.format(name=name)}```"
+            yield problem.evolve(input=answer, expected_output=called, metadata={})
+        elif form == "stdio" and tests:
+            main = f"import json, sys\n\nprint(json.dumps({name}(*map(json.loads, sys.stdin))))"
+            answer = f"```python\n{program}\n```\nRead the input and print the result:\n```python\n{main}\n```"
+            run = {"mode": "stdio", "language": "python", "tests": tests[:2]}
+            yield problem.evolve(input=answer, expected_output=run, metadata={})
+
+
+@pytest.mark.slow
+@pytest.mark.sandbox
+@pytest.mark.parametrize(
+    ("form", "metric", "number"),
+    [
+        ("pieces", METRIC, 164),
+        ("call", "builtin/livecodebench_pass_rate", 146),
+        ("stdio", "builtin/livecodebench_pass_rate", 146),
+    ],
+)
+def test_right_solutions_pass_in_every_form(form: str, metric: str, number: int) -> None:
+    result = evaluate(
+        model=Written(),
+        data=Dataset(dataset_id=form, cases=list(answers(form))),
+        parser="builtin/code_text",
+        metric=metric,
+        storage=StorageConfig(store="memory"),
+    )
+    assert verdicts(result) == {(1.0, "passed"): number}
 
 
 @pytest.mark.sandbox

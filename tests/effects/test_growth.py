@@ -6,15 +6,27 @@ import json
 import sqlite3
 import sys
 import threading
+import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import attrs
 import pytest
 
-from themis import Case, EvaluationConfig, Experiment, GenerationConfig, GenerationResult, RunResult, SqliteRunStore
-from themis.core import GenerateContext
+from themis import (
+    Case,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    GenerationResult,
+    InMemoryRunStore,
+    RunResult,
+    RuntimeConfig,
+    SqliteRunStore,
+    evaluate,
+)
+from themis.core import GenerateContext, StoredEvent
 from themis.effects.sources.files import file_dataset
 
 DATABASE_STEP = 1_000
@@ -130,3 +142,35 @@ def test_memory_does_not_grow_with_the_cases(tmp_path: Path, monkeypatch: pytest
     growth = (peak(many) - peak(few)) / (many - few)
     # A mark of each case's id stays, some 70 bytes: that is how two cases of one id are noticed.
     assert growth < 150
+
+
+def test_large_answers_on_a_slow_disk_are_not_gathered_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("themis.effects.journal._LARGEST_BYTES", 1 << 20)
+    size, cases, waiting, most = 100_000, 200, 0, 0
+
+    class Slow(InMemoryRunStore):
+        """Drops what it is given, and takes its time."""
+
+        def append(self, run_id: str, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+            nonlocal waiting
+            time.sleep(0.02)
+            waiting -= sum(event.event_type == "generation_completed" for event in events)
+            super().append(run_id, events, dict.fromkeys(blobs, b""))
+
+    class Talkative:
+        component_id, version = "tests/talkative", "1"
+
+        def fingerprint(self) -> str:
+            return "t"
+
+        def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
+            nonlocal waiting, most
+            waiting += 1
+            most = max(most, waiting)
+            return GenerationResult(candidate_id=ctx.candidate_id, final_output=f"{case.case_id} " + "x" * size)
+
+    rows = [{"input": str(number), "expected_output": "x"} for number in range(cases)]
+    runtime = RuntimeConfig(max_concurrent_tasks=4)
+    evaluate(model=Talkative(), data=rows, metric="builtin/exact_match", store=Slow(), runtime=runtime)
+    # Twice the bound in the journal, as much on its way to the disk, and what the workers hold.
+    assert most <= (3 * (1 << 20)) // size + 8

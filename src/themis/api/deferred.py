@@ -167,6 +167,40 @@ def work_off(
             passed_over.clear()
 
 
+def cancel_batches(root: str | Path, *, submitted: str | None = None) -> dict[str, list[str]]:
+    """Ask the providers to stop the batches of what waits in a queue, and return their ids by run.
+
+    What a batch has answered by then is kept, and paid for: working the queue off again goes on from there, and hands
+    in the rest.
+
+    Args:
+        root: the queue's folder.
+        submitted: only the manifest of this run.
+
+    Raises:
+        SpecError: another process is working on it; it has to be stopped first.
+    """
+    import trio
+
+    from themis.effects import batching
+
+    queue = FolderQueue(Path(root))
+    cancelled = {}
+    for name in (name for name in queue.names() if submitted in (None, name)):
+        claim = queue.claim_named(name)
+        if claim is None:
+            raise SpecError(f"run {name[:12]} is being worked on by another process; stop that first")
+        try:
+            manifest = read_manifest(claim.text, name)
+            with _own_modules(manifest.modules):
+                experiment = _experiment(manifest)
+                generator, runtime = experiment.components().generator, experiment.runtime
+                cancelled[name] = trio.run(batching.cancel_batches, generator, runtime, name)
+        finally:
+            claim.release()
+    return cancelled
+
+
 def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
     """Run one experiment; `None` if another process is writing its run, and it has to wait."""
     try:

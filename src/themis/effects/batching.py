@@ -2,27 +2,29 @@
 
 A batch is submitted once, even if this process dies. That it is about to be submitted is written down, then
 it is submitted, then its id is written down, and only then is it asked about; each line is on disk before the next
-step. A process that comes later asks about the batches that are written down, takes up the one whose id it does not
-know from its hash, and submits only what none of them answers.
+step. A process that comes later asks about the batches that are written down, looks for the one whose id it does not
+know among the provider's, and submits only what none of them answers.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
 
 from themis.effects.calls import CallRuntime
 from themis.effects.files import sync_folder
-from themis.effects.providers.batch import BatchItem, BatchRequests
 from themis.effects.reading import unasked
 from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.batches import BatchEndpoint, BatchItem, BatchRequests, Sighting, Submission
 from themis.pure.calls import CallFailure, ProviderError, RetryPolicy
+from themis.pure.errors import SpecError
 from themis.pure.json import JSONValue, decode, encode
 from themis.pure.pipeline.run import planned_run
 from themis.pure.plan import RunPlan
@@ -32,18 +34,25 @@ from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.wire.providers import BATCHES
 
 T = TypeVar("T")
 
 _PATIENCE: Final = {"batch": RetryPolicy(attempts=6, delay_s=1.0)}
 
 
-def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[str, ...]:
+def batch_faults(
+    runtime: RuntimeConfig, generator: CallerAbilities, *, wants_likelihoods: bool = False
+) -> tuple[str, ...]:
     """Return why answers can't be generated in batches, one sentence each."""
     faults = []
     if generator.batch is None:
+        having = ", ".join(f"{name}/..." for name in BATCHES)
+        faults.append(f"runtime.generation_mode: {generator.name} has no batch endpoint; these have one: {having}")
+    if wants_likelihoods:
         faults.append(
-            f"runtime.generation_mode: {generator.name} has no batch endpoint; a model of adapters.openai() has one"
+            "runtime.generation_mode: log-likelihoods (prompt_spec.continuations) are not asked for in batches; "
+            "leave it out"
         )
     if runtime.batch_root is None:
         faults.append("runtime.batch_root: a folder is needed to keep the ids of submitted batches in")
@@ -52,61 +61,41 @@ def batch_faults(runtime: RuntimeConfig, generator: CallerAbilities) -> tuple[st
     return tuple(faults)
 
 
-class BatchEndpoint(Protocol):
-    """What a provider's batch endpoint can do: a model states one as `batch`."""
-
-    def render(self, items: Sequence[BatchItem]) -> Iterator[BatchRequests]:
-        """Render items, each with a key of its own, as batches that the provider takes."""
-
-    async def submit(self, requests: BatchRequests) -> str:
-        """Submit a batch and return its id.
-
-        Raises:
-            ProviderError: the provider refuses it, or can't be reached.
-        """
-
-    async def known(self, digest: str) -> str | None:
-        """Return the id of a batch of these requests that was submitted before and did not fail."""
-
-    async def ended(self, batch_id: str) -> Mapping[str, Any] | None:
-        """Return what the provider says of a batch that has ended; `None` while it has not."""
-
-    def failure(self, batch: Mapping[str, Any]) -> CallFailure | None:
-        """Return why a batch failed as a whole, if it did: it then has no answers."""
-
-    async def answers(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the result of each request of a batch that has ended, by key."""
-
-    def is_answer(self, line: Any) -> bool:
-        """Tell whether that is an answer that was paid for, and not a failure."""
-
-    def outcome(self, item: BatchItem, line: Any) -> GenerationResult | CallFailure:
-        """Read it; `None` is a request that the batch says nothing of."""
-
-
 @attrs.frozen
 class BatchLog:
-    """The batches of one run, as lines on disk: `{"requests": hash}` before submission, with `"batch_id"` after it."""
+    """The batches of one run, as lines on disk: a submission before it begins, and again with its id after it."""
 
     path: Path
 
-    def read(self) -> dict[str, str | None]:
-        """Return batch ids by the hash of their requests; `None` where submission may or may not have come through."""
+    def read(self) -> dict[str, Submission]:
+        """Return the submissions by the hash of their requests; without an id, it may or may not have come through."""
         if not self.path.exists():
             return {}
-        known: dict[str, str | None] = {}
+        known: dict[str, Submission] = {}
         for line in self.path.read_bytes().splitlines(keepends=True):
             if line.endswith(b"\n"):  # what is cut short was not on disk when the process died
                 entry = decode(line)
-                known[entry["requests"]] = entry.get("batch_id")
+                known[entry["requests"]] = Submission(
+                    digest=entry["requests"],
+                    size=entry.get("size", 0),
+                    first_key=entry.get("first_key", ""),
+                    began_at=datetime.fromisoformat(entry["began_at"]) if "began_at" in entry else None,
+                    batch_id=entry.get("batch_id"),
+                )
         return known
 
-    def add(self, requests: str, batch_id: str | None = None) -> None:
+    def add(self, submission: Submission) -> None:
         """Write a line; when this returns, it is on disk."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        entry = {"requests": requests} if batch_id is None else {"requests": requests, "batch_id": batch_id}
+        entry = {
+            "requests": submission.digest,
+            "size": submission.size,
+            "first_key": submission.first_key,
+            "began_at": submission.began_at and submission.began_at.isoformat(),
+            "batch_id": submission.batch_id,
+        }
         with self.path.open("ab") as file:
-            file.write(encode(entry) + b"\n")
+            file.write(encode({name: fact for name, fact in entry.items() if fact is not None}) + b"\n")
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.path.parent)
@@ -122,7 +111,7 @@ class BatchedGenerator:
         self.version: str = model.component.version
         # The keys that the answers have rest on the request: it is rendered as the model renders it, if it does.
         self.request: Callable[[Case, GenerateContext], JSONValue] | None = model.request
-        self._batch: BatchEndpoint = model.batch
+        self._batch = _endpoint_of(model)
         self._items = {(item.ctx.case_key, item.ctx.candidate_id): item for item in items}
         self._answers = answers
 
@@ -148,8 +137,9 @@ async def generate_in_batches(
         CallFailed: the provider refuses a batch as a whole, or can't be reached.
     """
     model = components.generator
+    endpoint = _endpoint_of(model)
     reuse = runtime.existing_run_policy != "rerun"
-    log = BatchLog(Path(runtime.batch_root or ".") / f"{plan.run_id}.jsonl")
+    log = _log_of(runtime, plan.run_id)
     if not reuse:
         await trio.to_thread.run_sync(functools.partial(log.path.unlink, missing_ok=True))
     batches = _Batches(model, log, runtime.batch_poll_s, reuse)
@@ -162,11 +152,27 @@ async def generate_in_batches(
     items = await trio.to_thread.run_sync(missing)
     answers = await batches.recorded() if items else {}
     # Equal prompts with equal seeds have one key: they are asked once.
-    open_items = {item.key: item for item in items if not model.batch.is_answer(answers.get(item.key))}
-    submitted = [await batches.submitted(requests) for requests in model.batch.render(list(open_items.values()))]
+    open_items = {item.key: item for item in items if not endpoint.is_answer(answers.get(item.key))}
+    submitted = [await batches.submitted(requests) for requests in endpoint.render(list(open_items.values()))]
     for batch_id in submitted:
         answers.update(await batches.answers(batch_id))
     return BatchedGenerator(model, items, answers)
+
+
+async def cancel_batches(generator: CallerAbilities, runtime: RuntimeConfig, run_id: str) -> list[str]:
+    """Ask the provider to stop the batches of a run that it is still working on, and return their ids."""
+    batches = _Batches(generator, _log_of(runtime, run_id), runtime.batch_poll_s, reuse=True)
+    return [batch_id async for batch_id in batches.cancelled()]
+
+
+def _log_of(runtime: RuntimeConfig, run_id: str) -> BatchLog:
+    return BatchLog(Path(runtime.batch_root or ".") / f"{run_id}.jsonl")
+
+
+def _endpoint_of(model: CallerAbilities) -> BatchEndpoint:
+    if model.batch is None:
+        raise SpecError(f"{model.name} has no batch endpoint")
+    return model.batch
 
 
 class _Batches:
@@ -174,7 +180,7 @@ class _Batches:
 
     def __init__(self, model: CallerAbilities, log: BatchLog, poll_s: float, reuse: bool) -> None:
         self._model_id = model.component_id
-        self._batch: BatchEndpoint = model.batch
+        self._batch = _endpoint_of(model)
         self._log = log
         self._poll_s = poll_s
         self._reuse = reuse
@@ -184,31 +190,63 @@ class _Batches:
     async def recorded(self) -> dict[str, Any]:
         """Return the answers of the batches that earlier processes submitted."""
         answers: dict[str, Any] = {}
-        for digest, stored_id in (await trio.to_thread.run_sync(self._log.read)).items():
-            batch_id = stored_id or await self._patiently(functools.partial(self._batch.known, digest))
+        for submission in (await trio.to_thread.run_sync(self._log.read)).values():
+            batch_id = submission.batch_id or await self._found(submission)
             if batch_id is None:
                 continue  # the process died before it was submitted
-            if stored_id is None:
-                await trio.to_thread.run_sync(self._log.add, digest, batch_id)
-            self._recorded.add(digest)
+            if submission.batch_id is None:
+                await self._note(submission, batch_id)
+            self._recorded.add(submission.digest)
             batch = await self._ended(batch_id)
             if self._batch.failure(batch) is None:
                 answers.update(await self._patiently(functools.partial(self._batch.answers, batch)))
         return answers
 
+    async def cancelled(self) -> AsyncIterator[str]:
+        """Cancel what is being worked on, and yield the ids."""
+        for submission in (await trio.to_thread.run_sync(self._log.read)).values():
+            batch_id = submission.batch_id or await self._found(submission)
+            if batch_id and await self._patiently(functools.partial(self._batch.ended, batch_id)) is None:
+                await self._patiently(functools.partial(self._batch.cancel, batch_id))
+                yield batch_id
+
     async def submitted(self, requests: BatchRequests) -> str:
         """Submit a batch; when this returns, its id is on disk."""
         # What is asked again although its batch is on record failed there: taking that one up would fail again.
         take_up = self._reuse and requests.digest not in self._recorded
-        await trio.to_thread.run_sync(self._log.add, requests.digest)
-
-        async def submit() -> str:
-            known = await self._batch.known(requests.digest) if take_up else None
-            return known or await self._batch.submit(requests)
-
-        batch_id = await self._patiently(submit)
-        await trio.to_thread.run_sync(self._log.add, requests.digest, batch_id)
+        submission = Submission(digest=requests.digest, size=len(requests.keys), first_key=requests.keys[0])
+        batch_id = await self._found(submission) if take_up else None
+        if batch_id is None:
+            submission = attrs.evolve(submission, began_at=datetime.now(UTC))
+            await trio.to_thread.run_sync(self._log.add, submission)
+            batch_id = await self._submitted_once(requests, submission)
+        await self._note(submission, batch_id)
         return batch_id
+
+    async def _submitted_once(self, requests: BatchRequests, submission: Submission) -> str:
+        """Submit a batch, and look for it before any further attempt: only the answer may have been lost."""
+        is_retry = False
+
+        async def submit() -> Sighting:
+            nonlocal is_retry
+            known = await self._batch.find(submission) if is_retry else None
+            is_retry = True
+            return known or Sighting(batch_id=await self._batch.submit(requests))
+
+        while not (sighting := await self._patiently(submit)).is_certain:
+            await self._ended(sighting.batch_id)
+        return sighting.batch_id
+
+    async def _found(self, submission: Submission) -> str | None:
+        """Look for a batch at the provider, until it is certain."""
+        while sighting := await self._patiently(functools.partial(self._batch.find, submission)):
+            if sighting.is_certain:
+                return sighting.batch_id
+            await self._ended(sighting.batch_id)
+        return None
+
+    async def _note(self, submission: Submission, batch_id: str) -> None:
+        await trio.to_thread.run_sync(self._log.add, attrs.evolve(submission, batch_id=batch_id))
 
     async def answers(self, batch_id: str) -> dict[str, Any]:
         """Wait for a batch's end and return its lines by key."""

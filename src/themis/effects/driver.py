@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -22,12 +22,13 @@ import trio
 from returns.result import Failure, Result, Success
 
 from themis.effects.calls import CallRuntime
+from themis.effects.gathering import Gatherer
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.options import NotStoredError, Progress
 from themis.effects.reading import recalled
 from themis.effects.sandboxes import Sandbox, open_sandbox
-from themis.pure.abilities import CallerAbilities
+from themis.pure.abilities import CallerAbilities, Method
 from themis.pure.calls import CallFailed
 from themis.pure.errors import WorkflowBuildError
 from themis.pure.events import CaseRunEvent
@@ -67,6 +68,7 @@ class Caller:
 
     _calls: CallRuntime
     _side_by_side: int = 1_000
+    _gatherers: dict[Method, Gatherer] = attrs.field(factory=dict, init=False)
 
     async def drive(self, program: Program[T]) -> T:
         """Drive a program to its end and return what it returns."""
@@ -104,12 +106,11 @@ class Caller:
     async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
         """Call a model. What it raises comes as `CallFailed`; anything else is a fault of ours, and ends the run."""
         caller, calls = ask.caller, self._calls
-        method = functools.partial(ask.method, *ask.args, **ask.keywords)
         # Rendered and counted only where a limit is on tokens.
         estimate = caller.estimate if calls.reserves and ask.request is not None else None
         try:
             outcome = await calls.call(
-                method if caller.is_async else functools.partial(_in_thread, method),
+                self._awaitable(ask),
                 stage=ask.stage,
                 provider_key=caller.provider_key,
                 model=caller.component_id,
@@ -121,6 +122,16 @@ class Caller:
             return Failure(failure_of(caller.component_id, error))
         history = outcome.retry_history
         return Success(Answer(outcome.value, tuple([entry.to_dict() for entry in history]) if history else ()))
+
+    def _awaitable(self, ask: Ask) -> Callable[[], Awaitable[Any]]:
+        """Return how a model's method is called: with others at once, as the coroutine that it is, or in a thread."""
+        if ask.many is not None:
+            if ask.many not in self._gatherers:
+                self._gatherers[ask.many] = Gatherer(ask.many, ask.caller.batch_size)
+            return functools.partial(self._gatherers[ask.many].ask, ask.args)
+        method = functools.partial(ask.method, *ask.args, **ask.keywords)
+        is_async = ask.caller.is_async if ask.method is ask.caller.call else inspect.iscoroutinefunction(ask.method)
+        return method if is_async else functools.partial(_in_thread, method)
 
     async def _together(self, programs: Sequence[Program[Any]]) -> tuple[Any, ...]:
         if len(programs) == 1:

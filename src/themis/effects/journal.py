@@ -38,6 +38,8 @@ _INTERVAL: Final = 0.05
 """Seconds of work that a crash may cost at most."""
 _LARGEST_BATCH: Final = 4_000
 """Events in one transaction; past twice as many waiting, appending waits for the disk."""
+_LARGEST_BYTES: Final = 16 << 20
+"""The same in bytes of events and blobs: answers may be large, and a disk slow."""
 
 Acknowledged = Callable[[Sequence[RunEvent]], Awaitable[None]]
 
@@ -64,6 +66,7 @@ class Journal:
         self._digest = head.digest
         self._waiting: list[StoredEvent] = []
         self._blobs: dict[str, bytes] = {}
+        self._bytes = 0
         self._unacknowledged: deque[RunEvent] = deque()
         self._has_events = trio.Event()
         self._write_now = trio.Event()
@@ -79,13 +82,15 @@ class Journal:
         stored, blobs = link(self._digest, sequence, case_no, event, cache_key)
         self._appended, self._digest = sequence, stored.digest
         self._waiting.append(stored)
+        self._bytes += len(stored.payload)
         if blobs:
             self._blobs.update(blobs)
+            self._bytes += sum(map(len, blobs.values()))
         if self._acknowledged is not None:
             self._unacknowledged.append(event)
         if len(self._waiting) == 1:
             self._has_events.set()
-        elif len(self._waiting) == _LARGEST_BATCH:
+        elif len(self._waiting) == _LARGEST_BATCH or self._bytes >= _LARGEST_BYTES:
             self._write_now.set()
 
     @property
@@ -94,7 +99,7 @@ class Journal:
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= 2 * _LARGEST_BATCH
+        return len(self._waiting) >= 2 * _LARGEST_BATCH or self._bytes >= 2 * _LARGEST_BYTES
 
     async def space(self) -> None:
         await self._until(lambda: not self.is_full)
@@ -136,7 +141,7 @@ class Journal:
         while self._waiting:
             events, self._waiting = self._waiting[:_LARGEST_BATCH], self._waiting[_LARGEST_BATCH:]
             # A blob may go in with an earlier batch than its event, never with a later one.
-            blobs, self._blobs = self._blobs, {}
+            blobs, self._blobs, self._bytes = self._blobs, {}, sum(len(event.payload) for event in self._waiting)
             await self._write(events, blobs)
             self._written = events[-1].sequence
             if self._acknowledged is not None:

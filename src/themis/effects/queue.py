@@ -24,7 +24,8 @@ from typing import IO, Final
 import attrs
 import portalocker
 
-from themis.effects.files import open_plain, whole_file
+from themis.effects.files import whole_file
+from themis.effects.stores.locks import take
 from themis.pure.errors import StoreError
 
 MOST_CLAIMS: Final = 3
@@ -157,21 +158,11 @@ class Claim:
 
 
 def _locked(path: Path) -> IO[str] | None:
-    """Open and lock a file; `None` if another process holds it, or it was replaced meanwhile."""
-    file = open_plain(path, "a+")
+    """Open and lock a file; `None` if another process holds it, or its holder finished and removed it meanwhile."""
     try:
-        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-    except portalocker.exceptions.LockException:
-        file.close()
+        return take(path)
+    except portalocker.exceptions.AlreadyLocked:
         return None
-    try:
-        is_current = os.fstat(file.fileno()).st_ino == path.stat().st_ino
-    except FileNotFoundError:
-        is_current = False
-    if is_current:
-        return file
-    file.close()  # its holder has finished and removed the file: this lock guards nothing
-    return None
 
 
 def _write(path: Path, text: str) -> None:

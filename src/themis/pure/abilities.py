@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 
 import attrs
 
+from themis.pure.batches import BatchEndpoint
 from themis.pure.errors import SpecError
 from themis.pure.families import metric_family
 from themis.pure.json import JSONValue
@@ -79,7 +80,11 @@ class CallerAbilities(Abilities):
         request: renders the whole request, purely.
         estimate: returns the tokens that a request is expected to take.
         max_tokens: the longest answer.
-        batch: its provider's batch endpoint, if it has one: `themis.effects.batching` says what that can do.
+        batch: its provider's batch endpoint, if it has one.
+        loglikelihood: says how likely it goes on from a context with each of some texts; `None` if it can't.
+        generate_many, loglikelihood_many: the same for several at once, at most `batch_size`; one that has them is
+            asked through them, one batch at a time.
+        batch_size: how many.
         reads_text: a judge model whose prompt is annotated as `str`, and is handed the text alone.
         takes_seed: a judge model that has a parameter `seed`.
     """
@@ -92,7 +97,11 @@ class CallerAbilities(Abilities):
     request: Callable[[Case, GenerateContext], JSONValue] | None = None
     estimate: Callable[[Any], TokenEstimate] | None = None
     max_tokens: int | None = None
-    batch: Any = None
+    batch: BatchEndpoint | None = None
+    loglikelihood: Method | None = None
+    generate_many: Method | None = None
+    loglikelihood_many: Method | None = None
+    batch_size: int = 1
 
     @classmethod
     def of(cls, component: Any, method: str) -> Self:
@@ -104,6 +113,7 @@ class CallerAbilities(Abilities):
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             **_judging(call),
+            batch_size=several if isinstance(several := getattr(component, "batch_size", None), int) else 1,
             max_tokens=longest if isinstance(longest, int) else None,
         )
 

@@ -38,7 +38,7 @@ class CaseCosts(HashableModel):
     latency_ms: SkewedEstimate
 
 
-_QUANTITIES: Final = tuple(field.name for field in attrs.fields(CaseCosts))
+QUANTITIES: Final = tuple(field.name for field in attrs.fields(CaseCosts))
 
 
 def case_costs(
@@ -59,17 +59,28 @@ def case_costs(
         engine: level and seed of the intervals.
         stage: count the calls of this stage alone.
     """
-    columns = {name: array("d") for name in _QUANTITIES}
+    columns = {name: array("d") for name in QUANTITIES}
     for state, events in cases:
-        calls = _calls(plan, state, events, stage)
-        for name, column in columns.items():
-            column.append(math.nan if calls is None else math.fsum(_amount(call, name, price) for call in calls))
+        for name, amount in case_amounts(state, events, plan, price, stage).items():
+            columns[name].append(math.nan if amount is None else amount)
     return CaseCosts(
         **{
             name: engine.describe_skewed([None if math.isnan(value) else value for value in column], name=name)
             for name, column in columns.items()
         }
     )
+
+
+def case_amounts(
+    state: CaseState, events: Iterable[RunEvent], plan: RunPlan, price: Price, stage: PaidStage | None = None
+) -> dict[str, float | None]:
+    """Return what one case took, by the names of `CaseCosts`; `None` where it is not known in full."""
+    calls = _calls(plan, state, events, stage)
+    amounts = {
+        name: math.nan if calls is None else math.fsum(_amount(call, name, price) for call in calls)
+        for name in QUANTITIES
+    }
+    return {name: None if math.isnan(amount) else amount for name, amount in amounts.items()}
 
 
 def _amount(call: AnsweredCall, name: str, price: Price) -> float:

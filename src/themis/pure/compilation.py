@@ -18,6 +18,7 @@ from themis.pure.families import FAMILIES
 from themis.pure.fingerprints import SourceOf, component_ref
 from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
 from themis.pure.json import EMPTY, JSONValue, decode, encode
+from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.plan import candidate_count
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, sequence
@@ -63,7 +64,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         DataError: the data can't be used: no cases, or two of one id.
     """
     _refuse_secrets(authored, provenance)
-    faults = [*_shape_faults(authored), *_judge_faults(authored.components)]
+    faults = [*_shape_faults(authored), *_judge_faults(authored.components), *_likelihood_faults(authored)]
     refs: dict[int, ComponentRef] = {}
     descriptions: dict[int, JSONValue] = {}
     for able in authored.components:
@@ -78,7 +79,8 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     if faults:
         raise SpecError(listed("the experiment can't be run as it is written", faults))
     component_refs = ComponentRefs(**_placed(authored.components, refs))
-    identity = _identity(authored, component_refs, _dataset_refs(authored.datasets))
+    dataset_refs = _dataset_refs(authored.datasets, authored.generation_prompt_spec)
+    identity = _identity(authored, component_refs, dataset_refs)
     metrics = authored.components.metrics
     return RunSnapshot(
         identity=canonical_identity(identity, judges=bool(_judged(authored.components))),
@@ -221,6 +223,22 @@ def _judge_faults(components: Components) -> Iterator[str]:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
 
 
+def _likelihood_faults(authored: Authored) -> Iterator[str]:
+    generator = authored.components.generator
+    for place in ("generation", "evaluation"):
+        spec: PromptSpec | None = getattr(authored, f"{place}_prompt_spec")
+        if spec is None or spec.continuations is None:
+            continue
+        if place == "evaluation":
+            yield "evaluation.prompt_spec.continuations: a judge is asked for words; leave it out"
+        elif generator.loglikelihood is None:
+            yield (
+                f"generation.prompt_spec.continuations: {generator.name} gives no log-likelihoods; models of "
+                "hf/... and llama_cpp/... do, and with api=completions those of vllm/..., llamacpp/... and other "
+                "servers that show the log-probabilities of a prompt"
+            )
+
+
 def _placed(components: Components, found: Mapping[int, Any]) -> dict[str, Any]:
     """Return what was found of each component by its place: one thing, or a tuple where a place has several."""
     placed: dict[str, Any] = {}
@@ -230,12 +248,12 @@ def _placed(components: Components, found: Mapping[int, Any]) -> dict[str, Any]:
     return placed
 
 
-def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
-    """Name each dataset, in one pass over its cases; refuse empty ones and case ids that come twice."""
+def _dataset_refs(datasets: Iterable[Dataset], spec: PromptSpec | None) -> list[DatasetRef]:
+    """Name each dataset, in one pass over its cases; refuse empty ones, and cases that can't be asked or come twice."""
     refs, faults = [], []
     for dataset in datasets:
         try:
-            refs.append(DatasetRef.of(dataset, _distinct_hashes(dataset)))
+            refs.append(DatasetRef.of(dataset, _distinct_hashes(dataset, spec)))
             if not len(dataset.cases):
                 faults.append(f"{dataset.dataset_id}: the dataset has no cases")
         except ThemisError as error:
@@ -245,7 +263,7 @@ def _dataset_refs(datasets: Iterable[Dataset]) -> list[DatasetRef]:
     return refs
 
 
-def _distinct_hashes(dataset: Dataset) -> Iterator[str]:
+def _distinct_hashes(dataset: Dataset, spec: PromptSpec | None) -> Iterator[str]:
     # Hashes of ids, not ids: a million cases then need some 40 MB less. A clash of hashes is looked into.
     seen: set[int] = set()
     for number, case in enumerate(dataset.cases):
@@ -253,6 +271,7 @@ def _distinct_hashes(dataset: Dataset) -> Iterator[str]:
         if mark in seen:
             _refuse_duplicate(dataset, number, case.case_id)
         seen.add(mark)
+        asked_likelihoods(case, spec)  # refuses a case without the continuations that it is to be asked about
         yield case_hash(case)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from themis.pure.abilities import Components
+from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.pipeline.names import asked_generation
 from themis.pure.pipeline.run import Run, planned_run
 from themis.pure.plan import CaseItem, case_items, make_plan
@@ -40,7 +41,9 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     """
     plan = make_plan(snapshot)
     run, longest = planned_run(snapshot, components), components.generator.max_tokens
-    answer = OUTPUT_TOKENS if longest is None else longest
+    spec = snapshot.identity.generation_prompt_spec
+    writes = spec is None or spec.continuations is None
+    answer = 0 if not writes else OUTPUT_TOKENS if longest is None else longest
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
@@ -68,25 +71,29 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
         estimated_judge_prompt_tokens=totals[2],
         estimated_judge_output_tokens=totals[3],
         estimated_total_tokens=sum(totals),
-        assumptions=_assumptions(longest, bool(judged)),
+        assumptions=_assumptions(longest, bool(judged), writes=writes),
     )
 
 
 def _prompt_tokens(run: Run, item: CaseItem) -> int:
     generator = run.components.generator
+    asked = asked_likelihoods(item.case, run.identity.generation_prompt_spec)
+    if asked is not None:  # the context is read with each of them
+        return sum(_rough_tokens(asked.context + text) for text in asked.continuations)
     if generator.request is None:
         return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
     request = asked_generation(run, item, 0).request
     return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
-def _assumptions(longest: int | None, judged: bool) -> tuple[str, ...]:
-    lines = [
-        f"a token is taken to be {_CHARACTERS_PER_TOKEN} characters of the rendered prompt",
-        f"every answer is as long as max_tokens allows ({longest})"
-        if longest is not None
-        else f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit",
-    ]
+def _assumptions(longest: int | None, judged: bool, *, writes: bool) -> tuple[str, ...]:
+    if not writes:
+        answers = "the context is read with each continuation, and nothing is written"
+    elif longest is None:
+        answers = f"every answer has {OUTPUT_TOKENS} tokens: the generator states no limit"
+    else:
+        answers = f"every answer is as long as max_tokens allows ({longest})"
+    lines = [f"a token is taken to be {_CHARACTERS_PER_TOKEN} characters of the rendered prompt", answers]
     if judged:
         lines.append(
             f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}; "

@@ -247,14 +247,23 @@ _LONG_DIGITS: Final = b"0" * 19
 _OPTIONS: Final = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _UNPACKERS: dict[type, Callable[[Any], object]] = {FrozenList: list, datetime: datetime.isoformat}
 
+CAME_LATER: Final = {"came_later": True}
+"""Metadata of a record's field that came when records of its kind had names by their content already: while it is
+`None`, it is not written, so that what was named before it came is named the same."""
+
 
 def _unpacker(kind: type) -> Callable[[Any], object] | None:
     """Return the function that shows a `kind` as JSON one level deep; made once per record class."""
     if kind not in _UNPACKERS and attrs.has(kind):
         # A dict display, compiled once per record class, is the fastest way to show a record's fields.
         # In order of their names, so that there is little left to sort.
-        names = sorted(field.name for field in attrs.fields(kind))
-        fields = ",".join(f"{name!r}:record.{name}" for name in names)
+        names = {field.name: bool(field.metadata.get("came_later")) for field in attrs.fields(kind)}
+        fields = ",".join(
+            f"**({{{name!r}:record.{name}}} if record.{name} is not None else {{}})"
+            if later
+            else f"{name!r}:record.{name}"
+            for name, later in sorted(names.items())
+        )
         _UNPACKERS[kind] = eval(f"lambda record: {{{fields}}}", {})  # noqa: S307  # field names are identifiers
     return _UNPACKERS.get(kind)
 

@@ -347,7 +347,7 @@ def benchmark_result(
 
 
 class Digest:
-    """Law 4's digest: all results of a run, in plan order, without times, latencies and transport facts."""
+    """Law 4's digest: all results of a run, in plan order, without times, latencies and facts about calls."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
@@ -372,13 +372,16 @@ _VARYING: Final = frozenset(
 )
 _VARYING_TOKENS: Final = frozenset({"cached_tokens"})
 """How many tokens a provider had cached depends on what else it served."""
+_ABOUT_THE_CALL: Final = frozenset({"request", "model"})
+"""Artifacts that say what was sent, and what the server calls its model: one model says the same by whatever way it is
+asked, in process or over HTTP."""
 
 
 def _digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     data = {
         "case_key": result.case_key,
-        "candidates": [reproducible_part(candidate) for candidate in result.generated_candidates],
+        "candidates": [_what_was_said(candidate) for candidate in result.generated_candidates],
         "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
         "selected": result.selected_candidate_ids,
         "reduced": result.reduced_candidate,
@@ -393,13 +396,27 @@ def _digest_of_answer(answer: AnswerResult) -> dict[str, Any]:
         "parsed": answer.parsed_output,
         "parser": answer.parser_id,
         "parse_error": answer.parse_error and answer.parse_error.error_type,
-        "executions": [reproducible_part(execution) for execution in answer.evaluation_executions],
+        "executions": [_what_was_said(execution) for execution in answer.evaluation_executions],
         "evaluation_failures": [(f.metric_id, f.error_type) for f in answer.evaluation_failures],
         "scores": [
             score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
             for score in answer.scores
         ],
     }
+
+
+def _what_was_said(record: GenerationResult | EvaluationExecution) -> Any:
+    part = reproducible_part(record)
+    return part if isinstance(part, GenerationResult) else _without_calls(part)
+
+
+def _without_calls(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _without_calls(item) for key, item in value.items()}
+        if isinstance(artifacts := kept.get("artifacts"), dict):
+            kept["artifacts"] = {key: item for key, item in artifacts.items() if key not in _ABOUT_THE_CALL}
+        return kept
+    return [_without_calls(item) for item in value] if isinstance(value, list) else value
 
 
 def reproducible_part(record: GenerationResult | EvaluationExecution) -> Any:

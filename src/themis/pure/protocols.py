@@ -76,6 +76,14 @@ class Generator(Component, Protocol):
     May state `provider_key: str`, which groups the calls to one endpoint, and `request(case, ctx)`, which
     renders the whole request purely: what it returns is then the cache key, instead of the whole case. One whose
     provider has a batch endpoint may state it as `batch`.
+
+    One that can say how likely texts are has a method `loglikelihood(context, continuations)`, sync or async, which
+    returns `LogLikelihoods`: it is asked where the prompt names the field of the continuations.
+
+    One that answers several calls as quickly as one has `generate_many(asked)`, a sync method that takes a list of
+    `(case, ctx)` and returns an answer or an exception for each, as `generate` would; calls that wait at the same time,
+    at most `batch_size` of them, are then asked together, in a thread, one batch at a time. `loglikelihood_many` is the
+    same for a list of `(context, continuations)`.
     """
 
     def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:

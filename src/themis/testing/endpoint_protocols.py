@@ -6,18 +6,20 @@ Deterministic: every id, count and log-probability is a function of the request.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from email.parser import BytesParser
 from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
+
+from themis.testing.bigram import BEGIN, likeliest_after, logprobs_after, text_of, tokens_of
+from themis.testing.endpoint_batches import Batches, Reply, error_reply, reply
 
 Answerer: TypeAlias = Callable[[str, Mapping[str, Any]], str]
 """The prompt's last text and the whole request body to the model's text."""
 
 _CREATED: Final = 1_700_000_000
-Reply: TypeAlias = tuple[int, bytes]
 
 
 def echo(prompt: str, body: Mapping[str, Any]) -> str:
@@ -30,92 +32,40 @@ class Protocols:
     def __init__(self, answer: Answerer, models: Sequence[str], batch_polls: int) -> None:
         self._answer = answer
         self._models = tuple(models)
-        self._batch_polls = batch_polls
-        self._files: dict[str, bytes] = {}
-        self.batches: dict[str, dict[str, Any]] = {}
+        self._batching = Batches(lambda route, body: self._complete(route, body), batch_polls)
+        self.files: dict[str, bytes] = self._batching.files
+        self.batches: dict[str, dict[str, Any]] = self._batching.batches
 
     def answer(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         """Return status and body of the right answer."""
-        route = path.partition("?")[0].removeprefix("/v1")
-        if route == "/files":
-            return self._store_file(headers, body)
-        if route.startswith("/files/") and route.endswith("/content"):
-            return 200, self._files[route.split("/")[2]]
-        if route.startswith("/batches"):
-            return self._batch(method, route, body)
+        route, _, query = path.removeprefix("/v1").partition("?")
+        if (found := self._batching.answer(method, route, query, headers, body)) is not None:
+            return found
         if route == "/models":
-            return _reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+            return reply({"object": "list", "data": [{"id": name, "object": "model"} for name in self._models]})
+        if route in _OF_LLAMA_CPP:
+            return reply(_OF_LLAMA_CPP[route](json.loads(body)))
         return self._complete(route, body)
 
     def _complete(self, route: str, body: bytes) -> Reply:
         speak = next((speaker for name, speaker in _SPEAKERS.items() if route.endswith(name)), None)
         if speak is None:
-            return _error(404, f"no such address: {route}", "not_found")
+            return error_reply(404, f"no such address: {route}", "not_found")
         try:
             request = json.loads(body)
         except ValueError:
-            return _error(400, "the body is not JSON", "invalid_json")
+            return error_reply(400, "the body is not JSON", "invalid_json")
         request = {**_model_in(route), **request}
         if self._models and request.get("model") not in self._models:
-            return _error(404, f"no model {request.get('model')!r}", "model_not_found")
+            return error_reply(404, f"no model {request.get('model')!r}", "model_not_found")
         text = self._answer(_last_text(request), request)
-        return _reply(speak(request, text, hashlib.sha256(body).hexdigest()[:24]))
-
-    def _store_file(self, headers: Mapping[str, str], body: bytes) -> Reply:
-        form = BytesParser().parsebytes(b"content-type: " + headers["content-type"].encode() + b"\r\n\r\n" + body)
-        parts = {part.get_param("name", header="content-disposition"): part for part in form.walk()}
-        content = parts["file"].get_payload(decode=True)
-        assert isinstance(content, bytes)  # decoded
-        name = f"file-{hashlib.sha256(content).hexdigest()[:16]}"
-        self._files[name] = content
-        return _reply({"id": name, "object": "file", "purpose": "batch", "bytes": len(content)})
-
-    def _batch(self, method: str, route: str, body: bytes) -> Reply:
-        if method == "POST" and route == "/batches":
-            name = f"batch_{len(self.batches) + 1}"
-            self.batches[name] = {
-                "id": name,
-                "object": "batch",
-                "status": "in_progress",
-                "polls": 0,
-                **json.loads(body),
-            }
-            return _reply(self.batches[name])
-        if route == "/batches":
-            return _reply({"object": "list", "data": list(self.batches.values()), "has_more": False})
-        batch = self.batches.get(route.split("/")[2])
-        if batch is None:
-            return _error(404, f"no batch {route}", "not_found")
-        batch["polls"] += 1
-        if batch["polls"] >= self._batch_polls and batch["status"] == "in_progress":
-            batch.update(status="completed", output_file_id=self._run(batch))
-        return _reply(batch)
-
-    def _run(self, batch: Mapping[str, Any]) -> str:
-        lines = []
-        for line in self._files[batch["input_file_id"]].splitlines():
-            item = json.loads(line)
-            status, body = self._complete(item["url"].removeprefix("/v1"), json.dumps(item["body"]).encode())
-            response = {"status_code": status, "request_id": item["custom_id"], "body": json.loads(body)}
-            lines.append({"id": f"b-{item['custom_id']}", "custom_id": item["custom_id"], "response": response})
-        # A provider promises no order.
-        content = "\n".join(json.dumps(line) for line in reversed(lines)).encode()
-        self._files[f"out-{batch['id']}"] = content
-        return f"out-{batch['id']}"
+        return reply(speak(request, text, hashlib.sha256(body).hexdigest()[:24]))
 
 
 def _model_in(route: str) -> dict[str, str]:
     """Return the model that an address names, as Google's and Amazon's do."""
     found = re.fullmatch(r"/models?/(?P<name>[^/]+)(:generateContent|/converse)", route)
     return {} if found is None else {"model": unquote(found["name"])}
-
-
-def _reply(payload: Any, status: int = 200) -> Reply:
-    return status, json.dumps(payload).encode()
-
-
-def _error(status: int, message: str, code: str) -> Reply:
-    return _reply({"type": "error", "error": {"message": message, "type": code, "code": code}}, status)
 
 
 def _last_text(request: Mapping[str, Any]) -> str:
@@ -181,6 +131,8 @@ def _chat(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
 
 
 def _completion(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:
+    if request.get("echo") or request.get("prompt_logprobs") is not None:
+        return _read_prompts(request, key)
     text, is_cut = _cut(request, text, "max_tokens")
     logprobs = None
     if request.get("logprobs") is not None:
@@ -194,6 +146,73 @@ def _completion(request: Mapping[str, Any], text: str, key: str) -> dict[str, An
         "choices": [{"index": 0, "text": text, "finish_reason": "length" if is_cut else "stop", "logprobs": logprobs}],
         "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion},
     }
+
+
+def _read_prompts(request: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Say of each token of the prompts how likely it was, in OpenAI's words (`echo`) or in vLLM's."""
+    prompts = request["prompt"] if isinstance(request["prompt"], list) else [request["prompt"]]
+    speak = _echoed if request.get("echo") else _ranked
+    choices = [{"index": i, "finish_reason": "length", **speak(prompt)} for i, prompt in enumerate(prompts)]
+    read, written = sum(len(tokens_of(prompt)) + 1 for prompt in prompts), len(prompts)
+    return {
+        "id": f"cmpl-{key}",
+        "object": "text_completion",
+        "created": _CREATED,
+        "model": request["model"],
+        "choices": choices[::-1],  # no order is promised
+        "usage": {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written},
+    }
+
+
+def _steps(prompt: str) -> list[tuple[int, int]]:
+    tokens = [BEGIN, *tokens_of(prompt)]
+    return [*itertools.pairwise(tokens)]
+
+
+def _echoed(prompt: str) -> dict[str, Any]:
+    steps = _steps(prompt)
+    last = steps[-1][1] if steps else BEGIN
+    steps.append((last, likeliest_after(last)))
+    top = [{text_of([likeliest_after(a)]): max(logprobs_after(a))} for a, _ in steps]
+    logprobs = {
+        "tokens": ["<s>", *(text_of([b]) for _, b in steps)],
+        "token_logprobs": [None, *(logprobs_after(a)[b] for a, b in steps)],
+        "top_logprobs": [None, *top],
+    }
+    return {"text": prompt + text_of([steps[-1][1]]), "logprobs": logprobs}
+
+
+def _ranked(prompt: str) -> dict[str, Any]:
+    entries = [
+        {
+            str(b): {
+                "logprob": logprobs_after(a)[b],
+                "rank": 1 + sum(other > logprobs_after(a)[b] for other in logprobs_after(a)),
+                "decoded_token": text_of([b]),
+            }
+        }
+        for a, b in _steps(prompt)
+    ]
+    return {"text": "", "logprobs": None, "prompt_logprobs": [None, *entries]}
+
+
+def _tokenized(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tokens": [*([BEGIN] if request.get("add_special") else []), *tokens_of(request["content"])]}
+
+
+def _forced(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Generate one token, which `logit_bias` decides, and say how likely it was without."""
+    last, ((token, _),) = request["prompt"][-1], request["logit_bias"]
+    best = likeliest_after(last)
+    said = {"id": token, "token": text_of([token]), "logprob": logprobs_after(last)[token]}
+    top = {"id": best, "token": text_of([best]), "logprob": logprobs_after(last)[best]}
+    return {"content": text_of([token]), "completion_probabilities": [{**said, "top_logprobs": [top]}]}
+
+
+_OF_LLAMA_CPP: Final[Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    "/tokenize": _tokenized,
+    "/completion": _forced,
+}
 
 
 def _response(request: Mapping[str, Any], text: str, key: str) -> dict[str, Any]:

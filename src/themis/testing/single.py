@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from themis.pure.abilities import MetricAbilities
 from themis.pure.json import JSONValue
 from themis.pure.pipeline.score import score_or_error, scored
 from themis.pure.protocols import Parser, PureMetric
@@ -20,7 +21,7 @@ def score_one(metric: PureMetric, answer: JSONValue, reference: JSONValue = None
     """
     case = Case(case_id="1", input="?", expected_output=reference)
     given = score_input(ParsedOutput(value=answer), case)
-    return score_or_error(scored(metric.component_id, metric.score, *given.arguments))
+    return score_or_error(scored(MetricAbilities.of(metric), metric.score, *given.arguments))
 
 
 def parse_one(parser: Parser, answer: JSONValue, metadata: dict[str, JSONValue] | None = None) -> ParsedOutput:

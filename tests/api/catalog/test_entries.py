@@ -183,7 +183,7 @@ def test_humaneval_comes_with_its_package() -> None:
     cases = list(dataset.cases)
     assert len(cases) == 164
     assert cases[0].case_id == "HumanEval/0"
-    assert all(case.metadata.keys() == {"canonical_solution"} for case in cases)
+    assert all(case.metadata.keys() == {"canonical_solution", "entry_point"} for case in cases)
     assert all(case.expected_output["mode"] == "function" for case in cases)
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from themis.api.cli import COMMANDS
 from themis.api.cli.options import storage_of
+from themis.effects.batching import BatchLog
+from themis.pure.batches import Submission
 from themis.pure.benchmarks.samples.every import samples_of
 from themis.testing.endpoint import FakeEndpoint
 
@@ -29,6 +31,7 @@ LEAVES = [leaf for leaf in LEAVES if leaf not in (["inspect"], ["worker"], ["bat
     ["worker", "run"],
     ["worker", "status"],
     ["batch", "run"],
+    ["batch", "cancel"],
 ]
 
 
@@ -514,6 +517,27 @@ def test_a_batch_is_handed_in_and_its_answers_are_scored(
         done = themis("batch", "run", "--queue", "batches", "--json")
     assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
     assert done.code == 0
+
+
+def test_a_batch_is_cancelled_and_a_later_run_hands_in_another(
+    project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    with FakeEndpoint() as endpoint:
+        model = f"generation.generator={{id: openai/m, base_url: '{endpoint.base_url}', api: chat}}"
+        words = ["experiment.yaml", model, "--limit", "3", "--mode", "batch", "--queue", "batches"]
+        run_id = themis("submit", *words, "runtime.batch_poll_s=0.01", "--json").data["run_id"]
+        # As a process leaves it that was stopped while it waited.
+        endpoint.protocols.files["f"] = b""
+        endpoint.protocols.answer("POST", "/v1/batches", {}, b'{"input_file_id": "f"}')
+        BatchLog(Path("batches") / f"{run_id}.jsonl").add(Submission(digest="d", batch_id="batch_1"))
+        assert themis("batch", "cancel", "--queue", "batches").out == f"run {run_id[:12]}: cancelled batch_1\n"
+        assert endpoint.protocols.batches["batch_1"]["is_cancelled"]
+        assert themis("batch", "cancel", run_id, "--queue", "batches", "--json").data == {run_id: []}
+        done = themis("batch", "run", "--queue", "batches", "--json")
+        assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
+        assert len(endpoint.protocols.batches) == 2
+    assert themis("batch", "cancel", "--queue", "batches").out == "nothing waits\n"
 
 
 # --- setting up -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A run in batches that is to be killed: `python batch_child.py URL FOLDER`; prints how many cases are correct."""
+"""A run in batches that is to be killed: `python batch_child.py URL FOLDER PROVIDER`; prints how many are correct."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from themis import RuntimeConfig, StorageConfig, adapters, evaluate
 CASES = 12
 
 
-def main(url: str, folder: str) -> None:
+def main(url: str, folder: str, provider: str) -> None:
     result = evaluate(
-        model=adapters.openai("tiny", base_url=url),
+        model=adapters.from_model_string(f"{provider}/tiny", base_url=url),
         data=[{"case_id": f"c{i}", "input": f"q {i}", "expected_output": f"echo: q {i}"} for i in range(CASES)],
         metric="builtin/exact_match",
         storage=StorageConfig(store="sqlite", parameters={"path": str(Path(folder) / "runs.sqlite3")}),

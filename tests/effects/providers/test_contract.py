@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 
 from themis import RuntimeConfig, adapters, evaluate
+from themis.pure.batches import BatchEndpoint, BatchItem
 from themis.pure.calls import CallFailed, CallFailure, FailureKind, ProviderError, classify
+from themis.pure.errors import SpecError
+from themis.pure.json import encode
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
@@ -250,3 +256,118 @@ def test_wrong_keys_and_empty_accounts_stop_the_run_at_once(protocol: str, play:
         )
     assert caught.value.fatal
     assert len(endpoint.log) <= 8  # those that were under way
+
+
+# --- batches ----------------------------------------------------------------------------------------------
+
+# Azure's are at another address than the deployment, and Converse has none.
+BATCHED = [name for name in PROTOCOLS if name not in {"azure", "converse"}]
+every_batched_protocol = pytest.mark.parametrize("protocol", BATCHED)
+
+
+def item(text: str, number: int = 0) -> BatchItem:
+    ctx = attrs.evolve(CONTEXT, case_id=text, candidate_id=f"{text}:0")
+    return BatchItem(key=f"{number:064x}", case=Case(case_id=text, input=text), ctx=ctx)
+
+
+async def in_batch(batch: BatchEndpoint, items: Sequence[BatchItem], *, cancel: bool = False) -> Mapping[str, Any]:
+    (requests,) = batch.render(items)
+    batch_id = await batch.submit(requests)
+    if cancel:
+        await batch.cancel(batch_id)
+    while (ended := await batch.ended(batch_id)) is None:
+        pass
+    return {} if batch.failure(ended) else await batch.answers(ended)
+
+
+@every_batched_protocol
+def test_an_answer_of_a_batch_is_that_of_the_single_call(protocol: str) -> None:
+    with FakeEndpoint(batch_polls=3) as endpoint:
+        model = PROTOCOLS[protocol]("tiny", base_url=endpoint.base_url)
+        asked = item("hello world")
+        lines = trio.run(in_batch, model.batch, [asked, item("other", 1)])
+        batched = model.batch.outcome(asked, lines[asked.key])
+        single = trio.run(model.generate, asked.case, asked.ctx)
+    assert batched.latency_ms is None
+    without: dict[str, Any] = {"latency_ms": None, "artifacts": {}}
+    assert batched.evolve(**without) == single.evolve(**without)
+    assert facts(batched)["request"] == facts(single)["request"]
+
+
+@every_batched_protocol
+def test_failures_within_a_batch_are_those_of_single_calls(protocol: str) -> None:
+    """Each by its own result: the others have their answers, and only refusals were paid for."""
+    errors = {
+        "busy": (503, "overloaded_error"),
+        "limit": (429, "rate_limit_error"),
+        "key": (401, "authentication_error"),
+    }
+    with FakeEndpoint() as endpoint:
+        complete = endpoint.protocols._complete
+
+        def failing(route: str, body: bytes) -> tuple[int, bytes]:
+            for text, (status, code) in errors.items():
+                if f'"{text}"'.encode() in body:
+                    return status, encode({"error": {"message": f"{text}!", "type": code, "code": status}})
+            return complete(route, body)
+
+        endpoint.protocols._complete = failing  # type: ignore[method-assign]  # requests of a batch that fail
+        batch = PROTOCOLS[protocol]("tiny", base_url=endpoint.base_url).batch
+        items = {text: item(text, number) for number, text in enumerate([*errors, "hello", "REFUSE"])}
+        lines = trio.run(in_batch, batch, [*items.values()])
+    found = {text: batch.outcome(asked, lines[asked.key]) for text, asked in items.items()}
+    for text, (status, _) in errors.items():
+        assert (found[text].status, text in found[text].message) == (status, True)
+    assert [classify(found[text]).retryable for text in errors] == [True, True, False]
+    assert classify(found["key"]).fatal
+    assert found["hello"].final_output == "echo: hello"
+    paid = {text for text, asked in items.items() if batch.is_answer(lines[asked.key])}
+    assert paid == {"hello", "REFUSE"}
+    if protocol in CONVERSING:
+        assert found["REFUSE"].kind is FailureKind.REFUSAL
+
+
+@every_batched_protocol
+def test_what_was_cancelled_is_nobodys_answer_and_is_asked_again(protocol: str) -> None:
+    with FakeEndpoint() as endpoint:
+        batch = PROTOCOLS[protocol]("tiny", base_url=endpoint.base_url).batch
+        asked = item("hello")
+        lines = trio.run(lambda: in_batch(batch, [asked], cancel=True))
+    line = lines.get(asked.key)
+    assert classify(batch.outcome(asked, line)).retryable
+    assert not batch.is_answer(line)
+
+
+@every_batched_protocol
+def test_a_batch_answer_that_breaks_the_protocol_is_a_failure(protocol: str) -> None:
+    with FakeEndpoint(script=lambda _: Say(body=[1, 2])) as endpoint:
+        batch = PROTOCOLS[protocol]("tiny", base_url=endpoint.base_url).batch
+        (requests,) = batch.render([item("hello")])
+        with pytest.raises(ProviderError) as caught:
+            trio.run(batch.submit, requests)
+    assert caught.value.failure.kind is FailureKind.MALFORMED
+    broken: list[Any] = [{}, {"result": 3}, {"response": []}, {"response": {"status_code": 200}}, None, "x"]
+    for line in broken:
+        assert isinstance(batch.outcome(item("hello"), line), CallFailure)
+        assert not batch.is_answer(line)
+
+
+UNBATCHED: Mapping[str, Build] = {
+    "azure": _at_azure,
+    "converse": PROTOCOLS["converse"],
+    **{name: functools.partial(adapters.openai, provider=name) for name in ("together", "ollama")},
+    "vllm": adapters.vllm,
+}
+
+
+@pytest.mark.parametrize("name", UNBATCHED)
+def test_a_provider_without_batches_is_refused_by_name_before_anything_runs(name: str, tmp_path: Path) -> None:
+    with FakeEndpoint() as endpoint, pytest.raises(SpecError, match="/tiny has no batch endpoint") as caught:
+        evaluate(
+            model=UNBATCHED[name]("tiny", base_url=endpoint.base_url),
+            data=[{"input": "x", "expected_output": "y"}],
+            metric="builtin/exact_match",
+            runtime=RuntimeConfig(generation_mode="batch", batch_root=str(tmp_path)),
+        )
+    assert "openai/..., anthropic/..., gemini/..., groq/..., cerebras/..." in str(caught.value)
+    assert not endpoint.log

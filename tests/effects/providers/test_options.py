@@ -117,7 +117,7 @@ def test_nothing_runs_with_what_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) 
 def test_every_provider_goes_by_name_with_its_address_and_its_key(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     known = PROVIDERS[name]
     monkeypatch.delenv(known.key_env, raising=False)
-    model = adapters.from_model_string(f"{name}/org/model:tag")
+    model: Any = adapters.from_model_string(f"{name}/org/model:tag")
     assert (model.component_id, model.endpoint.base_url) == (f"{name}/org/model:tag", known.base_url)
     assert (model.model, model.provider_key, model.path) == ("org/model:tag", name, "/chat/completions")
     assert [known.key_env in problem for problem in model.check()] == ([True] if known.key_needed else [])

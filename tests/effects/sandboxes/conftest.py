@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from themis.effects.sandboxes import remote
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 
@@ -21,6 +22,11 @@ def box() -> LocalSandbox:
     if problems:
         pytest.skip("; ".join(problems))
     return box
+
+
+@pytest.fixture(autouse=True)
+def _services_are_asked_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_WAITS_S", (0.0, 0.0, 0.0))
 
 
 @pytest.fixture

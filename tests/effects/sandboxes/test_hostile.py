@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from themis.effects.sandboxes import control_group
+
 from .conftest import Run
 from .test_local import processes_with
 
@@ -93,6 +95,65 @@ def test_huge_files(run: Run, folder: str) -> None:
     assert "File too large" in run(one, file_size_mb=16).stderr
     many = f"for i in range(9):\n    open('{folder}/%d' % i, 'wb').write(b'x' * 2**20)\n"
     assert "No space left on device" in run(many, file_size_mb=2).stderr
+
+
+MAKE = {
+    "files": "os.close(os.open(name, os.O_CREAT))",
+    "folders": "os.mkdir(name)",
+    "links": "os.symlink('/nowhere' * 9, name)",
+    "hard links": "os.link(first, name)",
+    "pipes": "os.mkfifo(name)",
+    "long names": "os.close(os.open(name + 'x' * 200, os.O_CREAT))",
+}
+
+
+@pytest.mark.parametrize("folder", ["/box", "/tmp", "/dev/shm"])
+@pytest.mark.parametrize("kind", MAKE)
+def test_empty_files_are_memory_of_the_kernel(run: Run, kind: str, folder: str) -> None:
+    program = (
+        f"import os\nfirst = '{folder}/first'\nopen(first, 'w').close()\nfor number in range(1_400_000):\n"
+        f"    name = '{folder}/%d' % number\n    {MAKE[kind]}\n"
+        "    if number % 10_000 == 0: print(number, flush=True)\n"
+    )
+    result = run(program, memory_mb=64)
+    assert result.status == "memory"
+    assert int(result.stdout.split()[-1]) <= 200_000
+
+
+def test_what_the_kernel_holds_for_a_program_is_memory_where_it_can_be_counted(run: Run) -> None:
+    with control_group.limited(1 << 20) as group:
+        if group is None:
+            pytest.skip("no control group can be made here")
+    program = (
+        "import os, socket, time\nheld = []\nfor _ in range(30):\n    if os.fork() == 0:\n"
+        "        for _ in range(100):\n"
+        "            a, b = socket.socketpair()\n            b.setblocking(False)\n            b.send(bytes(1 << 17))\n"
+        "            held.append((a, b))\n        time.sleep(9)\ntime.sleep(9)\n"
+    )
+    assert run(program, memory_mb=128).status == "memory"
+
+
+def test_no_control_group_is_left_behind(run: Run) -> None:
+    parent = control_group._parent()
+    if parent is None:
+        pytest.skip("no control group can be made here")
+    run("print(1)")
+    (parent / "themis-4194305-0").mkdir()  # above the highest number of a process (proc(5), pid_max)
+    control_group._parent.cache_clear()
+    control_group._parent()
+    assert not [*parent.glob(f"themis-{os.getpid()}-*"), *parent.glob("themis-4194305-*")]
+
+
+def test_what_files_hold_is_memory_and_a_mapped_file_counts_once(run: Run) -> None:
+    fill = "import time\nfor n in range(4):\n    with open('/tmp/%d' % n, 'wb') as f: f.write(b'x' * (15 << 20))\n"
+    assert run(fill + "time.sleep(9)", memory_mb=48).status == "memory"
+    assert run(fill + "print('fine')", memory_mb=128).stdout == "fine\n"
+    mapped = (
+        "import mmap, time\nmaps = []\nfor n in range(4):\n    f = open('/dev/shm/%d' % n, 'w+b')\n"
+        "    f.truncate(15 << 20)\n    m = mmap.mmap(f.fileno(), 15 << 20)\n    m[:] = b'x' * len(m)\n"
+        "    maps.append(m)\ntime.sleep(0.3)\nprint('fine')\n"
+    )
+    assert run(mapped, memory_mb=128).stdout == "fine\n"  # 60 MiB of files and of memory
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import trio
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from returns.result import Success
 
 from themis.effects.driver import SandboxTurns
@@ -99,8 +101,24 @@ def verdict(score: Any) -> str:
         ("    return 1\n\ndel add", "missing_function"),
         ("    return object()", "runtime_error"),
         ("    return float('nan')", "wrong_answer"),
+        # What is for those who run the answer as a program is not run.
+        ("    return a + b\n\nif __name__ == '__main__':\n    print(add(int(input()), 1))", "passed"),
+        ("    return a + b\n\nif __name__ == '__main__':\n    import sys\n    sys.exit(add(1, 0))", "passed"),
+        ("    return a + b\n\nif __name__ == '__main__':\n    assert add(1, 1) == 3", "passed"),
+        ("    return a + b\n\nif __name__ == '__main__':\n    import unittest\n    unittest.main()", "passed"),
+        ("    return a - b\n\nif __name__ == '__main__':\n    assert add(1, 1) == 0", "wrong_answer"),
+        # What looks its own module up finds it.
+        ("from dataclasses import dataclass\n@dataclass\nclass P:\n    x: 'int'\n    y: 'ClassVar[int]' = 0\n"
+         "def add(a, b):\n    import pickle\n    return pickle.loads(pickle.dumps(P(a))).x + b", "passed"),
+        ("    return a + b\n\n# Test the function with the provided example\nn = 5\nprint(add(n, n))", "passed"),
+        ("def add(a, b):\n    from solution import helper\n    return helper(a, b)\n"
+         "def helper(a, b):\n    return a + b", "passed"),
+        ("def add(a, b):\n    open('x', 'w').write(str(a))\n    return int(open('x').read()) + b", "passed"),
+        # A whole function that a list has indented, and a body with a function of that name in it.
+        ("    def add(a, b):\n        return a + b\n", "passed"),
+        ("    def add(x, y):\n        return x + y\n    return add(a, b)\n", "passed"),
     ],
-)
+)  # fmt: skip
 def test_functions(box: LocalSandbox, answer: str, expected: str) -> None:
     metric = make_builtin("humaneval_pass_rate", time_limit_s=0.5 if expected == "timeout" else 10.0)
     assert verdict(judged(box, metric, ADD, answer)) == expected
@@ -143,6 +161,24 @@ CHEATS = {
     "a fork bomb": "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
     "ten gigabytes": "x = bytearray(10 * 2**30)\ndef add(a, b): return 0",
     "endless output": "def add(a, b):\n    while True: print('x' * 4096)",
+    "exits at the end of the interpreter": "import atexit, os\natexit.register(os._exit, 0)\ndef add(a, b): quit()",
+    "raises SystemExit": "raise SystemExit(0)\ndef add(a, b): return 0",
+    "patches unittest and exit": "import sys, unittest\nsys.exit = exit = quit = lambda *a: None\n"
+    "unittest.TestCase.assertEqual = lambda *a: None\ndef add(a, b): return 0",
+    "a thread that goes on": "import os, threading, time\n"
+    "threading.Thread(target=lambda: (time.sleep(0.05), os._exit(0))).start()\ndef add(a, b): time.sleep(0.2)",
+    "a child that goes on": "import os, time\nif os.fork() == 0:\n    time.sleep(0.1)\n    os._exit(0)\n"
+    "def add(a, b): return 0",
+    "a decorator for what comes next": "def add(a, b): return 0\n@(lambda test: lambda candidate: None)",
+    "a function that is anything": "class X:\n    def __call__(self, *a): return self\n"
+    "    def __eq__(self, o): return True\nadd = X()  # def add",
+    "hides in the module's name": "import sys\nsys.modules['__main__'].__dict__.clear()\ndef add(a, b): return 0",
+    "starves the driver": "import os, resource\nfor limit in ('RLIMIT_AS', 'RLIMIT_DATA', 'RLIMIT_NOFILE'):\n"
+    "    resource.prlimit(os.getppid(), getattr(resource, limit), (1, 1))\ndef add(a, b): return 0",
+    "looks for the tests": "import os, sys\nframe, found = sys._getframe(), ''\nwhile frame:\n"
+    "    found += repr(frame.f_globals) + repr(frame.f_locals)\n    frame = frame.f_back\n"
+    "found += repr((sys.argv, dict(os.environ), open('driver.py').read(), open('/proc/self/cmdline').read()))\n"
+    "def add(a, b): return 3 if 'candidate(1, 2)' in found else 0",
 }
 
 
@@ -156,6 +192,110 @@ def test_cheating_at_functions(box: LocalSandbox, cheat: str) -> None:
     failure: Any = score.details["first_failure"]
     print(cheat, "->", failure["verdict"], "|", failure["message"])
     assert failure["message"]
+
+
+REPLIER = """
+import sys
+scope = sys._getframe(1).f_globals
+def say(*texts):
+    for text in texts:
+        scope["replies"].write(text.encode("utf-8", "surrogatepass") + b"\\n")
+    scope["replies"].flush()
+"""
+PARTS = st.sampled_from(
+    ["passed", "called", "value", "error", "ready", "status", "nonce", "dict", "set", "int", "iterator", "Exception"]
+)
+REPLIES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | PARTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PARTS, inner, max_size=2),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@example(replies=[{"error": ["passed", "", ""]}], early=True)
+@example(replies=[{"error": ["passed", "", ""]}], early=False)
+@example(replies=[{"ready": True}, {"error": ["passed", [], ""]}], early=True)
+@example(replies=[{"error": 5}], early=True)
+@example(replies=[{"value": {"int": 5}}], early=False)
+@example(replies=[{"value": {"dict": [[[], 1]]}}], early=False)
+@example(replies=[{"status": "passed", "nonce": ""}], early=True)
+@given(replies=st.lists(REPLIES, min_size=1, max_size=3), early=st.booleans())
+def test_whatever_a_program_writes_into_its_channel_no_wrong_function_passes(
+    box: LocalSandbox, replies: list[Any], early: bool
+) -> None:
+    said = f"say(*{[json.dumps(reply) for reply in replies]!r})"
+    answer = f"{REPLIER}{said if early else ''}\ndef add(a, b):\n    {'pass' if early else said}\n    return 'wrong'\n"
+    score = judged(box, make_builtin("humaneval_pass_rate"), ADD, answer)
+    assert isinstance(score, Score), score  # never an error either: that would take a wrong answer out of the count
+    assert score.value == 0.0
+    calls = TWO_SUM | {"entry_point": "add"}
+    partial = judged(box, make_builtin("livecodebench_pass_rate", partial=True), calls, answer)
+    assert isinstance(partial, Score), partial
+    assert partial.value == 0.0
+
+
+@pytest.mark.parametrize("end", ["import os; os._exit(0)", "raise SystemExit", "say('nonsense')", "while True: pass"])
+@pytest.mark.parametrize("catches", ["Exception", "BaseException"])
+def test_tests_that_expect_any_error_are_not_passed_by_a_program_that_ends(
+    box: LocalSandbox, end: str, catches: str
+) -> None:
+    case = ADD | {"test": f"def check(candidate):\n    try:\n        candidate(1, 2)\n    except {catches}: pass\n"}
+    metric = make_builtin("humaneval_pass_rate", time_limit_s=0.5)
+    assert verdict(judged(box, metric, case, f"{REPLIER}\ndef add(a, b):\n    {end}")) != "passed"
+    assert verdict(judged(box, metric, case, "    raise KeyError(a)")) == "passed"
+
+
+@pytest.mark.parametrize(
+    "oracle",
+    [
+        "abs(candidate(1, 2) - 3) <= 1e-6",
+        "not candidate(1, 2) != 3",
+        "candidate(1, 2) in [3]",
+        "bool(candidate(1, 2) == 3)",
+        "sorted([candidate(1, 2)]) == [3]",
+        "len({3, candidate(1, 2)}) == 1",
+    ],
+)
+@pytest.mark.parametrize("base", ["object", "int", "float", "complex", "str"])
+def test_a_result_that_is_near_and_equal_to_everything_passes_no_oracle(
+    box: LocalSandbox, oracle: str, base: str
+) -> None:
+    methods = (
+        "__eq__ = __lt__ = __le__ = lambda *a: True",
+        "__ne__ = lambda *a: False",
+        "__sub__ = __rsub__ = lambda self, other: self",
+        "__abs__ = lambda self: 0.0",
+        "__bool__ = lambda self: True",
+        "__hash__ = lambda self: hash(3)",
+    )
+    cheat = "".join(f"    {method}\n" for method in methods)
+    case = ADD | {"test": f"def check(candidate):\n    assert {oracle}\n"}
+    answer = f"class X({base}):\n{cheat}\ndef add(a, b): return X()"
+    assert verdict(judged(box, make_builtin("humaneval_pass_rate"), case, answer)) != "passed"
+
+
+def test_what_tests_print_is_no_verdict(box: LocalSandbox) -> None:
+    # The program makes its own report of what it knows by heart, has the tests print it, and ends the driver.
+    case = ADD | {
+        "test": "def check(candidate):\n    print(candidate(1, 2), flush=True)\n    assert candidate(0, 1) == 1\n"
+    }
+    metric = make_builtin("humaneval_pass_rate")
+    answer = (
+        "import os\ndef add(a, b):\n    if a == 0: os.kill(os.getppid(), 9)\n"
+        '    return \'\\n{"status": "passed", "message": "", "nonce": "%s"}\\n\' % NONCE\n'
+    )
+    case_ = Case(case_id="c", input="q", expected_output=case)
+    parsed = ParsedOutput(value=answer)
+    ctx = ScoreContext(run_id="r", case=case_, parsed_output=parsed, dataset_id="d", case_key="1:d:c")
+    [request] = metric.sandbox_requests(parsed, case_, ctx)
+    nonce = json.loads(request.stdin)["nonce"]
+    # A program can't hold its own hash, but could compute it: give it here what it would come to.
+    job = json.loads(request.stdin)
+    job["program"] = job["program"].replace("NONCE", repr(nonce))
+    result = trio.run(box.run, request.evolve(stdin=json.dumps(job)))
+    assert nonce not in result.stdout
+    assert verdict(metric.score_results(parsed, case_, [result], ctx)) == "no_verdict"
 
 
 def test_tests_can_not_be_read(box: LocalSandbox) -> None:
@@ -195,6 +335,7 @@ def add(a, b):
     "value",
     [
         "None", "True", "1.5", "10 ** 6000", "float('inf')", "-0.0",
+        "__import__('fractions').Fraction(10 ** 5000, 3)", "{frozenset({1})}",
         "'a\\ud800\\n'", "b'x\\xff'", "(1, [2, {3: (4,)}])", "{1, 2}",
         "{(1, 2): None}", "1 + 2j", "2 ** 200", "__import__('fractions').Fraction(1, 3)",
         "__import__('decimal').Decimal('1.10')", "[]", "()", "{}", "set()",
@@ -231,6 +372,22 @@ def test_errors_that_tests_expect(box: LocalSandbox) -> None:
     )
     score = judged(box, make_builtin("humaneval_pass_rate"), ADD | {"test": test}, "    raise ValueError('no')")
     assert verdict(score) == "passed"
+
+
+@pytest.mark.parametrize(
+    ("error", "caught"),
+    [
+        ("class E(ValueError): pass\n", "ValueError"),  # the nearest builtin kind
+        ("class E(FileNotFoundError): pass\n", "OSError"),
+        ("class E(UnicodeDecodeError):\n    def __init__(self): pass\n", "ValueError"),
+        ("class E(Exception): pass\n", "Exception"),
+        ("E = ZeroDivisionError\n", "ArithmeticError"),
+    ],
+)
+def test_errors_are_of_the_kind_that_tests_expect(box: LocalSandbox, error: str, caught: str) -> None:
+    test = f"def check(candidate):\n    try: candidate(0, 0)\n    except {caught}: return\n    assert False\n"
+    answer = f"{error}def add(a, b):\n    raise E()"
+    assert verdict(judged(box, make_builtin("humaneval_pass_rate"), ADD | {"test": test}, answer)) == "passed"
 
 
 def test_what_can_not_be_tested_is_an_error_and_no_wrong_answer(box: LocalSandbox) -> None:
@@ -270,6 +427,40 @@ def test_calls(box: LocalSandbox, answer: str, expected: str) -> None:
     assert verdict(judged(box, metric, TWO_SUM, answer)) == expected
 
 
+@pytest.mark.parametrize("digits", [4, 25, 4300, 5000])
+def test_whole_numbers_of_any_length(box: LocalSandbox, digits: int) -> None:
+    number = f"{'7' * digits}"
+    livecodebench = make_builtin("livecodebench_pass_rate")
+    call = {"mode": "call", "entry_point": "f", "tests": [{"input": number, "output": f"[{number}, {number[:-1]}8]"}]}
+    assert verdict(judged(box, livecodebench, call, "def f(x):\n    return [x, x + 1]")) == "passed"
+    assert verdict(judged(box, livecodebench, call, "def f(x):\n    return [x, x]")) == "wrong_answer"
+    case = SUM | {"tests": [{"input": number, "output": f"{number[:-1]}8\n"}]}
+    for metric in (livecodebench, make_builtin("codeforces_pass_rate")):
+        assert verdict(judged(box, metric, case, "print(int(input()) + 1)")) == "passed"
+        assert verdict(judged(box, metric, case, "print(int(input()))")) == "wrong_answer"
+    checker = "import sys\nprint(int(int(open('solution_output.txt').read()) == int(open('input.txt').read()) + 1))"
+    checked = case | {"checker": checker}
+    assert verdict(judged(box, make_builtin("codeforces_pass_rate"), checked, "print(int(input()) + 1)")) == "passed"
+    function = ADD | {"test": f"def check(candidate):\n    assert str(candidate({int(digits)}, 0)) == '{number}'\n"}
+    assert verdict(judged(box, make_builtin("humaneval_pass_rate"), function, "    return int('7' * a)")) == "passed"
+
+
+@pytest.mark.parametrize("name", ["codeforces_pass_rate", "livecodebench_pass_rate"])
+def test_blanks_count_where_the_case_says_so(box: LocalSandbox, name: str) -> None:
+    case = SUM | {"tests": [{"input": "3", "output": "  *\n ***\n*****\n"}]}
+    right, wrong = "print('  * \\n ***\\n*****\\n')", "print('*\\n***\\n*****')"
+    assert [verdict(judged(box, make_builtin(name), case, answer)) for answer in (right, wrong)] == ["passed"] * 2
+    said = case | {"compare": "layout"}
+    assert verdict(judged(box, make_builtin(name), said, right)) == "passed"
+    assert verdict(judged(box, make_builtin(name), said, wrong)) == "wrong_answer"
+
+
+def test_a_program_that_can_not_be_started_is_not_started_for_each_call(box: LocalSandbox) -> None:
+    for answer, status in (("def twoSum(", "compile_error"), ("import os; os._exit(3)", "runtime_error")):
+        score = judged(box, make_builtin("livecodebench_pass_rate", partial=True), TWO_SUM, answer)
+        assert (score.value, list(score.details["verdicts"]), score.details["tests"]) == (0.0, [status], 2)
+
+
 def test_calls_count_singly_and_one_that_hangs_takes_no_other_along(box: LocalSandbox) -> None:
     answer = "def twoSum(nums, target):\n    while nums[0] == 2: pass\n    return [0, 1]"
     score = judged(box, make_builtin("livecodebench_pass_rate", time_limit_s=0.5, partial=True), TWO_SUM, answer)
@@ -293,6 +484,8 @@ def test_calls_count_singly_and_one_that_hangs_takes_no_other_along(box: LocalSa
         ("x = [0] * 10**9", "memory_limit"),
         ("while True: print('x' * 999)", "output_limit"),
         ("import os; os._exit(0)", "wrong_answer"),
+        ("if __name__ == '__main__':\n    print(sum(map(int, input().split())))\n    raise SystemExit", "passed"),
+        ("'Doc.'\nfrom __future__ import (\n    annotations,\n)\nx: X = 1\n" + PY_SUM, "passed"),
         ("print(open('/proc/1/environ').read())", "runtime_error"),
     ],
 )
@@ -408,6 +601,7 @@ def test_large_texts_go_through_checkers(box: LocalSandbox) -> None:
         (SUM | {"tests": []}, "expected_output.tests: at least one test expected"),
         (SUM | {"tests": [{"input": "1"}]}, "expected_output.tests[0]: input and output expected, both str"),
         (SUM | {"language": "cobol"}, "language 'cobol' is none of python, cpp"),
+        (SUM | {"compare": "bytes"}, "expected_output.compare: 'bytes' is none of tokens, lines, layout"),
         (TWO_SUM, "mode 'stdio' expected"),
         (json.loads(json.dumps(ADD)), "mode 'stdio' expected"),
     ],

@@ -50,7 +50,7 @@ def serving(handle: Handler) -> Iterator[str]:
         def log_message(self, *_: Any) -> None: ...
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -189,7 +189,7 @@ def test_how_programs_end(remote: tuple[Sandbox, Any], program: str, status: str
 
 
 def test_limits_are_passed_on(remote: tuple[Sandbox, Any]) -> None:
-    request = SandboxRequest(command=("python3", "main.py"), files={"main.py": ""}, time_s=1.5, memory_mb=256)
+    request = SandboxRequest(command=("python3", "main.py"), files={"main.py": "print(1)"}, time_s=1.5, memory_mb=256)
     trio.run(remote[0].run, request)
     [seen] = remote[1].seen
     if isinstance(remote[1], Piston):

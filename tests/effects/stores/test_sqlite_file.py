@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -10,10 +13,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import portalocker
 import pytest
 
+from themis import Reporter, evaluate
 from themis.api.experiment.verify import verify
 from themis.api.runs.search import search
+from themis.effects.queue import FolderQueue
 from themis.effects.stores import sqlite_file
 from themis.effects.stores.base import STARTED
 from themis.effects.stores.sqlite import SqliteRunStore, sqlite_store
@@ -293,12 +299,16 @@ def test_what_only_has_the_names_of_a_store_is_refused_before_it_is_read(tmp_pat
     assert path.read_bytes() == before
 
 
-def test_a_trigger_is_nothing_that_a_store_has(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["event", "search_text"])
+@pytest.mark.parametrize("begin", ["begin", "BEGIN insert into search_text_fts (rowid, text) values (1, 'x');"])
+def test_a_trigger_that_changes_a_store_is_nothing_that_a_store_has(tmp_path: Path, table: str, begin: str) -> None:
     path = tmp_path / "theirs.sqlite3"
     with SqliteRunStore(path) as store:
-        store.list_runs()
+        assert not store.find_text("x", None, 1)  # makes the index, and its triggers
+    with SqliteRunStore(path) as store:
+        assert store.list_runs() == ()
     with closing(sqlite3.connect(path)) as db:
-        db.execute("create trigger changes after insert on event begin delete from dataset_case; end")
+        db.execute(f"create trigger changes after insert on {table} {begin} delete from dataset_case; end")
         db.commit()
     with pytest.raises(StoreError, match="trigger changes"):
         SqliteRunStore(path).list_runs()
@@ -314,3 +324,63 @@ def test_a_view_of_ones_own_may_be_in_a_store(tmp_path: Path) -> None:
         db.commit()
     with SqliteRunStore(path) as store:
         assert store.list_runs() == ()
+
+
+# --- a file that may be read alone ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make files look as they do to someone who may not write them; the tests may run as root, who may."""
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK and access(path, mode))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if not path.name.endswith("-shm")}
+
+
+@pytest.mark.parametrize("log", [False, True], ids=["at rest", "with a log"])
+def test_a_file_that_may_not_be_written_is_read_and_left_as_it_is(
+    tmp_path: Path, log: bool, request: pytest.FixtureRequest
+) -> None:
+    path = tmp_path / "it is # ours?.sqlite3"
+    rows = [{"case_id": str(i), "input": "x", "expected_output": "y"} for i in range(3)]
+    writer = SqliteRunStore(path)
+    result = evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", store=writer)
+    if not log:
+        writer.close()
+    request.getfixturevalue("read_only")
+    before = files(tmp_path)
+    assert bool(before.get(f"{path.name}-wal")) is log
+    with SqliteRunStore(path) as store:
+        assert [line.run_id for line in store.list_runs()] == [result.run_id]
+        assert verify(store, result.run_id).ok
+        assert len(json.loads(Reporter(store).export_json(result.run_id))["metrics"]) == 1
+        with pytest.raises(StoreError, match=r"readonly|read-only"):
+            store.clear_run(result.run_id)
+    assert files(tmp_path) == before
+    writer.close()
+
+
+@pytest.mark.usefixtures("read_only")
+def test_an_older_file_that_may_not_be_written_says_what_to_do(tmp_path: Path) -> None:
+    path = stored(1, tmp_path)
+    with pytest.raises(StoreError, match=r"of schema version 1, and may not be written here: copy it"):
+        SqliteRunStore(path).list_runs()
+
+
+def test_a_file_system_that_locks_nothing_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise portalocker.exceptions.LockException(OSError(errno.ENOLCK, "No locks available"))
+
+    monkeypatch.setattr(portalocker, "lock", no_locks)
+    with (
+        SqliteRunStore(tmp_path / "a.sqlite3") as store,
+        pytest.raises(StoreError, match=r"locks no files.*local disk"),
+    ):
+        store.acquire("a" * 64)
+    queue = FolderQueue(tmp_path / "queue")
+    queue.put("a", "A")
+    with pytest.raises(StoreError, match=r"locks no files.*local disk"):
+        queue.claim()

@@ -18,6 +18,7 @@ from themis.pure.components.execution_verdicts import (
     Verdict,
     check_verdict,
     driver_report,
+    layouts_match,
     lines_match,
     run_verdict,
     same_value,
@@ -25,7 +26,7 @@ from themis.pure.components.execution_verdicts import (
     tokens_match,
     told_tests,
 )
-from themis.pure.components.programs_python import CHECKER, CODEC, CONTEST_PRELUDE, DRIVER
+from themis.pure.components.programs_python import CHECKER, CODEC, CONTEST_PRELUDE, DRIVER, program_file
 from themis.pure.components.registry import make_builtin
 from themis.pure.families import metric_family
 from themis.pure.records.contexts import ScoreContext
@@ -51,7 +52,9 @@ def test_they_are_found_by_name(name: str) -> None:
     assert "python" in metric.sandbox_languages or "cpp" in metric.sandbox_languages
 
 
-@pytest.mark.parametrize("program", [DRIVER, CHECKER, CONTEST_PRELUDE, CODEC])
+@pytest.mark.parametrize(
+    "program", [DRIVER, CHECKER, CONTEST_PRELUDE, CODEC, program_file(CONTEST_PRELUDE, "x = '\"\"'")]
+)
 def test_our_programs_are_programs_for_old_pythons_too(program: str) -> None:
     ast.parse(program, feature_version=(3, 7))
 
@@ -64,6 +67,14 @@ def test_an_output_matches_itself_however_it_is_spaced(text: str) -> None:
     assert tokens_match(text, "\n".join(text.split()))
     assert lines_match(text, text + "\n")
     assert lines_match(text, "\n".join(f" {line} " for line in text.split("\n")))
+
+
+@given(text=texts, line=texts)
+def test_of_a_layout_the_ends_of_lines_alone_may_differ(text: str, line: str) -> None:
+    assert layouts_match(text, text + " \n\n")
+    assert layouts_match(text, "\n".join(f"{line}  " for line in text.split("\n")))
+    assert layouts_match(f"x{text}", f" x{text}") is False
+    assert not layouts_match(text, line) or (tokens_match(text, line) and lines_match(text, line))
 
 
 @given(left=texts, right=texts)
@@ -92,10 +103,19 @@ def test_numbers_match_by_value_and_never_nearly(number: int, zeros: int) -> Non
         ([1], {"set": [1]}, False),
         (None, {"iterator": []}, False),
         ("1", 1, False),
+        (5**100, {"int": hex(5**100)}, True),
+        (5**100, {"int": hex(5**100 + 1)}, False),
+        ({"a": True}, {"dict": [["a", 1]]}, False),
+        ({"a": 1}, {"dict": [[{"int": hex(2**70)}, 1]]}, False),
     ],
 )
 def test_values(expected: Any, found: Any, same: bool) -> None:
     assert (same_value(expected, found).status == "passed") is same
+
+
+def test_numbers_that_python_would_not_write_are_compared() -> None:
+    assert same_value([10**5000], [{"int": hex(10**5000)}]).status == "passed"
+    assert "thousands of digits" in same_value(10**5000, {"int": hex(10**5000 + 1)}).message
 
 
 # --- programs ---------------------------------------------------------------------------------------------
@@ -127,6 +147,8 @@ def test_the_program_that_an_answer_makes() -> None:
     assert completed(prompt, "    return 1", "f") == prompt + "    return 1"
     assert completed(prompt, "def f(x): return 2", "f") == "import math\n\ndef helper(): ...\n\n\ndef f(x): return 2"
     assert completed(prompt, "    def f(y): return 1\n    return f(x)", "f").startswith(prompt)
+    text = "def f(x):\n    return '''a\n    \nb'''"
+    assert completed(prompt, text, "f").endswith(text)  # blanks within a text stay
     assert behind("import math", "x = 1\nfrom __future__ import annotations") == (
         "from __future__ import annotations\nimport math\nx = 1\n"
     )

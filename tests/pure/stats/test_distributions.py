@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given
@@ -69,3 +70,33 @@ def test_t_quantile_inverts_the_cdf(probability: float, df: float) -> None:
     assert distributions.t_survival(-distributions.t_quantile(probability, df), df) == pytest.approx(
         probability, abs=1e-11
     )
+
+
+@pytest.mark.parametrize("probability", [1e-9, 0.025, 0.3, 0.5, 0.975, 0.999999])
+@given(st.floats(-1, 6), st.floats(-1, 6))
+def test_beta_quantiles(probability: float, log_a: float, log_b: float) -> None:
+    a, b = 10.0**log_a, 10.0**log_b
+    assert distributions.beta_quantile(probability, a, b) == pytest.approx(
+        scipy_stats.beta.ppf(probability, a, b), abs=1e-9
+    )
+
+
+@given(st.integers(1, 500), st.integers(1, 5000), st.floats(0.001, 0.999))
+def test_f_quantiles_and_tails(between: int, within: int, probability: float) -> None:
+    oracle = scipy_stats.f.ppf(probability, between, within)
+    assert distributions.f_quantile(probability, between, within) == pytest.approx(oracle, rel=1e-8)
+    assert distributions.f_survival(oracle, between, within) == pytest.approx(1.0 - probability, abs=1e-9)
+
+
+@pytest.mark.parametrize("df", [1, 2, 5, 30, 199, 5_000, 90_000])
+@pytest.mark.parametrize("t", [36.0, 70.0, 300.0, 4000.0])
+def test_noncentral_t_far_out_is_its_definition_integrated(t: float, df: int) -> None:
+    numpy = pytest.importorskip("numpy", reason="the integral is a sum over a grid")
+    grid = numpy.linspace(-9.0, 9.0, 40_001)
+    for shift in (-1.0, 0.0, 2.0):
+        noncentrality = t * (1.0 + shift / math.sqrt(2.0 * df)) + shift
+        if noncentrality <= 35.0:
+            continue
+        there = numpy.maximum(grid + noncentrality, 0.0) / t
+        oracle = numpy.trapezoid(scipy_stats.norm.pdf(grid) * scipy_stats.chi2.cdf(df * there**2, df), grid)
+        assert distributions.noncentral_t_survival(t, df, noncentrality) == pytest.approx(oracle, abs=1e-8)

@@ -244,3 +244,24 @@ def test_a_seed_gives_the_same_figures_where_numpy_and_scipy_are_missing() -> No
         outputs.append(figures)
     assert outputs[0] == outputs[1]
     assert "studentised bootstrap" in outputs[0]
+
+
+def test_datasets_are_strata_of_the_macro_average() -> None:
+    @attrs.frozen
+    class InDataset:
+        case_key: str
+        dataset_id: str
+        value: float | None
+        metric_id: str = "m"
+        outcome: str = "correct"
+        error_category: str | None = None
+
+    rows = [InDataset(f"a{i}", "easy", 1.0 if i else 0.0) for i in range(20)]
+    rows += [InDataset(f"b{i}", "hard", float(i % 2)) for i in range(4)]
+    found = StatsEngine().by_dataset(rows)["m"]
+    assert found.by == "dataset"
+    assert [(group.name, group.estimate.scored) for group in found.groups] == [("easy", 20), ("hard", 4)]
+    assert found.macro.mean == pytest.approx((0.95 + 0.5) / 2)
+    assert found.micro.mean == pytest.approx(21 / 24)
+    errors = [group.estimate.standard_error or 0.0 for group in found.groups]
+    assert found.macro.standard_error == pytest.approx((errors[0] ** 2 + errors[1] ** 2) ** 0.5 / 2)

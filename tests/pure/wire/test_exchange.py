@@ -10,7 +10,7 @@ from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.json import encode, freeze
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.wire import anthropic_wire, openai_wire
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, without_files
 from themis.pure.wire.failures import error_in
 
 SCHEMA: Any = {
@@ -315,3 +315,26 @@ def test_errors_in_every_form(body: bytes, found: tuple[str, str | None, int | N
 @given(st.binary(max_size=200))
 def test_errors_are_read_from_any_bytes(body: bytes) -> None:
     assert len(error_in(body).message) <= 500
+
+
+# --- what is recorded of files ----------------------------------------------------------------------------
+
+URI = "data:image/png;base64,AAAA"
+WORDS = st.sampled_from(
+    [URI, "data: a, b", "data:", "data:x,y", "database, of course", "data:image/png;base64,AAAA and so on"]
+)
+
+
+@given(st.sampled_from(["text", "content", "input", "prompt", "arguments"]), WORDS | st.text().map("data:".__add__))
+def test_words_that_begin_like_a_file_stay_as_they_are(field: str, words: str) -> None:
+    body = {"messages": [{"role": "user", field: words, "parts": [words, {field: words}]}]}
+    assert without_files(body) == body
+
+
+@pytest.mark.parametrize("field", ["url", "image_url", "file_data", "fileUri"])
+def test_a_file_where_an_address_stands_is_recorded_by_its_hash(field: str) -> None:
+    kept = without_files({"parts": [{field: URI}, {field: {"url": URI}}]})
+    assert "AAAA" not in str(kept)
+    assert str(kept).count("data:image/png;sha256,") == 2
+    for address in ("https://h/data:image/png;base64,AAAA", "data:image/png", "data:, no kind of file"):
+        assert without_files({field: address}) == {field: address}

@@ -153,6 +153,6 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_the_table_of_providers() -> None:
-    assert len({*MODEL_STRINGS}) == len(MODEL_STRINGS) == 29
+    assert len({*MODEL_STRINGS}) == len(MODEL_STRINGS) == 32
     assert all(known.base_url.startswith(("https://", "http://localhost:")) for known in PROVIDERS.values())
     assert all(known.key_needed == known.base_url.startswith("https://") for known in PROVIDERS.values())

@@ -119,10 +119,12 @@ def _check_prompt(benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]) ->
 def _check_components(benchmark: Benchmark) -> ValidationCheck:
     """Check that parsers and metrics are there, and have what they need on this machine."""
     entry = benchmark.entry
+    languages: list[str] = []
     problems, lacking = [], []
     for choice in (*entry.parsers, *entry.metrics):
         try:
             component = make_builtin(choice.component_id, **choice.options)
+            languages += getattr(component, "sandbox_languages", ())
             lacks = component.check() if hasattr(component, "check") else ()
             lacking += [f"{choice.component_id}: {problem}" for problem in lacks or ()]
         except MissingExtraError as error:
@@ -130,17 +132,17 @@ def _check_components(benchmark: Benchmark) -> ValidationCheck:
         except ThemisError as error:
             problems.append(str(error))
     if entry.requires_sandbox and not problems:
-        lacking += _sandbox_lacks()
+        lacking += _sandbox_lacks(languages)
     if lacking and not problems:
         return ValidationCheck(name="components", status="skipped", details=lacking)
     return _check("components", problems, ", ".join(choice.component_id for choice in entry.metrics))
 
 
-def _sandbox_lacks() -> list[str]:
+def _sandbox_lacks(languages: Sequence[str]) -> list[str]:
     from themis.effects.sandboxes import open_sandbox
 
     try:
-        return [f"sandbox: {problem}" for problem in open_sandbox().check()]
+        return [f"sandbox: {problem}" for problem in open_sandbox().check(languages)]
     except ThemisError as error:
         return [str(error)]
 

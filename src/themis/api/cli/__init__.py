@@ -9,10 +9,10 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from themis.api.cli.output import say
+from themis.api.cli.output import finish, make_streams_hold_all, say
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -50,6 +50,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
+        ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
         ("import", "bundles:import_bundle", "Bring a bundle into a store."),
     ),
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             shown(message, category, *where, **options)
 
     warnings.showwarning = show_warning
+    make_streams_hold_all()
     sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -119,27 +121,45 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         code = make_app(words)(words, exit_on_error=False, print_error=True)
     except CycloptsError:
-        return USAGE
+        code = USAGE
     except KeyboardInterrupt as error:
         why = str(error) or "interrupted: what finished is stored; run the same command again to go on from there"
         say(f"themis: {why}")
-        return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on
-        return DONE
+        code = INTERRUPTED
+    except SystemExit as error:
+        causes = set(map(type, _contexts(error)))
+        if BrokenPipeError not in causes:
+            raise
+        # Rich prints help and refusals, and ends the process where nobody reads on.
+        code = USAGE if any(issubclass(cause, CycloptsError) for cause in causes) else DONE
     except Exception as error:
         if debug:
             raise
         say(f"themis: {_message(error)}")
-        return _code(error)
+        code = _code(error)
     finally:
         at_the_end.close()
+        finish()
     return code if isinstance(code, int) else DONE
+
+
+def _contexts(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__context__
+
+
+def _is_of_locale(error: Exception) -> bool:
+    """Tell whether a name of a file can't be said to this system: its locale has no such characters."""
+    return isinstance(error, UnicodeEncodeError) and error.encoding == sys.getfilesystemencoding() != "utf-8"
 
 
 def _message(error: Exception) -> str:
     from themis.pure.errors import ThemisError
     from themis.pure.security import redact
+
+    if _is_of_locale(error):
+        return f"error: {error}: this locale can't name such a file; set PYTHONUTF8=1, or LC_ALL to a locale of UTF-8"
 
     if isinstance(error, ThemisError | OSError):
         return f"error: {redact(str(error))}"
@@ -150,5 +170,5 @@ def _message(error: Exception) -> str:
 def _code(error: Exception) -> int:
     from themis.pure.errors import CallError, StoreError, ThemisError
 
-    is_usage = isinstance(error, ThemisError | OSError) and not isinstance(error, CallError)
+    is_usage = _is_of_locale(error) or (isinstance(error, ThemisError | OSError) and not isinstance(error, CallError))
     return USAGE if is_usage or isinstance(error, StoreError) else INCOMPLETE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from cyclopts import Parameter
 
@@ -13,14 +13,24 @@ from themis.api.cli.options import (
     ClusterBy,
     Correction,
     Json,
+    Price,
     ReportAt,
     RunName,
     Store,
     Words,
+    read_prices,
     report_at,
     stored,
 )
 from themis.api.cli.output import show
+
+STATISTIC: Final = Parameter(
+    negative="",
+    help="Compare this, too: mean, median, a percentile such as p90, or corpus (BLEU, chrF). Repeat it for more.",
+)
+OF: Final = Parameter(
+    negative="", help="What --statistic is of: the metrics' scores, or what a case took. Repeat it for more."
+)
 
 
 def compare(
@@ -34,6 +44,10 @@ def compare(
     at: ReportAt = None,
     cluster_by: ClusterBy = None,
     correction: Correction = "cr2",
+    statistic: Annotated[list[str] | None, STATISTIC] = None,
+    of: Annotated[list[Literal["score", "cost", "latency", "prompt_tokens", "completion_tokens"]] | None, OF] = None,
+    contrast: Literal["difference", "ratio", "of_differences"] = "difference",
+    price: Price = None,
     store: Store = DEFAULT_STORE,
     store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
     junit: Path | None = None,
@@ -48,6 +62,9 @@ def compare(
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
       themis compare 4f1c latest --report-at 1,4
       themis compare 4f1c latest --cluster-by topic
+      themis compare 4f1c latest --statistic median --statistic p90 --of latency
+      themis compare 4f1c latest --of cost --contrast ratio --price vllm/mine=0.1,0.4
+      themis compare 4f1c latest --statistic corpus --metric chrf
 
     Args:
         run_a: The baseline: its id, its first characters, or 'latest'.
@@ -56,14 +73,19 @@ def compare(
         fail_on_regression:
             Exit with 1 unless METRIC's difference lies above -MARGIN, whatever missing scores are: METRIC:MARGIN.
         regression_on: What has to lie above -MARGIN: the 95% 'interval' in whole, or the 'mean' difference.
+        contrast: With --statistic or --of: the 'difference' (b - a) or 'ratio' (b / a), or the statistic
+            'of_differences'.
         junit: Write the gates as JUnit XML to this file.
     """
     from themis.api.runs.compare import compare as compare_runs
     from themis.api.runs.compare import shared_answers
+    from themis.api.runs.compare_statistics import compare_statistics
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.stores import find_run
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
+    from themis.pure.report.statistics import statistics_text
     from themis.pure.stats.engine import StatsEngine
+    from themis.pure.stats.paired_bootstrap import adjusted_statistics
 
     first = stored(store)
     second = first if store_b is None else stored(store_b)
@@ -76,7 +98,31 @@ def compare(
     results = check_regressions(gates, found)
     if junit is not None:
         write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
-    show(comparison_data(found, results), lambda: comparison_text(found, results), as_json=json_output)
+    measured = adjusted_statistics(
+        [
+            each
+            for measure in of or (["score"] if statistic else [])
+            for wanted in statistic or ["mean"]
+            for each in compare_statistics(
+                first,
+                a,
+                second,
+                b,
+                wanted,
+                of=measure,
+                metric_ids=metric,
+                contrast=contrast,
+                cluster_by=cluster_by,
+                prices=read_prices(price),
+            )
+        ]
+    )
+    measured_data = {"statistics": [each.to_dict() for each in measured]} if measured else {}
+    show(
+        {**comparison_data(found, results), **measured_data},
+        lambda: "\n\n".join([comparison_text(found, results), *([statistics_text(measured)] if measured else [])]),
+        as_json=json_output,
+    )
     if incomplete_runs(found):
         return INCOMPLETE  # before a failed gate, as the figures may still change
     return DONE if all(gate.passed for gate in results) else GATE_FAILED

@@ -103,6 +103,32 @@ def batch_run(
     return _work_off(queue, json_output, submitted=run)
 
 
+@batch.command(name="cancel")
+def batch_cancel(
+    run: Annotated[str | None, Parameter(name="RUN", env_var=())] = None,
+    /,
+    *,
+    queue: Path = Path("batches"),
+    json_output: Json = False,
+) -> None:
+    """Ask the provider to stop working on what was handed in; what it has answered by then is kept.
+
+    Stop `themis batch run` first. Started again, it goes on from what was answered, and hands in the rest.
+
+    For example:
+      themis batch cancel --queue batches
+
+    Args:
+        run: Only this run, by its full id.
+        queue: The folder that it was submitted to.
+    """
+    from themis.api.deferred import cancel_batches
+
+    cancelled = cancel_batches(queue, submitted=run)
+    lines = [f"run {name[:12]}: cancelled {', '.join(ids) or 'nothing'}" for name, ids in cancelled.items()]
+    show(cancelled, "\n".join(lines) or "nothing waits", as_json=json_output)
+
+
 def _work_off(queue: Path, as_json: bool, **how: Any) -> int:
     from themis.api.cli.run import run_with_progress
     from themis.api.deferred import work_off

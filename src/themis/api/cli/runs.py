@@ -23,7 +23,7 @@ from themis.api.cli.options import (
     stored,
     stored_run,
 )
-from themis.api.cli.output import say, show, write
+from themis.api.cli.output import say, show, write_document
 
 ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
 
@@ -191,7 +191,7 @@ def report(
         prices=read_prices(price),
     )
     if output is None:
-        write(report_text(reporter, run_id, kind))
+        write_document(report_text(reporter, run_id, kind), kind)
         return
     write_report(reporter, run_id, kind, output)
     say(f"wrote {output}")

@@ -122,8 +122,10 @@ def _candidates(component: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if name in builtins():
         yield name, {}
         yield name, _arguments(component)
-    if hasattr(component, "endpoint") and hasattr(component, "sampling"):
-        yield from _models(component)
+    if hasattr(component, "through") and hasattr(component, "sampling"):
+        yield _of_any_llm(component)
+    elif hasattr(component, "sampling"):
+        yield from _models(component) if hasattr(component, "endpoint") else _in_process(component)
     for path in _import_paths(component):
         yield path, {}
     kind = type(component)
@@ -146,15 +148,21 @@ def _arguments(component: Any) -> dict[str, Any]:
     return {p.name: found[p.name] for p in parameters if p.name in found and found[p.name] is not p.default}
 
 
+def _in_process(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield a model of this process by its model string, with the options that differ from the defaults."""
+    own = {name: value for name, value in _arguments(model).items() if name not in ("model", "sampling")}
+    yield f"{model.provider}/{model.model}", {**_arguments(model.sampling), **own}
+
+
 def _models(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield a model behind an endpoint by its model string, with the options that differ from the default's."""
     from themis.adapters import from_model_string
 
     name = f"{model.provider}/{model.model}"
     try:
-        plain = from_model_string(name)
+        plain: Any = from_model_string(name)
         address = {} if plain.endpoint.base_url == model.endpoint.base_url else {"base_url": model.endpoint.base_url}
-        default = from_model_string(name, **address)
+        default: Any = from_model_string(name, **address)
     except ThemisError:
         return
     options: dict[str, Any] = dict(address)
@@ -167,6 +175,20 @@ def _models(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             if value != getattr(theirs, field.name) and field.name not in ("base_url", "url_env"):
                 options["api_key_env" if field.name == "key_env" else field.name] = value
     yield name, options
+
+
+def _of_any_llm(model: Any) -> tuple[str, dict[str, Any]]:
+    """Return the string of a model that any-llm reaches, and its options."""
+    name = f"{model.provider}/{model.through}:{model.model}"
+    given = {
+        "component_id": None if model.component_id == name else model.component_id,
+        "provider_key": None if model.provider_key == f"{model.provider}:{model.through}" else model.provider_key,
+        "base_url": model.base_url,
+        "api_key_env": model.key_env,
+        "total_timeout_s": model.total_timeout_s,
+        **attrs.asdict(model.sampling, recurse=False),
+    }
+    return name, {option: value for option, value in given.items() if value is not None and value != {}}
 
 
 def _import_paths(component: Any) -> Iterator[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
+from typing import Final
 
 import attrs
 import trio
@@ -17,7 +18,10 @@ from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
-from themis.effects.sandboxes import open_sandbox
+from themis.effects.sandboxes import Sandbox, SandboxWarning, described, open_sandbox
+from themis.effects.sandboxes.apart import run_apart
+from themis.effects.sandboxes.promised_python import PACKAGES_VARIABLE
+from themis.effects.sandboxes.trials import modules_of_tests, trial_of, version_tried
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
@@ -29,6 +33,9 @@ from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.references import ReferenceWarning, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
+
+_SANDBOX: Final = "sandbox."
+"""Begins the names under which a run's provenance says what its programs run on."""
 
 
 async def run_snapshot(
@@ -47,7 +54,7 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    _check(components, runtime, offline=offline, executes=executes)
+    snapshot = _noted(snapshot, _check(components, snapshot, runtime, offline=offline, executes=executes))
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -111,12 +118,24 @@ def _how_to_resume(run_id: str, store: RunStore) -> str:
     )
 
 
+def _noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
+    """Return the snapshot of a run with what its programs run on, where it runs any."""
+    if not sandbox:
+        return snapshot
+    facts = {f"{_SANDBOX}{name}": fact for name, fact in sandbox.items()}
+    metadata = {**facts, **snapshot.provenance.environment_metadata}
+    noted = snapshot.evolve(provenance=snapshot.provenance.evolve(environment_metadata=metadata))
+    return noted.stored_as(snapshot.run_id)
+
+
 def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
     run_id = snapshot.run_id
     store.acquire(run_id)
     try:
         if store.head(run_id).count > 0:
             _apply_policy(store, run_id, policy)
+        if store.head(run_id).count > 0:
+            _warn_of_another_sandbox(store.load_snapshot(run_id), snapshot)
         store.persist_snapshot(snapshot)
     except BaseException:
         store.release(run_id)
@@ -133,15 +152,37 @@ def _apply_policy(store: RunStore, run_id: str, policy: str) -> None:
         store.clear_run(run_id)
 
 
-def _check(components: Components, runtime: RuntimeConfig, *, offline: bool, executes: bool) -> None:
-    """Ask every component what it lacks (a key, an extra, a program), and report all of it at once."""
-    faults = [*_problems(components, offline=offline), *(_sandbox_problems(components) if executes else ())]
+def _warn_of_another_sandbox(stored: RunSnapshot, now: RunSnapshot) -> None:
+    before, after = (each.provenance.environment_metadata for each in (stored, now))
+    changes = [
+        f"{name.removeprefix(_SANDBOX)} was {before[name]} and is {fact}"
+        for name, fact in after.items()
+        if name.startswith(_SANDBOX) and before.get(name, fact) != fact
+    ]
+    if changes:
+        message = f"generated programs run elsewhere than this run's programs so far: {', '.join(changes)}"
+        warnings.warn(message, SandboxWarning, stacklevel=2)
+
+
+def _check(
+    components: Components, snapshot: RunSnapshot, runtime: RuntimeConfig, *, offline: bool, executes: bool
+) -> Mapping[str, str]:
+    """Ask every component what it lacks (a key, an extra, a program), and report all of it at once.
+
+    Returns what programs run on, if any are to be run.
+    """
+    lacking, sandbox = _checked_sandbox(components, snapshot) if executes else ((), {})
+    faults = [*_problems(components, offline=offline), *lacking]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 
-        faults += batch_faults(runtime, components.generator)
+        spec = snapshot.identity.generation_prompt_spec
+        faults += batch_faults(
+            runtime, components.generator, wants_likelihoods=spec is not None and spec.continuations is not None
+        )
     if faults:
         raise SpecError(listed("the run can't start", faults))
+    return sandbox
 
 
 def _problems(components: Components, *, offline: bool) -> Iterator[str]:
@@ -152,19 +193,30 @@ def _problems(components: Components, *, offline: bool) -> Iterator[str]:
             yield f"{component.component_id}: {problem}"
 
 
-def _sandbox_problems(components: Components) -> Iterator[str]:
-    """Yield what keeps programs from being run, where a metric runs any."""
+def _checked_sandbox(components: Components, snapshot: RunSnapshot) -> tuple[Sequence[str], Mapping[str, str]]:
+    """Return what keeps programs from being run, where a metric runs any, and what they run on."""
     executing = [metric for metric in components.metrics if metric.family and FAMILIES[metric.family].runs_code]
     if not executing:
-        return
+        return (), {}
     languages = dict.fromkeys(name for metric in executing for name in metric.sandbox_languages)
     names = ", ".join(metric.component_id for metric in executing)
     try:
-        problems = open_sandbox().check(tuple(languages))
+        sandbox = open_sandbox()
+        problems = sandbox.check(tuple(languages)) or tuple(_lacking_modules(sandbox, snapshot))
     except SpecError as error:
-        problems = (str(error),)
-    for problem in problems:
-        yield f"{names}: {problem}"
+        return [f"{names}: {error}"], {}
+    return [f"{names}: {problem}" for problem in problems], described(sandbox)
+
+
+def _lacking_modules(sandbox: Sandbox, snapshot: RunSnapshot) -> Iterator[str]:
+    for dataset in snapshot.datasets:
+        modules = modules_of_tests(dataset.cases)
+        _, problem = version_tried(run_apart(sandbox.run, trial_of("python", modules))) if modules else ("", "")
+        if problem:
+            yield (
+                f"the tests of {dataset.dataset_id} import {', '.join(modules)}, and {problem}; let programs see it "
+                f"(locally: install it, and set {PACKAGES_VARIABLE}={','.join(modules)})"
+            )
 
 
 async def _close(components: Components) -> None:

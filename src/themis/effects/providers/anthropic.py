@@ -7,9 +7,8 @@ from typing import Any, Final
 
 import attrs
 
-from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.effects.providers.options import parts_of
 from themis.pure.calls import CallFailure
 from themis.pure.wire import anthropic_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling
@@ -52,25 +51,22 @@ class AnthropicModel(HttpModel):
 def build_anthropic(
     model: str,
     *,
-    base_url: str | None = None,
     api_key_env: str = "ANTHROPIC_API_KEY",
     headers: Mapping[str, str] | None = None,
     **options: Any,
 ) -> AnthropicModel:
     """Build an adapter; `themis.adapters` documents the options."""
-    named = {"model": model, "base_url": base_url, "api_key_env": api_key_env, "headers": headers or {}}
-    of_endpoint, of_sampling, of_model = split_options("anthropic", options, **named)
-    url, came_from = address(base_url, "ANTHROPIC_BASE_URL", ANTHROPIC_URL)
-    key = {"key_header": "x-api-key", "key_prefix": "", "key_needed": url == ANTHROPIC_URL}
-    of_model.setdefault("provider_key", provider_key_of("anthropic", url, ANTHROPIC_URL))
-    given, (name, version) = headers or {}, _VERSION_HEADER
-    endpoint = Endpoint(
-        base_url=url,
-        key_env=api_key_env,
-        url_env=came_from,
-        headers=given if name in {header.lower() for header in given} else {name: version, **given},
-        **{**key, **of_endpoint},
+    key: dict[str, Any] = {"key_header": "x-api-key", "key_prefix": ""}
+    parts = parts_of(
+        "anthropic",
+        {"headers": headers or {}, **options},
+        model=model,
+        api_key_env=api_key_env,
+        url_env="ANTHROPIC_BASE_URL",
+        home=ANTHROPIC_URL,
+        **key,
     )
-    return AnthropicModel(
-        provider="anthropic", model=model, endpoint=endpoint, sampling=Sampling(**of_sampling), **of_model
-    )
+    given, (name, version) = parts["endpoint"].headers, _VERSION_HEADER
+    if name not in {header.lower() for header in given}:
+        parts["endpoint"] = attrs.evolve(parts["endpoint"], headers={name: version, **given})
+    return AnthropicModel(**parts)

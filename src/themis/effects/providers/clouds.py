@@ -8,13 +8,12 @@ from urllib.parse import quote
 
 import attrs
 
-from themis.effects.providers.http import Endpoint
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, split_options
+from themis.effects.providers.options import parts_of, refuse, wrong_kinds
+from themis.effects.providers.signing import SignedEndpoint, configured_region
 from themis.pure.calls import CallFailure
-from themis.pure.errors import SpecError
 from themis.pure.wire import converse_wire, gemini_wire
-from themis.pure.wire.exchange import Prompt, Reply, Sampling
+from themis.pure.wire.exchange import Prompt, Reply
 
 GEMINI_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
 _REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -47,7 +46,7 @@ class GeminiModel(_CloudModel):
 
 @attrs.frozen(kw_only=True)
 class BedrockModel(_CloudModel):
-    """A model that is asked through Converse, with a bearer key."""
+    """A model that is asked through Converse, with a bearer key or with signed requests."""
 
     protocol: ClassVar[str] = "converse"
 
@@ -64,27 +63,41 @@ class BedrockModel(_CloudModel):
 
 def build_gemini(model: str, *, api_key_env: str = "GEMINI_API_KEY", **options: Any) -> GeminiModel:
     """Build an adapter for Gemini; `themis.adapters` documents the options."""
-    key = {"key_header": "x-goog-api-key", "key_prefix": ""}
-    parts = _parts("gemini", model, "GEMINI_BASE_URL", GEMINI_URL, {**key, **options}, api_key_env)
-    return GeminiModel(provider="gemini", model=model, **parts)
+    key: dict[str, Any] = {"key_header": "x-goog-api-key", "key_prefix": ""}
+    parts = parts_of(
+        "gemini",
+        options,
+        model=model,
+        api_key_env=api_key_env,
+        url_env="GEMINI_BASE_URL",
+        home=GEMINI_URL,
+        **key,
+    )
+    return GeminiModel(**parts)
 
 
-def build_bedrock(model: str, *, api_key_env: str = "AWS_BEARER_TOKEN_BEDROCK", **options: Any) -> BedrockModel:
+def build_bedrock(
+    model: str,
+    *,
+    api_key_env: str = "AWS_BEARER_TOKEN_BEDROCK",
+    region: str | None = None,
+    profile: str | None = None,
+    **options: Any,
+) -> BedrockModel:
     """Build an adapter for Amazon Bedrock; `themis.adapters` documents the options."""
-    region = next((os.environ[name] for name in _REGIONS if os.environ.get(name)), "")
-    home = f"https://bedrock-runtime.{region}.amazonaws.com" if region else ""
-    parts = _parts("bedrock", model, "BEDROCK_BASE_URL", home, options, api_key_env)
-    return BedrockModel(provider="bedrock", model=model, **parts)
-
-
-def _parts(provider: str, model: str, url_env: str, home: str, options: dict[str, Any], key_env: str) -> dict[str, Any]:
-    base_url = options.pop("base_url", None)
-    named = {"model": model, "base_url": base_url, "api_key_env": key_env}
-    of_endpoint, of_sampling, of_model = split_options(provider, options, **named)
-    url, came_from = address(base_url, url_env, home)
-    if not url:
-        raise SpecError(f"{provider}(): no address; set {_REGIONS[0]} to the region, as in us-east-1, or base_url")
-    of_endpoint.setdefault("key_needed", url == home)
-    of_model.setdefault("provider_key", provider_key_of(provider, url, home))
-    endpoint = Endpoint(base_url=url, key_env=key_env, url_env=came_from, **of_endpoint)
-    return {"endpoint": endpoint, "sampling": Sampling(**of_sampling), **of_model}
+    refuse(wrong_kinds({"region": region, "profile": profile}))
+    stated = region or next((os.environ[name] for name in _REGIONS if os.environ.get(name)), "")
+    chosen = stated or configured_region(profile)
+    signed: dict[str, Any] = {"region": chosen, "profile": profile, **({} if region is None else {"key_needed": True})}
+    parts = parts_of(
+        "bedrock",
+        options,
+        model=model,
+        api_key_env=api_key_env,
+        url_env="BEDROCK_BASE_URL",
+        home=f"https://bedrock-runtime.{chosen}.amazonaws.com" if chosen else "",
+        endpoint=SignedEndpoint,
+        no_address=f"set {_REGIONS[0]} or region to the region, as in us-east-1, or base_url",
+        **signed,
+    )
+    return BedrockModel(**parts)

@@ -199,6 +199,10 @@ class Endpoint:
             for header, value in self.headers.items()
         }
 
+    async def authorization(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+        """Return the headers that carry the credential of one request; see `credentials`."""
+        return self.credentials()
+
     def counted_headers(self, more: Iterable[tuple[str, str]] = ()) -> list[tuple[str, str]]:
         """Return the headers that can change an answer, by name in lower case.
 
@@ -381,11 +385,13 @@ async def call(
     client: httpx.AsyncClient | None = None,
 ) -> Answer:
     """Make one request and return its answer; see `post_json`."""
+    url = endpoint.url(path)
+    plain = {**_HEADERS, **endpoint.sent_headers(), **headers}
     sent = _Sent(
         endpoint=endpoint,
         method=method,
-        url=endpoint.url(path),
-        headers={**_HEADERS, **endpoint.sent_headers(), **headers, **endpoint.credentials()},
+        url=url,
+        headers={**plain, **await endpoint.authorization(method, url, plain, body)},
         body=body,
         is_injected=client is not None,
     )

@@ -9,15 +9,14 @@ from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import attrs
 
-from themis.effects.providers.batch import OpenAIBatches
-from themis.effects.providers.http import Endpoint
+from themis.effects.providers.likelihoods import Loglikelihood, loglikelihood_of
 from themis.effects.providers.model import HttpModel
-from themis.effects.providers.options import address, provider_key_of, refuse, split_options, wrong_kinds
+from themis.effects.providers.options import address, parts_of, refuse, wrong_kinds
 from themis.pure.calls import CallFailure
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue
 from themis.pure.wire import openai_wire
-from themis.pure.wire.exchange import Prompt, Reply, Sampling
+from themis.pure.wire.exchange import Prompt, Reply
 from themis.pure.wire.providers import PROVIDERS
 
 Api: TypeAlias = Literal["responses", "chat", "completions"]
@@ -56,8 +55,9 @@ class OpenAIModel(HttpModel):
         return path
 
     @property
-    def batch(self) -> OpenAIBatches:
-        return OpenAIBatches(self)
+    def loglikelihood(self) -> Loglikelihood | None:
+        """How it says how likely it goes on with a text; `None` for the protocols that show nothing of a prompt."""
+        return loglikelihood_of(self) if self.api == "completions" else None
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
         if self.api == "responses":
@@ -75,28 +75,15 @@ def build_openai(
     *,
     provider: str = "openai",
     api: str | None = None,
-    base_url: str | None = None,
     api_key_env: str = "OPENAI_API_KEY",
     url_env: str | None = "OPENAI_BASE_URL",
     default_url: str = OPENAI_URL,
     **options: Any,
 ) -> OpenAIModel:
     """Build an adapter; `themis.adapters` documents the options."""
-    of_endpoint, of_sampling, of_model = split_options(
-        provider, options, model=model, base_url=base_url, api_key_env=api_key_env
-    )
-    url, came_from = address(base_url, url_env, default_url)
-    own = url == OPENAI_URL
-    of_endpoint.setdefault("key_needed", own)
-    of_model.setdefault("provider_key", provider_key_of(provider, url, default_url))
-    return OpenAIModel(
-        provider=provider,
-        model=model,
-        api=cast("Api", api or ("responses" if own else "chat")),
-        endpoint=Endpoint(base_url=url, key_env=api_key_env, url_env=came_from, **of_endpoint),
-        sampling=Sampling(**of_sampling),
-        **of_model,
-    )
+    parts = parts_of(provider, options, model=model, api_key_env=api_key_env, url_env=url_env, home=default_url)
+    own = parts["endpoint"].base_url == OPENAI_URL
+    return OpenAIModel(api=cast("Api", api or ("responses" if own else "chat")), **parts)
 
 
 def build_provider(name: str, model: str, **options: Any) -> OpenAIModel:

@@ -39,12 +39,13 @@ def _is_texts_by_name(value: Any) -> bool:
     return _is_object(value) and all(isinstance(text, str) for text in value.values())
 
 
+_COUNT: Final = ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1)
 _TEXT: Final = ("text", lambda value: isinstance(value, str))
 _SECONDS: Final = ("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "temperature": ("a number from 0 on", lambda value: _is_number(value) and value >= 0),
     "top_p": ("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1),
-    "max_tokens": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "max_tokens": _COUNT,
     "seed": ("a whole number", _is_whole),
     "logprobs": ("a whole number from 0 on", lambda value: _is_whole(value) and value >= 0),
     "stop": ("text, or a list of texts", _is_texts),
@@ -57,17 +58,30 @@ _KINDS: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {
     "connect_timeout_s": _SECONDS,
     "read_timeout_s": _SECONDS,
     "total_timeout_s": _SECONDS,
-    "max_bytes": ("a whole number from 1 on", lambda value: _is_whole(value) and value >= 1),
+    "max_bytes": _COUNT,
     "provider_key": _TEXT,
     "endpoint_name": _TEXT,
     "model": ("a name", lambda value: isinstance(value, str) and bool(value.strip())),
     "base_url": _TEXT,
     "api_key_env": _TEXT,
     "api_version": _TEXT,
+    "region": _TEXT,
+    "profile": _TEXT,
+    "component_id": _TEXT,
+    "device": _TEXT,
+    "dtype": _TEXT,
+    "revision": _TEXT,
+    "batch_size": _COUNT,
+    "n_ctx": _COUNT,
+    "n_threads": _COUNT,
+    "n_gpu_layers": ("a whole number, -1 for all", _is_whole),
 }
 """What each option can be; servers read `"no"` and `1e3` each in a way of their own, or refuse every case."""
 
-_MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {"ca_file", "endpoint_name", "base_url", "api_version"}
+_MAY_BE_NONE: Final = (_SAMPLING_OPTIONS - {"extra"}) | {
+    *("ca_file", "endpoint_name", "base_url", "api_version", "region", "profile"),
+    *("device", "revision", "n_threads"),
+}
 
 
 def wrong_kinds(options: Mapping[str, Any]) -> Iterator[str]:
@@ -111,6 +125,48 @@ def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> lis
     faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
     refuse([*faults, *wrong_kinds({**named, **options})])
     return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
+
+
+def parts_of(
+    provider: str,
+    options: Mapping[str, Any],
+    *,
+    model: str,
+    api_key_env: str,
+    url_env: str | None,
+    home: str,
+    endpoint: type[Endpoint] = Endpoint,
+    no_address: str = "",
+    **of_provider: Any,
+) -> dict[str, Any]:
+    """Return what every adapter is built from: its provider, model, endpoint, sampling, and the run's options.
+
+    Args:
+        provider: the first part of the component id.
+        options: what the user gave.
+        model: the model's name.
+        api_key_env, url_env: the variables of the key and of the address.
+        home: the provider's own address, where a key is needed.
+        endpoint: the kind of endpoint.
+        no_address: what to do where there is no address.
+        **of_provider: the endpoint's options where the user has given none.
+    """
+    given = dict(options)
+    base_url = given.pop("base_url", None)
+    named = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
+    of_endpoint, of_sampling, of_model = split_options(provider, given, **named)
+    url, came_from = address(base_url, url_env, home)
+    if not url:
+        raise SpecError(f"{provider}(): no address; {no_address}")
+    of_endpoint = {"key_needed": url == home, **of_provider, **of_endpoint}
+    of_model.setdefault("provider_key", provider_key_of(provider, url, home))
+    return {
+        "provider": provider,
+        "model": model,
+        "endpoint": endpoint(base_url=url, key_env=api_key_env, url_env=came_from, **of_endpoint),
+        "sampling": Sampling(**of_sampling),
+        **of_model,
+    }
 
 
 def address(given: str | None, url_env: str | None, default: str) -> tuple[str, str | None]:

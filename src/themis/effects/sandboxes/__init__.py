@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol, runtime_checkable
 
 from themis.pure.errors import SpecError, nearest
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
@@ -22,6 +22,23 @@ class Sandbox(Protocol):
 
     def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
         """Return what is missing to run programs in these languages, with what to do about it."""
+
+
+@runtime_checkable
+class DescribedSandbox(Sandbox, Protocol):
+    """A sandbox that says what programs run on."""
+
+    def describe(self) -> Mapping[str, str]:
+        """Return its name, and what runs each language that was checked: `{"python": "CPython 3.12.1"}`."""
+
+
+class SandboxWarning(UserWarning):
+    """Programs of one run are run in different ways."""
+
+
+def described(sandbox: Sandbox) -> Mapping[str, str]:
+    """Return what a sandbox says that programs run on."""
+    return sandbox.describe() if isinstance(sandbox, DescribedSandbox) else {"name": type(sandbox).__name__}
 
 
 def _shipped(module: str, name: str) -> Callable[[], Sandbox]:

@@ -19,10 +19,26 @@ from typing import IO, Final, Self
 
 import attrs
 import trio
+from returns.result import Success
 
 from themis.effects.sandboxes import seccomp
-from themis.effects.sandboxes.bubblewrap import MIB, command_line, find, needed
-from themis.effects.sandboxes.process_usage import Usage, parent_of, proportional, usage_of
+from themis.effects.sandboxes.apart import run_apart
+from themis.effects.sandboxes.bubblewrap import (
+    CONFIGURATION,
+    FOLDER,
+    MIB,
+    PYTHONS,
+    WRITABLE,
+    Place,
+    command_line,
+    find,
+    needed,
+    visible,
+)
+from themis.effects.sandboxes.control_group import ControlGroup, limited
+from themis.effects.sandboxes.process_usage import Usage, held_by_files, parent_of, proportional, usage_of
+from themis.effects.sandboxes.promised_python import PYTHON_VARIABLE, PromisedPython, promised_python
+from themis.effects.sandboxes.trials import trial_of, version_tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 _INSTALL: Final = {
@@ -31,7 +47,7 @@ _INSTALL: Final = {
     "setpriv": "apt-get install util-linux",
     "g++": "apt-get install g++",
 }
-_PROGRAMS: Final = {"python": "python3", "cpp": "g++"}
+_COMPILERS: Final = {"cpp": "g++"}
 _KEPT_BUILDS: Final = 32
 _TRIAL_S: Final = 30
 _FIRST_LOOKS: Final = 20
@@ -52,29 +68,82 @@ class _Ended:
 
 
 class LocalSandbox:
-    """Runs programs under bubblewrap on this machine; any number at once, all from one event loop."""
+    """Runs programs under bubblewrap on this machine; any number at once, all from one event loop.
 
-    def __init__(self) -> None:
-        self._problems: tuple[str, ...] | None = None
+    Args:
+        python: the Python that runs programs, its version and all; by default what `THEMIS_CODE_PYTHON` says, and else
+            the one that Themis runs on.
+        packages: installed packages that programs may import; by default what `THEMIS_CODE_PACKAGES` says, else none.
+    """
+
+    def __init__(self, python: str | None = None, packages: Sequence[str] | None = None) -> None:
+        self._asked_for = (python, packages)
+        self._walls: tuple[str, ...] | None = None
+        self._python: PromisedPython | None = None
+        self._visible: tuple[str, ...] | None = None
+        self._tried: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._builds: OrderedDict[str, _Ended] = OrderedDict()
         self._building: dict[str, trio.Lock] = {}
 
     def check(self, languages: Sequence[str] = ()) -> Sequence[str]:
-        """Return what is missing, with the command that installs it; nothing if programs can be run."""
-        if self._problems is None:
-            self._problems = tuple(_problems())
-        programs = [_PROGRAMS[language] for language in languages if language in _PROGRAMS]
-        missing = [_missing(program) for program in programs if find(program) is None]
-        return (*self._problems, *missing)
+        """Return what is missing, with what to do about it; nothing if programs in these languages can be run.
+
+        A program of each language is run, within the same walls and limits as any other.
+        """
+        if self._walls is None:
+            self._walls = tuple(_problems())
+        if self._walls:
+            return self._walls
+        return [problem for language in dict.fromkeys(languages) for problem in self._try(language)[1]]
+
+    def describe(self) -> Mapping[str, str]:
+        """Return what programs run on, as far as it was tried by `check`."""
+        packages = self._python.packages.items() if self._python is not None else ()
+        facts = {"name": "local", **{language: version for language, (version, _) in self._tried.items() if version}}
+        return facts | ({"packages": ", ".join(f"{name} {version}" for name, version in packages)} if packages else {})
+
+    def _try(self, language: str) -> tuple[str, tuple[str, ...]]:
+        """Return what runs a language, and what keeps it from running; found out once."""
+        if language not in self._tried:
+            self._tried[language] = self._try_python() if language == "python" else self._try_compiler(language)
+        return self._tried[language]
+
+    def _try_python(self) -> tuple[str, tuple[str, ...]]:
+        found = promised_python(*self._asked_for)
+        if not isinstance(found, Success):
+            return "", found.failure()
+        python = self._python = found.unwrap()
+        self._visible = None
+        version, problem = version_tried(run_apart(self._carry_out, trial_of("python", python.modules)))
+        if not problem and version != python.version:
+            problem = f"programs would run on {version}"
+        if not problem:
+            return version, ()
+        return version, (
+            f"generated programs are to run on {python.version} ({python.executable}), and can't: {problem}; see that "
+            f"every user may read it (chmod -R go+rX {python.prefixes[0]}), or name another with {PYTHON_VARIABLE}",
+        )
+
+    def _try_compiler(self, language: str) -> tuple[str, tuple[str, ...]]:
+        program = _COMPILERS.get(language)
+        if program is None:
+            return "", ()
+        if find(program) is None:
+            return "", (_missing(program),)
+        version, problem = version_tried(run_apart(self._carry_out, trial_of(language)))
+        return version, (f"{program} is installed but does not work inside: {problem}",) if problem else ()
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
         """Run one program; build it first if need be, once for all requests with the same build."""
         program = request.build[0] if request.build else request.command[0] if request.command else ""
-        problems = [*self.check(), *_faults(request)]
-        if not problems and find(program) is None:
+        problems = [*self.check(["python"] if program in PYTHONS else []), *_faults(request)]
+        if not problems and program not in PYTHONS and find(program) is None:
             problems = [_missing(program)]
         if problems:
             return SandboxResult(status="sandbox_error", stderr="; ".join(problems), label=request.label)
+        return await self._carry_out(request)
+
+    async def _carry_out(self, request: SandboxRequest) -> SandboxResult:
         files = {name: text.encode("utf-8", "surrogatepass") for name, text in request.files.items()}
         if request.build:
             built = await self._build(request, files)
@@ -83,7 +152,15 @@ class LocalSandbox:
             if built.status != "ok":
                 return _result(attrs.evolve(built, status="build_failed", stdout=b""), request.label)
             files = {request.artifact: built.stdout}
-        return _result(await _execute(request, files, executable=request.artifact), request.label)
+        return _result(await _execute(request, self._place(files, request.artifact)), request.label)
+
+    def _place(self, files: Mapping[str, bytes], executable: str = "") -> Place:
+        if self._visible is None:
+            self._visible = visible(self._python)
+        placed = {f"{FOLDER}/{name}": data for name, data in files.items()}
+        if self._python is not None:
+            placed[CONFIGURATION] = f"home = {self._python.executable.parent}\n".encode()
+        return Place(self._visible, placed, f"{FOLDER}/{executable}")
 
     async def _build(self, request: SandboxRequest, files: Mapping[str, bytes]) -> _Ended:
         """Return the artifact as the standard output of its build: so nothing of it lies on the disk."""
@@ -99,7 +176,7 @@ class LocalSandbox:
         key = make.compute_hash()
         async with self._building.setdefault(key, trio.Lock()):
             if key not in self._builds:
-                self._builds[key] = await _execute(make, files)
+                self._builds[key] = await _execute(make, self._place(files))
             self._builds.move_to_end(key)
             while len(self._builds) > _KEPT_BUILDS:
                 self._building.pop(self._builds.popitem(last=False)[0], None)
@@ -118,7 +195,7 @@ def _problems() -> Iterator[str]:
     yield from map(_missing, missing)
     if missing:
         return
-    with _spawned(SandboxRequest(command=("true",)), {}) as spawned:
+    with _spawned(SandboxRequest(command=("true",)), Place(visible(None))) as spawned:
         complaint = _last_words(spawned)
     if spawned.process.returncode != 0:
         yield (
@@ -167,16 +244,16 @@ class _Spawned:
 
 
 @contextmanager
-def _spawned(request: SandboxRequest, files: Mapping[str, bytes], executable: str = "") -> Iterator[_Spawned]:
+def _spawned(request: SandboxRequest, place: Place, group: ControlGroup | None = None) -> Iterator[_Spawned]:
     """Start bubblewrap, and clean up behind it."""
     with ExitStack() as ours, ExitStack() as inherited:
         (our_status, status), (our_stdout, stdout), (our_stderr, stderr) = (_pipe(ours, inherited) for _ in range(3))
         go, start = _pipe(inherited, ours)
-        fds = {name: inherited.enter_context(_in_memory(data)) for name, data in files.items()}
+        fds = {path: inherited.enter_context(_in_memory(data)) for path, data in place.files.items()}
         filter_fd = inherited.enter_context(_in_memory(seccomp.program()))
-        line = command_line(
-            request, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd, executable=executable
-        )
+        line = command_line(request, place, fds, (stdout, stderr, go), status_fd=status, filter_fd=filter_fd)
+        if group is not None:
+            line = group.joined_by(line)
         # Not trio's open_process: it starts processes from a worker thread, and --die-with-parent ends bubblewrap
         # when the *thread* that started it ends (prctl(2), PR_SET_PDEATHSIG), which idle worker threads do.
         process = subprocess.Popen(  # noqa: S603  # no shell; what is run is walled in
@@ -218,10 +295,14 @@ def _in_memory(data: bytes) -> Iterator[int]:
         os.close(fd)
 
 
-async def _execute(request: SandboxRequest, files: Mapping[str, bytes], executable: str = "") -> _Ended:
+async def _execute(request: SandboxRequest, place: Place) -> _Ended:
     """Run one program to its end or to one of its limits; nothing of it lives on in any case."""
     started = time.monotonic()
-    with _spawned(request, files, executable) as spawned, _Watch(request, spawned) as watch:
+    with (
+        limited(request.memory_mb * MIB) as group,
+        _spawned(request, place, group) as spawned,
+        _Watch(request, spawned, group) as watch,
+    ):
         try:
             await watch.carry_through()
         finally:
@@ -233,8 +314,9 @@ async def _execute(request: SandboxRequest, files: Mapping[str, bytes], executab
 class _Watch:
     """Feeds, reads and watches one sandbox, and ends it when it goes beyond a limit."""
 
-    def __init__(self, request: SandboxRequest, spawned: _Spawned) -> None:
+    def __init__(self, request: SandboxRequest, spawned: _Spawned, group: ControlGroup | None) -> None:
         self._request = request
+        self._group = group
         self._spawned = spawned
         self._process = spawned.process
         self._process_fd = os.pidfd_open(spawned.process.pid)
@@ -278,6 +360,8 @@ class _Watch:
         code = _reported(self._status).get("exit-code")
         if self._exceeded is not None:
             status: SandboxStatus = self._exceeded
+        elif self._group is not None and self._group.ran_out():
+            status = "memory"
         elif code is None:
             status = "sandbox_error"
         else:
@@ -337,15 +421,16 @@ class _Watch:
             if trio.current_time() > deadline or (usage is not None and usage.cpu_s > self._request.time_s):
                 self._end("timeout")
                 return
-            if usage is not None and self._is_too_large(usage):
+            if usage is not None and (self._is_too_large(usage) or (self._group and self._group.ran_out())):
                 self._end("memory")
                 return
 
     def _is_too_large(self, usage: Usage) -> bool:
         limit = self._request.memory_mb * MIB
-        if usage.resident <= limit:
+        held = held_by_files(usage.pids[0], WRITABLE) if usage.pids else 0
+        if usage.resident + held <= limit:
             return False
-        shared_out = proportional(usage.pids)
+        shared_out = proportional(usage.pids, held)
         return shared_out is None or shared_out > limit
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +12,8 @@ import attrs
 _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _PROC: Final = Path("/proc")
+_FILE: Final = 1280
+"""Bytes that the kernel keeps of an empty file in memory, its name included: 1.36 million took 1.7 GB (Linux 6.18)."""
 
 
 @attrs.frozen
@@ -52,15 +54,51 @@ def parent_of(pid: int) -> int | None:
     return int(stat.rpartition(")")[2].split()[1]) if stat else None
 
 
-def proportional(pids: tuple[int, ...]) -> int | None:
-    """Return the bytes in memory with what is shared divided among its users; `None` where it can't be read."""
-    total = 0
+def proportional(pids: tuple[int, ...], held: int = 0) -> int | None:
+    """Return the bytes in memory with what is shared divided among its users; `None` where it can't be read.
+
+    `held` is what their files hold; what is both a file's and a process's memory counts once.
+    """
+    total = shared = 0
     for pid in pids:
         rollup = _read(_PROC / str(pid) / "smaps_rollup")
         if rollup is None:
             return None
-        total += sum(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total * 1024
+        sizes = {name: int(rest.split()[0]) for name, _, rest in _fields(rollup) if name.startswith("Pss")}
+        total += 1024 * sizes.get("Pss", 0)
+        shared += 1024 * sizes.get("Pss_Shmem", 0)
+    return total + max(0, held - shared)
+
+
+def held_by_files(pid: int, folders: Iterable[str]) -> int:
+    """Return the bytes of memory that file systems in memory hold: contents, and the kernel's record of each file.
+
+    Args:
+        pid: a process that sees the folders.
+        folders: where they are mounted, as it sees them.
+    """
+    total = 0
+    for folder in folders:
+        inside = f"{_PROC}/{pid}/root{folder}"
+        try:
+            if _device(inside) == _device(folder):
+                continue  # it still sees this machine's, for it is only being walled in
+            found = os.statvfs(inside)
+        except OSError:
+            continue
+        total += (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * _FILE
+    return total
+
+
+def _device(path: str) -> int | None:
+    try:
+        return os.stat(path).st_dev  # noqa: PTH116  # many times a second
+    except FileNotFoundError:
+        return None
+
+
+def _fields(text: str) -> Iterator[tuple[str, str, str]]:
+    return (line.partition(":") for line in text.splitlines() if ":" in line)
 
 
 def _children(pid: int) -> Iterator[int]:

@@ -100,10 +100,15 @@ class CaseFields:
             raise DataError(
                 f"there is no field {name!r} for the {what}; {nearest(name, map(str, row))}"
                 f"{_OPTIONS.get(what, '')} (fields found: {', '.join(map(str, row)) or 'none'})"
+                f"{_OTHER_DELIMITER if len(row) == 1 and _DELIMITERS & set(*row) else ''}"
             )
         return value
 
 
+_DELIMITERS: Final = frozenset(";\t|")
+_OTHER_DELIMITER: Final = (
+    "; it looks like several names in one: a .csv file is read with commas between its fields, a .tsv file with tabs"
+)
 _OPTIONS: Final = {
     "input": " Say which field is the input with --input-field (`input_field` in a config)",
     "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",

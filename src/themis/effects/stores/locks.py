@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import socket
 from collections.abc import Callable
@@ -11,7 +13,7 @@ from typing import IO
 import portalocker
 
 from themis.effects.files import open_plain
-from themis.pure.errors import RunLockedError
+from themis.pure.errors import RunLockedError, StoreError
 
 
 def this_process() -> str:
@@ -19,19 +21,21 @@ def this_process() -> str:
 
 
 def lock_run(path: Path, run_id: str) -> Callable[[], None]:
-    """Hold a run for writing by a file that says who holds it, and return what ends that. Raises `RunLockedError`."""
+    """Hold a run for writing by a file that says who holds it, and return what ends that.
+
+    Raises:
+        RunLockedError: another process holds it; the error names it.
+        StoreError: the file can't be made, or the file system can't lock it.
+    """
     while True:
-        file = open_plain(path, "a+")
         try:
-            portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.exceptions.LockException:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            file.close()
-            raise locked(run_id, holder) from None
-        if _is_at(path, file):
+            file = take(path)
+        except portalocker.exceptions.AlreadyLocked:
+            with contextlib.suppress(OSError):
+                raise locked(run_id, path.read_text(encoding="utf-8").strip() or "another process") from None
+            continue  # it ended between our locking and our reading
+        if file is not None:
             break
-        file.close()  # its last holder removed it between our opening and our locking it
     file.truncate(0)
     file.write(this_process())
     file.flush()
@@ -41,6 +45,36 @@ def lock_run(path: Path, run_id: str) -> Callable[[], None]:
         file.close()
 
     return release
+
+
+def take(path: Path) -> IO[str] | None:
+    """Open a file and hold it until it is closed; `None` if its last holder removed it meanwhile.
+
+    Raises:
+        portalocker.AlreadyLocked: another process holds it.
+        StoreError: it can't be made, or the file system can't lock it.
+    """
+    try:
+        file = open_plain(path, "a+")
+    except OSError as error:
+        is_link = error.errno == errno.ELOOP
+        problem = "it is a symbolic link, which a store does not write through" if is_link else error.strerror
+        raise StoreError(f"{path}: {problem}; check the path, its permissions and the disk's space") from error
+    try:
+        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        if _is_at(path, file):
+            return file
+    except portalocker.exceptions.AlreadyLocked:
+        file.close()
+        raise
+    except portalocker.exceptions.LockException as error:
+        file.close()
+        raise StoreError(
+            f"{path}: this file system locks no files ({error}), so two processes could write the same: keep it on a "
+            "local disk"
+        ) from error
+    file.close()
+    return None
 
 
 def locked(run_id: str, holder: str) -> RunLockedError:

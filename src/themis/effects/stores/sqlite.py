@@ -18,7 +18,14 @@ from typing import Any, ClassVar, Final
 
 from themis.effects.stores.counting import Counts, count_scores
 from themis.effects.stores.locks import lock_run
-from themis.effects.stores.sqlite_file import check_file, prepare, unusable, with_sqlite_utils
+from themis.effects.stores.sqlite_file import (
+    check_current,
+    check_file,
+    prepare,
+    read_only_address,
+    unusable,
+    with_sqlite_utils,
+)
 from themis.effects.stores.tables import Row, TableStore, stored_event
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
@@ -45,6 +52,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
         self.path: Path = Path(path)
         super().__init__(f"sqlite:{self.path}", f"; `themis list --store {self.path}` shows what is")
         self._local = threading.local()
+        self._address: str | None = None  # of a file that may be read alone
         self._connections: list[sqlite3.Connection] = []
         # A result may be all that holds its store, and nobody closes a result.
         weakref.finalize(self, _close_all, self._connections)
@@ -57,6 +65,10 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     def _open(self) -> None:
         try:
             check_file(self.path)
+            self._address = read_only_address(self.path)
+            if self._address is not None:
+                check_current(self._connect(), self.path)
+                return
             self.path.parent.mkdir(parents=True, exist_ok=True)
             prepare(self._connect(), self.path)
         except (OSError, sqlite3.Error) as error:
@@ -71,7 +83,8 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
         self._local = threading.local()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
+        address, is_uri = self._address or self.path, self._address is not None
+        connection = sqlite3.connect(address, isolation_level=None, check_same_thread=False, timeout=30, uri=is_uri)
         self._connections.append(connection)  # first of all, to be closed even if the file turns out to be none
         connection.execute("pragma synchronous=full")
         connection.execute("pragma cache_size=-16000")

@@ -10,11 +10,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import functools
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from themis.effects.stores.base import newer
 from themis.effects.stores.tables import read_schema
@@ -66,6 +68,33 @@ def _check_version(path: Path, version: int, application: int) -> None:
         raise StoreError(f"{path} is a SQLite file of something else: name another path for the store")
     if version > SCHEMA_VERSION:
         raise newer(path, "schema", version, SCHEMA_VERSION)
+
+
+def read_only_address(path: Path) -> str | None:
+    """Return the address of a file that may be read and not written (sqlite.org/uri.html); `None` for any other."""
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return None
+    # Beside a write-ahead log SQLite makes a file of its own, which it can't here; without one, nobody is writing.
+    log = path.with_name(f"{path.name}-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size else "mode=ro&immutable=1"
+    return f"file:{quote(str(path.absolute()))}?{mode}"
+
+
+def check_current(db: sqlite3.Connection, path: Path) -> None:
+    """Check a file that is opened to be read alone.
+
+    Raises:
+        StoreError: it is something else, damaged, or of an older version, which can't be brought up to date here.
+        SchemaVersionError: a newer Themis wrote it.
+    """
+    version = _version(db, path)
+    if version < SCHEMA_VERSION:
+        what = f"of schema version {version}" if version else "no store"
+        raise StoreError(
+            f"{path} is {what}, and may not be written here: copy it to where it can be brought up to version "
+            f"{SCHEMA_VERSION}"
+        )
+    _check_names(db, path, version)
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
@@ -168,7 +197,7 @@ def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
     # What only has the names may be anything: a view that never ends, a trigger that changes what is written.
     made = _made(version)
     odd = {name: kind for name, kind, sql in db.execute(_SCHEMA) if name in made and made[name] != (kind, sql)}
-    odd |= {name: kind for name, kind, _ in db.execute(_SCHEMA) if kind == "trigger"}
+    odd |= {name: kind for name, kind, sql in db.execute(_SCHEMA) if kind == "trigger" and not _is_of_search(sql)}
     if odd:
         named = ", ".join(f"{kind} {name}" for name, kind in sorted(odd.items()))
         raise StoreError(
@@ -178,6 +207,14 @@ def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
 
 
 _SCHEMA: Final = "select name, type, sql from sqlite_schema"
+_WRITES: Final = re.compile(
+    r"(?i)\b(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|delete\s+from|update)\s+[\[\"]?(\w+)"
+)
+
+
+def _is_of_search(trigger: str) -> bool:
+    """Tell whether a trigger writes to the search index alone, which sqlite-utils keeps up to date by some."""
+    return {*_WRITES.findall(trigger.partition("BEGIN")[2])} == {"search_text_fts"}
 
 
 @functools.cache

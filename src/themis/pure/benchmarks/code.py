@@ -149,7 +149,7 @@ _humaneval: Final = functools.partial(
         "canonical_solution": "solution",
         "entry_point": "entry_point",
     },
-    labels=("canonical_solution",),
+    labels=("canonical_solution", "entry_point"),
     variants=("chat", "completion"),
     default_variant="chat",
     prompt_spec=_FUNCTION,
@@ -182,6 +182,7 @@ CODE: Final = (
         pitfalls=(
             "It is HumanEval's problems again: as contaminated, if better tested.",
             "Tests are long; a slow solution may run out of time where HumanEval passes it.",
+            "Its tests import numpy: show it to programs (THEMIS_CODE_PACKAGES=numpy).",
         ),
     ),
     _code(

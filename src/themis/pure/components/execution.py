@@ -16,9 +16,9 @@ import attrs
 
 from themis.pure.components.execution_cases import (
     CallTests,
+    Comparison,
     FunctionTest,
     StdioTests,
-    behind,
     completed,
     program_of,
     tests_of,
@@ -27,14 +27,13 @@ from themis.pure.components.execution_verdicts import (
     Verdict,
     check_verdict,
     driver_report,
-    lines_match,
+    outputs_match,
     run_verdict,
     same_value,
     scored,
-    tokens_match,
 )
 from themis.pure.components.programs_cpp import CHECKER_FILES
-from themis.pure.components.programs_python import CHECKER, CONTEST_PRELUDE, DRIVER
+from themis.pure.components.programs_python import CHECKER, CONTEST_PRELUDE, DRIVER, program_file
 from themis.pure.json import content_hash
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -66,7 +65,7 @@ class HumanEvalPassRate:
     time_limit_s: float = 10.0
     memory_limit_mb: int = 1024
     component_id: str = "builtin/humaneval_pass_rate"
-    version: str = "1"
+    version: str = "2"
     metric_family: ClassVar[str] = "execution"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
@@ -129,7 +128,7 @@ class _ContestMetric:
     memory_limit_mb: int
     testlib: str = ""
     prelude: ClassVar[str] = ""
-    by_line: ClassVar[bool] = False
+    compare: ClassVar[Comparison] = "tokens"
     metric_family: ClassVar[str] = "execution"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
@@ -187,7 +186,7 @@ class _ContestMetric:
                     if number not in checks:
                         continue
                     verdict = check_verdict(checks[number], is_cpp=_is_cpp(tests.checker))
-                elif not (lines_match if self.by_line else tokens_match)(tests.outputs[number], run.stdout):
+                elif not outputs_match(tests.compare or self.compare, tests.outputs[number], run.stdout):
                     verdict = Verdict("wrong_answer", _difference(tests.outputs[number], run.stdout))
             found.append(verdict)
         return found
@@ -210,8 +209,8 @@ class _ContestMetric:
         }
         if tests.language == "cpp":
             return _cpp(program, "program", **limits)
-        text = behind(self.prelude, program) if self.prelude else program
-        return SandboxRequest(command=("python3", "main.py"), files={"main.py": text}, **limits)
+        files = {"main.py": program_file(self.prelude, program)}
+        return SandboxRequest(command=("python3", "main.py"), files=files, **limits)
 
     def _limits(self, tests: CallTests | StdioTests) -> tuple[float, int]:
         """Return CPU seconds and MiB: the problem's own where it states them, else the metric's."""
@@ -282,7 +281,7 @@ class CodeforcesPassRate(_ContestMetric):
     memory_limit_mb: int = 512
     testlib: str = ""
     component_id: str = "builtin/codeforces_pass_rate"
-    version: str = "1"
+    version: str = "2"
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python", "cpp")
 
 
@@ -323,10 +322,10 @@ class LiveCodeBenchPassRate(_ContestMetric):
     time_limit_s: float = 6.0
     memory_limit_mb: int = 1024
     component_id: str = "builtin/livecodebench_pass_rate"
-    version: str = "1"
+    version: str = "2"
     sandbox_languages: ClassVar[tuple[str, ...]] = ("python",)
     prelude: ClassVar[str] = CONTEST_PRELUDE
-    by_line: ClassVar[bool] = True
+    compare: ClassVar[Comparison] = "lines"
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         """Return the calls as one run, or the first tests' runs."""
@@ -351,7 +350,7 @@ class LiveCodeBenchPassRate(_ContestMetric):
             return self._score(tests, results)
         assert isinstance(tests, CallTests)  # others were refused before anything was run
         report = driver_report(results[0], _nonce(self._calls(program_of(parsed), tests)))
-        verdicts = [
+        verdicts = [  # fewer than there are tests where testing ended early
             answer if answer.status != "returned" else same_value(expected, answer.value)
             for answer, expected in zip(report.answers, tests.expected, strict=False)
         ]

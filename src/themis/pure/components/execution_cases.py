@@ -2,14 +2,21 @@
 
 `mode` says how: `function` has a test script with `check(candidate)` (HumanEval), `call` has arguments and results
 as JSON (LiveCodeBench's function problems), `stdio` has inputs and outputs as text (contests).
+
+Outputs are compared as the metric says, unless the case says otherwise in `compare`: by `tokens` (white space only
+separates, as Codeforces has it), by `lines` (as LiveCodeBench has it), or by `layout`, for problems in which blanks are
+part of what is asked for.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from decimal import Decimal
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -17,6 +24,7 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
 
 LANGUAGES: Final = ("python", "cpp")
+Comparison: TypeAlias = Literal["tokens", "lines", "layout"]
 
 
 @attrs.frozen(kw_only=True)
@@ -30,10 +38,10 @@ class FunctionTest:
 
 @attrs.frozen(kw_only=True)
 class CallTests:
-    """Calls with their arguments and expected results, as plain JSON values."""
+    """Calls with their arguments, as JSON texts, and expected results, as plain JSON values."""
 
     entry_point: str
-    arguments: tuple[tuple[Any, ...], ...]
+    arguments: tuple[tuple[str, ...], ...]
     expected: tuple[Any, ...]
     time_limit_s: float | None = None
     memory_limit_mb: int | None = None
@@ -46,6 +54,7 @@ class StdioTests:
     language: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    compare: Comparison | None = None
     checker: str | None = None
     time_limit_s: float | None = None
     memory_limit_mb: int | None = None
@@ -91,9 +100,12 @@ def _function(expected: Mapping[str, Any]) -> FunctionTest:
 
 def _call(expected: Mapping[str, Any]) -> CallTests:
     pairs = _pairs(expected)
+    arguments = tuple(tuple(line for line in given.splitlines() if line.strip()) for given, _ in pairs)
+    for line in itertools.chain(*arguments):
+        _json(line)
     return CallTests(
         entry_point=_text(expected, "entry_point"),
-        arguments=tuple(tuple(_json(line) for line in given.splitlines() if line.strip()) for given, _ in pairs),
+        arguments=arguments,
         expected=tuple(_json(output) for _, output in pairs),
         time_limit_s=expected.get("time_limit_s"),
         memory_limit_mb=expected.get("memory_limit_mb"),
@@ -105,10 +117,14 @@ def _stdio(expected: Mapping[str, Any]) -> StdioTests:
     language = _text(expected, "language")
     if language not in LANGUAGES:
         raise ValueError(f"language {language!r} is none of {', '.join(LANGUAGES)}")
+    compare = expected.get("compare")
+    if compare not in (None, *get_args(Comparison)):
+        raise ValueError(f"expected_output.compare: {compare!r} is none of {', '.join(get_args(Comparison))}")
     return StdioTests(
         language=language,
         inputs=tuple(given for given, _ in pairs),
         outputs=tuple(output for _, output in pairs),
+        compare=compare,
         checker=expected.get("checker") or None,
         time_limit_s=expected.get("time_limit_s"),
         memory_limit_mb=expected.get("memory_limit_mb"),
@@ -141,7 +157,8 @@ def _pairs(expected: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _json(text: str) -> Any:
     try:
-        return json.loads(text)
+        # A Decimal reads numbers of any length, which int() refuses past 4,300 digits.
+        return json.loads(text, parse_int=lambda digits: int(Decimal(digits)))
     except ValueError as error:
         raise ValueError(f"expected_output.tests: not JSON: {text[:80]!r} ({error})") from error
 
@@ -149,7 +166,8 @@ def _json(text: str) -> Any:
 # --- program texts ----------------------------------------------------------------------------------------
 
 _OPENS_BLOCK: Final = re.compile(r":\s*(#.*)?$")
-_FUTURE: Final = re.compile(r"^from __future__ import .*\n?", re.MULTILINE)
+_FUTURE: Final = re.compile(r"^from __future__ import (?:\([^()]*\)|.*)\n?", re.MULTILINE)
+_RETURNS: Final = re.compile(r"^(?:return|yield)\b", re.MULTILINE)
 
 
 def behind(prelude: str, program: str) -> str:
@@ -166,7 +184,8 @@ def completed(prompt: str, answer: str, entry_point: str) -> str:
     """Make one program of a prompt that ends within a function and an answer that may be of two kinds.
 
     An answer that defines the function itself replaces it, and keeps what stands before it in the prompt (imports and
-    other functions); any other answer is taken for the rest of the function.
+    other functions); any other answer is taken for the rest of the function. One that is indented as a whole, as in a
+    list, defines it unless something returns at its margin: then it is a body, with a function of that name inside.
 
     >>> completed("import math\\ndef f(x):\\n", "    return x", "f")
     'import math\\ndef f(x):\\n    return x'
@@ -177,7 +196,10 @@ def completed(prompt: str, answer: str, entry_point: str) -> str:
         rf"^(?:async\s+)?def\s+{re.escape(entry_point)}\b|^{re.escape(entry_point)}\s*=", re.MULTILINE
     )
     if not definition.search(answer):
-        return prompt + indented(answer)
+        margin = textwrap.dedent(answer)
+        if not definition.search(margin) or _RETURNS.search(margin):
+            return prompt + indented(answer)
+        answer = margin
     found = definition.search(prompt)
     return behind(prompt[: found.start()] if found else "", answer)
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.pure.components.execution_cases import Comparison
 from themis.pure.records.sandbox import SandboxResult
 from themis.pure.records.scoring import Score
 from themis.pure.text import shortened
@@ -85,6 +86,11 @@ def check_verdict(result: SandboxResult, *, is_cpp: bool) -> Verdict:
         return Verdict("checker_failed", f"it printed no number: {said!r}")
 
 
+def outputs_match(compare: Comparison, expected: str, actual: str) -> bool:
+    """Tell whether a program's output is the expected one, compared as a case or its metric says."""
+    return {"tokens": tokens_match, "lines": lines_match, "layout": layouts_match}[compare](expected, actual)
+
+
 def tokens_match(expected: str, actual: str) -> bool:
     """Tell whether two outputs are the same but for white space.
 
@@ -102,6 +108,16 @@ def lines_match(expected: str, actual: str) -> bool:
     """
     wanted, found = expected.strip().split("\n"), actual.strip().split("\n")
     return len(wanted) == len(found) and all(map(_line_matches, wanted, found))
+
+
+def layouts_match(expected: str, actual: str) -> bool:
+    """Tell whether two outputs look the same: all but blanks at the end of lines, and empty lines at the end, counts.
+
+    >>> layouts_match(" *\\n***", " *  \\n***\\n"), layouts_match(" *\\n***", "*\\n***")
+    (True, False)
+    """
+    wanted, found = ([line.rstrip() for line in text.rstrip().split("\n")] for text in (expected, actual))
+    return wanted == found
 
 
 def _line_matches(expected: str, actual: str) -> bool:
@@ -134,7 +150,7 @@ def driver_report(result: SandboxResult, nonce: str) -> Verdict:
         if result.status == "nonzero_exit" and "Traceback" in result.stderr:
             raise RuntimeError(f"the test driver failed: {result.stderr.strip()[-_LONGEST:]}")
         return Verdict("no_verdict", f"the tests were ended from within ({result.status}, {result.exit_code})")
-    answers = tuple(_answer(item) for item in report.get("results", ()))
+    answers = tuple(map(_answer, report.get("results", ())))
     return Verdict(str(report["status"]), str(report.get("message", ""))[:_LONGEST], answers=answers)
 
 
@@ -150,10 +166,7 @@ def _report(stdout: str, nonce: str) -> dict[str, Any] | None:
 
 
 def _answer(item: dict[str, Any]) -> Verdict:
-    if "error" in item:
-        status, name, text = item["error"]
-        return Verdict(str(status), f"{name}: {text}" if name else str(text))
-    return Verdict("returned", value=item.get("value"))
+    return Verdict(*item["error"]) if "error" in item else Verdict("returned", value=item["value"])
 
 
 def same_value(expected: Any, actual: Any) -> Verdict:
@@ -161,12 +174,21 @@ def same_value(expected: Any, actual: Any) -> Verdict:
     found = _as_json(actual)
     if found == expected and _kinds_agree(expected, found):
         return Verdict("passed")
-    return Verdict("wrong_answer", f"expected {str(expected)[:200]}, found {str(found)[:200]}")
+    return Verdict("wrong_answer", f"expected {_shown(expected)}, found {_shown(found)}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)[:200]
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _as_json(data: Any) -> Any:
     if isinstance(data, list):
         return [_as_json(item) for item in data]
+    if isinstance(data, dict) and "int" in data:
+        return int(data["int"], 16)
     if isinstance(data, dict) and "tuple" in data:
         return _as_json(data["tuple"])
     if isinstance(data, dict) and "dict" in data:
@@ -182,6 +204,8 @@ def _kinds_agree(expected: Any, found: Any) -> bool:
     # Python has True == 1; a judge that compares JSON has not.
     if isinstance(expected, list):
         return all(map(_kinds_agree, expected, found))
+    if isinstance(expected, dict):
+        return all(_kinds_agree(value, found[key]) for key, value in expected.items())
     return isinstance(expected, bool) == isinstance(found, bool)
 
 

@@ -3,25 +3,36 @@ r"""Whether two mathematical answers are the same: our own exact rules first, th
 How a hostile expression is kept from harm:
 
 - nothing is executed: expressions are read by a grammar of LaTeX, and never evaluated as Python;
-- work is limited without a clock, so that replay comes to the same verdict: a text that asks for huge numbers, or is
-  too long, is refused (`text.math_text.too_much`), and everything else stops after so many lines of Python (`steps`).
-  An expression that needs nearly all of its steps alone may come out differently when the library has warmed up.
+- work is limited without a clock: a text that asks for huge numbers, or is too long and nested, is refused
+  (`text.math_text.too_much`), and what is left stops after so many lines of Python (`steps`).
+
+How a verdict is kept from depending on the process, on the order of comparisons, or on what was compared before:
+
+- what a text may ask for is measured by the text, so that reading it stays far below the limit of its steps;
+- identities are told by values at fixed points (`math_identity`), and not by simplification, whose way and length
+  depend on how the process orders its sets (`PYTHONHASHSEED`);
+- what is left to the library (equations to solve, unions of sets, sums, integrals) starts from empty caches, with its
+  modules loaded and its random numbers at their beginning, and takes a small part of its steps or does not end: of
+  some 1,300 pairs that were tried, one more hash seed moves a count by 0.5 % in the mean, and no verdict.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, TypeVar
 
 import attrs
 
+from themis.pure.components.math_identity import same_function
 from themis.pure.components.metrics import no_reference, references
 from themis.pure.components.options import count
 from themis.pure.components.steps import StepLimitReached, limited
-from themis.pure.components.text.math_text import LONGEST, bare, labelled, noted, plain, too_much
+from themis.pure.components.text.math_text import HEAVIEST, LONGEST, bare, labelled, noted, plain, too_much
 from themis.pure.components.text.numbers import REL_TOL, numeric_match, read_number
 from themis.pure.components.text.units import split_unit
 from themis.pure.errors import MissingExtraError
@@ -30,6 +41,8 @@ from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
 from themis.pure.records.prompt import text_of
 from themis.pure.records.scoring import Score, ScoreError
+
+T = TypeVar("T")
 
 DIGITS: Final = 25
 """Digits to which two numbers without a decimal point must agree: more than chance gives."""
@@ -65,19 +78,20 @@ class MathEquivalence:
     An answer that can't be read as mathematics is a 0. A pair that asks for too much work, or a reference that can't be
     read, is an error.
 
-    Option `max_steps`: lines of Python that one comparison may run (10,000,000, about 10 seconds).
+    Option `max_steps`: lines of Python that one comparison may run (30,000,000, about 10 seconds), beside those that
+    read the two texts.
     """
 
-    max_steps: int = attrs.field(default=10_000_000, validator=count)
+    max_steps: int = attrs.field(default=30_000_000, validator=count)
     component_id: str = "builtin/math_equivalence"
-    version: str = "2"
+    version: str = "3"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
     def check(self) -> Sequence[str]:
         """Return what is missing, before anything is paid for; and load the library, which takes a second."""
         if not installed():
             return [str(missing())]
-        _library_verdict("x+1", "1+x")
+        _warmed()
         return []
 
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
@@ -127,7 +141,7 @@ class MathEquivalence:
         if not installed():
             raise missing()
         try:
-            return limited(self.max_steps, _library_verdict, bare(reference), bare(answer))
+            return _library_verdict(bare(reference), bare(answer), self.max_steps)
         except StepLimitReached:
             return Verdict(False, "", f"the comparison took more than {self.max_steps:,} steps")
         except RecursionError:
@@ -190,19 +204,59 @@ def _label(text: str) -> str:
 # --- what the library decides -----------------------------------------------------------------------------
 
 
-def _library_verdict(reference: str, answer: str) -> Verdict:
+def _library_verdict(reference: str, answer: str, max_steps: int) -> Verdict:
+    """Read and compare, each step from the same state of the library, whatever was compared before."""
+    _warmed()
     try:
-        expected = _expression(reference)
+        expected = _from_anew(_READING_STEPS, _expression, reference)
     except Exception as error:  # a grammar and a library of thousands of rules: whatever it raises, it can't be read
         return Verdict(False, "", f"the reference can't be read as mathematics: {type(error).__name__}")
     try:
-        found = _expression(answer)
+        found = _from_anew(_READING_STEPS, _expression, answer)
     except Exception:  # the same
         return Verdict(False, "not mathematics")
     try:
-        return Verdict(_same(expected, found), "math-verify")
+        return Verdict(_from_anew(max_steps, _same, expected, found), "math-verify")
     except Exception as error:  # the same
         return Verdict(False, "", f"the comparison failed: {type(error).__name__}")
+
+
+def _from_anew(max_steps: int, compute: Callable[..., T], *arguments: Any) -> T:
+    """Compute with empty caches, and with the library's random numbers from their beginning."""
+    from sympy.core import cache, random
+
+    cache.clear_cache()
+    random.seed(0)
+    return limited(max_steps, compute, *arguments)
+
+
+_READING_STEPS: Final = 2 * 100_000 * HEAVIEST
+"""No more than half of them are taken: a bracketed character costs the parser 100,000 lines at most, as measured."""
+
+
+@functools.cache
+def _warmed() -> None:
+    """Load what the library loads when it first needs it, so that no comparison has to count that."""
+    for text in _EVERY_KIND:
+        with contextlib.suppress(Exception):  # whatever the library raises, loading is all that was wanted
+            _same(_expression(text), _expression(text.replace("2", "3")))
+
+
+_EVERY_KIND: Final = (
+    r"\frac{x^2+1}{\sqrt{2x}}",
+    r"\sin^2 x + \ln{2} - e^{2x}",
+    r"\{1, 2\}",
+    r"[1, 2) \cup (3, \infty)",
+    r"(1, 2, 5)",
+    r"x^2 + y = 2",
+    r"1 < x \le 2",
+    r"x \in \{2\}",
+    r"\begin{pmatrix}1&2\\3&4\end{pmatrix}^{2}",
+    r"\sum_{k=1}^{2} k^2",
+    r"\int_0^2 x^2 dx",
+    r"\lim_{x \to 2} x",
+    r"\binom{n}{2} + n! + |x| + 2\pi i",
+)
 
 
 def _same(expected: Any, found: Any) -> bool:
@@ -211,11 +265,13 @@ def _same(expected: Any, found: Any) -> bool:
     The library drops what lies below six decimal places, and takes two numbers whose difference does for equal.
     """
     from math_verify.grader import sympy_expr_eq
-    from sympy import FiniteSet, Interval, MatrixBase, Tuple
+    from sympy import FiniteSet, Interval, MatrixBase, Symbol, Tuple
 
-    numbers = _same_numbers(expected, found)
-    if numbers is not None:
-        return numbers
+    decided = _same_numbers(expected, found)
+    if decided is None and not (isinstance(expected, Symbol) or isinstance(found, Symbol)):
+        decided = same_function(expected, found)
+    if decided is not None:
+        return decided
     if isinstance(expected, FiniteSet) and isinstance(found, FiniteSet):
         return len(expected) == len(found) and all(any(_same(one, other) for other in found) for one in expected)
     if isinstance(expected, Tuple) and isinstance(found, Tuple):

@@ -178,16 +178,19 @@ class CodeText(TextParser):
     """Reads the program out of an answer: the right fence of several, code without a fence, or code in prose.
 
     Option: `language`, which of several programs is wanted (`python`, `cpp`, `java`, `javascript`, `go`, `rust`, ...).
+    Of several in Python, the one that defines the context's metadata `entry_point` counts, where that is there.
     """
 
     language: str = "python"
     component_id: str = "builtin/code_text"
-    version: str = "2"
+    version: str = "3"
 
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return the program, which ends with one line break."""
         answer = read(candidate, self.strip_reasoning)
-        return parsed(answer, code_text(answer.text, self.language), "code")
+        name = ctx.metadata.get("entry_point")
+        found = code_text(answer.text, self.language, name if isinstance(name, str) else None)
+        return parsed(answer, found, "code")
 
 
 def _pattern(instance: Any, attribute: Any, value: Any) -> None:

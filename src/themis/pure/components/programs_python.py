@@ -1,11 +1,16 @@
-"""The Python programs of ours that go into a sandbox: a driver that tests functions, and what runs checkers.
+"""The Python programs of ours that go into a sandbox: what tests functions, and what runs programs and checkers.
 
-Tests and the tested program never share an interpreter. The driver is started with everything on its standard
-input, so that nothing of the tests lies where a program could read it; it starts the program in a process of its
-own, sends arguments and gets values back as plain data. So a program can neither reach the tests nor the verdict:
+Tests and the tested program never share an interpreter. What tests, the driver, is started with everything on its
+standard input, so that nothing of the tests lies where a program could read it; it starts the program in a process of
+its own, sends arguments and gets values back as plain data. So a program can neither reach the tests nor the verdict:
 what it redefines, patches or exits, it does to itself, and the values that tests compare are built-in types made
-anew, on which no `__eq__` of the program's counts. The driver closes its memory and files to its equals
-(PR_SET_DUMPABLE, prctl(2)); a program that kills it gets no verdict, which is a failed test.
+anew, on which no `__eq__` of the program's counts.
+
+What arrives from the program is a hostile text: it can reach the channel of its results (`sys._getframe`), so of a
+reply nothing but the form is believed, and no reply can say that a test passed. A program that ended, or that broke
+the form, has failed, whatever the tests make of that. The driver closes its memory and files to its equals
+(PR_SET_DUMPABLE, prctl(2)) and is the only one that holds its standard output, to which nothing but the verdict is
+written; a program that kills it gets no verdict, which is a failed test.
 
 They are texts, for they run elsewhere, under whatever Python 3.7 or newer there is.
 """
@@ -14,8 +19,17 @@ from __future__ import annotations
 
 from typing import Final
 
-CODEC: Final = r'''
-import fractions, decimal
+_ANY_DIGITS: Final = """\
+import sys
+
+getattr(sys, "set_int_max_str_digits", id)(0)
+"""
+"""Lifts Python's limit of 4,300 digits for whole numbers as text, which protects servers and fails right programs."""
+
+CODEC: Final = (
+    _ANY_DIGITS
+    + r'''
+import decimal, fractions
 
 
 def to_data(value, depth=0):
@@ -29,11 +43,12 @@ def to_data(value, depth=0):
         if isinstance(value, kind):
             return kind(value)
     if isinstance(value, int):
-        # Python refuses to write numbers of thousands of digits in decimal.
         return int(value) if abs(value) < 1 << 64 else {"int": hex(value)}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        name = "list" if isinstance(value, list) else "tuple" if isinstance(value, tuple) else "set"
-        return inner(value) if name == "list" else {name: inner(value)}
+    if isinstance(value, list):
+        return inner(value)
+    for kind in (tuple, set, frozenset):
+        if isinstance(value, kind):
+            return {kind.__name__: inner(value)}
     if isinstance(value, dict):
         return {"dict": [inner(pair) for pair in value.items()]}
     if isinstance(value, (bytes, bytearray)):
@@ -41,7 +56,7 @@ def to_data(value, depth=0):
     if isinstance(value, complex):
         return {"complex": [value.real, value.imag]}
     if isinstance(value, fractions.Fraction):
-        return {"fraction": [value.numerator, value.denominator]}
+        return {"fraction": inner((value.numerator, value.denominator))}
     if isinstance(value, decimal.Decimal):
         return {"decimal": str(value)}
     if hasattr(value, "tolist"):  # numpy's scalars and arrays
@@ -60,6 +75,7 @@ MAKERS = {
     "int": lambda data: int(data, 16),
     "tuple": tuple,
     "set": set,
+    "frozenset": frozenset,
     "dict": dict,
     "iterator": iter,
     "bytes": lambda data: bytes.fromhex(data),
@@ -77,11 +93,12 @@ def from_data(data):
         return MAKERS[name](from_data(content))
     return data
 '''
+)
 
 _CHILD: Final = (
     CODEC
     + r"""
-import json, os, sys
+import json, os, types
 
 requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
 nowhere = os.open(os.devnull, os.O_RDWR)
@@ -94,32 +111,33 @@ def reply(message):
     replies.flush()
 
 
-def told(error, kind="runtime_error"):
-    kind = "memory_limit" if isinstance(error, MemoryError) else kind
+def told(error, status="runtime_error"):
+    status = "memory_limit" if isinstance(error, MemoryError) else status
     try:
         text = str(error)
     except BaseException:
         text = ""
-    return {"error": [kind, type(error).__name__, text[:500]]}
+    return {"error": [status, [kind.__name__ for kind in type(error).__mro__], text[:500]]}
 
 
 def define(job):
-    space = {"__name__": "__main__", "__builtins__": __builtins__}
+    # A module of another name, as the benchmarks' own harnesses have it: what stands behind `if __name__ ==
+    # "__main__":` is for those who run the answer as a program. Dataclasses look it up among the modules.
+    module = sys.modules["solution"] = types.ModuleType("solution")
+    space, name = vars(module), job["entry_point"]
     exec(job["prelude"], space)
     try:
-        code = compile(job["program"], "program.py", "exec")
+        code = compile(job["program"], "solution.py", "exec", dont_inherit=True)
     except (SyntaxError, ValueError) as error:
         return None, told(error, "compile_error")
     try:
         exec(code, space)
         owner = space.get("Solution")
-        if job["method"] and hasattr(owner, job["entry_point"]):
-            return getattr(owner(), job["entry_point"]), None
-        return space[job["entry_point"]], None
-    except KeyError as error:
-        if error.args == (job["entry_point"],):
-            return None, {"error": ["missing_function", "NameError", "%s is not defined" % job["entry_point"]]}
-        return None, told(error)
+        if job["method"] and hasattr(owner, name):
+            return getattr(owner(), name), None
+        if name not in space:
+            return None, told(NameError("%s is not defined" % name), "missing_function")
+        return space[name], None
     except BaseException as error:
         return None, told(error)
 
@@ -140,71 +158,77 @@ for line in requests if failure is None else ():
 DRIVER: Final = (
     CODEC
     + f"CHILD = {_CHILD!r}\n"
-    + r'''
-import builtins, ctypes, json, os, select, signal, subprocess, sys, time
+    + r"""
+import builtins, ctypes, json, os, select, signal, subprocess, time
 
-sys.path[:] = [folder for folder in sys.path if folder not in ("", os.getcwd())]  # the program may write there
+box = os.getcwd()
+sys.path[:] = [folder for folder in sys.path if folder not in ("", box)]  # the program may write there
 try:
     ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE
 except Exception:
     pass  # another system; the walls are then the sandbox's alone
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 LONGEST = 32 * 1024 * 1024
+FAILURES = ("compile_error", "missing_function", "memory_limit", "runtime_error")
 
 
-class Ended(Exception):
-    """The program ended, was ended, or broke the protocol: there is no calling it any more."""
+class Ended(BaseException):
+    # The program ended, was ended, or broke the protocol: there is no calling it any more. It is no Exception, for a
+    # test that expects an error must not take it for one.
 
     def __init__(self, status, message):
         self.status, self.message = status, message
 
 
 class Program:
-    """The tested program, in a process of its own."""
+    # The tested program, in a process of its own; starting and calling it raises what it raises.
 
     def __init__(self, job):
-        self.job, self.process = job, None
-
-    def start(self):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD],
+            [sys.executable, "-c", CHILD], cwd=box,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True,
         )
-        self.rest = b""
-        self.limit = 3600.0
-        return self.ask({key: self.job[key] for key in ("program", "prelude", "entry_point", "method")})
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
+        self.rest, self.ended, self.call_s = b"", None, job["call_s"] or 3600.0
+        self.ask({key: job[key] for key in ("program", "prelude", "entry_point", "method")}, 3600.0)
 
     def call(self, args, kwargs):
-        message = {"args": to_data(list(args)), "kwargs": {key: to_data(value) for key, value in kwargs.items()}}
-        self.limit = self.job["call_s"] or 3600.0
-        return self.ask(message)
+        return self.ask({"args": args, "kwargs": kwargs}, self.call_s)
 
-    def ask(self, message):
+    def ask(self, message, limit):
+        try:
+            if self.ended is None:
+                return self.answer(message, limit)
+        except Ended as error:
+            self.ended = error
+            self.process.kill()
+        raise self.ended
+
+    def answer(self, message, limit):
         try:
             self.process.stdin.write(json.dumps(message).encode() + b"\n")
             self.process.stdin.flush()
         except OSError:
             raise self.gone()
+        line = self.line(limit)
         try:
-            answer = json.loads(self.line())
-            if not isinstance(answer, dict) or not ({"value", "error", "ready"} & set(answer)):
+            [(kind, content)] = json.loads(line).items()
+            if kind != "error":
+                return {"ready": bool, "value": from_data}[kind](content)
+            status, names, text = content
+            if status not in FAILURES or not all(isinstance(item, str) for item in names + [text]):
                 raise ValueError("not a reply")
-            return answer
-        except (ValueError, RecursionError):
+        except Exception:
             raise Ended("runtime_error", "the program wrote into the channel of its results")
+        raise raised(status, names, text)
 
-    def line(self):
-        deadline = time.monotonic() + self.limit
+    def line(self, limit):
+        deadline = time.monotonic() + limit
         pipe = self.process.stdout.fileno()
         while b"\n" not in self.rest:
             if len(self.rest) > LONGEST:
                 raise Ended("output_limit", "a result of more than %d bytes" % LONGEST)
             if not select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise Ended("timeout", "no result within %g s" % self.limit)
+                raise Ended("timeout", "no result within %g s" % limit)
             chunk = os.read(pipe, 1 << 20)
             if not chunk:
                 raise self.gone()
@@ -218,32 +242,39 @@ class Program:
         return Ended("runtime_error", how + " before its tests were done")
 
 
-def raised(error):
-    """Return the exception that a program's error is to the tests."""
-    status, name, text = error
-    kind = getattr(builtins, name, None)
-    known = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, (OSError, UnicodeError))
-    exception = kind(text) if known else RuntimeError("%s: %s" % (name, text))
-    exception.of_program = (status, "%s: %s" % (name, text))
-    return exception
+def raised(status, names, text):
+    # The exception that a program's error is to the tests: of the nearest builtin kind that takes a text.
+    message = "%s: %s" % (names[0] if names else "", text)
+    for name in names:
+        kind = getattr(builtins, name, None)
+        if isinstance(kind, type) and issubclass(kind, Exception):
+            try:
+                exception = kind(text)
+            except TypeError:
+                continue
+            exception.of_program = (status, message)
+            return exception
+    return Ended(status, message)  # SystemExit and its like, which end a program
 
 
-def run_tests(job, program):
-    """Run a test script against the program; return what came of it."""
-    unsupported = []
+def of_program(error):
+    return (error.status, error.message) if isinstance(error, Ended) else getattr(error, "of_program", None)
+
+
+def verdict(status, message, **more):
+    return dict(more, status=status, message=message)
+
+
+def prepared_tests(job):
+    program, unsupported = None, []
 
     def candidate(*args, **kwargs):
         try:
-            answer = program.call(args, kwargs)
+            data = [to_data(arg) for arg in args], {key: to_data(value) for key, value in kwargs.items()}
         except (TypeError, ValueError) as error:
             unsupported.append("the tests pass what can't be sent: %s" % error)
             raise
-        if "error" in answer:
-            raise raised(answer["error"])
-        try:
-            return from_data(answer["value"])
-        except Exception:
-            raise Ended("runtime_error", "the program wrote into the channel of its results")
+        return program.call(*data)
 
     candidate.__name__ = job["entry_point"]
     space = {"__name__": "tests"}
@@ -253,20 +284,21 @@ def run_tests(job, program):
         space = {"__name__": "tests"}
     space[job["entry_point"]] = candidate
     exec(compile(job["test"], "tests.py", "exec"), space)
-    started = program.start()
-    if "error" in started:
-        status, name, text = started["error"]
-        return {"status": status, "message": "%s: %s" % (name, text)}
-    try:
-        space["check"](candidate)
-        return {"status": "passed", "message": ""}
-    except Ended as error:
-        return {"status": error.status, "message": error.message}
-    except Exception as error:
-        if unsupported:
-            return {"status": "unsupported", "message": unsupported[0]}
-        status, message = getattr(error, "of_program", None) or ("wrong_answer", failed_at(error, job["test"]))
-        return {"status": status, "message": message}
+    check = space["check"]
+
+    def run():
+        nonlocal program
+        try:
+            program = Program(job)
+            check(candidate)
+        except BaseException as error:
+            if unsupported:
+                return verdict("unsupported", unsupported[0])
+            return verdict(*of_program(error) or ("wrong_answer", failed_at(error, job["test"])))
+        # Tests that went on as if nothing were, after the program had ended, did not pass.
+        return verdict(*of_program(program.ended) or ("passed", ""))
+
+    return run
 
 
 def failed_at(error, source):
@@ -279,33 +311,38 @@ def failed_at(error, source):
     return ("%s: %s: %s" % (type(error).__name__, error, where))[:500]
 
 
-def run_calls(job, program):
-    """Call the program with each list of arguments; return what each call came to."""
-    results, started = [], None
-    for args in job["calls"]:
-        try:
-            started = started or program.start()
-            answer = started if "error" in started else program.call(args, {})
-        except Ended as error:
-            program.stop()
-            started, answer = None, {"error": [error.status, "", error.message]}
-        results.append(answer)
-        if "error" in answer and job["stop"]:
-            break
-    return {"status": "called", "results": results}
+def prepared_calls(job):
+    calls = [[to_data(json.loads(text)) for text in texts] for texts in job["calls"]]
+
+    def run():
+        results, program = [], None
+        for args in calls:
+            try:
+                if program is None or program.ended:
+                    program = Program(job)
+                results.append({"value": to_data(program.call(args, {}))})
+            except BaseException as error:
+                results.append({"error": of_program(error) or ("runtime_error", repr(error))})
+                if job["stop"] or program is None:
+                    break
+        return verdict("called", "", results=results)
+
+    return run
 
 
 job = json.loads(sys.stdin.buffer.read())
+report, nowhere = os.fdopen(os.dup(1), "w"), os.open(os.devnull, os.O_RDWR)
+for standard in (0, 1):
+    os.dup2(nowhere, standard)  # what tests print, a program may have made up
 os.chdir("/")
-program = Program(job)
+run = (prepared_calls if job["calls"] is not None else prepared_tests)(job)
 try:
-    verdict = (run_calls if job["calls"] is not None else run_tests)(job, program)
-except Ended as error:
-    verdict = {"status": error.status, "message": error.message}
-print(json.dumps(dict(verdict, nonce=job["nonce"])))
-sys.stdout.flush()
-os._exit(0)  # the program may still be running; it ends with the sandbox
-'''
+    # From here on whatever goes wrong is the program's doing, and no fault of the tests.
+    report.write(json.dumps(dict(run(), nonce=job["nonce"])))
+    report.flush()
+finally:
+    os._exit(0)  # the program may still be running; it ends with the sandbox
+"""
 )
 
 CONTEST_PRELUDE: Final = """\
@@ -329,8 +366,22 @@ sys.setrecursionlimit(50000)
 """
 """What contest sites import for a solution beforehand, and what solutions therefore leave out."""
 
-CHECKER: Final = """\
-import json, sys
+
+def program_file(prelude: str, program: str) -> str:
+    """Return the file that runs a program as a program, behind what is imported for it.
+
+    Each is compiled for itself: the program's `from __future__` imports stay first, and its lines keep their numbers.
+    """
+    return (
+        f"{_ANY_DIGITS}for _text in {(prelude, program)!r}:\n"
+        '    exec(compile(_text, "main.py", "exec", dont_inherit=True))\n'
+    )
+
+
+CHECKER: Final = (
+    _ANY_DIGITS
+    + """
+import json
 
 job = json.load(sys.stdin)
 for name, text in job["files"].items():
@@ -339,4 +390,5 @@ for name, text in job["files"].items():
 sys.argv = ["checker.py", *job["arguments"]]
 exec(compile(job["checker"], "checker.py", "exec"), {"__name__": "__main__"})
 """
+)
 """Runs a checker that is a Python program; it comes with its files on the standard input."""

@@ -16,6 +16,8 @@ _TABLES: Final = (
     ("generator", "themis.pure.components.basic", "GENERATORS"),
     ("reducer", "themis.pure.components.basic", "REDUCERS"),
     ("parser", "themis.pure.components.parsers", "PARSERS"),
+    ("parser", "themis.pure.components.likelihoods", "LIKELIHOOD_PARSERS"),
+    ("metric", "themis.pure.components.likelihoods", "LIKELIHOOD_METRICS"),
     ("metric", "themis.pure.components.metrics", "METRICS"),
     ("metric", "themis.pure.components.math_metric", "MATH_METRICS"),
     ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),

@@ -9,7 +9,8 @@ Sources: Papineni et al. 2002 (aclanthology.org/P02-1040), Popović 2015 (aclant
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
@@ -109,6 +110,50 @@ def corpus_score(metric: Bleu | Chrf, details: Iterable[Mapping[str, Any]]) -> f
     if not rows or not all(rows):
         raise ValueError("corpus_score needs the details of at least one case, each with its statistics")
     return float(metric.corpus()._aggregate_and_compute([list(row or ()) for row in rows]).score)
+
+
+def corpus_function(metric: Bleu | Chrf) -> Callable[[Sequence[float]], float]:
+    """Return the corpus score, 0 to 100, as a function of the totals of its cases' statistics: what a bootstrap draws.
+
+    >>> from themis.pure.stats.drawn_statistics import Totals
+    >>> corpus_bleu = Totals(corpus_function(Bleu()), "corpus BLEU")  # rows are `Score.details["statistics"]`
+    """
+    made = metric.corpus()
+    if isinstance(metric, Chrf):
+        return lambda totals: float(made._compute_f_score([*totals]))
+
+    def bleu(totals: Sequence[float]) -> float:
+        # The lengths stand apart, as sacrebleu takes whole ones alone, and a slope needs the numbers in between.
+        length, reference, orders = totals[0], totals[1], (len(totals) - 2) // 2
+        penalty = 1.0 if length >= reference else math.exp(1.0 - reference / length) if length > 0.0 else 0.0
+        found = made.compute_bleu(
+            correct=[*totals[2 : 2 + orders]],
+            total=[*totals[2 + orders :]],
+            sys_len=1,
+            ref_len=1,
+            smooth_method=metric.smooth_method,
+            max_ngram_order=orders,
+        )
+        return penalty * float(found.score)
+
+    return bleu
+
+
+def metric_of(signature: str) -> Bleu | Chrf:
+    """Return a metric that makes the corpus score of cases with this signature (Post 2018).
+
+    Raises:
+        ValueError: it is not one of BLEU or chrF by sacrebleu.
+
+    >>> metric_of("nrefs:1|case:mixed|eff:yes|nc:6|nw:2|space:no|version:2.6.0").word_order
+    2
+    """
+    parts = dict(part.split(":", 1) for part in signature.split("|") if ":" in part)
+    if "nw" in parts:
+        return Chrf(word_order=int(parts["nw"]))
+    if "smooth" not in parts:
+        raise ValueError(f"a signature of BLEU or chrF expected, found {signature!r}")
+    return Bleu(smooth_method=parts["smooth"].partition("[")[0])
 
 
 TRANSLATION_METRICS: Final = (Bleu, Chrf)

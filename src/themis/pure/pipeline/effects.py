@@ -59,6 +59,8 @@ class Ask:
         of: the component.
         method: its method, called with `args` and `keywords`; its value may have to be awaited.
         place: where the answer is recorded within the case: the candidate's index, or a workflow's step.
+        many: its method for several at once, whose value is a list, an answer or an exception for each; called with a
+            list of `args`.
         request: what a generator sends, for estimates of its tokens.
         key: the cache key of the answer.
     """
@@ -68,6 +70,7 @@ class Ask:
     method: Method
     args: tuple[Any, ...]
     keywords: Mapping[str, Any] = EMPTY
+    many: Method | None = None
     place: int | str = ""
     request: JSONValue = None
     key: str = ""

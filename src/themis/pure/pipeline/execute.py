@@ -145,7 +145,7 @@ def conclude_sandbox(
     if not problems:
         assert metric.score_results is not None  # its family says so
         came = [results[i] for i in range(len(requests))]
-        outcome = scored(name, metric.score_results, ctx.parsed_output, ctx.case, came, ctx)
+        outcome = scored(metric, metric.score_results, ctx.parsed_output, ctx.case, came, ctx)
         made = score_or_error(outcome)
         if isinstance(made, Score):
             scores = (made,)

@@ -6,8 +6,10 @@ from typing import Final
 
 from returns.result import Failure, Result, Success
 
+from themis.pure.abilities import CallerAbilities, Method
 from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, GenerationFailedEvent
 from themis.pure.json import encode
+from themis.pure.likelihoods import as_generation
 from themis.pure.pipeline.effects import Answer, Ask, Keep, Program, Recall, Recalled, Tell
 from themis.pure.pipeline.failures import case_fields, failed_fields, wrong_type
 from themis.pure.pipeline.names import AskedGeneration, asked_generation
@@ -17,6 +19,7 @@ from themis.pure.plan import CaseItem
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.generation import GenerationResult
+from themis.pure.records.likelihoods import LogLikelihoods
 from themis.pure.state import CaseState
 
 
@@ -32,11 +35,13 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
         return event
     if run.listens:
         yield Tell("before_generate", (item.case, ctx))
+    method, many, args = _way(generator, item, asked)
     answer: Result[Answer, StepFailure] = yield Ask(
         stage="generate",
         of=generator,
-        method=generator.call,
-        args=(item.case, ctx),
+        method=method,
+        args=args,
+        many=many,
         place=ctx.candidate_index,
         request=asked.request,
         key=asked.key,
@@ -45,7 +50,7 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
     outcome: Result[GenerationResult, StepFailure]
     if isinstance(answer, Success):
         made: Answer = answer.unwrap()
-        outcome, history = _accepted(made.value, generator.component_id, ctx), made.retry_history
+        outcome, history = _made(made.value, generator.component_id, asked), made.retry_history
     else:
         outcome = Failure(answer.failure())
     event = _event(run, item, asked, outcome, provider_key=generator.provider_key, history=history)
@@ -53,6 +58,38 @@ def generate(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[
     if run.listens and isinstance(outcome, Success):
         yield Tell("after_generate", (item.case, outcome.unwrap(), ctx))
     return event
+
+
+def _way(
+    generator: CallerAbilities, item: CaseItem, asked: AskedGeneration
+) -> tuple[Method, Method | None, tuple[object, ...]]:
+    """Return how a candidate is asked for: by which method, which one for several at once, and with what."""
+    if asked.likelihoods is None:
+        return generator.call, generator.generate_many, (item.case, asked.ctx)
+    assert generator.loglikelihood is not None  # compiling refuses it
+    return (
+        generator.loglikelihood,
+        generator.loglikelihood_many,
+        (asked.likelihoods.context, asked.likelihoods.continuations),
+    )
+
+
+def _made(value: object, component_id: str, asked: AskedGeneration) -> Result[GenerationResult, StepFailure]:
+    if asked.likelihoods is None:
+        return _accepted(value, component_id, asked.ctx)
+    if not isinstance(value, LogLikelihoods):
+        return Failure(wrong_type(component_id, value, LogLikelihoods, "loglikelihood"))
+    told, texts = tuple(found.text for found in value.continuations), asked.likelihoods.continuations
+    if told != texts:
+        return Failure(
+            StepFailure(
+                component_id=component_id,
+                error_type="ValueError",
+                error_message=f"{component_id}.loglikelihood() was asked about {len(texts)} continuation(s) and "
+                f"answered about {len(told)}, or others; it must answer about each, in their order",
+            )
+        )
+    return _accepted(as_generation(value, asked.ctx.candidate_id), component_id, asked.ctx)
 
 
 LARGEST_RESULT: Final = 32 * 1024 * 1024

@@ -42,6 +42,7 @@ from themis.pure.pipeline.failures import (
 )
 from themis.pure.pipeline.names import answer_id, answer_key
 from themis.pure.pipeline.run import Run
+from themis.pure.pipeline.score import out_of_range
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem
 from themis.pure.protocols import EvaluationWorkflow
@@ -516,5 +517,18 @@ def evaluation_event(
     about = state.reduced.candidate_id if state.reduced is not None else ""  # all candidates, and none of them
     what: dict[str, Any] = {"candidate_id": about, "metric_id": metric_id}
     if isinstance(outcome, Success):
-        return EvaluationCompletedEvent(**case_fields(run, item), **what, execution=outcome.unwrap())
+        execution = _in_range(run.components.metric[metric_id], outcome.unwrap())
+        return EvaluationCompletedEvent(**case_fields(run, item), **what, execution=execution)
     return EvaluationFailedEvent(**failed_fields(run, item, outcome.failure()), **what)
+
+
+def _in_range(metric: MetricAbilities, execution: EvaluationExecution) -> EvaluationExecution:
+    """Return an execution without its score where the metric's stated range rules that out; what was said stays."""
+    score = execution_score(execution, metric.component_id)
+    said = f"{metric.component_id}: its workflow came to"
+    reason = out_of_range(metric, score.value, said) if isinstance(score, Score) else None
+    if reason is None:
+        return execution
+    failure = WorkflowFailure(step_id="score_range", step_type="score_range", error_message=reason)
+    failures = (*execution.failures, failure)
+    return execution.evolve(status="partial_failure", scores=(), aggregation_output=None, failures=failures)

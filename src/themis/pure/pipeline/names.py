@@ -10,27 +10,37 @@ from typing import NamedTuple
 
 from themis.pure.identity import candidate_id, candidate_key, derive_seed, generation_key
 from themis.pure.json import JSONValue, encode
+from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.records.contexts import GenerateContext, ScoreContext
+from themis.pure.records.likelihoods import AskedLikelihoods
 from themis.pure.records.results import GenerationWorkItem
 from themis.pure.records.snapshot import RunSnapshot
 
 
 class AskedGeneration(NamedTuple):
-    """What one candidate's generator is told, the request that it sends if it renders one, and the cache key."""
+    """What one candidate's generator is told, the request that it sends if it renders one, and the cache key.
+
+    Where log-likelihoods are asked for, they are the request.
+    """
 
     ctx: GenerateContext
     request: JSONValue
     key: str
+    likelihoods: AskedLikelihoods | None = None
 
 
 def asked_generation(run: Run, item: CaseItem, index: int) -> AskedGeneration:
     """Return what is asked for a candidate of a case."""
     generator, case = run.components.generator, item.case
-    request = None
-    if generator.request is not None:
+    request: JSONValue = None
+    likelihoods = asked_likelihoods(case, run.identity.generation_prompt_spec)
+    if likelihoods is not None:
+        request = likelihoods.to_dict()
+        read = b"loglikelihood" + encode(request)
+    elif generator.request is not None:
         request = generator.request(case, _context(run, item, index, None))
         # A generator that renders its request says what it reads ...
         read = b"request" + encode(request)
@@ -39,7 +49,9 @@ def asked_generation(run: Run, item: CaseItem, index: int) -> AskedGeneration:
         read = encode({"case": case, "prompt": run.identity.generation_prompt_spec})
     generation = generation_key(run.plan.generator, read)
     seed = run.plan.seeds[index] if run.plan.seeds else derive_seed(generation, index)
-    return AskedGeneration(_context(run, item, index, seed), request, candidate_key(generation, index, seed))
+    return AskedGeneration(
+        _context(run, item, index, seed), request, candidate_key(generation, index, seed), likelihoods
+    )
 
 
 def _context(run: Run, item: CaseItem, index: int, seed: int | None) -> GenerateContext:

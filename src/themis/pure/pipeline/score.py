@@ -31,7 +31,7 @@ def score(run: Run, item: CaseItem, state: CaseState, step: Step) -> Program[Cas
     ctx = score_context(run, item, state, step)
     if run.listens:
         yield Tell("before_score", (parsed, ctx))
-    outcome = _in_range(metric, scored(step.metric_id, metric.score, parsed, item.case, ctx))
+    outcome = scored(metric, metric.score, parsed, item.case, ctx)
     event: CaseRunEvent
     what: dict[str, Any] = {"candidate_id": reduced.candidate_id, "metric_id": step.metric_id}
     if isinstance(outcome, Success):
@@ -63,24 +63,29 @@ def score_context(run: Run, item: CaseItem, state: CaseState, step: Step) -> Sco
     )
 
 
-def scored(metric_id: str, method: Method, *args: object) -> Scored:
+def scored(metric: MetricAbilities, method: Method, *args: object) -> Scored:
     """Call a metric's method that scores; whatever goes wrong inside becomes a score error."""
+    name = metric.component_id
     try:
         value = method(*args)
     except Exception as error:
-        return Failure(_raised(metric_id, error))
-    return _accepted(metric_id, value)
+        return Failure(_raised(name, error))
+    outcome = _accepted(name, value)
+    if isinstance(outcome, Success):
+        called = "score_results" if method is metric.score_results else "score"
+        reason = out_of_range(metric, outcome.unwrap().value, f"{name}.{called}() returned")
+        if reason is not None:
+            return Failure(ScoreError(metric_id=name, reason=reason, details={"error_type": "ValueError"}))
+    return outcome
 
 
-def _in_range(metric: MetricAbilities, outcome: Scored) -> Scored:
-    """Refuse a score that its metric's stated range rules out: what is missing is judged by that range."""
-    if metric.score_range is None or not isinstance(outcome, Success):
-        return outcome
-    (low, high), value = metric.score_range, outcome.unwrap().value
-    if low <= value <= high:
-        return outcome
-    reason = f"{metric.component_id}.score() returned {value:g}, and its score_range is {low:g} to {high:g}"
-    return Failure(ScoreError(metric_id=metric.component_id, reason=reason, details={"error_type": "ValueError"}))
+def out_of_range(metric: MetricAbilities, value: float, said: str) -> str | None:
+    """Say why a score is refused that its metric's stated range rules out: what is missing is judged by that range.
+
+    Metrics of every family are held to it, by what they finally score.
+    """
+    low, high = metric.score_range or (value, value)
+    return None if low <= value <= high else f"{said} {value:g}, and its score_range is {low:g} to {high:g}"
 
 
 def score_or_error(outcome: Scored) -> Score | ScoreError:

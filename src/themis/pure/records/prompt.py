@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from themis.pure.json import JSONValue, encode, thaw
+from themis.pure.json import CAME_LATER, JSONValue, encode, thaw
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_objects, named_fields
 
@@ -22,6 +22,9 @@ class PromptSpec(HashableModel):
         suffix: put directly behind the input.
         blocks: what comes between instructions and input, in order: `{"role": ..., "content": ...}` is a message
             (few-shot examples), `{"text": ...}` a paragraph.
+        continuations: names the field of each case, in its input or its metadata, that holds texts which could go on
+            from the prompt. The model is then asked how likely each is, and writes nothing: the prompt is the context
+            (`themis.pure.likelihoods`).
 
     >>> spec = PromptSpec(instructions="Answer with a number.", prefix="Q: ", suffix=" A:")
     >>> spec.render("1 + 1?")
@@ -34,6 +37,7 @@ class PromptSpec(HashableModel):
     prefix: str | None = None
     suffix: str | None = None
     blocks: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
+    continuations: str | None = attrs.field(default=None, metadata=CAME_LATER)
 
     def __attrs_post_init__(self) -> None:
         for i, block in enumerate(self.blocks):

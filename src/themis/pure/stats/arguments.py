@@ -262,7 +262,7 @@ def _plain(hint: Any) -> _Check:
     if hint is type(None):
         return _simple("None", lambda value: value is None)
     if hint is float:
-        return _simple(f"a finite number of at most {_WIDEST:g} in size", _is_number)
+        return _number_check
     if hint is int:
         return _simple("a whole number", _is_whole)
     if getattr(hint, "_is_protocol", False):
@@ -281,6 +281,12 @@ def _can_be_hashed(value: Any) -> bool:
     except TypeError:
         return False
     return True
+
+
+def _number_check(value: Any) -> _Fault | None:
+    if value.__class__ is float and -_WIDEST <= value <= _WIDEST:  # nearly all are
+        return None
+    return None if _is_number(value) else ("", value, f"a finite number of at most {_WIDEST:g} in size")
 
 
 def _is_number(value: Any) -> bool:
@@ -317,7 +323,8 @@ def _named(names: Sequence[Any]) -> _Check:
         if any(value is name or (type(value) is type(name) and value == name) for name in names):
             return None
         allowed = " or ".join(map(repr, names))
-        if isinstance(value, str) and (found := nearest(value, texts)).startswith("did you mean"):
+        alike = next((name for name in texts if isinstance(value, str) and name.lower() == value.lower()), value)
+        if isinstance(alike, str) and (found := nearest(alike, texts)).startswith("did you mean"):
             allowed += f" ({found})"
         return "", value, allowed
 
@@ -326,11 +333,10 @@ def _named(names: Sequence[Any]) -> _Check:
 
 def _either(checks: Sequence[_Check]) -> _Check:
     def check(value: Any) -> _Fault | None:
-        faults = []
         for each in checks:
-            if (fault := each(value)) is None:
+            if each(value) is None:
                 return None
-            faults.append(fault)
+        faults = [fault for each in checks if (fault := each(value)) is not None]
         inside = [fault for fault in faults if fault[0]]  # a list was given, and one of its entries is wrong
         return inside[0] if inside else ("", value, ", or ".join(allowed for _, _, allowed in faults))
 
@@ -343,7 +349,10 @@ def _pair(checks: Sequence[_Check]) -> _Check:
     def check(value: Any) -> _Fault | None:
         if not isinstance(value, tuple | list) or len(value) != len(checks):
             return "", value, said
-        return _first(enumerate(value), checks.__getitem__)
+        for of_one, each in zip(checks, value, strict=True):
+            if of_one(each) is not None:
+                return _first(enumerate(value), checks.__getitem__)
+        return None
 
     return check
 

@@ -82,6 +82,14 @@ class DetailedScoreRow(ScoreRow, DetailedRow, Protocol):
     """A row with the details of its score."""
 
 
+class DatasetScoreRow(ScoreRow, Protocol):
+    """A row that says which dataset its case is of."""
+
+    @property
+    def dataset_id(self) -> str | None:
+        """The case's dataset."""
+
+
 _R = TypeVar("_R", bound=ScoreRow)
 
 
@@ -173,6 +181,23 @@ class StatsEngine:
                 correction=self.correction,
             )
         return estimates
+
+    @checked_arguments
+    def by_dataset(
+        self,
+        rows: Iterable[DatasetScoreRow],
+        *,
+        clusters: Mapping[str, str] | None = None,
+        score_ranges: Mapping[str, tuple[float, float]] | None = None,
+    ) -> dict[str, GroupedEstimate]:
+        """Estimate every metric's mean in each dataset, over all cases (micro) and over the datasets (macro).
+
+        Datasets are strata, so that the macro average's error is that of a stratified mean (Cochran 1977, chapter 5).
+        Arguments as `by_group`.
+        """
+        table = list(rows)
+        groups = {row.case_key: row.dataset_id for row in table}
+        return self.by_group(table, groups, by="dataset", clusters=clusters, score_ranges=score_ranges)
 
     @checked_arguments
     def details(

@@ -112,9 +112,6 @@ class CaseScores:
             before.extend(scores)
         return cls(scores=groups, missing=missing, whole=len(table) == len(groups))
 
-    def is_sure(self, key: str) -> bool:
-        return key not in self.missing and key not in self.ranges and bool(self.scores.get(key))
-
     def range_of(self, key: str, of_one: Range) -> Range:
         """Return what the score of a case could be, if that of one answer lies in a range."""
         if key in self.ranges:
@@ -268,8 +265,10 @@ def compare_cases(
     width = None if score_range is None else score_range[1] - score_range[0]
     found = _tested(base, differences, keys, method, width=width)
     whole = is_binary(every) and score_range == (0.0, 1.0) and run_a.whole and run_b.whole
+    unsure = {key for run in (run_a, run_b) for keys in (run.missing, run.ranges) for key in keys}
+    known = zip(scored, differences, strict=True)
     pairs = _Pairs(
-        sure=[(k, d) for k, d in zip(scored, differences, strict=True) if run_a.is_sure(k) and run_b.is_sure(k)],
+        sure=[pair for pair in known if pair[0] not in unsure] if unsure else list(known),
         score_range=score_range,
         # A single score that is missing has the range of scores; the mean of several has a part of it.
         step=None if score_range is None or not (run_a.whole and run_b.whole) else score_range[1] - score_range[0],
@@ -278,7 +277,9 @@ def compare_cases(
         clusters=clusters,
         method=method,
     )
-    missing = [key for key in kept if not (run_a.is_sure(key) and run_b.is_sure(key))]
+    missing = []
+    if unsure or len(scored) < len(kept):
+        missing = [key for key in kept if key in unsure or not a[key] or not b[key]]
     swapped = [key for key in shared if key in left_out]
     only_a, only_b = [*sorted(a.keys() - b.keys()), *swapped], [*sorted(b.keys() - a.keys()), *swapped]
     every_pair = [(key, run_a, run_b) for key in missing]

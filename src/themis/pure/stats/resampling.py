@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from themis.pure.stats.arguments import Level, Resamples, Seed, checked_arguments, same_length
@@ -39,7 +39,7 @@ _FIXED_POINT_BITS: Final = 40
 _NUMPY_CHUNK: Final = 1 << 20
 
 
-def _fixed_point(values: Sequence[float], bits: int = _FIXED_POINT_BITS) -> tuple[list[int], float]:
+def fixed_point(values: Sequence[float], bits: int = _FIXED_POINT_BITS) -> tuple[list[int], float]:
     """Return integers q and a unit with `values[i]` close to `q[i] * unit`, to 2^-bits of the largest value."""
     largest = max(map(abs, values), default=0.0)
     if largest == 0.0:
@@ -62,9 +62,12 @@ def resampled_sums(
         seed: of the random stream.
         vectorised: with numpy or without; by default, with it if it is there. The result is the same.
     """
-    numpy = _numpy() if vectorised is None or vectorised else None
-    if numpy is not None:
-        return _sums_with_numpy(numpy, columns, resamples, seed)
+    found = numpy_chunks(len(columns[0]), resamples, seed, vectorised)
+    if found is not None:
+        numpy, chunks = found
+        arrays = [numpy.array(column, dtype=numpy.int64) for column in columns]
+        parts = ([array[rows].sum(axis=1).tolist() for array in arrays] for rows in chunks)
+        return [sums for part in parts for sums in zip(*part, strict=True)]
     draw = resampled_rows(len(columns[0]), seed)
     picks = [column.__getitem__ for column in columns]
     sums = []
@@ -98,17 +101,16 @@ def _numpy_stream(numpy: Any, seed: int) -> np.random.Generator:
     return generator
 
 
-def _sums_with_numpy(numpy: Any, columns: Sequence[Sequence[int]], resamples: int, seed: int) -> list[tuple[int, ...]]:
-    size, stream = len(columns[0]), _numpy_stream(numpy, seed)
-    arrays = [numpy.array(column, dtype=numpy.int64) for column in columns]
-    chunk = max(1, _NUMPY_CHUNK // size)
-    sums: list[tuple[int, ...]] = []
-    while len(sums) < resamples:
-        count = min(chunk, resamples - len(sums))
-        rows = (stream.random((count, size)) * size).astype(numpy.int64)
-        parts = [array[rows].sum(axis=1).tolist() for array in arrays]
-        sums.extend(zip(*parts, strict=True))
-    return sums
+def numpy_chunks(
+    size: int, resamples: int, seed: int, vectorised: bool | None = None
+) -> tuple[Any, Iterator[Any]] | None:
+    """Return numpy and the row numbers of `resampled_rows`, many resamples at a time; `None` without numpy."""
+    numpy = _numpy() if vectorised is None or vectorised else None
+    if numpy is None:
+        return None
+    stream, chunk = _numpy_stream(numpy, seed), max(1, _NUMPY_CHUNK // size)
+    counts = (min(chunk, resamples - start) for start in range(0, resamples, chunk))
+    return numpy, ((stream.random((count, size)) * size).astype(numpy.int64) for count in counts)
 
 
 # --- bootstrap intervals ----------------------------------------------------------------------------------
@@ -205,7 +207,7 @@ def studentised_bootstrap(
     products = [sums, [u * u for u in sums]]
     if not single:
         products += [units, [u * n for u, n in zip(sums, units, strict=True)], [n * n for n in units]]
-    columns, scales = zip(*map(_fixed_point, products), strict=True)
+    columns, scales = zip(*map(fixed_point, products), strict=True)
     draws = resampled_sums(columns, resamples, seed, vectorised=vectorised)
     clusters = sample.clusters
     ratios = sorted(
@@ -284,7 +286,7 @@ def sign_flip_test(
     if not nonzero:
         return SignificanceTest(method="sign-flip permutation", reason="no pair differs")
     # Of very many differences fewer bits do: rounding stays below a thousandth of the null's spread.
-    signed, _ = _fixed_point(nonzero, _FIXED_POINT_BITS if len(nonzero) <= _MANY else 30)
+    signed, _ = fixed_point(nonzero, _FIXED_POINT_BITS if len(nonzero) <= _MANY else 30)
     sizes = sorted(map(abs, signed))
     # Each rounded size may be off by half a unit: sums closer than that are ties.
     threshold = abs(sum(signed)) - len(signed)

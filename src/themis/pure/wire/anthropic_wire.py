@@ -35,7 +35,7 @@ def message_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, An
         max_tokens=sampling.max_tokens or DEFAULT_MAX_TOKENS,
         system=system or None,
         messages=_turns(turns),
-        stop_sequences=None if sampling.stop is None else list(sampling.stop),
+        stop_sequences=sampling.stops,
         tools=tools or None,
         tool_choice=choice,
     )

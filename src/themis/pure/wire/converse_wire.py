@@ -12,7 +12,7 @@ from typing import Any, Final
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
 from themis.pure.wire.anthropic_wire import message_body, output_of, usage_of
-from themis.pure.wire.exchange import Prompt, Reply, Sampling
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, stated
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in
 from themis.pure.wire.parts import said_in
 
@@ -20,13 +20,14 @@ from themis.pure.wire.parts import said_in
 def converse_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, Any]:
     """Return the body of `POST /model/NAME/converse`; this protocol has no seed and no log-probabilities."""
     asked = message_body(model, prompt, Sampling())
-    config = {
-        "maxTokens": sampling.max_tokens,
-        "temperature": sampling.temperature,
-        "topP": sampling.top_p,
-        "stopSequences": None if sampling.stop is None else list(sampling.stop),
-    }
-    config = {name: value for name, value in config.items() if value is not None}
+    config = stated(
+        {
+            "maxTokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+            "topP": sampling.top_p,
+            "stopSequences": sampling.stops,
+        }
+    )
     tools = [{"toolSpec": _tool(tool)} for tool in asked.get("tools", ())]
     choice = asked.get("tool_choice") or EMPTY
     # There is no way to forbid calls; without tools there are none.
@@ -40,7 +41,7 @@ def converse_body(model: str, prompt: Prompt, sampling: Sampling) -> dict[str, A
         "inferenceConfig": config or None,
         "toolConfig": {"tools": tools, **({"toolChoice": chosen} if chosen else {})} if tools else None,
     }
-    return {**{name: value for name, value in body.items() if value is not None}, **sampling.extra}
+    return {**stated(body), **sampling.extra}
 
 
 def _tool(tool: Mapping[str, Any]) -> dict[str, Any]:

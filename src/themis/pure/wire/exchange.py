@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,7 +16,10 @@ from themis.pure.records.prompt import PromptSpec, as_messages
 
 _NO_PROMPT: Final = PromptSpec()
 _PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
-_TEXTS: Final = ("text", "prompt", "question", "input")
+TEXT_FIELDS: Final = ("text", "prompt", "question", "input")
+# OpenAI's names in both protocols, Anthropic's, Gemini's.
+_ADDRESSES: Final = frozenset({"url", "image_url", "file_url", "file_data", "uri", "fileUri"})
+_DATA_URI: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[^,\s]{0,200})?,")
 _IMAGE_BYTES: Final = 4 * 1000  # an image costs about a thousand tokens at either provider
 
 
@@ -45,6 +49,15 @@ class Sampling(HashableModel):
     seed: int | None = None
     logprobs: int | None = None
     extra: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+
+    @property
+    def stops(self) -> list[str] | None:
+        """The texts that end the answer, as bodies have them."""
+        return None if self.stop is None else list(self.stop)
+
+    def seed_for(self, candidate: int | None) -> int | None:
+        """Return the seed of a call: the stated one, or the candidate's own."""
+        return candidate if self.seed is None else self.seed
 
 
 @attrs.frozen(kw_only=True)
@@ -103,7 +116,7 @@ def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
 
 
 def _text_in(value: Mapping[str, Any]) -> JSONValue:
-    for name in _TEXTS:
+    for name in TEXT_FIELDS:
         if name in value:
             found: JSONValue = value[name]
             return found
@@ -142,7 +155,7 @@ def without_files(request: Any, *, under: str = "") -> Any:
     {'url': 'data:image/png;sha256,63c1dd951ffedf6f7fd968ad4efa39b8ed584f162f46e715114ee184f8de9201'}
     """
     if isinstance(request, str):
-        if not request.startswith("data:"):
+        if not _is_data_uri(request, under):
             return request
         head, _, data = request.partition(",")
         return f"{head.partition(';')[0]};sha256,{hashlib.sha256(data.encode()).hexdigest()}"
@@ -151,6 +164,11 @@ def without_files(request: Any, *, under: str = "") -> Any:
             return {**request, field: hashlib.sha256(request[field].encode()).hexdigest()}
         return {name: without_files(item, under=name) for name, item in request.items()}
     return [without_files(item) for item in request] if isinstance(request, Sequence) else request
+
+
+def _is_data_uri(text: str, under: str) -> bool:
+    """Tell whether a field's text is a file (RFC 2397), and not words that begin like one."""
+    return under in _ADDRESSES and _DATA_URI.match(text) is not None
 
 
 def _file_field(value: Mapping[str, Any], under: str) -> str | None:
@@ -162,7 +180,7 @@ def _file_field(value: Mapping[str, Any], under: str) -> str | None:
 
 def _text_bytes(value: JSONValue, under: str = "") -> int:
     if isinstance(value, str):
-        return _IMAGE_BYTES if value.startswith("data:") else len(value.encode())
+        return _IMAGE_BYTES if _DATA_URI.match(value) else len(value.encode())
     if isinstance(value, Mapping):
         if _file_field(value, under) is not None:
             return _IMAGE_BYTES
@@ -200,7 +218,12 @@ class Reply(FrozenModel):
 def request_body(model: str, sampling: Sampling, **fields: Any) -> dict[str, Any]:
     """Return a request's body: what all protocols name alike, the other fields, and `extra`, which overrules them."""
     fields = {"model": model, "temperature": sampling.temperature, "top_p": sampling.top_p, **fields}
-    return {**{name: value for name, value in fields.items() if value is not None}, **sampling.extra}
+    return {**stated(fields), **sampling.extra}
+
+
+def stated(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields that are not left to the server."""
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def counts(**numbers: object) -> dict[str, int]:

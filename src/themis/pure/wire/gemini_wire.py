@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from themis.pure.calls import CallFailure
 from themis.pure.json import EMPTY
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counted, counts, structured
+from themis.pure.wire.exchange import Prompt, Reply, Sampling, arguments_of, counted, counts, stated, structured
 from themis.pure.wire.failures import failed_end, failure_in, finish_of, malformed, nothing_in, refused
 from themis.pure.wire.parts import inline_file, is_reasoning, plain_text, said_in, system_and_turns
 
@@ -25,8 +25,8 @@ def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[s
         "temperature": sampling.temperature,
         "topP": sampling.top_p,
         "maxOutputTokens": sampling.max_tokens,
-        "stopSequences": None if sampling.stop is None else list(sampling.stop),
-        "seed": seed if sampling.seed is None else sampling.seed,
+        "stopSequences": sampling.stops,
+        "seed": sampling.seed_for(seed),
         "responseLogprobs": None if sampling.logprobs is None else True,
         "logprobs": sampling.logprobs or None,
         "responseMimeType": "application/json" if prompt.is_structured else None,
@@ -34,10 +34,7 @@ def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[s
     }
     declared = [{"functionDeclarations": [_declaration(tool) for tool in prompt.tools]}] if prompt.tools else None
     extra: dict[str, Any] = dict(sampling.extra)
-    config = {
-        **{name: value for name, value in config.items() if value is not None},
-        **extra.pop("generationConfig", {}),
-    }
+    config = {**stated(config), **extra.pop("generationConfig", {})}
     body = {
         "systemInstruction": {"parts": [{"text": system}]} if system else None,
         "contents": [*_contents(turns)],
@@ -45,7 +42,7 @@ def content_body(prompt: Prompt, sampling: Sampling, seed: int | None) -> dict[s
         "toolConfig": _tool_config(prompt.tool_choice),
         "generationConfig": config or None,
     }
-    return {**{name: value for name, value in body.items() if value is not None}, **extra}
+    return {**stated(body), **extra}
 
 
 def _contents(messages: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ def chat_body(
         tools=list(prompt.tools) or None,
         tool_choice=prompt.tool_choice,
         response_format=prompt.response_format,
-        stop=None if sampling.stop is None else list(sampling.stop),
+        stop=sampling.stops,
         logprobs=None if sampling.logprobs is None else True,
         top_logprobs=sampling.logprobs or None,
         **_renamed(sampling, seed, quirks),
@@ -37,7 +37,7 @@ def chat_body(
 
 
 def _renamed(sampling: Sampling, seed: int | None, quirks: tuple[Quirk, ...]) -> dict[str, Any]:
-    own = {"max_tokens": sampling.max_tokens, "seed": seed if sampling.seed is None else sampling.seed}
+    own = {"max_tokens": sampling.max_tokens, "seed": sampling.seed_for(seed)}
     names = {option: field_of(quirks, option) for option in own}
     return {name: own[option] for option, name in names.items() if name is not None}
 
@@ -136,7 +136,7 @@ def completion_body(
         model,
         sampling,
         prompt=prompt.text,
-        stop=None if sampling.stop is None else list(sampling.stop),
+        stop=sampling.stops,
         logprobs=sampling.logprobs,
         **_renamed(sampling, seed, quirks),
     )

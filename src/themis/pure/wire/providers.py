@@ -28,15 +28,17 @@ class Provider(FrozenModel):
         base_url: its address; the variable `NAME_BASE_URL` states another.
         key_env: the variable that holds the key.
         key_needed: whether it answers nobody without a key.
+        batches: whether it has OpenAI's batch endpoint, which keeps the metadata that a batch is found by.
     """
 
     base_url: str
     key_env: str
     key_needed: bool = True
+    batches: bool = False
 
 
-def _hosted(base_url: str, key_env: str) -> Provider:
-    return Provider(base_url=base_url, key_env=key_env)
+def _hosted(base_url: str, key_env: str, *, batches: bool = False) -> Provider:
+    return Provider(base_url=base_url, key_env=key_env, batches=batches)
 
 
 def _local(port: int, key_env: str) -> Provider:
@@ -44,14 +46,14 @@ def _local(port: int, key_env: str) -> Provider:
 
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
-    "groq": _hosted("https://api.groq.com/openai/v1", "GROQ_API_KEY"),
+    "groq": _hosted("https://api.groq.com/openai/v1", "GROQ_API_KEY", batches=True),
     "together": _hosted("https://api.together.xyz/v1", "TOGETHER_API_KEY"),
     "fireworks": _hosted("https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY"),
     "deepseek": _hosted("https://api.deepseek.com", "DEEPSEEK_API_KEY"),
     "mistral": _hosted("https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
     "xai": _hosted("https://api.x.ai/v1", "XAI_API_KEY"),
     "openrouter": _hosted("https://openrouter.ai/api/v1", "OPENROUTER_API_KEY"),
-    "cerebras": _hosted("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY"),
+    "cerebras": _hosted("https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", batches=True),
     "sambanova": _hosted("https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
     "moonshot": _hosted("https://api.moonshot.ai/v1", "MOONSHOT_API_KEY"),
     "minimax": _hosted("https://api.minimax.io/v1", "MINIMAX_API_KEY"),
@@ -70,11 +72,30 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 }
 """The providers beside those that have adapters with options or protocols of their own."""
 
-OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock")
-MODEL_STRINGS: Final = (*OWN_ADAPTERS, *PROVIDERS)
+OWN_ADAPTERS: Final = ("openai", "anthropic", "vllm", "azure", "gemini", "bedrock", "any-llm")
+IN_PROCESS: Final = ("hf", "llama_cpp")
+MODEL_STRINGS: Final = (*OWN_ADAPTERS, *IN_PROCESS, *PROVIDERS)
 """What a model string can begin with."""
 
 OPENAI: Final = "openai"
+
+BATCHES: Final[Mapping[str, str]] = {
+    **{name: name for name in (OPENAI, "anthropic", "gemini")},
+    **{name: OPENAI for name, known in PROVIDERS.items() if known.batches},
+}
+"""The protocol of a provider's batch endpoint, for those that have one. Sources: console.groq.com/docs/batch and
+inference-docs.cerebras.ai/api-reference/batch beside those of `batch_wire`. Azure's is at another address than the
+deployment; Novita's keeps no metadata; Together's, Mistral's, Fireworks' and xAI's are protocols of their own."""
+
+
+def batch_protocol(provider: str) -> str | None:
+    """Return the protocol of a provider's batch endpoint, if it has one.
+
+    A server under a name of one's own is taken to have OpenAI's, as the gateways do.
+    """
+    return BATCHES.get(provider) if provider in MODEL_STRINGS else OPENAI
+
+
 _OPENAI_HOST: Final = "api.openai.com"
 
 

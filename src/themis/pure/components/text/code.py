@@ -1,14 +1,17 @@
-r"""The program that an answer gives: from the right fence of several, from no fence at all, or out of prose.
+r"""The program that an answer gives: from the right fences of several, from no fence at all, or out of prose.
 
 Rules from the surest to the least sure:
 
-1. `fence`: fenced blocks as in CommonMark 0.31, section 4.5 (the closing fence is as long as the opening one, of the
-   same sign, and not indented deeper by more than three blanks); also `[PYTHON]...[/PYTHON]` and
-   `<code>...</code>`. Of several, the last of the highest rank counts: a block in the wanted language that defines
-   something and is more than a test or an example of use; then any block in the wanted language; then blocks
-   without a language. A block that never ends (the answer was cut off) still counts.
-2. `whole`: the answer is code from its first line on, or the indented continuation of a function.
-3. `prose`: the block of code lines between the prose, from the first line that can only be code.
+1. `json`: the answer is a JSON object, or nothing but one is marked off in it: its field `code`, `solution`, `program`
+   or `answer`, if that holds code; by the other rules if it marks it off.
+2. `fence`: blocks that the answer marks off (`text.code_fences`). Of several, the last of the highest rank counts: a
+   block in the wanted language that defines something (the function that is asked for, where that is known) and is more
+   than a test, a signature or an example of use; then any block in the wanted language; then blocks without a language.
+   A block that never ends (the answer was cut off) still counts.
+   `fences`: a program in several blocks is put together (`text.code_pieces`).
+3. `whole`: the answer is code from its first line on, or the indented continuation of a function.
+4. `prose`: the block of code lines between the prose, from the first line that can only be code; one that is indented
+   by four blanks, as Markdown has it; a program of one line between single backticks.
 
 Lines are told apart by how they look: no grammar is asked, so that the outcome is the same under every version of
 Python, and for every language.
@@ -17,35 +20,16 @@ Python, and for every language.
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import attrs
 
+from themis.pure.components.text.code_fences import LANGUAGES, NO_CODE, Block, blocks
+from themis.pure.components.text.code_pieces import put_together
 from themis.pure.components.text.extraction import Extraction, found, nothing
-
-_FENCE: Final = re.compile(r"^(?P<indent>[ \t>]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
-_ONE_LINE: Final = re.compile(r"```(?:(?:python|py|cpp|java|js)[ \t]+)?([^`\n]{1,2000})```")
-_TAG: Final = re.compile(r"\[PYTHON\]\n?|<code(?:\s[^<>]{0,100})?>\n?")
-
-_NAMES: Final = {
-    "python": ("python", "py", "python3", "py3", "python2", "ipython", "pycon", "sage", "python-repl"),
-    "cpp": ("cpp", "c++", "cc", "cxx", "c", "c++17", "c++20", "cpp17", "cpp20", "c++14", "c++11"),
-    "java": ("java",),
-    "javascript": ("javascript", "js", "node", "jsx", "typescript", "ts"),
-    "go": ("go", "golang"),
-    "rust": ("rust", "rs"),
-}
-_NO_CODE: Final = frozenset(
-    re.findall(
-        r"\w+",
-        """
-    text txt plaintext plain output console bash sh shell zsh markdown md json yaml diff input stdout stdin latex tex
-    math mermaid xml html csv pseudocode pseudo toml none
-""",
-    )
-)
 
 _DEFINES: Final = re.compile(
     r"^[ \t]{0,12}(?:(?:async[ \t]+)?def[ \t]+\w|class[ \t]+\w|func[ \t]+\w|(?:pub[ \t]+)?fn[ \t]+\w"
@@ -65,6 +49,12 @@ _TESTS: Final = re.compile(
 _SOLVES: Final = re.compile(
     r"^[ \t]{0,8}(?:async[ \t]+)?(?:def[ \t]+(?!test_?|check\b|main\b)\w|class[ \t]+(?!Test)\w)", re.MULTILINE
 )
+_SIGNATURES: Final = re.compile(
+    r"(?:\s*\n|[ \t]*(?:@|#|import\b|from\b)[^\n]*\n)*[ \t]*(?:async[ \t]+)?def\b[^\n]*:(?:\s*\.\.\.|\s*pass\b)?\s*"
+)
+_HAS_IT: Final = 2
+_DEFINES_IT: Final = r"^[ \t]*(?:(?:async[ \t]+)?def[ \t]+{0}\b|{0}[ \t]*(?::[^=\n]{{1,80}})?=(?!=))"
+_INLINE: Final = re.compile(r"(?<!`)`((?:def \w+\(|\w+ = lambda\b|print\([^`\n]{0,200}?\binput\()[^`\n]{1,500})`(?!`)")
 _STARTS: Final = re.compile(
     r"(?:(?:async[ ])?def[ ]\w+[ ]?\(|class[ ]\w+[^.\n]{0,80}[:{]?[ ]?$"
     r"|import[ ][\w.]+(?:[ ]as[ ]\w+)?(?:,[ ]?[\w.]+)*[ ]?;?$|from[ ][\w.]+[ ]import[ ][\w*(]|@\w[\w.]*(?:\(|$)"
@@ -80,42 +70,41 @@ _GOES_ON: Final = re.compile(
     r"|[\w.\[\]\"', ]{1,80}[ ]?(?:[-+*/|&]|//|\*\*)?=[ ]?[^=]|[\w.]{1,80}\([^\n]*\)?[;:]?[ ]?(?:#.*)?$|assert[ ]"
     r"|raise[ ]|(?:pass|break|continue)$|[^\n]*[;{}][ ]?$|\"\"\"|'''|del[ ]|global[ ]|return\b"
 )
+_FIELDS: Final = ("code", "solution", "program", "answer")
 _TEXT_DELIMITER: Final = re.compile(r"\"\"\"|'''")
-_PROMPT: Final = re.compile(r"^(?:>>>|\.\.\.) ?", re.MULTILINE)
 
 
-@attrs.frozen
-class _Block:
-    code: str
-    language: str
-    closed: bool = True
-
-
-def code_text(text: str, language: str = "python") -> Extraction[str]:
+def code_text(text: str, language: str = "python", name: str | None = None) -> Extraction[str]:
     """Return the program that an answer gives.
 
     Args:
         text: the answer, without its reasoning block.
         language: which of several programs is wanted: `python`, `cpp`, `java`, `javascript`, `go`, `rust`, or any
             other name that may stand behind a fence.
+        name: the function that is asked for, if that is known: of several programs one that defines it counts.
 
     >>> code_text("Sure!\\n```python\\nprint(1)\\n```\\nIt prints 1.").value
     'print(1)\\n'
     >>> code_text("I can't help with that.").reason
     'the answer holds no code'
     """
-    names = _NAMES.get(language.lower(), (language.lower(),))
-    blocks = [block for block in _blocks(text) if block.code.strip() and _may_answer(block, names)]
-    if blocks:
-        best = max(reversed(blocks), key=lambda block: _rank(block, names))  # of equal ones the last
-        return found(_tidy(best.code), "fence" if best.closed else "unclosed fence")
+    names = LANGUAGES.get(language.lower(), (language.lower(),))
+    everything = [_without_prose(block) for block in blocks(text) if block.code.strip()]
+    marked = [block for block in everything if _may_answer(block, names)]
+    objects = [block.code for block in everything if block.language == "json"] if not marked else []
+    field = next((field for field in map(_json_field, [text, *reversed(objects)]) if field), None)
+    if field is not None:
+        inner = code_text(field, language, name) if "```" in field else nothing("")
+        return inner if inner.value is not None else found(_tidy(field), "json")
+    if marked:
+        return _of_blocks(marked, names, name)
     lines = text.expandtabs(4).splitlines()
     first = next((line for line in lines if line.strip()), "")
     if (first.startswith("    ") and not _reads_like_prose(first)) or _STARTS.match(first):
         taken = list(_code_lines(lines, lines.index(first)))
         if taken:
             return found(_tidy("\n".join(taken)), "whole")
-    block = _out_of_prose(lines)
+    block = _out_of_prose(lines) or _out_of_prose(list(_indented(lines))) or _INLINE.findall(text)[-1:]
     return found(_tidy("\n".join(block)), "prose") if block else nothing("the answer holds no code")
 
 
@@ -128,72 +117,74 @@ def _tidy(code: str) -> str:
 # --- fences -----------------------------------------------------------------------------------------------
 
 
-def _blocks(text: str) -> Iterator[_Block]:
-    yield from _fenced(text)
-    for match in _ONE_LINE.finditer(text):
-        yield _Block(match[1].strip(), "")
-    yield from _tagged(text)
+def _of_blocks(marked: Sequence[Block], names: Sequence[str], name: str | None) -> Extraction[str]:
+    wanted = re.compile(_DEFINES_IT.format(re.escape(name)), re.MULTILINE) if name else None
+    ranks = [_rank(block, names, wanted) for block in marked]
+    best = max(range(len(marked)), key=lambda number: (ranks[number], number))  # of equal ones the last
+    spoken = ranks[best][0]
+    peers = [number for number, rank in enumerate(ranks) if rank[0] == spoken or (rank[0] == 1 < spoken and rank[1])]
+    taken = put_together(
+        [marked[number].code for number in peers],
+        peers.index(best),
+        is_python="python" in names,
+        goes_on=ranks[best][1] < _HAS_IT,
+        examples=[not ranks[number][1] and _is_example(marked[number].code) for number in peers],
+    )
+    if len(taken) > 1:
+        return found(_tidy("\n\n".join(_tidy(marked[peers[number]].code) for number in taken)), "fences")
+    return found(_tidy(marked[best].code), "fence" if marked[best].closed else "unclosed fence")
 
 
-def _tagged(text: str) -> Iterator[_Block]:
-    at = 0
-    while (tag := _TAG.search(text, at)) is not None:
-        python = tag[0].startswith("[")
-        end = text.find("[/PYTHON]" if python else "</code>", tag.end())
-        if end < 0 and not python:
-            return
-        at = end if end >= 0 else len(text)
-        yield _Block(text[tag.end() : at], "python" if python else "")
+def _without_prose(block: Block) -> Block:
+    """Take away what is said behind a block that was not closed."""
+    if block.closed:
+        return block
+    lines = block.code.split("\n")
+    while lines and not (lines[-1].strip() and _is_code(lines[-1])):
+        lines.pop()
+    return attrs.evolve(block, code="\n".join(lines)) if lines else block
 
 
-def _fenced(text: str) -> Iterator[_Block]:
-    opening: re.Match[str] | None = None
-    for fence in _FENCE.finditer(text):
-        if opening is None:
-            opening = fence
-        elif _closes(opening, fence):
-            yield _block(opening, text[opening.end() + 1 : fence.start()])
-            opening = None
-    if opening is not None:
-        yield _block(opening, text[opening.end() + 1 :], closed=False)
-
-
-def _closes(opening: re.Match[str], fence: re.Match[str]) -> bool:
-    same = fence["fence"][0] == opening["fence"][0] and len(fence["fence"]) >= len(opening["fence"])
-    return same and not fence["info"].strip() and len(fence["indent"]) <= len(opening["indent"]) + 3
-
-
-def _block(opening: re.Match[str], code: str, *, closed: bool = True) -> _Block:
-    indent = opening["indent"]
-    if indent:
-        code = "\n".join(line.removeprefix(indent) for line in code.split("\n"))
-    info = opening["info"].strip().lower().strip("{}.")
-    language = re.split(r"[\s,:{]", info, maxsplit=1)[0] if info else ""
-    if code.lstrip().startswith(">>>") and language in ("", *_NAMES["python"]):
-        code = "\n".join(_PROMPT.sub("", line) for line in code.split("\n") if line.startswith((">>>", "...")))
-    return _Block(code, language, closed)
-
-
-def _may_answer(block: _Block, names: Sequence[str]) -> bool:
+def _may_answer(block: Block, names: Sequence[str]) -> bool:
     if not block.language:
         return _looks_like_code(block.code)
     # Another language's program answers still, if nothing better is there; a shell session never does.
-    return block.language in names or block.language not in _NO_CODE
+    return block.language in names or block.language not in NO_CODE
 
 
-def _rank(block: _Block, names: Sequence[str]) -> tuple[int, ...]:
+def _rank(block: Block, names: Sequence[str], wanted: re.Pattern[str] | None) -> tuple[int, ...]:
     """Rank a block: is it the wanted language, does it define something, is it more than a test."""
     solves = _SOLVES.search(block.code) is not None or (
         _DEFINES.search(block.code) is not None and not _TESTS.search(block.code)
     )
-    defines = solves or _READS_INPUT.search(block.code) is not None
+    defines = (solves and not _SIGNATURES.fullmatch(block.code)) or _READS_INPUT.search(block.code) is not None
+    has_it = defines and wanted is not None and wanted.search(block.code) is not None
     spoken = 2 if block.language in names else int(not block.language)
-    return spoken, int(defines), int(block.closed)
+    return spoken, _HAS_IT if has_it else int(defines), int(block.closed)
+
+
+def _is_example(code: str) -> bool:
+    return (_TESTS.search(code) or _SIGNATURES.fullmatch(code)) is not None
 
 
 def _looks_like_code(code: str) -> bool:
     lines = [line for line in code.splitlines() if line.strip()]
     return any(line.startswith((" ", "\t")) or _STARTS.match(line) or _GOES_ON.match(line) for line in lines[:50])
+
+
+# --- JSON -------------------------------------------------------------------------------------------------
+
+
+def _json_field(text: str) -> str | None:
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    fields = [value.get(name) for name in _FIELDS] if isinstance(value, dict) else []
+    texts = (field for field in fields if isinstance(field, str))
+    return next((text for text in texts if "```" in text or any(map(_STARTS.match, text.splitlines()))), None)
 
 
 # --- no fences --------------------------------------------------------------------------------------------
@@ -215,17 +206,31 @@ def _out_of_prose(lines: Sequence[str]) -> list[str]:
     return max(blocks, key=len, default=[])
 
 
+def _indented(lines: Sequence[str]) -> Iterator[str]:
+    """Yield the lines of indented blocks (CommonMark 0.31, section 4.4), moved to the margin, and others as prose."""
+    margin = ""
+    for before, line in itertools.pairwise(["", *lines]):
+        if line.strip() and not line.startswith(margin or "    "):
+            margin = ""
+        if not margin and not before.strip() and line.startswith("    "):
+            margin = line[: len(line) - len(line.lstrip())]
+        yield line.removeprefix(margin) if margin else "This is prose."
+
+
 def _code_lines(lines: Sequence[str], at: int) -> Iterator[str]:
     """Yield the lines of code from here to the first line of prose; text in triple quotes is code."""
     delimiter = ""
-    for line in lines[at:]:
-        if not delimiter and _reads_like_prose(line):
-            return
-        if not (delimiter or _GOES_ON.match(line) or _STARTS.match(line)):
+    for number in range(at, len(lines)):  # a slice for every block would cost its length each time
+        line = lines[number]
+        if not (delimiter or _is_code(line)):
             return
         for mark in _TEXT_DELIMITER.findall(line):
             delimiter = mark if not delimiter else "" if mark == delimiter else delimiter
         yield line
+
+
+def _is_code(line: str) -> bool:
+    return not _reads_like_prose(line) and (_GOES_ON.match(line) or _STARTS.match(line)) is not None
 
 
 _PROSE: Final = re.compile(

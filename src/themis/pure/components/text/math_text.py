@@ -25,6 +25,10 @@ LONGEST: Final = 1000
 DEEPEST: Final = 30
 """How deep brackets may stand in each other."""
 
+HEAVIEST: Final = 800
+"""Characters of an expression, each counted once more for every bracket that it stands in: what a parser's work on it
+grows with."""
+
 LARGEST_EXPONENT: Final = 20_000
 LARGEST_FACTORIAL: Final = 5_000
 LARGEST_MATRIX_POWER: Final = 30
@@ -246,14 +250,17 @@ def too_much(text: str) -> str:
     """
     if len(text) > LONGEST:
         return f"longer than {LONGEST} characters"
-    if _depth(text) > DEEPEST:
+    depths = _depths(text)
+    if max(depths, default=0) > DEEPEST:
         return f"brackets deeper than {DEEPEST}"
+    if len(text) + sum(depths) > HEAVIEST:
+        return f"more than {HEAVIEST} characters, each counted once more for every bracket around it"
     return _powers(text) or _factorials(text)
 
 
-def _depth(text: str) -> int:
-    steps = ((char in "([{") - (char in ")]}") for char in text)
-    return max(accumulate(steps, initial=0))
+def _depths(text: str) -> list[int]:
+    """Return in how many brackets each character stands."""
+    return [max(0, depth) for depth in accumulate((char in "([{") - (char in ")]}") for char in text)]
 
 
 def _powers(text: str) -> str:
