@@ -239,7 +239,7 @@ DAMAGED: list[tuple[str, bytes, str]] = [
     ("x.csv", b"\xfe\xff\0i", ": this file is UTF-16; save it as UTF-8"),
     ("x.json", "[]".encode("utf-32-be").join([b"\0\0\xfe\xff", b""]), ": this file is UTF-32; save it as UTF-8"),
     # Other kinds of file under a wrong name.
-    *((name, gzip.compress(b"input"), ": this file is gzipped; let its name end in .gz")
+    *((name, gzip.compress(b"input", mtime=0), ": this file is gzipped; let its name end in .gz")
       for name in ("x.csv", "x.jsonl")),
     ("x.csv", b"PK\x03\x04\x14", ": this file is a ZIP archive or a workbook"),
     ("x.json", b"PAR1\x15\x04", ": this file is a Parquet file; let its name end in .parquet"),
