@@ -64,6 +64,7 @@ bench: $(VENV)/.dev  ## speed and memory, as ratios to a floor, a bare loop or a
 coverage-table: $(VENV)/.dev  ## how often 95 % intervals hold the truth, and tests have their level and power
 	$(BIN)/python benchmarks/coverage_simulation.py
 	$(BIN)/python benchmarks/stopping_simulation.py
+	$(BIN)/python benchmarks/coverage_of_statistics.py
 
 bench-peers: $(VENV)/.dev  ## the same trivial evaluation with other packages, each installed into build/peers
 	$(BIN)/python -m benchmarks.peers

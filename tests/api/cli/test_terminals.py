@@ -73,6 +73,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("inspect", "case", "Prüfung-Ω", "é0"),
     ("inspect", "evaluation", "gerichtet-é", "é0", "builtin/llm_rubric"),
     ("compare", "Prüfung-Ω", "gerichtet-é"),
+    ("rank", "Prüfung-Ω", "gerichtet-é"),
     ("replay", "experiment.yaml", "--stage", "score"),
     ("rejudge", "judged.yaml"),
     ("verify", "Prüfung-Ω", "--config", "experiment.yaml"),

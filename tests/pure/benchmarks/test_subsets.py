@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis.pure.benchmarks.subsets import Subset, shuffled
+from themis.pure.benchmarks.subsets import Subset
 from themis.pure.errors import SpecError
+from themis.pure.identity import shuffled
 from themis.pure.records.dataset import Case
 
 IDS = st.lists(st.text(min_size=1), unique=True, max_size=20)

@@ -119,6 +119,8 @@ def is_separated(rows: Sequence[Judgment], *, order_effect: bool) -> bool:
         for other in seen
         if other != verdict
     ]
+    if numpy.linalg.matrix_rank(numpy.array(gains)) < count - 1 + ties + order_effect:
+        return True  # some parameters can't be told apart
     found = optimize.linprog(
         -sum(gains), A_ub=-numpy.array(gains), b_ub=numpy.zeros(len(gains)), bounds=[(-1, 1)] * (count + 2)
     )

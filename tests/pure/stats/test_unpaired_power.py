@@ -63,6 +63,15 @@ def test_cases_of_pass_rates_have_the_power_and_so_have_more(a: float, b: float,
         assert two_proportion_power(a, b, more, max(2, math.ceil(more * ratio))) >= 0.8
 
 
+def test_where_power_falls_short_again_the_larger_number_counts() -> None:
+    # 41 a side have the power, and a few more have a little less.
+    assert two_proportion_power(0.35, 0.65, 41, 41) >= 0.8
+    assert any(two_proportion_power(0.35, 0.65, size, size) < 0.8 for size in range(42, 46))
+    found = two_proportion_cases(0.35, 0.65)
+    assert found is not None
+    assert all(two_proportion_power(0.35, 0.65, size, size) >= 0.8 for size in range(found[0], found[0] + 5))
+
+
 @settings(deadline=None)
 @given(st.floats(0.05, 3.0), st.sampled_from([0.5, 1.0, 3.0]))
 def test_cases_of_means_are_the_fewest(effect: float, ratio: float) -> None:

@@ -173,7 +173,10 @@ def bradley_terry(
     if reason is None:
         fit = _fitted(data)
         if fit is None:
-            reason = "the likelihood grows without end: a model, or the place shown first, wins whatever it meets"
+            reason = (
+                "the likelihood grows without end, or strengths and order can't be told apart: show each pair in both "
+                "orders"
+            )
     if fit is None:
         none = Interval(level=level, method=_METHOD, reason=reason)
         return base.evolve(
