@@ -173,7 +173,7 @@ def bradley_terry(
     if reason is None:
         fit = _fitted(data)
         if fit is None:
-            reason = "the likelihood grows without end, or strengths and order can't be told apart: show each pair in both orders"
+            reason = "the likelihood grows without end, or strengths and order can't be told apart: show pairs in both orders"
     if fit is None:
         none = Interval(level=level, method=_METHOD, reason=reason)
         return base.evolve(
