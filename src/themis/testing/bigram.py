@@ -74,9 +74,9 @@ def likeliest_after(token: int) -> int:
 class _Bigrams:
     """The weights, for `InProcessModel`."""
 
-    context = 4096
-    start = BEGIN
-    ends = frozenset({END})
+    context: int = 4096
+    start: int = BEGIN
+    ends: frozenset[int] = frozenset({END})
 
     def __init__(self) -> None:
         self.batches: list[int] = []

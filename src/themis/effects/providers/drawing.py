@@ -76,10 +76,10 @@ class Drawn:
     """One answer while it is drawn."""
 
     def __init__(self, prompt: Sequence[int], sampling: Sampling, max_tokens: int, seed: int | None) -> None:
-        self.prompt = prompt
+        self.prompt: Sequence[int] = prompt
         self.tokens: list[int] = []
-        self.finish = ""
-        self.latency_ms = 0.0
+        self.finish: str = ""
+        self.latency_ms: float = 0.0
         self._sampling = sampling
         self._max_tokens = max_tokens
         self._random = Random(seed if sampling.seed is None else sampling.seed)  # noqa: S311  # no secret

@@ -160,7 +160,8 @@ class Sides:
             statistic = MEAN
         elif statistic == "median":
             statistic = Quantile(0.5)
-        self.statistic, self.contrast_name = statistic, contrast
+        self.statistic: Any = statistic
+        self.contrast_name: Contrast = contrast
 
     @property
     def of_numbers(self) -> bool:
@@ -354,7 +355,7 @@ class OfTotals:
     def __init__(self, found: Matched, sides: Sides, units: Units, vectorised: bool | None) -> None:
         self._sides, self._vectorised = sides, vectorised
         a, b = _columns(found.a, sides, "a"), _columns(found.b, sides, "b")
-        self.width = len(a)
+        self.width: int = len(a)
         self._whole = self._two([math.fsum(column) for column in (*a, *b)])
         if sides.own_differences:
             refuse_unless(sides.statistic is MEAN, "paired_statistic", "contrast", "of_differences", "of numbers alone")
