@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -195,4 +196,4 @@ def test_sign_flips_have_their_stated_power_where_their_p_values_are_few(cases: 
 @settings(max_examples=30, deadline=None)
 def test_power_grows_with_the_effect(cases: int, effect: float, alpha: float) -> None:
     found = [sign_flip_power(size * effect, cases=cases, spread=1.0, alpha=alpha) for size in (0.5, 1.0, 2.0)]
-    assert found == sorted(found)
+    assert all(after >= before - 1e-12 for before, after in itertools.pairwise(found))  # equal ones, summed apart

@@ -297,10 +297,11 @@ def beta_quantile(probability: float, a: float, b: float) -> float:
     mean = a / (a + b)
     spread = math.sqrt(mean * (1.0 - mean) / (a + b + 1.0))
     low = high = mean
-    reach = 4.0 * spread
+    near = max(4.0 * spread, 2.0**-52)  # more than nothing, or there is no getting away from an end
+    reach = near
     while low > 0.0 and incomplete_beta(a, b, low) > probability:
         low, reach = max(0.0, mean - reach), 2.0 * reach
-    reach = 4.0 * spread
+    reach = near
     while high < 1.0 and incomplete_beta(a, b, high) < probability:
         high, reach = min(1.0, mean + reach), 2.0 * reach
     return _decreasing_root(lambda x: probability - incomplete_beta(a, b, x), low, high)
