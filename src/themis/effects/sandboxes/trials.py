@@ -24,8 +24,11 @@ _NEEDED: Final = (
 )
 MODULES: Final = tuple(_NEEDED.split())
 _PYTHON: Final = """
-import importlib, json, platform, sys
+import importlib, json, os, platform, sys
 lacks = []
+library = os.path.dirname(os.path.dirname(os.path.realpath(json.__file__)))
+if LIBRARIES and library not in LIBRARIES:
+    lacks.append("its own library (it takes that of %s)" % library)
 for name in json.loads(NAMES):
     try:
         importlib.import_module(name)
@@ -40,8 +43,14 @@ int main() { std::printf("{\\"version\\": \\"g++ %s\\", \\"lacks\\": []}\\n", __
 """
 
 
-def trial_of(language: str, modules: Sequence[str] = ()) -> SandboxRequest:
-    """Return the trial of a language; `modules` are to be there beside those that any Python has."""
+def trial_of(language: str, modules: Sequence[str] = (), libraries: Sequence[str] = ()) -> SandboxRequest:
+    """Return the trial of a language.
+
+    Args:
+        language: `python` or `cpp`.
+        modules: what is to be there beside what any Python has.
+        libraries: the folders that its standard library may be in; any, if none are named.
+    """
     if language == "cpp":
         return SandboxRequest(
             command=("./trial",),
@@ -50,7 +59,8 @@ def trial_of(language: str, modules: Sequence[str] = ()) -> SandboxRequest:
             build=("g++", "-O2", "-std=gnu++17", "-o", "trial", "trial.cpp"),
             artifact="trial",
         )
-    text = f"NAMES = {json.dumps([*MODULES, *modules])!r}\n{_PYTHON}"
+    names = json.dumps([*MODULES, *modules])
+    text = f"NAMES, LIBRARIES = {names!r}, {[*libraries]!r}\n{_PYTHON}"
     return SandboxRequest(command=("python3", "trial.py"), files={"trial.py": text}, memory_mb=1024)
 
 

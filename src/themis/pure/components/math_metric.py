@@ -223,10 +223,11 @@ def _library_verdict(reference: str, answer: str, max_steps: int) -> Verdict:
 
 def _from_anew(max_steps: int, compute: Callable[..., T], *arguments: Any) -> T:
     """Compute with empty caches, and with the library's random numbers from their beginning."""
-    from sympy.core import cache, random
+    from sympy.core.cache import clear_cache
+    from sympy.core.random import seed
 
-    cache.clear_cache()
-    random.seed(0)
+    clear_cache()
+    seed(0)
     return limited(max_steps, compute, *arguments)
 
 

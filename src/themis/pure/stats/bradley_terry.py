@@ -144,7 +144,7 @@ def bradley_terry(
 
     Raises:
         StatisticsError: a model is judged against itself, there are not as many clusters as judgments, or another
-        verdict.
+            verdict.
 
     Source: Bradley and Terry (1952), Biometrika 39, 324-345; ties: Davidson (1970), Journal of the American Statistical
     Association 65, 317-328; order: Davidson and Beaver (1977), Biometrics 33, 693-702; existence: Ford (1957), American

@@ -166,6 +166,7 @@ def interval_of(
     alpha = (1.0 - level) / 2.0
     low = lower_end_without_replacement([(unit.low, unit.weight) for unit in units], total, alpha)
     high = 1.0 - lower_end_without_replacement([(1.0 - unit.high, unit.weight) for unit in units], total, alpha)
+    high = max(low, high)  # once all is drawn they are one number, which the two sums round apart
     return Interval(
         low=_unscaled(low, score_range),
         high=_unscaled(high, score_range),
