@@ -114,7 +114,7 @@ class LocalSandbox:
             return "", found.failure()
         python = self._python = found.unwrap()
         self._visible = None
-        trial = trial_of("python", python.modules, [str(path) for path in python.libraries if path.suffix != ".so"])
+        trial = trial_of("python", python.modules, [*map(str, python.libraries)])
         version, problem = version_tried(run_apart(self._carry_out, trial))
         if not problem and version != python.version:
             problem = f"programs would run on {version}"
