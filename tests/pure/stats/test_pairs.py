@@ -306,7 +306,7 @@ def test_equivalence_of_0_1_scores_is_decided_alike_by_interval_and_p(
     a = [0.0] * wins + [1.0] * losses + [1.0] * ties
     b = [1.0] * wins + [0.0] * losses + [1.0] * ties
     result = equivalence(paired_compare(keyed(a), keyed(b)), margin=margin)
-    assert result.interval.method == "Tango score"
+    assert result.interval.method == "Tango score, corrected for continuity"
     assert result.interval.low is not None
     assert result.interval.high is not None
     slack = min(margin + result.interval.low, margin - result.interval.high)

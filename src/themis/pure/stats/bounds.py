@@ -44,7 +44,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from themis.pure.stats.distributions import normal_quantile, t_quantile
-from themis.pure.stats.intervals import tango_interval, tied_interval, wilson_interval
+from themis.pure.stats.intervals import CONTINUITY, tango_interval, tied_interval, wilson_interval
 from themis.pure.stats.records import Interval
 from themis.pure.stats.samples import (
     ClusteredSample,
@@ -374,12 +374,14 @@ def _bonett_price(differences: Possible, level: float, correction: Correction) -
 def _tango(differences: Possible, level: float, correction: Correction) -> float:
     wins, losses = _count(differences, 0, 1.0), _count(differences, 0, -1.0)
     if differences.clusters is None:
-        found = tango_interval(wins, losses, len(differences.ranges), level=level)
+        found = tango_interval(wins, losses, len(differences.ranges), level=level, continuity=CONTINUITY)
     else:
         pairs = _WholePairs(differences, level, correction)
         fewest = pairs.sample.lowest(pairs.fewest)
         scale = fewest / pairs.sample.size
-        found = tango_interval(wins * scale, losses * scale, fewest, level=level, critical=pairs.critical)
+        found = tango_interval(
+            wins * scale, losses * scale, fewest, level=level, critical=pairs.critical, continuity=CONTINUITY
+        )
     return -1.0 if found.low is None else max(-1.0, found.low - _SLACK)
 
 

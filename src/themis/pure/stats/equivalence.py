@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from themis.pure.stats.arguments import Alpha, Margin, checked_arguments, refuse_unless
 from themis.pure.stats.distributions import normal_cdf, t_quantile, t_survival
-from themis.pure.stats.intervals import tango_interval, tango_score, tied_interval
+from themis.pure.stats.intervals import CONTINUITY, tango_interval, tango_score, tied_interval
 from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, PairedComparison
 
 _SMALLEST = 5e-324
@@ -17,9 +17,9 @@ def equivalence(comparison: PairedComparison, *, margin: Margin, alpha: Alpha = 
     """Test whether the true difference lies within plus or minus `margin` (two one-sided tests).
 
     The margin is to be declared before the data are seen: the largest difference that does not matter. 0/1 scores take
-    Tango's score tests, others t tests with the standard error and degrees of freedom of the comparison, clustered if
-    it is; scores that tie in every pair are bounded by their number. Where scores are missing, equivalence is shown
-    only if it is shown whatever they are.
+    Tango's score tests, corrected for continuity, others t tests with the standard error and degrees of freedom of the
+    comparison, clustered if it is; scores that tie in every pair are bounded by their number. Where scores are missing,
+    equivalence is shown only if it is shown whatever they are.
 
     Args:
         comparison: a paired comparison.
@@ -62,10 +62,11 @@ def _interval(comparison: PairedComparison, margin: float, level: float) -> _Fou
         scale = pairs / comparison.pairs
         wins, losses = comparison.wins * scale, comparison.losses * scale
         # At or below a margin of 1 there are differences to exclude; the interval ends there in any case.
-        scores = tango_score(wins, losses, pairs, -margin), -tango_score(wins, losses, pairs, margin)
+        lower, upper = (tango_score(wins, losses, pairs, end, CONTINUITY) for end in (-margin, margin))
+        scores = lower, -upper
         p_value = max(normal_cdf(-score) if freedom is None else t_survival(score, freedom) for score in scores)
         critical = None if freedom is None else t_quantile(0.5 + level / 2.0, freedom)
-        interval = tango_interval(wins, losses, pairs, level=level, critical=critical)
+        interval = tango_interval(wins, losses, pairs, level=level, critical=critical, continuity=CONTINUITY)
         interval = interval.evolve(method=f"clustered {interval.method}" if clustered else interval.method)
         if margin >= 1.0:
             return interval, _SMALLEST, None, None
