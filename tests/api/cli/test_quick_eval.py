@@ -164,3 +164,12 @@ def test_options_of_a_file_do_not_change_how_answers_are_read(themis: Themis, tm
             "quick-eval", "file", path, *words, "--parser", "builtin/choice_letter", "--store", "memory", "--json"
         )
         assert done.data["metrics"]["builtin/choice_accuracy"]["mean"] == 1.0
+
+
+def test_a_model_of_the_folder_it_stands_in(themis: Themis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "from themis import generator\n\n@generator\nasync def adds(case):\n    return '3'\n"
+    (tmp_path / "models_that_lie_here.py").write_text(text, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    asked = ("inline", "1+2", "--expected", "3", "--metric", "exact_match")
+    assert themis("quick-eval", *asked, "--model", "models_that_lie_here:adds").code == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from themis.api.runs.view import RunView
+from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, SpecError
 from themis.pure.identity import case_hash
 from themis.pure.protocols import RunStore
@@ -31,7 +32,7 @@ def rank(
     Args:
         store: where the runs are kept.
         run_ids: of two runs at least.
-        metric_id: the metric; not needed if the runs share one alone.
+        metric_id: the metric; `builtin/` before its name may be left out, and all of it if the runs share one alone.
         labels: run id -> what to call the run; by default the start of its id.
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
         higher_is_better: whether rank 1 has the highest mean, or the lowest.
@@ -39,8 +40,9 @@ def rank(
 
     Raises:
         RunNotFoundError: the store has no such run.
-        SpecError: a run is named twice, or fewer than two are, or no case has the key `cluster_by`.
-        DataError: not every run has the metric, or the runs share several and none was named.
+        SpecError: a run is named twice, or fewer than two are, or not every run has the metric, or no case has the key
+            `cluster_by`.
+        DataError: the runs share several metrics and none was named.
 
     Source: see `themis.stats.rank_runs`.
     """
@@ -51,8 +53,9 @@ def rank(
     shared = set.intersection(*({slot.metric_id for slot in view.metrics} for view in views))
     if metric_id is None and len(shared) == 1:
         (metric_id,) = shared
-    if metric_id is None or metric_id not in shared:
-        raise DataError(f"name one metric that all runs have: found {sorted(shared)}, asked for {metric_id!r}")
+    if metric_id is None:
+        raise DataError(f"name one metric that all runs have, of {', '.join(sorted(shared)) or 'none'}")
+    metric_id = whole_name(metric_id, sorted(shared))
     names = dict(labels or {})
     runs: dict[str, list[tuple[str, float | None]]] = {}
     clusters: dict[str, str] = {}
