@@ -70,6 +70,11 @@ def proportional(pids: tuple[int, ...], held: int = 0) -> int | None:
     return total + max(0, held - shared)
 
 
+def is_walled_in(pid: int, folder: str) -> bool:
+    """Tell whether a process sees the world that is made for it, in which alone there is such a folder."""
+    return _device(f"{_PROC}/{pid}/root{folder}") is not None
+
+
 def held_by_files(pid: int, folders: Iterable[str]) -> int:
     """Return the bytes of memory that file systems in memory hold: contents, and the kernel's record of each file.
 
