@@ -99,13 +99,14 @@ def fitting(hint: Any, size: int) -> st.SearchStrategy[Any]:
 
 
 def columns(of_one: Any, size: int) -> st.SearchStrategy[Any]:
-    drawn = st.lists(fitting(of_one, size), min_size=size, max_size=size)
+    is_nested = typing.get_origin(of_one) not in (None, Annotated)
+    # A table of tables is not made of long ones: resampling thousands of ratings takes more than a second for good.
+    one = fitting(of_one, min(size, 11) if is_nested else size)
+    drawn = st.lists(one, min_size=size, max_size=size)
     if typing.get_origin(of_one) is None and of_one not in (float, int):
         return drawn
-    same = fitting(of_one, size).map(lambda value: [value] * size)
-    # A table of 2,000 rows is long enough where each row is a column itself.
-    is_nested = typing.get_origin(of_one) not in (None, Annotated)
-    long = fitting(of_one, size).map(lambda value: [value] * 2000) if size == 12 and not is_nested else same
+    same = one.map(lambda value: [value] * size)
+    long = one.map(lambda value: [value] * 2000) if size == 12 and not is_nested else same
     return st.one_of(drawn, drawn, same, long)
 
 

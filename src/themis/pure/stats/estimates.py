@@ -140,6 +140,10 @@ def estimate_mean(
     return found.evolve(interval_if_missing=_interval_if_missing(found, column, clusters, known, correction))
 
 
+_MOST_WITHOUT_ROW: Final = 2_000_000
+"""Missing scores that bounds are searched for; whatever more they could be is not known then."""
+
+
 def _interval_if_missing(
     found: Estimate,
     column: Sequence[float | None],
@@ -153,6 +157,8 @@ def _interval_if_missing(
         reason = UNKNOWN_RANGE
     elif clusters is not None and without_row:
         reason = f"{without_row} missing scores have no row, and so no cluster"
+    elif without_row > _MOST_WITHOUT_ROW:
+        reason = f"{without_row:,} scores are missing, and at most {_MOST_WITHOUT_ROW:,} are looked at"
     if score_range is None or reason:
         return Interval(level=interval.level, method=interval.method, reason=reason)
     known: dict[float, tuple[float, float]] = {}  # of a million zeros and ones, two ranges
