@@ -20,7 +20,7 @@ import os
 import re
 import zlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -170,10 +170,9 @@ class Endpoint:
         """Say what is missing from the environment, if anything is."""
         if self.key_needed and not self._key() and self._basic() is None:
             return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
-        for header, value in self.headers.items():
-            for found in _FROM_ENVIRONMENT.finditer(value):
-                if not os.environ.get(found["name"]):
-                    return f"{found['name']} is not set; the header {header} holds it: export {found['name']}=..."
+        for header, name in self._in_headers():
+            if not os.environ.get(name):
+                return f"{name} is not set; the header {header} holds it: export {name}=..."
         return None
 
     def credentials(self) -> dict[str, str]:
@@ -193,11 +192,15 @@ class Endpoint:
 
     def sent_headers(self) -> dict[str, str]:
         """Return the stated headers, with what the environment holds now in the place of its references."""
-        named = _FROM_ENVIRONMENT
         return {
-            header: named.sub(lambda found: os.environ.get(found["name"], "").strip(), value)
+            header: _FROM_ENVIRONMENT.sub(lambda found: os.environ.get(found["name"], "").strip(), value)
             for header, value in self.headers.items()
         }
+
+    def _in_headers(self) -> Iterator[tuple[str, str]]:
+        """Yield the headers that hold credentials, each with the environment variable that it names."""
+        for header, value in self.headers.items():
+            yield from ((header, found["name"]) for found in _FROM_ENVIRONMENT.finditer(value))
 
     async def authorization(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
         """Return the headers that carry the credential of one request; see `credentials`."""
@@ -224,17 +227,22 @@ class Endpoint:
 
     def _secrets(self) -> list[str]:
         url = self._env_url()
-        named = [found["name"] for value in self.headers.values() for found in _FROM_ENVIRONMENT.finditer(value)]
         secrets = [self._key(), urlsplit(url).password, *(value for _, value in _secret_fields(url))]
-        return [*filter(None, (*secrets, *(os.environ.get(name, "").strip() for name in named)))]
+        secrets += [os.environ.get(name, "").strip() for _, name in self._in_headers()]
+        return [*filter(None, secrets)]
 
-    def without_echo(self, answer: bytes) -> bytes:
-        """Return an answer in which no credential comes back; what a placeholder such as `EMPTY` spells stays."""
-        for secret in self._secrets():
-            if not is_placeholder(secret):
-                for form in (secret, secret.replace("/", "\\/"), quote(secret, safe="")):
-                    answer = answer.replace(form.encode(), REDACTED.encode())
-        return answer
+    def echo_remover(self) -> Callable[[bytes], bytes]:
+        """Return what takes credentials out of an answer's parts; what a placeholder such as `EMPTY` spells stays."""
+        kept = [secret for secret in self._secrets() if not is_placeholder(secret)]
+        forms = [(secret, secret.replace("/", "\\/"), quote(secret, safe="")) for secret in kept]
+        echoes = [form.encode() for form in dict.fromkeys(itertools.chain.from_iterable(forms))]
+
+        def without_echo(part: bytes) -> bytes:
+            for echo in echoes:
+                part = part.replace(echo, REDACTED.encode())
+            return part
+
+        return without_echo
 
     def _key(self) -> str:
         return os.environ.get(self.key_env, "").strip()
@@ -480,7 +488,7 @@ def _origin(url: str) -> str:
 
 
 async def _read(response: httpx.Response, sent: _Sent, began: float) -> Answer | CallFailure:
-    unechoed = sent.endpoint.without_echo
+    unechoed = sent.endpoint.echo_remover()
     headers = {
         name.decode("latin-1").lower(): unechoed(value).decode("latin-1") for name, value in response.headers.raw
     }
