@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
-from themis.pure.errors import nearest
+from themis.pure.errors import StoreError, nearest
 
 UNFINISHED: Final = ".new-"
 """How the names of files begin that are still being written, or that a crash left so."""
@@ -40,6 +41,14 @@ def open_plain(path: Path, mode: str) -> IO[Any]:
     """Open a file, in UTF-8 unless it is binary; a symbolic link is refused: what is written would go elsewhere."""
     encoding = None if "b" in mode else "utf-8"
     return open(path, mode, encoding=encoding, opener=_no_link)
+
+
+def refused(error: OSError, path: Path) -> StoreError:
+    """Return what the file system refused as an error that says what to do; `path` is named if it names no file."""
+    where = error.filename or path
+    if error.errno == errno.ELOOP:
+        return StoreError(f"{where} is a symbolic link, which a store does not write through")
+    return StoreError(f"{where}: {error.strerror or error}; check the path, its permissions and the disk's space")
 
 
 def _no_link(path: str, flags: int) -> int:

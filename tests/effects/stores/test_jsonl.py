@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import portalocker
 import pytest
 
 from themis.effects.stores.jsonl import JsonlRunStore
@@ -253,3 +255,14 @@ def test_nothing_is_written_through_a_link(folder: Path, run: MadeRun, place: st
             write(store)
         store.release(run.run_id)
     assert outside.read_bytes() == before
+
+
+def test_a_file_system_that_locks_nothing_is_said_to_be_one(
+    tmp_path: Path, run: MadeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise portalocker.exceptions.LockException(OSError(errno.ENOLCK, "No locks available"))
+
+    monkeypatch.setattr(portalocker, "lock", no_locks)
+    with JsonlRunStore(tmp_path / "store") as store, pytest.raises(StoreError, match=r"locks no files.*local disk"):
+        store.persist_snapshot(run.snapshot)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import portalocker
 
-from themis.effects.files import UNFINISHED, open_plain, whole_file
+from themis.effects.files import UNFINISHED, open_plain, refused, whole_file
 from themis.effects.stores.base import newer
+from themis.effects.stores.locks import lock
 from themis.pure.errors import StoreError, ThemisError
 from themis.pure.json import decode, encode
 from themis.pure.records.dataset import Case
@@ -61,20 +60,16 @@ class StoreFolder:
         try:
             yield
         except OSError as error:
-            where = error.filename or self.path
-            if error.errno == errno.ELOOP:
-                raise StoreError(f"{where} is a symbolic link, which a store does not write through") from error
-            raise StoreError(
-                f"{where}: {error.strerror or error}; check the path, its permissions and the disk's space"
-            ) from error
+            raise refused(error, self.path) from error
 
     @contextlib.contextmanager
     def shared(self) -> Iterator[None]:
         """Hold what runs share, the datasets and blobs, while something is added to it or taken away."""
         with self.files():
             (self.path / "locks").mkdir(exist_ok=True)
-            with open_plain(self.path / "locks" / "shared.lock", "a") as file:
-                portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE)
+            path = self.path / "locks" / "shared.lock"
+            with open_plain(path, "a") as file:
+                lock(file, path)
                 yield
 
     def run(self, run_id: str) -> Path:

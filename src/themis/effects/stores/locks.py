@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import portalocker
 
-from themis.effects.files import open_plain
+from themis.effects.files import open_plain, refused
 from themis.pure.errors import RunLockedError, StoreError
 
 
@@ -57,24 +56,35 @@ def take(path: Path) -> IO[str] | None:
     try:
         file = open_plain(path, "a+")
     except OSError as error:
-        is_link = error.errno == errno.ELOOP
-        problem = "it is a symbolic link, which a store does not write through" if is_link else error.strerror
-        raise StoreError(f"{path}: {problem}; check the path, its permissions and the disk's space") from error
+        raise refused(error, path) from error
     try:
-        portalocker.lock(file, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        lock(file, path, wait=False)
         if _is_at(path, file):
             return file
-    except portalocker.exceptions.AlreadyLocked:
+    except BaseException:
         file.close()
         raise
+    file.close()
+    return None
+
+
+def lock(file: IO[Any], path: Path, *, wait: bool = True) -> None:
+    """Hold an open file until it is closed.
+
+    Raises:
+        portalocker.AlreadyLocked: another process holds it, and it is not waited for.
+        StoreError: the file system can't lock it.
+    """
+    flags = portalocker.LockFlags.EXCLUSIVE
+    try:
+        portalocker.lock(file, flags if wait else flags | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.exceptions.AlreadyLocked:
+        raise
     except portalocker.exceptions.LockException as error:
-        file.close()
         raise StoreError(
             f"{path}: this file system locks no files ({error}), so two processes could write the same: keep it on a "
             "local disk"
         ) from error
-    file.close()
-    return None
 
 
 def locked(run_id: str, holder: str) -> RunLockedError:

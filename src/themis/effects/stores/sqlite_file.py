@@ -196,10 +196,13 @@ def _check_names(db: sqlite3.Connection, path: Path, version: int) -> None:
         )
     # What only has the names may be anything: a view that never ends, a trigger that changes what is written.
     made = _made(version)
-    odd = {name: kind for name, kind, sql in db.execute(_SCHEMA) if name in made and made[name] != (kind, sql)}
-    odd |= {name: kind for name, kind, sql in db.execute(_SCHEMA) if kind == "trigger" and not _is_of_search(sql)}
+    odd = [
+        (name, kind)
+        for name, kind, sql in db.execute(_SCHEMA)
+        if made.get(name, (kind, sql)) != (kind, sql) or (kind == "trigger" and not _is_of_search(sql))
+    ]
     if odd:
-        named = ", ".join(f"{kind} {name}" for name, kind in sorted(odd.items()))
+        named = ", ".join(f"{kind} {name}" for name, kind in sorted(odd))
         raise StoreError(
             f"{path} is no store that Themis made: its {named} is not one of a store; restore it from a copy. Nothing "
             "was changed"

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from themis.pure.calls import MAX_WAIT
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
@@ -119,7 +120,7 @@ class RuntimeConfig(HashableModel):
     judge_retry_delay: float = attrs.field(default=0.5, validator=not_negative)
     judge_retry_backoff: float = attrs.field(default=2.0, validator=positive)
     judge_timeout: float | None = attrs.field(default=None, validator=positive)
-    max_wait: float = attrs.field(default=300.0, validator=not_negative)
+    max_wait: float = attrs.field(default=MAX_WAIT, validator=not_negative)
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
