@@ -46,13 +46,13 @@ _URL_PASSWORD: Final = re.compile(
 )
 
 
-def looks_random(text: str) -> bool:
+def _looks_random(text: str) -> bool:
     """Tell whether a part of a text was made by a machine: 16 letters and digits in a row, mixed and varied.
 
     A random one passes nearly always: it changes between digits, small and large letters at every second character, and
     repeats few. Words, names with versions, dates and numbers do not.
 
-    >>> looks_random("tok_a1B2c3D4e5F6g7H8"), looks_random("llama-3.1-instruct-20241126-preview")
+    >>> _looks_random("tok_a1B2c3D4e5F6g7H8"), _looks_random("llama-3.1-instruct-20241126-preview")
     (True, False)
     """
     return any(_is_random(piece) for piece in _PIECE.findall(text))
@@ -175,7 +175,7 @@ def _is_secret_field(key: str, text: str) -> bool:
 def _looks_like_a_key(text: str) -> bool:
     text = text.strip()
     is_hash = re.fullmatch(r"[0-9a-f]+", text) is not None and len(text) in {32, 40, 64, 128}
-    return re.search(r"\s", text) is None and not is_hash and looks_random(text)
+    return re.search(r"\s", text) is None and not is_hash and _looks_random(text)
 
 
 def _has_secret(text: str) -> bool:
@@ -192,7 +192,7 @@ _QUERY: Final = re.compile(r"(?P<before>[?&](?P<name>[A-Za-z][\w.-]{0,60})=)(?P<
 
 
 def _is_secret_query(found: re.Match[str]) -> bool:
-    return names_secret(found["name"], "query") and looks_random(found["value"])
+    return names_secret(found["name"], "query") and _looks_random(found["value"])
 
 
 def redact(text: str) -> str:
