@@ -296,6 +296,10 @@ def test_a_service_says_how_long_to_wait(
         waits.clear()
 
 
+def is_length(line: bytes) -> bool:
+    return line.lower().startswith(b"content-length:")
+
+
 @contextmanager
 def sending(raw: bytes) -> Iterator[str]:
     """Serve connections that get some bytes, whatever was asked, and are closed."""
@@ -307,8 +311,9 @@ def sending(raw: bytes) -> Iterator[str]:
                     connection, _ = server.accept()
                 except OSError:
                     return
-                with connection:
-                    connection.recv(1 << 20)
+                with connection, connection.makefile("rb") as request:
+                    lengths = [int(line.split(b":")[1]) for line in iter(request.readline, b"\r\n") if is_length(line)]
+                    request.read(sum(lengths))  # a close with bytes unread would reset, and take the answer along
                     connection.sendall(raw)
 
         thread = threading.Thread(target=serve, daemon=True)
