@@ -417,7 +417,10 @@ class _Watch:
     async def _look(self) -> None:
         deadline, was_too_large = trio.current_time() + self._request.wall_s, False
         for look in itertools.count():
-            await trio.sleep(0.005 if look < _FIRST_LOOKS else 0.025)
+            due = trio.current_time() + (0.005 if look < _FIRST_LOOKS else 0.025)
+            await trio.sleep_until(due)
+            # While this process was kept from looking, it did not feed the program, read from it or see it end either.
+            deadline += trio.current_time() - due
             usage = usage_of(self._inner_pid, self._process.pid) if self._inner_pid is not None else None
             if trio.current_time() > deadline or (usage is not None and usage.cpu_s > self._request.time_s):
                 self._end("timeout")
