@@ -22,7 +22,6 @@ import trio
 from returns.result import Success
 
 from themis.effects.sandboxes import seccomp
-from themis.effects.sandboxes.apart import run_apart
 from themis.effects.sandboxes.bubblewrap import (
     CONFIGURATION,
     FOLDER,
@@ -38,7 +37,7 @@ from themis.effects.sandboxes.bubblewrap import (
 from themis.effects.sandboxes.control_group import ControlGroup, limited
 from themis.effects.sandboxes.process_usage import Usage, held_by_files, parent_of, proportional, usage_of
 from themis.effects.sandboxes.promised_python import PYTHON_VARIABLE, PromisedPython, promised_python
-from themis.effects.sandboxes.trials import trial_of, version_tried
+from themis.effects.sandboxes.trials import trial_of, tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 _INSTALL: Final = {
@@ -115,7 +114,7 @@ class LocalSandbox:
         python = self._python = found.unwrap()
         self._visible = None
         trial = trial_of("python", python.modules, [*map(str, python.libraries)])
-        version, problem = version_tried(run_apart(self._carry_out, trial))
+        version, problem = tried(self._carry_out, trial)
         if not problem and version != python.version:
             problem = f"programs would run on {version}"
         if not problem:
@@ -131,7 +130,7 @@ class LocalSandbox:
             return "", ()
         if find(program) is None:
             return "", (_missing(program),)
-        version, problem = version_tried(run_apart(self._carry_out, trial_of(language)))
+        version, problem = tried(self._carry_out, trial_of(language))
         return version, (f"{program} is installed but does not work inside: {problem}",) if problem else ()
 
     async def run(self, request: SandboxRequest) -> SandboxResult:

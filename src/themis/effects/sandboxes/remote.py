@@ -20,8 +20,7 @@ import attrs
 import httpx
 import trio
 
-from themis.effects.sandboxes.apart import run_apart
-from themis.effects.sandboxes.trials import trial_of, version_tried
+from themis.effects.sandboxes.trials import trial_of, tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 from themis.pure.text import shortened
 
@@ -114,7 +113,7 @@ class RemoteSandbox(abc.ABC):
         problems: list[str] = []
         for language in languages or ("python",):
             trial = attrs.evolve(trial_of(language), time_s=_TRIAL_S)
-            version, problem = version_tried(run_apart(self.run, trial))
+            version, problem = tried(self.run, trial)
             if version:
                 self._versions[language] = version
             if problem and problem not in problems:
