@@ -197,6 +197,28 @@ def test_programs_take_turns_and_what_the_sandbox_could_not_do_is_told_apart(box
     assert results[6].status == "sandbox_error"
 
 
+def test_a_program_pays_for_no_time_in_which_themis_was_busy(box: LocalSandbox) -> None:
+    large = "x" * 300_000
+    short = SandboxRequest(command=("sleep", "0.3"), time_s=0.25)
+    reading = SandboxRequest(command=("cat",), stdin=large, time_s=0.25, output_bytes=400_000)
+    sleeping = SandboxRequest(command=("sleep", "60"), time_s=0.25)
+    results: dict[SandboxRequest, SandboxResult] = {}
+
+    async def one(request: SandboxRequest) -> None:
+        results[request] = await box.run(request)
+
+    async def beside_a_slow_metric() -> None:
+        async with trio.open_nursery() as nursery:
+            for request in (short, reading, sleeping):
+                nursery.start_soon(one, request)
+            await trio.sleep(0.1)
+            time.sleep(short.wall_s + 0.3)  # noqa: ASYNC251  # what is meant: it holds the event loop
+
+    trio.run(beside_a_slow_metric)
+    assert (results[short].status, results[sleeping].status) == ("ok", "timeout")
+    assert (results[reading].status, results[reading].stdout) == ("ok", large)
+
+
 def test_it_works_off_the_main_thread(box: LocalSandbox) -> None:
     results = []
     request = SandboxRequest(command=("python3", "main.py"), files={"main.py": "print(1)"})

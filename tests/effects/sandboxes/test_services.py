@@ -142,6 +142,14 @@ def test_what_piston_answers(what: str) -> None:
         assert (result.exit_code, result.stdout) == (0, "1\n")
 
 
+def test_waiting_for_piston_is_no_time_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remote, "_WAITS_S", (0.8, 0.0, 0.0))
+    quick = attrs.evolve(REQUEST, time_s=0.6)
+    result, times = asked(PistonSandbox, (503, {"message": "busy"}), ran(**KILLED), request=quick)
+    assert (result.status, times) == ("sandbox_error", 3)
+    assert "does not say why" in result.stderr
+
+
 # --- SandboxFusion ----------------------------------------------------------------------------------------
 
 

@@ -19,9 +19,8 @@ from themis.effects.options import RunOptions
 from themis.effects.prices import budget_prices
 from themis.effects.reading import read_events
 from themis.effects.sandboxes import Sandbox, SandboxWarning, described, open_sandbox
-from themis.effects.sandboxes.apart import run_apart
 from themis.effects.sandboxes.promised_python import PACKAGES_VARIABLE
-from themis.effects.sandboxes.trials import modules_of_tests, trial_of, version_tried
+from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
@@ -237,7 +236,7 @@ def _checked_sandbox(components: Components, snapshot: RunSnapshot) -> tuple[Seq
 def _lacking_modules(sandbox: Sandbox, snapshot: RunSnapshot) -> Iterator[str]:
     for dataset in snapshot.datasets:
         modules = modules_of_tests(dataset.cases)
-        _, problem = version_tried(run_apart(sandbox.run, trial_of("python", modules))) if modules else ("", "")
+        _, problem = tried(sandbox.run, trial_of("python", modules)) if modules else ("", "")
         if problem:
             yield (
                 f"the tests of {dataset.dataset_id} import {', '.join(modules)}, and {problem}; let programs see it "

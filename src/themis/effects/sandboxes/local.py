@@ -22,7 +22,6 @@ import trio
 from returns.result import Success
 
 from themis.effects.sandboxes import seccomp
-from themis.effects.sandboxes.apart import run_apart
 from themis.effects.sandboxes.bubblewrap import (
     CONFIGURATION,
     FOLDER,
@@ -36,9 +35,9 @@ from themis.effects.sandboxes.bubblewrap import (
     visible,
 )
 from themis.effects.sandboxes.control_group import ControlGroup, limited
-from themis.effects.sandboxes.process_usage import Usage, held_by_files, is_walled_in, parent_of, proportional, usage_of
+from themis.effects.sandboxes.process_usage import Usage, held_by_files, parent_of, proportional, usage_of
 from themis.effects.sandboxes.promised_python import PYTHON_VARIABLE, PromisedPython, promised_python
-from themis.effects.sandboxes.trials import trial_of, version_tried
+from themis.effects.sandboxes.trials import trial_of, tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 
 _INSTALL: Final = {
@@ -115,7 +114,7 @@ class LocalSandbox:
         python = self._python = found.unwrap()
         self._visible = None
         trial = trial_of("python", python.modules, [*map(str, python.libraries)])
-        version, problem = version_tried(run_apart(self._carry_out, trial))
+        version, problem = tried(self._carry_out, trial)
         if not problem and version != python.version:
             problem = f"programs would run on {version}"
         if not problem:
@@ -131,7 +130,7 @@ class LocalSandbox:
             return "", ()
         if find(program) is None:
             return "", (_missing(program),)
-        version, problem = version_tried(run_apart(self._carry_out, trial_of(language)))
+        version, problem = tried(self._carry_out, trial_of(language))
         return version, (f"{program} is installed but does not work inside: {problem}",) if problem else ()
 
     async def run(self, request: SandboxRequest) -> SandboxResult:
@@ -417,12 +416,16 @@ class _Watch:
     async def _look(self) -> None:
         deadline, was_too_large = trio.current_time() + self._request.wall_s, False
         for look in itertools.count():
-            await trio.sleep(0.005 if look < _FIRST_LOOKS else 0.025)
-            usage = usage_of(self._inner_pid) if self._inner_pid is not None else None
+            due = trio.current_time() + (0.005 if look < _FIRST_LOOKS else 0.025)
+            await trio.sleep_until(due)
+            # While this process was kept from looking, it did not feed the program, read from it or see it end either.
+            deadline += trio.current_time() - due
+            usage = usage_of(self._inner_pid, self._process.pid) if self._inner_pid is not None else None
             if trio.current_time() > deadline or (usage is not None and usage.cpu_s > self._request.time_s):
                 self._end("timeout")
                 return
-            # What is read of a process that is just changing may be anything: it counts if it is so twice.
+            # Until a child begins a program of its own it may share its parent's memory (vfork(2)), and all of that is
+            # then counted for both. So what is too large has to be so twice.
             is_too_large = usage is not None and self._is_too_large(usage)
             if (is_too_large and was_too_large) or (self._group is not None and self._group.ran_out()):
                 self._end("memory")
@@ -430,10 +433,8 @@ class _Watch:
             was_too_large = is_too_large
 
     def _is_too_large(self, usage: Usage) -> bool:
-        if not usage.pids or not is_walled_in(usage.pids[0], FOLDER):
-            return False
         limit = self._request.memory_mb * MIB
-        held = held_by_files(usage.pids[0], WRITABLE)
+        held = held_by_files(usage.pids[0], WRITABLE) if usage.pids else 0
         if usage.resident + held <= limit:
             return False
         shared_out = proportional(usage.pids, held)

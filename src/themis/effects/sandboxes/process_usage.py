@@ -31,16 +31,23 @@ class Usage:
     resident: int
 
 
-def usage_of(root: int) -> Usage:
-    """Measure a process and all its descendants. Orphans belong to the tree as long as its root adopts them."""
-    pids, ticks, pages = [], 0, 0
+def usage_of(root: int, parent: int) -> Usage:
+    """Measure a process and all its descendants. Orphans belong to the tree as long as its root adopts them.
+
+    Args:
+        root: the process.
+        parent: the process that it belongs to.
+    """
+    pids: list[int] = []
+    ticks, pages = 0, 0
     waiting = [root]
     while waiting:
         pid = waiting.pop()
-        stat = _read(_PROC / str(pid) / "stat")
-        if not stat:
+        fields = _stat(pid)
+        # A number may be another process's by now, whose parent is none of these; and a thread that ends leaves its
+        # children to the next one, where they are listed again.
+        if not fields or int(fields[1]) not in (parent, *pids) or pid in pids:
             continue
-        fields = stat.rpartition(")")[2].split()
         pids.append(pid)
         ticks += sum(map(int, fields[11:15]))  # utime, stime, and both of the children that were waited for
         pages += int(fields[21])
@@ -50,8 +57,8 @@ def usage_of(root: int) -> Usage:
 
 def parent_of(pid: int) -> int | None:
     """Return the process that a process belongs to; `None` if it is gone."""
-    stat = _read(_PROC / str(pid) / "stat")
-    return int(stat.rpartition(")")[2].split()[1]) if stat else None
+    fields = _stat(pid)
+    return int(fields[1]) if fields else None
 
 
 def proportional(pids: tuple[int, ...], held: int = 0) -> int | None:
@@ -70,36 +77,30 @@ def proportional(pids: tuple[int, ...], held: int = 0) -> int | None:
     return total + max(0, held - shared)
 
 
-def is_walled_in(pid: int, folder: str) -> bool:
-    """Tell whether a process sees the world that is made for it, in which alone there is such a folder."""
-    return _device(f"{_PROC}/{pid}/root{folder}") is not None
-
-
 def held_by_files(pid: int, folders: Iterable[str]) -> int:
     """Return the bytes of memory that file systems in memory hold: contents, and the kernel's record of each file.
 
+    Nothing, until the process sees its own world with all the folders in it, and once it has ended. While its walls are
+    being built, its root is this machine's, then one without the folders (pivot_root(2)), and then its own. A folder
+    alone does not tell: what bubblewrap mounts in one comes and goes before the root changes.
+
     Args:
-        pid: a process that sees the folders.
+        pid: a process that is to see the folders.
         folders: where they are mounted, as it sees them.
     """
-    total = 0
-    for folder in folders:
-        inside = f"{_PROC}/{pid}/root{folder}"
-        try:
-            if _device(inside) == _device(folder):
-                continue  # it still sees this machine's, for it is only being walled in
-            found = os.statvfs(inside)
-        except OSError:
-            continue
-        total += (found.f_blocks - found.f_bfree) * found.f_frsize + (found.f_files - found.f_ffree) * _FILE
-    return total
-
-
-def _device(path: str) -> int | None:
+    root = f"{_PROC}/{pid}/root"
     try:
-        return os.stat(path).st_dev  # noqa: PTH116  # many times a second
-    except FileNotFoundError:
-        return None
+        if os.stat(root).st_dev == os.stat("/").st_dev:  # noqa: PTH116  # many times a second
+            return 0
+        found = [os.statvfs(f"{root}{folder}") for folder in folders]
+    except OSError:
+        return 0
+    return sum((each.f_blocks - each.f_bfree) * each.f_frsize + (each.f_files - each.f_ffree) * _FILE for each in found)
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields of a process's `stat` from the third on, its state; none if it is gone."""
+    return (_read(_PROC / str(pid) / "stat") or "").rpartition(")")[2].split()
 
 
 def _fields(text: str) -> Iterator[tuple[str, str, str]]:

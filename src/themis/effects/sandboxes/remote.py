@@ -20,8 +20,7 @@ import attrs
 import httpx
 import trio
 
-from themis.effects.sandboxes.apart import run_apart
-from themis.effects.sandboxes.trials import trial_of, version_tried
+from themis.effects.sandboxes.trials import trial_of, tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 from themis.pure.text import shortened
 
@@ -34,7 +33,6 @@ _UNFOUND: Final = (126, 127)
 _TRIAL_S: Final = 3.0  # what Piston allows unless it is told otherwise
 BUILD_S: Final = 60
 _SLACK_S: Final = 30.0
-_CHECK_S: Final = 10.0
 
 Body = Mapping[str, Any]
 
@@ -101,10 +99,9 @@ class RemoteSandbox(abc.ABC):
             return unclear.result
 
     async def _once(self, request: SandboxRequest) -> SandboxResult:
-        body, started = self._body(request), trio.current_time()
-        answer = await self._posted(body, request)
+        answer, took_s = await self._posted(self._body(request), request)
         try:
-            return self._read(answer, request, trio.current_time() - started)
+            return self._read(answer, request, took_s)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             found = shortened(json.dumps(answer), 200)
             raise RemoteError(f"{self.where} answered in another form than it should: {error!r} in {found}") from error
@@ -116,7 +113,7 @@ class RemoteSandbox(abc.ABC):
         problems: list[str] = []
         for language in languages or ("python",):
             trial = attrs.evolve(trial_of(language), time_s=_TRIAL_S)
-            version, problem = version_tried(run_apart(self.run, trial))
+            version, problem = tried(self.run, trial)
             if version:
                 self._versions[language] = version
             if problem and problem not in problems:
@@ -138,26 +135,29 @@ class RemoteSandbox(abc.ABC):
         Args:
             answer: its JSON.
             request: what was asked.
-            took_s: the seconds that the service took.
+            took_s: the seconds that the service took for it.
 
         Raises:
             RemoteError: it says that the service failed.
             UnclearError: it may have.
         """
 
-    async def _posted(self, body: Body, request: SandboxRequest) -> Any:
-        """Post a request and return the answer's JSON; a service that may do better later is asked again."""
+    async def _posted(self, body: Body, request: SandboxRequest) -> tuple[Any, float]:
+        """Post a request; return the answer's JSON, and the seconds that it took.
+
+        A service that may do better later is asked again.
+        """
         if not self._url:
             raise RemoteError(self._no_address())
         timeout = request.wall_s + BUILD_S + _SLACK_S
         async with httpx.AsyncClient(verify=self._tls, timeout=timeout) as client:
             for wait in (*_WAITS_S, None):
-                asked_to_wait = 0.0
+                asked_to_wait, started = 0.0, trio.current_time()
                 try:
                     response = await client.post(self._url + self.path, json=body)
                     answer = _json_of(response)
                     if response.is_success and answer is not None:
-                        return answer
+                        return answer, trio.current_time() - started
                     problem = _refusal(response, answer)
                     if wait is None or not (response.status_code in _RETRIED or response.is_success):
                         raise RemoteError(f"{self.where} {problem}")

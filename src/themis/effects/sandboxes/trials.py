@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import itertools
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+from themis.effects.host import run_anywhere
 from themis.pure.records.dataset import Case
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.text import shortened
@@ -79,8 +81,9 @@ def modules_of_tests(cases: Iterable[Case]) -> tuple[str, ...]:
     return tuple(sorted(found - sys.stdlib_module_names))
 
 
-def version_tried(result: SandboxResult) -> tuple[str, str]:
-    """Return what ran a trial, and what is wrong with it; the first is empty if nothing ran."""
+def tried(run: Callable[[SandboxRequest], Awaitable[SandboxResult]], trial: SandboxRequest) -> tuple[str, str]:
+    """Run a trial to its end; return what ran it, and what is wrong with it. The first is empty if nothing ran."""
+    result = run_anywhere(functools.partial(run, trial))
     if result.status == "sandbox_error":
         return "", result.stderr
     if result.status != "ok":
