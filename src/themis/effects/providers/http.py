@@ -93,7 +93,8 @@ def _can_matter(name: str, value: str, key_header: str) -> bool:
     return not is_credential and name not in UNCOUNTED_HEADERS
 
 
-def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
+def web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
+    """Hold a field to an endpoint's address without a credential (an attrs validator)."""
     parts = urlsplit(url)
     if "@" in parts.netloc or _secret_fields(url):
         raise LiteralSecretError(
@@ -136,7 +137,7 @@ class Endpoint:
         max_bytes: the largest answer that is read, unpacked.
     """
 
-    base_url: str = attrs.field(validator=_web_address)
+    base_url: str = attrs.field(validator=web_address)
     key_env: str
     url_env: str | None = None
     key_header: str = "authorization"

@@ -64,6 +64,15 @@ class Model(abc.ABC):
     def _named_after_the_model(self) -> str:
         return f"{self.provider}/{self.model}"
 
+    def __attrs_post_init__(self) -> None:
+        refuse(unsendable(self._quirks, self.sampling))
+        refuse_secrets({"extra": self.sampling.extra})
+
+    @property
+    @abc.abstractmethod
+    def _quirks(self) -> tuple[Quirk, ...]:
+        """What the protocol does not take, or takes under another name."""
+
     @property
     def max_tokens(self) -> int | None:
         return self.sampling.max_tokens
@@ -194,10 +203,6 @@ class HttpModel(Model):
     endpoint: Endpoint
     endpoint_name: str | None = None
     client: httpx.AsyncClient | None = attrs.field(default=None, eq=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        refuse(unsendable(self._quirks, self.sampling))
-        refuse_secrets({"extra": self.sampling.extra})
 
     @property
     def _quirks(self) -> tuple[Quirk, ...]:
