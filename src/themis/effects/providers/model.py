@@ -31,7 +31,7 @@ from themis.pure.records.prompt import as_messages, text_of
 from themis.pure.security import names_secret, refuse_secrets
 from themis.pure.wire.batch_wire import BATCH_WIRES
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, stated, without_files
-from themis.pure.wire.failures import malformed
+from themis.pure.wire.failures import MISSHAPEN, malformed
 from themis.pure.wire.providers import Quirk, batch_protocol, quirks_of, unsendable
 from themis.pure.wire.streams import answer_of, is_stream
 
@@ -163,14 +163,13 @@ class Model(abc.ABC):
         """Read an answer's body, whatever is in it."""
         try:
             payload = answer_of(body) if is_stream(body) else decode(body)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except MISSHAPEN:
             return malformed("the body is no JSON, or not all of it", body[-100:])
         if payload is None and is_stream(body):
             return malformed("a stream of events without its end", body[-100:])
         try:
             return self._read(payload, is_structured=is_structured)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            # The payload's shape is the server's; anything it breaks in the reader is its fault.
+        except MISSHAPEN:
             return malformed("the answer does not follow the protocol", payload)
 
     @abc.abstractmethod
