@@ -25,12 +25,21 @@ from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
-from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
+from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
-from themis.pure.records.prompt import as_messages, text_of
+from themis.pure.records.prompt import text_of
 from themis.pure.security import names_secret, refuse_secrets
 from themis.pure.wire.batch_wire import BATCH_WIRES
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, stated, without_files
+from themis.pure.wire.exchange import (
+    Prompt,
+    Reply,
+    Sampling,
+    conversation_of,
+    prompt_of,
+    prompt_tokens,
+    stated,
+    without_files,
+)
 from themis.pure.wire.failures import MISSHAPEN, malformed
 from themis.pure.wire.providers import Quirk, batch_protocol, quirks_of, unsendable
 from themis.pure.wire.streams import answer_of, is_stream
@@ -118,7 +127,7 @@ class Model(abc.ABC):
         return GenerationResult(
             candidate_id=ctx.candidate_id,
             final_output=reply.output,
-            conversation=_conversation(case.input, prompt, reply),
+            conversation=conversation_of(case.input, prompt, reply.output),
             artifacts=_artifacts(reply, answer, body),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
@@ -295,11 +304,3 @@ def _artifacts(reply: Reply, answer: Answer, request: Mapping[str, Any]) -> dict
     if (processing := answer.headers.get("openai-processing-ms")) is not None:
         transport["processing_ms"] = processing
     return {**stated(artifacts), TRANSPORT: transport}
-
-
-def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Message, ...] | None:
-    """Return the whole conversation, where the input was one."""
-    if as_messages(value) is None:
-        return None
-    said = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
-    return (*said, Message(role="assistant", content=reply.output))
