@@ -169,12 +169,18 @@ class Endpoint:
 
     def missing_key(self) -> str | None:
         """Say what is missing from the environment, if anything is."""
-        if self.key_needed and not self._key() and self._basic() is None:
-            return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
+        problem = self._missing_credential()
+        if problem is not None:
+            return problem
         for header, value in self.headers.items():
             for found in _FROM_ENVIRONMENT.finditer(value):
                 if not os.environ.get(found["name"]):
                     return f"{found['name']} is not set; the header {header} holds it: export {found['name']}=..."
+        return None
+
+    def _missing_credential(self) -> str | None:
+        if self.key_needed and not self._key() and self._basic() is None:
+            return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
         return None
 
     def credentials(self) -> dict[str, str]:
