@@ -110,8 +110,12 @@ def web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
-        is_credential = names_secret(name, "header") or any(find_secrets({name: value}))
-        if is_credential and not _FROM_ENVIRONMENT.search(value):
+        literal = _FROM_ENVIRONMENT.sub("", value)
+        if literal != value:
+            is_credential = any(find_secrets(literal))
+        else:
+            is_credential = names_secret(name, "header") or any(find_secrets({name: value}))
+        if is_credential:
             raise LiteralSecretError(
                 f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
                 f"(api_key_env=..., key_header={name!r}, or {field.name}={{{name!r}: '${{oc.env:NAME}}'}})"
