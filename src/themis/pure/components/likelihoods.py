@@ -17,12 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
-from typing import Any, ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 import attrs
 
 from themis.pure.components.metrics import each_reference, no_reference, unusable_reference
-from themis.pure.errors import InvalidRecordError, SpecError, nearest
+from themis.pure.components.options import one_of
+from themis.pure.errors import InvalidRecordError
 from themis.pure.json import JSONValue
 from themis.pure.records.contexts import ParseContext, ScoreContext
 from themis.pure.records.dataset import Case
@@ -38,18 +39,6 @@ _NO_LIKELIHOODS: Final = (
     "the answer holds no log-likelihoods; name the field of the choices in prompt_spec.continuations, so that the "
     "model is asked for them"
 )
-
-
-def _one_of(kinds: Any) -> Any:
-    def check(instance: Any, attribute: Any, value: object) -> None:
-        if value not in get_args(kinds):
-            names = ", ".join(get_args(kinds))
-            raise SpecError(
-                f"{instance.component_id}: {attribute.name} must be one of {names}, found {value!r}; "
-                f"{nearest(str(value), get_args(kinds))}"
-            )
-
-    return check
 
 
 def read_likelihoods(output: JSONValue) -> list[Likelihood] | None:
@@ -101,8 +90,8 @@ class Likeliest:
     references of the cases are.
     """
 
-    normalize: Normalize = attrs.field(default="none", validator=_one_of(Normalize))
-    gives: Gives = attrs.field(default="letter", validator=_one_of(Gives))
+    normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
+    gives: Gives = attrs.field(default="letter", validator=one_of(get_args(Gives)))
     component_id: str = "builtin/likeliest"
     version: str = "1"
 
@@ -158,7 +147,7 @@ class LikeliestChoice(_OfLikelihoods):
     the right choices as the reference it is also TruthfulQA's MC1 (Lin et al. 2022).
     """
 
-    normalize: Normalize = attrs.field(default="none", validator=_one_of(Normalize))
+    normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
     component_id: str = "builtin/likeliest_choice"
     version: str = "1"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -228,7 +217,7 @@ class Perplexity(_OfLikelihoods):
     `-logprob` over the mean of `words` (or `bytes`, `tokens`).
     """
 
-    per: Unit = attrs.field(default="token", validator=_one_of(Unit))
+    per: Unit = attrs.field(default="token", validator=one_of(get_args(Unit)))
     component_id: str = "builtin/perplexity"
     version: str = "1"
 
