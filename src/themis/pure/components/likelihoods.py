@@ -115,9 +115,11 @@ class _OfLikelihoods:
 
     reads_candidates: ClassVar[bool] = True
 
+    component_id: str
+
     def _read(self, ctx: ScoreContext) -> list[Likelihood] | ScoreError:
         found = None if ctx.candidate is None else read_likelihoods(ctx.candidate.final_output)
-        return ScoreError(metric_id=self._name, reason=_NO_LIKELIHOODS) if found is None else found
+        return ScoreError(metric_id=self.component_id, reason=_NO_LIKELIHOODS) if found is None else found
 
     def _choices(self, case: Case, ctx: ScoreContext) -> tuple[list[Likelihood], set[int]] | ScoreError:
         """Return the choices, and the numbers of the right ones."""
@@ -125,18 +127,14 @@ class _OfLikelihoods:
         if isinstance(found, ScoreError):
             return found
         if case.expected_output is None:
-            return no_reference(self._name, case)
+            return no_reference(self.component_id, case)
         texts = [one.text for one in found]
         places = {meant(reference, texts) for reference in each_reference(case.expected_output)}
         named = {place for place in places if place is not None}
         if not named or None in places:
             needed = f"the text, the number from 0 or the letter of one of the {len(texts)} choices, or a list of such"
-            return unusable_reference(self._name, case, needed)
+            return unusable_reference(self.component_id, case, needed)
         return found, named
-
-    @property
-    def _name(self) -> str:
-        return str(getattr(self, "component_id", ""))
 
 
 @attrs.frozen
