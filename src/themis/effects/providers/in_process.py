@@ -312,7 +312,7 @@ def _wrong_api(api: object) -> Iterator[str]:
 
 
 def files_hash(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of files: of their names and of what is in them, so that it moves with them."""
+    """Return the SHA-256 of one file's content, or of several files' names and contents, so that it moves with them."""
     hashes = [(path.name, _file_hash(str(path), *_state(path))) for path in sorted(paths)]
     return hashes[0][1] if len(hashes) == 1 else content_hash(hashes)
 

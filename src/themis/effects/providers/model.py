@@ -1,4 +1,4 @@
-"""What the HTTP adapters share: a model at an endpoint that generates and judges.
+"""What the adapters share that ask with one request: a model that generates and judges, at an endpoint or a library.
 
 A subclass says how its protocol renders and reads; everything that happens is here, once, and makes one attempt.
 """
