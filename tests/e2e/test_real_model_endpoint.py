@@ -5,13 +5,12 @@ Needs a server on loopback that speaks OpenAI's protocols (`REAL_MODEL_URL`, by 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
-import httpx
 import pytest
 import trio
+from tests.e2e.real_model import URL, needs_server
 
 from themis import RuntimeConfig, adapters, evaluate
 from themis.effects.providers.http import pooled_clients
@@ -19,7 +18,6 @@ from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 
-URL = os.environ.get("REAL_MODEL_URL", "http://127.0.0.1:8081/v1")
 COUNTRIES = ("France", "Italy", "Spain", "Japan", "Egypt", "Peru", "Norway", "Kenya")
 
 pytestmark = [pytest.mark.real_model, pytest.mark.slow]
@@ -27,10 +25,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _server() -> None:
-    try:
-        httpx.get(URL.removesuffix("/v1") + "/health", timeout=2).raise_for_status()
-    except httpx.HTTPError:
-        pytest.skip(f"no language model answers at {URL}")
+    needs_server()
 
 
 def model(**options: Any) -> Any:

@@ -14,15 +14,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.e2e.real_model import URL, needs_server
 
 from themis import Experiment, PromptSpec, RuntimeConfig, adapters, evaluate
 from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case, Dataset
 
-URL = os.environ.get("REAL_MODEL_URL", "http://127.0.0.1:8081/v1")
 FILE = Path(os.environ.get("REAL_MODEL_FILE", "~/.cache/real-model/model.gguf")).expanduser()
 CONTINENTS = {
     "France": "Europe",
@@ -50,10 +49,7 @@ def _model() -> None:
 
 @pytest.fixture
 def _server() -> None:
-    try:
-        httpx.get(URL.removesuffix("/v1") + "/health", timeout=2).raise_for_status()
-    except httpx.HTTPError:
-        pytest.skip(f"no language model answers at {URL}")
+    needs_server()
 
 
 def in_process(**options: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 
 from themis import InMemoryRunStore
@@ -108,9 +109,10 @@ def test_calls_that_state_a_total_alone_or_nothing_have_no_price() -> None:
     assert [(row.calls, row.unpriced_calls, row.unstated_calls) for row in judges] == [(6, 0, 6)]
 
 
-def test_a_model_in_this_process_costs_nothing() -> None:
+@pytest.mark.parametrize("model", ["builtin/demo_model", "hf/tiny", "llama_cpp/tiny.gguf"])
+def test_a_model_in_this_process_costs_nothing(model: str) -> None:
     ledger = Ledger()
-    ledger.record("generate", "builtin/demo_model", None, None)
+    ledger.record("generate", model, None, None)
     [row] = ledger.rows()
     assert (row.cost, row.is_lower_bound, row.text) == (0.0, False, "$0.0000")
 

@@ -25,6 +25,7 @@ from themis.pure.human_labels import is_label
 from themis.pure.json import EMPTY
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
+from themis.pure.wire.providers import IN_PROCESS
 
 Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
 """Model (`provider/name`) and token usage to US dollars; `None` for a model whose price is not known."""
@@ -32,8 +33,7 @@ Price: TypeAlias = Callable[[str, Mapping[str, int]], float | None]
 Prices: TypeAlias = Mapping[str, Mapping[str, float]]
 """Own prices, in US dollars per million tokens: `{"vllm/my-model": {"prompt": 0.1, "completion": 0.4}}`."""
 
-IN_PROCESS: Final = "builtin/"
-"""What ids of models begin with that run in this process, for nothing."""
+_FREE: Final = ("builtin/", *(f"{provider}/" for provider in IN_PROCESS))
 
 PROMPT_TOKENS: Final = "prompt_tokens"
 COMPLETION_TOKENS: Final = "completion_tokens"
@@ -54,6 +54,15 @@ def total_tokens(usage: Mapping[str, Any]) -> int:
     return int(usage.get(PROMPT_TOKENS, 0)) + int(usage.get(COMPLETION_TOKENS, 0))
 
 
+def is_free(model: str) -> bool:
+    """Tell by its id whether a model runs in this process, for nothing but what a stated price says.
+
+    >>> is_free("builtin/demo_model"), is_free("hf/tiny"), is_free("openai/gpt-4o")
+    (True, True, False)
+    """
+    return model.startswith(_FREE)
+
+
 def call_cost(model: str, usage: Mapping[str, int] | None, price: Price) -> float | None:
     """Return what one call cost, in US dollars; `None` where its usage or the model's price is not known.
 
@@ -61,7 +70,7 @@ def call_cost(model: str, usage: Mapping[str, int] | None, price: Price) -> floa
     (0.5, None)
     """
     cost = None if usage is None else price(model, usage)
-    return 0.0 if cost is None and model.startswith(IN_PROCESS) else cost
+    return 0.0 if cost is None and is_free(model) else cost
 
 
 @attrs.frozen
@@ -290,7 +299,7 @@ class Ledger:
         found = self._sums[stage, model]
         found.calls += 1
         found.latency_ms += latency_ms
-        if cost is None and model.startswith(IN_PROCESS):
+        if cost is None and is_free(model):
             cost = 0.0
         if cost is not None:
             found.cost = (found.cost or 0.0) + cost

@@ -170,6 +170,14 @@ def test_it_judges_too() -> None:
         ("openai:tiny", {"ca_file": "x.pem"}, "ca_file: any-llm has no such option"),
         ("openai:tiny", {"colour": 1}, "unknown option 'colour'"),
         ("openai:tiny", {"extra": {"stream": True}}, "extra.stream"),
+        (
+            "openai:tiny",
+            {"extra": {"api_key": "sk-0123456789abcdefghij0123456789"}},
+            "holds a credential.*extra.api_key",
+        ),
+        ("openai:tiny", {"base_url": "http://me:hunter2-Xy7@a/v1"}, "base_url: the address .* contains a credential"),
+        ("openai:tiny", {"base_url": "http://a/v1?api_key=abc"}, "base_url: the address .* contains a credential"),
+        ("openai:tiny", {"base_url": "a/v1"}, "base_url: an address like"),
     ],
 )
 def test_what_can_not_be_is_refused_when_it_is_named(name: str, options: dict[str, Any], words: str) -> None:

@@ -400,6 +400,19 @@ def test_a_credential_in_a_header_does_not_count() -> None:
         assert adapters.openai("m", headers=headers, key_header="x-own").fingerprint() == plain
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-portkey-api-key": "abc"},
+        {"x-any": "sk-0123456789abcdefghij0123456789"},
+        {"x-any": "${oc.env:OTHER_KEY} sk-0123456789abcdefghij0123456789"},
+    ],
+)
+def test_a_credential_is_written_into_no_header(headers: dict[str, str]) -> None:
+    with pytest.raises(LiteralSecretError, match=r"headers\.x-.*: a literal credential"):
+        adapters.openai("m", headers=headers)
+
+
 def test_a_gateway_that_picks_its_model_by_a_header_is_asked_for_each(tmp_path: Path) -> None:
     seen: list[str] = []
 

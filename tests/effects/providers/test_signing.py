@@ -166,6 +166,15 @@ def test_without_the_extra_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None
     assert "pip install 'themis[bedrock]'" in refusal()
 
 
+def test_a_header_whose_variable_is_not_set_is_missing_whatever_signs(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_keys(monkeypatch)
+    monkeypatch.delenv("GATEWAY_KEY", raising=False)
+    with FakeEndpoint() as endpoint:
+        assert not at(endpoint).check()
+        (fault,) = at(endpoint, headers={"x-gateway-key": "${oc.env:GATEWAY_KEY}"}).check()
+    assert "GATEWAY_KEY is not set; the header x-gateway-key holds it" in fault
+
+
 def test_a_region_is_asked_for() -> None:
     with pytest.raises(SpecError, match="set AWS_REGION or region"):
         adapters.from_model_string(f"bedrock/{MODEL}")

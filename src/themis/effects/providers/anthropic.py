@@ -56,7 +56,6 @@ def build_anthropic(
     **options: Any,
 ) -> AnthropicModel:
     """Build an adapter; `themis.adapters` documents the options."""
-    key: dict[str, Any] = {"key_header": "x-api-key", "key_prefix": ""}
     parts = parts_of(
         "anthropic",
         {"headers": headers or {}, **options},
@@ -64,7 +63,8 @@ def build_anthropic(
         api_key_env=api_key_env,
         url_env="ANTHROPIC_BASE_URL",
         home=ANTHROPIC_URL,
-        **key,
+        key_header="x-api-key",
+        key_prefix="",
     )
     given, (name, version) = parts["endpoint"].headers, _VERSION_HEADER
     if name not in {header.lower() for header in given}:

@@ -20,7 +20,7 @@ import attrs
 import trio
 
 from themis.effects.asyncio_bridge import run_in_asyncio
-from themis.effects.providers.http import REDACTED, Answer
+from themis.effects.providers.http import REDACTED, Answer, web_address
 from themis.effects.providers.model import Model
 from themis.effects.providers.options import refuse, split_options
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
@@ -29,7 +29,7 @@ from themis.pure.json import JSONValue, content_hash, encode
 from themis.pure.wire import openai_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, stated
 from themis.pure.wire.failures import StatedError, shortened
-from themis.pure.wire.providers import quirks_of, unsendable
+from themis.pure.wire.providers import Quirk, quirks_of
 
 ANY_LLM: Final = "any-llm"
 _UNSUPPORTED: Final = "UnsupportedParameterError"
@@ -64,12 +64,13 @@ class AnyLLMModel(Model):
     """
 
     through: str
-    base_url: str | None = None
+    base_url: str | None = attrs.field(default=None, validator=attrs.validators.optional(web_address))
     key_env: str | None = None
     total_timeout_s: float = 600.0
 
-    def __attrs_post_init__(self) -> None:
-        refuse(unsendable(quirks_of(self.through, self.base_url or "", "chat", self.model), self.sampling))
+    @property
+    def _quirks(self) -> tuple[Quirk, ...]:
+        return quirks_of(self.through, self.base_url or "", "chat", self.model)
 
     def fingerprint(self) -> str:
         facts = {"endpoint": self.base_url, "model": self.model, "sampling": self.sampling}
@@ -106,8 +107,7 @@ class AnyLLMModel(Model):
         return text.replace(key, REDACTED) if key else text
 
     def _body(self, prompt: Prompt, seed: int | None) -> dict[str, Any]:
-        quirks = quirks_of(self.through, self.base_url or "", "chat", self.model)
-        return openai_wire.chat_body(self.model, prompt, self.sampling, seed, quirks)
+        return openai_wire.chat_body(self.model, prompt, self.sampling, seed, self._quirks)
 
     def _read(self, payload: Any, *, is_structured: bool) -> Reply | CallFailure:
         return openai_wire.read_chat(payload, is_structured=is_structured)

@@ -18,7 +18,7 @@ from themis.pure.json import encode
 from themis.pure.records.generation import GenerationResult
 from themis.pure.wire.batch_wire import BatchReply, BatchWire, Exchange, WireCall
 from themis.pure.wire.exchange import prompt_of
-from themis.pure.wire.failures import malformed
+from themis.pure.wire.failures import MISSHAPEN, malformed
 
 if TYPE_CHECKING:
     from themis.effects.providers.model import HttpModel
@@ -95,7 +95,7 @@ class HttpBatches:
             return CallFailure(kind=FailureKind.TIMEOUT, message=message)
         try:
             return self.wire.read(line)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except MISSHAPEN:
             return malformed("the result does not follow the batch protocol", line)
 
     async def _carried_out(self, exchange: Exchange[T]) -> T:
@@ -122,5 +122,5 @@ def _next(exchange: Exchange[T], body: bytes | None) -> WireCall | _End[T] | Cal
         return next(exchange) if body is None else exchange.send(body)
     except StopIteration as end:
         return _End(end.value)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except MISSHAPEN:
         return malformed("the answer does not follow the batch protocol", body)

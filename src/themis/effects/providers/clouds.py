@@ -63,7 +63,6 @@ class BedrockModel(_CloudModel):
 
 def build_gemini(model: str, *, api_key_env: str = "GEMINI_API_KEY", **options: Any) -> GeminiModel:
     """Build an adapter for Gemini; `themis.adapters` documents the options."""
-    key: dict[str, Any] = {"key_header": "x-goog-api-key", "key_prefix": ""}
     parts = parts_of(
         "gemini",
         options,
@@ -71,7 +70,8 @@ def build_gemini(model: str, *, api_key_env: str = "GEMINI_API_KEY", **options: 
         api_key_env=api_key_env,
         url_env="GEMINI_BASE_URL",
         home=GEMINI_URL,
-        **key,
+        key_header="x-goog-api-key",
+        key_prefix="",
     )
     return GeminiModel(**parts)
 

@@ -82,7 +82,7 @@ class Drawn:
         self.latency_ms: float = 0.0
         self._sampling = sampling
         self._max_tokens = max_tokens
-        self._random = Random(seed if sampling.seed is None else sampling.seed)  # noqa: S311  # no secret
+        self._random = Random(sampling.seed_for(seed))  # noqa: S311  # no secret
 
     def take(self, weights: Weights, row: Row) -> int:
         """Draw the next token."""

@@ -93,7 +93,8 @@ def _can_matter(name: str, value: str, key_header: str) -> bool:
     return not is_credential and name not in UNCOUNTED_HEADERS
 
 
-def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
+def web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
+    """Hold a field to an endpoint's address without a credential (an attrs validator)."""
     parts = urlsplit(url)
     if "@" in parts.netloc or _secret_fields(url):
         raise LiteralSecretError(
@@ -109,8 +110,12 @@ def _web_address(_: object, field: attrs.Attribute[str], url: str) -> None:
 
 def _no_credentials(_: object, field: attrs.Attribute[Mapping[str, str]], headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
-        is_credential = names_secret(name, "header") or any(find_secrets({name: value}))
-        if is_credential and not _FROM_ENVIRONMENT.search(value):
+        literal = _FROM_ENVIRONMENT.sub("", value)
+        if literal != value:
+            is_credential = any(find_secrets(literal))
+        else:
+            is_credential = names_secret(name, "header") or any(find_secrets({name: value}))
+        if is_credential:
             raise LiteralSecretError(
                 f"{field.name}.{name}: a literal credential; name the environment variable that holds it "
                 f"(api_key_env=..., key_header={name!r}, or {field.name}={{{name!r}: '${{oc.env:NAME}}'}})"
@@ -136,7 +141,7 @@ class Endpoint:
         max_bytes: the largest answer that is read, unpacked.
     """
 
-    base_url: str = attrs.field(validator=_web_address)
+    base_url: str = attrs.field(validator=web_address)
     key_env: str
     url_env: str | None = None
     key_header: str = "authorization"
@@ -168,11 +173,17 @@ class Endpoint:
 
     def missing_key(self) -> str | None:
         """Say what is missing from the environment, if anything is."""
-        if self.key_needed and not self._key() and self._basic() is None:
-            return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
+        problem = self._missing_credential()
+        if problem is not None:
+            return problem
         for header, name in self._in_headers():
             if not os.environ.get(name):
                 return f"{name} is not set; the header {header} holds it: export {name}=..."
+        return None
+
+    def _missing_credential(self) -> str | None:
+        if self.key_needed and not self._key() and self._basic() is None:
+            return f"{self.key_env} is not set; {self.host} needs a key: export {self.key_env}=..."
         return None
 
     def credentials(self) -> dict[str, str]:

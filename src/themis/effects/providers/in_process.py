@@ -20,19 +20,19 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 import attrs
 
 from themis.effects.providers.drawing import Answer, Drawn, Weights, draw
-from themis.effects.providers.options import refuse, wrong_kinds
+from themis.effects.providers.options import refuse, unknown_options, wrong_kinds
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
-from themis.pure.errors import MissingExtraError, SpecError, nearest
+from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.json import JSONValue, content_hash
 from themis.pure.likelihoods import split_tokens
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
-from themis.pure.records.generation import GenerationResult, Message
+from themis.pure.records.generation import GenerationResult
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
 from themis.pure.records.likelihoods import Likelihood, LogLikelihoods
 from themis.pure.records.prompt import as_messages
-from themis.pure.wire.exchange import Prompt, Sampling, prompt_of, prompt_tokens
+from themis.pure.wire.exchange import Prompt, Sampling, conversation_of, prompt_of, prompt_tokens, stated
 
 Api: TypeAlias = Literal["chat", "completions"]
 MAX_TOKENS: Final = 256
@@ -98,7 +98,7 @@ class InProcessModel(abc.ABC):
             "weights": self._content(),
             **self._settings(),
         }
-        return {name: fact for name, fact in facts.items() if fact is not None}
+        return stated(facts)
 
     def check(self) -> Sequence[str]:
         """Return what is missing, one sentence each, without loading anything."""
@@ -147,7 +147,7 @@ class InProcessModel(abc.ABC):
             judge_model_id=self.component_id,
             judge_model_version=self.version,
             judge_model_fingerprint=self.fingerprint(),
-            effective_seed=seed if self.sampling.seed is None else self.sampling.seed,
+            effective_seed=self.sampling.seed_for(seed),
             raw_response=answer.text,
             token_usage=answer.usage,
             latency_ms=answer.latency_ms,
@@ -266,14 +266,10 @@ def _likelihoods(
 
 
 def _generation(case: Case, ctx: GenerateContext, prompt: Prompt, answer: Answer) -> GenerationResult:
-    said = None
-    if as_messages(case.input) is not None:
-        asked = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
-        said = (*asked, Message(role="assistant", content=answer.text))
     return GenerationResult(
         candidate_id=ctx.candidate_id,
         final_output=answer.text,
-        conversation=said,
+        conversation=conversation_of(case.input, prompt, answer.text),
         artifacts=answer.artifacts,
         token_usage=answer.usage,
         latency_ms=answer.latency_ms,
@@ -305,9 +301,7 @@ def split_in_process(adapter: str, options: Mapping[str, Any], own: Sequence[str
         SpecError: options that do not exist, and values of the wrong kind: all at once.
     """
     known = (*_SAMPLING, *own)
-    unknown = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
-    faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
-    refuse([*faults, *wrong_kinds(options), *_wrong_api(options.get("api"))])
+    refuse([*unknown_options(adapter, options, known), *wrong_kinds(options), *_wrong_api(options.get("api"))])
     sampling = Sampling(**{name: value for name, value in options.items() if name in _SAMPLING})
     return sampling, {name: value for name, value in options.items() if name in own}
 
@@ -318,7 +312,7 @@ def _wrong_api(api: object) -> Iterator[str]:
 
 
 def files_hash(paths: Sequence[Path]) -> str:
-    """Return the SHA-256 of files: of their names and of what is in them, so that it moves with them."""
+    """Return the SHA-256 of one file's content, or of several files' names and contents, so that it moves with them."""
     hashes = [(path.name, _file_hash(str(path), *_state(path))) for path in sorted(paths)]
     return hashes[0][1] if len(hashes) == 1 else content_hash(hashes)
 

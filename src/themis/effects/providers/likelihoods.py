@@ -16,8 +16,8 @@ from themis.pure.json import decode, encode
 from themis.pure.likelihoods import split_tokens
 from themis.pure.records.likelihoods import Likelihood, LogLikelihoods
 from themis.pure.wire import likelihoods as wire
-from themis.pure.wire.exchange import counts
-from themis.pure.wire.failures import malformed
+from themis.pure.wire.failures import MISSHAPEN, malformed
+from themis.pure.wire.openai_wire import usage_of
 
 Loglikelihood: TypeAlias = Callable[[str, Sequence[str]], Awaitable[LogLikelihoods]]
 
@@ -42,18 +42,14 @@ async def _in_one(
     prompts = wire.prompts_of(context, continuations)
     body = {**render(model.model, prompts), **model.sampling.extra}
     began = time.perf_counter()
-    payload = await _posted(model, model, model.path, body)
-    tokens = _or_raise(model, read(payload, prompts))
-    usage = payload.get("usage") or {}
+    payload = await _posted(model, model.path, body)
+    tokens = _read(model, payload, lambda: read(payload, prompts))
     return LogLikelihoods(
-        continuations=_or_raise(model, wire.likelihoods_of(continuations, prompts, tokens)),
+        continuations=_read(model, payload, lambda: wire.likelihoods_of(continuations, prompts, tokens)),
         artifacts={"request": body, "model": payload.get("model")},
-        token_usage=counts(**{name: usage.get(name) for name in _USAGE}) or None,
+        token_usage=usage_of(payload.get("usage")) or None,
         latency_ms=(time.perf_counter() - began) * 1000,
     )
-
-
-_USAGE: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 async def _forced(model: HttpModel, context: str, continuations: Sequence[str]) -> LogLikelihoods:
@@ -62,9 +58,8 @@ async def _forced(model: HttpModel, context: str, continuations: Sequence[str]) 
     began = time.perf_counter()
     known: dict[str, list[int]] = {}
     for text in dict.fromkeys([*wire.prompts_of(context, continuations), ""]):
-        known[text] = _or_raise(
-            model, wire.read_tokens(await _posted(model, own, "/tokenize", wire.tokenize_body(text)))
-        )
+        payload = await _posted(own, "/tokenize", wire.tokenize_body(text))
+        known[text] = _read(own, payload, functools.partial(wire.read_tokens, payload))
     start, found, read = next(iter(known[""]), None), [], 0
     for text in continuations:
         # A model with no token for the beginning of a text can't be asked about a text behind nothing.
@@ -74,7 +69,8 @@ async def _forced(model: HttpModel, context: str, continuations: Sequence[str]) 
         scored = []
         for i, token in enumerate(tokens):
             body = wire.forced_body([*before, *tokens[:i]], token)
-            scored.append(_or_raise(model, wire.read_forced(await _posted(model, own, "/completion", body), token)))
+            payload = await _posted(own, "/completion", body)
+            scored.append(_read(own, payload, functools.partial(wire.read_forced, payload, token)))
         read += len(before) + len(tokens)
         found.append(
             Likelihood.of(text, [one.logprob for one in scored], is_greedy=all(one.is_likeliest for one in scored))
@@ -98,15 +94,20 @@ _WAYS: Final[Mapping[str, Callable[..., Awaitable[LogLikelihoods]]]] = {
 """How servers are asked that don't echo a prompt with its log-probabilities, or do better."""
 
 
-async def _posted(model: HttpModel, to: HttpModel, path: str, body: Mapping[str, Any]) -> Any:
-    answer = await post_json(to.endpoint, path, encode(body), model.client)
+async def _posted(model: HttpModel, path: str, body: Mapping[str, Any]) -> Any:
+    answer = await post_json(model.endpoint, path, encode(body), model.client)
     try:
         return decode(answer.body)
     except ValueError:
         raise ProviderError(malformed("the body is no JSON", answer.body[-100:])) from None
 
 
-def _or_raise(model: HttpModel, found: Any) -> Any:
+def _read(model: HttpModel, payload: Any, read: Callable[[], Any]) -> Any:
+    """Return what is read out of an answer, or raise the failure that it is."""
+    try:
+        found = read()
+    except MISSHAPEN:
+        found = malformed("the answer does not follow the protocol", payload)
     if isinstance(found, CallFailure):
         raise ProviderError(found.evolve(message=model.endpoint.redact(found.message)))
     return found

@@ -1,4 +1,4 @@
-"""What the HTTP adapters share: a model at an endpoint that generates and judges.
+"""What the adapters share that ask with one request: a model that generates and judges, at an endpoint or a library.
 
 A subclass says how its protocol renders and reads; everything that happens is here, once, and makes one attempt.
 """
@@ -25,13 +25,22 @@ from themis.pure.json import JSONValue, content_hash, decode, encode
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
-from themis.pure.records.generation import TRANSPORT, GenerationResult, Message
+from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.judging import JudgeResponse, RenderedJudgePrompt
-from themis.pure.records.prompt import as_messages, text_of
+from themis.pure.records.prompt import text_of
 from themis.pure.security import names_secret, refuse_secrets
 from themis.pure.wire.batch_wire import BATCH_WIRES
-from themis.pure.wire.exchange import Prompt, Reply, Sampling, prompt_of, prompt_tokens, stated, without_files
-from themis.pure.wire.failures import malformed
+from themis.pure.wire.exchange import (
+    Prompt,
+    Reply,
+    Sampling,
+    conversation_of,
+    prompt_of,
+    prompt_tokens,
+    stated,
+    without_files,
+)
+from themis.pure.wire.failures import MISSHAPEN, malformed
 from themis.pure.wire.providers import Quirk, batch_protocol, quirks_of, unsendable
 from themis.pure.wire.streams import answer_of, is_stream
 
@@ -63,6 +72,15 @@ class Model(abc.ABC):
     @component_id.default
     def _named_after_the_model(self) -> str:
         return f"{self.provider}/{self.model}"
+
+    def __attrs_post_init__(self) -> None:
+        refuse(unsendable(self._quirks, self.sampling))
+        refuse_secrets({"extra": self.sampling.extra})
+
+    @property
+    @abc.abstractmethod
+    def _quirks(self) -> tuple[Quirk, ...]:
+        """What the protocol does not take, or takes under another name."""
 
     @property
     def max_tokens(self) -> int | None:
@@ -109,7 +127,7 @@ class Model(abc.ABC):
         return GenerationResult(
             candidate_id=ctx.candidate_id,
             final_output=reply.output,
-            conversation=_conversation(case.input, prompt, reply),
+            conversation=conversation_of(case.input, prompt, reply.output),
             artifacts=_artifacts(reply, answer, body),
             token_usage=reply.usage or None,
             latency_ms=answer.latency_ms,
@@ -154,14 +172,13 @@ class Model(abc.ABC):
         """Read an answer's body, whatever is in it."""
         try:
             payload = answer_of(body) if is_stream(body) else decode(body)
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except MISSHAPEN:
             return malformed("the body is no JSON, or not all of it", body[-100:])
         if payload is None and is_stream(body):
             return malformed("a stream of events without its end", body[-100:])
         try:
             return self._read(payload, is_structured=is_structured)
-        except (AttributeError, KeyError, TypeError, ValueError):
-            # The payload's shape is the server's; anything it breaks in the reader is its fault.
+        except MISSHAPEN:
             return malformed("the answer does not follow the protocol", payload)
 
     @abc.abstractmethod
@@ -194,10 +211,6 @@ class HttpModel(Model):
     endpoint: Endpoint
     endpoint_name: str | None = None
     client: httpx.AsyncClient | None = attrs.field(default=None, eq=False, repr=False)
-
-    def __attrs_post_init__(self) -> None:
-        refuse(unsendable(self._quirks, self.sampling))
-        refuse_secrets({"extra": self.sampling.extra})
 
     @property
     def _quirks(self) -> tuple[Quirk, ...]:
@@ -291,11 +304,3 @@ def _artifacts(reply: Reply, answer: Answer, request: Mapping[str, Any]) -> dict
     if (processing := answer.headers.get("openai-processing-ms")) is not None:
         transport["processing_ms"] = processing
     return {**stated(artifacts), TRANSPORT: transport}
-
-
-def _conversation(value: JSONValue, prompt: Prompt, reply: Reply) -> tuple[Message, ...] | None:
-    """Return the whole conversation, where the input was one."""
-    if as_messages(value) is None:
-        return None
-    said = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
-    return (*said, Message(role="assistant", content=reply.output))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -113,6 +113,13 @@ def refuse(faults: Iterable[str]) -> None:
         raise SpecError(told)
 
 
+def unknown_options(adapter: str, options: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    """Yield the fault of those options that an adapter does not have, if there are any."""
+    unknown = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
+    if unknown:
+        yield f"{adapter}(): unknown option {', '.join(unknown)}"
+
+
 def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> list[dict[str, Any]]:
     """Sort an adapter's options into those of endpoint, sampling and model.
 
@@ -121,9 +128,7 @@ def split_options(adapter: str, options: Mapping[str, Any], **named: Any) -> lis
     """
     kinds = (_ENDPOINT_OPTIONS, _SAMPLING_OPTIONS, _MODEL_OPTIONS)
     known = frozenset[str]().union(*kinds)
-    unknown = [f"{name!r} ({nearest(name, known)})" for name in options if name not in known]
-    faults = [f"{adapter}(): unknown option {', '.join(unknown)}"] if unknown else []
-    refuse([*faults, *wrong_kinds({**named, **options})])
+    refuse([*unknown_options(adapter, options, known), *wrong_kinds({**named, **options})])
     return [{name: value for name, value in options.items() if name in kind} for kind in kinds]
 
 

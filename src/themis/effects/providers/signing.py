@@ -39,7 +39,7 @@ class SignedEndpoint(Endpoint):
     region: str = ""
     profile: str | None = None
 
-    def missing_key(self) -> str | None:
+    def _missing_credential(self) -> str | None:
         if not self.key_needed or self._key():
             return None
         unset = f"{self.key_env} is not set, and requests can't be signed with AWS credentials"

@@ -17,12 +17,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
-from typing import Any, ClassVar, Final, Literal, get_args
+from typing import ClassVar, Final, Literal, get_args
 
 import attrs
 
 from themis.pure.components.metrics import each_reference, no_reference, unusable_reference
-from themis.pure.errors import InvalidRecordError, SpecError, nearest
+from themis.pure.components.options import one_of
+from themis.pure.errors import InvalidRecordError
 from themis.pure.json import JSONValue
 from themis.pure.records.contexts import ParseContext, ScoreContext
 from themis.pure.records.dataset import Case
@@ -38,18 +39,6 @@ _NO_LIKELIHOODS: Final = (
     "the answer holds no log-likelihoods; name the field of the choices in prompt_spec.continuations, so that the "
     "model is asked for them"
 )
-
-
-def _one_of(kinds: Any) -> Any:
-    def check(instance: Any, attribute: Any, value: object) -> None:
-        if value not in get_args(kinds):
-            names = ", ".join(get_args(kinds))
-            raise SpecError(
-                f"{instance.component_id}: {attribute.name} must be one of {names}, found {value!r}; "
-                f"{nearest(str(value), get_args(kinds))}"
-            )
-
-    return check
 
 
 def read_likelihoods(output: JSONValue) -> list[Likelihood] | None:
@@ -101,8 +90,8 @@ class Likeliest:
     references of the cases are.
     """
 
-    normalize: Normalize = attrs.field(default="none", validator=_one_of(Normalize))
-    gives: Gives = attrs.field(default="letter", validator=_one_of(Gives))
+    normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
+    gives: Gives = attrs.field(default="letter", validator=one_of(get_args(Gives)))
     component_id: str = "builtin/likeliest"
     version: str = "1"
 
@@ -126,9 +115,11 @@ class _OfLikelihoods:
 
     reads_candidates: ClassVar[bool] = True
 
+    component_id: str
+
     def _read(self, ctx: ScoreContext) -> list[Likelihood] | ScoreError:
         found = None if ctx.candidate is None else read_likelihoods(ctx.candidate.final_output)
-        return ScoreError(metric_id=self._name, reason=_NO_LIKELIHOODS) if found is None else found
+        return ScoreError(metric_id=self.component_id, reason=_NO_LIKELIHOODS) if found is None else found
 
     def _choices(self, case: Case, ctx: ScoreContext) -> tuple[list[Likelihood], set[int]] | ScoreError:
         """Return the choices, and the numbers of the right ones."""
@@ -136,18 +127,14 @@ class _OfLikelihoods:
         if isinstance(found, ScoreError):
             return found
         if case.expected_output is None:
-            return no_reference(self._name, case)
+            return no_reference(self.component_id, case)
         texts = [one.text for one in found]
         places = {meant(reference, texts) for reference in each_reference(case.expected_output)}
         named = {place for place in places if place is not None}
         if not named or None in places:
             needed = f"the text, the number from 0 or the letter of one of the {len(texts)} choices, or a list of such"
-            return unusable_reference(self._name, case, needed)
+            return unusable_reference(self.component_id, case, needed)
         return found, named
-
-    @property
-    def _name(self) -> str:
-        return str(getattr(self, "component_id", ""))
 
 
 @attrs.frozen
@@ -158,7 +145,7 @@ class LikeliestChoice(_OfLikelihoods):
     the right choices as the reference it is also TruthfulQA's MC1 (Lin et al. 2022).
     """
 
-    normalize: Normalize = attrs.field(default="none", validator=_one_of(Normalize))
+    normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
     component_id: str = "builtin/likeliest_choice"
     version: str = "1"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
@@ -228,7 +215,7 @@ class Perplexity(_OfLikelihoods):
     `-logprob` over the mean of `words` (or `bytes`, `tokens`).
     """
 
-    per: Unit = attrs.field(default="token", validator=_one_of(Unit))
+    per: Unit = attrs.field(default="token", validator=one_of(get_args(Unit)))
     component_id: str = "builtin/perplexity"
     version: str = "1"
 

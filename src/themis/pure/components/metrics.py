@@ -18,13 +18,14 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from themis.pure.components.options import one_of
 from themis.pure.components.text.json_text import json_value
 from themis.pure.components.text.normal import canonical_text, unicode_text
 from themis.pure.components.text.numbers import numeric_match, read_number
 from themis.pure.components.text.rouge import rouge_l
 from themis.pure.components.text.squad import normal_words, normalize_answer, token_f1
 from themis.pure.components.text.words import bounded
-from themis.pure.errors import SpecError, nearest
+from themis.pure.errors import SpecError
 from themis.pure.json import JSONValue, canonical_bytes
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -114,14 +115,6 @@ NORMALIZATIONS: Final[dict[str, Callable[[str], str]]] = {
 }
 
 
-def _normalization(instance: Any, attribute: Any, value: Any) -> None:
-    if value not in NORMALIZATIONS:
-        raise SpecError(
-            f"{instance.component_id}: normalization must be one of {', '.join(NORMALIZATIONS)}, found {value!r}; "
-            f"{nearest(str(value), NORMALIZATIONS)}"
-        )
-
-
 @attrs.frozen
 class ExactMatchNormalized:
     """1 if the normalised answer is one of the normalised references, else 0.
@@ -132,7 +125,7 @@ class ExactMatchNormalized:
     (NFKC and blanks alone don't count); `squad=True` is short for the paper's.
     """
 
-    normalization: str = attrs.field(default="words", validator=_normalization)
+    normalization: str = attrs.field(default="words", validator=one_of(tuple(NORMALIZATIONS)))
     squad: bool = False
     component_id: str = "builtin/exact_match_normalized"
     version: str = "2"

@@ -27,7 +27,7 @@ from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stats.wording import interval_text, number
 from themis.pure.stopping import Stop
 from themis.pure.text import shortened
-from themis.pure.usage import IN_PROCESS, RunCosts, calls_text
+from themis.pure.usage import RunCosts, calls_text, is_free
 
 Format: TypeAlias = Literal["html", "markdown", "latex", "terminal"]
 
@@ -700,7 +700,7 @@ def _costs(report: Report) -> Iterator[Section]:
     costs = report.costs
     if costs is None or not costs.rows:
         return
-    if all(row.model.startswith(IN_PROCESS) for row in costs.rows if row.model):
+    if all(is_free(row.model) for row in costs.rows if row.model):
         yield Section(
             title="Tokens and cost",
             note="All models ran in this process, for nothing.",

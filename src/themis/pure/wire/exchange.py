@@ -12,6 +12,7 @@ import attrs
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
 from themis.pure.records.fields import finite, is_count, json_object, json_value, named_fields, texts
+from themis.pure.records.generation import Message
 from themis.pure.records.prompt import PromptSpec, as_messages
 
 _NO_PROMPT: Final = PromptSpec()
@@ -133,6 +134,14 @@ def _attach(messages: list[dict[str, Any]], images: Sequence[Any]) -> None:
         {"type": "image_url", "image_url": {"url": image} if isinstance(image, str) else thaw(image)}
         for image in images
     ]
+
+
+def conversation_of(value: JSONValue, prompt: Prompt, output: JSONValue) -> tuple[Message, ...] | None:
+    """Return the whole conversation, where the input was one."""
+    if as_messages(value) is None:
+        return None
+    said = [Message(role=message["role"], content=message.get("content")) for message in prompt.messages]
+    return (*said, Message(role="assistant", content=output))
 
 
 def prompt_tokens(request: JSONValue) -> int:

@@ -27,6 +27,9 @@ from themis.pure.calls import CallFailure, FailureKind, is_known_code, plain_cod
 from themis.pure.json import EMPTY, decode
 from themis.pure.records.base import FrozenModel
 
+MISSHAPEN: Final = (AttributeError, LookupError, TypeError, ValueError)
+"""What a reader raises at a body that does not have its protocol's shape: the fault is the server's."""
+
 _LONGEST_MESSAGE: Final = 500
 _LONGEST_RAW: Final = 4 * _LONGEST_MESSAGE
 

@@ -50,7 +50,7 @@ def read_chat(payload: Any, *, is_structured: bool = False) -> Reply | CallFailu
     message = choice.get("message", choice.get("delta"))
     if not isinstance(message, Mapping):
         return failed_end(choice.get("finish_reason")) or malformed("no choices[0].message", payload)
-    finish, usage, said = choice.get("finish_reason"), _usage(payload.get("usage")), said_in(message.get("content"))
+    finish, usage, said = choice.get("finish_reason"), usage_of(payload.get("usage")), said_in(message.get("content"))
     if message.get("refusal") or said.refusal:
         return refused(message.get("refusal") or said.refusal)
     if (failure := failed_end(finish)) is not None:
@@ -95,7 +95,7 @@ def _first_choice(payload: Any) -> Mapping[str, Any] | CallFailure:
     return first if isinstance(first, Mapping) else malformed("no choices[0]", payload)
 
 
-def _usage(usage: Any) -> dict[str, int]:
+def usage_of(usage: Any) -> dict[str, int]:
     if not isinstance(usage, Mapping):
         return {}
     prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
@@ -147,7 +147,7 @@ def read_completion(payload: Any, *, is_structured: bool = False) -> Reply | Cal
     choice = _first_choice(payload)
     if isinstance(choice, CallFailure):
         return choice
-    text, finish, usage = choice.get("text"), choice.get("finish_reason"), _usage(payload.get("usage"))
+    text, finish, usage = choice.get("text"), choice.get("finish_reason"), usage_of(payload.get("usage"))
     if (failure := failed_end(finish)) is not None:
         return failure
     if not isinstance(text, str):
@@ -250,7 +250,7 @@ def read_response(payload: Any, *, is_structured: bool = False) -> Reply | CallF
     thoughts = [item for item in items if item.get("type") == "reasoning"]
     logprobs = [entry for part in parts for entry in part.get("logprobs") or ()]
     finish = "length" if cut == "max_output_tokens" else cut or ("tool_calls" if calls else "stop")
-    usage = _usage(payload.get("usage"))
+    usage = usage_of(payload.get("usage"))
     if not items and (failure := nothing_in(cut, usage)) is not None:
         return failure
     return Reply(
