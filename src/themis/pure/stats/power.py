@@ -386,6 +386,20 @@ def _smallest(holds: Callable[[float], bool], low: float, high: float) -> float:
     return high
 
 
+def least_count(holds: Callable[[int], bool], first: int, most: int) -> int | None:
+    """Return the smallest whole number from which on a condition holds, from `first` (1 or more) to `most`.
+
+    `None` if it holds for none of them.
+    """
+    low, high = first - 1, first
+    while low < most:
+        high = min(high, most)
+        if holds(high):
+            return bisect.bisect_left(range(high), True, low + 1, key=holds)
+        low, high = high, 2 * high
+    return None
+
+
 def cases_by_sign_flips(effect: float, spread: float, power: float, alpha: float) -> int | None:
     return _fewest_cases(effect, spread, power, alpha, fewest_pairs(alpha), _flips_found)
 
