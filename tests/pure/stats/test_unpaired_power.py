@@ -85,6 +85,13 @@ def test_cases_of_means_are_the_fewest(effect: float, ratio: float) -> None:
     assert found[0] == 2 or power(found[0] - 1) < 0.8
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-90, 1e60])
+def test_power_is_the_same_in_any_unit(unit: float) -> None:
+    one = unpaired_power(0.5, 30, 40, spread_a=1.0, spread_b=2.0)
+    assert unpaired_power(0.5 * unit, 30, 40, spread_a=unit, spread_b=2.0 * unit) == pytest.approx(one, rel=1e-9)
+    assert unpaired_power(1.0, 30, 40, spread_a=unit, spread_b=2.0 * unit) == pytest.approx(float(unit < 1.0), abs=0.06)
+
+
 def test_either_sample_may_take_up_to_a_billion_cases() -> None:
     for found in (two_proportion_cases(0.5, 0.5001), unpaired_cases(2e-4, spread_a=1.0)):
         assert found is not None

@@ -19,6 +19,7 @@ from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Count, Level, Score, checked_arguments, refuse_unless, same_length
 from themis.pure.stats.distributions import noncentral_t_survival
 from themis.pure.stats.exact_bounds import exact_interval
+from themis.pure.stats.intervals import welch_terms
 from themis.pure.stats.linearised import LinearisedError, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
 from themis.pure.stats.samples import is_constant, mean, variance
@@ -360,9 +361,7 @@ def _dominance(values: Sequence[float]) -> Callable[[float], float]:
 def _independent(of_a: Sequence[float], of_b: Sequence[float]) -> LinearisedError:
     if min(len(of_a), len(of_b)) < 2:
         return LinearisedError(reason="a sample of one value has no spread")
-    part_a, part_b = variance(of_a) / len(of_a), variance(of_b) / len(of_b)
-    total = part_a + part_b
-    if total == 0.0:
+    error, freedom = welch_terms(of_a, of_b)
+    if error == 0.0:
         return LinearisedError(reason="no variation between the cases")
-    freedom = total**2 / (part_a**2 / (len(of_a) - 1) + part_b**2 / (len(of_b) - 1))  # Welch 1947
-    return LinearisedError(standard_error=math.sqrt(total), degrees_of_freedom=freedom)
+    return LinearisedError(standard_error=error, degrees_of_freedom=freedom)

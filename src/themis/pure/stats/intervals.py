@@ -244,16 +244,21 @@ def newcombe_interval(
 
 
 def welch_terms(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Return the standard error of `mean(b) - mean(a)` and Welch's degrees of freedom; two values each at least.
+    """Return the standard error of `mean(b) - mean(a)` and Welch's degrees of freedom; two values each at least."""
+    return welch_terms_of(variance(a), len(a), variance(b), len(b))
+
+
+def welch_terms_of(variance_a: float, size_a: int, variance_b: float, size_b: int) -> tuple[float, float]:
+    """Return the standard error of the difference of two independent means and Welch's degrees of freedom.
 
     Source: Welch (1947), Biometrika 34, 28-35. No variation on either side gives degrees of freedom of 0.
     """
-    share_a, share_b = variance(a) / len(a), variance(b) / len(b)
+    share_a, share_b = variance_a / size_a, variance_b / size_b
     total = share_a + share_b
     if total == 0.0:
         return 0.0, 0.0
     part_a, part_b = share_a / total, share_b / total
-    df = 1.0 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
+    df = 1.0 / (part_a**2 / (size_a - 1) + part_b**2 / (size_b - 1))
     return math.sqrt(total), df
 
 

@@ -19,8 +19,9 @@ from themis.pure.stats.arguments import (
     checked_arguments,
     refuse_unless,
 )
-from themis.pure.stats.distributions import binomial_pmf, noncentral_t_survival, normal_cdf, normal_quantile, t_quantile
-from themis.pure.stats.power import least_count
+from themis.pure.stats.distributions import binomial_pmf, normal_cdf, normal_quantile
+from themis.pure.stats.intervals import welch_terms_of
+from themis.pure.stats.power import in_deviations, least_count, t_test_power
 from themis.pure.stats.records import DEFAULT_ALPHA, DEFAULT_POWER
 
 SampleSize: TypeAlias = Annotated[int, Limits(f"a whole number from 2 to {MOST:,}", 2, MOST)]
@@ -165,13 +166,10 @@ def unpaired_power(
     >>> round(unpaired_power(0.5, 64, 64, spread_a=1.0), 4)
     0.8015
     """
-    part_a, part_b = spread_a**2 / size_a, (spread_a if spread_b is None else spread_b) ** 2 / size_b
-    total = part_a + part_b
-    share_a, share_b = part_a / total, part_b / total
-    freedom = 1.0 / (share_a**2 / (size_a - 1) + share_b**2 / (size_b - 1))
-    critical, shift = t_quantile(1.0 - alpha / 2.0, freedom), effect / math.sqrt(total)
-    upper = noncentral_t_survival(critical, freedom, shift)
-    return min(1.0, upper + noncentral_t_survival(critical, freedom, -shift))
+    spread_b = spread_a if spread_b is None else spread_b
+    unit = max(spread_a, spread_b)  # so that no square vanishes
+    error, freedom = welch_terms_of((spread_a / unit) ** 2, size_a, (spread_b / unit) ** 2, size_b)
+    return t_test_power(in_deviations(effect, unit) / error, freedom, alpha)
 
 
 @checked_arguments
