@@ -21,7 +21,7 @@ from themis.pure.stats.arguments import Level, Score, checked_arguments, same_le
 from themis.pure.stats.distributions import normal_cdf, t_survival
 from themis.pure.stats.linearised import LinearisedError, centred, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
-from themis.pure.stats.samples import is_constant, mean
+from themis.pure.stats.samples import CompletePairs, is_constant, mean
 
 Coefficient: TypeAlias = Literal["pearson", "spearman", "kendall"]
 
@@ -100,23 +100,20 @@ def correlation(
     (0.793, 4, 2)
     """
     same_length("correlation", x=x, y=y, clusters=clusters)
-    rows = list(itertools.zip_longest(x, y, () if clusters is None else clusters))
-    kept = [(float(a), float(b), key) for a, b, key in rows if a is not None and b is not None]
-    first, second = [a for a, _, _ in kept], [b for _, b, _ in kept]
-    keys = None if clusters is None else [key for _, _, key in kept]
-    name = _NAMES[coefficient]
+    kept = CompletePairs.of(x, y, clusters)
+    first, second, size = kept.a, kept.b, len(kept.a)
     base = Correlation(
-        method=name,
+        method=_NAMES[coefficient],
         interval=Interval(level=level, method="Fisher z, linearised"),
         test=SignificanceTest(method=_TESTS[coefficient]),
-        size=len(kept),
-        left_out=len(rows) - len(kept),
+        size=size,
+        left_out=kept.left_out,
         tied_x=_tied(first),
         tied_y=_tied(second),
     )
     reason = None
-    if len(kept) < 3:
-        reason = f"{len(kept)} cases have both scores; three are needed"
+    if size < 3:
+        reason = f"{size} cases have both scores; three are needed"
     elif is_constant(first) or is_constant(second):
         reason = "no variation: all scores of one side are equal"
     if reason is not None:
@@ -129,16 +126,16 @@ def correlation(
     else:
         value, influences = _kendall(first, second)
     value = min(1.0, max(-1.0, value))
-    error = linearised_error(influences, keys)
-    if coefficient == "pearson" and error.clusters is None and error.standard_error is not None and len(kept) > 3:
+    error = linearised_error(influences, kept.clusters)
+    if coefficient == "pearson" and error.clusters is None and error.standard_error is not None and size > 3:
         # The error of z is sqrt(1 / (n - 3)) where scores are normal, and not sqrt(1 / (n - 1)): Fisher (1921).
-        error = attrs.evolve(error, standard_error=error.standard_error * math.sqrt((len(kept) - 1) / (len(kept) - 3)))
-    few = len(kept) if error.clusters is None else error.clusters
+        error = attrs.evolve(error, standard_error=error.standard_error * math.sqrt((size - 1) / (size - 3)))
+    few = size if error.clusters is None else error.clusters
     base = base.evolve(value=value, clusters=error.clusters, degrees_of_freedom=error.degrees_of_freedom)
     if few < _FEW:
         what = "cases" if error.clusters is None else "clusters"
         base = base.evolve(warnings=(f"{few} {what}: under {_FEW} the interval is too short",))
-    test = _test(coefficient, value, first, second) if keys is None else _clustered_test(value, error)
+    test = _test(coefficient, value, first, second) if clusters is None else _clustered_test(value, error)
     if abs(value) > 1.0 - 1e-12:
         reason = "every case lies on one line: the error of a correlation of 1 or -1 can't be told"
         return base.evolve(interval=base.interval.evolve(reason=reason), test=test)

@@ -6,7 +6,6 @@ left out and counted. Signs are as elsewhere: an effect above 0 says that `b` sc
 
 from __future__ import annotations
 
-import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Sequence
@@ -22,7 +21,7 @@ from themis.pure.stats.exact_bounds import exact_interval
 from themis.pure.stats.intervals import welch_terms
 from themis.pure.stats.linearised import LinearisedError, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
-from themis.pure.stats.samples import is_constant, mean, variance
+from themis.pure.stats.samples import CompletePairs, is_constant, mean, variance
 
 Standardiser: TypeAlias = Literal["difference", "average"]
 
@@ -58,31 +57,16 @@ class EffectSize(HashableModel):
     warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
-@attrs.frozen
-class _Paired:
-    a: list[float]
-    b: list[float]
-    clusters: list[Hashable] | None
-    left_out: int
-
-
 def _paired(
     where: str, values_a: Sequence[Score], values_b: Sequence[Score], clusters: Sequence[Hashable] | None
-) -> _Paired:
+) -> CompletePairs:
     same_length(where, values_a=values_a, values_b=values_b, clusters=clusters)
-    rows = list(itertools.zip_longest(values_a, values_b, () if clusters is None else clusters))
-    kept = [(float(a), float(b), key) for a, b, key in rows if a is not None and b is not None]
-    return _Paired(
-        [a for a, _, _ in kept],
-        [b for _, b, _ in kept],
-        None if clusters is None else [key for _, _, key in kept],
-        len(rows) - len(kept),
-    )
+    return CompletePairs.of(values_a, values_b, clusters)
 
 
 def _effect(
     name: str,
-    paired: _Paired,
+    paired: CompletePairs,
     value: float | None,
     interval: Interval,
     *,
@@ -331,7 +315,7 @@ def cliff_delta(
     else:
         refuse_unless(clusters is None, "cliff_delta", "clusters", clusters, "None, for samples that are not paired")
         a, b = ([float(v) for v in values if v is not None] for values in (values_a, values_b))
-        data = _Paired(a, b, None, len(values_a) + len(values_b) - len(a) - len(b))
+        data = CompletePairs(a, b, None, len(values_a) + len(values_b) - len(a) - len(b))
     if not data.a or not data.b:
         return _effect(name, data, None, none, reason=_NO_PAIR if paired else "one of the samples has no scored value")
     over_a, over_b = _dominance(data.a), _dominance(data.b)
