@@ -11,7 +11,6 @@ with which its case was chosen. Labels of the cases that looked wrong, or of the
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Final, TypeAlias
 
@@ -34,7 +33,7 @@ from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import is_binary, is_constant, mean
+from themis.pure.stats.samples import grouped, is_binary, is_constant, mean
 
 Chance: TypeAlias = Annotated[float, Limits("a number from 1e-9 to 1", 1e-9, 1.0)]
 """The probability with which an answer was chosen to be labelled."""
@@ -381,10 +380,7 @@ def _influence(given: _Given, of_judge: Sequence[float], of_labels: Sequence[flo
 
 
 def _summed(clusters: Sequence[Hashable], influences: Sequence[float]) -> float:
-    sums: defaultdict[Hashable, list[float]] = defaultdict(list)
-    for key, influence in zip(clusters, influences, strict=True):
-        sums[key].append(influence)
-    return math.fsum(math.fsum(group) ** 2 for group in sums.values())
+    return math.fsum(math.fsum(group) ** 2 for group in grouped(influences, clusters))
 
 
 def _interval(found: _Fit, given: _Given, level: float, method: str) -> Interval:
