@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from themis.api.runs.compare import labels_of_two, shared_score_ranges
 from themis.api.runs.result import prices_of
 from themis.api.runs.view import RunView
 from themis.effects.reading import fresh_state
@@ -17,10 +18,10 @@ from themis.pure.errors import DataError, SpecError, nearest
 from themis.pure.identity import case_hash
 from themis.pure.json import EMPTY
 from themis.pure.protocols import RunStore
-from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.state import fold_case
 from themis.pure.stats.drawn_statistics import Contrast, Quantile, Statistic, Totals
-from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.engine import StatsEngine, score_of
 from themis.pure.stats.paired_bootstrap import Method, PairedStatistic, adjusted_statistics, paired_statistic
 from themis.pure.usage import Prices
 
@@ -147,9 +148,8 @@ def compare_statistics(
         every = sorted(a.rows.keys() | b.rows.keys())
         raise DataError(f"both runs need scores of {unknown or 'a metric'}; found {every}")
     changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
-    same = run_a == run_b
-    stated = [{slot.metric_id: slot.score_range for slot in view.metrics} for view in views]
-    ranges = {name: known for name, known in stated[0].items() if stated[1].get(name) == known}
+    ranges = shared_score_ranges(*views)
+    name_a, name_b = labels_of_two(run_a, run_b, label_a, label_b)
     compared = []
     for name in names:
         found = paired_statistic(
@@ -165,8 +165,8 @@ def compare_statistics(
             resamples=resamples,
             seed=usual.seed,
             name=name,
-            label_a=label_a or (f"{run_a[:12]} (a)" if same else run_a[:12]),
-            label_b=label_b or (f"{run_b[:12]} (b)" if same else run_b[:12]),
+            label_a=name_a,
+            label_b=name_b,
         )
         if of == "cost" and not found.pairs:
             found = found.evolve(warnings=(*found.warnings, "no case's cost is known: state prices, or run with them"))
@@ -199,7 +199,7 @@ def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | N
         for row in case.rows:
             if metric_ids is not None and row.metric_id not in metric_ids:
                 continue
-            value: Any = None if row.outcome == "error" else row.value
+            value: Any = score_of(row)
             if corpus and value is not None:
                 value = row.details.get("statistics")
                 if value is None:  # an answer that could not be parsed has a score, and nothing to count
@@ -221,7 +221,7 @@ def _amounts(view: RunView, cluster_by: str | None, name: str, prices: Prices, s
 
 def _noted(found: _Cases, key: str, case: Any, cluster_by: str | None) -> str:
     found.content[key] = case_hash(case)
-    cluster = None if cluster_by is None else group_name(case.metadata.get(cluster_by))
+    cluster = cluster_of(case, cluster_by)
     if cluster is not None:
         found.clusters[key] = cluster
     return key
