@@ -90,6 +90,11 @@ class Matched:
     only_b: int = 0
     changed: int = 0
 
+    @property
+    def unscored(self) -> int:
+        """How many cases both runs have of which at least one has no value."""
+        return len(self.lacking) - self.partial
+
 
 def matched_cases(rows_a: Iterable[Case], rows_b: Iterable[Case], changed: Collection[str]) -> Matched:
     (a, missing_a), (b, missing_b) = _by_case(rows_a), _by_case(rows_b)
