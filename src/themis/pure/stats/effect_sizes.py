@@ -36,9 +36,11 @@ class EffectSize(HashableModel):
         name: which effect size.
         value: `None` if not defined.
         interval: its confidence interval.
-        pairs: cases that both runs scored: what `value` is of.
+        pairs: cases that both runs scored: what `value` is of; of discordant pairs, their number, and of independent
+            samples, the scores of the first.
         left_out: cases that lack a score in either run.
-        statistic: the statistic behind the interval: t for Cohen's d, the estimate over its error otherwise.
+        statistic: what the interval rests on: t for Cohen's d, the wins for the odds ratio, the estimate over its error
+            otherwise.
         degrees_of_freedom: of the statistic; `None` where the interval is exact or normal.
         clusters: how many clusters; `None` if cases count as independent.
         reason: why `value` is not defined.
@@ -73,7 +75,6 @@ def _effect(
     error: LinearisedError | None = None,
     statistic: float | None = None,
     reason: str | None = None,
-    warnings: Sequence[str] = (),
 ) -> EffectSize:
     found = error or LinearisedError()
     if statistic is None and value is not None and found.standard_error:
@@ -81,14 +82,13 @@ def _effect(
     return EffectSize(
         name=name,
         value=value,
-        interval=interval if reason is None else interval.evolve(low=None, high=None, reason=reason),
+        interval=interval if reason is None else interval.evolve(reason=reason),
         pairs=len(paired.a),
         left_out=paired.left_out,
         statistic=statistic,
         degrees_of_freedom=found.degrees_of_freedom,
         clusters=found.clusters,
         reason=reason,
-        warnings=warnings,
     )
 
 
@@ -214,10 +214,11 @@ def cohen_h(
     value = 2.0 * (math.asin(math.sqrt(rate_b)) - math.asin(math.sqrt(rate_a)))
     size = len(paired.a)
     if is_constant(paired.a) or is_constant(paired.b):
-        # As independent samples of one per case, each of variance 1 / n: clusters are not told by a constant.
-        found = LinearisedError(standard_error=math.sqrt(2.0 / size), degrees_of_freedom=max(1.0, size - 1.0))
         if clusters is not None:
-            return _effect(name, paired, value, none, reason="a run whose scores are all equal shows no clusters")
+            untold = none.evolve(reason="a run whose scores are all equal shows no clusters")
+            return _effect(name, paired, value, untold)
+        # As independent samples of one per case, each of variance 1 / n.
+        found = LinearisedError(standard_error=math.sqrt(2.0 / size), degrees_of_freedom=max(1.0, size - 1.0))
     else:
         influences = [
             (b - rate_b) / math.sqrt(rate_b * (1.0 - rate_b)) - (a - rate_a) / math.sqrt(rate_a * (1.0 - rate_a))
