@@ -96,6 +96,7 @@ def test_a_corpus_is_scored_as_sacrebleu_does(
         assert value == pytest.approx(corpus_score(metric, [row.details for row in rows]), abs=1e-9)
         assert value != pytest.approx(100 * statistics.fmean(row.value or 0.0 for row in rows), abs=0.1)
     assert found.interval.defined
+    assert compared(runs, "corpus", metric_ids=[name.removeprefix("builtin/")]) == (found,)
     assert [each.name for each in compared(runs, "corpus")] == ["builtin/bleu", "builtin/chrf"]
 
 

@@ -85,7 +85,8 @@ def compare(
         run_a: its id.
         store_b: where the second run is kept; may be the same store.
         run_b: its id.
-        metric_ids: which metrics, and so the family that p-values are adjusted over; by default all shared ones.
+        metric_ids: which metrics, and so the family that p-values are adjusted over; `builtin/` before a name may be
+            left out. By default all shared ones.
         label_a: what to call the first run; by default the start of its id, and the store's place if ids are equal.
         label_b: what to call the second run.
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
@@ -105,11 +106,12 @@ def compare(
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
     a, b = _sides(view_a, view_b, cluster_by, ks)
     chosen = engine or StatsEngine()
+    metrics = whole_names(metric_ids, view_a, view_b)
     name_a, name_b = labels_of_two(run_a, run_b, label_a, label_b)
     compared = chosen.paired_compare(
         a.rows,
         b.rows,
-        metrics=metric_ids,
+        metrics=metrics,
         content_a=a.content,
         content_b=b.content,
         clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
@@ -120,7 +122,7 @@ def compare(
         figures={
             name: (a.figures[name], b.figures[name])
             for name in sorted(a.figures.keys() & b.figures.keys())
-            if metric_ids is None or name.rpartition(":")[0] in metric_ids
+            if metrics is None or name.rpartition(":")[0] in metrics
         },
     )
     named = compared.evolve(
@@ -132,6 +134,14 @@ def compare(
         comparisons=tuple(_at_the_stop(a, b, compared.comparisons, chosen.level)),
     )
     return chosen.with_equivalence(named, margins or {})
+
+
+def whole_names(metric_ids: Sequence[str] | None, *views: RunView) -> list[str] | None:
+    """Return metrics' ids, before which `builtin/` may have been left out; what no run has stays as it is."""
+    if metric_ids is None:
+        return None
+    known = {metric.metric_id for view in views for metric in view.metrics}
+    return [f"builtin/{name}" if name not in known and f"builtin/{name}" in known else name for name in metric_ids]
 
 
 def labels_of_two(run_a: str, run_b: str, label_a: str | None, label_b: str | None) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from themis.api.runs.compare import labels_of_two, shared_score_ranges
+from themis.api.runs.compare import labels_of_two, shared_score_ranges, whole_names
 from themis.api.runs.result import prices_of
 from themis.api.runs.view import RunView
 from themis.effects.reading import fresh_state
@@ -95,7 +95,8 @@ def compare_statistics(
     """Compare a statistic of two runs over the cases that both have, by the paired bootstrap.
 
     Cases are paired by case key; a case whose content differs between the runs is left out and counted, and so is one
-    of which a score, a cost or a time is not known in full. P-values are adjusted over all metrics.
+    without a score in either run, or of which a cost or a time is not known in full. P-values are adjusted over all
+    metrics.
 
     Args:
         store_a: where the first run, the baseline, is kept.
@@ -107,13 +108,13 @@ def compare_statistics(
             `themis.stats.paired_statistic`.
         of: what it is of: the `score` of each metric, or what a case took: `cost` in US dollars, `latency` in
             milliseconds, `prompt_tokens` or `completion_tokens`.
-        metric_ids: which metrics; by default all shared ones.
+        metric_ids: which metrics; `builtin/` before a name may be left out. By default all shared ones.
         contrast: `difference` (b - a), `ratio` (b / a), or the statistic `of_differences`, case by case.
         method: of the interval; by default the one that suits the statistic.
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
         prices: prices that come before the table's, in US dollars per million tokens, as for `RunResult.costs`.
         stage: count the calls of this stage alone: `generate` or `judge`.
-        label_a: what to call the first run; by default the start of its id.
+        label_a: what to call the first run; by default the start of its id, and its place if ids are equal.
         label_b: what to call the second run.
         resamples: how many; by default as many as the method takes.
         engine: level and seed.
@@ -123,25 +124,26 @@ def compare_statistics(
 
     Raises:
         RunNotFoundError: a store has no such run.
-        DataError: a metric that is in neither run, or whose scores have no counts of a corpus; runs that share none.
+        DataError: a metric that is not in both runs, or whose scores have no counts of a corpus; runs that share none.
         SpecError: a text that names no statistic, or no case has the key `cluster_by`.
     """
     chosen = read_statistic(statistic) if isinstance(statistic, str) else statistic
     usual = engine or StatsEngine()
     views = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, tuple(dataset for view in views for dataset in view.snapshot.datasets))
+    metrics = whole_names(metric_ids, *views)
     read: Callable[[RunView], _Cases]
     if of == "score":
         corpus = chosen == CORPUS
-        read = lambda view: _scores(view, cluster_by, metric_ids, corpus=corpus)  # noqa: E731  # of each run
+        read = lambda view: _scores(view, cluster_by, metrics, corpus=corpus)  # noqa: E731  # of each run
     elif chosen == CORPUS:
         raise SpecError(f"statistic: {CORPUS} is one of scores; found it of {of}")
     else:
         name = _AMOUNTS.get(of, of)
         read = lambda view: _amounts(view, cluster_by, name, prices, stage)  # noqa: E731  # of each run
     a, b = map(read, views)
-    names = sorted(a.rows.keys() & b.rows.keys()) if metric_ids is None or of != "score" else list(metric_ids)
-    if chosen == CORPUS and metric_ids is None:  # of the metrics that have one
+    names = sorted(a.rows.keys() & b.rows.keys()) if metrics is None or of != "score" else metrics
+    if chosen == CORPUS and metrics is None:  # of the metrics that have one
         names = [name for name in names if a.signatures[name] | b.signatures[name]] or names
     unknown = [name for name in names if name not in a.rows or name not in b.rows]
     if unknown or not names:
