@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -127,57 +128,101 @@ def compare_statistics(
         DataError: a metric that is not in both runs, or whose scores have no counts of a corpus; runs that share none.
         SpecError: a text that names no statistic, or no case has the key `cluster_by`.
     """
-    chosen = read_statistic(statistic) if isinstance(statistic, str) else statistic
+    found = statistics_of_runs(
+        (RunView.of(store_a, run_a), RunView.of(store_b, run_b)),
+        [statistic],
+        of=of,
+        metric_ids=metric_ids,
+        contrast=contrast,
+        method=method,
+        cluster_by=cluster_by,
+        prices=prices,
+        stage=stage,
+        label_a=label_a,
+        label_b=label_b,
+        resamples=resamples,
+        engine=engine,
+    )
+    return adjusted_statistics(found)
+
+
+def statistics_of_runs(
+    views: tuple[RunView, RunView],
+    statistics: Sequence[str | Statistic],
+    *,
+    of: Measure = "score",
+    metric_ids: Sequence[str] | None = None,
+    contrast: Contrast = "difference",
+    method: Method | None = None,
+    cluster_by: str | None = None,
+    prices: Prices = EMPTY,
+    stage: PaidStage | None = None,
+    label_a: str | None = None,
+    label_b: str | None = None,
+    resamples: int | None = None,
+    engine: StatsEngine | None = None,
+) -> list[PairedStatistic]:
+    """Compare several statistics of what is read of two runs once, without adjustment. As `compare_statistics`."""
+    chosen = [read_statistic(each) if isinstance(each, str) else each for each in statistics]
     usual = engine or StatsEngine()
-    views = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, tuple(dataset for view in views for dataset in view.snapshot.datasets))
-    metrics = whole_names(metric_ids, *views)
-    read: Callable[[RunView], _Cases]
-    if of == "score":
-        corpus = chosen == CORPUS
-        read = lambda view: _scores(view, cluster_by, metrics, corpus=corpus)  # noqa: E731  # of each run
-    elif chosen == CORPUS:
+    if of != "score" and CORPUS in chosen:
         raise SpecError(f"statistic: {CORPUS} is one of scores; found it of {of}")
-    else:
-        name = _AMOUNTS.get(of, of)
-        read = lambda view: _amounts(view, cluster_by, name, prices, stage)  # noqa: E731  # of each run
-    a, b = map(read, views)
-    names = sorted(a.rows.keys() & b.rows.keys()) if metrics is None or of != "score" else metrics
-    if chosen == CORPUS and metrics is None:  # of the metrics that have one
+    metrics = whole_names(metric_ids, *views)
+
+    @functools.cache
+    def read(*, corpus: bool) -> tuple[_Cases, _Cases]:
+        if of == "score":
+            a, b = (_scores(view, cluster_by, metrics, corpus=corpus) for view in views)
+        else:
+            a, b = (_amounts(view, cluster_by, _AMOUNTS.get(of, of), prices, stage) for view in views)
+        return a, b
+
+    ranges = shared_score_ranges(*views)
+    name_a, name_b = labels_of_two(views[0].run_id, views[1].run_id, label_a, label_b)
+    compared = []
+    for each in chosen:
+        a, b = read(corpus=each == CORPUS)
+        changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
+        for name in _names(a, b, metrics if of == "score" else None, corpus=each == CORPUS):
+            found = paired_statistic(
+                a.rows[name],
+                b.rows[name],
+                _corpus(name, a.signatures[name] | b.signatures[name]) if each == CORPUS else each,
+                contrast=contrast,
+                method=method,
+                clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
+                changed=changed,
+                score_range=ranges.get(name) if each != CORPUS else None,
+                level=usual.level,
+                resamples=resamples,
+                seed=usual.seed,
+                name=name,
+                label_a=name_a,
+                label_b=name_b,
+            )
+            compared.append(found.evolve(warnings=(*found.warnings, *_gaps(found, of, a, b))))
+    return compared
+
+
+def _names(a: _Cases, b: _Cases, metrics: Sequence[str] | None, *, corpus: bool) -> Sequence[str]:
+    """Return what to compare: the metrics asked for, or all that both runs have, of a corpus those that have one."""
+    names = sorted(a.rows.keys() & b.rows.keys()) if metrics is None else metrics
+    if corpus and metrics is None:
         names = [name for name in names if a.signatures[name] | b.signatures[name]] or names
     unknown = [name for name in names if name not in a.rows or name not in b.rows]
     if unknown or not names:
         every = sorted(a.rows.keys() | b.rows.keys())
         raise DataError(f"both runs need scores of {unknown or 'a metric'}; found {every}")
-    changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
-    ranges = shared_score_ranges(*views)
-    name_a, name_b = labels_of_two(run_a, run_b, label_a, label_b)
-    compared = []
-    for name in names:
-        found = paired_statistic(
-            a.rows[name],
-            b.rows[name],
-            _corpus(name, a.signatures[name] | b.signatures[name]) if chosen == CORPUS else chosen,
-            contrast=contrast,
-            method=method,
-            clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
-            changed=changed,
-            score_range=ranges.get(name) if chosen != CORPUS else None,
-            level=usual.level,
-            resamples=resamples,
-            seed=usual.seed,
-            name=name,
-            label_a=name_a,
-            label_b=name_b,
-        )
-        if of == "cost" and not found.pairs:
-            found = found.evolve(warnings=(*found.warnings, "no case's cost is known: state prices, or run with them"))
-        uncounted = a.uncounted[name] + b.uncounted[name]
-        if uncounted:
-            gone = f"{uncounted} answers that could not be parsed are not in the corpus, which may flatter"
-            found = found.evolve(warnings=(*found.warnings, gone))
-        compared.append(found)
-    return adjusted_statistics(compared)
+    return names
+
+
+def _gaps(found: PairedStatistic, of: Measure, a: _Cases, b: _Cases) -> Iterator[str]:
+    if of == "cost" and not found.pairs:
+        yield "no case's cost is known: state prices, or run with them"
+    uncounted = a.uncounted[found.name] + b.uncounted[found.name]
+    if uncounted:
+        yield f"{uncounted} answers that could not be parsed are not in the corpus, which may flatter"
 
 
 def _corpus(metric_id: str, signatures: set[str]) -> Totals:
