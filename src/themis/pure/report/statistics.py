@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.paired_bootstrap import PairedStatistic
 from themis.pure.stats.ranks import Ranking
-from themis.pure.stats.wording import number, p_text
+from themis.pure.stats.wording import number, p_cell, p_text
 from themis.pure.text import printable
 
 _CONTRASTS = {"difference": "b - a", "ratio": "b / a", "of_differences": "of b - a"}
@@ -29,7 +29,7 @@ def _cells(each: PairedStatistic) -> Sequence[str]:
         each.statistic,
         *("-" if value is None else number(value) for value in (each.value_a, each.value_b, each.value)),
         " to ".join("-" if end is None else number(end) for end in ends) if each.interval.defined else "-",
-        "-" if each.p_holm is None else "<0.0001" if each.p_holm < 0.0001 else number(round(each.p_holm, 4)),
+        p_cell(each.p_holm),
         str(each.pairs),
     )
 
