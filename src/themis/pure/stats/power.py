@@ -141,7 +141,7 @@ def paired_power(effect: float, *, cases: Count, spread: Size, alpha: Alpha = DE
     """
     refuse_unless(cases >= 2, "paired_power", "cases", cases, "2 or more")
     refuse_unless(spread > 0.0, "paired_power", "spread", spread, "a number above 0")
-    return t_test_power(in_deviations(effect, spread) * math.sqrt(cases), cases - 1, alpha)
+    return _paired_power(in_deviations(effect, spread), cases, alpha)
 
 
 def in_deviations(effect: float, spread: float) -> float:
@@ -219,10 +219,10 @@ def cases_needed(
     34
     """
     _check_power("cases_needed", power, alpha)
-    return _fewest_cases(effect, spread, power, alpha, 2, paired_power_of)
+    return _fewest_cases(effect, spread, power, alpha, 2, _paired_power)
 
 
-def paired_power_of(ratio: float, cases: int, alpha: float) -> float:
+def _paired_power(ratio: float, cases: int, alpha: float) -> float:
     return t_test_power(ratio * math.sqrt(cases), cases - 1, alpha)
 
 
@@ -323,7 +323,7 @@ def _flips_found(ratio: float, cases: int, alpha: float) -> float:
         return min(1.0, normal_cdf(ratio) ** cases + normal_cdf(-ratio) ** cases)
     if kept <= _SIMULATED:
         return _simulated_flips(ratio, cases, kept)
-    return t_test_power(ratio * math.sqrt(cases), cases - 1, alpha)
+    return _paired_power(ratio, cases, alpha)
 
 
 _SIMULATED: Final = 25
