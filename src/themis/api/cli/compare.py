@@ -24,11 +24,11 @@ from themis.api.cli.options import (
 )
 from themis.api.cli.output import show
 
-STATISTIC: Final = Parameter(
+_STATISTIC: Final = Parameter(
     negative="",
     help="Compare this, too: mean, median, a percentile such as p90, or corpus (BLEU, chrF). Repeat it for more.",
 )
-OF: Final = Parameter(
+_OF: Final = Parameter(
     negative="", help="What --statistic is of: the metrics' scores, or what a case took. Repeat it for more."
 )
 
@@ -48,8 +48,8 @@ def compare(
     ] = None,
     cluster_by: ClusterBy = None,
     correction: Correction = "cr2",
-    statistic: Annotated[list[str] | None, STATISTIC] = None,
-    of: Annotated[list[Literal["score", "cost", "latency", "prompt_tokens", "completion_tokens"]] | None, OF] = None,
+    statistic: Annotated[list[str] | None, _STATISTIC] = None,
+    of: Annotated[list[Literal["score", "cost", "latency", "prompt_tokens", "completion_tokens"]] | None, _OF] = None,
     contrast: Literal["difference", "ratio", "of_differences"] = "difference",
     price: Price = None,
     store: Store = DEFAULT_STORE,

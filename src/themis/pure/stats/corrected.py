@@ -41,10 +41,10 @@ Chance: TypeAlias = Annotated[float, Limits("a number from 1e-9 to 1", 1e-9, 1.0
 FEWEST_LABELS: Final = 10
 """Below this many labelled clusters there is no interval: how a judge errs can't be told from so few."""
 
-FEW_LABELS: Final = 50
+_FEW_LABELS: Final = 50
 """Below this many the interval rests on few of the judge's errors, and may be too short."""
 
-FEW_OF_A_VALUE: Final = 5
+_FEW_OF_A_VALUE: Final = 5
 """Below this many 0/1 labels of the rarer value the interval may cover less than it says: 91.6 %, simulated."""
 
 
@@ -253,12 +253,12 @@ def _base(given: _Given, method: str, metric_id: str, level: float) -> Corrected
         warnings.append(f"answers without a score: {given.missing}; the mean is of the others")
     if given.unscored:
         warnings.append(f"labelled answers without a score: {given.unscored}; they are left out")
-    if given.size < FEW_LABELS:
-        warnings.append(f"{_counted(given)}: under {FEW_LABELS} the interval rests on few of the judge's errors")
+    if given.size < _FEW_LABELS:
+        warnings.append(f"{_counted(given)}: under {_FEW_LABELS} the interval rests on few of the judge's errors")
     if is_binary(given.labels) and given.size >= FEWEST_LABELS:
         rarer = min(given.labels.count(0.0), given.labels.count(1.0))
-        if rarer < FEW_OF_A_VALUE:
-            warnings.append(f"labels of the rarer value: {rarer}; under {FEW_OF_A_VALUE} the interval is too short")
+        if rarer < _FEW_OF_A_VALUE:
+            warnings.append(f"labels of the rarer value: {rarer}; under {_FEW_OF_A_VALUE} the interval is too short")
     return CorrectedEstimate(
         metric_id=metric_id,
         method=method,
