@@ -7,14 +7,17 @@ import math
 import statistics
 from typing import Any
 
+import attrs
 import pytest
 
 from themis import InMemoryRunStore, evaluate, generator
-from themis.api.runs.compare_statistics import compare_statistics, read_statistic
+from themis.api.runs.compare_statistics import compare_statistics, read_statistic, statistics_of_runs
+from themis.api.runs.view import RunView
 from themis.core import DataError, GenerationResult, SpecError
 from themis.pure.components.translation import Bleu, Chrf, corpus_score
 from themis.pure.report.statistics import statistics_text
 from themis.pure.stats.drawn_statistics import Quantile
+from themis.pure.stats.paired_bootstrap import adjusted_statistics
 
 ROWS = [
     {
@@ -87,8 +90,6 @@ def test_scores_of_every_metric_are_one_family(runs: tuple[InMemoryRunStore, str
 def test_a_corpus_is_scored_as_sacrebleu_does(
     runs: tuple[InMemoryRunStore, str, str], name: str, metric: Bleu | Chrf
 ) -> None:
-    from themis.api.runs.view import RunView
-
     store, *ids = runs
     (found,) = compared(runs, "corpus", metric_ids=[name])
     for run_id, value in zip(ids, (found.value_a, found.value_b), strict=True):
@@ -96,6 +97,7 @@ def test_a_corpus_is_scored_as_sacrebleu_does(
         assert value == pytest.approx(corpus_score(metric, [row.details for row in rows]), abs=1e-9)
         assert value != pytest.approx(100 * statistics.fmean(row.value or 0.0 for row in rows), abs=0.1)
     assert found.interval.defined
+    assert compared(runs, "corpus", metric_ids=[name.removeprefix("builtin/")]) == (found,)
     assert [each.name for each in compared(runs, "corpus")] == ["builtin/bleu", "builtin/chrf"]
 
 
@@ -150,3 +152,22 @@ def test_a_function_of_ones_own(runs: tuple[InMemoryRunStore, str, str]) -> None
     (found,) = compared(runs, lambda values: math.sqrt(statistics.fmean(v * v for v in values)), of="latency")
     assert found.statistic == "<lambda>"
     assert found.value < 0
+
+
+def test_several_statistics_read_the_runs_once(runs: tuple[InMemoryRunStore, str, str]) -> None:
+    store, *ids = runs
+    passes = []
+
+    @attrs.frozen(kw_only=True, slots=False)
+    class Counted(RunView):
+        def case_events(self) -> Any:
+            passes.append(self.run_id)
+            return super().case_events()
+
+    views = [Counted(snapshot=store.load_snapshot(run_id), store=store) for run_id in ids]
+    found = statistics_of_runs((views[0], views[1]), ["mean", "p90"], of="latency")
+    assert passes == ids
+    assert adjusted_statistics(found[1:]) == compared(runs, "p90", of="latency")
+    mixed = statistics_of_runs((views[0], views[1]), ["mean", "corpus", "median"], metric_ids=["chrf"])
+    assert [each.statistic for each in mixed] == ["mean", "corpus", "median"]
+    assert adjusted_statistics(mixed[1:2]) == compared(runs, "corpus", metric_ids=["chrf"])

@@ -69,6 +69,7 @@ def test_a_run_compared_with_itself_tells_nothing_apart() -> None:
     store = InMemoryRunStore()
     run = evaluate(model="builtin/demo_model", data=rows(30), metric=METRICS, store=store).run_id
     comparison = compare(store, run, store, run, ["builtin/f1"])
+    assert compare(store, run, store, run, ["f1"]) == comparison
     (only,) = comparison.comparisons
     assert (only.wins, only.losses, only.ties, only.difference) == (0, 0, 30, 0.0)
     assert comparison.label_a != comparison.label_b

@@ -241,3 +241,11 @@ def test_clusters_of_one_are_units() -> None:
     assert (lone.value, lone.interval.defined) == (by_formula.value, False)
     missing = agreement.cohen_kappa([*first, None], [*second, 1.0], clusters=range(81))
     assert missing.standard_error == by_jackknife.standard_error
+
+
+def test_clusters_are_drawn_and_not_left_out_of_a_jackknife() -> None:
+    ratings, keys = [[1, 2, 3, 3, 1, 2], [1, 2, 3, 4, 1, 1]], list("aabbcc")
+    found = agreement.krippendorff_alpha(ratings, scale="interval", resamples=99, clusters=keys)
+    assert "over clusters" in found.interval.method
+    with pytest.raises(StatisticsError, match="clusters is .*allowed: None without resamples"):
+        agreement.krippendorff_alpha(ratings, scale="interval", clusters=keys)

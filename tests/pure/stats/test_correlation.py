@@ -102,6 +102,9 @@ def test_missing_scores_are_left_out_ties_counted_and_clusters_kept_whole() -> N
     assert clustered.clusters == 30
     assert clustered.degrees_of_freedom == pytest.approx(29.0)
     assert "clustered" in clustered.test.method
+    assert clustered.test.degrees_of_freedom == clustered.degrees_of_freedom
+    assert (plain.degrees_of_freedom, plain.test.degrees_of_freedom) == (299.0, 298.0)
+    assert correlation(x, y, coefficient="kendall").test.degrees_of_freedom is None
     width = [(each.interval.high or 0.0) - (each.interval.low or 0.0) for each in (plain, clustered)]
     assert width[1] > 2 * width[0]
     gaps = correlation([None, 1.0, 1.0, 2.0, 3.0], [1.0, None, 2.0, 3.0, 3.0])

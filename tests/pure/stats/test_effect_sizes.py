@@ -203,6 +203,15 @@ def test_nothing_has_no_effect_size(effect: object) -> None:
     assert EffectSize.from_dict(found.to_dict()) == found
 
 
+def test_a_run_without_variation_has_an_h_but_no_interval_over_clusters() -> None:
+    right, mixed = [1.0] * 20, [1.0, 0.0] * 10
+    effect = cohen_h(mixed, right, clusters=[case // 2 for case in range(20)])
+    assert effect.value == pytest.approx(math.pi / 2)
+    assert effect.reason is None
+    assert effect.interval.reason == "a run whose scores are all equal shows no clusters"
+    assert cohen_h(mixed, right).interval.defined
+
+
 def test_scores_that_do_not_overlap_have_a_delta_but_no_interval() -> None:
     effect = cliff_delta([1.0, 2.0, 3.0], [4.0, 5.0, 6.0])
     assert effect.value == 1.0

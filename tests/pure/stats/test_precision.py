@@ -97,6 +97,11 @@ def test_a_pilot_tells_spread_and_clusters() -> None:
     assert PrecisionPlan.from_dict(clustered.to_dict()) == clustered
 
 
+def test_a_plan_may_take_up_to_a_billion_cases() -> None:
+    assert cases_for_proportion(3.7e-5).cases == pytest.approx((1.959964 / 3.7e-5) ** 2 / 4.0, rel=1e-5)
+    assert cases_for_proportion(3.0e-5).reason == "more than 10^9 cases"
+
+
 def test_what_can_t_be_planned_says_why() -> None:
     assert cases_for_proportion(1e-7).reason == "more than 10^9 cases"
     assert "two are needed" in str(cases_for_mean(0.1, pilot=[1.0, None]).reason)

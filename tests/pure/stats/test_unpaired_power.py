@@ -85,10 +85,28 @@ def test_cases_of_means_are_the_fewest(effect: float, ratio: float) -> None:
     assert found[0] == 2 or power(found[0] - 1) < 0.8
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e-90, 1e60])
+def test_power_is_the_same_in_any_unit(unit: float) -> None:
+    one = unpaired_power(0.5, 30, 40, spread_a=1.0, spread_b=2.0)
+    assert unpaired_power(0.5 * unit, 30, 40, spread_a=unit, spread_b=2.0 * unit) == pytest.approx(one, rel=1e-9)
+    assert unpaired_power(1.0, 30, 40, spread_a=unit, spread_b=2.0 * unit) == pytest.approx(float(unit < 1.0), abs=0.06)
+
+
+def test_either_sample_may_take_up_to_a_billion_cases() -> None:
+    for found in (two_proportion_cases(0.5, 0.5001), unpaired_cases(2e-4, spread_a=1.0)):
+        assert found is not None
+        assert found[0] == pytest.approx((1.959964 + 0.841621) ** 2 * 0.5 * 1e8, rel=1e-4)
+    found = unpaired_cases(3e-3, spread_a=1.0, ratio=1000.0)  # whose second sample nears a billion
+    assert found is not None
+    assert found[0] == pytest.approx((1.959964 + 0.841621) ** 2 * 1.001 / 9e-6, rel=1e-4)
+    assert found[1] == 1000 * found[0]
+
+
 def test_no_difference_takes_no_number_and_power_lies_above_alpha() -> None:
     assert two_proportion_cases(0.5, 0.5) is None
     assert unpaired_cases(0.0, spread_a=1.0) is None
     assert unpaired_cases(1e-8, spread_a=1.0) is None
+    assert unpaired_cases(5e-5, spread_a=1.0, ratio=1000.0) is None
     with pytest.raises(StatisticsError, match=r"power is 0\.01; allowed: above alpha"):
         unpaired_cases(0.5, spread_a=1.0, power=0.01)
     with pytest.raises(StatisticsError, match=r"rate_a is 1\.5"):

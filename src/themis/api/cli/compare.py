@@ -24,11 +24,11 @@ from themis.api.cli.options import (
 )
 from themis.api.cli.output import show
 
-STATISTIC: Final = Parameter(
+_STATISTIC: Final = Parameter(
     negative="",
     help="Compare this, too: mean, median, a percentile such as p90, or corpus (BLEU, chrF). Repeat it for more.",
 )
-OF: Final = Parameter(
+_OF: Final = Parameter(
     negative="", help="What --statistic is of: the metrics' scores, or what a case took. Repeat it for more."
 )
 
@@ -48,8 +48,8 @@ def compare(
     ] = None,
     cluster_by: ClusterBy = None,
     correction: Correction = "cr2",
-    statistic: Annotated[list[str] | None, STATISTIC] = None,
-    of: Annotated[list[Literal["score", "cost", "latency", "prompt_tokens", "completion_tokens"]] | None, OF] = None,
+    statistic: Annotated[list[str] | None, _STATISTIC] = None,
+    of: Annotated[list[Literal["score", "cost", "latency", "prompt_tokens", "completion_tokens"]] | None, _OF] = None,
     contrast: Literal["difference", "ratio", "of_differences"] = "difference",
     price: Price = None,
     store: Store = DEFAULT_STORE,
@@ -84,8 +84,9 @@ def compare(
     """
     from themis.api.runs.compare import compare as compare_runs
     from themis.api.runs.compare import compare_until, shared_answers
-    from themis.api.runs.compare_statistics import compare_statistics
+    from themis.api.runs.compare_statistics import statistics_of_runs
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
+    from themis.api.runs.view import RunView
     from themis.api.stores import find_run
     from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
@@ -112,17 +113,14 @@ def compare(
         results += (GateResult(gate=decided.stop.rule, passed=decided.stop.decision == "passes", reason=str(decided)),)
     if junit is not None:
         write_junit(junit, f"themis compare {a[:12]} {b[:12]}", results, comparison=found)
+    views = RunView(snapshot=ours, store=first), RunView(snapshot=theirs, store=second)
     measured = adjusted_statistics(
         [
             each
             for measure in of or (["score"] if statistic else [])
-            for wanted in statistic or ["mean"]
-            for each in compare_statistics(
-                first,
-                a,
-                second,
-                b,
-                wanted,
+            for each in statistics_of_runs(
+                views,
+                statistic or ["mean"],
                 of=measure,
                 metric_ids=metric,
                 contrast=contrast,

@@ -17,9 +17,9 @@ from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stopping import StoppingRule, as_rule
 from themis.pure.report.comparison import identity_notes
-from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.report.stopped import NOT_COVERED
-from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.engine import StatsEngine, score_of
 from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.records import Interval, PairedComparison, RunComparison
 from themis.pure.stats.samples import mean
@@ -38,10 +38,6 @@ class _Row:
     value: float | None
     outcome: str
     error_category: str | None = None
-
-    @property
-    def scored(self) -> float | None:
-        return None if self.outcome == "error" else self.value
 
 
 @attrs.frozen
@@ -89,7 +85,8 @@ def compare(
         run_a: its id.
         store_b: where the second run is kept; may be the same store.
         run_b: its id.
-        metric_ids: which metrics, and so the family that p-values are adjusted over; by default all shared ones.
+        metric_ids: which metrics, and so the family that p-values are adjusted over; `builtin/` before a name may be
+            left out. By default all shared ones.
         label_a: what to call the first run; by default the start of its id, and the store's place if ids are equal.
         label_b: what to call the second run.
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
@@ -109,22 +106,23 @@ def compare(
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
     a, b = _sides(view_a, view_b, cluster_by, ks)
     chosen = engine or StatsEngine()
-    same = run_a == run_b
+    metrics = whole_names(metric_ids, view_a, view_b)
+    name_a, name_b = labels_of_two(run_a, run_b, label_a, label_b)
     compared = chosen.paired_compare(
         a.rows,
         b.rows,
-        metrics=metric_ids,
+        metrics=metrics,
         content_a=a.content,
         content_b=b.content,
         clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
-        label_a=label_a or (f"{run_a[:12]} (a)" if same else run_a[:12]),
-        label_b=label_b or (f"{run_b[:12]} (b)" if same else run_b[:12]),
+        label_a=name_a,
+        label_b=name_b,
         mid_p=mid_p,
-        score_ranges=_score_ranges(a.view, b.view),
+        score_ranges=shared_score_ranges(a.view, b.view),
         figures={
             name: (a.figures[name], b.figures[name])
             for name in sorted(a.figures.keys() & b.figures.keys())
-            if metric_ids is None or name.rpartition(":")[0] in metric_ids
+            if metrics is None or name.rpartition(":")[0] in metrics
         },
     )
     named = compared.evolve(
@@ -136,6 +134,20 @@ def compare(
         comparisons=tuple(_at_the_stop(a, b, compared.comparisons, chosen.level)),
     )
     return chosen.with_equivalence(named, margins or {})
+
+
+def whole_names(metric_ids: Sequence[str] | None, *views: RunView) -> list[str] | None:
+    """Return metrics' ids, before which `builtin/` may have been left out; what no run has stays as it is."""
+    if metric_ids is None:
+        return None
+    known = {metric.metric_id for view in views for metric in view.metrics}
+    return [f"builtin/{name}" if name not in known and f"builtin/{name}" in known else name for name in metric_ids]
+
+
+def labels_of_two(run_a: str, run_b: str, label_a: str | None, label_b: str | None) -> tuple[str, str]:
+    """Return what to call two runs: by default the start of their ids, and their places where these are equal."""
+    a, b = (" (a)", " (b)") if run_a == run_b else ("", "")
+    return label_a or f"{run_a[:12]}{a}", label_b or f"{run_b[:12]}{b}"
 
 
 def compare_until(
@@ -181,7 +193,7 @@ def compare_until(
     view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     given = as_rule(rule)
     assert given is not None
-    shared = _score_ranges(view_a, view_b)
+    shared = shared_score_ranges(view_a, view_b)
     named = given.evolve(metric_id=whole_name(given.metric_id, _shared_metrics(view_a, view_b)))
     if named.metric_id not in shared:
         raise SpecError(
@@ -234,7 +246,7 @@ class _Pairs:
     @classmethod
     def of(cls, a: _Side, b: _Side, metric_id: str, score_range: tuple[float, float]) -> _Pairs:
         of_a, of_b = (
-            CaseScores.of([(row.case_key, row.scored) for row in side.rows if row.metric_id == metric_id], metric_id)
+            CaseScores.of([(row.case_key, score_of(row)) for row in side.rows if row.metric_id == metric_id], metric_id)
             for side in (a, b)
         )
         keys = list({**a.content, **b.content})
@@ -284,7 +296,7 @@ def _at_the_stop(
     a: _Side, b: _Side, comparisons: Sequence[PairedComparison], level: float
 ) -> Iterator[PairedComparison]:
     """Yield comparisons with the interval that is valid wherever a run ended, if one could end early."""
-    ranges = _score_ranges(a.view, b.view)
+    ranges = shared_score_ranges(a.view, b.view)
     for each in comparisons:
         if a.view.stop is None and b.view.stop is None:
             yield each
@@ -323,7 +335,7 @@ def shared_answers(a: RunSnapshot, b: RunSnapshot) -> int:
     return min(len(make_plan(a).answers), len(make_plan(b).answers))
 
 
-def _score_ranges(a: RunView, b: RunView) -> dict[str, tuple[float, float]]:
+def shared_score_ranges(a: RunView, b: RunView) -> dict[str, tuple[float, float]]:
     """Return the range of each metric that states one, and the same one in both runs."""
     in_a = {metric.metric_id: metric.score_range for metric in a.metrics}
     return {
@@ -339,9 +351,9 @@ def _side(view: RunView, cluster_by: str | None, at: Sequence[int], unplanned: C
     for case in view.scored():
         if case.item.case_key in unplanned:
             continue
-        key, cluster = case.item.case_key, group_name(case.item.case.metadata.get(cluster_by or ""))
+        key, cluster = case.item.case_key, cluster_of(case.item.case, cluster_by)
         side.content[key] = case_hash(case.item.case)
-        if cluster_by is not None and cluster is not None:
+        if cluster is not None:
             side.clusters[key] = cluster
         if case.failed:
             side.failed.append(key)
@@ -368,7 +380,7 @@ class _Several:
         self._ballots.add(*case_votes(self._view.plan, self._view.state_of(case.item)))
         for row in case.rows:
             if row.metric_id in self._scores:
-                self._scores[row.metric_id].append(None if row.outcome == "error" else row.value)
+                self._scores[row.metric_id].append(score_of(row))
 
     def figures(self, keys: Sequence[str]) -> Iterator[tuple[str, CaseScores]]:
         for metric in self._view.metrics:

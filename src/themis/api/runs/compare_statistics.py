@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from themis.api.runs.compare import labels_of_two, shared_score_ranges, whole_names
 from themis.api.runs.result import prices_of
 from themis.api.runs.view import RunView
 from themis.effects.reading import fresh_state
@@ -17,10 +19,10 @@ from themis.pure.errors import DataError, SpecError, nearest
 from themis.pure.identity import case_hash
 from themis.pure.json import EMPTY
 from themis.pure.protocols import RunStore
-from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.state import fold_case
 from themis.pure.stats.drawn_statistics import Contrast, Quantile, Statistic, Totals
-from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.engine import StatsEngine, score_of
 from themis.pure.stats.paired_bootstrap import Method, PairedStatistic, adjusted_statistics, paired_statistic
 from themis.pure.usage import Prices
 
@@ -94,7 +96,8 @@ def compare_statistics(
     """Compare a statistic of two runs over the cases that both have, by the paired bootstrap.
 
     Cases are paired by case key; a case whose content differs between the runs is left out and counted, and so is one
-    of which a score, a cost or a time is not known in full. P-values are adjusted over all metrics.
+    without a score in either run, or of which a cost or a time is not known in full. P-values are adjusted over all
+    metrics.
 
     Args:
         store_a: where the first run, the baseline, is kept.
@@ -106,13 +109,13 @@ def compare_statistics(
             `themis.stats.paired_statistic`.
         of: what it is of: the `score` of each metric, or what a case took: `cost` in US dollars, `latency` in
             milliseconds, `prompt_tokens` or `completion_tokens`.
-        metric_ids: which metrics; by default all shared ones.
+        metric_ids: which metrics; `builtin/` before a name may be left out. By default all shared ones.
         contrast: `difference` (b - a), `ratio` (b / a), or the statistic `of_differences`, case by case.
         method: of the interval; by default the one that suits the statistic.
         cluster_by: a key of the cases' metadata; cases with the same value there stay together.
         prices: prices that come before the table's, in US dollars per million tokens, as for `RunResult.costs`.
         stage: count the calls of this stage alone: `generate` or `judge`.
-        label_a: what to call the first run; by default the start of its id.
+        label_a: what to call the first run; by default the start of its id, and its place if ids are equal.
         label_b: what to call the second run.
         resamples: how many; by default as many as the method takes.
         engine: level and seed.
@@ -122,60 +125,104 @@ def compare_statistics(
 
     Raises:
         RunNotFoundError: a store has no such run.
-        DataError: a metric that is in neither run, or whose scores have no counts of a corpus; runs that share none.
+        DataError: a metric that is not in both runs, or whose scores have no counts of a corpus; runs that share none.
         SpecError: a text that names no statistic, or no case has the key `cluster_by`.
     """
-    chosen = read_statistic(statistic) if isinstance(statistic, str) else statistic
+    found = statistics_of_runs(
+        (RunView.of(store_a, run_a), RunView.of(store_b, run_b)),
+        [statistic],
+        of=of,
+        metric_ids=metric_ids,
+        contrast=contrast,
+        method=method,
+        cluster_by=cluster_by,
+        prices=prices,
+        stage=stage,
+        label_a=label_a,
+        label_b=label_b,
+        resamples=resamples,
+        engine=engine,
+    )
+    return adjusted_statistics(found)
+
+
+def statistics_of_runs(
+    views: tuple[RunView, RunView],
+    statistics: Sequence[str | Statistic],
+    *,
+    of: Measure = "score",
+    metric_ids: Sequence[str] | None = None,
+    contrast: Contrast = "difference",
+    method: Method | None = None,
+    cluster_by: str | None = None,
+    prices: Prices = EMPTY,
+    stage: PaidStage | None = None,
+    label_a: str | None = None,
+    label_b: str | None = None,
+    resamples: int | None = None,
+    engine: StatsEngine | None = None,
+) -> list[PairedStatistic]:
+    """Compare several statistics of what is read of two runs once, without adjustment. As `compare_statistics`."""
+    chosen = [read_statistic(each) if isinstance(each, str) else each for each in statistics]
     usual = engine or StatsEngine()
-    views = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, tuple(dataset for view in views for dataset in view.snapshot.datasets))
-    read: Callable[[RunView], _Cases]
-    if of == "score":
-        corpus = chosen == CORPUS
-        read = lambda view: _scores(view, cluster_by, metric_ids, corpus=corpus)  # noqa: E731  # of each run
-    elif chosen == CORPUS:
+    if of != "score" and CORPUS in chosen:
         raise SpecError(f"statistic: {CORPUS} is one of scores; found it of {of}")
-    else:
-        name = _AMOUNTS.get(of, of)
-        read = lambda view: _amounts(view, cluster_by, name, prices, stage)  # noqa: E731  # of each run
-    a, b = map(read, views)
-    names = sorted(a.rows.keys() & b.rows.keys()) if metric_ids is None or of != "score" else list(metric_ids)
-    if chosen == CORPUS and metric_ids is None:  # of the metrics that have one
+    metrics = whole_names(metric_ids, *views)
+
+    @functools.cache
+    def read(*, corpus: bool) -> tuple[_Cases, _Cases]:
+        if of == "score":
+            a, b = (_scores(view, cluster_by, metrics, corpus=corpus) for view in views)
+        else:
+            a, b = (_amounts(view, cluster_by, _AMOUNTS.get(of, of), prices, stage) for view in views)
+        return a, b
+
+    ranges = shared_score_ranges(*views)
+    name_a, name_b = labels_of_two(views[0].run_id, views[1].run_id, label_a, label_b)
+    compared = []
+    for each in chosen:
+        a, b = read(corpus=each == CORPUS)
+        changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
+        for name in _names(a, b, metrics if of == "score" else None, corpus=each == CORPUS):
+            found = paired_statistic(
+                a.rows[name],
+                b.rows[name],
+                _corpus(name, a.signatures[name] | b.signatures[name]) if each == CORPUS else each,
+                contrast=contrast,
+                method=method,
+                clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
+                changed=changed,
+                score_range=ranges.get(name) if each != CORPUS else None,
+                level=usual.level,
+                resamples=resamples,
+                seed=usual.seed,
+                name=name,
+                label_a=name_a,
+                label_b=name_b,
+            )
+            compared.append(found.evolve(warnings=(*found.warnings, *_gaps(found, of, a, b))))
+    return compared
+
+
+def _names(a: _Cases, b: _Cases, metrics: Sequence[str] | None, *, corpus: bool) -> Sequence[str]:
+    """Return what to compare: the metrics asked for, or all that both runs have, of a corpus those that have one."""
+    names = sorted(a.rows.keys() & b.rows.keys()) if metrics is None else metrics
+    if corpus and metrics is None:
         names = [name for name in names if a.signatures[name] | b.signatures[name]] or names
     unknown = [name for name in names if name not in a.rows or name not in b.rows]
     if unknown or not names:
         every = sorted(a.rows.keys() | b.rows.keys())
         raise DataError(f"both runs need scores of {unknown or 'a metric'}; found {every}")
-    changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
-    same = run_a == run_b
-    stated = [{slot.metric_id: slot.score_range for slot in view.metrics} for view in views]
-    ranges = {name: known for name, known in stated[0].items() if stated[1].get(name) == known}
-    compared = []
-    for name in names:
-        found = paired_statistic(
-            a.rows[name],
-            b.rows[name],
-            _corpus(name, a.signatures[name] | b.signatures[name]) if chosen == CORPUS else chosen,
-            contrast=contrast,
-            method=method,
-            clusters={**b.clusters, **a.clusters} if cluster_by is not None else None,
-            changed=changed,
-            score_range=ranges.get(name) if chosen != CORPUS else None,
-            level=usual.level,
-            resamples=resamples,
-            seed=usual.seed,
-            name=name,
-            label_a=label_a or (f"{run_a[:12]} (a)" if same else run_a[:12]),
-            label_b=label_b or (f"{run_b[:12]} (b)" if same else run_b[:12]),
-        )
-        if of == "cost" and not found.pairs:
-            found = found.evolve(warnings=(*found.warnings, "no case's cost is known: state prices, or run with them"))
-        uncounted = a.uncounted[name] + b.uncounted[name]
-        if uncounted:
-            gone = f"{uncounted} answers that could not be parsed are not in the corpus, which may flatter"
-            found = found.evolve(warnings=(*found.warnings, gone))
-        compared.append(found)
-    return adjusted_statistics(compared)
+    return names
+
+
+def _gaps(found: PairedStatistic, of: Measure, a: _Cases, b: _Cases) -> Iterator[str]:
+    if of == "cost" and not found.pairs:
+        yield "no case's cost is known: state prices, or run with them"
+    uncounted = a.uncounted[found.name] + b.uncounted[found.name]
+    if uncounted:
+        yield f"{uncounted} answers that could not be parsed are not in the corpus, which may flatter"
 
 
 def _corpus(metric_id: str, signatures: set[str]) -> Totals:
@@ -199,7 +246,7 @@ def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | N
         for row in case.rows:
             if metric_ids is not None and row.metric_id not in metric_ids:
                 continue
-            value: Any = None if row.outcome == "error" else row.value
+            value: Any = score_of(row)
             if corpus and value is not None:
                 value = row.details.get("statistics")
                 if value is None:  # an answer that could not be parsed has a score, and nothing to count
@@ -221,7 +268,7 @@ def _amounts(view: RunView, cluster_by: str | None, name: str, prices: Prices, s
 
 def _noted(found: _Cases, key: str, case: Any, cluster_by: str | None) -> str:
     found.content[key] = case_hash(case)
-    cluster = None if cluster_by is None else group_name(case.metadata.get(cluster_by))
+    cluster = cluster_of(case, cluster_by)
     if cluster is not None:
         found.clusters[key] = cluster
     return key

@@ -9,7 +9,8 @@ from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, SpecError
 from themis.pure.identity import case_hash
 from themis.pure.protocols import RunStore
-from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.report.grouping import check_cluster_by, cluster_of
+from themis.pure.stats.engine import score_of
 from themis.pure.stats.pairs import PairedMethod
 from themis.pure.stats.ranks import Ranking, rank_runs
 
@@ -64,12 +65,10 @@ def rank(
         for case in view.scored():
             # Another content is another case: its key never meets that of the first.
             key = f"{case.item.case_key} {case_hash(case.item.case)}"
-            group = None if cluster_by is None else group_name(case.item.case.metadata.get(cluster_by))
-            if group is not None:
-                clusters[key] = group
-            rows += [
-                (key, None if row.outcome == "error" else row.value) for row in case.rows if row.metric_id == metric_id
-            ]
+            cluster = cluster_of(case.item.case, cluster_by)
+            if cluster is not None:
+                clusters[key] = cluster
+            rows += [(key, score_of(row)) for row in case.rows if row.metric_id == metric_id]
         runs[names.get(view.run_id, view.run_id[:12])] = rows
     if len(runs) < len(views):
         raise SpecError(f"rank: each run needs a label of its own, found {sorted(runs)}")

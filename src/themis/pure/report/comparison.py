@@ -15,7 +15,7 @@ from themis.pure.report.settings import described, leaves, setting_text
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
-from themis.pure.stats.wording import comparison_sentence, equivalence_sentence, number
+from themis.pure.stats.wording import comparison_sentence, equivalence_sentence, p_cell
 from themis.pure.text import printable
 
 _SHOWN = 10
@@ -119,7 +119,7 @@ def _cells(each: PairedComparison) -> Sequence[str]:
         *("-" if value is None else f"{value:.4f}" for value in (each.mean_a, each.mean_b)),
         "-" if each.difference is None else f"{each.difference:+.4f}",
         ends,
-        "-" if each.p_holm is None else "<0.0001" if each.p_holm < 0.0001 else number(round(each.p_holm, 4)),
+        p_cell(each.p_holm),
         str(each.pairs),
     )
 

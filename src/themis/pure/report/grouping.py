@@ -31,6 +31,11 @@ def group_of(item: CaseItem, by: str) -> str | None:
     return item.dataset_id if by == BY_DATASET else group_name(item.case.metadata.get(by))
 
 
+def cluster_of(case: Case, cluster_by: str | None) -> str | None:
+    """Return the cluster that a case is in; `None` if nothing is clustered by, or its metadata lack the key."""
+    return None if cluster_by is None else group_name(case.metadata.get(cluster_by))
+
+
 def read_by(stated: str | Sequence[str] | None) -> tuple[str, ...] | None:
     """Return what to group by, each once: names, or texts of several with commas between; `None` if nothing is said.
 

@@ -26,7 +26,7 @@ from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.dimensions import Dimension, DimensionScores
 from themis.pure.report.failures import Kind, failures_of
-from themis.pure.report.grouping import group_name, group_of
+from themis.pure.report.grouping import cluster_of, group_of
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.stopped import at_the_stop, groups_not_covered, not_covered, several_not_covered
@@ -224,9 +224,9 @@ class Overview:
                 self._first_errors.append(row)
         if self._ballots is not None:
             self._ballots.add(*case_votes(self._plan, state))
-        by = self._cluster_by
-        if by is not None and (name := group_name(item.case.metadata.get(by))) is not None:
-            self._clusters[self._cases] = name
+        cluster = cluster_of(item.case, self._cluster_by)
+        if cluster is not None:
+            self._clusters[self._cases] = cluster
         for key, names in self._groups.items():
             name = group_of(item, key)
             names.append(None if name is None else self._names.setdefault(name, name))  # each text is held once

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.paired_bootstrap import PairedStatistic
 from themis.pure.stats.ranks import Ranking
-from themis.pure.stats.wording import number, p_text
+from themis.pure.stats.wording import number, p_cell, p_text
 from themis.pure.text import printable
 
 _CONTRASTS = {"difference": "b - a", "ratio": "b / a", "of_differences": "of b - a"}
@@ -19,7 +19,7 @@ def statistics_text(found: Sequence[PairedStatistic]) -> str:
     level = found[0].interval.level if found else 0.95
     header = ["measure", "statistic", "a", "b", contrast, f"{100 * level:g}% interval", "p (Holm)", "pairs"]
     table = plain_table(header, [_cells(each) for each in found])
-    return printable("\n\n".join([table, "\n".join(line for each in found for line in statistic_sentences(each))]))
+    return printable("\n\n".join([table, "\n".join(line for each in found for line in _sentences(each))]))
 
 
 def _cells(each: PairedStatistic) -> Sequence[str]:
@@ -29,12 +29,12 @@ def _cells(each: PairedStatistic) -> Sequence[str]:
         each.statistic,
         *("-" if value is None else number(value) for value in (each.value_a, each.value_b, each.value)),
         " to ".join("-" if end is None else number(end) for end in ends) if each.interval.defined else "-",
-        "-" if each.p_holm is None else "<0.0001" if each.p_holm < 0.0001 else number(round(each.p_holm, 4)),
+        p_cell(each.p_holm),
         str(each.pairs),
     )
 
 
-def statistic_sentences(each: PairedStatistic) -> Iterator[str]:
+def _sentences(each: PairedStatistic) -> Iterator[str]:
     """Say what a comparison of a statistic found, and what was left out of it."""
     what = f"{each.name}, {each.statistic}"
     if each.value is None or not each.interval.defined:

@@ -285,7 +285,8 @@ def krippendorff_alpha(
         categories: for ordinal labels that do not sort by themselves: all of them, from low to high.
         level: nominal coverage of the interval: a delete-one jackknife over units, or ...
         resamples: ... the percentile bootstrap over units, with so many draws.
-        clusters: one key per unit, where units are not independent: the bootstrap then draws clusters whole.
+        clusters: one key per unit, where units are not independent: the bootstrap then draws clusters whole. The
+            jackknife takes none.
         seed: of the bootstrap.
 
     The cost grows with the number of distinct ratings squared on a ratio scale, and linearly on the others.
@@ -298,7 +299,9 @@ def krippendorff_alpha(
     """
     units, dropped = _units(ratings)
     method = f"Krippendorff's alpha ({scale})"
-    same_length("krippendorff_alpha", ratings=ratings[0] if ratings else (), clusters=clusters)
+    where = "krippendorff_alpha"
+    same_length(where, ratings=ratings[0] if ratings else (), clusters=clusters)
+    refuse_unless(clusters is None or resamples is not None, where, "clusters", clusters, "None without resamples")
     drawn = "units" if clusters is None else "clusters"
     how = "jackknife over units" if resamples is None else f"percentile bootstrap over {drawn} (B={resamples})"
     none = Interval(level=level, method=how, reason=_NO_UNIT)

@@ -20,7 +20,7 @@ from themis.pure.json import EMPTY, FrozenDict, freeze_mapping
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, checked_arguments, refuse_unless
-from themis.pure.stats.distributions import t_quantile
+from themis.pure.stats.intervals import t_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.significance import t_test
 
@@ -100,6 +100,7 @@ class PairwiseStrengths(HashableModel):
         clusters: how many clusters the errors rest on, by default cases; `None` if judgments count as independent.
         degrees_of_freedom: of the intervals: clusters, or judgments, less one.
         log_likelihood: at the estimate.
+        undefined: for each figure that is `None` for want of an estimate, the reason.
         reason: why there is no estimate.
         warnings: what a reader should know.
     """
@@ -298,7 +299,8 @@ def _reached(start: int, to: Mapping[int, set[int]]) -> set[int]:
 class _Fit:
     parameters: list[float]
     log_likelihood: float
-    information: list[list[float]]
+    inverse: list[list[float]]
+    """Of the information: the covariance, if judgments are independent and the model holds."""
 
 
 def _chances(data: _Data, parameters: Sequence[float], first: int, second: int) -> dict[Verdict, float]:
@@ -426,8 +428,8 @@ def _covariance(data: _Data, fit: _Fit) -> tuple[list[list[float]], int]:
                 meat[i][j] += times * x * y
     groups = len(data.clusters)
     factor = groups / (groups - 1.0) if groups > 1 else math.nan
-    half = _product(fit.information, meat)
-    return [[factor * value for value in row] for row in _product(half, fit.information)], groups
+    half = _product(fit.inverse, meat)
+    return [[factor * value for value in row] for row in _product(half, fit.inverse)], groups
 
 
 def _product(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> list[list[float]]:
@@ -464,7 +466,6 @@ def _estimated(base: PairwiseStrengths, data: _Data, fit: _Fit, clustered: bool,
     freedom = groups - 1.0
     few = f"{groups} {'clusters' if clustered else 'judgments'}"
     reason = None if groups > 1 else f"{few}: two are needed for an error"
-    critical = 0.0 if reason else t_quantile(0.5 + level / 2.0, freedom)
 
     def of(weights: Mapping[int, float]) -> tuple[float, float | None, Interval]:
         value = math.fsum(weight * fit.parameters[at] for at, weight in weights.items())
@@ -475,7 +476,7 @@ def _estimated(base: PairwiseStrengths, data: _Data, fit: _Fit, clustered: bool,
         error = math.sqrt(max(0.0, spread))
         if error == 0.0:
             return value, None, none.evolve(reason="no variation between clusters")
-        return value, error, none.evolve(low=value - critical * error, high=value + critical * error)
+        return value, error, t_interval(value, error, freedom, level=level, method=_METHOD)
 
     strengths = []
     for place, each in enumerate(base.strengths):

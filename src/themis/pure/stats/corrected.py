@@ -11,7 +11,6 @@ with which its case was chosen. Labels of the cases that looked wrong, or of the
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from typing import Annotated, Final, TypeAlias
 
@@ -34,7 +33,7 @@ from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import is_binary, is_constant, mean
+from themis.pure.stats.samples import grouped, is_binary, is_constant, mean
 
 Chance: TypeAlias = Annotated[float, Limits("a number from 1e-9 to 1", 1e-9, 1.0)]
 """The probability with which an answer was chosen to be labelled."""
@@ -42,10 +41,10 @@ Chance: TypeAlias = Annotated[float, Limits("a number from 1e-9 to 1", 1e-9, 1.0
 FEWEST_LABELS: Final = 10
 """Below this many labelled clusters there is no interval: how a judge errs can't be told from so few."""
 
-FEW_LABELS: Final = 50
+_FEW_LABELS: Final = 50
 """Below this many the interval rests on few of the judge's errors, and may be too short."""
 
-FEW_OF_A_VALUE: Final = 5
+_FEW_OF_A_VALUE: Final = 5
 """Below this many 0/1 labels of the rarer value the interval may cover less than it says: 91.6 %, simulated."""
 
 
@@ -254,12 +253,12 @@ def _base(given: _Given, method: str, metric_id: str, level: float) -> Corrected
         warnings.append(f"answers without a score: {given.missing}; the mean is of the others")
     if given.unscored:
         warnings.append(f"labelled answers without a score: {given.unscored}; they are left out")
-    if given.size < FEW_LABELS:
-        warnings.append(f"{_counted(given)}: under {FEW_LABELS} the interval rests on few of the judge's errors")
+    if given.size < _FEW_LABELS:
+        warnings.append(f"{_counted(given)}: under {_FEW_LABELS} the interval rests on few of the judge's errors")
     if is_binary(given.labels) and given.size >= FEWEST_LABELS:
         rarer = min(given.labels.count(0.0), given.labels.count(1.0))
-        if rarer < FEW_OF_A_VALUE:
-            warnings.append(f"labels of the rarer value: {rarer}; under {FEW_OF_A_VALUE} the interval is too short")
+        if rarer < _FEW_OF_A_VALUE:
+            warnings.append(f"labels of the rarer value: {rarer}; under {_FEW_OF_A_VALUE} the interval is too short")
     return CorrectedEstimate(
         metric_id=metric_id,
         method=method,
@@ -381,10 +380,7 @@ def _influence(given: _Given, of_judge: Sequence[float], of_labels: Sequence[flo
 
 
 def _summed(clusters: Sequence[Hashable], influences: Sequence[float]) -> float:
-    sums: defaultdict[Hashable, list[float]] = defaultdict(list)
-    for key, influence in zip(clusters, influences, strict=True):
-        sums[key].append(influence)
-    return math.fsum(math.fsum(group) ** 2 for group in sums.values())
+    return math.fsum(math.fsum(group) ** 2 for group in grouped(influences, clusters))
 
 
 def _interval(found: _Fit, given: _Given, level: float, method: str) -> Interval:

@@ -18,10 +18,11 @@ import attrs
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, Score, checked_arguments, same_length
-from themis.pure.stats.distributions import normal_cdf, t_survival
+from themis.pure.stats.distributions import normal_cdf
 from themis.pure.stats.linearised import LinearisedError, centred, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
-from themis.pure.stats.samples import is_constant, mean
+from themis.pure.stats.samples import CompletePairs, is_constant, mean
+from themis.pure.stats.significance import as_p_value, t_test
 
 Coefficient: TypeAlias = Literal["pearson", "spearman", "kendall"]
 
@@ -38,7 +39,7 @@ class Correlation(HashableModel):
         value: from -1 to 1; `None` if not defined.
         interval: confidence interval.
         test: of "no association".
-        degrees_of_freedom: of the interval, and of a t test's p-value.
+        degrees_of_freedom: of the interval.
         size: cases with both scores: what `value` is of.
         left_out: cases that lack either score.
         tied_x: how many cases share their first score with another case.
@@ -79,9 +80,8 @@ def correlation(
 
     The interval is the t interval of `atanh`, Fisher's z (1921), with the error of the coefficient's influences. The
     test is the usual one of no association: t for Pearson and Spearman, the normal one with Kendall's correction for
-        ties; with
-    clusters, the t test of z by its clustered error. Of scores with long tails, Pearson's interval is too short (0.85
-    where 0.95 is said, of log-normal scores of 100 cases); those of ranks are not.
+    ties; with clusters, the t test of z by its clustered error. Of scores with long tails, Pearson's interval is too
+    short (0.85 where 0.95 is said, of log-normal scores of 100 cases); those of ranks are not.
 
     Args:
         x: the first score of each case, `None` where there is none.
@@ -100,23 +100,20 @@ def correlation(
     (0.793, 4, 2)
     """
     same_length("correlation", x=x, y=y, clusters=clusters)
-    rows = list(itertools.zip_longest(x, y, () if clusters is None else clusters))
-    kept = [(float(a), float(b), key) for a, b, key in rows if a is not None and b is not None]
-    first, second = [a for a, _, _ in kept], [b for _, b, _ in kept]
-    keys = None if clusters is None else [key for _, _, key in kept]
-    name = _NAMES[coefficient]
+    kept = CompletePairs.of(x, y, clusters)
+    first, second, size = kept.a, kept.b, len(kept.a)
     base = Correlation(
-        method=name,
+        method=_NAMES[coefficient],
         interval=Interval(level=level, method="Fisher z, linearised"),
         test=SignificanceTest(method=_TESTS[coefficient]),
-        size=len(kept),
-        left_out=len(rows) - len(kept),
+        size=size,
+        left_out=kept.left_out,
         tied_x=_tied(first),
         tied_y=_tied(second),
     )
     reason = None
-    if len(kept) < 3:
-        reason = f"{len(kept)} cases have both scores; three are needed"
+    if size < 3:
+        reason = f"{size} cases have both scores; three are needed"
     elif is_constant(first) or is_constant(second):
         reason = "no variation: all scores of one side are equal"
     if reason is not None:
@@ -129,16 +126,16 @@ def correlation(
     else:
         value, influences = _kendall(first, second)
     value = min(1.0, max(-1.0, value))
-    error = linearised_error(influences, keys)
-    if coefficient == "pearson" and error.clusters is None and error.standard_error is not None and len(kept) > 3:
+    error = linearised_error(influences, kept.clusters)
+    if coefficient == "pearson" and error.clusters is None and error.standard_error is not None and size > 3:
         # The error of z is sqrt(1 / (n - 3)) where scores are normal, and not sqrt(1 / (n - 1)): Fisher (1921).
-        error = attrs.evolve(error, standard_error=error.standard_error * math.sqrt((len(kept) - 1) / (len(kept) - 3)))
-    few = len(kept) if error.clusters is None else error.clusters
+        error = attrs.evolve(error, standard_error=error.standard_error * math.sqrt((size - 1) / (size - 3)))
+    few = size if error.clusters is None else error.clusters
     base = base.evolve(value=value, clusters=error.clusters, degrees_of_freedom=error.degrees_of_freedom)
     if few < _FEW:
         what = "cases" if error.clusters is None else "clusters"
         base = base.evolve(warnings=(f"{few} {what}: under {_FEW} the interval is too short",))
-    test = _test(coefficient, value, first, second) if keys is None else _clustered_test(value, error)
+    test = _test(coefficient, value, first, second) if clusters is None else _clustered_test(value, error)
     if abs(value) > 1.0 - 1e-12:
         reason = "every case lies on one line: the error of a correlation of 1 or -1 can't be told"
         return base.evolve(interval=base.interval.evolve(reason=reason), test=test)
@@ -277,16 +274,11 @@ def _test(coefficient: Coefficient, value: float, x: Sequence[float], y: Sequenc
         left = 1.0 - value * value
         if left < 1e-12:
             return SignificanceTest(method=method, reason="every case lies on one line")
-        t = value * math.sqrt((size - 2) / left)
-        return SignificanceTest(method=method, p_value=_floored(2.0 * t_survival(abs(t), size - 2.0)), statistic=t)
+        return t_test(value, math.sqrt(left / (size - 2)), size - 2.0).evolve(method=method)
     total = sum(_concordances(x, y)) / 2.0
     spread = math.sqrt(_kendall_variance(x, y))
     z = total / spread
-    return SignificanceTest(method=method, p_value=_floored(2.0 * normal_cdf(-abs(z))), statistic=z)
-
-
-def _floored(p_value: float) -> float:
-    return min(1.0, max(5e-324, p_value))
+    return SignificanceTest(method=method, p_value=as_p_value(2.0 * normal_cdf(-abs(z))), statistic=z)
 
 
 def _kendall_variance(x: Sequence[float], y: Sequence[float]) -> float:
@@ -304,6 +296,5 @@ def _clustered_test(value: float, error: LinearisedError) -> SignificanceTest:
     method = "t test of Fisher's z, clustered"
     if not error.standard_error or error.degrees_of_freedom is None or abs(value) > 1.0 - 1e-12:
         return SignificanceTest(method=method, reason=error.reason or "no variation between the clusters")
-    t = math.atanh(value) * (1.0 - value * value) / error.standard_error
-    p_value = _floored(2.0 * t_survival(abs(t), error.degrees_of_freedom))
-    return SignificanceTest(method=method, p_value=p_value, statistic=t)
+    error_of_z = error.standard_error / (1.0 - value * value)
+    return t_test(math.atanh(value), error_of_z, error.degrees_of_freedom).evolve(method=method)

@@ -10,8 +10,8 @@ import functools
 import itertools
 import math
 from array import array
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import attrs
@@ -21,7 +21,7 @@ from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.linearised import LinearisedError, linearised_error
 from themis.pure.stats.records import Interval
 from themis.pure.stats.resampling import fixed_point, numpy_chunks, resampled_rows, resampled_sums
-from themis.pure.stats.samples import checked, is_constant, mean, quantile, variance
+from themis.pure.stats.samples import checked, grouped, is_constant, mean, quantile, variance
 
 Contrast: TypeAlias = Literal["difference", "ratio", "of_differences"]
 Case: TypeAlias = tuple[str, Any]
@@ -90,6 +90,11 @@ class Matched:
     only_b: int = 0
     changed: int = 0
 
+    @property
+    def unscored(self) -> int:
+        """How many cases both runs have of which at least one has no value."""
+        return len(self.lacking) - self.partial
+
 
 def matched_cases(rows_a: Iterable[Case], rows_b: Iterable[Case], changed: Collection[str]) -> Matched:
     (a, missing_a), (b, missing_b) = _by_case(rows_a), _by_case(rows_b)
@@ -143,10 +148,7 @@ def drawn_units(keys: Sequence[str], clusters: Mapping[str, str] | None) -> Unit
     """Return the units that are drawn, in the order of their first case."""
     if clusters is None:
         return None
-    groups: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for place, cluster in enumerate(observed_clusters(keys, clusters) or keys):
-        groups[cluster].append(place)
-    return list(groups.values())
+    return list(grouped(range(len(keys)), observed_clusters(keys, clusters) or keys))
 
 
 # --- the statistic ----------------------------------------------------------------------------------------

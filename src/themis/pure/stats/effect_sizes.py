@@ -6,7 +6,6 @@ left out and counted. Signs are as elsewhere: an effect above 0 says that `b` sc
 
 from __future__ import annotations
 
-import itertools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Hashable, Sequence
@@ -19,9 +18,10 @@ from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Count, Level, Score, checked_arguments, refuse_unless, same_length
 from themis.pure.stats.distributions import noncentral_t_survival
 from themis.pure.stats.exact_bounds import exact_interval
+from themis.pure.stats.intervals import welch_terms
 from themis.pure.stats.linearised import LinearisedError, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
-from themis.pure.stats.samples import is_constant, mean, variance
+from themis.pure.stats.samples import CompletePairs, is_constant, mean, variance
 
 Standardiser: TypeAlias = Literal["difference", "average"]
 
@@ -36,9 +36,11 @@ class EffectSize(HashableModel):
         name: which effect size.
         value: `None` if not defined.
         interval: its confidence interval.
-        pairs: cases that both runs scored: what `value` is of.
+        pairs: cases that both runs scored: what `value` is of; of discordant pairs, their number, and of independent
+            samples, the scores of the first.
         left_out: cases that lack a score in either run.
-        statistic: the statistic behind the interval: t for Cohen's d, the estimate over its error otherwise.
+        statistic: what the interval rests on: t for Cohen's d, the wins for the odds ratio, the estimate over its error
+            otherwise.
         degrees_of_freedom: of the statistic; `None` where the interval is exact or normal.
         clusters: how many clusters; `None` if cases count as independent.
         reason: why `value` is not defined.
@@ -57,38 +59,22 @@ class EffectSize(HashableModel):
     warnings: tuple[str, ...] = attrs.field(default=(), converter=sequence)
 
 
-@attrs.frozen
-class _Paired:
-    a: list[float]
-    b: list[float]
-    clusters: list[Hashable] | None
-    left_out: int
-
-
 def _paired(
     where: str, values_a: Sequence[Score], values_b: Sequence[Score], clusters: Sequence[Hashable] | None
-) -> _Paired:
+) -> CompletePairs:
     same_length(where, values_a=values_a, values_b=values_b, clusters=clusters)
-    rows = list(itertools.zip_longest(values_a, values_b, () if clusters is None else clusters))
-    kept = [(float(a), float(b), key) for a, b, key in rows if a is not None and b is not None]
-    return _Paired(
-        [a for a, _, _ in kept],
-        [b for _, b, _ in kept],
-        None if clusters is None else [key for _, _, key in kept],
-        len(rows) - len(kept),
-    )
+    return CompletePairs.of(values_a, values_b, clusters)
 
 
 def _effect(
     name: str,
-    paired: _Paired,
+    paired: CompletePairs,
     value: float | None,
     interval: Interval,
     *,
     error: LinearisedError | None = None,
     statistic: float | None = None,
     reason: str | None = None,
-    warnings: Sequence[str] = (),
 ) -> EffectSize:
     found = error or LinearisedError()
     if statistic is None and value is not None and found.standard_error:
@@ -96,14 +82,13 @@ def _effect(
     return EffectSize(
         name=name,
         value=value,
-        interval=interval if reason is None else interval.evolve(low=None, high=None, reason=reason),
+        interval=interval if reason is None else interval.evolve(reason=reason),
         pairs=len(paired.a),
         left_out=paired.left_out,
         statistic=statistic,
         degrees_of_freedom=found.degrees_of_freedom,
         clusters=found.clusters,
         reason=reason,
-        warnings=warnings,
     )
 
 
@@ -229,10 +214,11 @@ def cohen_h(
     value = 2.0 * (math.asin(math.sqrt(rate_b)) - math.asin(math.sqrt(rate_a)))
     size = len(paired.a)
     if is_constant(paired.a) or is_constant(paired.b):
-        # As independent samples of one per case, each of variance 1 / n: clusters are not told by a constant.
-        found = LinearisedError(standard_error=math.sqrt(2.0 / size), degrees_of_freedom=max(1.0, size - 1.0))
         if clusters is not None:
-            return _effect(name, paired, value, none, reason="a run whose scores are all equal shows no clusters")
+            untold = none.evolve(reason="a run whose scores are all equal shows no clusters")
+            return _effect(name, paired, value, untold)
+        # As independent samples of one per case, each of variance 1 / n.
+        found = LinearisedError(standard_error=math.sqrt(2.0 / size), degrees_of_freedom=max(1.0, size - 1.0))
     else:
         influences = [
             (b - rate_b) / math.sqrt(rate_b * (1.0 - rate_b)) - (a - rate_a) / math.sqrt(rate_a * (1.0 - rate_a))
@@ -330,7 +316,7 @@ def cliff_delta(
     else:
         refuse_unless(clusters is None, "cliff_delta", "clusters", clusters, "None, for samples that are not paired")
         a, b = ([float(v) for v in values if v is not None] for values in (values_a, values_b))
-        data = _Paired(a, b, None, len(values_a) + len(values_b) - len(a) - len(b))
+        data = CompletePairs(a, b, None, len(values_a) + len(values_b) - len(a) - len(b))
     if not data.a or not data.b:
         return _effect(name, data, None, none, reason=_NO_PAIR if paired else "one of the samples has no scored value")
     over_a, over_b = _dominance(data.a), _dominance(data.b)
@@ -360,9 +346,7 @@ def _dominance(values: Sequence[float]) -> Callable[[float], float]:
 def _independent(of_a: Sequence[float], of_b: Sequence[float]) -> LinearisedError:
     if min(len(of_a), len(of_b)) < 2:
         return LinearisedError(reason="a sample of one value has no spread")
-    part_a, part_b = variance(of_a) / len(of_a), variance(of_b) / len(of_b)
-    total = part_a + part_b
-    if total == 0.0:
+    error, freedom = welch_terms(of_a, of_b)
+    if error == 0.0:
         return LinearisedError(reason="no variation between the cases")
-    freedom = total**2 / (part_a**2 / (len(of_a) - 1) + part_b**2 / (len(of_b) - 1))  # Welch 1947
-    return LinearisedError(standard_error=math.sqrt(total), degrees_of_freedom=freedom)
+    return LinearisedError(standard_error=error, degrees_of_freedom=freedom)

@@ -26,6 +26,7 @@ from themis.pure.stats.arguments import (
 )
 from themis.pure.stats.distributions import beta_quantile, binomial_cdf
 from themis.pure.stats.estimates import estimate_mean
+from themis.pure.stats.power import least_count
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
 from themis.pure.stats.samples import Correction
 
@@ -98,16 +99,7 @@ def trials_needed(rate: Rate, *, failures: Count = 0, level: Level = DEFAULT_LEV
     def shows(trials: int) -> bool:
         return binomial_cdf(failures, trials, rate) <= alpha
 
-    high = failures + 1
-    while not shows(high):
-        high *= 2
-        if high > 4 * MOST:
-            return None
-    low = max(failures, high // 2)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if shows(middle) else (middle, high)
-    return high if high <= MOST else None
+    return least_count(shows, failures + 1, MOST)
 
 
 @attrs.frozen(kw_only=True)

@@ -98,13 +98,7 @@ def bonett_price_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0099, 0.1861)
     """
-    refuse_unless(
-        wins + losses <= pairs * (1.0 + 1e-9),
-        "bonett_price_interval",
-        "wins + losses",
-        wins + losses,
-        f"at most the {pairs:g} pairs",
-    )
+    _refuse_more_than(pairs, wins + losses, "bonett_price_interval")
     method = "Bonett-Price"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
@@ -174,13 +168,7 @@ def tango_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (-0.2398, -0.0242)
     """
-    refuse_unless(
-        wins + losses <= pairs * (1.0 + 1e-9),
-        "tango_interval",
-        "wins + losses",
-        wins + losses,
-        f"at most the {pairs:g} pairs",
-    )
+    _refuse_more_than(pairs, wins + losses, "tango_interval")
     method = "Tango score, corrected for continuity" if continuity else "Tango score"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
@@ -244,16 +232,21 @@ def newcombe_interval(
 
 
 def welch_terms(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
-    """Return the standard error of `mean(b) - mean(a)` and Welch's degrees of freedom; two values each at least.
+    """Return the standard error of `mean(b) - mean(a)` and Welch's degrees of freedom; two values each at least."""
+    return welch_terms_of(variance(a), len(a), variance(b), len(b))
+
+
+def welch_terms_of(variance_a: float, size_a: int, variance_b: float, size_b: int) -> tuple[float, float]:
+    """Return the standard error of the difference of two independent means and Welch's degrees of freedom.
 
     Source: Welch (1947), Biometrika 34, 28-35. No variation on either side gives degrees of freedom of 0.
     """
-    share_a, share_b = variance(a) / len(a), variance(b) / len(b)
+    share_a, share_b = variance_a / size_a, variance_b / size_b
     total = share_a + share_b
     if total == 0.0:
         return 0.0, 0.0
     part_a, part_b = share_a / total, share_b / total
-    df = 1.0 / (part_a**2 / (len(a) - 1) + part_b**2 / (len(b) - 1))
+    df = 1.0 / (part_a**2 / (size_a - 1) + part_b**2 / (size_b - 1))
     return math.sqrt(total), df
 
 

@@ -34,7 +34,7 @@ from themis.pure.stats.drawn_statistics import (
     matched_cases,
     numbers,
 )
-from themis.pure.stats.linearised import transformed_interval
+from themis.pure.stats.intervals import t_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.resampling import DEFAULT_RESAMPLES
 from themis.pure.stats.samples import is_constant, mean, variance
@@ -205,7 +205,7 @@ def paired_statistic(
         rows_b=sum(map(len, found.b)),
         unmatched_a=found.only_a,
         unmatched_b=found.only_b,
-        unscored=len(found.lacking) - found.partial,
+        unscored=found.unscored,
         changed=found.changed,
         interval=Interval(level=level, method="none", reason=_NO_PAIR),
         test=SignificanceTest(method="none", reason=_NO_PAIR),
@@ -236,7 +236,7 @@ def paired_statistic(
     if problem.size < 2:
         return _undefined(base, f"{problem.size} {'cases' if clusters is None else 'clusters'}: two are needed")
     if chosen == "linearised":
-        return _linearised(base, problem, sides, clusters is not None)
+        return _linearised(base, problem, sides)
     if chosen == "studentised":
         return _studentised(base, problem, sides, resamples or (DEFAULT_RESAMPLES if smooth else 999))
     return _percentiles(base, problem, sides, resamples or DEFAULT_RESAMPLES, corrected=chosen == "bca")
@@ -267,9 +267,8 @@ def _said(statistic: object) -> str:
 def _left_out(found: Matched, label_a: str, label_b: str) -> Iterator[str]:
     if found.changed:
         yield f"{found.changed} cases were left out: their content differs between the runs"
-    unscored = len(found.lacking) - found.partial
-    if unscored:
-        yield f"{unscored} cases were left out: at least one run has no value of them"
+    if found.unscored:
+        yield f"{found.unscored} cases were left out: at least one run has no value of them"
     if found.partial:
         yield f"{found.partial} cases lack some of their values: the others count"
     if found.only_a or found.only_b:
@@ -289,13 +288,13 @@ def _undefined(base: PairedStatistic, reason: str) -> PairedStatistic:
 # --- intervals --------------------------------------------------------------------------------------------
 
 
-def _linearised(base: PairedStatistic, problem: Drawn, sides: Sides, clustered: bool) -> PairedStatistic:
+def _linearised(base: PairedStatistic, problem: Drawn, sides: Sides) -> PairedStatistic:
     value, error = problem.point[2], problem.error()
-    method = "linearised, Student t" + (" over clusters" if clustered else "")
+    method = f"linearised, Student t{_over_clusters(base)}"
     if value is None or not error.standard_error or error.degrees_of_freedom is None:
         return _undefined(base, error.reason or "no variation: every case gives the same")
-    interval = transformed_interval(
-        value, error, level=base.interval.level, method=method, to=float, slope=1.0, back=float
+    interval = t_interval(
+        value, error.standard_error, error.degrees_of_freedom, level=base.interval.level, method=method
     )
     test = t_test(value, error.standard_error, error.degrees_of_freedom).evolve(method=f"{method}, of no difference")
     return base.evolve(
@@ -309,7 +308,11 @@ def _own_scale(error: float, base: PairedStatistic, sides: Sides) -> float:
 
 
 def _named(base: PairedStatistic, name: str, resamples: int) -> str:
-    return f"{name} bootstrap (B={resamples})" + (" over clusters" if base.clusters is not None else "")
+    return f"{name} bootstrap (B={resamples}){_over_clusters(base)}"
+
+
+def _over_clusters(base: PairedStatistic) -> str:
+    return " over clusters" if base.clusters is not None else ""
 
 
 def _drawn(base: PairedStatistic, method: str, resamples: int, defined: int) -> tuple[PairedStatistic, str | None]:

@@ -596,15 +596,15 @@ def adjusted(comparisons: Sequence[PairedComparison]) -> tuple[PairedComparison,
     family = zip(comparisons, holm(raw), benjamini_hochberg(raw), strict=True)
     decided = [_decided(comparison, p_holm, p_bh, len(raw)) for comparison, p_holm, p_bh in family]
     # Holm's adjustment grows with every p-value of the family: at the largest of each it is the largest.
-    worst = holm([_largest_p(comparison) for comparison in comparisons])
+    worst = holm([largest_p(comparison, comparison.if_missing) for comparison in comparisons])
     return tuple(
         each if each.if_missing is None else each.evolve(if_missing=_held(each, each.if_missing, p))
         for each, p in zip(decided, worst, strict=True)
     )
 
 
-def _largest_p(comparison: PairedComparison) -> float | None:
-    missing = comparison.if_missing
+def largest_p(comparison: PairedComparison, missing: MissingPairs | None) -> float | None:
+    """Return the largest p-value that missing pairs allow: 1 if they could turn the difference round."""
     if missing is None:
         return comparison.test.p_value
     ahead = _stays_ahead(comparison, missing) and missing.test.p_value is not None

@@ -141,15 +141,15 @@ def paired_power(effect: float, *, cases: Count, spread: Size, alpha: Alpha = DE
     """
     refuse_unless(cases >= 2, "paired_power", "cases", cases, "2 or more")
     refuse_unless(spread > 0.0, "paired_power", "spread", spread, "a number above 0")
-    return _t_test_power(_ratio(effect, spread) * math.sqrt(cases), cases - 1, alpha)
+    return _paired_power(in_deviations(effect, spread), cases, alpha)
 
 
-def _ratio(effect: float, spread: float) -> float:
+def in_deviations(effect: float, spread: float) -> float:
     """Return an effect in standard deviations; of those that any test finds, the number is as good as infinite."""
     return math.copysign(min(abs(effect), 1e9 * spread) / spread, effect)
 
 
-def _t_test_power(noncentrality: float, degrees_of_freedom: float, alpha: float = DEFAULT_ALPHA) -> float:
+def t_test_power(noncentrality: float, degrees_of_freedom: float, alpha: float = DEFAULT_ALPHA) -> float:
     """Return the power of a two-sided t test whose true difference is `noncentrality` standard errors."""
     critical = t_quantile(1.0 - alpha / 2.0, degrees_of_freedom)
     upper = noncentral_t_survival(critical, degrees_of_freedom, noncentrality)
@@ -171,13 +171,13 @@ def detectable_standard_errors(
         low, high = max(0.0, low), low + 0.2
     else:
         low, high = 0.0, 4.0
-    while _t_test_power(high, degrees_of_freedom, alpha) < power:
+    while t_test_power(high, degrees_of_freedom, alpha) < power:
         high *= 2.0
     for _ in range(100):
         middle = (low + high) / 2.0
         if high - low < 1e-12 * high:
             break
-        if _t_test_power(middle, degrees_of_freedom, alpha) < power:
+        if t_test_power(middle, degrees_of_freedom, alpha) < power:
             low = middle
         else:
             high = middle
@@ -219,11 +219,11 @@ def cases_needed(
     34
     """
     _check_power("cases_needed", power, alpha)
-    return _fewest_cases(effect, spread, power, alpha, 2, paired_power_of)
+    return _fewest_cases(effect, spread, power, alpha, 2, _paired_power)
 
 
-def paired_power_of(ratio: float, cases: int, alpha: float) -> float:
-    return _t_test_power(ratio * math.sqrt(cases), cases - 1, alpha)
+def _paired_power(ratio: float, cases: int, alpha: float) -> float:
+    return t_test_power(ratio * math.sqrt(cases), cases - 1, alpha)
 
 
 @checked_arguments
@@ -272,7 +272,7 @@ def _fewest_cases(
         return None
     if spread <= 0.0:
         return least
-    ratio = abs(_ratio(effect, spread))
+    ratio = abs(in_deviations(effect, spread))
     normal = (normal_quantile(1.0 - alpha / 2.0) + max(0.0, normal_quantile(power))) / ratio if ratio else math.inf
     if normal > math.sqrt(_MOST_CASES):
         return None
@@ -311,7 +311,7 @@ def sign_flip_power(effect: float, *, cases: Count, spread: Size, alpha: Alpha =
     """
     if spread == 0.0:
         return float(effect != 0.0 and cases >= fewest_pairs(alpha))
-    return _flips_found(_ratio(abs(effect), spread), cases, alpha)
+    return _flips_found(in_deviations(abs(effect), spread), cases, alpha)
 
 
 @lru_cache(maxsize=4096)
@@ -323,7 +323,7 @@ def _flips_found(ratio: float, cases: int, alpha: float) -> float:
         return min(1.0, normal_cdf(ratio) ** cases + normal_cdf(-ratio) ** cases)
     if kept <= _SIMULATED:
         return _simulated_flips(ratio, cases, kept)
-    return _t_test_power(ratio * math.sqrt(cases), cases - 1, alpha)
+    return _paired_power(ratio, cases, alpha)
 
 
 _SIMULATED: Final = 25
@@ -384,6 +384,20 @@ def _smallest(holds: Callable[[float], bool], low: float, high: float) -> float:
         middle = (low + high) / 2.0
         low, high = (low, middle) if holds(middle) else (middle, high)
     return high
+
+
+def least_count(holds: Callable[[int], bool], first: int, most: int) -> int | None:
+    """Return the smallest whole number from which on a condition holds, from `first` (1 or more) to `most`.
+
+    `None` if it holds for none of them.
+    """
+    low, high = first - 1, first
+    while low < most:
+        high = min(high, most)
+        if holds(high):
+            return bisect.bisect_left(range(high), True, low + 1, key=holds)
+        low, high = high, 2 * high
+    return None
 
 
 def cases_by_sign_flips(effect: float, spread: float, power: float, alpha: float) -> int | None:

@@ -16,6 +16,8 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import (
     LARGEST,
+    MOST,
+    Difference,
     Level,
     Limits,
     OneOrMore,
@@ -27,6 +29,7 @@ from themis.pure.stats.arguments import (
 )
 from themis.pure.stats.distributions import normal_quantile, t_quantile
 from themis.pure.stats.intervals import wilson_interval
+from themis.pure.stats.power import least_count
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval
 from themis.pure.stats.samples import variance
 from themis.pure.stats.variance_components import intraclass_correlation
@@ -36,7 +39,6 @@ HalfWidth: TypeAlias = Annotated[float, Limits("a number above 0", 0.0, LARGEST,
 
 Spread: TypeAlias = Annotated[float, Limits("a number of 0 or more", 0.0, LARGEST)]
 
-_MOST: Final = 10**9
 _FEW_PILOT: Final = 30
 
 
@@ -114,7 +116,7 @@ def cases_for_difference(
     half_width: HalfWidth,
     *,
     discordant: Proportion,
-    difference: Annotated[float, Limits("a number from -1 to 1", -1.0, 1.0)] = 0.0,
+    difference: Difference = 0.0,
     level: Level = DEFAULT_LEVEL,
 ) -> PrecisionPlan:
     """Return how many pairs give the difference of two pass rates on the same cases to plus or minus so much.
@@ -227,10 +229,7 @@ def _planned(
     least: int,
     normal: bool,
 ) -> PrecisionPlan:
-    """Search for the fewest cases; in whole clusters, if these have several cases.
-
-    The half width falls as cases are added, so that halving the span finds the least.
-    """
+    """Search for the fewest cases: the half width falls as they are added. In whole clusters, if there are any."""
     level, effect = base.level, 1.0 + (cluster_size - 1.0) * correlation
     clustered = cluster_size > 1
 
@@ -242,18 +241,15 @@ def _planned(
             critical = normal_quantile(0.5 + level / 2.0)
         return half(cases / effect, critical)
 
-    low, high = (1 if clustered else least - 1), (2 if clustered else least)
-    while reached(high) > base.half_width:
-        low, high = high, 2 * high
-        if high * cluster_size > _MOST:
-            return base.evolve(design_effect=effect, reason="more than 10^9 cases")
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if reached(middle) <= base.half_width else (middle, high)
+    units = least_count(
+        lambda units: reached(units) <= base.half_width, 2 if clustered else least, MOST // cluster_size
+    )
+    if units is None:
+        return base.evolve(design_effect=effect, reason="more than 10^9 cases")
     return base.evolve(
-        cases=high * cluster_size,
-        reached=reached(high),
+        cases=units * cluster_size,
+        reached=reached(units),
         design_effect=effect,
-        clusters=high if clustered else None,
+        clusters=units if clustered else None,
         cluster_size=cluster_size if clustered else None,
     )

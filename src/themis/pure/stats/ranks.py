@@ -19,7 +19,7 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Alpha, ScoreRange, checked_arguments, refuse_unless
 from themis.pure.stats.bradley_terry import PairwiseStrengths
-from themis.pure.stats.pairs import CaseScores, PairedMethod, Scored, adjusted, compare_cases
+from themis.pure.stats.pairs import CaseScores, PairedMethod, Scored, adjusted, compare_cases, largest_p
 from themis.pure.stats.records import DEFAULT_ALPHA, PairedComparison
 from themis.pure.stats.samples import mean
 from themis.pure.stats.significance import holm
@@ -136,23 +136,27 @@ def rank_runs(
         [(c.label_a, c.label_b, _times(better, c.difference), c.test.p_value) for c in compared],
         alpha=alpha,
     )
-    anything = any(c.if_left_out is not None or c.if_missing is not None for c in compared)
+    missing = [c.if_left_out or c.if_missing for c in compared]
     worst = ranked(
         dict.fromkeys(values),
-        [(c.label_a, c.label_b, _times(better, c.difference), _largest(c)) for c in compared],
+        [
+            (c.label_a, c.label_b, _times(better, c.difference), largest_p(c, gone))
+            for c, gone in zip(compared, missing, strict=True)
+        ],
         alpha=alpha,
     )
-    at_worst = {each.name: each for each in worst}
+    at_worst = {each.name: each for each in worst} if any(missing) else {}
     finished = []
     for each in ranks:
         scored = sum(bool(scores) for scores in tables[each.name].scores.values())
+        held = at_worst.get(each.name)
         finished.append(
             each.evolve(
                 value=values[each.name],
                 scored=scored,
                 missing=len(cases) - scored,
-                best_if_missing=at_worst[each.name].best if anything else None,
-                worst_if_missing=at_worst[each.name].worst if anything else None,
+                best_if_missing=None if held is None else held.best,
+                worst_if_missing=None if held is None else held.worst,
             )
         )
     gaps = [f"{each.missing} cases lack a score in {each.name}" for each in finished if each.missing]
@@ -161,17 +165,6 @@ def rank_runs(
 
 def _times(sign: float, difference: float | None) -> float | None:
     return None if difference is None else sign * difference
-
-
-def _largest(comparison: PairedComparison) -> float | None:
-    """Return the largest p-value that missing scores allow: 1 if they could turn the difference round."""
-    missing = comparison.if_left_out or comparison.if_missing
-    if missing is None or comparison.difference is None:
-        return comparison.test.p_value
-    low, high = missing.lowest, missing.highest
-    if low is None or high is None or low <= 0.0 <= high or (low > 0.0) != (comparison.difference > 0.0):
-        return 1.0
-    return missing.test.p_value
 
 
 @checked_arguments

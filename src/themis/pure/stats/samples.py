@@ -74,6 +74,30 @@ def quantile(ordered: Sequence[float], probability: float) -> float:
 
 
 @attrs.frozen
+class CompletePairs:
+    """The scores and clusters of the cases with both of two scores, and how many cases lack one."""
+
+    a: list[float]
+    b: list[float]
+    clusters: list[Hashable] | None
+    left_out: int
+
+    @classmethod
+    def of(
+        cls, a: Sequence[float | None], b: Sequence[float | None], clusters: Sequence[Hashable] | None
+    ) -> CompletePairs:
+        """Take columns of one length."""
+        rows = list(itertools.zip_longest(a, b, () if clusters is None else clusters))
+        kept = [(float(x), float(y), key) for x, y, key in rows if x is not None and y is not None]
+        return cls(
+            [x for x, _, _ in kept],
+            [y for _, y, _ in kept],
+            None if clusters is None else [key for _, _, key in kept],
+            len(rows) - len(kept),
+        )
+
+
+@attrs.frozen
 class ClusteredSample:
     """Values grouped by cluster: each cluster's size and sum of residuals from the overall mean.
 

@@ -19,7 +19,9 @@ from themis.pure.stats.arguments import (
     checked_arguments,
     refuse_unless,
 )
-from themis.pure.stats.distributions import binomial_pmf, noncentral_t_survival, normal_cdf, normal_quantile, t_quantile
+from themis.pure.stats.distributions import binomial_pmf, normal_cdf, normal_quantile
+from themis.pure.stats.intervals import welch_terms_of
+from themis.pure.stats.power import in_deviations, least_count, t_test_power
 from themis.pure.stats.records import DEFAULT_ALPHA, DEFAULT_POWER
 
 SampleSize: TypeAlias = Annotated[int, Limits(f"a whole number from 2 to {MOST:,}", 2, MOST)]
@@ -117,28 +119,25 @@ def two_proportion_cases(
         return None
 
     def of(size: int) -> float:
-        return two_proportion_power(rate_a, rate_b, size, max(2, math.ceil(size * ratio)), alpha=alpha)
+        return two_proportion_power(rate_a, rate_b, size, _second(size, ratio), alpha=alpha)
 
-    size = _fewest(of, power)
+    size = _fewest(of, power, ratio)
     if size is None:
         return None
     if max(size, size * ratio) <= _COUNTED:
         # Up to the last tooth of the saw: from there on no number falls short.
         last = max((n for n in range(2, size + size // 10 + 20) if of(n) < power), default=1)
         size = last + 1
-    return size, max(2, math.ceil(size * ratio))
+    return size, _second(size, ratio)
 
 
-def _fewest(power_of: Callable[[int], float], power: float) -> int | None:
-    low, high = 1, 2
-    while power_of(high) < power:
-        low, high = high, 2 * high
-        if high > MOST // 2:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if power_of(middle) >= power else (middle, high)
-    return high
+def _fewest(power_of: Callable[[int], float], power: float, ratio: float) -> int | None:
+    return least_count(lambda size: power_of(size) >= power, 2, math.floor(MOST / max(1.0, ratio)))
+
+
+def _second(size: int, ratio: float) -> int:
+    """Return how many cases the second sample has."""
+    return min(MOST, max(2, math.ceil(size * ratio)))
 
 
 @checked_arguments
@@ -167,13 +166,10 @@ def unpaired_power(
     >>> round(unpaired_power(0.5, 64, 64, spread_a=1.0), 4)
     0.8015
     """
-    part_a, part_b = spread_a**2 / size_a, (spread_a if spread_b is None else spread_b) ** 2 / size_b
-    total = part_a + part_b
-    share_a, share_b = part_a / total, part_b / total
-    freedom = 1.0 / (share_a**2 / (size_a - 1) + share_b**2 / (size_b - 1))
-    critical, shift = t_quantile(1.0 - alpha / 2.0, freedom), effect / math.sqrt(total)
-    upper = noncentral_t_survival(critical, freedom, shift)
-    return min(1.0, upper + noncentral_t_survival(critical, freedom, -shift))
+    spread_b = spread_a if spread_b is None else spread_b
+    unit = max(spread_a, spread_b)  # so that no square vanishes
+    error, freedom = welch_terms_of((spread_a / unit) ** 2, size_a, (spread_b / unit) ** 2, size_b)
+    return t_test_power(in_deviations(effect, unit) / error, freedom, alpha)
 
 
 @checked_arguments
@@ -207,8 +203,7 @@ def unpaired_cases(
         return None
 
     def of(size: int) -> float:
-        other = max(2, math.ceil(size * ratio))
-        return unpaired_power(effect, size, other, spread_a=spread_a, spread_b=spread_b, alpha=alpha)
+        return unpaired_power(effect, size, _second(size, ratio), spread_a=spread_a, spread_b=spread_b, alpha=alpha)
 
-    size = _fewest(of, power)
-    return None if size is None else (size, max(2, math.ceil(size * ratio)))
+    size = _fewest(of, power, ratio)
+    return None if size is None else (size, _second(size, ratio))

@@ -33,6 +33,15 @@ def p_text(p_value: float) -> str:
     return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
 
 
+def p_cell(p_value: float | None) -> str:
+    """Write a p-value for a table.
+
+    >>> p_cell(0.03124), p_cell(1e-47), p_cell(None)
+    ('0.0312', '<0.0001', '-')
+    """
+    return "-" if p_value is None else "<0.0001" if p_value < 0.0001 else number(round(p_value, 4))
+
+
 @checked_arguments
 def interval_text(interval: Interval) -> str:
     """Write an interval with its level and method, or why there is none.
