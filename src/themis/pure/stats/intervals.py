@@ -98,13 +98,7 @@ def bonett_price_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (0.0099, 0.1861)
     """
-    refuse_unless(
-        wins + losses <= pairs * (1.0 + 1e-9),
-        "bonett_price_interval",
-        "wins + losses",
-        wins + losses,
-        f"at most the {pairs:g} pairs",
-    )
+    _refuse_more_than(pairs, wins + losses, "bonett_price_interval")
     method = "Bonett-Price"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
@@ -174,13 +168,7 @@ def tango_interval(
     >>> round(interval.low, 4), round(interval.high, 4)
     (-0.2398, -0.0242)
     """
-    refuse_unless(
-        wins + losses <= pairs * (1.0 + 1e-9),
-        "tango_interval",
-        "wins + losses",
-        wins + losses,
-        f"at most the {pairs:g} pairs",
-    )
+    _refuse_more_than(pairs, wins + losses, "tango_interval")
     method = "Tango score, corrected for continuity" if continuity else "Tango score"
     if pairs <= 0:
         return Interval(level=level, method=method, reason="no pair is scored in both runs")
