@@ -266,10 +266,10 @@ def mean_bounds(
     if (whole := values.whole_alone(0.0)) is not None:
         found.append((_wilson(whole, level, correction), 1.0 - _wilson(whole.mirrored(0.5), level, correction)))
     if not values.whole:
-        low, high = _student(values, level, correction), -_student(values.mirrored(), level, correction)
         if added:
-            low, high = _chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)
-        found.append((low, high))
+            found.append((_chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)))
+        else:
+            found.append((_student(values, level, correction), -_student(values.mirrored(), level, correction)))
     return _widest(found, level, method)
 
 
