@@ -18,7 +18,7 @@ from themis.pure.records.stopping import StoppingRule, as_rule
 from themis.pure.report.comparison import identity_notes
 from themis.pure.report.grouping import check_cluster_by, group_name
 from themis.pure.report.stopped import NOT_COVERED
-from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.engine import StatsEngine, score_of
 from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.records import Interval, PairedComparison, RunComparison
@@ -38,10 +38,6 @@ class _Row:
     value: float | None
     outcome: str
     error_category: str | None = None
-
-    @property
-    def scored(self) -> float | None:
-        return None if self.outcome == "error" else self.value
 
 
 @attrs.frozen
@@ -234,7 +230,7 @@ class _Pairs:
     @classmethod
     def of(cls, a: _Side, b: _Side, metric_id: str, score_range: tuple[float, float]) -> _Pairs:
         of_a, of_b = (
-            CaseScores.of([(row.case_key, row.scored) for row in side.rows if row.metric_id == metric_id], metric_id)
+            CaseScores.of([(row.case_key, score_of(row)) for row in side.rows if row.metric_id == metric_id], metric_id)
             for side in (a, b)
         )
         keys = list({**a.content, **b.content})
@@ -364,7 +360,7 @@ class _Several:
         self._ballots.add(*case_votes(self._view.plan, self._view.state_of(case.item)))
         for row in case.rows:
             if row.metric_id in self._scores:
-                self._scores[row.metric_id].append(None if row.outcome == "error" else row.value)
+                self._scores[row.metric_id].append(score_of(row))
 
     def figures(self, keys: Sequence[str]) -> Iterator[tuple[str, CaseScores]]:
         for metric in self._view.metrics:

@@ -20,7 +20,7 @@ from themis.pure.protocols import RunStore
 from themis.pure.report.grouping import check_cluster_by, group_name
 from themis.pure.state import fold_case
 from themis.pure.stats.drawn_statistics import Contrast, Quantile, Statistic, Totals
-from themis.pure.stats.engine import StatsEngine
+from themis.pure.stats.engine import StatsEngine, score_of
 from themis.pure.stats.paired_bootstrap import Method, PairedStatistic, adjusted_statistics, paired_statistic
 from themis.pure.usage import Prices
 
@@ -199,7 +199,7 @@ def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | N
         for row in case.rows:
             if metric_ids is not None and row.metric_id not in metric_ids:
                 continue
-            value: Any = None if row.outcome == "error" else row.value
+            value: Any = score_of(row)
             if corpus and value is not None:
                 value = row.details.get("statistics")
                 if value is None:  # an answer that could not be parsed has a score, and nothing to count

@@ -10,6 +10,7 @@ from themis.pure.errors import DataError, SpecError
 from themis.pure.identity import case_hash
 from themis.pure.protocols import RunStore
 from themis.pure.report.grouping import check_cluster_by, group_name
+from themis.pure.stats.engine import score_of
 from themis.pure.stats.pairs import PairedMethod
 from themis.pure.stats.ranks import Ranking, rank_runs
 
@@ -67,9 +68,7 @@ def rank(
             group = None if cluster_by is None else group_name(case.item.case.metadata.get(cluster_by))
             if group is not None:
                 clusters[key] = group
-            rows += [
-                (key, None if row.outcome == "error" else row.value) for row in case.rows if row.metric_id == metric_id
-            ]
+            rows += [(key, score_of(row)) for row in case.rows if row.metric_id == metric_id]
         runs[names.get(view.run_id, view.run_id[:12])] = rows
     if len(runs) < len(views):
         raise SpecError(f"rank: each run needs a label of its own, found {sorted(runs)}")

@@ -491,19 +491,20 @@ class StatsEngine:
         return design.cases_needed(effect, power=self.power, alpha=1.0 - self.level)
 
 
-def _score(row: ScoreRow) -> float | None:
+def score_of(row: ScoreRow) -> float | None:
+    """Return what a row counts as: its value, or `None` where there is an error."""
     return None if row.outcome == "error" else row.value
 
 
 def _case_scores(rows: Iterable[ScoreRow]) -> pairs.CaseScores:
-    return pairs.CaseScores.of([(row.case_key, _score(row)) for row in rows], "score")
+    return pairs.CaseScores.of([(row.case_key, score_of(row)) for row in rows], "score")
 
 
 def _scores(metric_id: str, table: Sequence[ScoreRow], score_ranges: Mapping[str, ScoreRange] | None) -> Figure:
     return Figure(
         name=metric_id,
         metric_id=metric_id,
-        values=[_score(row) for row in table],
+        values=[score_of(row) for row in table],
         categories=[row.error_category for row in table],
         score_range=(score_ranges or {}).get(metric_id),
     )
@@ -523,7 +524,7 @@ def _samples(rows: Iterable[ScoreRow], metric_id: str | None, threshold: float) 
         raise StatisticsError(f"name one metric of the table: found {sorted(tables)}, asked for {metric_id!r}")
     cases: defaultdict[str, list[bool | None]] = defaultdict(list)
     for row in next(iter(tables.values()), ()) if metric_id is None else tables[metric_id]:
-        score = _score(row)
+        score = score_of(row)
         cases[row.case_key].append(None if score is None else score >= threshold)
     return cases
 
