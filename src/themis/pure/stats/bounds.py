@@ -52,6 +52,7 @@ from themis.pure.stats.samples import (
     cluster_degrees_of_freedom,
     effective_clusters,
     grouped,
+    has_clusters,
 )
 
 Range: TypeAlias = tuple[float, float]
@@ -226,8 +227,7 @@ class Possible:
         return attrs.evolve(self, ranges=ranges, step=1.0, whole=True)
 
     def without_clusters_of_one(self) -> Possible:
-        alone = self.clusters is not None and len(set(self.clusters)) == len(self.ranges)
-        return attrs.evolve(self, clusters=None) if alone else self
+        return self if self.clusters is None or has_clusters(self.clusters) else attrs.evolve(self, clusters=None)
 
     def mirrored(self, around: float = 0.0) -> Possible:
         """Return `2 around - value` for each value."""

@@ -59,6 +59,7 @@ from themis.pure.stats.samples import (
     effective_clusters,
     effective_size,
     grouped,
+    has_clusters,
     is_binary,
     is_constant,
     mean,
@@ -435,7 +436,7 @@ def _tested(
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-    if keys is not None and len(set(keys)) < len(keys):
+    if has_clusters(keys):
         return _clustered(tested, differences, keys, method, reason, width=width)
     if not offset or binary:
         tested = tested.evolve(test=_test(differences, None, method, binary=binary))
@@ -456,7 +457,7 @@ def _test(
     differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod, *, binary: bool
 ) -> SignificanceTest:
     """Return the test that decides."""
-    if keys is not None and len(set(keys)) < len(keys):
+    if has_clusters(keys):
         test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
         return test.evolve(method=test.method.replace("sign-flip permutation", _OF_CLUSTERS))
     wins, losses = differences.count(1.0), differences.count(-1.0)
