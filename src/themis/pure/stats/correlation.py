@@ -18,7 +18,7 @@ import attrs
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, Score, checked_arguments, same_length
-from themis.pure.stats.distributions import normal_cdf, t_survival
+from themis.pure.stats.distributions import as_p_value, normal_cdf, t_survival
 from themis.pure.stats.linearised import LinearisedError, centred, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.samples import is_constant, mean
@@ -278,15 +278,11 @@ def _test(coefficient: Coefficient, value: float, x: Sequence[float], y: Sequenc
         if left < 1e-12:
             return SignificanceTest(method=method, reason="every case lies on one line")
         t = value * math.sqrt((size - 2) / left)
-        return SignificanceTest(method=method, p_value=_floored(2.0 * t_survival(abs(t), size - 2.0)), statistic=t)
+        return SignificanceTest(method=method, p_value=as_p_value(2.0 * t_survival(abs(t), size - 2.0)), statistic=t)
     total = sum(_concordances(x, y)) / 2.0
     spread = math.sqrt(_kendall_variance(x, y))
     z = total / spread
-    return SignificanceTest(method=method, p_value=_floored(2.0 * normal_cdf(-abs(z))), statistic=z)
-
-
-def _floored(p_value: float) -> float:
-    return min(1.0, max(5e-324, p_value))
+    return SignificanceTest(method=method, p_value=as_p_value(2.0 * normal_cdf(-abs(z))), statistic=z)
 
 
 def _kendall_variance(x: Sequence[float], y: Sequence[float]) -> float:
@@ -305,5 +301,5 @@ def _clustered_test(value: float, error: LinearisedError) -> SignificanceTest:
     if not error.standard_error or error.degrees_of_freedom is None or abs(value) > 1.0 - 1e-12:
         return SignificanceTest(method=method, reason=error.reason or "no variation between the clusters")
     t = math.atanh(value) * (1.0 - value * value) / error.standard_error
-    p_value = _floored(2.0 * t_survival(abs(t), error.degrees_of_freedom))
+    p_value = as_p_value(2.0 * t_survival(abs(t), error.degrees_of_freedom))
     return SignificanceTest(method=method, p_value=p_value, statistic=t)

@@ -11,17 +11,15 @@ from collections.abc import Sequence
 from typing import Final
 
 from themis.pure.stats.arguments import Count, Proportion, Size, checked_arguments, refuse_unless
-from themis.pure.stats.distributions import binomial_cdf, binomial_pmf, normal_cdf, t_survival
+from themis.pure.stats.distributions import as_p_value, binomial_cdf, binomial_pmf, normal_cdf, t_survival
 from themis.pure.stats.records import SignificanceTest
 
 _WILCOXON_EXACT: Final = 50
 """Up to this many nonzero differences the signed-rank distribution is counted out."""
 
-_SMALLEST: Final = 5e-324
-
 
 def _two_sided_binomial(successes: int, trials: int) -> float:
-    return max(_SMALLEST, min(1.0, 2.0 * binomial_cdf(min(successes, trials - successes), trials, 0.5)))
+    return as_p_value(2.0 * binomial_cdf(min(successes, trials - successes), trials, 0.5))
 
 
 @checked_arguments
@@ -48,7 +46,7 @@ def mcnemar_test(wins: Count, losses: Count, *, mid_p: bool = False) -> Signific
     if mid_p:
         # Half of all that is exactly as extreme: two outcomes, or the single middle one.
         atom = binomial_pmf(wins, discordant, 0.5)
-        p_value = 1.0 - atom / 2.0 if wins == losses else max(_SMALLEST, p_value - atom)
+        p_value = 1.0 - atom / 2.0 if wins == losses else as_p_value(p_value - atom)
     return SignificanceTest(method=method, p_value=p_value, statistic=float(min(wins, losses)))
 
 
@@ -92,7 +90,7 @@ def wilcoxon_test(differences: Sequence[float]) -> SignificanceTest:
         return SignificanceTest(method="Wilcoxon signed-rank (exact)", p_value=p_value, statistic=statistic)
     spread = count * (count + 1) * (2 * count + 1) / 24.0 - tie_term / 48.0
     z = (statistic - total / 4.0) / math.sqrt(spread)
-    p_value = max(_SMALLEST, min(1.0, 2.0 * normal_cdf(z)))
+    p_value = as_p_value(2.0 * normal_cdf(z))
     return SignificanceTest(method="Wilcoxon signed-rank (normal)", p_value=p_value, statistic=statistic)
 
 
@@ -130,7 +128,7 @@ def t_test(difference: float, standard_error: Size | None, degrees_of_freedom: S
     if not standard_error or degrees_of_freedom <= 0:
         return SignificanceTest(method="t test", reason="the standard error is not defined")
     statistic = difference / standard_error
-    p_value = max(_SMALLEST, min(1.0, 2.0 * t_survival(abs(statistic), degrees_of_freedom)))
+    p_value = as_p_value(2.0 * t_survival(abs(statistic), degrees_of_freedom))
     return SignificanceTest(
         method="t test", p_value=p_value, statistic=statistic, degrees_of_freedom=degrees_of_freedom
     )
@@ -166,7 +164,7 @@ def score_test(ones_a: Count, size_a: Count, ones_b: Count, size_b: Count) -> Si
     # The variance of the difference, of which the last factor is the sum of 1 / size.
     spread = ones / total * ((total - ones) / (total - 1.0)) * (total / size_a / size_b)
     z = (ones_b / size_b - ones_a / size_a) / math.sqrt(spread)
-    p_value = max(_SMALLEST, min(1.0, 2.0 * normal_cdf(-abs(z))))
+    p_value = as_p_value(2.0 * normal_cdf(-abs(z)))
     return SignificanceTest(method=method, p_value=p_value, statistic=z)
 
 

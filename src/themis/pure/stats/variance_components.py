@@ -16,7 +16,7 @@ import attrs
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, Score, checked_arguments, same_length
-from themis.pure.stats.distributions import f_quantile, f_survival, t_quantile
+from themis.pure.stats.distributions import as_p_value, f_quantile, f_survival, t_quantile
 from themis.pure.stats.linearised import centred
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.samples import grouped, is_constant, mean, variance
@@ -213,8 +213,8 @@ def _f_test(found: _Table, freedom: tuple[float, float]) -> SignificanceTest:
     if found.within <= 1e-12 * found.between:
         return SignificanceTest(method=_F_TEST, reason="no variation within any cluster")
     statistic = found.between / found.within
-    p_value = max(5e-324, f_survival(statistic, *freedom))
-    return SignificanceTest(method=_F_TEST, p_value=min(1.0, p_value), statistic=statistic)
+    p_value = as_p_value(f_survival(statistic, *freedom))
+    return SignificanceTest(method=_F_TEST, p_value=p_value, statistic=statistic)
 
 
 def _searle(cells: Sequence[_Cell], within: float, freedom: tuple[float, float], none: Interval) -> Interval:
