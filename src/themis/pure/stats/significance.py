@@ -1,6 +1,6 @@
 """Tests of "no difference" with a formula, and what many of them at once demand.
 
-What lives here: McNemar, sign and Wilcoxon tests, t tests, and Holm's and Benjamini-Hochberg's adjustments.
+What lives here: McNemar, sign and Wilcoxon tests, t and score tests, and Holm's and Benjamini-Hochberg's adjustments.
 All p-values are two-sided and above 0.
 """
 
