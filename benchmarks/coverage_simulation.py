@@ -501,7 +501,7 @@ def main() -> int:
     options = parser.parse_args()
     rows = coverage_rows(options.simulations, options.seed)
     printed(rows)
-    levels = [*equivalence_levels(), *clustered_levels(options.simulations // 2, options.seed)]
+    levels = [*equivalence_levels(), *clustered_levels(options.simulations, options.seed)]
     printed_levels(levels)
     powers = [*stated_powers(options.simulations, options.seed)]
     printed_powers(powers)
