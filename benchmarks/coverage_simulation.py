@@ -94,19 +94,13 @@ def pass_rates(simulations: int, seed: int) -> Iterator[Row]:
     ]
     for truth in (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98):
         for name, ours, interval in methods:
-            coverage = math.fsum(
-                binomial_pmf(ones, size, truth) for ones in range(size + 1) if holds(interval(ones / size), truth)
-            )
+            coverage = exact_coverage(interval, truth, size)
             yield Row(f"pass rate {truth:.2f}, n = 20", name, ours, True, coverage, 0.0)
 
 
-def wilson_coverage(truth: float, size: int = 20) -> float:
-    """Return the exact coverage of Wilson's interval at one pass rate."""
-    return math.fsum(
-        binomial_pmf(ones, size, truth)
-        for ones in range(size + 1)
-        if wilson_interval(ones / size, size).contains(truth)
-    )
+def exact_coverage(interval: Callable[[float], Interval | tuple[float, float]], truth: float, size: int) -> float:
+    """Return how often an interval holds a pass rate, over all outcomes of so many scores."""
+    return math.fsum(binomial_pmf(ones, size, truth) for ones in range(size + 1) if holds(interval(ones / size), truth))
 
 
 def paired_differences(simulations: int, seed: int) -> Iterator[Row]:
@@ -115,18 +109,14 @@ def paired_differences(simulations: int, seed: int) -> Iterator[Row]:
     for up, down in ((0.02, 0.01), (0.05, 0.05), (0.10, 0.05), (0.20, 0.10), (0.30, 0.05), (0.25, 0.25)):
         truth = up - down
         ours = naive = unpaired = 0.0
-        for wins in range(size + 1):
-            for losses in range(size + 1 - wins):
-                chance = multinomial((wins, losses, size - wins - losses), (up, down, 1 - up - down))
-                if chance < 1e-14:
-                    continue
-                ours += chance * holds(bonett_price_interval(wins, losses, size), truth)
-                difference = (wins - losses) / size
-                spread = math.sqrt((wins + losses) / size - difference**2) / math.sqrt(size)
-                naive += chance * holds((difference - Z * spread, difference + Z * spread), truth)
-                # As if the two pass rates, here around 0.7, came from different cases.
-                wide = Z * math.sqrt(2 * 0.7 * 0.3 / size)
-                unpaired += chance * holds((difference - wide, difference + wide), truth)
+        for wins, losses, chance in outcomes(size, up, down):
+            ours += chance * holds(bonett_price_interval(wins, losses, size), truth)
+            difference = (wins - losses) / size
+            spread = math.sqrt((wins + losses) / size - difference**2) / math.sqrt(size)
+            naive += chance * holds((difference - Z * spread, difference + Z * spread), truth)
+            # As if the two pass rates, here around 0.7, came from different cases.
+            wide = Z * math.sqrt(2 * 0.7 * 0.3 / size)
+            unpaired += chance * holds((difference - wide, difference + wide), truth)
         setting = f"paired 0/1, n = 100, +{up:.2f} -{down:.2f}"
         promised = (up + down) * size >= 5
         yield Row(setting, "Bonett-Price", True, promised, ours, 0.0)
@@ -156,17 +146,22 @@ def equivalence_levels() -> Iterator[Level]:
         (200, 0.1, 0.2),
     ):
         up, ours, wald_level = down + margin, 0.0, 0.0
-        for wins in range(size + 1):
-            for losses in range(size + 1 - wins):
-                chance = multinomial((wins, losses, size - wins - losses), (up, down, 1 - up - down))
-                if chance < 1e-12:
-                    continue
-                above = tango_score(wins, losses, size, -margin, CONTINUITY) >= Z_90
-                ours += chance * (above and tango_score(wins, losses, size, margin, CONTINUITY) <= -Z_90)
-                difference = (wins - losses) / size
-                half = Z_90 * math.sqrt(((wins + losses) / size - difference**2) / size)
-                wald_level += chance * (-margin <= difference - half and difference + half <= margin)
+        for wins, losses, chance in outcomes(size, up, down):
+            above = tango_score(wins, losses, size, -margin, CONTINUITY) >= Z_90
+            ours += chance * (above and tango_score(wins, losses, size, margin, CONTINUITY) <= -Z_90)
+            difference = (wins - losses) / size
+            half = Z_90 * math.sqrt(((wins + losses) / size - difference**2) / size)
+            wald_level += chance * (-margin <= difference - half and difference + half <= margin)
         yield Level(f"n = {size}, margin {margin:.2f}, +{up:.2f} -{down:.2f}", ours, wald_level)
+
+
+def outcomes(size: int, up: float, down: float) -> Iterator[tuple[int, int, float]]:
+    """Yield wins, losses and their probability, of so many pairs of which these shares are won and lost."""
+    for wins in range(size + 1):
+        for losses in range(size + 1 - wins):
+            chance = multinomial((wins, losses, size - wins - losses), (up, down, 1 - up - down))
+            if chance > 1e-12:
+                yield wins, losses, chance
 
 
 def multinomial(counts: Sequence[int], chances: Sequence[float]) -> float:
@@ -400,7 +395,7 @@ def printed(rows: Sequence[Row]) -> None:
     print("-" * 104)
     print(f"worst naive interval: {worst.coverage:.2f} ({worst.method}, {worst.setting})")
     places = [place / 1000 for place in range(500, 981)]
-    every = [(wilson_coverage(place), place) for place in places]
+    every = [(exact_coverage(lambda share: wilson_interval(share, 20), place, 20), place) for place in places]
     low, at = min(every)
     outside = sum(not LOW <= coverage <= HIGH for coverage, _ in every)
     print(
@@ -469,11 +464,9 @@ def stated_powers(simulations: int, seed: int) -> Iterator[Stated]:
             assert effect is not None
             share, power = max(discordant, effect), 0.0
             up, down = (share + effect) / 2, (share - effect) / 2
-            for wins in range(size + 1):
-                for losses in range(size + 1 - wins):
-                    chance = multinomial((wins, losses, size - wins - losses), (up, down, 1 - up - down))
-                    if chance > 1e-12 and (mcnemar_test(wins, losses).p_value or 1.0) <= alpha:
-                        power += chance
+            for wins, losses, chance in outcomes(size, up, down):
+                if (mcnemar_test(wins, losses).p_value or 1.0) <= alpha:
+                    power += chance
             setting = f"McNemar, {size} pairs, {share:.0%} differ, family of {family}"
             yield Stated(setting, effect, power)
         for size in (8, 12, 20):
@@ -508,7 +501,7 @@ def main() -> int:
     options = parser.parse_args()
     rows = coverage_rows(options.simulations, options.seed)
     printed(rows)
-    levels = [*equivalence_levels(), *clustered_levels(options.simulations // 2, options.seed)]
+    levels = [*equivalence_levels(), *clustered_levels(options.simulations, options.seed)]
     printed_levels(levels)
     powers = [*stated_powers(options.simulations, options.seed)]
     printed_powers(powers)

@@ -7,7 +7,7 @@
     compared = stats.paired_compare([("case 1", 0.0), ("case 2", 1.0)], [("case 1", 1.0), ("case 2", 1.0)])
     design = stats.PairedDesign(cases=400, between_variance=0.09)
 
-All of it are pure functions of plain numbers, which need no run: counts, and columns of `float | None`, where `None`
+These are pure functions of plain numbers, which need no run: counts, and columns of `float | None`, where `None`
 is a score that is missing. `StatsEngine` does the same for the score tables of runs, with one seed, level and power.
 What a function can't take it refuses with a `StatisticsError`; a figure that is not defined is `None`, with its reason.
 """

@@ -236,15 +236,13 @@ class Engine:
         for item in case_items(self._snapshot):
             if item.case_no == next_settled:
                 next_settled = next(settled, None)
-                self._progress.done += 1
-                self._progress.reused += 1
+                self._reuse()
                 continue
             state = read_case(self._store, self._plan.run_id, item).without_failures()
             if next_steps(self._plan, state):
                 yield item, state
             else:
-                self._progress.done += 1
-                self._progress.reused += 1
+                self._reuse()
 
     def _left_of(self, items: Sequence[CaseItem], take: _Take) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases of a block that are not done, with what is stored of them; the others are taken at once."""
@@ -261,9 +259,12 @@ class Engine:
             if next_steps(self._plan, state):
                 yield item, state
             else:
-                self._progress.done += 1
-                self._progress.reused += 1
+                self._reuse()
                 take(item, state)
+
+    def _reuse(self) -> None:
+        self._progress.done += 1
+        self._progress.reused += 1
 
     async def _acknowledged(self, events: Sequence[RunEvent]) -> None:
         # The journal's task calls this, and must go on writing whatever a subscriber does. What escapes from one (it

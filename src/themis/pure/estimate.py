@@ -12,6 +12,7 @@ from themis.pure.plan import CaseItem, case_items, make_plan
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stopping import StoppingRule
 
 _CHARACTERS_PER_TOKEN: Final = 4
 """The rule of thumb for English text of OpenAI's and Google's documentation; other languages take more tokens."""
@@ -71,14 +72,7 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
         estimated_judge_prompt_tokens=totals[2],
         estimated_judge_output_tokens=totals[3],
         estimated_total_tokens=sum(totals),
-        assumptions=(
-            *_assumptions(longest, bool(judged), writes=writes),
-            *(
-                ()
-                if snapshot.identity.until is None
-                else (f"the run goes through all cases: it may end earlier, by its rule {snapshot.identity.until}",)
-            ),
-        ),
+        assumptions=_assumptions(longest, bool(judged), snapshot.identity.until, writes=writes),
     )
 
 
@@ -93,7 +87,7 @@ def _prompt_tokens(run: Run, item: CaseItem) -> int:
     return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
-def _assumptions(longest: int | None, judged: bool, *, writes: bool) -> tuple[str, ...]:
+def _assumptions(longest: int | None, judged: bool, until: StoppingRule | None, *, writes: bool) -> tuple[str, ...]:
     if not writes:
         answers = "the context is read with each continuation, and nothing is written"
     elif longest is None:
@@ -106,4 +100,7 @@ def _assumptions(longest: int | None, judged: bool, *, writes: bool) -> tuple[st
             f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}; "
             "no verdict has to be asked for again"
         )
-    return (*lines, "nothing is taken from the store; `plan` says what would be reused")
+    lines.append("nothing is taken from the store; `plan` says what would be reused")
+    if until is not None:
+        lines.append(f"the run goes through all cases: it may end earlier, by its rule {until}")
+    return tuple(lines)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import stats
-from themis.pure.errors import DataError
+from themis.pure.errors import DataError, StatisticsError
 from themis.pure.stats import agreement
 
 RATERS = st.integers(2, 4).flatmap(
@@ -247,5 +247,5 @@ def test_clusters_are_drawn_and_not_left_out_of_a_jackknife() -> None:
     ratings, keys = [[1, 2, 3, 3, 1, 2], [1, 2, 3, 4, 1, 1]], list("aabbcc")
     found = agreement.krippendorff_alpha(ratings, scale="interval", resamples=99, clusters=keys)
     assert "over clusters" in found.interval.method
-    with pytest.raises(StatisticsError, match="clusters is .*allowed: None without resamples"):
+    with pytest.raises(StatisticsError, match=r"clusters is .*allowed: None without resamples"):
         agreement.krippendorff_alpha(ratings, scale="interval", clusters=keys)

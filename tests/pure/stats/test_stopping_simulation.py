@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-from typing import Any
-
-import pytest
-
-SCRIPT = Path(__file__).parents[3] / "benchmarks" / "stopping_simulation.py"
+from benchmarks import stopping_simulation as simulation
 
 
-@pytest.fixture(scope="module")
-def simulation() -> Any:
-    spec = importlib.util.spec_from_file_location("stopping_simulation", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["stopping_simulation"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_peeking_is_wrong_far_more_often_than_what_may_be_looked_at(simulation: Any) -> None:
+def test_peeking_is_wrong_far_more_often_than_what_may_be_looked_at() -> None:
     methods = [
         ("ours", True, simulation.sequential(0.8)),
         ("peeking", False, simulation.peeking(simulation.wilson, 0.8)),
@@ -36,7 +18,7 @@ def test_peeking_is_wrong_far_more_often_than_what_may_be_looked_at(simulation: 
     assert naive.cases < ours.cases <= 500
 
 
-def test_every_setting_draws_as_many_scores_as_it_says(simulation: Any) -> None:
+def test_every_setting_draws_as_many_scores_as_it_says() -> None:
     sizes = [1, 3, 2]
     decide = simulation.sequential(0.5, sizes=sizes)
     assert decide([1.0, 0.0, 1.0, 1.0, 0.0, 1.0]) == ("undecided", 6)

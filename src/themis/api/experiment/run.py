@@ -53,7 +53,7 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    rules = tuple(rule_faults(snapshot, plan, runtime))
+    rules = tuple(_rule_faults(snapshot, plan, runtime))
     checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=rules)
     snapshot = _noted(snapshot, checked)
     if not offline:
@@ -192,7 +192,7 @@ def _check(
     return sandbox
 
 
-def rule_faults(snapshot: RunSnapshot, plan: RunPlan, runtime: RuntimeConfig) -> Iterator[str]:
+def _rule_faults(snapshot: RunSnapshot, plan: RunPlan, runtime: RuntimeConfig) -> Iterator[str]:
     """Yield why the rule that may end a run early can't decide in this attempt."""
     rule = snapshot.identity.until
     if rule is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Final
 
 import attrs
 
@@ -20,10 +19,11 @@ from themis.pure.report.comparison import identity_notes
 from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.report.stopped import NOT_COVERED
 from themis.pure.stats.engine import StatsEngine, score_of
+from themis.pure.stats.estimates import observed_clusters
 from themis.pure.stats.pairs import CaseScores
 from themis.pure.stats.records import Interval, PairedComparison, RunComparison
 from themis.pure.stats.samples import mean
-from themis.pure.stats.sequence_units import unit_of
+from themis.pure.stats.sequence_units import difference_bounds, units_of
 from themis.pure.stats.sequences import interval_of
 from themis.pure.stats.several import Ballots, checked_at, figures_by_case
 from themis.pure.stopping import PairedStop, order_of, stop_of
@@ -257,10 +257,10 @@ class _Pairs:
                 differences.append(None)
                 bounds.append((0.0, 1.0))
                 continue
-            (low_a, high_a), (low_b, high_b) = of_a.range_of(key, score_range), of_b.range_of(key, score_range)
-            is_sure = low_a == high_a and low_b == high_b
-            differences.append(low_b - low_a if is_sure else None)
-            bounds.append(((low_b - high_a + width) / (2.0 * width), (high_b - low_a + width) / (2.0 * width)))
+            range_a, range_b = of_a.range_of(key, score_range), of_b.range_of(key, score_range)
+            is_sure = range_a[0] == range_a[1] and range_b[0] == range_b[1]
+            differences.append(range_b[0] - range_a[0] if is_sure else None)
+            bounds.append(difference_bounds(range_a, range_b, width))
         return cls(keys, differences, bounds)
 
     def bounds_at(self, number: int) -> tuple[float, float]:
@@ -296,29 +296,25 @@ def _at_the_stop(
     a: _Side, b: _Side, comparisons: Sequence[PairedComparison], level: float
 ) -> Iterator[PairedComparison]:
     """Yield comparisons with the interval that is valid wherever a run ended, if one could end early."""
-    ranges = shared_score_ranges(a.view, b.view)
+    if a.view.stop is None and b.view.stop is None:
+        yield from comparisons
+        return
+    ranges, clusters = shared_score_ranges(a.view, b.view), {**b.clusters, **a.clusters}
     for each in comparisons:
-        if a.view.stop is None and b.view.stop is None:
-            yield each
-            continue
         known = ranges.get(each.metric_id)
         if known is None:
             none = each.interval.evolve(low=None, high=None, reason=NOT_COVERED)
             yield _with_interval(each, none, none)
             continue
         pairs = _Pairs.of(a, b, each.metric_id, known)
-        clusters = {**b.clusters, **a.clusters}
-        order = order_of(pairs.keys, _ANY_ORDER, clusters or None)
-        units = [unit_of([pairs.bounds[number] for number in unit], order.largest) for unit in order.units()]
+        keys = observed_clusters(pairs.keys, clusters or None)
+        units, _, _ = units_of("compare", pairs.bounds, keys, None, None)
         width = known[1] - known[0]
-        whole = interval_of(units, (-width, width), level)
-        sure = [place for place, value in enumerate(pairs.differences) if value is not None]
-        seen = interval_of([unit_of([pairs.bounds[place]]) for place in sure], (-width, width), level)
-        yield _with_interval(each, whole if clusters else seen, whole)
-
-
-_ANY_ORDER: Final = StoppingRule(metric_id="any", value=0.5)
-"""Where the order of cases makes no difference."""
+        whole = seen = interval_of(units, (-width, width), level)
+        if keys is None:
+            sure = [unit for unit, value in zip(units, pairs.differences, strict=True) if value is not None]
+            seen = interval_of(sure, (-width, width), level)
+        yield _with_interval(each, seen, whole)
 
 
 def _with_interval(each: PairedComparison, seen: Interval, whole: Interval) -> PairedComparison:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import attrs
 
-from themis.effects.reading import fresh_state, read_events, stored_cases
+from themis.effects.reading import fresh_state, read_case_events, read_cases, read_events, stored_cases
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
@@ -172,14 +172,10 @@ class RunView:
         return (item for item in case_items(self.snapshot) if self.is_planned(item.case_no))
 
     def cases(self) -> Iterator[tuple[CaseItem, CaseState]]:
-        return ((item, fold_case(fresh_state(item), events)) for item, events in self.case_events())
+        return (case for case in read_cases(self.store, self.snapshot) if self.is_planned(case[0].case_no))
 
     def case_events(self) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
-        return (
-            (item, [read_event(event, self.store.blob) for event in stored])
-            for item, stored in stored_cases(self.store, self.snapshot)
-            if self.is_planned(item.case_no)
-        )
+        return (case for case in read_case_events(self.store, self.snapshot) if self.is_planned(case[0].case_no))
 
     def results(self) -> Iterator[CaseResult]:
         return (case_result(self.plan, state) for _, state in self.cases())

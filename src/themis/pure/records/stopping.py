@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import attrs
 
@@ -18,8 +18,7 @@ Operator: TypeAlias = Literal[">=", ">", "<=", "<"]
 Of: TypeAlias = Literal["population", "cases"]
 """What a mean is of: the population that the cases stand for, or these cases and no others."""
 
-_NUMBER: Final = r"[^<>=,\s]+"
-_RULE: Final = re.compile(rf"(?P<metric>.*[^\s<>=!])\s*(?P<operator>>=|<=|>|<)\s*(?P<value>{_NUMBER})", re.DOTALL)
+_CONDITION: Final = re.compile(r"(.*[^\s<>=!])\s*(>=|<=|>|<)([^<>=]+)", re.DOTALL)
 EXAMPLE: Final = "'exact_match>=0.8', or with options 'exact_match>=0.8, every=100, alpha=0.01'"
 
 
@@ -100,9 +99,9 @@ def read_rule(text: str) -> StoppingRule:
     'builtin/f1<0.25, cluster_by=topic'
     """
     condition, *options = (part.strip() for part in text.split(","))
-    found = _RULE.fullmatch(condition)
+    found = read_condition(condition)
     faults: list[str] = []
-    if found is None or not _is_finite(found["value"]):
+    if found is None:
         faults.append(f"METRIC>=X (or >, <=, <) expected first, found {condition!r}")
     given: dict[str, Any] = {}
     for option in options:
@@ -117,19 +116,25 @@ def read_rule(text: str) -> StoppingRule:
             except ValueError:
                 faults.append(f"{name}: a number expected, found {value!r}")
     if found is not None and not faults:
-        given |= {"operator": found["operator"], "value": float(found["value"])}
+        metric, operator, number = found
         try:
-            return StoppingRule(metric_id=found["metric"].strip(), **given)
+            return StoppingRule(metric_id=metric, operator=operator, value=number, **given)
         except SpecError as error:
             faults.append(str(error))
     raise SpecError(listed(f"{text!r} is no rule for stopping, such as {EXAMPLE}", faults))
 
 
-def _is_finite(text: str) -> bool:
+def read_condition(text: str) -> tuple[str, Operator, float] | None:
+    """Read `METRIC>=X`, or the same with `>`, `<=` or `<`; `None` if it is not of that form, or X not finite."""
+    found = _CONDITION.fullmatch(text)
+    if found is None:
+        return None
+    metric, operator, number = found.groups()
     try:
-        return math.isfinite(float(text))
+        value = float(number)
     except ValueError:
-        return False
+        return None
+    return (metric.strip(), cast(Operator, operator), value) if math.isfinite(value) else None
 
 
 def as_rule(value: object) -> StoppingRule | None:

@@ -349,10 +349,7 @@ def _pair(checks: Sequence[_Check]) -> _Check:
     def check(value: Any) -> _Fault | None:
         if not isinstance(value, tuple | list) or len(value) != len(checks):
             return "", value, said
-        for of_one, each in zip(checks, value, strict=True):
-            if of_one(each) is not None:
-                return _first(enumerate(value), checks.__getitem__)
-        return None
+        return _first(enumerate(value), checks.__getitem__)
 
     return check
 

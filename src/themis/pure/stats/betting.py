@@ -104,7 +104,7 @@ class Wealth:
     @property
     def log(self) -> float:
         """The logarithm of the wealth; infinite if the hypothesis is impossible."""
-        return math.inf if self._is_impossible else _log_mean(self._logs)
+        return math.inf if self._is_impossible else log_mean(self._logs)
 
     @property
     def _is_impossible(self) -> bool:
@@ -136,7 +136,7 @@ def _log_factor(gain: float) -> float:
     return math.log1p(gain) if gain > -1.0 else -math.inf
 
 
-def _log_mean(logs: Iterable[float]) -> float:
+def log_mean(logs: Iterable[float]) -> float:
     """Return the logarithm of the mean of numbers, given theirs."""
     known = list(logs)
     most = max(known)
@@ -189,7 +189,7 @@ class Tally:
         if mean <= 0.0:
             return math.inf if any(score > 0.0 for score, _ in self.counts) else 0.0
         excesses = [(weight * (score / mean - 1.0), count) for (score, weight), count in self.counts.items()]
-        return _log_mean(
+        return log_mean(
             math.fsum([count * _log_factor(fraction * excess) for excess, count in excesses]) for fraction in FRACTIONS
         )
 

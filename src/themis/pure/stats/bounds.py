@@ -52,6 +52,7 @@ from themis.pure.stats.samples import (
     cluster_degrees_of_freedom,
     effective_clusters,
     grouped,
+    has_clusters,
 )
 
 Range: TypeAlias = tuple[float, float]
@@ -226,8 +227,7 @@ class Possible:
         return attrs.evolve(self, ranges=ranges, step=1.0, whole=True)
 
     def without_clusters_of_one(self) -> Possible:
-        alone = self.clusters is not None and len(set(self.clusters)) == len(self.ranges)
-        return attrs.evolve(self, clusters=None) if alone else self
+        return self if self.clusters is None or has_clusters(self.clusters) else attrs.evolve(self, clusters=None)
 
     def mirrored(self, around: float = 0.0) -> Possible:
         """Return `2 around - value` for each value."""
@@ -266,10 +266,10 @@ def mean_bounds(
     if (whole := values.whole_alone(0.0)) is not None:
         found.append((_wilson(whole, level, correction), 1.0 - _wilson(whole.mirrored(0.5), level, correction)))
     if not values.whole:
-        low, high = _student(values, level, correction), -_student(values.mirrored(), level, correction)
         if added:
-            low, high = _chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)
-        found.append((low, high))
+            found.append((_chance(values, level), 1.0 - _chance(values.mirrored(0.5), level)))
+        else:
+            found.append((_student(values, level, correction), -_student(values.mirrored(), level, correction)))
     return _widest(found, level, method)
 
 

@@ -18,11 +18,11 @@ import attrs
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, Score, checked_arguments, same_length
-from themis.pure.stats.distributions import normal_cdf
+from themis.pure.stats.distributions import as_p_value, normal_cdf
 from themis.pure.stats.linearised import LinearisedError, centred, linearised_error, transformed_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.samples import CompletePairs, is_constant, mean
-from themis.pure.stats.significance import as_p_value, t_test
+from themis.pure.stats.significance import t_test
 
 Coefficient: TypeAlias = Literal["pearson", "spearman", "kendall"]
 

@@ -249,6 +249,11 @@ def _chi_square_cdf(x: float, df: float) -> float:
     return 1.0 - front * fraction
 
 
+def as_p_value(probability: float) -> float:
+    """Return a probability as a p-value: at most 1 for all rounding, and never 0, which would claim certainty."""
+    return max(5e-324, min(1.0, probability))
+
+
 # --- the binomial -----------------------------------------------------------------------------------------
 
 

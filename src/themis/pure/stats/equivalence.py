@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from themis.pure.stats.arguments import Alpha, Margin, checked_arguments, refuse_unless
-from themis.pure.stats.distributions import normal_cdf, t_quantile, t_survival
+from themis.pure.stats.distributions import as_p_value, normal_cdf, t_quantile, t_survival
 from themis.pure.stats.intervals import CONTINUITY, tango_interval, tango_score, tied_interval
 from themis.pure.stats.records import DEFAULT_ALPHA, EquivalenceTest, Interval, PairedComparison
-
-_SMALLEST = 5e-324
 
 
 @checked_arguments
@@ -69,19 +67,19 @@ def _interval(comparison: PairedComparison, margin: float, level: float) -> _Fou
         interval = tango_interval(wins, losses, pairs, level=level, critical=critical, continuity=CONTINUITY)
         interval = interval.evolve(method=f"clustered {interval.method}" if clustered else interval.method)
         if margin >= 1.0:
-            return interval, _SMALLEST, None, None
-        return interval, max(_SMALLEST, p_value), min(scores), freedom
+            return interval, as_p_value(0.0), None, None
+        return interval, as_p_value(p_value), min(scores), freedom
     error = comparison.clustered_standard_error if clustered else comparison.standard_error
     freedom = comparison.degrees_of_freedom
     if error is not None and freedom is not None and difference is not None:
         half = t_quantile(0.5 + level / 2.0, freedom) * error
         statistic = min(difference + margin, margin - difference) / error
         interval = Interval(low=difference - half, high=difference + half, level=level, method="Student t (TOST)")
-        return interval, max(_SMALLEST, t_survival(statistic, freedom)), statistic, freedom
+        return interval, as_p_value(t_survival(statistic, freedom)), statistic, freedom
     units = comparison.effective_pairs if clustered else comparison.pairs
     if units and units > 1 and comparison.ties == comparison.pairs and comparison.score_range is not None:
         width = comparison.score_range[1] - comparison.score_range[0]
-        p_value = max(_SMALLEST, (1.0 - margin / width) ** units) if margin < width else _SMALLEST
+        p_value = as_p_value((1.0 - margin / width) ** units if margin < width else 0.0)
         return tied_interval(units, width, level=level), p_value, None, None
     reason = comparison.undefined.get("clustered_standard_error" if clustered else "standard_error")
     reason = reason or "the standard error is not defined"

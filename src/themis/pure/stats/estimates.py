@@ -38,6 +38,7 @@ from themis.pure.stats.samples import (
     cluster_standard_error,
     effective_clusters,
     effective_size,
+    has_clusters,
     is_binary,
     is_constant,
     mean,
@@ -404,4 +405,4 @@ def observed_clusters(keys: Sequence[K], names: Mapping[K, str] | None) -> list[
     """
     if names is not None:
         return [("named", names[key]) if key in names else ("case", key) for key in keys]
-    return list(keys) if len(set(keys)) < len(keys) else None
+    return list(keys) if has_clusters(keys) else None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
@@ -18,6 +17,7 @@ import attrs
 from themis.pure.errors import StatisticsError
 from themis.pure.records.base import HashableModel
 from themis.pure.records.stopping import Operator as Operator
+from themis.pure.records.stopping import read_condition
 from themis.pure.stats.arguments import Size, check_fields, checked_arguments
 from themis.pure.stats.records import Estimate, Interval, MissingPairs, PairedComparison, RunComparison
 from themis.pure.stats.wording import interval_text, number
@@ -110,9 +110,6 @@ def parse_regression_gate(text: str, basis: Basis = "interval") -> RegressionGat
     return RegressionGate(metric_id=metric.strip(), margin=margin, basis=basis)
 
 
-_REQUIREMENT: Final = re.compile(r"(?P<metric>.*[^\s<>=!])\s*(?P<operator>>=|<=|>|<)(?P<value>[^<>=]+)", re.DOTALL)
-
-
 @checked_arguments
 def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementGate:
     """Read `METRIC>=X`, or the same with `>`, `<=` or `<`.
@@ -128,18 +125,13 @@ def parse_requirement_gate(text: str, basis: Basis = "interval") -> RequirementG
     >>> gate.metric_id, gate.operator, gate.value, gate.basis
     ('builtin/exact_match', '>=', 0.8, 'mean')
     """
-    found = _REQUIREMENT.fullmatch(text)
-    value = _number(found["value"]) if found else None
-    if not found or value is None or not math.isfinite(value):
+    found = read_condition(text)
+    if found is None:
         raise StatisticsError(
             f"{text!r} is no requirement: METRIC>=X (or >, <=, <) expected, as in 'builtin/exact_match>=0.8'"
         )
-    return RequirementGate(
-        metric_id=found["metric"].strip(),
-        operator=found["operator"],  # type: ignore[arg-type]  # the pattern allows no other
-        value=value,
-        basis=basis,
-    )
+    metric, relation, value = found
+    return RequirementGate(metric_id=metric, operator=relation, value=value, basis=basis)
 
 
 def _number(text: str) -> float | None:

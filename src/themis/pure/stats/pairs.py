@@ -59,6 +59,7 @@ from themis.pure.stats.samples import (
     effective_clusters,
     effective_size,
     grouped,
+    has_clusters,
     is_binary,
     is_constant,
     mean,
@@ -190,7 +191,7 @@ def paired_compare(
     >>> compared.pairs, compared.wins, compared.losses, compared.ties, compared.test.p_value
     (3, 2, 0, 1, 0.5)
     """
-    return compare_cases(
+    compared = compare_cases(
         CaseScores.of(rows_a, "a"),
         CaseScores.of(rows_b, "b"),
         metric_id=metric_id,
@@ -201,6 +202,7 @@ def paired_compare(
         score_range=score_range,
         method=method,
     )
+    return adjusted([compared])[0]
 
 
 def compare_cases(
@@ -215,7 +217,11 @@ def compare_cases(
     score_range: Range | None = None,
     method: PairedMethod = _USUAL,
 ) -> PairedComparison:
-    """Compare two runs by their cases' scores. Arguments as `paired_compare`."""
+    """Compare two runs by their cases' scores. Arguments as `paired_compare`.
+
+    What depends on the family that the comparison belongs to, its decision and what it could find, is left to
+    `adjusted`: that is slow to work out, and would be worked out twice.
+    """
     a, b = run_a.scores, run_b.scores
     shared = sorted(a.keys() & b.keys())
     left_out = set(changed)
@@ -245,7 +251,7 @@ def compare_cases(
     score_range = range_of(every, score_range)
     if not scored:
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
-        return adjusted([base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))])[0]
+        return base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))
     scores_a, scores_b = [mean(a[key]) for key in scored], [mean(b[key]) for key in scored]
     differences = _differences(scores_a, scores_b)
     keys = None if clusters is None else observed_clusters(scored, clusters)
@@ -287,7 +293,7 @@ def compare_cases(
     if only_a or only_b:
         every_pair += [(key, run_a, _NOTHING) for key in only_a] + [(key, _NOTHING, run_b) for key in only_b]
         found = found.evolve(if_left_out=pairs.completed(found, every_pair))
-    return adjusted([found])[0]
+    return found
 
 
 _NOTHING: Final = CaseScores(scores=EMPTY, whole=True)
@@ -430,7 +436,7 @@ def _tested(
             sign_test=base.sign_test.evolve(p_value=None, reason=reason),
             wilcoxon=base.wilcoxon.evolve(p_value=None, reason=reason),
         )
-    if keys is not None and len(set(keys)) < len(keys):
+    if has_clusters(keys):
         return _clustered(tested, differences, keys, method, reason, width=width)
     if not offset or binary:
         tested = tested.evolve(test=_test(differences, None, method, binary=binary))
@@ -451,7 +457,7 @@ def _test(
     differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod, *, binary: bool
 ) -> SignificanceTest:
     """Return the test that decides."""
-    if keys is not None and len(set(keys)) < len(keys):
+    if has_clusters(keys):
         test = sign_flip_test(cluster_sums(differences, keys), seed=method.seed)
         return test.evolve(method=test.method.replace("sign-flip permutation", _OF_CLUSTERS))
     wins, losses = differences.count(1.0), differences.count(-1.0)

@@ -17,7 +17,7 @@ from themis.pure.stats.distributions import log_choose
 from themis.pure.stats.estimates import estimate_mean
 from themis.pure.stats.intervals import chance_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Estimate, Interval
-from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, is_binary, mean
+from themis.pure.stats.samples import DEFAULT_CORRECTION, Correction, has_clusters, is_binary, mean
 
 
 @checked_arguments
@@ -130,8 +130,7 @@ def estimate_pass_at_k(
         correction=correction,
     )
     scored = [value for value in values if value is not None]
-    alone = clusters is None or len(set(clusters)) == len(problems)
-    if alone and len(scored) > 1 and not estimate.binary:
+    if not has_clusters(clusters) and len(scored) > 1 and not estimate.binary:
         estimate = estimate.evolve(interval=chance_interval(scored, level=level))
     undefined = dict(estimate.undefined)
     if not estimate.scored and problems:

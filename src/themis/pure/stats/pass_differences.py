@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from themis.pure.stats.arguments import Count, OneOrMore, checked_arguments, refused
-from themis.pure.stats.pairs import CaseScores, PairedMethod, compare_cases
+from themis.pure.stats.pairs import CaseScores, PairedMethod, adjusted, compare_cases
 from themis.pure.stats.pass_at_k import chances
 from themis.pure.stats.records import PairedComparison
 
@@ -59,7 +59,7 @@ def compare_pass_at_k(
     ]
     if faults:
         raise refused("compare_pass_at_k", faults)
-    return compare_cases(
+    compared = compare_cases(
         _scores(problems_a, k, planned, every=every),
         _scores(problems_b, k, planned, every=every),
         metric_id=f"pass{'^' if every else '@'}{k}",
@@ -69,6 +69,7 @@ def compare_pass_at_k(
         score_range=(0.0, 1.0),
         method=method or PairedMethod(),
     )
+    return adjusted([compared])[0]
 
 
 def _scores(problems: Mapping[str, Samples], k: int, planned: int | None, *, every: bool) -> CaseScores:

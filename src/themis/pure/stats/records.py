@@ -64,8 +64,8 @@ class Estimate(HashableModel):
         binary: whether every score is 0 or 1.
         mean: mean over the scored units.
         standard_error: of the mean; cluster-robust if `clusters` is set.
-        degrees_of_freedom: of the t quantile in the interval: units less one, or with clusters Bell and McCaffrey's;
-            `None` where none is used.
+        degrees_of_freedom: of the t quantile in the interval: units less one, or with clusters Bell and McCaffrey's, or
+            with CR1 clusters less one; `None` where none is used.
         interval: confidence interval of the mean, with its method named.
         if_missing_wrong: the mean if every missing unit had the lowest score.
         if_missing_right: the mean if every missing unit had the highest score.

@@ -18,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from themis.pure.stats.arguments import Level, Resamples, Seed, checked_arguments, same_length
-from themis.pure.stats.distributions import normal_cdf
+from themis.pure.stats.distributions import as_p_value, normal_cdf
 from themis.pure.stats.intervals import hall_interval
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.samples import ClusteredSample, grouped, is_constant
@@ -318,7 +318,7 @@ def _saddlepoint_flips(sizes: Sequence[int], observed: int) -> float:
     if start <= 0.0:
         return 1.0
     if start > 38.0:  # the normal tail, which is heavier, is below the smallest double there
-        return 5e-324
+        return as_p_value(0.0)
     t, curve = start, 1.0
     for _ in range(50):  # Newton's steps to K'(t) = start; K' is concave for t > 0, which makes them safe from the left
         slopes = [(weight, count, math.tanh(t * weight)) for weight, count in weights]
@@ -331,7 +331,7 @@ def _saddlepoint_flips(sizes: Sequence[int], observed: int) -> float:
     w, u = math.sqrt(2.0 * max(0.0, height)), t * math.sqrt(curve)
     density = math.exp(-0.5 * w * w) / math.sqrt(2.0 * math.pi)
     tail = normal_cdf(-w) + density * (1.0 / u - 1.0 / w if w > 1e-3 else 0.0)
-    return max(5e-324, min(1.0, 2.0 * tail))
+    return as_p_value(2.0 * tail)
 
 
 def _log_cosh(x: float) -> float:

@@ -11,7 +11,7 @@ import math
 import operator
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeGuard, TypeVar
 
 import attrs
 
@@ -112,6 +112,11 @@ class ClusteredSample:
     @property
     def clusters(self) -> int:
         return len(self.cluster_sizes)
+
+
+def has_clusters(keys: Sequence[Hashable] | None) -> TypeGuard[Sequence[Hashable]]:
+    """Tell whether any values share a cluster: clusters of one value each are no clusters."""
+    return keys is not None and len(set(keys)) < len(keys)
 
 
 def grouped(values: Iterable[T], clusters: Sequence[Hashable]) -> Iterator[list[T]]:

@@ -106,8 +106,13 @@ def differences(
     a: Sequence[float | None], b: Sequence[float | None], score_range: tuple[float, float]
 ) -> list[tuple[float, float]]:
     """Return what `b - a` is at least and at most, pair by pair, from 0 (the least it can be) to 1."""
-    found = []
-    for first, second in zip(a, b, strict=True):
-        (a_low, a_high), (b_low, b_high) = scaled(first, score_range), scaled(second, score_range)
-        found.append(((b_low - a_high + 1.0) / 2.0, (b_high - a_low + 1.0) / 2.0))
-    return found
+    return [
+        difference_bounds(scaled(first, score_range), scaled(second, score_range))
+        for first, second in zip(a, b, strict=True)
+    ]
+
+
+def difference_bounds(a: tuple[float, float], b: tuple[float, float], width: float = 1.0) -> tuple[float, float]:
+    """Return what `b - a` is at least and at most, from 0 (the least that scores so far apart can differ) to 1."""
+    (a_low, a_high), (b_low, b_high) = a, b
+    return (b_low - a_high + width) / (2.0 * width), (b_high - a_low + width) / (2.0 * width)

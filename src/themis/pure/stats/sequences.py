@@ -36,7 +36,7 @@ from themis.pure.stats.arguments import (
     refuse_unless,
     same_length,
 )
-from themis.pure.stats.betting import Tally, Wealth, lower_end_without_replacement
+from themis.pure.stats.betting import Tally, Wealth, log_mean, lower_end_without_replacement
 from themis.pure.stats.mixtures import (
     TUNED_FOR,
     beta_binomial_low,
@@ -380,7 +380,7 @@ def e_value(
     if method != "betting":
         log = _log_mixture(units, place, method)
     elif alternative == "two-sided":
-        log = _log_half(greater(), less())
+        log = log_mean([greater(), less()])
     else:
         log = greater() if alternative == "greater" else less()
     found = EValue(mean=mean, alternative=alternative, method=_NAMES[method])
@@ -395,13 +395,6 @@ def _log_wealth(units: Sequence[tuple[float, float]], mean: float, total: float 
     for unit in units:
         wealth.add(*unit)
     return wealth.log
-
-
-def _log_half(first: float, second: float) -> float:
-    most = max(first, second)
-    if math.isinf(most):
-        return most
-    return most + math.log((math.exp(first - most) + math.exp(second - most)) / 2.0)
 
 
 def _log_mixture(units: Sequence[Unit], mean: float, method: SequenceMethod) -> float:

@@ -1,6 +1,6 @@
 """Tests of "no difference" with a formula, and what many of them at once demand.
 
-What lives here: McNemar, sign and Wilcoxon tests, t tests, and Holm's and Benjamini-Hochberg's adjustments.
+What lives here: McNemar, sign and Wilcoxon tests, t and score tests, and Holm's and Benjamini-Hochberg's adjustments.
 All p-values are two-sided and above 0.
 """
 
@@ -11,18 +11,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from themis.pure.stats.arguments import Count, Proportion, Size, checked_arguments, refuse_unless
-from themis.pure.stats.distributions import binomial_cdf, binomial_pmf, normal_cdf, t_survival
+from themis.pure.stats.distributions import as_p_value, binomial_cdf, binomial_pmf, normal_cdf, t_survival
 from themis.pure.stats.records import SignificanceTest
 
 _WILCOXON_EXACT: Final = 50
 """Up to this many nonzero differences the signed-rank distribution is counted out."""
-
-_SMALLEST: Final = 5e-324
-
-
-def as_p_value(chance: float) -> float:
-    """Return a chance as a p-value: at most 1, and above 0 even where it is too small for a double."""
-    return max(_SMALLEST, min(1.0, chance))
 
 
 def _two_sided_binomial(successes: int, trials: int) -> float:
@@ -53,7 +46,7 @@ def mcnemar_test(wins: Count, losses: Count, *, mid_p: bool = False) -> Signific
     if mid_p:
         # Half of all that is exactly as extreme: two outcomes, or the single middle one.
         atom = binomial_pmf(wins, discordant, 0.5)
-        p_value = 1.0 - atom / 2.0 if wins == losses else max(_SMALLEST, p_value - atom)
+        p_value = 1.0 - atom / 2.0 if wins == losses else as_p_value(p_value - atom)
     return SignificanceTest(method=method, p_value=p_value, statistic=float(min(wins, losses)))
 
 

@@ -16,11 +16,10 @@ import attrs
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.stats.arguments import Level, Score, checked_arguments, same_length
-from themis.pure.stats.distributions import f_quantile, f_survival, t_quantile
+from themis.pure.stats.distributions import as_p_value, f_quantile, f_survival, t_quantile
 from themis.pure.stats.linearised import centred
 from themis.pure.stats.records import DEFAULT_LEVEL, Interval, SignificanceTest
 from themis.pure.stats.samples import grouped, is_constant, mean, variance
-from themis.pure.stats.significance import as_p_value
 
 _FEW: Final = 20
 """Below this many clusters the jackknife's intervals are too short."""
