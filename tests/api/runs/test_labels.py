@@ -256,6 +256,17 @@ def test_a_sheet_holds_no_formula_and_its_ids_come_back() -> None:
     assert said(result) == [("=c1", True, "ada")]
 
 
+def test_a_label_comes_back_from_a_sheet_as_it_was_said(result: RunResult) -> None:
+    result.label("c1", "=off topic", who="@ada", note="- too long")
+    known = {"value": "=off topic", "who": "@ada", "note": "- too long", "case_id": "c1", "metric": EXACT}
+    (row,) = csv.DictReader(io.StringIO("".join(label_sheet([known]))))
+    assert (row["value"], row["who"], row["note"]) == ("'=off topic", "'@ada", "'- too long")
+    assert import_labels(result.store, result.run_id, [row]).unchanged == 1
+    assert [(label.value, label.who, label.note) for label in again(result).labels()] == [
+        ("=off topic", "@ada", "- too long")
+    ]
+
+
 def test_where_nothing_is_scored_there_is_nothing_to_label() -> None:
     @generator
     def fails(case: Case) -> str:

@@ -310,8 +310,8 @@ class _RowReader:
         unnamed = None if named else self._default_metric()  # without one, no row can be read
         try:
             return HumanLabel(
-                case_id=of_cell(_text(cells.get("case"))),
-                dataset_id=of_cell(_text(cells.get("dataset"))) or None,
+                case_id=_text(cells.get("case")),
+                dataset_id=_text(cells.get("dataset")) or None,
                 candidate_id=self._candidate(cells),
                 metric_id=unnamed or labelled_metric(self._view, named).metric_id,
                 value=value,
@@ -341,10 +341,10 @@ class _RowReader:
         return found
 
     def _candidate(self, cells: Mapping[str, Any]) -> str | None:
-        named = of_cell(_text(cells.get("candidate")))
+        named = _text(cells.get("candidate"))
         if not named.isascii() or not named.isdecimal():
             return named or None
-        return candidate_id(of_cell(_text(cells.get("case"))), int(named))  # a number counts the answers
+        return candidate_id(_text(cells.get("case")), int(named))  # a number counts the answers
 
     def _default_metric(self) -> str:
         if self._metric is None:
@@ -374,7 +374,7 @@ def labelled_metric(view: RunView, metric_id: str | None) -> MetricSlot:
 
 
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else of_cell(str(cell).strip())
 
 
 def _value(cell: Any) -> LabelValue:
