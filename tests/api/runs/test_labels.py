@@ -146,6 +146,8 @@ def test_of_several_answers_a_label_says_which() -> None:
         result.label("c1", True)
     with pytest.raises(DataError, match=r"no answer 'c1-candidate-3'; did you mean"):
         result.label("c1", True, candidate="c1-candidate-3")
+    numbered = [{"case_id": "c1", "sample": 2, "value": "no"}]
+    assert import_labels(result.store, result.run_id, numbered, who="ada").unchanged == 1
     for number in range(40):
         for sample in range(3):
             result.label(f"c{number}", (number + sample) % 4 > 0, who="ada", candidate=f"c{number}-candidate-{sample}")

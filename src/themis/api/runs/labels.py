@@ -312,7 +312,7 @@ class _RowReader:
             return HumanLabel(
                 case_id=_text(cells.get("case")),
                 dataset_id=_text(cells.get("dataset")) or None,
-                candidate_id=self._candidate(cells),
+                candidate_id=named_answer(_text(cells.get("case")), _text(cells.get("candidate"))),
                 metric_id=unnamed or labelled_metric(self._view, named).metric_id,
                 value=value,
                 who=_text(cells.get("who")) or self._who,
@@ -330,21 +330,15 @@ class _RowReader:
         faults, found = [], {}
         for what, usual in _USUAL.items():
             stated = self._stated[what]
-            column = next((name for name in (stated,) if name), None) or next((n for n in usual if n in names), None)
+            column = stated or next((name for name in usual if name in names), None)
             if column in names:
-                found[what] = str(column)
+                found[what] = column
             elif stated is not None or what in ("case", "value"):
                 wanted = stated or usual[0]
                 faults.append(f"no column {wanted!r} for the {what}; {nearest(wanted, names)}")
         if faults:
             raise DataError(listed(f"columns found: {', '.join(names) or 'none'}", faults))
         return found
-
-    def _candidate(self, cells: Mapping[str, Any]) -> str | None:
-        named = _text(cells.get("candidate"))
-        if not named.isascii() or not named.isdecimal():
-            return named or None
-        return candidate_id(_text(cells.get("case")), int(named))  # a number counts the answers
 
     def _default_metric(self) -> str:
         if self._metric is None:
@@ -371,6 +365,13 @@ def labelled_metric(view: RunView, metric_id: str | None) -> MetricSlot:
     if len(found) != 1:
         raise SpecError(f"metric: say which one the labels are for: {', '.join(names) or 'the run has none'}")
     return found[0]
+
+
+def named_answer(case_id: str, name: str | None) -> str | None:
+    """Return the id of the answer that a name means: a number counts a case's answers, from 0."""
+    if name and name.isascii() and name.isdecimal():
+        return candidate_id(case_id, int(name))
+    return name or None
 
 
 def _text(cell: Any) -> str:
