@@ -16,7 +16,7 @@ from themis.effects.sources.rows import Row, file_format, read_rows
 from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, LiteralSecretError, SpecError, listed, nearest
-from themis.pure.human_labels import ending_again, label_events
+from themis.pure.human_labels import ending_again, label_events, labelled_outputs
 from themis.pure.identity import candidate_id
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.protocols import RunStore
@@ -468,6 +468,7 @@ def next_labels(
         case_no, row = scores[choice.key]
         item, state = states[case_no]
         shown = view.in_full(item, view.events_of(item), state)
+        outputs = labelled_outputs(view.plan, state, metric.metric_id, _named(view, metric, row))
         known = labels.get(choice.key) if choice.is_labelled else None
         rows.append(
             {
@@ -477,7 +478,7 @@ def next_labels(
                 "metric": metric.metric_id,
                 "prompt": _prompt(shown.prompt),
                 "expected_output": shown.expected_output,
-                "answer": _answer_text(state, row.candidate_id),
+                "answer": outputs[0] if len(outputs) == 1 else outputs,
                 **({} if blind else {"score": row.value, "outcome": row.outcome}),
                 "value": "" if known is None else known.value,
                 "who": (who or "") if known is None else known.who,
@@ -511,10 +512,3 @@ def _named(view: RunView, metric: MetricSlot, row: BenchmarkScoreRow) -> str | N
 
 def _prompt(messages: Iterable[Mapping[str, Any]]) -> str:
     return "\n\n".join(text_of(shown_content(message["content"])) for message in messages)
-
-
-def _answer_text(state: Any, candidate_id: str | None) -> Any:
-    outputs = [each.final_output for each in state.candidates.values() if candidate_id in (None, each.candidate_id)]
-    if state.reduced is not None:
-        return state.reduced.final_output
-    return outputs[0] if len(outputs) == 1 else outputs
