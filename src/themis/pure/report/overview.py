@@ -243,8 +243,10 @@ class Overview:
         self._cases += 1
 
     def _add_labels(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
+        if not state.labels:
+            return
         labels, places = [*current_labels(self._plan, state)], Counter[str]()
-        for row in rows if labels else ():
+        for row in rows:
             answer = None if row.metric_id in self._one_answer else row.candidate_id
             of_row = [each for each in labels if (each.metric_id, each.candidate_id) == (row.metric_id, answer)]
             place = len(self._columns[row.metric_id].values) + places[row.metric_id]
