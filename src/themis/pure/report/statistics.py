@@ -19,7 +19,7 @@ def statistics_text(found: Sequence[PairedStatistic]) -> str:
     level = found[0].interval.level if found else 0.95
     header = ["measure", "statistic", "a", "b", contrast, f"{100 * level:g}% interval", "p (Holm)", "pairs"]
     table = plain_table(header, [_cells(each) for each in found])
-    return printable("\n\n".join([table, "\n".join(line for each in found for line in statistic_sentences(each))]))
+    return printable("\n\n".join([table, "\n".join(line for each in found for line in _sentences(each))]))
 
 
 def _cells(each: PairedStatistic) -> Sequence[str]:
@@ -34,7 +34,7 @@ def _cells(each: PairedStatistic) -> Sequence[str]:
     )
 
 
-def statistic_sentences(each: PairedStatistic) -> Iterator[str]:
+def _sentences(each: PairedStatistic) -> Iterator[str]:
     """Say what a comparison of a statistic found, and what was left out of it."""
     what = f"{each.name}, {each.statistic}"
     if each.value is None or not each.interval.defined:
