@@ -43,13 +43,14 @@ def label(
 ) -> None:
     """Label a run's answers, and see how far a metric agrees with people.
 
-    Labels are kept with the run and change no result. With a few hundred of them reports give the metric's mean
-    corrected by them, with an interval that holds however the judge errs.
+    Labels are kept with the run and change no result. With a few hundred of them
+    reports give the metric's mean corrected by them, with an interval that holds
+    however the judge errs.
 
     For example:
       themis label latest --next 100 --output to-label.csv
       themis label latest --from to-label.csv --who ada
-      themis label latest case-7 builtin/llm_rubric 0.5 --note "half of it is missing"
+      themis label latest case-7 builtin/llm_rubric 0.5 --note "half is missing"
       themis label latest case-7 builtin/llm_rubric --withdraw
       themis label latest
 
