@@ -20,6 +20,7 @@ from themis import (
     compare_until,
     evaluate,
     metric,
+    next_labels,
 )
 from themis.api.runs.gates import check_regressions, read_regression_gates
 from themis.pure.errors import DataError, SpecError
@@ -152,6 +153,17 @@ def test_all_metrics_with_a_range_have_the_interval_that_is_valid_and_others_say
     assert "valid at any stop" in found["builtin/f1"].interval.method
     assert NOT_COVERED in found["unbounded"].warnings
     assert NOT_COVERED not in found["builtin/f1"].warnings
+
+
+def test_a_mean_that_labels_correct_says_that_it_does_not_cover_the_stop() -> None:
+    result = run("exact_match>=0.5")
+    for row in next_labels(result.store, result.run_id, 20):
+        result.label(row["case_id"], True, who="ada")
+    labelled = result.labelled()["builtin/exact_match"]
+    assert labelled.rogan_gladen is not None
+    for found in (labelled.corrected, labelled.rogan_gladen):
+        assert NOT_COVERED in found.warnings
+        assert all(NOT_COVERED in each.warnings for each in (found.judge, found.labels, found.bias))
 
 
 def test_an_estimate_says_that_it_is_the_most_that_a_run_takes() -> None:

@@ -29,7 +29,7 @@ SCHEMA_VERSION: Final = 3
 """The newest version of the event records that is read. A newer one is refused, never half-read."""
 
 _UNCHANGED_SINCE: Final = 2
-"""The version that events state unless they say more: a run without labels is read by versions that know of none."""
+"""The version that events state unless they say more: of version 3 are labels alone."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

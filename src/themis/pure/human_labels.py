@@ -48,18 +48,21 @@ def _slot(plan: RunPlan, metric_id: str) -> MetricSlot | None:
     return next((metric for metric in plan.metrics if metric.metric_id == metric_id), None)
 
 
-def _answer(plan: RunPlan, state: CaseState, metric_id: str, candidate_id: str | None) -> str | None:
-    """Return the content hash of what a metric scores of an answer; `None` if there is none."""
+def labelled_outputs(plan: RunPlan, state: CaseState, metric_id: str, candidate_id: str | None) -> list[Any]:
+    """Return what a metric scores of an answer; nothing if there is none."""
     metric = _slot(plan, metric_id)
     if metric is None or (plan.is_reduced and candidate_id is not None):
-        return None
-    outputs: list[Any]
+        return []
     if plan.is_reduced:
-        outputs = [] if state.reduced is None else [state.reduced.final_output]
-    elif metric.is_of_answers:
-        outputs = [each.final_output for each in candidates_of(state) if each.candidate_id == candidate_id]
-    else:
-        outputs = [] if candidate_id else [each.final_output for each in candidates_of(state)]
+        return [] if state.reduced is None else [state.reduced.final_output]
+    if metric.is_of_answers:
+        return [each.final_output for each in candidates_of(state) if each.candidate_id == candidate_id]
+    return [] if candidate_id else [each.final_output for each in candidates_of(state)]
+
+
+def _answer(plan: RunPlan, state: CaseState, metric_id: str, candidate_id: str | None) -> str | None:
+    """Return the content hash of an answer; `None` if there is none."""
+    outputs = labelled_outputs(plan, state, metric_id, candidate_id)
     return content_hash(outputs) if outputs else None
 
 

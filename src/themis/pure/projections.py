@@ -381,7 +381,7 @@ def _digest_data(result: CaseResult) -> Any:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     data = {
         "case_key": result.case_key,
-        "candidates": [_what_was_said(candidate) for candidate in result.generated_candidates],
+        "candidates": [reproducible_part(each, _ABOUT_THE_CALL) for each in result.generated_candidates],
         "generation_failures": [(f.candidate_index, f.error_type) for f in result.generation_failures],
         "selected": result.selected_candidate_ids,
         "reduced": result.reduced_candidate,
@@ -396,7 +396,7 @@ def _digest_of_answer(answer: AnswerResult) -> dict[str, Any]:
         "parsed": answer.parsed_output,
         "parser": answer.parser_id,
         "parse_error": answer.parse_error and answer.parse_error.error_type,
-        "executions": [_what_was_said(execution) for execution in answer.evaluation_executions],
+        "executions": [reproducible_part(each, _ABOUT_THE_CALL) for each in answer.evaluation_executions],
         "evaluation_failures": [(f.metric_id, f.error_type) for f in answer.evaluation_failures],
         "scores": [
             score if isinstance(score, Score) else {"metric_id": score.metric_id, "error": True}
@@ -405,36 +405,30 @@ def _digest_of_answer(answer: AnswerResult) -> dict[str, Any]:
     }
 
 
-def _what_was_said(record: GenerationResult | EvaluationExecution) -> Any:
-    part = reproducible_part(record)
-    return part if isinstance(part, GenerationResult) else _without_calls(part)
+def reproducible_part(
+    record: GenerationResult | EvaluationExecution, without_artifacts: frozenset[str] = frozenset()
+) -> Any:
+    """Return a record without what differs between two identical calls: times, latencies, transport facts.
 
-
-def _without_calls(value: Any) -> Any:
-    if isinstance(value, dict):
-        kept = {key: _without_calls(item) for key, item in value.items()}
-        if isinstance(artifacts := kept.get("artifacts"), dict):
-            kept["artifacts"] = {key: item for key, item in artifacts.items() if key not in _ABOUT_THE_CALL}
-        return kept
-    return [_without_calls(item) for item in value] if isinstance(value, list) else value
-
-
-def reproducible_part(record: GenerationResult | EvaluationExecution) -> Any:
-    """Return a record without what differs between two identical calls: times, latencies, transport facts."""
+    Args:
+        record: the record.
+        without_artifacts: names of artifacts to leave out besides.
+    """
     if type(record) is GenerationResult and record.trace is None and not record.artifacts and not record.token_usage:
         return record.evolve(latency_ms=None) if record.latency_ms is not None else record
-    return _without_varying(record.to_dict())
+    return _without(record.to_dict(), {"token_usage": _VARYING_TOKENS, "artifacts": without_artifacts})
 
 
-def _without_varying(value: Any) -> Any:
+def _without(value: Any, within: Mapping[str, frozenset[str]]) -> Any:
+    """Return a value without what varies at any depth, and without what `within` names in objects of a name."""
     if isinstance(value, dict):
-        kept = {key: _without_varying(item) for key, item in value.items() if key not in _VARYING}
-        usage = kept.get("token_usage")
-        if isinstance(usage, dict):
-            kept["token_usage"] = {key: count for key, count in usage.items() if key not in _VARYING_TOKENS}
+        kept = {key: _without(item, within) for key, item in value.items() if key not in _VARYING}
+        for name, left_out in within.items():
+            if left_out and isinstance(part := kept.get(name), dict):
+                kept[name] = {key: item for key, item in part.items() if key not in left_out}
         return kept
     if isinstance(value, list):
-        return [_without_varying(item) for item in value]
+        return [_without(item, within) for item in value]
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -567,38 +567,39 @@ def test_a_worker_with_a_failure_exits_with_3(project: Path, themis: Themis) -> 
     assert "failed" in themis("worker", "status", "--queue", "queue").out
 
 
-def test_a_batch_is_handed_in_and_its_answers_are_scored(
-    project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def submitted(project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[FakeEndpoint, str]]:
+    """Return an endpoint, and the id of a run that was submitted as a batch for it."""
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     with FakeEndpoint() as endpoint:
         model = f"generation.generator={{id: openai/m, base_url: '{endpoint.base_url}', api: chat}}"
         words = ["experiment.yaml", model, "--limit", "3", "--mode", "batch", "--queue", "batches"]
-        submitted = themis("submit", *words, "runtime.batch_poll_s=0.01", "--json")
-        assert submitted.code == 0, submitted.err
-        done = themis("batch", "run", "--queue", "batches", "--json")
+        done = themis("submit", *words, "runtime.batch_poll_s=0.01", "--json")
+        assert done.code == 0, done.err
+        yield endpoint, done.data["run_id"]
+
+
+@pytest.mark.usefixtures("submitted")
+def test_a_batch_is_handed_in_and_its_answers_are_scored(themis: Themis) -> None:
+    done = themis("batch", "run", "--queue", "batches", "--json")
     assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
     assert done.code == 0
 
 
 def test_a_batch_is_cancelled_and_a_later_run_hands_in_another(
-    project: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch
+    submitted: tuple[FakeEndpoint, str], themis: Themis
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", "none")
-    with FakeEndpoint() as endpoint:
-        model = f"generation.generator={{id: openai/m, base_url: '{endpoint.base_url}', api: chat}}"
-        words = ["experiment.yaml", model, "--limit", "3", "--mode", "batch", "--queue", "batches"]
-        run_id = themis("submit", *words, "runtime.batch_poll_s=0.01", "--json").data["run_id"]
-        # As a process leaves it that was stopped while it waited.
-        endpoint.protocols.files["f"] = b""
-        endpoint.protocols.answer("POST", "/v1/batches", {}, b'{"input_file_id": "f"}')
-        BatchLog(Path("batches") / f"{run_id}.jsonl").add(Submission(digest="d", batch_id="batch_1"))
-        assert themis("batch", "cancel", "--queue", "batches").out == f"run {run_id[:12]}: cancelled batch_1\n"
-        assert endpoint.protocols.batches["batch_1"]["is_cancelled"]
-        assert themis("batch", "cancel", run_id, "--queue", "batches", "--json").data == {run_id: []}
-        done = themis("batch", "run", "--queue", "batches", "--json")
-        assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
-        assert len(endpoint.protocols.batches) == 2
+    endpoint, run_id = submitted
+    # As a process leaves it that was stopped while it waited.
+    endpoint.protocols.files["f"] = b""
+    endpoint.protocols.answer("POST", "/v1/batches", {}, b'{"input_file_id": "f"}')
+    BatchLog(Path("batches") / f"{run_id}.jsonl").add(Submission(digest="d", batch_id="batch_1"))
+    assert themis("batch", "cancel", "--queue", "batches").out == f"run {run_id[:12]}: cancelled batch_1\n"
+    assert endpoint.protocols.batches["batch_1"]["is_cancelled"]
+    assert themis("batch", "cancel", run_id, "--queue", "batches", "--json").data == {run_id: []}
+    done = themis("batch", "run", "--queue", "batches", "--json")
+    assert [each["status"] for each in done.data] == ["completed"], done.out + done.err
+    assert len(endpoint.protocols.batches) == 2
     assert themis("batch", "cancel", "--queue", "batches").out == "nothing waits\n"
 
 

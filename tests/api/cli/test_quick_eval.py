@@ -66,6 +66,14 @@ def test_limit_samples_and_seed(quick: Themis, tmp_path: Path) -> None:
     assert done.data["progress"]["total_cases"] == 5
 
 
+def test_until_takes_a_rule_and_no_stage(quick: Themis) -> None:
+    stopped = quick(SUMS, "--until", "exact_match>=0.2, every=10", "--json").data
+    assert stopped["metrics"]["builtin/exact_match"]["planned"] == 20
+    refused = quick(SUMS, "--until", "parse")
+    assert refused.code == 2
+    assert "'parse' is no rule for stopping" in refused.err
+
+
 def test_errors_exit_with_3(quick: Themis, tmp_path: Path) -> None:
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"input": "a", "expected_output": "a"}\n{"input": "b"}\n', encoding="utf-8")

@@ -146,6 +146,8 @@ def test_of_several_answers_a_label_says_which() -> None:
         result.label("c1", True)
     with pytest.raises(DataError, match=r"no answer 'c1-candidate-3'; did you mean"):
         result.label("c1", True, candidate="c1-candidate-3")
+    numbered = [{"case_id": "c1", "sample": 2, "value": "no"}]
+    assert import_labels(result.store, result.run_id, numbered, who="ada").unchanged == 1
     for number in range(40):
         for sample in range(3):
             result.label(f"c{number}", (number + sample) % 4 > 0, who="ada", candidate=f"c{number}-candidate-{sample}")
@@ -254,6 +256,17 @@ def test_a_sheet_holds_no_formula_and_its_ids_come_back() -> None:
     assert (row["case_id"], row["prompt"]) == ("'=c1", "'=cmd()")
     assert import_labels(result.store, result.run_id, [{**row, "value": "yes"}], who="ada").stored == 1
     assert said(result) == [("=c1", True, "ada")]
+
+
+def test_a_label_comes_back_from_a_sheet_as_it_was_said(result: RunResult) -> None:
+    result.label("c1", "=off topic", who="@ada", note="- too long")
+    known = {"value": "=off topic", "who": "@ada", "note": "- too long", "case_id": "c1", "metric": EXACT}
+    (row,) = csv.DictReader(io.StringIO("".join(label_sheet([known]))))
+    assert (row["value"], row["who"], row["note"]) == ("'=off topic", "'@ada", "'- too long")
+    assert import_labels(result.store, result.run_id, [row]).unchanged == 1
+    assert [(label.value, label.who, label.note) for label in again(result).labels()] == [
+        ("=off topic", "@ada", "- too long")
+    ]
 
 
 def test_where_nothing_is_scored_there_is_nothing_to_label() -> None:

@@ -219,3 +219,20 @@ def test_a_graded_metric_has_no_pass_at_k() -> None:
     said = [remark for remark in section.remarks if remark.startswith("graded: its scores are graded")]
     assert len(said) == 1
     assert not any("pass" in remark for remark in section.remarks if remark.startswith("graded, "))
+
+
+def test_only_a_terminal_has_the_stop_of_a_run_in_lines() -> None:
+    store = InMemoryRunStore()
+    rows = [{"input": f"{n} + {n}", "expected_output": str(2 * n)} for n in range(200)]
+    rule = "exact_match>=0.01, every=100"
+    run = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match", store=store, until=rule)
+    report = read_report(run.view)
+    said = str(run.stop)
+    assert len(said) > 80
+    shown: dict[Format, list[str]] = {
+        form: [line for each in sections(report, form) if each.title == "When the run ended" for line in each.remarks]
+        for form in EVERYWHERE
+    }
+    assert {form for form, lines in shown.items() if said in lines} == {"html", "markdown", "latex"}
+    assert all(len(line) <= 80 for line in shown["terminal"])
+    assert said in " ".join(shown["terminal"])

@@ -18,6 +18,7 @@ from themis.api.cli.options import (
     RunName,
     Store,
     Words,
+    engine_of,
     read_prices,
     report_at,
     stored,
@@ -91,7 +92,6 @@ def compare(
     from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
     from themis.pure.report.statistics import statistics_text
-    from themis.pure.stats.engine import StatsEngine
     from themis.pure.stats.gates import GateResult
     from themis.pure.stats.paired_bootstrap import adjusted_statistics
 
@@ -104,7 +104,7 @@ def compare(
     ours, theirs = first.load_snapshot(a), second.load_snapshot(b)
     gates = read_regression_gates(fail_on_regression or (), ours, theirs, regression_on)
     ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
-    engine = StatsEngine(correction="CR1" if correction == "cr1" else "CR2")
+    engine = engine_of(correction)
     found = compare_runs(first, a, second, b, metric, cluster_by=cluster_by, engine=engine, at=sorted(ks) or None)
     results = check_regressions(gates, found)
     decided = None

@@ -43,13 +43,14 @@ def label(
 ) -> None:
     """Label a run's answers, and see how far a metric agrees with people.
 
-    Labels are kept with the run and change no result. With a few hundred of them reports give the metric's mean
-    corrected by them, with an interval that holds however the judge errs.
+    Labels are kept with the run and change no result. With a few hundred of them
+    reports give the metric's mean corrected by them, with an interval that holds
+    however the judge errs.
 
     For example:
       themis label latest --next 100 --output to-label.csv
       themis label latest --from to-label.csv --who ada
-      themis label latest case-7 builtin/llm_rubric 0.5 --note "half of it is missing"
+      themis label latest case-7 builtin/llm_rubric 0.5 --note "half is missing"
       themis label latest case-7 builtin/llm_rubric --withdraw
       themis label latest
 
@@ -72,7 +73,7 @@ def label(
         column: Which column of the file holds what, as in value=verdict; repeat it for more.
         output: Write the answers to label to this file; to stdout if not given.
     """
-    from themis.api.runs.labels import import_labels, label_sheet, next_labels
+    from themis.api.runs.labels import import_labels, label_sheet, named_answer, next_labels
     from themis.pure.errors import SpecError
 
     ways = {"CASE METRIC VALUE": case is not None, "--from": source is not None, "--next": next_count is not None}
@@ -91,7 +92,7 @@ def label(
         )
         _show_rows(rows, "".join(label_sheet(rows)), output, as_json=json_output)
     elif case is not None:
-        row = {"case_id": case, "dataset_id": dataset, "candidate_id": candidate, "note": note}
+        row = {"case_id": case, "dataset_id": dataset, "candidate_id": named_answer(case, candidate), "note": note}
         _give(opened, run_id, row, metric_id or metric, value, who, withdraw=withdraw, as_json=json_output)
     else:
         _show_labelled(opened, run_id, metric, as_json=json_output)
@@ -111,14 +112,10 @@ def _give(
     from themis.api.runs.labels import default_who, give_labels, labelled_metric
     from themis.api.runs.view import RunView
     from themis.pure.errors import SpecError
-    from themis.pure.identity import candidate_id
     from themis.pure.records.human_label import HumanLabel, read_label_value
 
     if (value is None) != withdraw:
         raise SpecError("label: a value, or --withdraw, expected: themis label RUN CASE METRIC VALUE")
-    answer = row["candidate_id"]
-    if answer is not None and answer.isdecimal():
-        row["candidate_id"] = candidate_id(row["case_id"], int(answer))
     given = HumanLabel(
         **row,
         metric_id=labelled_metric(RunView.of(store, run_id), metric_id).metric_id,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
     from themis.pure.records.config import StorageConfig
     from themis.pure.records.dataset import Dataset
     from themis.pure.records.stopping import StoppingRule
+    from themis.pure.stats.engine import StatsEngine
 
 DEFAULT_STORE: Final = "runs/themis.sqlite3"
 
@@ -168,6 +169,13 @@ def report_at(text: str | None, answers: int) -> tuple[int, ...] | None:
         raise SpecError(f"--report-at {text}: {error}") from None
     except ValueError:
         raise SpecError(f"--report-at {text}: numbers expected, as in 1,4,8") from None
+
+
+def engine_of(correction: Literal["cr1", "cr2"]) -> StatsEngine:
+    """Return the statistics that `--correction` asks for."""
+    from themis.pure.stats.engine import StatsEngine
+
+    return StatsEngine(correction="CR1" if correction == "cr1" else "CR2")
 
 
 def read_until(texts: list[str] | None) -> tuple[UntilStage, StoppingRule | None]:

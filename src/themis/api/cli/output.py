@@ -73,13 +73,13 @@ def _put(stream: IO[AnyStr], text: AnyStr) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        let_go(stream)
+        _let_go(stream)
     except OSError:  # a full disk
-        let_go(stream)
+        _let_go(stream)
         raise
 
 
-def let_go(stream: IO[Any]) -> None:
+def _let_go(stream: IO[Any]) -> None:
     """Let what is printed from now on go nowhere: nobody reads on."""
     with contextlib.suppress(OSError, ValueError):  # no file at all, or a closed one
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -22,7 +22,6 @@ from themis.api.cli.options import (
     ReportAt,
     Words,
     limited,
-    read_until,
     storage_of,
     with_rule,
 )
@@ -103,9 +102,9 @@ class Quick:
     def run(self, experiment: Any, *, as_json: bool) -> int:
         """Run an experiment, print its result, and return the exit code."""
         from themis.api.cli.run import run_and_show
+        from themis.pure.records.stopping import as_rule
 
-        _, rule = read_until(None if self.until is None else [self.until])
-        labelled = with_rule(experiment.evolve(name=self.name, tags=self.tags), rule)
+        labelled = with_rule(experiment.evolve(name=self.name, tags=self.tags), as_rule(self.until))
         return run_and_show(labelled, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
 
 

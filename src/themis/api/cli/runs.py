@@ -18,6 +18,7 @@ from themis.api.cli.options import (
     ReportAt,
     RunName,
     Store,
+    engine_of,
     read_prices,
     report_at,
     stored,
@@ -177,7 +178,6 @@ def report(
     """
     from themis.api.runs.report import Reporter, report_text, write_report
     from themis.pure.plan import make_plan
-    from themis.pure.stats.engine import StatsEngine
 
     opened, run_id = stored_run(store, run)
     answers = make_plan(opened.load_snapshot(run_id)).answers
@@ -186,7 +186,7 @@ def report(
         at=report_at(at, len(answers)),
         by=by,
         cluster_by=cluster_by,
-        engine=StatsEngine(correction="CR1" if correction == "cr1" else "CR2"),
+        engine=engine_of(correction),
         details=details,
         prices=read_prices(price),
     )

@@ -16,7 +16,7 @@ from themis.effects.sources.rows import Row, file_format, read_rows
 from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, LiteralSecretError, SpecError, listed, nearest
-from themis.pure.human_labels import ending_again, label_events
+from themis.pure.human_labels import ending_again, label_events, labelled_outputs
 from themis.pure.identity import candidate_id
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.protocols import RunStore
@@ -106,12 +106,12 @@ def give_labels(store: RunStore, run_id: str, labels: Iterable[HumanLabel]) -> L
     0 labels stored (1 known already)
     """
     given = [_Given(label, f"labels[{number}]") for number, label in enumerate(labels)]
-    return _take(store, run_id, given, "labels")
+    return _take(RunView.of(store, run_id), given, "labels")
 
 
-def _take(store: RunStore, run_id: str, given: Sequence[_Given], source: str, empty: int = 0) -> LabelsTaken:
-    view = RunView.of(store, run_id)
+def _take(view: RunView, given: Sequence[_Given], source: str, empty: int = 0) -> LabelsTaken:
     _refuse_secrets(given)
+    store, run_id = view.store, view.run_id
     store.acquire(run_id)
     try:
         entries, faults = _entries(view, given)
@@ -279,7 +279,7 @@ def import_labels(
             told(position)
     if faults:
         raise DataError(listed(f"{where}: nothing was stored", _first(faults)))
-    return _take(store, run_id, given, where, empty)
+    return _take(view, given, where, empty)
 
 
 def _rows(source: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Row]]:
@@ -310,9 +310,9 @@ class _RowReader:
         unnamed = None if named else self._default_metric()  # without one, no row can be read
         try:
             return HumanLabel(
-                case_id=of_cell(_text(cells.get("case"))),
-                dataset_id=of_cell(_text(cells.get("dataset"))) or None,
-                candidate_id=self._candidate(cells),
+                case_id=_text(cells.get("case")),
+                dataset_id=_text(cells.get("dataset")) or None,
+                candidate_id=named_answer(_text(cells.get("case")), _text(cells.get("candidate"))),
                 metric_id=unnamed or labelled_metric(self._view, named).metric_id,
                 value=value,
                 who=_text(cells.get("who")) or self._who,
@@ -330,21 +330,15 @@ class _RowReader:
         faults, found = [], {}
         for what, usual in _USUAL.items():
             stated = self._stated[what]
-            column = next((name for name in (stated,) if name), None) or next((n for n in usual if n in names), None)
+            column = stated or next((name for name in usual if name in names), None)
             if column in names:
-                found[what] = str(column)
+                found[what] = column
             elif stated is not None or what in ("case", "value"):
                 wanted = stated or usual[0]
                 faults.append(f"no column {wanted!r} for the {what}; {nearest(wanted, names)}")
         if faults:
             raise DataError(listed(f"columns found: {', '.join(names) or 'none'}", faults))
         return found
-
-    def _candidate(self, cells: Mapping[str, Any]) -> str | None:
-        named = of_cell(_text(cells.get("candidate")))
-        if not named.isascii() or not named.isdecimal():
-            return named or None
-        return candidate_id(of_cell(_text(cells.get("case"))), int(named))  # a number counts the answers
 
     def _default_metric(self) -> str:
         if self._metric is None:
@@ -373,8 +367,15 @@ def labelled_metric(view: RunView, metric_id: str | None) -> MetricSlot:
     return found[0]
 
 
+def named_answer(case_id: str, name: str | None) -> str | None:
+    """Return the id of the answer that a name means: a number counts a case's answers, from 0."""
+    if name and name.isascii() and name.isdecimal():
+        return candidate_id(case_id, int(name))
+    return name or None
+
+
 def _text(cell: Any) -> str:
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None else of_cell(str(cell).strip())
 
 
 def _value(cell: Any) -> LabelValue:
@@ -467,6 +468,7 @@ def next_labels(
         case_no, row = scores[choice.key]
         item, state = states[case_no]
         shown = view.in_full(item, view.events_of(item), state)
+        outputs = labelled_outputs(view.plan, state, metric.metric_id, _named(view, metric, row))
         known = labels.get(choice.key) if choice.is_labelled else None
         rows.append(
             {
@@ -476,7 +478,7 @@ def next_labels(
                 "metric": metric.metric_id,
                 "prompt": _prompt(shown.prompt),
                 "expected_output": shown.expected_output,
-                "answer": _answer_text(state, row.candidate_id),
+                "answer": outputs[0] if len(outputs) == 1 else outputs,
                 **({} if blind else {"score": row.value, "outcome": row.outcome}),
                 "value": "" if known is None else known.value,
                 "who": (who or "") if known is None else known.who,
@@ -510,10 +512,3 @@ def _named(view: RunView, metric: MetricSlot, row: BenchmarkScoreRow) -> str | N
 
 def _prompt(messages: Iterable[Mapping[str, Any]]) -> str:
     return "\n\n".join(text_of(shown_content(message["content"])) for message in messages)
-
-
-def _answer_text(state: Any, candidate_id: str | None) -> Any:
-    outputs = [each.final_output for each in state.candidates.values() if candidate_id in (None, each.candidate_id)]
-    if state.reduced is not None:
-        return state.reduced.final_output
-    return outputs[0] if len(outputs) == 1 else outputs

@@ -132,7 +132,7 @@ from valued;
 
 -- One row per label that a person gave an answer and neither replaced nor took back. `value` is what was said, as text, and
 -- `score` the same on the metric's scale, which words have none on. `answer` is the hash of the answer that was labelled: of a
--- run that made answers anew, `themis label` says which labels are of earlier ones.
+-- run that made answers anew, `RunResult.labels` says which labels are of earlier ones.
 create view labels as
 with latest as (
     select run_no, case_no, payload ->> 'metric_id' as metric_id, coalesce(payload ->> 'candidate_id', '') as candidate,

@@ -29,7 +29,13 @@ from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import cluster_of, group_of
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
-from themis.pure.report.stopped import at_the_stop, groups_not_covered, not_covered, several_not_covered
+from themis.pure.report.stopped import (
+    at_the_stop,
+    groups_not_covered,
+    labels_not_covered,
+    not_covered,
+    several_not_covered,
+)
 from themis.pure.report.summary import SummaryRow, summary_row
 from themis.pure.report.suspicions import Suspicion, Suspicions
 from themis.pure.state import CaseState, has_failures
@@ -243,8 +249,10 @@ class Overview:
         self._cases += 1
 
     def _add_labels(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
+        if not state.labels:
+            return
         labels, places = [*current_labels(self._plan, state)], Counter[str]()
-        for row in rows if labels else ():
+        for row in rows:
             answer = None if row.metric_id in self._one_answer else row.candidate_id
             of_row = [each for each in labels if (each.metric_id, each.candidate_id) == (row.metric_id, answer)]
             place = len(self._columns[row.metric_id].values) + places[row.metric_id]
@@ -289,7 +297,7 @@ class Overview:
                 self._columns[name].scores, functools.partial(self._clusters_of, name), self._engine
             )
             if found is not None:
-                yield found
+                yield found if self._stop is None else labels_not_covered(found)
 
     def _figures(self, details: Iterable[Figure]) -> Iterator[Figure]:
         """Yield all that is estimated; a metric's scores are made anew each time, for they may be a million."""

@@ -237,8 +237,13 @@ def _stop(report: Report) -> Iterator[Section]:
         return
     figure = f"{stop.metric_id}: {interval_text(stop.interval)}"
     planned = f"{stop.of - stop.cases:,} cases were not planned any more" if stop.cases < stop.of else ""
-    remarks = _wrapped(filter(None, (str(stop), figure, planned)))
-    yield Section(title="When the run ended", remarks=remarks)
+    whole = Section(
+        title="When the run ended",
+        remarks=tuple(filter(None, (str(stop), figure, planned))),
+        shown_in=("html", "markdown", "latex"),
+    )
+    yield whole
+    yield attrs.evolve(whole, remarks=_wrapped(whole.remarks), shown_in=("terminal",))
 
 
 def _pooled(dataset_ids: Sequence[str]) -> Iterator[str]:

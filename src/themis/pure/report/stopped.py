@@ -2,8 +2,8 @@
 
 A fixed-size interval does not hold what it promises if the scores themselves decide when to stop: neither that of the
 metric that the rule is about nor those of others, which go along with it. So each metric that states its score range
-has the interval that holds at any stop. All that has none (a metric without a range, averages over groups, and what
-several answers or details say) keeps its interval and says that it does not cover the stop.
+has the interval that holds at any stop. All that has none (a metric without a range, averages over groups, means that
+labels correct, and what several answers or details say) keeps its interval and says that it does not cover the stop.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import math
 from collections.abc import Hashable, Sequence
 from typing import Final
 
+from themis.pure.report.labelling import LabelledMetric
 from themis.pure.stats import Estimate, anytime_interval
+from themis.pure.stats.corrected import CorrectedEstimate
 from themis.pure.stats.groups import GroupedEstimate
 from themis.pure.stats.several import SeveralAnswers
 from themis.pure.stopping import Stop
@@ -72,3 +74,17 @@ def several_not_covered(several: SeveralAnswers) -> SeveralAnswers:
         name: [not_covered(each) for each in getattr(several, name)] for name in ("pass_at", "pass_all", "majority")
     }
     return several.evolve(**figures, agreement=not_covered(several.agreement))
+
+
+def labels_not_covered(labelled: LabelledMetric) -> LabelledMetric:
+    """Return what human labels say of a metric, and that the means do not cover the stop."""
+    by_rates = labelled.rogan_gladen
+    return labelled.evolve(
+        corrected=_corrected_not_covered(labelled.corrected),
+        rogan_gladen=None if by_rates is None else _corrected_not_covered(by_rates),
+    )
+
+
+def _corrected_not_covered(found: CorrectedEstimate) -> CorrectedEstimate:
+    parts = {name: not_covered(getattr(found, name)) for name in ("judge", "labels", "bias")}
+    return found.evolve(**parts, warnings=(*found.warnings, NOT_COVERED))
