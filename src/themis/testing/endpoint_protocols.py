@@ -32,7 +32,7 @@ class Protocols:
     def __init__(self, answer: Answerer, models: Sequence[str], batch_polls: int) -> None:
         self._answer = answer
         self._models = tuple(models)
-        self._batching = Batches(self._complete, batch_polls)
+        self._batching = Batches(lambda route, body: self._complete(route, body), batch_polls)
         self.files: dict[str, bytes] = self._batching.files
         self.batches: dict[str, dict[str, Any]] = self._batching.batches
 

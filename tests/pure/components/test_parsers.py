@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -229,9 +229,9 @@ TEXT_PARSERS = [parser for parser in EVERY if parser.component_id != "builtin/re
 def _time(read: Callable[[str], object], text: str) -> float:
     best = float("inf")
     for _ in range(3):
-        start = perf_counter()
+        start = thread_time()
         read(text)
-        best = min(best, perf_counter() - start)
+        best = min(best, thread_time() - start)
     return best
 
 
