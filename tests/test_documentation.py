@@ -45,9 +45,10 @@ LANGUAGES = {"python", "console", "sh", "text", "", "json", "jsonl", "yaml", "to
 class Shell:
     """A bash in a folder, 80 columns wide, with nothing of the machine's settings but its paths."""
 
-    def __init__(self, folder: Path) -> None:
-        kept = {name: os.environ[name] for name in ("PYTHONPATH", "LANG", "TMPDIR") if name in os.environ}
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    def __init__(self, folder: Path, programs: Path | None = None) -> None:
+        kept_of_ours = ("PYTHONPATH",) if programs is None else ()
+        kept = {name: os.environ[name] for name in (*kept_of_ours, "LANG", "TMPDIR") if name in os.environ}
+        path = f"{programs or Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._process = subprocess.Popen(
             ["bash", "--noprofile", "--norc"],
             cwd=folder,
