@@ -173,9 +173,10 @@ def test_a_notebook_twice_side_by_side(installed: Path, tmp_path: Path) -> None:
     source = ROOT / "examples" / "notebook.ipynb"
 
     def executed(number: int) -> list[Any]:
-        copy = tmp_path / f"{number}.ipynb"
+        copy = tmp_path / str(number) / source.name
+        copy.parent.mkdir()
         copy.write_bytes(source.read_bytes())
-        must(installed / "jupyter-execute", "--inplace", copy, cwd=tmp_path)
+        must(installed / "jupyter-execute", "--inplace", copy, cwd=copy.parent)
         cells = json.loads(copy.read_text(encoding="utf-8"))["cells"]
         return [
             {name: output[name] for name in ("text", "data") if name in output}
