@@ -107,7 +107,7 @@ def case_view(
         input=case.input,
         expected_output=case.expected_output,
         metadata=case.metadata,
-        prompt=recorded or (prompt_spec or PromptSpec()).render_messages(case.input),
+        prompt=recorded or (prompt_spec or PromptSpec()).render_messages(case),
         prompt_recorded=recorded is not None,
         result=case_result(plan, state),
         score_rows=rows,

@@ -82,7 +82,7 @@ def _prompt_tokens(run: Run, item: CaseItem) -> int:
     if asked is not None:  # the context is read with each of them
         return sum(_rough_tokens(asked.context + text) for text in asked.continuations)
     if generator.request is None:
-        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
+        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case))
     request = asked_generation(run, item, 0).request
     return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 

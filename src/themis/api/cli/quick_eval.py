@@ -14,6 +14,7 @@ from themis.api.cli.options import (
     MAX_COST,
     MAX_TOKENS,
     NAME,
+    PROMPT,
     SEED,
     TAG,
     TEMPERATURE,
@@ -22,6 +23,7 @@ from themis.api.cli.options import (
     ReportAt,
     Words,
     limited,
+    read_prompt,
     storage_of,
     with_rule,
 )
@@ -55,6 +57,7 @@ class Quick:
     seed: Annotated[int | None, SEED] = None
     temperature: Annotated[float | None, TEMPERATURE] = None
     max_tokens: Annotated[int | None, MAX_TOKENS] = None
+    prompt: Annotated[str | None, PROMPT] = None
     unparsed: Annotated[
         Literal["incorrect", "missing"], Parameter(help="What an answer that no parser can read counts as.")
     ] = "incorrect"
@@ -74,7 +77,7 @@ class Quick:
 
         datasets = as_datasets(data)
         experiment = Experiment(
-            generation=sampled(self.model(model), self.samples),
+            generation=sampled(self.model(model), self.samples, prompt=read_prompt(self.prompt)),
             evaluation=EvaluationConfig(
                 metrics=metrics, parsers=parser, judge_models=self.judge, unparsed=self.unparsed
             ),
@@ -248,6 +251,7 @@ def benchmark(
         judge=quick.judge[0] if quick.judge else None,
         samples=quick.samples,
         seed=quick.seed,
+        prompt=read_prompt(quick.prompt),
         storage=storage_of(quick.store),
         runtime=quick.runtime(),
         source=source,
