@@ -116,9 +116,8 @@ def test_what_can_be_no_prompt_is_refused_when_it_is_made(spec: dict[str, Any], 
 
 
 def test_an_example_is_two_turns_or_a_paragraph() -> None:
-    spec = PromptSpec(
-        prefix="Q: ", suffix="\nA:", blocks=[{"input": "1 + 1?", "output": 2}, {"kind": "rubric", "x": [1]}]
-    )
+    blocks: list[Any] = [{"input": "1 + 1?", "output": 2}, {"kind": "rubric", "x": [1]}]
+    spec = PromptSpec(prefix="Q: ", suffix="\nA:", blocks=blocks)
     assert spec.render_messages("2 + 2?") == [
         {"role": "user", "content": "Q: 1 + 1?\nA:"},
         {"role": "assistant", "content": "2"},
@@ -135,7 +134,7 @@ def test_an_answer_is_written_as_its_template_says() -> None:
 
 def test_an_example_may_have_an_image_and_a_conversation() -> None:
     talk = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
-    blocks = [
+    blocks: list[Any] = [
         {"input": {"question": "What?", "images": ["data:image/png;base64,AAAA"]}, "output": "a cat"},
         {"input": talk, "output": "d"},
     ]
@@ -213,6 +212,9 @@ def test_a_template_tells_what_a_case_asks() -> None:
         for topic in "ab"
         for n in range(3)
     ]
+    asked = [Case(case_id=t, input={"q": "x"}, expected_output="1", metadata={"topic": t}) for t in "ab"]
+    with pytest.raises(DataError, match="2 asked for, and there are 1 different ones"):
+        PromptSpec(template="{topic}: {q}").with_examples(asked, 2)
     shown = PromptSpec(template="{topic}: {body}").with_examples(pool, 5)
     assert len(shown.blocks) == 6
     assert shown.blocks[0].keys() == {"input", "output", "topic", "body"}
