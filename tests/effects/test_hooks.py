@@ -93,7 +93,7 @@ def test_after_generate_is_called_with_the_case_or_without_it() -> None:
         assert all(candidate == said for candidate, said in told.told)
 
 
-class Misnamed:
+class Misled:
     """Has a method that is named like a hook, and a hook that can't be called."""
 
     on_event = None
@@ -113,14 +113,14 @@ class Misnamed:
 def test_what_would_never_be_called_is_refused_by_name_before_the_run() -> None:
     store = InMemoryRunStore()
     with pytest.raises(SpecError) as caught:
-        PIPELINE.experiment().run(store=store, subscribers=[Misnamed(), object(), OnlyParse])
+        PIPELINE.experiment().run(store=store, subscribers=[Misled(), object(), OnlyParse])
     assert str(caught.value).splitlines() == [
         "subscribers; 7 problems:",
-        "  - Misnamed.after_generation: there is no such hook; did you mean after_generate or before_generate?",
-        "  - Misnamed.before_parses: there is no such hook; did you mean before_parse or before_score or before_reduce?",
-        "  - Misnamed.after_generate: it is called with (case, result, ctx) or (result, ctx), and takes (result)",
-        "  - Misnamed.after_score: it is called with (score, ctx), and takes (score)",
-        "  - Misnamed.before_judge: it is called with (subject, ctx), and takes no call",
+        "  - Misled.after_generation: there is no such hook; did you mean after_generate or before_generate?",
+        "  - Misled.before_parses: there is no such hook; did you mean before_parse or before_score or before_reduce?",
+        "  - Misled.after_generate: it is called with (case, result, ctx) or (result, ctx), and takes (result)",
+        "  - Misled.after_score: it is called with (score, ctx), and takes (score)",
+        "  - Misled.before_judge: it is called with (subject, ctx), and takes no call",
         f"  - object has none of the hooks {', '.join(hooks.HOOKS)}",
         "  - OnlyParse is a class; give an object of it, such as OnlyParse()",
     ]

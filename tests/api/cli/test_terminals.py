@@ -59,6 +59,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     # What is typed: each with its text, and those that have it as JSON (the second time round).
     ("init", "anfang-é"),
     ("plan", "experiment.yaml"),
+    ("preview", "experiment.yaml"),
     ("estimate", "experiment.yaml"),
     ("run", "experiment.yaml"),
     ("run", "judged.yaml"),

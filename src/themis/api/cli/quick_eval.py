@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import App, Parameter
@@ -260,3 +261,11 @@ def benchmark(
         shuffle=shuffle,
     )
     return quick.run(experiment, as_json=json_output)
+
+
+COMMANDS: Final[dict[str, Callable[..., int]]] = {
+    "inline": inline,
+    "file": evaluate_file,
+    "huggingface": huggingface,
+    "benchmark": benchmark,
+}

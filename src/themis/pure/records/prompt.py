@@ -213,8 +213,13 @@ class PromptSpec(HashableModel):
                     continue
                 left = None if left is None else left - 1
                 yield block
-            elif "text" in block or block.keys() >= _MESSAGE:
+            elif self.is_shown(block):
                 yield block
+
+    @staticmethod
+    def is_shown(block: Block) -> bool:
+        """Tell whether a block is of a kind that models are shown; any other is data for generators of one's own."""
+        return "text" in block or block.keys() >= _MESSAGE or _is_example(block)
 
     @functools.cached_property
     def _asked_by_blocks(self) -> tuple[str | None, ...]:
