@@ -27,7 +27,7 @@ from themis.pure.wire.exchange import without_files
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class PreviewedCase(CaseName):
+class CasePreview(CaseName):
     """What would be sent for one candidate of a case.
 
     Attributes:
@@ -62,7 +62,7 @@ class RunPreview(HashableModel):
 
     run_id: str
     model: str
-    cases: tuple[PreviewedCase, ...] = attrs.field(converter=sequence)
+    cases: tuple[CasePreview, ...] = attrs.field(converter=sequence)
     total_cases: int
     candidate_count: int
     notes: tuple[str, ...] = attrs.field(default=(), converter=sequence)
@@ -99,14 +99,14 @@ def preview_run(
     )
 
 
-def _previewed(run: Run, item: CaseItem, price: Price | None) -> PreviewedCase:
+def _previewed(run: Run, item: CaseItem, price: Price | None) -> CasePreview:
     asked, generator = asked_generation(run, item, 0), run.components.generator
     request: Any = asked.request
     if asked.likelihoods is None and generator.request is not None:
         request = generator.request(item.case, asked.ctx)  # with the candidate's seed, which is sent as well
     prompt, answer = prompt_tokens_of(run, item), answer_tokens(run)
     used = {PROMPT_TOKENS: prompt, COMPLETION_TOKENS: answer}
-    return PreviewedCase(
+    return CasePreview(
         case_id=item.case.case_id,
         dataset_id=item.dataset_id,
         case_key=item.case_key,
@@ -158,7 +158,7 @@ def _lines(preview: RunPreview) -> Iterator[str]:
         yield printable(preview.cost)
 
 
-def _beside(case: PreviewedCase) -> JSONValue:
+def _beside(case: CasePreview) -> JSONValue:
     """Return what of a request is not in its messages: the model, how it samples, tools."""
     if not isinstance(case.request, Mapping):
         return None

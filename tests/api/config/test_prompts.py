@@ -109,7 +109,7 @@ def test_a_config_says_the_same_and_is_written_with_its_examples(folder: Path) -
         SpecError, match=r"generation\.prompt_spec: examples: 7 asked for, and there are 6 different ones"
     ):
         read(path="moved.jsonl", count=7)
-    with pytest.raises(SpecError, match="either path or hub or benchmark expected, found path and hub"):
+    with pytest.raises(SpecError, match="either path or hub expected, found path and hub"):
         read(hub="a/b")
 
 
@@ -184,3 +184,8 @@ def test_a_benchmark_takes_another_prompt_and_examples_of_another_split() -> Non
     assert messages[-1]["content"].endswith(own.suffix)
     catalog.run("mmlu_pro", model=model, source=ROWS[:1], prompt="Just a letter. {input}")
     assert model.asked[-1] == [{"role": "user", "content": "Just a letter. Q0?\n\nA. a\nB. b"}]
+    catalog.run("mmlu_pro", model=model, source=ROWS, limit=1, shots=2, prompt=own.evolve(suffix=""))
+    (*shown, asked) = [message["content"] for message in model.asked[-1] if message["role"] == "user"]
+    assert len(set(shown)) == 2
+    assert asked == "Q0?\n\nA. a\nB. b"
+    assert asked not in shown

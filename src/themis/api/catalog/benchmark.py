@@ -123,6 +123,8 @@ class Benchmark:
         samples: int = 1,
         seed: int | None = None,
         prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
+        shots: int = 0,
+        shots_split: str = "validation",
         storage: StorageConfig | None = None,
         runtime: RuntimeConfig | None = None,
         **data: Any,
@@ -136,6 +138,8 @@ class Benchmark:
             samples: answers per case; each of them is scored.
             seed: of the first candidate; the others count on from it.
             prompt: instead of the benchmark's own (`prompt`), whose parser it then has to suit: as for `evaluate`.
+            shots: few-shot examples before each question, drawn by seed 0 and never the question itself.
+            shots_split: the split they are drawn from.
             storage: where the run is kept; in memory by default.
             runtime: limits, retries and timeouts.
             **data: which data: as for `dataset`.
@@ -150,11 +154,12 @@ class Benchmark:
                 f"{self.name} is graded by a judge model, and none is given: pass judge='openai/gpt-4o' or another "
                 "model; judge='builtin/demo_judge' tries it out without one"
             )
-        dataset = self.dataset(**data)
+        dataset, asked = self.dataset(**data), as_prompt(prompt) or self.prompt
+        if shots:
+            pool = self.dataset(source=data.get("source"), revision=data.get("revision"), split=shots_split)
+            asked = (asked or PromptSpec()).with_examples(pool, shots)
         return Experiment(
-            generation=sampled(
-                DEMO_MODEL if model is None else model, samples, prompt=as_prompt(prompt) or self.prompt
-            ),
+            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=asked),
             evaluation=evaluation_of(entry, judge),
             datasets=dataset,
             storage=storage or StorageConfig(),

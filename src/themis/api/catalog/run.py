@@ -34,6 +34,8 @@ async def run_async(
     samples: int = 1,
     seed: int | None = None,
     prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
+    shots: int = 0,
+    shots_split: str = "validation",
     until: StoppingRule | str | None = None,
     storage: StorageConfig | None = None,
     runtime: RuntimeConfig | None = None,
@@ -43,7 +45,8 @@ async def run_async(
     Args:
         name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
         store: an open store; by default what `storage` says.
-        model, judge, samples, seed, prompt, storage, runtime: what runs it, and how: as for `Benchmark.experiment`.
+        model, judge, samples, seed, prompt, shots, shots_split, storage, runtime: what runs it, and how: as for
+            `Benchmark.experiment`.
         until: stop as soon as it is clear whether a metric's mean reaches a value, as for `evaluate`.
         source, revision, limit, shuffle, filter, skip_misfits: which data: as for `Benchmark.dataset`.
 
@@ -59,6 +62,8 @@ async def run_async(
         samples=samples,
         seed=seed,
         prompt=prompt,
+        shots=shots,
+        shots_split=shots_split,
         storage=storage,
         runtime=runtime,
         source=source,

@@ -213,8 +213,8 @@ def huggingface(
         id_field: The column with the case's id, if it is not `case_id` or `id`.
         metadata_field: A column to keep as the cases' metadata, such as one for --by; none if not given.
     """
-    from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
+    from themis.effects.sources.hub import hub_dataset
 
     kept = metadata_field or ()
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
@@ -231,6 +231,8 @@ def benchmark(
     source: str | None = None,
     revision: str | None = None,
     shuffle: int | None = None,
+    shots: int = 0,
+    shots_split: str = "validation",
     quick: Quick = NO_CHOICE,
     json_output: Json = False,
 ) -> int:
@@ -244,6 +246,8 @@ def benchmark(
         source: Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
         revision: A branch, tag or commit on the hub; the newest commit if not given.
         shuffle: A seed; the cases come in the order it gives them, and --limit takes the first of those.
+        shots: Few-shot examples before each question, never the question itself.
+        shots_split: The split they are drawn from.
     """
     from themis.api.catalog.benchmark import Benchmark
 
@@ -253,6 +257,8 @@ def benchmark(
         samples=quick.samples,
         seed=quick.seed,
         prompt=read_prompt(quick.prompt),
+        shots=shots,
+        shots_split=shots_split,
         storage=storage_of(quick.store),
         runtime=quick.runtime(),
         source=source,

@@ -13,6 +13,7 @@ import attrs
 from themis.api.components import resolve_component
 from themis.api.config.keys import Bound
 from themis.effects.sources.files import OTHERS, CaseFields, FileCases, file_dataset
+from themis.effects.sources.hub import hub_dataset
 from themis.effects.sources.rows import FileFormat
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
@@ -146,15 +147,14 @@ class DatasetConfig:
 
 @attrs.frozen(kw_only=True)
 class ExamplesConfig:
-    """Few-shot examples, drawn from a file, a split on the Hugging Face hub, or a benchmark's other split.
+    """Few-shot examples, drawn from a file or from a split on the Hugging Face hub.
 
     Attributes:
         path: a file, relative to this config.
         hub: a dataset of the Hugging Face hub, such as openai/gsm8k.
-        benchmark: a benchmark of the catalog, whose questions are written as in its cases.
         count: how many are shown with each case.
         seed: of the order in which they are drawn; null takes the first ones.
-        split: of the hub or of the benchmark; train if not given.
+        split: of the dataset on the hub; train if not given.
         config: of the dataset on the hub; the default one if not given.
         revision: a branch, tag or commit on the hub; the newest commit if not given.
         format: of the file, where its name does not tell.
@@ -162,11 +162,10 @@ class ExamplesConfig:
         expected_field: the field that is shown as the answer; `expected_output` if not given.
     """
 
-    EITHER: ClassVar = ("path", "hub", "benchmark")
+    EITHER: ClassVar = ("path", "hub")
 
     path: _Name | None = attrs.field(default=None, metadata=A_PATH)
     hub: _Name | None = None
-    benchmark: _Name | None = None
     count: _Count
     seed: int | None = 0
     split: _Name = "train"
@@ -178,14 +177,8 @@ class ExamplesConfig:
 
     def pool(self) -> Dataset:
         """Return what the examples are drawn from."""
-        if self.benchmark is not None:
-            from themis.api.catalog.benchmark import Benchmark
-
-            return Benchmark.named(self.benchmark).dataset(split=self.split, revision=self.revision)
         fields = CaseFields(input=self.input_field, expected=self.expected_field, metadata=(OTHERS,))
         if self.hub is not None:
-            from themis.api.catalog.hub import hub_dataset
-
             return hub_dataset(self.hub, split=self.split, config=self.config, revision=self.revision, fields=fields)
         return file_dataset(str(self.path), fields=fields, kind=self.format)
 

@@ -189,6 +189,8 @@ class PromptSpec(HashableModel):
 
     def lacking(self, case: Case) -> str | None:
         """Say why a case can't be asked: a field that the template names is not there, or an example is lacking."""
+        if self.template is None and self.shots is None:
+            return None
         question = _question(case)
         try:
             if self.template is not None:
