@@ -30,7 +30,10 @@ CASES = [
 SPEC = PromptSpec(
     instructions="Be brief.",
     template="{topic}: {question}\n{choices}",
-    blocks=[{"input": {"question": "Where?", "choices": ["x"]}, "topic": "s", "output": "A"}, {"mine": 1}],
+    blocks=[
+        {"input": {"question": "Where?", "choices": ["x"]}, "metadata": {"topic": "s"}, "output": "A"},
+        {"mine": 1},
+    ],
 )
 
 

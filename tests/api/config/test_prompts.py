@@ -76,7 +76,8 @@ def test_examples_of_a_file_are_drawn_stored_and_not_read_again(folder: Path, fo
     # All is in the run's record, and decides its id.
     spec = result.snapshot.identity.generation_prompt_spec
     assert spec is not None
-    assert [set(block) for block in spec.blocks] == [{"input", "output", "topic"}] * 3
+    assert [set(block) for block in spec.blocks] == [{"input", "output", "metadata"}] * 3
+    assert {str(block["metadata"]) for block in spec.blocks} == {str({"topic": "sums"})}
     assert store.load_snapshot(result.run_id).identity.generation_prompt_spec == spec
     assert verify(store, result.run_id).verdict == "verified"
     again = evaluate(model=Model(), data=DATA, metric="exact_match", prompt=spec, store=store)

@@ -127,6 +127,18 @@ def test_an_example_is_two_turns_or_a_paragraph() -> None:
     assert spec.blocks[1] == {"kind": "rubric", "x": [1]}  # for generators that know what it is
 
 
+def test_fields_may_have_any_name() -> None:
+    """Such as those of other blocks: an example stays one."""
+    row: Any = {
+        "input": "a",
+        "expected_output": "b",
+        "metadata": {"text": "c", "role": "d", "content": "e", "output": "f"},
+    }
+    spec = PromptSpec(template="{text} {role} {content} {output} {input}").with_examples([row], 1)
+    case = Case(case_id="1", input="z", metadata={"text": "1", "role": "2", "content": "3", "output": "4"})
+    assert spec.render(case) == "c d e f a b\n\n1 2 3 4 z"
+
+
 def test_an_answer_is_written_as_its_template_says() -> None:
     spec = PromptSpec(answer_template="{input} is {output}", blocks=[{"input": "1 + 1", "output": 2}])
     assert spec.render_messages("x")[1] == {"role": "assistant", "content": "1 + 1 is 2"}
@@ -178,6 +190,24 @@ def test_a_case_is_never_among_its_examples(
     assert set(answers) <= {each.expected_output for each in pool}
 
 
+@pytest.mark.parametrize("template", [None, "{input}", "Look. {question}", "{topic}: {question}"])
+@given(content=CONTENTS)
+def test_pictures_are_a_part_of_what_is_asked(template: str | None, content: str) -> None:
+    """The same words about another picture are another question; about the same one they are the same."""
+
+    def about(number: int, words: str) -> Case:
+        value = {"question": words, "images": [f"https://example.org/{number}.png"]}
+        return Case(case_id="a", input=value, expected_output=str(number), metadata={"topic": str(number)})
+
+    spec = PromptSpec(template=template).with_examples([about(n, content) for n in range(4)], 3)
+    case = about(2, f" {content.upper()}")
+    for messages in (spec.render_messages(case), [*prompt_of(case, spec).messages]):
+        answers = [message["content"] for message in messages if message["role"] == "assistant"]
+        assert sorted(answers) == ["0", "1", "3"]
+    assert spec.lacking(case) is None
+    assert spec.evolve(shots=4).lacking(case) is not None
+
+
 @given(pools(), st.integers(1, 2), st.integers(), st.randoms())
 def test_seed_and_content_decide_alone(pool: list[Case], count: int, seed: int, random: Any) -> None:
     spec = PromptSpec(instructions="x").with_examples(pool, count, seed=seed)
@@ -217,7 +247,8 @@ def test_a_template_tells_what_a_case_asks() -> None:
         PromptSpec(template="{topic}: {q}").with_examples(asked, 2)
     shown = PromptSpec(template="{topic}: {body}").with_examples(pool, 5)
     assert len(shown.blocks) == 6
-    assert shown.blocks[0].keys() == {"input", "output", "topic", "body"}
+    assert shown.blocks[0].keys() == {"input", "output", "metadata"}
+    assert shown.blocks[0]["metadata"] in [case.metadata for case in pool]
     with pytest.raises(DataError, match="2 asked for, and there are 1 different ones"):
         PromptSpec(template="{topic}: {input}").with_examples(pool, 2)
 
@@ -230,6 +261,8 @@ def test_a_pool_that_holds_too_few_is_refused() -> None:
     ]
     with pytest.raises(DataError, match="2 asked for, and there are 1 different ones, besides 1 without a reference"):
         PromptSpec().with_examples(pool, 2)
+    with pytest.raises(SpecError, match=r"cases expected, found the text 'train\.jsonl'"):
+        PromptSpec().with_examples("train.jsonl", 2)  # type: ignore[arg-type]  # that is the test
     with pytest.raises(SpecError, match="a number from 0 up expected, found -1"):
         PromptSpec().with_examples(pool, -1)
     with pytest.raises(DataError, match="case 'a': there is no field 'topic'"):

@@ -33,7 +33,8 @@ class PromptSpec(HashableModel):
         suffix: put directly behind the input.
         blocks: what comes between instructions and input, in order: `{"role": ..., "content": ...}` is a message,
             `{"text": ...}` a paragraph, and `{"input": ..., "output": ...}` an example: a question, written as a case's
-            is, and its answer, as two turns. Any other block is not shown; it is there for generators of your own.
+            is, and its answer, as two turns; `metadata` may hold more fields for the template. Any other block is not
+            shown; it is there for generators of your own.
         continuations: names the field of each case, in its input or its metadata, that holds texts which could go on
             from the prompt. The model is then asked how likely each is, and writes nothing: the prompt is the context
             (`themis.pure.likelihoods`).
@@ -50,9 +51,10 @@ class PromptSpec(HashableModel):
     'Answer with a number.\\n\\nQ: 1 + 1? A:'
     >>> spec.render_messages("1 + 1?")[1]
     {'role': 'user', 'content': 'Q: 1 + 1? A:'}
-    >>> spec = PromptSpec(template="{topic}: {input}", blocks=[{"input": "2 + 2?", "output": "4", "topic": "sums"}])
-    >>> spec.render(Case(case_id="a", input="1 + 1?", metadata={"topic": "sums"}))
-    'sums: 2 + 2? 4\\n\\nsums: 1 + 1?'
+    >>> example = {"input": "x", "output": "y", "metadata": {"topic": "a"}}
+    >>> spec = PromptSpec(template="{topic}: {input}", blocks=[example])
+    >>> spec.render(Case(case_id="1", input="z", metadata={"topic": "b"}))
+    'a: x y\\n\\nb: z'
     """
 
     instructions: str | None = None
@@ -103,7 +105,9 @@ class PromptSpec(HashableModel):
             return str(error)
         return None
 
-    def with_examples(self, pool: Dataset | Iterable[Case], count: int, *, seed: int | None = 0) -> Self:
+    def with_examples(
+        self, pool: Dataset | Iterable[Case | Mapping[str, JSONValue]], count: int, *, seed: int | None = 0
+    ) -> Self:
         """Return the prompt with examples drawn from other cases: few-shot prompting.
 
         The examples become a part of the prompt, and so of a run's identity and record: neither a replay nor a
@@ -112,8 +116,8 @@ class PromptSpec(HashableModel):
         the first ones.
 
         Args:
-            pool: what is drawn from; a case without a reference is passed over, and so is one that asks what another
-                asked. Of several references the first is shown.
+            pool: what is drawn from, cases or rows like them; one without a reference is passed over, and so is one
+                that asks what another asked. Of several references the first is shown.
             count: how many are shown with each case.
             seed: gives the order; with `None` they come in the pool's own.
 
@@ -126,11 +130,16 @@ class PromptSpec(HashableModel):
         """
         if count < 0:
             raise SpecError(f"examples: a number from 0 up expected, found {count}")
+        if isinstance(pool, str):
+            raise SpecError(
+                f"examples: cases expected, found the text {pool!r}; a file is read by `examples` in a config"
+            )
         if count == 0:
             return self
         answered: dict[str, Case] = {}
         unanswered = 0
-        for case in pool.cases if isinstance(pool, Dataset) else pool:
+        for number, row in enumerate(pool.cases if isinstance(pool, Dataset) else pool, 1):
+            case = row if isinstance(row, Case) else Case.from_dict({"case_id": str(number), **row})
             if case.expected_output is None:
                 unanswered += 1
             elif (asks := self._asks(_question(case))) not in self._asked_by_blocks:
@@ -146,12 +155,13 @@ class PromptSpec(HashableModel):
 
     def _example_of(self, case: Case) -> Block:
         templates = filter(None, (self.template, self.answer_template))
-        named = {name for template in templates for name in names_in(template)} - {"input", "output"}
+        named = {name for template in templates for name in names_in(template)}
         output = case.expected_output
+        metadata = {name: item for name, item in case.metadata.items() if name in named}
         example: Block = {
-            **{name: case.metadata[name] for name in sorted(named & case.metadata.keys())},
             "input": case.input,
             "output": output[0] if isinstance(output, list | tuple) and output else output,
+            **({"metadata": metadata} if metadata else {}),
         }
         if problem := self._unwritable(example):
             raise DataError(f"examples: case {case.case_id!r}: {problem}")
@@ -228,16 +238,17 @@ class PromptSpec(HashableModel):
         return tuple(self._asks(_question_of(block)) if _is_example(block) else None for block in self.blocks)
 
     def _asks(self, question: _Question) -> str:
-        """Name what a question asks: by its input or, with a template, by what that shows of the input.
+        """Name what a question asks: by its input or, with a template, by what that shows of the input, and its images.
 
-        Where it shows metadata alone, by those. Case and blanks make no other question.
+        Where it shows metadata alone, by those. Upper case and blanks make no other question.
         """
         if self.template is None:
             return _content(question.whole)
-        fields = self._fields(self.template, question.shown, question)
+        fields = self._fields(self.template, _shown_in(question.whole), question)
         named = [name for name in names_in(self.template) if name in fields]
         own = [name for name in named if name == "input" or name in question.own or name not in question.metadata]
-        return _content([fields[name] for name in own or named])
+        images = question.own.get("images")
+        return _content([*(fields[name] for name in own or named), *([images] if images else [])])
 
     def _block_text(self, block: Block) -> str:
         if _is_example(block):
@@ -322,10 +333,16 @@ def _question(asked: Case | JSONValue, of: Case | JSONValue = None) -> _Question
 
 
 def _question_of(example: Block) -> _Question:
-    value = example["input"]
+    value, metadata = example["input"], example.get("metadata")
     own = value if isinstance(value, Mapping) else EMPTY
-    shown = text_in(own) if own.keys() & set(PARTS) and as_messages(value) is None else value
-    return _Question(value, shown, own, {k: v for k, v in example.items() if k not in ("input", "output")})
+    return _Question(value, _shown_in(value), own, metadata if isinstance(metadata, Mapping) else EMPTY)
+
+
+def _shown_in(value: JSONValue) -> JSONValue:
+    """Return what of an input is shown as its text."""
+    if isinstance(value, Mapping) and any(part in value for part in PARTS) and as_messages(value) is None:
+        return text_in(value)
+    return value
 
 
 def _content(value: JSONValue) -> str:
