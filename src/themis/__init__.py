@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import reducer as reducer
     from themis.pure.errors import ThemisError as ThemisError
     from themis.pure.explain import RunExplanation as RunExplanation
+    from themis.pure.preview import RunPreview as RunPreview
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig
     from themis.pure.records.config import StorageConfig as StorageConfig

@@ -98,6 +98,8 @@ if TYPE_CHECKING:
     from themis.pure.json import thaw as thaw
     from themis.pure.pipeline.verification import Difference as Difference
     from themis.pure.pipeline.verification import Verification as Verification
+    from themis.pure.preview import CasePreview as CasePreview
+    from themis.pure.preview import RunPreview as RunPreview
     from themis.pure.protocols import AfterGenerate as AfterGenerate
     from themis.pure.protocols import AfterJudge as AfterJudge
     from themis.pure.protocols import AfterParse as AfterParse

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import trio
 
-from themis import InMemoryRunStore, RuntimeConfig
-from themis.core import RunEvent, StoredEvent
-from themis.effects import engine
+from themis import Case, InMemoryRunStore, RuntimeConfig
+from themis.core import GenerateContext, GenerationResult, RunEvent, StoredEvent
+from themis.effects import engine, hooks
 from themis.effects.hooks import HookWarning
 from themis.effects.host import run_async
-from themis.pure.errors import StoreError
+from themis.pure.errors import SpecError, StoreError
 from themis.testing.pipelines import Pipeline
 
 PIPELINE = Pipeline(
@@ -51,6 +51,82 @@ def test_every_hook_is_called_for_every_step() -> None:
     result = PIPELINE.experiment().run(store=store, subscribers=[told])
     assert told.counts.pop("on_event") == store.head(result.run_id).count
     assert told.counts == {hook: 8 if hook.endswith("generate") else 4 for hook in HOOKS}
+
+
+def test_the_hooks_are_those_of_the_protocol() -> None:
+    assert set(HOOKS) | {"on_event"} == set(hooks.HOOKS)
+
+
+class Generated:
+    """Is told of results, without their cases."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def after_generate(self, result: GenerationResult, ctx: GenerateContext) -> None:
+        self.told.append((result.candidate_id, ctx.candidate_id))
+
+
+class GeneratedWithCase(Generated):
+    """Is told of results with their cases, and takes something of its own."""
+
+    async def after_generate(  # type: ignore[override]  # the longer form of the same hook
+        self, case: Case, result: GenerationResult, ctx: GenerateContext, note: str = ""
+    ) -> None:
+        assert case.case_id == ctx.case_id
+        super().after_generate(result, ctx)
+
+
+class GeneratedAnyhow(Generated):
+    """Takes whatever there is."""
+
+    def after_generate(self, *told: Any) -> None:
+        _, result, ctx = told
+        super().after_generate(result, ctx)
+
+
+def test_after_generate_is_called_with_the_case_or_without_it() -> None:
+    subscribers = [Generated(), GeneratedWithCase(), GeneratedAnyhow()]
+    PIPELINE.experiment().run(subscribers=subscribers)
+    for told in subscribers:
+        assert len(told.told) == 8
+        assert all(candidate == said for candidate, said in told.told)
+
+
+class Misled:
+    """Has a method that is named like a hook, and a hook that can't be called."""
+
+    on_event = None
+    before_judge = "later"
+
+    def after_generation(self, result: object, ctx: object) -> None: ...
+
+    def before_parses(self, ctx: object) -> None: ...
+
+    def after_score(self, score: object) -> None: ...
+
+    def after_generate(self, result: object) -> None: ...
+
+    def _on_close(self) -> None: ...
+
+
+def test_what_would_never_be_called_is_refused_by_name_before_the_run() -> None:
+    store = InMemoryRunStore()
+    with pytest.raises(SpecError) as caught:
+        PIPELINE.experiment().run(store=store, subscribers=[Misled(), object(), OnlyParse])
+    assert str(caught.value).splitlines() == [
+        "subscribers; 7 problems:",
+        "  - Misled.after_generation: there is no such hook; did you mean after_generate or before_generate?",
+        "  - Misled.before_parses: there is no such hook; did you mean before_parse or before_score or before_reduce?",
+        "  - Misled.after_generate: it is called with (case, result, ctx) or (result, ctx), and takes (result)",
+        "  - Misled.after_score: it is called with (score, ctx), and takes (score)",
+        "  - Misled.before_judge: it is called with (subject, ctx), and takes no call",
+        f"  - object has none of the hooks {', '.join(hooks.HOOKS)}",
+        "  - OnlyParse is a class; give an object of it, such as OnlyParse()",
+    ]
+    assert not list(store.list_runs())
+    with pytest.raises(SpecError, match="subscribers: a list expected, found Everything"):
+        PIPELINE.experiment().run(store=store, subscribers=Everything())  # type: ignore[arg-type]  # that is the test
 
 
 class OnlyParse:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import attrs
 
 from themis._stages import ReplayStage
+from themis.effects.hooks import check_subscribers
 from themis.pure.errors import ThemisError
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
@@ -67,7 +68,7 @@ class RunOptions:
     runtime: RuntimeConfig
     storage: StorageConfig
     store: RunStore | None = None
-    subscribers: Sequence[object] = ()
+    subscribers: Sequence[object] = attrs.field(default=(), validator=lambda _, __, value: check_subscribers(value))
     tracing: TracingProvider | None = None
     progress: Progress = attrs.field(factory=Progress)
     offline: bool = False

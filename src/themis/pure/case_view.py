@@ -107,7 +107,7 @@ def case_view(
         input=case.input,
         expected_output=case.expected_output,
         metadata=case.metadata,
-        prompt=recorded or (prompt_spec or PromptSpec()).render_messages(case.input),
+        prompt=recorded or (prompt_spec or PromptSpec()).render_messages(case),
         prompt_recorded=recorded is not None,
         result=case_result(plan, state),
         score_rows=rows,
@@ -123,11 +123,15 @@ def is_graded(value: float | None, metric_id: str, thresholds: Thresholds) -> bo
 
 
 def _recorded_prompt(candidate: GenerationResult) -> list[dict[str, JSONValue]] | None:
-    """Return the messages of the request that an adapter recorded, whichever protocol it is in; `None` without one.
+    """Return the messages of the request that an adapter recorded; `None` without one.
 
     Of the request nothing else is shown; of headers nothing is recorded.
     """
-    request: Any = (candidate.artifacts or EMPTY).get("request")
+    return messages_of_request((candidate.artifacts or EMPTY).get("request"))
+
+
+def messages_of_request(request: Any) -> list[dict[str, JSONValue]] | None:
+    """Return the messages of a request, whichever protocol it is in; `None` if none can be told."""
     if not isinstance(request, Mapping):
         return None
     asked: Any = request.get("messages") or request.get("input") or request.get("prompt")
@@ -220,7 +224,7 @@ def shown_content(content: JSONValue) -> JSONValue:
     """Return a message's content for people: one that is a single text part as that text, files by their type."""
     if isinstance(content, Sequence) and not isinstance(content, str) and len(content) == 1:
         part = content[0]
-        if isinstance(part, Mapping) and {*part} == {"type", "text"}:
+        if isinstance(part, Mapping) and "text" in part and {*part} <= {"type", "text"}:  # Converse states no type
             content = part["text"]
     return without_media(content)
 

@@ -66,7 +66,7 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
         DataError: the data can't be used: no cases, or two of one id.
     """
     _refuse_secrets(authored, provenance)
-    faults = [*_shape_faults(authored), *_judge_faults(authored.components), *_likelihood_faults(authored)]
+    faults = [*_shape_faults(authored), *_judge_faults(authored.components), *_prompt_faults(authored)]
     faults += _rule_faults(authored)
     refs: dict[int, ComponentRef] = {}
     descriptions: dict[int, JSONValue] = {}
@@ -274,10 +274,12 @@ def _judge_faults(components: Components) -> Iterator[str]:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
 
 
-def _likelihood_faults(authored: Authored) -> Iterator[str]:
+def _prompt_faults(authored: Authored) -> Iterator[str]:
     generator = authored.components.generator
     for place in ("generation", "evaluation"):
         spec: PromptSpec | None = getattr(authored, f"{place}_prompt_spec")
+        if spec is not None and spec.template is not None and place == "evaluation":
+            yield "evaluation.prompt_spec.template: a judge is asked in the words of its metric; leave it out"
         if spec is None or spec.continuations is None:
             continue
         if place == "evaluation":
@@ -323,6 +325,8 @@ def _distinct_hashes(dataset: Dataset, spec: PromptSpec | None) -> Iterator[str]
             _refuse_duplicate(dataset, number, case.case_id)
         seen.add(mark)
         asked_likelihoods(case, spec)  # refuses a case without the continuations that it is to be asked about
+        if spec is not None and (problem := spec.lacking(case)):
+            raise DataError(problem)
         yield case_hash(case)
 
 

@@ -44,11 +44,11 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     run, longest = planned_run(snapshot, components), components.generator.max_tokens
     spec = snapshot.identity.generation_prompt_spec
     writes = spec is None or spec.continuations is None
-    answer = 0 if not writes else OUTPUT_TOKENS if longest is None else longest
+    answer = answer_tokens(run)
     cases = prompt_tokens = 0
     for item in case_items(snapshot):
         cases += 1
-        prompt_tokens += _prompt_tokens(run, item)
+        prompt_tokens += prompt_tokens_of(run, item)
     judged = sum(len(plan.answers_of(metric)) for metric in plan.metrics if metric.stage == "judge")
     candidates = plan.candidate_count
     repeats = snapshot.identity.judge_config.get("repeats", 1)
@@ -76,13 +76,22 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     )
 
 
-def _prompt_tokens(run: Run, item: CaseItem) -> int:
+def answer_tokens(run: Run) -> int:
+    """Return how many tokens an answer is taken to have: as many as it may."""
+    spec, longest = run.identity.generation_prompt_spec, run.components.generator.max_tokens
+    if spec is not None and spec.continuations is not None:
+        return 0
+    return OUTPUT_TOKENS if longest is None else longest
+
+
+def prompt_tokens_of(run: Run, item: CaseItem) -> int:
+    """Return about how many tokens the prompt of a case has."""
     generator = run.components.generator
     asked = asked_likelihoods(item.case, run.identity.generation_prompt_spec)
     if asked is not None:  # the context is read with each of them
         return sum(_rough_tokens(asked.context + text) for text in asked.continuations)
     if generator.request is None:
-        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case.input))
+        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case))
     request = asked_generation(run, item, 0).request
     return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 

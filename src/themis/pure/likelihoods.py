@@ -24,9 +24,9 @@ from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.likelihoods import AskedLikelihoods, LogLikelihoods
-from themis.pure.records.prompt import PromptSpec
+from themis.pure.records.prompt import TEXT_FIELDS, PromptSpec
 from themis.pure.text import shortened
-from themis.pure.wire.exchange import TEXT_FIELDS, prompt_of
+from themis.pure.wire.exchange import prompt_of
 
 Encode = Callable[[str], Sequence[int]]
 """From a text to tokens, with the one that begins a text in front where the model has one."""
@@ -55,16 +55,16 @@ def asked_likelihoods(case: Case, spec: PromptSpec | None) -> AskedLikelihoods |
         )
     if field in inputs:
         value = {name: item for name, item in inputs.items() if name != field} or ""
-    return AskedLikelihoods(context=_context(value, spec), continuations=[str(text) for text in texts])
+    return AskedLikelihoods(context=_context(value, spec, case), continuations=[str(text) for text in texts])
 
 
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
-def _context(value: JSONValue, spec: PromptSpec) -> str:
+def _context(value: JSONValue, spec: PromptSpec, case: Case) -> str:
     named = [value[name] for name in TEXT_FIELDS if name in value] if isinstance(value, Mapping) else []
-    return prompt_of(named[0] if named else value, spec).text
+    return prompt_of(named[0] if named else value, spec, of=case).text
 
 
 def at_boundary(context: str, continuation: str) -> tuple[str, str]:

@@ -240,7 +240,7 @@ class BeforeGenerate(Protocol):
 
 @runtime_checkable
 class AfterGenerate(Protocol):
-    """Called after a generator returned a candidate."""
+    """Called after a generator returned a candidate; one that takes `(result, ctx)` is told without the case."""
 
     def after_generate(self, case: Case, result: GenerationResult, ctx: GenerateContext) -> object: ...
 

@@ -23,6 +23,7 @@ from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
+from themis.pure.templates import escaped
 
 R = TypeVar("R")
 
@@ -133,9 +134,14 @@ _OF_TYPE: Mapping[Any, st.SearchStrategy[Any]] = {
         prefix=st.none() | _TEXT,
         suffix=st.none() | _TEXT,
         blocks=st.lists(
-            st.builds(lambda t: {"text": t}, _TEXT) | st.builds(lambda t: {"role": "user", "content": t}, _TEXT),
+            st.builds(lambda t: {"text": t}, _TEXT)
+            | st.builds(lambda t: {"role": "user", "content": t}, _TEXT)
+            | st.builds(lambda t: {"input": t, "output": t}, _TEXT)
+            | st.builds(lambda data: {"data": data}, json_objects()),
             max_size=2,
         ),
+        template=st.none() | st.builds(lambda t: f"{escaped(t)}{{input}}", _TEXT),
+        answer_template=st.none() | st.builds(lambda t: f"{escaped(t)}{{output}}", _TEXT),
     ),
     RuntimeConfig: st.builds(
         RuntimeConfig,

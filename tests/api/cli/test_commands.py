@@ -24,6 +24,8 @@ Themis = Callable[..., Any]
 LEAVES = [
     *[[name] for group in COMMANDS.values() for name, place, _ in group if not place.endswith(":app")],
     *[["quick-eval", name] for name in ("inline", "file", "huggingface", "benchmark")],
+    *[["preview", "quick-eval", name] for name in ("inline", "file", "huggingface", "benchmark")],
+    ["preview"],
     *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
     *[["catalog", name] for name in ("list", "show", "validate")],
 ]

@@ -59,6 +59,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     # What is typed: each with its text, and those that have it as JSON (the second time round).
     ("init", "anfang-é"),
     ("plan", "experiment.yaml"),
+    ("preview", "experiment.yaml"),
     ("estimate", "experiment.yaml"),
     ("run", "experiment.yaml"),
     ("run", "judged.yaml"),
@@ -91,6 +92,10 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("quick-eval", "file", "fragen-é.jsonl", "--model", "answers:répond", "--metric", "f1"),
     ("quick-eval", "huggingface", "größe/é", "--model", "builtin/demo_model", "--metric", "f1"),
     ("quick-eval", "benchmark", "größe", "--model", "builtin/demo_model"),
+    ("preview", "quick-eval", "inline", f"{WORDS}?", "--model", "builtin/demo_model", "--metric", "f1", "--cases", "1"),
+    ("preview", "quick-eval", "file", "fragen-é.jsonl", "--model", "answers:répond", "--metric", "f1"),
+    ("preview", "quick-eval", "huggingface", "größe/é", "--model", "builtin/demo_model", "--metric", "f1"),
+    ("preview", "quick-eval", "benchmark", "größe", "--model", "builtin/demo_model"),
     ("catalog", "list"),
     ("catalog", "show", "mmlu_pro"),
     ("catalog", "validate", "simpleqa_verified"),
@@ -182,7 +187,7 @@ def everything() -> list[tuple[str, ...]]:
 
 
 def test_every_command_is_tried() -> None:
-    tried = {words[:size] for words in COMMANDS_TRIED for size in (1, 2)}
+    tried = {words[:size] for words in COMMANDS_TRIED for size in (1, 2, 3)}
     assert [leaf for leaf in LEAVES if tuple(leaf) not in tried] == []
     assert {name for group in COMMANDS.values() for name, *_ in group} <= {words[0] for words in COMMANDS_TRIED}
 

@@ -28,6 +28,7 @@ from themis.pure.json import thaw
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.templates import escaped
 from themis.testing import strategies
 
 TRICKY = st.sampled_from(
@@ -38,14 +39,16 @@ TEXT = st.one_of(TRICKY, st.text(st.characters(codec="utf-8"), max_size=12))
 JSON = st.one_of(strategies.json_values(), TRICKY)
 
 
-def prompts() -> st.SearchStrategy[PromptSpec | None]:
+def prompts(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[PromptSpec | None]:
     block = st.one_of(
         st.fixed_dictionaries({"text": TEXT}),
         st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "content": JSON}),
+        st.fixed_dictionaries({"input": JSON, "output": JSON}),
+        st.fixed_dictionaries({"data": JSON}),
     )
     part = st.none() | TEXT
     return st.none() | st.builds(
-        PromptSpec, instructions=part, prefix=part, suffix=part, blocks=st.lists(block, max_size=2)
+        PromptSpec, instructions=part, prefix=part, suffix=part, blocks=st.lists(block, max_size=2), **more
     )
 
 
@@ -94,7 +97,12 @@ def experiments(draw: st.DrawFn) -> Experiment:
         generation=GenerationConfig(
             generator=draw(GENERATORS),
             candidate_policy={"num_samples": samples} if samples > 1 else {},
-            prompt_spec=draw(prompts()),
+            prompt_spec=draw(
+                prompts(
+                    template=st.none() | TEXT.map(lambda text: f"{escaped(text)}{{input}}"),
+                    answer_template=st.none() | TEXT.map(lambda text: f"{escaped(text)}{{output}}"),
+                )
+            ),
             reducer=draw(st.sampled_from(["builtin/majority_vote", MajorityVote()])) if samples > 1 else None,
         ),
         evaluation=EvaluationConfig(

@@ -15,6 +15,7 @@ from themis.pure.errors import SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
+from themis.pure.records.prompt import PromptSpec
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # LangChain's own deprecations, at import
@@ -78,6 +79,14 @@ def test_text_goes_where_it_is_told() -> None:
     result = ask(agent, "why")
     assert result.final_output == {"question": "why", "answer": "WHY!"}
     assert result.trace is None
+
+
+def test_a_template_makes_a_text_of_an_object() -> None:
+    agent = adapters.langgraph(thinker(), input_key="question", trace=False)
+    case = Case(case_id="a", input={"question": "why"}, metadata={"who": "Ada"})
+    ctx = CONTEXT.evolve(prompt_spec=PromptSpec(template="{who} asks {question}"))
+    result: GenerationResult = trio.run(agent.generate, case, ctx)
+    assert result.final_output == {"question": "Ada asks why", "answer": "ADA ASKS WHY!"}
 
 
 def chatty(state: Any) -> Any:

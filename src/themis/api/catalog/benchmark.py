@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 import attrs
 
+from themis.api.config.read import as_prompt
 from themis.api.config.record import EvaluationConfig
 from themis.api.experiment.experiment import Experiment, sampled
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
@@ -24,6 +25,7 @@ from themis.pure.errors import DataError, MissingExtraError, SpecError
 from themis.pure.identity import case_hash, content_hash
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
+from themis.pure.records.prompt import PromptSpec
 
 Source: TypeAlias = str | Path | Sequence[Row]
 """Where a benchmark's rows are: `"hub"`, a file, a folder like the hub's, or the rows themselves."""
@@ -63,11 +65,17 @@ class Benchmark:
         """Its name, with the variant where that is not the default one."""
         return self.entry.name_of(self.variant)
 
+    @property
+    def prompt(self) -> PromptSpec | None:
+        """The text around its questions."""
+        return self.entry.prompt_of(self.variant)
+
     def dataset(
         self,
         *,
         source: Source | None = None,
         revision: str | None = None,
+        split: str | None = None,
         limit: int | None = None,
         shuffle: int | None = None,
         filter: Mapping[str, Any] | None = None,  # noqa: A002  # the field's word
@@ -82,6 +90,7 @@ class Benchmark:
             source: where the rows are: `"hub"`, a file, a folder, or the rows themselves. By default the package
                 that ships them if one does, else the hub.
             revision: a branch, tag or commit on the hub; the newest commit if not given. The commit is recorded.
+            split: the benchmark's own if not given; another one is for few-shot examples.
             limit: take only the first cases.
             shuffle: a seed; the cases come in the order it gives them, and `limit` takes the first of those.
             filter: metadata fields with the value, or the values, wanted.
@@ -92,13 +101,13 @@ class Benchmark:
             MissingExtraError: reading them needs an optional dependency.
         """
         subset = Subset(limit=limit, shuffle=shuffle, filter=filter)
-        rows, commit = self._rows(source, revision)
+        rows, commit = self._rows(source, revision, split or self.entry.split)
         loaded = load_cases(self.recipe, self.variant, rows, subset, skip_misfits=skip_misfits)
         facts = {
             **subset.facts(),
             "benchmark": self.name,
             "data": self.entry.dataset_id,
-            "split": self.entry.split,
+            "split": split or self.entry.split,
             "content_hash": content_hash([case_hash(case) for case in loaded.cases]),
             **({"config": config} if (config := self.entry.config_of(self.variant)) else {}),
             **{f"left_out.{reason}": str(count) for reason, count in loaded.left_out.items()},
@@ -113,6 +122,9 @@ class Benchmark:
         judge: object = None,
         samples: int = 1,
         seed: int | None = None,
+        prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
+        shots: int = 0,
+        shots_split: str = "validation",
         storage: StorageConfig | None = None,
         runtime: RuntimeConfig | None = None,
         **data: Any,
@@ -125,6 +137,9 @@ class Benchmark:
             judge: the model that grades answers, where the benchmark needs one.
             samples: answers per case; each of them is scored.
             seed: of the first candidate; the others count on from it.
+            prompt: instead of the benchmark's own (`prompt`), whose parser it then has to suit: as for `evaluate`.
+            shots: few-shot examples before each question, drawn by seed 0 and never the question itself.
+            shots_split: the split they are drawn from.
             storage: where the run is kept; in memory by default.
             runtime: limits, retries and timeouts.
             **data: which data: as for `dataset`.
@@ -139,9 +154,12 @@ class Benchmark:
                 f"{self.name} is graded by a judge model, and none is given: pass judge='openai/gpt-4o' or another "
                 "model; judge='builtin/demo_judge' tries it out without one"
             )
-        dataset = self.dataset(**data)
+        dataset, asked = self.dataset(**data), as_prompt(prompt) or self.prompt
+        if shots:
+            pool = self.dataset(source=data.get("source"), revision=data.get("revision"), split=shots_split)
+            asked = (asked or PromptSpec()).with_examples(pool, shots)
         return Experiment(
-            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
+            generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=asked),
             evaluation=evaluation_of(entry, judge),
             datasets=dataset,
             storage=storage or StorageConfig(),
@@ -150,24 +168,24 @@ class Benchmark:
             environment_metadata={"benchmark.source": _described(entry, data.get("source"))},
         )
 
-    def _rows(self, source: Source | None, revision: str | None) -> tuple[Rows, str | None]:
+    def _rows(self, source: Source | None, revision: str | None, split: str) -> tuple[Rows, str | None]:
         entry, columns = self.entry, self.entry.columns_of(self.variant)
-        if source is None and entry.package:
+        if source is None and entry.package and split == entry.split:
             return FileRows([_packaged(entry)], columns), None
         if source is None or source == HUB:
             found = fetch_files(
                 entry.dataset_id,
-                split=entry.split,
+                split=split,
                 config=entry.config_of(self.variant),
                 patterns=entry.files_of(self.variant),
                 revision=revision,
             )
             return FileRows(found.paths, columns), found.revision
         if isinstance(source, str | Path):
-            return FileRows(self._local(Path(source)), columns), revision
+            return FileRows(self._local(Path(source), split), columns), revision
         return Rows(source), revision
 
-    def _local(self, path: Path) -> list[Path]:
+    def _local(self, path: Path, split: str) -> list[Path]:
         if not path.is_dir():
             return [path]
         names = folder_names(path)
@@ -177,7 +195,7 @@ class Benchmark:
         entry = self.entry
         try:
             config, patterns = entry.config_of(self.variant), entry.files_of(self.variant)
-            chosen = choose_files(names, card_configs(path), config, entry.split, patterns)
+            chosen = choose_files(names, card_configs(path), config, split, patterns)
         except DataError as error:
             raise DataError(f"{path}: {error}") from None
         return [path / name for name in chosen]

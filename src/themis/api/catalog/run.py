@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import trio
@@ -14,6 +15,7 @@ from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.stopping import StoppingRule
 
 
@@ -31,6 +33,9 @@ async def run_async(
     skip_misfits: bool = False,
     samples: int = 1,
     seed: int | None = None,
+    prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
+    shots: int = 0,
+    shots_split: str = "validation",
     until: StoppingRule | str | None = None,
     storage: StorageConfig | None = None,
     runtime: RuntimeConfig | None = None,
@@ -40,7 +45,8 @@ async def run_async(
     Args:
         name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
         store: an open store; by default what `storage` says.
-        model, judge, samples, seed, storage, runtime: what runs it, and how: as for `Benchmark.experiment`.
+        model, judge, samples, seed, prompt, shots, shots_split, storage, runtime: what runs it, and how: as for
+            `Benchmark.experiment`.
         until: stop as soon as it is clear whether a metric's mean reaches a value, as for `evaluate`.
         source, revision, limit, shuffle, filter, skip_misfits: which data: as for `Benchmark.dataset`.
 
@@ -55,6 +61,9 @@ async def run_async(
         judge=judge,
         samples=samples,
         seed=seed,
+        prompt=prompt,
+        shots=shots,
+        shots_split=shots_split,
         storage=storage,
         runtime=runtime,
         source=source,

@@ -111,7 +111,7 @@ def _asked(benchmark: Benchmark, samples: Sequence[Sample]) -> list[tuple[Sample
 
 def _check_prompt(benchmark: Benchmark, asked: Sequence[tuple[Sample, Case]]) -> ValidationCheck:
     prompt = benchmark.entry.prompt_of(benchmark.variant) or PromptSpec()
-    lengths = [len(prompt.render(case.input)) for _, case in asked]
+    lengths = [len(prompt.render(case)) for _, case in asked]
     problems = [f"made row {number} gives an empty prompt" for number, length in enumerate(lengths, 1) if not length]
     return _check("prompt", problems, f"{min(lengths)} to {max(lengths)} characters")
 

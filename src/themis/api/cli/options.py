@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
     from themis.pure.records.dataset import Dataset
+    from themis.pure.records.prompt import PromptSpec
     from themis.pure.records.stopping import StoppingRule
     from themis.pure.stats.engine import StatsEngine
 
@@ -42,6 +43,9 @@ SAMPLES: Final = "Candidates per case; each is an answer, unless a reducer or se
 TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
 MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
 NAME: Final = Parameter(help="What to call the run; running it again under another name renames it.")
+PROMPT: Final = Parameter(
+    help="A template over the cases' fields, as in 'Question: {input}'; or @FILE with the keys of a prompt_spec."
+)
 TAG: Final = Parameter(name="--tag", negative="", help="A word to find the run by; repeat it for more.")
 ReportAt: TypeAlias = Annotated[
     str | None, Parameter(name="--report-at", help="For which k to report pass@k, pass^k and maj@k, as in 1,4,8.")
@@ -121,6 +125,13 @@ class Changes:
         if self.tags:
             changes["tags"] = (*experiment.tags, *self.tags)
         return experiment.evolve(**changes)
+
+
+def read_prompt(text: str | None) -> PromptSpec | None:
+    """Return the prompt that `--prompt` names: a template, or a file."""
+    from themis.api.config.read import as_prompt
+
+    return as_prompt(Path(text[1:]) if text is not None and text.startswith("@") else text)
 
 
 NO_CHANGES: Final = Changes()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import App, Parameter
@@ -14,6 +15,7 @@ from themis.api.cli.options import (
     MAX_COST,
     MAX_TOKENS,
     NAME,
+    PROMPT,
     SEED,
     TAG,
     TEMPERATURE,
@@ -22,6 +24,7 @@ from themis.api.cli.options import (
     ReportAt,
     Words,
     limited,
+    read_prompt,
     storage_of,
     with_rule,
 )
@@ -55,6 +58,7 @@ class Quick:
     seed: Annotated[int | None, SEED] = None
     temperature: Annotated[float | None, TEMPERATURE] = None
     max_tokens: Annotated[int | None, MAX_TOKENS] = None
+    prompt: Annotated[str | None, PROMPT] = None
     unparsed: Annotated[
         Literal["incorrect", "missing"], Parameter(help="What an answer that no parser can read counts as.")
     ] = "incorrect"
@@ -74,7 +78,7 @@ class Quick:
 
         datasets = as_datasets(data)
         experiment = Experiment(
-            generation=sampled(self.model(model), self.samples),
+            generation=sampled(self.model(model), self.samples, prompt=read_prompt(self.prompt)),
             evaluation=EvaluationConfig(
                 metrics=metrics, parsers=parser, judge_models=self.judge, unparsed=self.unparsed
             ),
@@ -209,8 +213,8 @@ def huggingface(
         id_field: The column with the case's id, if it is not `case_id` or `id`.
         metadata_field: A column to keep as the cases' metadata, such as one for --by; none if not given.
     """
-    from themis.api.catalog.hub import hub_dataset
     from themis.effects.sources.files import CaseFields
+    from themis.effects.sources.hub import hub_dataset
 
     kept = metadata_field or ()
     fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
@@ -227,6 +231,8 @@ def benchmark(
     source: str | None = None,
     revision: str | None = None,
     shuffle: int | None = None,
+    shots: int = 0,
+    shots_split: str = "validation",
     quick: Quick = NO_CHOICE,
     json_output: Json = False,
 ) -> int:
@@ -240,6 +246,8 @@ def benchmark(
         source: Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
         revision: A branch, tag or commit on the hub; the newest commit if not given.
         shuffle: A seed; the cases come in the order it gives them, and --limit takes the first of those.
+        shots: Few-shot examples before each question, never the question itself.
+        shots_split: The split they are drawn from.
     """
     from themis.api.catalog.benchmark import Benchmark
 
@@ -248,6 +256,9 @@ def benchmark(
         judge=quick.judge[0] if quick.judge else None,
         samples=quick.samples,
         seed=quick.seed,
+        prompt=read_prompt(quick.prompt),
+        shots=shots,
+        shots_split=shots_split,
         storage=storage_of(quick.store),
         runtime=quick.runtime(),
         source=source,
@@ -256,3 +267,11 @@ def benchmark(
         shuffle=shuffle,
     )
     return quick.run(experiment, as_json=json_output)
+
+
+COMMANDS: Final[dict[str, Callable[..., int]]] = {
+    "inline": inline,
+    "file": evaluate_file,
+    "huggingface": huggingface,
+    "benchmark": benchmark,
+}

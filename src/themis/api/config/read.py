@@ -23,12 +23,13 @@ from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, overri
 from themis.api.components import raised
 from themis.api.config.files import apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
-from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
+from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig, PromptConfig
 from themis.api.config.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
 from themis.pure.errors import InvalidRecordError, LiteralSecretError, SpecError, ThemisError, listed, nearest
+from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
 
-E = TypeVar("E", bound=ExperimentConfig)
+E = TypeVar("E", bound=ExperimentConfig | PromptConfig)
 
 
 def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
@@ -49,7 +50,7 @@ def build(
     """Return the `kind` that a config's content describes.
 
     Args:
-        kind: the whole file's record, or a subclass.
+        kind: the whole file's record, or a subclass; or that of a prompt alone.
         tree: what a config file holds, as plain JSON.
         folder: what paths in it are relative to; modules in it can be imported.
         name: what to call the config in errors.
@@ -76,6 +77,29 @@ def build(
         refuse = LiteralSecretError if credentials else SpecError
         raise refuse(listed(name, [_marked(fault, overridden) for fault in faults]))
     return found
+
+
+def as_prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
+    """Return a prompt in any form that it is given in.
+
+    Args:
+        value: a prompt, the keys of one as under `prompt_spec` in a config, a file of them, or a text: a template.
+
+    Raises:
+        SpecError: it is none of them; every fault with its key.
+    """
+    if value is None or isinstance(value, PromptSpec):
+        return value
+    if isinstance(value, str):
+        return PromptSpec(template=value)
+    if isinstance(value, Path):
+        return build(PromptConfig, read_file(value), value.parent, str(value)).build()
+    if isinstance(value, Mapping):
+        return build(PromptConfig, value, Path.cwd(), "prompt").build()
+    raise SpecError(
+        f"prompt: a PromptSpec, its keys, a file of them or a template such as 'Q: {{input}}' expected, found "
+        f"{type(value).__name__}"
+    )
 
 
 def _marked(fault: str, overridden: Sequence[str]) -> str:
@@ -263,13 +287,13 @@ def _annotated(kind: Any) -> _Hook:
         found = _structure(value, inner)
         for problem in filter(None, (bound.problem(found) for bound in bounds)):
             raise SpecError(problem)
-        is_form = isinstance(found, ComponentConfig | DatasetConfig)
+        is_form = isinstance(found, ComponentConfig | DatasetConfig | PromptConfig)
         return _made(found) if is_form and _folder.get() is not None else found
 
     return read
 
 
-def _made(form: ComponentConfig | DatasetConfig) -> Any:
+def _made(form: ComponentConfig | DatasetConfig | PromptConfig) -> Any:
     try:
         return form.build()
     except (ThemisError, ValueError, TypeError):

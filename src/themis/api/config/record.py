@@ -12,7 +12,8 @@ import attrs
 
 from themis.api.components import resolve_component
 from themis.api.config.keys import Bound
-from themis.effects.sources.files import CaseFields, FileCases, file_dataset
+from themis.effects.sources.files import OTHERS, CaseFields, FileCases, file_dataset
+from themis.effects.sources.hub import hub_dataset
 from themis.effects.sources.rows import FileFormat
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
@@ -144,6 +145,66 @@ class DatasetConfig:
         )
 
 
+@attrs.frozen(kw_only=True)
+class ExamplesConfig:
+    """Few-shot examples, drawn from a file or from a split on the Hugging Face hub.
+
+    Attributes:
+        path: a file, relative to this config.
+        hub: a dataset of the Hugging Face hub, such as openai/gsm8k.
+        count: how many are shown with each case.
+        seed: of the order in which they are drawn; null takes the first ones.
+        split: of the dataset on the hub; train if not given.
+        config: of the dataset on the hub; the default one if not given.
+        revision: a branch, tag or commit on the hub; the newest commit if not given.
+        format: of the file, where its name does not tell.
+        input_field: the field that is the input; `input` if not given.
+        expected_field: the field that is shown as the answer; `expected_output` if not given.
+    """
+
+    EITHER: ClassVar = ("path", "hub")
+
+    path: _Name | None = attrs.field(default=None, metadata=A_PATH)
+    hub: _Name | None = None
+    count: _Count
+    seed: int | None = 0
+    split: _Name = "train"
+    config: _Name | None = None
+    revision: _Name | None = None
+    format: FileFormat | None = None
+    input_field: _Name | None = None
+    expected_field: _Name | None = None
+
+    def pool(self) -> Dataset:
+        """Return what the examples are drawn from."""
+        fields = CaseFields(input=self.input_field, expected=self.expected_field, metadata=(OTHERS,))
+        if self.hub is not None:
+            return hub_dataset(self.hub, split=self.split, config=self.config, revision=self.revision, fields=fields)
+        return file_dataset(str(self.path), fields=fields, kind=self.format)
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class PromptConfig(PromptSpec):
+    """The text around a case's input when a model is asked, and what it is shown before.
+
+    Attributes:
+        examples: few-shot examples that are drawn when this is read; they become blocks.
+    """
+
+    examples: ExamplesConfig | None = None
+
+    def build(self) -> PromptSpec:
+        spec = PromptSpec(**{field.name: getattr(self, field.name) for field in attrs.fields(PromptSpec)})
+        if self.examples is None:
+            return spec
+        return spec.with_examples(self.examples.pool(), self.examples.count, seed=self.examples.seed)
+
+    @classmethod
+    def of(cls, spec: PromptSpec) -> PromptConfig:
+        """Return how a prompt is written: its examples are written out."""
+        return cls(**attrs.asdict(spec, recurse=False))
+
+
 Component: TypeAlias = Annotated[Any, ComponentConfig]
 Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
@@ -162,14 +223,14 @@ class GenerationConfig(FrozenModel):
     Attributes:
         generator: a component, a builtin's id, a model string, or an import path.
         candidate_policy: `num_samples`, `pass_k`, `best_of`, `self_consistency_count`; the largest counts.
-        prompt_spec: the text around each case's input.
+        prompt_spec: the text around each case's input, and the examples before it.
         selector: chooses among candidates.
         reducer: makes one answer of them.
     """
 
     generator: Component
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
-    prompt_spec: PromptSpec | None = None
+    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = None
     selector: Component = None
     reducer: Component = None
 

@@ -107,6 +107,9 @@ def _mapping(names: Any, inner: Any) -> Schema:
 
 
 def _or_null(schema: Schema) -> Schema:
+    if "oneOf" in schema:  # what is no object is required to have no key
+        forms = [*({"type": "object", **form} for form in schema["oneOf"]), {"type": "null"}]
+        schema = {**schema, "oneOf": forms}
     if "type" in schema:
         return {**schema, "type": [schema["type"], "null"]}
     if "enum" in schema:

@@ -14,7 +14,7 @@ import attrs
 from themis.api.components import parameters_of, resolve_component
 from themis.api.config.files import write_yaml
 from themis.api.config.keys import Key, bare, default_of, is_optional, keys_of, relocated, something
-from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
+from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig, PromptConfig
 from themis.api.config.references import Place, dotted, escaped
 from themis.effects.sources.source_code import source_of
 from themis.pure.components.registry import builtins
@@ -70,7 +70,7 @@ class _Writer:
         kind = bare(hint)
         if kind is ComponentConfig:
             return self._component(value, place)
-        if isinstance(kind, type) and issubclass(kind, DatasetConfig):
+        if isinstance(kind, type) and issubclass(kind, DatasetConfig | PromptConfig):
             value = kind.of(value)
         if isinstance(value, StoppingRule):
             return str(value)

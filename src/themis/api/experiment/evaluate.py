@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from themis.api.config.read import as_prompt
 from themis.api.config.record import EvaluationConfig
 from themis.api.experiment.experiment import Experiment, sampled
 from themis.api.experiment.rows import Data, as_datasets
@@ -12,6 +14,7 @@ from themis.api.runs.result import RunResult
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import Unparsed
 from themis.pure.records.stopping import StoppingRule
 
@@ -25,6 +28,7 @@ async def evaluate_async(
     judge: object | Sequence[object] | None = None,
     samples: int = 1,
     reducer: object | None = None,
+    prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
     storage: StorageConfig | None = None,
     runtime: RuntimeConfig | None = None,
     seeds: Sequence[int] | None = None,
@@ -52,6 +56,8 @@ async def evaluate_async(
         judge: the models that judged metrics ask.
         samples: candidates per case.
         reducer: makes one answer of several candidates; by default the majority vote.
+        prompt: the text around each input: a `PromptSpec`, its keys as in a config file, a file of them, or a template
+            over the cases' fields such as `"Question: {input}"`.
         storage: where to keep the run; in memory by default.
         runtime: limits, retries and timeouts.
         seeds: one per candidate.
@@ -69,7 +75,7 @@ async def evaluate_async(
         tracing_provider: takes spans.
     """
     experiment = Experiment(
-        generation=sampled(model, samples, reducer),
+        generation=sampled(model, samples, reducer, as_prompt(prompt)),
         evaluation=EvaluationConfig(
             metrics=metric,
             parsers=parser,

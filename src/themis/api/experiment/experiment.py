@@ -26,6 +26,7 @@ from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
+from themis.pure.preview import RunPreview
 from themis.pure.protocols import RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.fields import named_fields
@@ -263,6 +264,16 @@ class Experiment(ExperimentConfig):
             return explain_run(snapshot, components, store, until_stage)
         with contextlib.closing(open_store(self.storage)) as opened:
             return explain_run(snapshot, components, opened, until_stage)
+
+    def preview(self, cases: int = 3) -> RunPreview:
+        """Return what the model would be sent for the first cases, with tokens and cost; nothing is sent or stored.
+
+        Args:
+            cases: how many.
+        """
+        from themis.api.experiment.plan import preview_with_cost
+
+        return preview_with_cost(self, cases)
 
     def estimate(self) -> RunEstimate:
         """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""

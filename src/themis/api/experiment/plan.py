@@ -10,14 +10,16 @@ import attrs
 
 from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.runs.view import RunView
-from themis.effects.prices import price_table
+from themis.effects.prices import known_prices, price_table
 from themis.effects.reading import fresh_state, recalled
 from themis.pure.abilities import Components
 from themis.pure.errors import MissingExtraError, RunNotFoundError
+from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation, StageCounter, changed_fields, stage_reasons
 from themis.pure.pipeline.recorded import unanswered
 from themis.pure.pipeline.run import planned_run
 from themis.pure.plan import case_items
+from themis.pure.preview import RunPreview, preview_run
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.snapshot import RunSnapshot
@@ -138,7 +140,7 @@ def planned_cost(experiment: Experiment, estimate: RunEstimate) -> PlannedCost:
         ),
     ]
     try:
-        price = price_table()
+        price = price_table(experiment.runtime.prices)
     except MissingExtraError as error:
         return PlannedCost(unknown=(str(error),))
     total, unknown = None, []
@@ -149,3 +151,11 @@ def planned_cost(experiment: Experiment, estimate: RunEstimate) -> PlannedCost:
         else:
             total = (total or 0.0) + cost
     return PlannedCost(us_dollars=total, unknown=tuple(unknown))
+
+
+def preview_with_cost(experiment: Experiment, cases: int) -> RunPreview:
+    """Return what a run would send for its first cases, with what each call and the whole run would cost."""
+    components = experiment.components()
+    snapshot = experiment.compile_with(components)
+    found = preview_run(snapshot, components, cases, known_prices(experiment.runtime.prices))
+    return found.evolve(cost=str(planned_cost(experiment, estimate_run(snapshot, components))))

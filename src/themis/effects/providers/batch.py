@@ -86,7 +86,7 @@ class HttpBatches:
             return read
         headers = {"x-request-id": read.request_id} if read.request_id else {}
         answer = Answer(headers=headers, body=encode(read.body), latency_ms=None)
-        prompt = prompt_of(item.case.input, item.ctx.prompt_spec)
+        prompt = prompt_of(item.case, item.ctx.prompt_spec)
         return self.model.result(item.case, item.ctx, prompt, self.model.request(item.case, item.ctx), answer)
 
     def _read(self, line: Any) -> BatchReply | CallFailure:

@@ -114,7 +114,7 @@ class InProcessModel(abc.ABC):
 
     def request(self, case: Case, ctx: GenerateContext) -> dict[str, Any]:
         """Return what the model is asked, which is what candidates are cached under."""
-        prompt = prompt_of(case.input, ctx.prompt_spec)
+        prompt = prompt_of(case, ctx.prompt_spec)
         if self._as_chat(case.input):
             return {"messages": prompt.messages, "tools": prompt.tools, "seed": ctx.seed}
         return {"prompt": prompt.text, "seed": ctx.seed}
@@ -133,7 +133,7 @@ class InProcessModel(abc.ABC):
 
     def generate_many(self, asked: Sequence[tuple[Case, GenerateContext]]) -> list[GenerationResult | Exception]:
         """Ask the model for several at once; each answer is what `generate` would have returned."""
-        prompts = [(prompt_of(case.input, ctx.prompt_spec), self._as_chat(case.input), ctx.seed) for case, ctx in asked]
+        prompts = [(prompt_of(case, ctx.prompt_spec), self._as_chat(case.input), ctx.seed) for case, ctx in asked]
         answers = self._answers(prompts)
         return [
             answer if isinstance(answer, Exception) else _generation(case, ctx, prompt, answer)

@@ -61,7 +61,7 @@ class LangGraphAgent:
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         """Run the graph once, on an asyncio loop (or in a thread, if it has no async methods)."""
         config = self._config(f"{ctx.case_key}/{ctx.candidate_id}", ctx.seed)
-        ran = await self._ran(self._state(case.input, ctx.prompt_spec), config)
+        ran = await self._ran(self._state(case, ctx.prompt_spec), config)
         return GenerationResult(
             candidate_id=ctx.candidate_id,
             final_output=self._output(ran.final),
@@ -103,14 +103,15 @@ class LangGraphAgent:
                 final = event["data"].get("output")
         return final
 
-    def _state(self, value: JSONValue, spec: PromptSpec | None) -> dict[str, Any]:
-        if isinstance(value, Mapping) and as_messages(value) is None:
-            return dict(thaw(value))
+    def _state(self, asked: Case | JSONValue, spec: PromptSpec | None) -> dict[str, Any]:
         spec = spec or PromptSpec()
+        value = asked.input if isinstance(asked, Case) else asked
+        if isinstance(value, Mapping) and as_messages(value) is None and spec.template is None:
+            return dict(thaw(value))
         if self.input_key != _MESSAGES and as_messages(value) is None:
-            return {self.input_key: spec.render(value)}
+            return {self.input_key: spec.render(asked)}
         rest = thaw(value) if isinstance(value, Mapping) else {}
-        return {**rest, self.input_key: spec.render_messages(value)}
+        return {**rest, self.input_key: spec.render_messages(asked)}
 
     def _config(self, name: str, seed: int | None) -> dict[str, Any]:
         config: dict[str, Any] = thaw(self.config)

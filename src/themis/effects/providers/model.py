@@ -99,7 +99,7 @@ class Model(abc.ABC):
 
         Without `ctx.seed` it holds the configured seed, or none.
         """
-        return self._body(prompt_of(case.input, ctx.prompt_spec), ctx.seed)
+        return self._body(prompt_of(case, ctx.prompt_spec), ctx.seed)
 
     def estimate(self, request: Mapping[str, Any]) -> TokenEstimate:
         return TokenEstimate(prompt=prompt_tokens(request), completion=self.max_tokens or OUTPUT_TOKENS)
@@ -110,7 +110,7 @@ class Model(abc.ABC):
         Raises:
             ProviderError: no usable answer.
         """
-        prompt = prompt_of(case.input, ctx.prompt_spec)
+        prompt = prompt_of(case, ctx.prompt_spec)
         body = self._body(prompt, ctx.seed)
         outcome = self.result(case, ctx, prompt, body, await self._answer(body))
         if isinstance(outcome, CallFailure):

@@ -7,15 +7,20 @@ asked (`HF_ENDPOINT`) and with which token (`HF_TOKEN`). Which files are wanted 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
+from themis.effects.sources.files import CaseFields
+from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.benchmarks.data_files import choose_files
 from themis.pure.errors import DataError, MissingExtraError, ThemisError
+from themis.pure.records.dataset import Case, Dataset
 
 _CARD: Final = "README.md"
 
@@ -61,6 +66,36 @@ def fetch_files(
     except Exception as error:
         raise DataError(f"{dataset_id}: {_in_words(library, dataset_id, error)}") from error
     return HubFiles(tuple(root / name for name in chosen), root.name)
+
+
+def hub_dataset(
+    name: str,
+    *,
+    split: str = "test",
+    config: str | None = None,
+    revision: str | None = None,
+    fields: CaseFields | None = None,
+    limit: int | None = None,
+) -> Dataset:
+    """Return a split, or its first cases, as a dataset, whose revision is the commit.
+
+    Arguments and errors as for `fetch_files`; `fields` say which columns make a case.
+    """
+    files = fetch_files(name, split=split, config=config, revision=revision)
+    columns = fields or CaseFields()
+
+    def cases() -> Iterator[Case]:
+        every = ((path, place, row) for path in files.paths for place, row in read_rows(path, file_format(path)))
+        with contextlib.closing(every) as rows:
+            for number, (path, place, row) in enumerate(rows, 1):
+                try:
+                    yield columns.case(row, number)
+                except ThemisError as error:
+                    raise DataError(f"{name}: {path.name}:{place}: {error}") from None
+
+    facts = {"split": split, **({"config": config} if config is not None else {})}
+    held = tuple(itertools.islice(cases(), limit))
+    return Dataset(dataset_id=name, cases=held, revision=files.revision, metadata=facts)
 
 
 def _library() -> Any:

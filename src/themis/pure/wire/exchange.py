@@ -11,13 +11,12 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue, decode, thaw
 from themis.pure.records.base import FrozenModel, HashableModel
+from themis.pure.records.dataset import Case
 from themis.pure.records.fields import finite, is_count, json_object, json_value, named_fields, texts
 from themis.pure.records.generation import Message
-from themis.pure.records.prompt import PromptSpec, as_messages
+from themis.pure.records.prompt import PARTS, PromptSpec, as_messages, attach_images, text_in
 
 _NO_PROMPT: Final = PromptSpec()
-_PARTS: Final = ("messages", "tools", "tool_choice", "response_format", "images")
-TEXT_FIELDS: Final = ("text", "prompt", "question", "input")
 # OpenAI's names in both protocols, Anthropic's, Gemini's.
 _ADDRESSES: Final = frozenset({"url", "image_url", "file_url", "file_data", "uri", "fileUri"})
 _DATA_URI: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+(;[^,\s]{0,200})?,")
@@ -89,51 +88,31 @@ class Prompt(FrozenModel):
         return ((self.response_format or EMPTY).get("json_schema") or EMPTY).get("schema")
 
 
-def prompt_of(value: JSONValue, spec: PromptSpec | None = None) -> Prompt:
-    """Build the prompt from a case's input and the prompt specification.
+def prompt_of(asked: Case | JSONValue, spec: PromptSpec | None = None, *, of: Case | JSONValue = None) -> Prompt:
+    """Build the prompt from a case, or an input alone, and the prompt specification.
 
     The input is text, a list of messages, or an object with any of `messages`, `tools`, `tool_choice`,
     `response_format` and `images` (URLs or data URIs), its text under `text`, `prompt`, `question` or `input`.
-    Any other JSON is shown to the model as JSON.
+    Any other JSON is shown to the model as JSON. Where `asked` is but a part of an input, `of` is the whole.
 
     >>> prompt_of({"text": "What is it?", "images": ["https://example.org/a.png"]}).messages[0]["content"][1]
     {'type': 'image_url', 'image_url': {'url': 'https://example.org/a.png'}}
     """
     spec = spec or _NO_PROMPT
-    if not isinstance(value, Mapping) or not any(part in value for part in _PARTS):
-        return Prompt(messages=spec.render_messages(value), text=spec.render(value))
-    asked = value if as_messages(value) else _text_in(value)
-    messages = spec.render_messages(asked)
-    images: Any = value.get("images")
-    if images:
-        _attach(messages, images)
+    value = asked.input if isinstance(asked, Case) else asked
+    if not isinstance(value, Mapping) or not any(part in value for part in PARTS):
+        return Prompt(messages=spec.render_messages(asked, of=of), text=spec.render(asked, of=of))
+    whole = asked if of is None else of
+    shown = value if as_messages(value) else text_in(value)
+    messages = spec.render_messages(shown, of=whole)
+    attach_images(messages, value)
     return Prompt(
         messages=messages,
-        text=spec.render(asked),
+        text=spec.render(shown, of=whole),
         tools=thaw(value.get("tools") or ()),
         tool_choice=thaw(value.get("tool_choice")),
         response_format=thaw(value.get("response_format")),
     )
-
-
-def _text_in(value: Mapping[str, Any]) -> JSONValue:
-    for name in TEXT_FIELDS:
-        if name in value:
-            found: JSONValue = value[name]
-            return found
-    # Messages that are none are shown as they stand, and not left out in silence.
-    return {name: item for name, item in value.items() if name not in _PARTS or name == "messages"}
-
-
-def _attach(messages: list[dict[str, Any]], images: Sequence[Any]) -> None:
-    """Put images behind the text of the user's last message."""
-    last = next(message for message in reversed(messages) if message["role"] == "user")
-    content = last["content"]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
-    last["content"] = parts + [
-        {"type": "image_url", "image_url": {"url": image} if isinstance(image, str) else thaw(image)}
-        for image in images
-    ]
 
 
 def conversation_of(value: JSONValue, prompt: Prompt, output: JSONValue) -> tuple[Message, ...] | None:
