@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from themis.pure.errors import said
+from themis.pure.events import CaseRunEvent
 from themis.pure.json import JSONValue
 from themis.pure.protocols import TracingProvider
 
@@ -24,6 +25,7 @@ class Hooks:
         self._tracing = tracing
         self.any: bool = bool(self._subscribers)
         self.traces: bool = tracing is not None
+        self._describe: Any = getattr(tracing, "describe_span", None)
 
     def wants(self, hook: str) -> bool:
         return any(hasattr(subscriber, hook) for subscriber in self._subscribers)
@@ -55,6 +57,15 @@ class Hooks:
         except Exception as error:
             _report(f"{type(self._tracing).__name__}.start_span", error)
             return None
+
+    def describe_span(self, span: Any, event: CaseRunEvent) -> None:
+        """Tell what a step ended with, if who traces wants to know."""
+        if self._describe is None or span is None:
+            return
+        try:
+            self._describe(span, event)
+        except Exception as error:
+            _report(f"{type(self._tracing).__name__}.describe_span", error)
 
     def end_span(self, span: Any, status: str) -> None:
         """Close a span that was opened."""

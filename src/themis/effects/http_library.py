@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from themis.pure.errors import SpecError
 
 if TYPE_CHECKING:
-    import httpx
+    import httpx as httpx
 
 VARIABLE: Final = "THEMIS_HTTP_LIBRARY"
 LIBRARIES: Final = ("httpx", "httpx2")
