@@ -21,6 +21,7 @@ from themis.pure.events import (
 from themis.pure.json import EMPTY
 from themis.pure.records.generation import TRANSPORT, GenerationResult
 from themis.pure.records.scoring import Score
+from themis.pure.text import shortened
 from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS
 
 Attributes: TypeAlias = dict[str, str | bool | int | float | list[str]]
@@ -53,6 +54,8 @@ _SETTINGS: Final = {
 _WHOLE: Final = frozenset({"max_tokens", "seed", "top_k"})
 _NESTED: Final = ("generationConfig", "inferenceConfig")
 """Where Gemini's and Bedrock's requests hold their settings."""
+_LARGEST: Final = 2**63
+_LONGEST: Final = 256
 _USAGE: Final = {
     PROMPT_TOKENS: "input_tokens",
     COMPLETION_TOKENS: "output_tokens",
@@ -82,7 +85,7 @@ def response_id(event: CaseRunEvent) -> str | None:
         return None
     transport = (event.result.artifacts or EMPTY).get(TRANSPORT)
     found = transport.get("response_id") if isinstance(transport, Mapping) else None
-    return found if isinstance(found, str) else None
+    return _told(found) if isinstance(found, str) else None
 
 
 def evaluation_results(event: CaseRunEvent) -> Iterator[Attributes]:
@@ -104,7 +107,7 @@ def evaluation_results(event: CaseRunEvent) -> Iterator[Attributes]:
 
 
 def _inference(event: GenerationCompletedEvent) -> Attributes:
-    named = (event.provider_key or _CUSTOM).partition("@")[0].removeprefix("any-llm:")
+    named = _told((event.provider_key or "").partition("@")[0].removeprefix("any-llm:")) or _CUSTOM
     found: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": _PROVIDERS.get(named, named)}
     result = event.result
     if result is None:  # it is large, and in a blob
@@ -115,11 +118,11 @@ def _inference(event: GenerationCompletedEvent) -> Attributes:
         found |= _requested(request)
     found["gen_ai.operation.name"] = _operation(result, request)
     stated = {"gen_ai.response.model": artifacts.get("model"), RESPONSE_ID: response_id(event)}
-    found |= {name: value for name, value in stated.items() if isinstance(value, str)}
+    found |= {name: _told(value) for name, value in stated.items() if isinstance(value, str)}
     if result.finish_reason is not None:
-        found["gen_ai.response.finish_reasons"] = [result.finish_reason]
+        found["gen_ai.response.finish_reasons"] = [_told(result.finish_reason)]
     usage = result.token_usage or EMPTY
-    return found | {f"gen_ai.usage.{name}": int(usage[kind]) for kind, name in _USAGE.items() if kind in usage}
+    return found | {f"gen_ai.usage.{name}": usage[kind] for kind, name in _USAGE.items() if kind in usage}
 
 
 def _operation(result: GenerationResult, request: object) -> str:
@@ -131,14 +134,24 @@ def _operation(result: GenerationResult, request: object) -> str:
 def _requested(request: Mapping[str, Any]) -> Attributes:
     found: Attributes = {}
     if isinstance(request.get("model"), str):
-        found["gen_ai.request.model"] = request["model"]
+        found["gen_ai.request.model"] = _told(request["model"])
     for settings in (request, *(request[name] for name in _NESTED if isinstance(request.get(name), Mapping))):
         for name, value in settings.items():
             plain = re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", name)
             known = _SETTINGS.get(plain)
-            if known is not None and isinstance(value, int | float) and not isinstance(value, bool):
+            if known is not None and _fits(value):
                 found[f"gen_ai.request.{known}"] = int(value) if known in _WHOLE else float(value)
             elif plain in ("stop", "stop_sequences"):
-                texts = [value] if isinstance(value, str) else [text for text in value or () if isinstance(text, str)]
-                found["gen_ai.request.stop_sequences"] = texts
+                texts = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else ()
+                found["gen_ai.request.stop_sequences"] = [_told(text) for text in texts if isinstance(text, str)]
     return found
+
+
+def _fits(value: object) -> bool:
+    """Tell whether a value is a number that the protocol of spans can hold (OTLP: 64 bits)."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LARGEST
+
+
+def _told(text: str) -> str:
+    """Return a text that a server or a config chose, which may be of any length."""
+    return shortened(text, _LONGEST)
