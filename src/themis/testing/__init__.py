@@ -5,7 +5,7 @@
     testing.assert_metric_laws(my_metric, value_range=(0, 1))
 
 Everything is loaded when it is first used: the pytest plugin, which comes with the package, costs nothing where no
-test asks for it. What draws inputs needs hypothesis (`pip install 'themis[testing]'`).
+test asks for it. What draws inputs needs hypothesis (extra `testing`).
 """
 
 from __future__ import annotations
