@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextvars import Token
 from typing import Any, Final
 
-from themis.pure.errors import MissingExtraError
+from themis.pure.errors import MissingExtraError, pip_install
 from themis.pure.events import CaseRunEvent
 from themis.pure.genai_names import EVALUATION_RESULT, RESPONSE_ID, evaluation_results, response_id, step_attributes
 from themis.pure.json import JSONValue
@@ -36,7 +36,7 @@ class OpenTelemetryProvider:
         try:
             from opentelemetry import context, trace
         except ImportError as error:
-            raise MissingExtraError("tracing needs OpenTelemetry: pip install 'themis[otel]'") from error
+            raise MissingExtraError(f"tracing needs OpenTelemetry: {pip_install('otel')}") from error
         self._context, self._trace = context, trace
         self._tracer = trace.get_tracer("themis", tracer_provider=tracer_provider)
         self._answers: OrderedDict[tuple[str, str, str | None], str] = OrderedDict()

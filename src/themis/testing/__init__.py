@@ -44,6 +44,6 @@ else:
         except ModuleNotFoundError as error:
             if error.name != "hypothesis":
                 raise
-            from themis.pure.errors import MissingExtraError
+            from themis.pure.errors import MissingExtraError, pip_install
 
-            raise MissingExtraError(f"themis.testing.{name} needs hypothesis: pip install 'themis[testing]'") from None
+            raise MissingExtraError(f"themis.testing.{name} needs hypothesis: {pip_install('testing')}") from None

@@ -15,7 +15,7 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.benchmarks.data_files import choose_files
-from themis.pure.errors import DataError, MissingExtraError, ThemisError
+from themis.pure.errors import DataError, MissingExtraError, ThemisError, pip_install
 
 _CARD: Final = "README.md"
 
@@ -68,7 +68,7 @@ def _library() -> Any:
         return importlib.import_module("huggingface_hub")
     except ImportError:
         raise MissingExtraError(
-            "reading datasets from the hub needs an extra: pip install 'themis[datasets]'; or give a file or folder "
+            f"reading datasets from the hub needs an extra: {pip_install('datasets')}; or give a file or folder "
             "with source=..."
         ) from None
 
