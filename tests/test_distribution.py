@@ -36,6 +36,12 @@ def test_the_package_is_installed_under_its_name() -> None:
     assert importlib.metadata.version(DISTRIBUTION)
 
 
+def test_no_text_tells_to_install_what_is_somebody_else_s() -> None:
+    wrong = re.compile(r"(?<![\w.\-\"'`])themis\\?\[[a-z{]|pip install '?themis(?!-evals)\b")
+    found = [f"{name}: {line}" for name, text in texts().items() for line in text.splitlines() if wrong.search(line)]
+    assert [line for line in found if not line.startswith("tests/test_distribution.py")] == []
+
+
 @pytest.mark.parametrize("name", sorted(name for name in texts() if name.startswith("src/")))
 def test_code_takes_the_command_from_one_place_and_names_extras_that_exist(name: str) -> None:
     text = texts()[name]
