@@ -119,7 +119,12 @@ result = run(MlflowSubscriber(store, tags={{"team": "qa"}}))
 with mlflow.start_run() as mine:
     run(MlflowSubscriber(store))
     assert mlflow.active_run().info.run_id == mine.info.run_id
-own, opened = mlflow.MlflowClient().search_runs(["0"], order_by=["start_time DESC"])
+with mlflow.start_run() as parent:
+    run(MlflowSubscriber(store, nested=True, run_name="below"))
+    assert mlflow.active_run().info.run_id == parent.info.run_id
+below, _, own, opened = mlflow.MlflowClient().search_runs(["0"], order_by=["start_time DESC"])
+assert below.info.run_name == "below"
+assert below.data.tags["mlflow.parentRunId"] == parent.info.run_id
 assert own.info.run_id == mine.info.run_id
 assert own.data.metrics == opened.data.metrics
 assert opened.info.status == "FINISHED"
@@ -131,6 +136,29 @@ mean = opened.data.metrics["builtin/exact_match"]
 print(mean == result.benchmark.metric_means["builtin/exact_match"], opened.data.metrics["builtin/exact_match.scored"])
 """
     assert run_script(script, tmp_path, MLFLOW_ALLOW_FILE_STORE="true") == "True 12.0\n"
+
+
+@pytest.mark.slow
+def test_a_run_that_failed_is_failed_in_mlflow(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    script = f"""{EVALUATED}
+import mlflow
+from themis import adapters
+from themis.pure.errors import ThemisError
+from themis.testing import FakeEndpoint
+from themis.testing.endpoint import Reject
+
+mlflow.set_tracking_uri("file:" + "mlruns")
+with FakeEndpoint(script=lambda request: Reject(status=401)) as endpoint:
+    model = adapters.vllm("tiny", base_url=endpoint.base_url)
+    try:
+        evaluate(model=model, data=rows, metric="exact_match", store=store, subscribers=[MlflowSubscriber(store)])
+    except ThemisError:
+        pass
+[found] = mlflow.MlflowClient().search_runs(["0"])
+print(found.info.status, found.data.tags["themis.status"], found.data.metrics["builtin/exact_match.scored"])
+"""
+    assert run_script(script, tmp_path, MLFLOW_ALLOW_FILE_STORE="true") == "FAILED failed 0.0\n"
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import abc
 import importlib.util
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Final, final
 
 from themis.api.runs.inspect import get_run_snapshot
 from themis.api.runs.result import RunResult
@@ -20,9 +20,11 @@ from themis.pure.errors import MissingExtraError, pip_install
 from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunStartedEvent
 from themis.pure.protocols import RunStore
 from themis.pure.records.labels import RunLabels
+from themis.pure.records.results import RunStatus
 from themis.pure.report.settings import described, leaves, setting_text
 
-_LONGEST_SETTING = 250
+_LONGEST_SETTING: Final = 250
+_STATUS: Final = "themis.status"
 
 
 def run_settings(result: RunResult) -> dict[str, str]:
@@ -99,7 +101,7 @@ class _AtTheEnd(abc.ABC):
             self._labels = event.labels
         elif isinstance(event, RunCompletedEvent | RunFailedEvent):
             result = RunResult(snapshot=get_run_snapshot(self._store, event.run_id), store=self._store)
-            tags = {"themis.run_id": event.run_id, "themis.status": result.status.value}
+            tags = {"themis.run_id": event.run_id, _STATUS: result.status.value}
             self._log(
                 self._labels.name or f"themis-{event.run_id[:8]}", tags, run_settings(result), run_figures(result)
             )
@@ -114,7 +116,8 @@ class _AtTheEnd(abc.ABC):
 class MlflowSubscriber(_AtTheEnd):
     """Writes parameters, metrics and tags to MLflow, where `mlflow.set_tracking_uri` and its environment say.
 
-    Options are those of `mlflow.start_run`, such as `experiment_id`.
+    Options are those of `mlflow.start_run`, such as `experiment_id`. With `nested=True` each run has one of its own
+    below the one that is open, as a sweep wants it: MLflow lets no parameter change within a run.
     """
 
     library = "mlflow"
@@ -124,7 +127,7 @@ class MlflowSubscriber(_AtTheEnd):
     ) -> None:
         import mlflow
 
-        is_ours = mlflow.active_run() is None
+        is_ours = mlflow.active_run() is None or bool(self._options.get("nested"))
         if is_ours:
             mlflow.start_run(**{"run_name": name, **self._options})
         try:
@@ -133,7 +136,7 @@ class MlflowSubscriber(_AtTheEnd):
             mlflow.log_metrics({_named(name): value for name, value in figures.items()})
         finally:
             if is_ours:
-                mlflow.end_run()
+                mlflow.end_run("FAILED" if tags[_STATUS] == RunStatus.FAILED else "FINISHED")
 
 
 @final
@@ -154,7 +157,7 @@ class WandbSubscriber(_AtTheEnd):
             run.summary.update(dict(figures))
         finally:
             if opened is None:
-                run.finish()
+                run.finish(exit_code=int(tags[_STATUS] == RunStatus.FAILED))
 
 
 def _named(name: str) -> str:
