@@ -4,10 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick bench bench-peers million coverage-table generated hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million coverage-table generated hf real-model coverage clean
 
 help:  ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,12 @@ unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 
 quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
+
+package: $(VENV)/.dev  ## build sdist and wheel, check them, and try the wheel in an empty environment, which stays small
+	$(BIN)/python .ci/package.py
+
+httpx2: $(VENV)/.dev  ## the tests of providers with the other HTTP library
+	THEMIS_HTTP_LIBRARY=httpx2 $(BIN)/python -m pytest -q -n auto tests/effects/providers tests/effects/calls/test_credentials.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million

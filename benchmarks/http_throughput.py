@@ -20,12 +20,12 @@ import tempfile
 import time
 
 import attrs
-import httpx
 import trio
 
 from benchmarks.processes import peak_mb
 from themis import Dataset, RuntimeConfig, StorageConfig, adapters, evaluate_async
 from themis.effects.calls import CallRuntime
+from themis.effects.http_library import httpx
 from themis.effects.providers.http import pooled_clients
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case

@@ -28,4 +28,4 @@ def run(count: int) -> int:
 
 
 if __name__ == "__main__":
-    main(run, importlib.metadata.version("themis"))
+    main(run, importlib.metadata.version("themis-evals"))

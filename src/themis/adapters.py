@@ -63,8 +63,8 @@ def openai(model: str, *, provider: str = "openai", **options: Any) -> OpenAIMod
             `temperature`, `top_p`, `max_tokens`, `stop`, `seed` (each candidate's own if not given),
             `logprobs` (alternatives per token; 0 for none), `extra` (more fields of the request). Of the run:
             `provider_key` (groups calls for limits), `endpoint_name` (stands for the address in the run's
-            identity), `client` (an `httpx.AsyncClient` to use), `component_id` (what the model is called in the run;
-            `openai/MODEL` if not given, and needed for two judges of one model with other settings).
+            identity), `client` (an `AsyncClient` of `httpx` or `httpx2` to use), `component_id` (what the model is
+            called in the run; `openai/MODEL` if not given, and needed for two judges of one model with other settings).
 
     Raises:
         SpecError: an option that does not exist, is of the wrong kind, or can't be sent to this model; or an

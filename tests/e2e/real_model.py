@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import Final
 
-import httpx
 import pytest
+
+from themis.effects.http_library import httpx
 
 URL: Final = os.environ.get("REAL_MODEL_URL", "http://127.0.0.1:8081/v1")
 

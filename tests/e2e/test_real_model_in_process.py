@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.real_model, pytest.mark.slow]
 
 @pytest.fixture(autouse=True)
 def _model() -> None:
-    pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp: pip install 'themis[llama-cpp]'")
+    pytest.importorskip("llama_cpp", reason="needs the extra llama-cpp: pip install 'themis-evals[llama-cpp]'")
     if not FILE.exists():
         pytest.skip(f"no model in {FILE}")
 

@@ -50,7 +50,7 @@ def test_a_total_alone_has_no_price() -> None:
 
 def test_without_the_library_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "genai_prices", None)
-    with pytest.raises(MissingExtraError, match=r"themis\[prices\]"):
+    with pytest.raises(MissingExtraError, match=r"themis-evals\[prices\]"):
         price_table()
     price = known_prices({"vllm/m": {"prompt": 1.0, "completion": 10.0}})
     assert price("vllm/m", USAGE) == pytest.approx(2.0)

@@ -223,6 +223,7 @@ class Driver(Caller):
         span, status = self._hooks.start_span(effect.span, effect.attributes), "error"
         try:
             event = await self.drive(effect.program)
+            self._hooks.describe_span(span, event)
             status = "error" if event.event_type.endswith("_failed") else "ok"
         finally:
             self._hooks.end_span(span, status)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from themis.pure.errors import SpecError, listed, nearest, said
+from themis.pure.events import CaseRunEvent
 from themis.pure.json import JSONValue
 from themis.pure.protocols import LifecycleSubscriber, TracingProvider
 
@@ -42,6 +43,7 @@ class Hooks:
         self._tracing = tracing
         self.any: bool = bool(subscribers)
         self.traces: bool = tracing is not None
+        self._describe: Any = getattr(tracing, "describe_span", None)
 
     def wants(self, hook: str) -> bool:
         return bool(self._hooks[hook])
@@ -70,6 +72,15 @@ class Hooks:
         except Exception as error:
             _report(f"{type(self._tracing).__name__}.start_span", error)
             return None
+
+    def describe_span(self, span: Any, event: CaseRunEvent) -> None:
+        """Tell what a step ended with, if who traces wants to know."""
+        if self._describe is None or span is None:
+            return
+        try:
+            self._describe(span, event)
+        except Exception as error:
+            _report(f"{type(self._tracing).__name__}.describe_span", error)
 
     def end_span(self, span: Any, status: str) -> None:
         """Close a span that was opened."""

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from themis.pure.errors import MissingExtraError, SpecError, listed
+from themis.pure.errors import MissingExtraError, SpecError, listed, pip_install
 from themis.pure.json import EMPTY
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS, Price, Prices
@@ -33,7 +33,7 @@ def price_table(own: Prices = EMPTY, at: datetime | None = None) -> Price:
     price = known_prices(own, at)
     if not _has_table():
         raise MissingExtraError(
-            "prices need the library genai-prices: pip install 'themis[prices]', or give max_tokens instead of max_cost"
+            f"prices need the library genai-prices: {pip_install('prices')}, or give max_tokens instead of max_cost"
         )
     return price
 

@@ -28,6 +28,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from typing import Final
+
+DISTRIBUTION: Final = "themis-evals"
+"""What the package index calls this package; its import is `themis`, which is another distribution's name there."""
 
 
 class ThemisError(Exception):
@@ -68,6 +72,15 @@ class LiteralSecretError(SpecError):
 
 class MissingExtraError(SpecError):
     """A feature needs an optional dependency that is not installed."""
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs an extra.
+
+    >>> pip_install("math")
+    "pip install 'themis-evals[math]'"
+    """
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
 
 
 class DataError(ThemisError, ValueError):

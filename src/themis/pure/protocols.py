@@ -219,7 +219,11 @@ class WorkflowRunner(Protocol):
 
 @runtime_checkable
 class TracingProvider(Protocol):
-    """Takes spans: `run, generation, selection, reduction, parse, score, judge`."""
+    """Takes spans: `run, generation, selection, reduction, parse, score, judge`.
+
+    A provider that has a method `describe_span(span, event)` is told the event that a step ended with, before its span
+    is closed.
+    """
 
     def start_span(self, name: str, attributes: Mapping[str, JSONValue]) -> object:
         """Open a span and return it."""

@@ -5,7 +5,7 @@
     testing.assert_metric_laws(my_metric, value_range=(0, 1))
 
 Everything is loaded when it is first used: the pytest plugin, which comes with the package, costs nothing where no
-test asks for it. What draws inputs needs hypothesis (`pip install 'themis[testing]'`).
+test asks for it. What draws inputs needs hypothesis (extra `testing`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,6 @@ else:
         except ModuleNotFoundError as error:
             if error.name != "hypothesis":
                 raise
-            from themis.pure.errors import MissingExtraError
+            from themis.pure.errors import MissingExtraError, pip_install
 
-            raise MissingExtraError(f"themis.testing.{name} needs hypothesis: pip install 'themis[testing]'") from None
+            raise MissingExtraError(f"themis.testing.{name} needs hypothesis: {pip_install('testing')}") from None

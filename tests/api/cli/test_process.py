@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("cattrs", "httpx", "orjson", "sqlite3", "sqlite_utils", "trio", "themis.pure", "yaml")
+HEAVY = ("cattrs", "httpx", "httpx2", "orjson", "sqlite3", "sqlite_utils", "trio", "themis.pure", "yaml")
 LOADED = """
 import sys
 from themis.api.cli import run_command

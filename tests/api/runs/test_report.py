@@ -116,7 +116,7 @@ def test_parquet_without_its_extra_says_what_to_install(
     stored: tuple[InMemoryRunStore, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(MissingExtraError, match=r"themis\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"themis-evals\[parquet\]"):
         Reporter(stored[0]).write_parquet(stored[1], tmp_path / "x")
     assert not list(tmp_path.iterdir())
 

@@ -97,7 +97,7 @@ def test_a_model_without_a_price_is_refused_before_anything_is_paid_for(
             with pytest.raises(SpecError, match="the price of openai/tiny is not known"):
                 run(endpoint, RuntimeConfig(max_cost=1.0), tmp_path / "runs.sqlite3")
         monkeypatch.setitem(sys.modules, "genai_prices", None)
-        with pytest.raises(SpecError, match=r"themis\[prices\]"):
+        with pytest.raises(SpecError, match=r"themis-evals\[prices\]"):
             run(endpoint, RuntimeConfig(max_cost=1.0), tmp_path / "runs.sqlite3")
     assert endpoint.log == []
     assert not (tmp_path / "runs.sqlite3").exists()

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from themis import Experiment, GenerationConfig, Reporter, adapters, evaluate
+from themis.effects.http_library import httpx
 from themis.pure.calls import CallFailed
 from themis.pure.errors import LiteralSecretError
 from themis.pure.records.config import RuntimeConfig, StorageConfig

@@ -198,7 +198,7 @@ def test_a_missing_key_stops_the_run_before_it_begins(monkeypatch: pytest.Monkey
 
 def test_the_missing_extra_names_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "any_llm", None)
-    with pytest.raises(MissingExtraError, match=r"themis\[any-llm\]"):
+    with pytest.raises(MissingExtraError, match=r"themis-evals\[any-llm\]"):
         adapters.from_model_string("any-llm/openai:tiny")
 
 

@@ -13,8 +13,8 @@ from themis.pure.errors import SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 
-torch = pytest.importorskip("torch", reason="needs the extra hf: pip install 'themis[hf]'")
-transformers = pytest.importorskip("transformers", reason="needs the extra hf: pip install 'themis[hf]'")
+torch = pytest.importorskip("torch", reason="needs the extra hf: pip install 'themis-evals[hf]'")
+transformers = pytest.importorskip("transformers", reason="needs the extra hf: pip install 'themis-evals[hf]'")
 
 CORPUS = ["the rain in spain stays mainly in the plain", "a theory of the end", "yes no maybe so"]
 TEXTS = ["the rain", "a", "the theory of rain in spain and the plain", "yes", "", "no maybe", "so so so so"]

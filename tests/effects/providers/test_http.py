@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-import httpx
 import pytest
 import trio
 
 from themis import StorageConfig, adapters, evaluate
 from themis.effects.calls import CallRuntime
+from themis.effects.http_library import httpx
 from themis.effects.providers.http import UNCOUNTED_HEADERS, plain_url, pooled_clients
 from themis.pure.calls import FailureKind, ProviderError
 from themis.pure.errors import LiteralSecretError, SpecError, UnknownComponentError

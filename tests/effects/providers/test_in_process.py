@@ -331,8 +331,8 @@ def test_an_extra_that_is_not_installed_is_named_before_anything_is_loaded(
     (tmp_path / "a.gguf").write_bytes(GGUF)
     (tmp_path / "config.json").write_text("{}")
     gguf, hf = adapters.llama_cpp(str(tmp_path / "a.gguf")), adapters.hf(str(tmp_path))
-    assert gguf.check() == ["llama-cpp-python can't be imported: pip install 'themis[llama-cpp]'"]
-    assert hf.check() == ["torch and transformers can't be imported: pip install 'themis[hf]'"]
+    assert gguf.check() == ["llama-cpp-python can't be imported: pip install 'themis-evals[llama-cpp]'"]
+    assert hf.check() == ["torch and transformers can't be imported: pip install 'themis-evals[hf]'"]
     with pytest.raises(SpecError, match=r"llama_cpp/a.gguf: llama-cpp-python can't be imported"):
         evaluate(model=gguf, data=ROWS, metric="builtin/exact_match")
 

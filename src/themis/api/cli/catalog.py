@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import Json
 from themis.api.cli.output import show as show_value
+from themis.pure.errors import DISTRIBUTION
 from themis.pure.text import shortened
 
 app: App = App(name="catalog", help="Look at the benchmarks that come with Themis.")
@@ -81,7 +82,7 @@ def _entry(entry: Any) -> str:
         "metrics": ", ".join(choice.component_id for choice in entry.metrics),
         "groups": ", ".join(entry.groups_by) or "none",
         "pass@k": f"k = {', '.join(map(str, entry.reports_at)) or '1, 2, 4, ...'}",
-        "needs": f"themis[{entry.extra}]" if entry.extra else "nothing more",
+        "needs": f"{DISTRIBUTION}[{entry.extra}]" if entry.extra else "nothing more",
         "license": entry.license,
         "source": entry.source,
     }

@@ -6,7 +6,7 @@ import functools
 import importlib.metadata
 import subprocess
 
-DEPENDENCIES = ("attrs", "cattrs", "httpx", "orjson", "returns", "sacrebleu", "sqlite-utils", "trio")
+DEPENDENCIES = ("attrs", "cattrs", "httpx", "httpx2", "orjson", "returns", "sacrebleu", "sqlite-utils", "trio")
 
 
 @functools.cache

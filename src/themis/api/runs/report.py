@@ -20,7 +20,7 @@ from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
 from themis.pure.benchmarks.registry import recipes
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError, SpecError, pip_install
 from themis.pure.json import EMPTY, thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
@@ -336,7 +336,7 @@ class Reporter:
             arrow, parquet = importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
         except ImportError as error:
             raise MissingExtraError(
-                "writing Parquet needs pyarrow: install it with pip install 'themis[parquet]'"
+                f"writing Parquet needs pyarrow: install it with {pip_install('parquet')}"
             ) from error
         rows = map(flat_row, self._view(run_id).rows())
         schema = arrow.schema([(name, arrow.float64() if name == "value" else arrow.string()) for name in COLUMNS])

@@ -24,7 +24,7 @@ from themis.effects.providers.http import REDACTED, Answer, web_address
 from themis.effects.providers.model import Model
 from themis.effects.providers.options import refuse, split_options
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
-from themis.pure.errors import MissingExtraError, SpecError, nearest
+from themis.pure.errors import MissingExtraError, SpecError, nearest, pip_install
 from themis.pure.json import JSONValue, content_hash, encode
 from themis.pure.wire import openai_wire
 from themis.pure.wire.exchange import Prompt, Reply, Sampling, stated
@@ -156,7 +156,7 @@ def installed() -> bool:
 
 
 def missing() -> MissingExtraError:
-    return MissingExtraError("any-llm/... needs any-llm-sdk: pip install 'themis[any-llm]'")
+    return MissingExtraError(f"any-llm/... needs any-llm-sdk: {pip_install('any-llm')}")
 
 
 def _failure(error: Exception) -> CallFailure:

@@ -20,7 +20,7 @@ import attrs
 
 from themis.effects.providers.drawing import Row, Weights, leave_if_cancelled
 from themis.effects.providers.in_process import InProcessModel, files_hash, split_in_process
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError, SpecError, pip_install
 from themis.pure.json import JSONValue
 
 _OWN: Final = ("api", "batch_size", "device", "dtype", "revision", "component_id")
@@ -76,7 +76,7 @@ def _commit(model: str, revision: str | None) -> str:
     try:
         from huggingface_hub import hf_hub_download
     except ImportError as error:
-        raise MissingExtraError(f"hf/{model}: huggingface-hub can't be imported: pip install 'themis[hf]'") from error
+        raise MissingExtraError(f"hf/{model}: huggingface-hub can't be imported: {pip_install('hf')}") from error
     try:
         return Path(hf_hub_download(model, "config.json", revision=revision)).parent.name
     except Exception as error:

@@ -28,10 +28,10 @@ from typing import Final
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 import attrs
-import httpx
 import trio
 
 from themis.effects.calls import report_quota
+from themis.effects.http_library import LOGGERS, every, httpx
 from themis.effects.providers.network import (
     CloseOnFailure,
     connection_failure,
@@ -366,7 +366,7 @@ class _Redaction(logging.Filter):
         return True
 
 
-for _name in ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks"):
+for _name in LOGGERS:
     logging.getLogger(_name).addFilter(_Redaction())
 
 
@@ -437,9 +437,9 @@ async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer 
                 return outcome
     except ProviderError as error:
         return error.failure
-    except httpx.TimeoutException as error:
+    except every("TimeoutException") as error:
         return CallFailure(kind=FailureKind.TIMEOUT, message=f"{type(error).__name__}: {host} took too long")
-    except httpx.TransportError as error:
+    except every("TransportError") as error:
         return connection_failure(error, endpoint.base_url, has_answered=endpoint in answered)
     message = f"no complete answer from {host} within {endpoint.total_timeout_s:g} s"
     return CallFailure(kind=FailureKind.TIMEOUT, message=message)
@@ -568,6 +568,6 @@ async def _hang_up(response: httpx.Response, stream: AsyncIterator[bytes]) -> No
     little that had arrived before the connection was closed.
     """
     await response.aclose()
-    with suppress(httpx.HTTPError, httpx.StreamError):
+    with suppress(*every("HTTPError", "StreamError")):
         async for _ in stream:
             pass

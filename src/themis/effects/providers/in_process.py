@@ -22,7 +22,7 @@ import attrs
 from themis.effects.providers.drawing import Answer, Drawn, Weights, draw
 from themis.effects.providers.options import refuse, unknown_options, wrong_kinds
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError, SpecError, pip_install
 from themis.pure.json import JSONValue, content_hash
 from themis.pure.likelihoods import split_tokens
 from themis.pure.limits import TokenEstimate
@@ -106,7 +106,7 @@ class InProcessModel(abc.ABC):
         return [str(self._missing(missing))] if missing else []
 
     def _missing(self, packages: Iterable[str]) -> MissingExtraError:
-        return MissingExtraError(f"{' and '.join(packages)} can't be imported: pip install 'themis[{self.extra}]'")
+        return MissingExtraError(f"{' and '.join(packages)} can't be imported: {pip_install(self.extra)}")
 
     async def aclose(self) -> None:
         """Let go of the weights; they are loaded again when they are needed again."""

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Final
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
-import httpx
 
+from themis.effects.http_library import httpx
 from themis.effects.providers.batch import HttpBatches
 from themis.effects.providers.http import Answer, Endpoint, pooled_clients, post_json, request_id
 from themis.effects.providers.options import refuse
@@ -205,7 +205,7 @@ class HttpModel(Model):
     Attributes:
         endpoint: where it is served.
         endpoint_name: stands for the address in the fingerprint, for servers that move.
-        client: an `httpx.AsyncClient` to use instead of the endpoint's own; it stays open.
+        client: an `AsyncClient` of `httpx` or `httpx2` to use instead of the endpoint's own; it stays open.
     """
 
     endpoint: Endpoint

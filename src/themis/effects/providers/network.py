@@ -22,15 +22,15 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 import attrs
-import httpx
 
+from themis.effects.http_library import every, httpx
 from themis.pure.calls import CallFailure, FailureKind
 from themis.pure.wire.proxies import is_bypassed
 
 _PROXY_SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 _NO_ROUTE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL})
 _CERTIFICATES: Final = {"SSL_CERT_FILE": "cafile", "SSL_CERT_DIR": "capath"}
-"""The variables that Python's `ssl` reads, and httpx after it."""
+"""The variables that Python's `ssl` reads, and httpx and httpx2 after it."""
 _NOT_READ: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -150,7 +150,7 @@ class CloseOnFailure:
             await self._opened.aclose()
 
 
-def connection_failure(error: httpx.TransportError, url: str, *, has_answered: bool) -> CallFailure:
+def connection_failure(error: Exception, url: str, *, has_answered: bool) -> CallFailure:
     """Say what a failed connection means.
 
     Args:
@@ -166,7 +166,7 @@ def connection_failure(error: httpx.TransportError, url: str, *, has_answered: b
     return CallFailure(kind=kind, message=words)
 
 
-def _meaning(error: httpx.TransportError, host: str, proxy: Proxy | None) -> str | None:
+def _meaning(error: Exception, host: str, proxy: Proxy | None) -> str | None:
     causes = [*_causes(error)]
     whom = host if proxy is None else f"the proxy {proxy.shown} on the way to {host}"
     for cause in causes:
@@ -178,7 +178,7 @@ def _meaning(error: httpx.TransportError, host: str, proxy: Proxy | None) -> str
             return f"the name of {whom} can't be resolved ({cause.strerror}); check the address, and the network"
         if isinstance(cause, OSError) and cause.errno in _NO_ROUTE:
             return f"there is no route to {whom} ({cause.strerror}); check the network, a VPN, and HTTPS_PROXY"
-    if isinstance(error, httpx.ProxyError) or (proxy is not None and isinstance(error, httpx.ConnectError)):
+    if isinstance(error, every("ProxyError")) or (proxy is not None and isinstance(error, every("ConnectError"))):
         return (
             f"{whom} can't be used: {error}; correct the variable, or name {urlsplit('//' + host).hostname} in NO_PROXY"
         )

@@ -18,12 +18,13 @@ import trio
 
 from themis.effects.providers.http import Endpoint
 from themis.pure.calls import CallFailure, FailureKind, ProviderError
+from themis.pure.errors import pip_install
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 _SERVICE: Final = "bedrock"
-_EXTRA: Final = "pip install 'themis[bedrock]'"
+_EXTRA: Final = pip_install("bedrock")
 _HEADERS: Final = frozenset({"authorization", "x-amz-date", "x-amz-security-token"})
 
 

@@ -12,8 +12,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import httpx
-
+from themis.effects.http_library import httpx
 from themis.effects.sandboxes.remote import (
     Body,
     RemoteError,

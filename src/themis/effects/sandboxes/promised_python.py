@@ -21,7 +21,7 @@ import attrs
 from returns.result import Failure, Result, Success
 
 from themis.effects.sandboxes.trials import MODULES
-from themis.pure.errors import SpecError
+from themis.pure.errors import DISTRIBUTION, SpecError
 from themis.pure.text import shortened
 
 PYTHON_VARIABLE: Final = "THEMIS_CODE_PYTHON"
@@ -32,7 +32,7 @@ _ASKED_S: Final = 60
 _WITH_SOLUTIONS: Final = (
     r"(ai2-)?olmes|bigcode-?\w+|bigcode-evaluation-harness|cruxeval|deepeval|ds-?1000|evalplus|evals|evalscope"
     r"|human-?eval(-\w+)?|inspect-evals|lcb-runner|lighteval|live-?code-?bench|lm-eval|mbpp(-plus)?|multipl-e"
-    r"|nemo-skills|open-r1|opencompass|reasoning-gym|simple-evals|swe-?bench|themis(-\w+)?"
+    rf"|nemo-skills|open-r1|opencompass|reasoning-gym|simple-evals|swe-?bench|themis-eval|{DISTRIBUTION}"
 )
 """Packages that hold tests or solutions of benchmarks, by name; others are known by the names of their files."""
 _DATA_OF_BENCHMARKS: Final = (

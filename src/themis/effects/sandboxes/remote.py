@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
-import httpx
 import trio
 
+from themis.effects.http_library import httpx
 from themis.effects.sandboxes.trials import trial_of, tried
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult, SandboxStatus
 from themis.pure.text import shortened

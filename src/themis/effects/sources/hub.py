@@ -19,7 +19,7 @@ import attrs
 from themis.effects.sources.files import CaseFields
 from themis.effects.sources.rows import file_format, read_rows
 from themis.pure.benchmarks.data_files import choose_files
-from themis.pure.errors import DataError, MissingExtraError, ThemisError
+from themis.pure.errors import DataError, MissingExtraError, ThemisError, pip_install
 from themis.pure.records.dataset import Case, Dataset
 
 _CARD: Final = "README.md"
@@ -103,7 +103,7 @@ def _library() -> Any:
         return importlib.import_module("huggingface_hub")
     except ImportError:
         raise MissingExtraError(
-            "reading datasets from the hub needs an extra: pip install 'themis[datasets]'; or give a file or folder "
+            f"reading datasets from the hub needs an extra: {pip_install('datasets')}; or give a file or folder "
             "with source=..."
         ) from None
 

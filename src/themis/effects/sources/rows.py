@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Literal, TypeAlias, cast, get_args
 
 from themis.effects.files import nearest_files
-from themis.pure.errors import DataError, MissingExtraError, nearest
+from themis.pure.errors import DataError, MissingExtraError, nearest, pip_install
 from themis.pure.json import decode
 from themis.pure.text import shortened
 
@@ -319,7 +319,7 @@ def _parquet(path: Path) -> Any:
     try:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError:
-        raise MissingExtraError(f"{path}: Parquet files need an extra: pip install 'themis[parquet]'") from None
+        raise MissingExtraError(f"{path}: Parquet files need an extra: {pip_install('parquet')}") from None
     try:
         return parquet.ParquetFile(path)
     except ValueError as error:  # what pyarrow raises for malformed files is one

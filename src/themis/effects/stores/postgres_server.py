@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from themis.effects.stores.base import newer
 from themis.effects.stores.tables import read_schema, value_of
-from themis.pure.errors import MissingExtraError, StoreError
+from themis.pure.errors import MissingExtraError, StoreError, pip_install
 from themis.pure.security import redact
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Server:
             import psycopg.conninfo
         except ImportError as error:
             raise MissingExtraError(
-                "the postgres store needs psycopg 3, which is not installed: pip install 'themis[postgres]'"
+                f"the postgres store needs psycopg 3, which is not installed: {pip_install('postgres')}"
             ) from error
         self._dsn = dsn
         self.schema = schema

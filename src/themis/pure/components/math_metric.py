@@ -35,7 +35,7 @@ from themis.pure.components.steps import StepLimitReached, limited
 from themis.pure.components.text.math_text import HEAVIEST, LONGEST, bare, labelled, noted, plain, too_much
 from themis.pure.components.text.numbers import REL_TOL, numeric_match, read_number
 from themis.pure.components.text.units import split_unit
-from themis.pure.errors import MissingExtraError
+from themis.pure.errors import MissingExtraError, pip_install
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
@@ -153,7 +153,7 @@ def installed() -> bool:
 
 
 def missing() -> MissingExtraError:
-    return MissingExtraError("math_equivalence needs math-verify: pip install 'themis[math]'")
+    return MissingExtraError(f"math_equivalence needs math-verify: {pip_install('math')}")
 
 
 def simple_verdict(reference: str, answer: str) -> Verdict | None:

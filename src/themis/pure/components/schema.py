@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from themis.pure.components.metrics import unusable_reference
-from themis.pure.errors import MissingExtraError, SpecError
+from themis.pure.errors import MissingExtraError, SpecError, pip_install
 from themis.pure.json import decode, encode, freeze, thaw
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -48,7 +48,7 @@ class JsonSchema:
     def check(self) -> Sequence[str]:
         """Return what is missing, before anything is paid for."""
         if importlib.util.find_spec("jsonschema") is None:
-            return [str(MissingExtraError("json_schema needs jsonschema: pip install 'themis[jsonschema]'"))]
+            return [str(MissingExtraError(f"json_schema needs jsonschema: {pip_install('jsonschema')}"))]
         problem = _validator(self.schema)[1] if self.schema is not None else ""
         return [f"schema: {problem}"] if problem else []
 

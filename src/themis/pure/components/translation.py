@@ -1,4 +1,4 @@
-"""BLEU and chrF by sacrebleu: of each case, and of a whole corpus from what each case recorded.
+"""BLEU and chrF by sacrebleu (extra `translation`): of each case, and of a whole corpus from what each case recorded.
 
 Both measures are made for corpora: the score of a corpus is no mean of the scores of its sentences. So a case's score
 is sacrebleu's *sentence-level* one, and its details hold the counts that the corpus score is made of (`corpus_score`).
@@ -9,6 +9,7 @@ Sources: Papineni et al. 2002 (aclanthology.org/P02-1040), Popović 2015 (aclant
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Final
 import attrs
 
 from themis.pure.components.metrics import no_reference, references
+from themis.pure.errors import MissingExtraError, pip_install
 from themis.pure.json import JSONValue
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
@@ -39,12 +41,17 @@ class Bleu:
     version: str = "1"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
+    def check(self) -> Sequence[str]:
+        """Return what is missing, before anything is paid for."""
+        return _missing()
+
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with all references."""
         return _scored(self.component_id, self.corpus(effective_order=True), parsed, case)
 
     def corpus(self, *, effective_order: bool = False) -> Any:
         """Return sacrebleu's metric for a corpus; with `effective_order` for sentences, as its own command has it."""
+        _needed()
         from sacrebleu.metrics.bleu import BLEU
 
         return BLEU(
@@ -70,14 +77,30 @@ class Chrf:
     version: str = "1"
     score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
 
+    def check(self) -> Sequence[str]:
+        """Return what is missing, before anything is paid for."""
+        return _missing()
+
     def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
         """Compare the answer with each reference."""
         return _scored(self.component_id, self.corpus(), parsed, case)
 
     def corpus(self) -> Any:
+        _needed()
         from sacrebleu.metrics.chrf import CHRF
 
         return CHRF(word_order=self.word_order, lowercase=self.lowercase)
+
+
+def _missing() -> list[str]:
+    if importlib.util.find_spec("sacrebleu") is not None:
+        return []
+    return [f"BLEU and chrF need sacrebleu: {pip_install('translation')}"]
+
+
+def _needed() -> None:
+    for fault in _missing():
+        raise MissingExtraError(fault)
 
 
 def _scored(metric_id: str, metric: Any, parsed: ParsedOutput, case: Case) -> Score | ScoreError:
@@ -105,6 +128,7 @@ def corpus_score(metric: Bleu | Chrf, details: Iterable[Mapping[str, Any]]) -> f
 
     Raises:
         ValueError: there is no case, or the details have no statistics.
+        MissingExtraError: sacrebleu is not installed.
     """
     rows = [row.get("statistics") for row in details]
     if not rows or not all(rows):
