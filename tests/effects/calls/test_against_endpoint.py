@@ -104,7 +104,7 @@ def test_with_three_calls_in_ten_failing_in_every_way_no_case_is_lost_and_every_
     with FakeEndpoint(script=script) as endpoint:
         result = evaluate(
             model=adapters.openai(
-                "tiny", base_url=endpoint.base_url, read_timeout_s=30, total_timeout_s=2, max_bytes=1 << 18
+                "tiny", base_url=endpoint.base_url, read_timeout_s=30, total_timeout_s=10, max_bytes=1 << 18
             ),
             data=rows(2000),
             metric=Exact(),
