@@ -37,7 +37,8 @@ class Abilities:
         check: returns what it lacks to do its work, one sentence each.
         session: opened around a run.
         aclose: releases what it holds open.
-        lacks: the methods that its place needs and it does not have.
+        faults: why it can't do the work of its place, one sentence each: a method that it lacks, or that can't be
+            called as its place calls it.
     """
 
     component: Any = attrs.field(repr=False)
@@ -45,11 +46,16 @@ class Abilities:
     check: Callable[[], Iterable[str] | None] | None = None
     session: Callable[[], AbstractAsyncContextManager[object]] | None = None
     aclose: Callable[[], Awaitable[object]] | None = None
-    lacks: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return self.component_id or type(self.component).__name__
+
+    @property
+    def is_none(self) -> bool:
+        """Whether this is a class or a function, and no component at all."""
+        return isinstance(self.component, type) or inspect.isroutine(self.component)
 
     @classmethod
     def read(cls, component: Any, *needed: str, **fields: Any) -> Self:
@@ -57,16 +63,81 @@ class Abilities:
 
         Fields without a default are methods that it needs, and so are those that are `needed` besides.
         """
-        own = {"component", "component_id", "lacks", *fields}
+        own = {"component", "component_id", "faults", *fields}
         asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
         needed += tuple(name for name, default in asked.items() if default is attrs.NOTHING)
-        return cls(
+        found = {name: getattr(component, name, None) for name in (*asked, *needed)}
+        made = cls(
             component=component,
             component_id=str(getattr(component, "component_id", None) or ""),
-            lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
-            **{name: getattr(component, name, None) for name in asked},
+            **{name: found[name] for name in asked},
             **fields,
         )
+        return attrs.evolve(made, faults=tuple(_faults(made.name, component, needed, found)))
+
+
+_CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
+    "check": (),
+    "session": (),
+    "aclose": (),
+    "generate": ("case", "ctx"),
+    "judge": ("prompt",),
+    "request": ("case", "ctx"),
+    "estimate": ("request",),
+    "loglikelihood": ("context", "continuations"),
+    "generate_many": ("asked",),
+    "loglikelihood_many": ("asked",),
+    "select": ("candidates", "ctx"),
+    "choose": ("candidates", "execution"),
+    "reduce": ("candidates", "ctx"),
+    "parse": ("candidate", "ctx"),
+    "score": ("parsed", "case", "ctx"),
+    "sandbox_requests": ("parsed", "case", "ctx"),
+    "next_requests": ("parsed", "case", "results", "ctx"),
+    "score_results": ("parsed", "case", "results", "ctx"),
+    "build_workflow": ("subject", "ctx"),
+}
+"""What each method of a component is called with, by position; its parameters may have any names."""
+
+_MAY_BE_ASYNC: Final = frozenset({"session", "aclose", "generate", "judge", "loglikelihood", "select", "reduce"})
+
+
+def _faults(name: str, component: Any, needed: Iterable[str], found: Mapping[str, Any]) -> Iterator[str]:
+    """Yield why a component can't be called: what would otherwise be an error of every case, after it was paid for."""
+    if isinstance(component, type):
+        yield f"{component.__name__} is a class; give an object of it, as in {component.__name__}()"
+        return
+    if inspect.isroutine(component):
+        yield (
+            f"{component.__name__} is a plain function; make a component of it with @generator, @parser, @reducer or "
+            "@metric"
+        )
+        return
+    yield from (f"{name} has no {method}() method" for method in needed if not callable(found[method]))
+    for method, call in found.items():
+        if callable(call) and method in _CALLED_WITH:
+            problem = _call_problem(method, call)
+            if problem:
+                yield f"{name}.{problem}"
+
+
+def _call_problem(method: str, call: Method) -> str | None:
+    arguments = _CALLED_WITH[method]
+    if inspect.iscoroutinefunction(call) and method not in _MAY_BE_ASYNC:
+        return f"{method}() is async, and nothing waits for it; write it with a plain def"
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # as of some functions written in C
+        return None
+    try:
+        signature.bind(*arguments, **({"seed": None} if method == "judge" and "seed" in signature.parameters else {}))
+    except TypeError as error:
+        called = f"{method}({', '.join(arguments)})"
+        own = ", ".join(
+            str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
+        )
+        return f"{method}({own}) can't be called as {called}: {error}"
+    return None
 
 
 @attrs.frozen(kw_only=True)

@@ -88,11 +88,11 @@ class Quick:
     def model(self, name: str) -> Any:
         """Return the model of a name, with the sampling options that were given."""
         from themis.api.components import resolve_component
-        from themis.api.config.read import make_importable
 
-        make_importable(Path.cwd())  # what is named may be a module that lies here
         sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
+        return resolve_component(
+            name, "generator", **{key: value for key, value in sampling.items() if value is not None}
+        )
 
     def runtime(self) -> Any:
         from themis.pure.records.config import RuntimeConfig

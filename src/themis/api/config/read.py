@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import math
-import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
 
-from themis.api.components import raised
+from themis.api.components import make_importable, raised
 from themis.api.config.files import apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
@@ -62,7 +61,7 @@ def build(
     resolved = change_texts(dict(tree), resolution)
     credentials = [*resolution.credentials, *_literal_credentials(resolved)]
     if not credentials:
-        make_importable(folder, Path.cwd())
+        make_importable(folder)
     found: E | None = None
     faults = [*credentials, *resolution.faults]
     token = _folder.set(None if credentials else folder)
@@ -90,14 +89,6 @@ def _literal_credentials(tree: Mapping[str, Any]) -> list[str]:
         datasets = [{**dataset, "cases": None} if isinstance(dataset, dict) else dataset for dataset in datasets]
     found = find_secrets({**tree, "datasets": datasets})
     return [f"{key.removeprefix('$.')}: a credential; put it into the environment" for key in found]
-
-
-def make_importable(*folders: Path) -> None:
-    """Let modules in folders be imported by name: those beside the config, and in the current folder."""
-    for folder in folders:
-        place = str(folder.resolve())
-        if place not in sys.path:
-            sys.path.append(place)
 
 
 # --- from plain JSON to records ---------------------------------------------------------------------------
@@ -264,14 +255,15 @@ def _annotated(kind: Any) -> _Hook:
         for problem in filter(None, (bound.problem(found) for bound in bounds)):
             raise SpecError(problem)
         is_form = isinstance(found, ComponentConfig | DatasetConfig)
-        return _made(found) if is_form and _folder.get() is not None else found
+        # Behind a component's form stands its place.
+        return _made(found, *kind.__metadata__[1:]) if is_form and _folder.get() is not None else found
 
     return read
 
 
-def _made(form: ComponentConfig | DatasetConfig) -> Any:
+def _made(form: ComponentConfig | DatasetConfig, *place: str) -> Any:
     try:
-        return form.build()
+        return form.build(*place)
     except (ThemisError, ValueError, TypeError):
         raise
     except Exception as error:

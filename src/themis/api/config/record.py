@@ -43,8 +43,8 @@ class ComponentConfig:
     id: _Name
     arguments: Mapping[str, JSONValue] = EMPTY
 
-    def build(self) -> Any:
-        return resolve_component(self.id, **self.arguments)
+    def build(self, place: str) -> Any:
+        return resolve_component(self.id, place, **self.arguments)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -144,7 +144,13 @@ class DatasetConfig:
         )
 
 
-Component: TypeAlias = Annotated[Any, ComponentConfig]
+# Behind the form, the place that it is in: an error names what fits there.
+Generator: TypeAlias = Annotated[Any, ComponentConfig, "generator"]
+Selector: TypeAlias = Annotated[Any, ComponentConfig, "selector"]
+Reducer: TypeAlias = Annotated[Any, ComponentConfig, "reducer"]
+Parser: TypeAlias = Annotated[Any, ComponentConfig, "parsers"]
+Metric: TypeAlias = Annotated[Any, ComponentConfig, "metrics"]
+JudgeModel: TypeAlias = Annotated[Any, ComponentConfig, "judge_models"]
 Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
 
@@ -167,11 +173,11 @@ class GenerationConfig(FrozenModel):
         reducer: makes one answer of them.
     """
 
-    generator: Component
+    generator: Generator
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
     prompt_spec: PromptSpec | None = None
-    selector: Component = None
-    reducer: Component = None
+    selector: Selector = None
+    reducer: Reducer = None
 
     @property
     def answers_per_case(self) -> int:
@@ -198,9 +204,9 @@ class EvaluationConfig(FrozenModel):
             alpha=0.01 (0.05), seed=1 (of the order of cases; 0), cluster_by=topic, of=cases (population).
     """
 
-    metrics: tuple[Component, ...] = attrs.field(default=(), converter=_several)
-    parsers: tuple[Component, ...] = attrs.field(default=(), converter=_several)
-    judge_models: tuple[Component, ...] = attrs.field(default=(), converter=_several)
+    metrics: tuple[Metric, ...] = attrs.field(default=(), converter=_several)
+    parsers: tuple[Parser, ...] = attrs.field(default=(), converter=_several)
+    judge_models: tuple[JudgeModel, ...] = attrs.field(default=(), converter=_several)
     prompt_spec: PromptSpec | None = None
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)

@@ -24,6 +24,7 @@ from themis.effects.options import RunOptions
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
+from themis.pure.errors import UnknownComponentError, listed
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
 from themis.pure.protocols import RunStore, TracingProvider
@@ -71,10 +72,24 @@ class Experiment(ExperimentConfig):
 
     def components(self) -> Components:
         """Return the experiment's components as objects, with what each can do; names are resolved."""
-        made, read = attrs.asdict(self.generation, recurse=False), attrs.asdict(self.evaluation, recurse=False)
-        one = {place: resolve_component(made[place]) for place in PLACES if place in made}
-        several = {place: tuple(map(resolve_component, read[place])) for place in PLACES if place in read}
-        return Components.of(**one, **several)
+        named = {**attrs.asdict(self.generation, recurse=False), **attrs.asdict(self.evaluation, recurse=False)}
+        faults: list[str] = []
+
+        def made(place: str, value: Any) -> Any:
+            try:
+                return resolve_component(value, place)
+            except UnknownComponentError as error:
+                faults.append(str(error))
+
+        found = {
+            place: tuple(made(place, each) for each in named[place])
+            if isinstance(named[place], tuple)
+            else made(place, named[place])
+            for place in PLACES
+        }
+        if faults:
+            raise UnknownComponentError(faults[0] if len(faults) == 1 else listed("names that nothing has", faults))
+        return Components.of(**found)
 
     def compile(self) -> RunSnapshot:
         """Return the snapshot: identity, provenance and data.

@@ -24,6 +24,7 @@ from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.compilation import runtime_faults
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.plan import RunPlan, make_plan
@@ -53,8 +54,8 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    rules = tuple(_rule_faults(snapshot, plan, runtime))
-    checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=rules)
+    faults = (*runtime_faults(runtime, components), *_rule_faults(snapshot, plan, runtime))
+    checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=faults)
     snapshot = _noted(snapshot, checked)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):

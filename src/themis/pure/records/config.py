@@ -43,14 +43,15 @@ def not_negative(record: object, field: attrs.Attribute[Any], value: object) -> 
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
 
 
-_STAGES_THAT_PAY: Final = ("generate", "judge")
+STAGES_THAT_PAY: Final = ("generate", "judge")
+"""The stages that call models; limits and budgets are theirs."""
 
 
 def _shares(record: object, field: attrs.Attribute[Any], value: Mapping[str, object]) -> None:
     faults = [
-        f"{field.name}.{stage}: no stage that costs; {' and '.join(_STAGES_THAT_PAY)} do"
+        f"{field.name}.{stage}: no stage that costs; {' and '.join(STAGES_THAT_PAY)} do"
         for stage in value
-        if stage not in _STAGES_THAT_PAY
+        if stage not in STAGES_THAT_PAY
     ]
     faults += [
         f"{field.name}.{stage}: a part from 0 to 1 expected, found {part!r}"
