@@ -67,13 +67,10 @@ class Abilities:
         asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
         needed += tuple(name for name, default in asked.items() if default is attrs.NOTHING)
         found = {name: getattr(component, name, None) for name in (*asked, *needed)}
-        made = cls(
-            component=component,
-            component_id=str(getattr(component, "component_id", None) or ""),
-            **{name: found[name] for name in asked},
-            **fields,
-        )
-        return attrs.evolve(made, faults=tuple(_faults(made.name, component, needed, found)))
+        read: dict[str, Any] = {name: found[name] for name in asked}
+        name = str(getattr(component, "component_id", None) or "")
+        faults = tuple(_faults(name or type(component).__name__, component, needed, found))
+        return cls(component=component, component_id=name, faults=faults, **read, **fields)
 
 
 _CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Final, Protocol, TypeAlias, runtime_checkable
 
 from returns.result import Result
 
@@ -324,6 +324,13 @@ class LifecycleSubscriber(
     Protocol,
 ):
     """All hooks together. Hooks may be sync or async; what they raise is reported and never ends the run."""
+
+
+HOOKS: Final = (
+    *(f"{when}_{stage}" for stage in ("generate", "reduce", "parse", "score", "judge") for when in ("before", "after")),
+    "on_event",
+)
+"""The names of all hooks."""
 
 
 @runtime_checkable

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from themis.api.config.record import EvaluationConfig
+from themis.api.config.record import EvaluationConfig, as_runtime
 from themis.api.experiment.experiment import Experiment, sampled
+from themis.api.stores import Storage, as_storage
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
 from themis.effects.sources.hub import card_configs, fetch_files, folder_names
 from themis.pure.benchmarks.columns import Row
@@ -22,7 +23,7 @@ from themis.pure.benchmarks.subsets import Subset
 from themis.pure.components.registry import make_builtin
 from themis.pure.errors import DataError, MissingExtraError, SpecError
 from themis.pure.identity import case_hash, content_hash
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Dataset
 
 Source: TypeAlias = str | Path | Sequence[Row]
@@ -113,8 +114,8 @@ class Benchmark:
         judge: object = None,
         samples: int = 1,
         seed: int | None = None,
-        storage: StorageConfig | None = None,
-        runtime: RuntimeConfig | None = None,
+        storage: Storage | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
         **data: Any,
     ) -> Experiment:
         """Return the experiment that runs the benchmark.
@@ -144,8 +145,8 @@ class Benchmark:
             generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=entry.prompt_of(self.variant)),
             evaluation=evaluation_of(entry, judge),
             datasets=dataset,
-            storage=storage or StorageConfig(),
-            runtime=runtime or RuntimeConfig(),
+            storage=as_storage(storage),
+            runtime=as_runtime(runtime),
             seeds=None if seed is None else [seed + index for index in range(samples)],
             environment_metadata={"benchmark.source": _described(entry, data.get("source"))},
         )

@@ -221,27 +221,14 @@ def storage_of(text: str) -> StorageConfig:
     >>> storage_of("jsonl:runs/log").store
     'jsonl'
     """
-    from themis.api.stores import store_kinds
-    from themis.pure.errors import SpecError, nearest
-    from themis.pure.records.config import StorageConfig
+    from themis.api.stores import as_storage
     from themis.pure.security import find_secrets
 
-    if text == "memory":
-        return StorageConfig()
-    kind, colon, place = text.partition(":")
-    if not colon or len(kind) == 1:  # a Windows drive
-        return StorageConfig(store="sqlite", parameters={"path": text})
-    if kind == "postgresql":
-        kind, place = "postgres", text
-        if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
-            # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
-            place = f"${{oc.env:{_STORE_VARIABLE}}}"
-    place_keys = {name: known.place_key for name, known in store_kinds().items() if known.place_key is not None}
-    if kind not in place_keys:
-        raise SpecError(
-            f"--store {text!r}: no store {kind!r}; {nearest(kind, place_keys)}, as in sqlite:runs/a.sqlite3"
-        )
-    return StorageConfig(store=kind, parameters={place_keys[kind]: place})
+    storage = as_storage(text, "--store")
+    if storage.store == "postgres" and text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
+        # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
+        return storage.evolve(parameters={"dsn": f"${{oc.env:{_STORE_VARIABLE}}}"})
+    return storage
 
 
 def stored(text: str) -> RunStore:

@@ -12,6 +12,8 @@ import attrs
 
 from themis.api.components import resolve_component
 from themis.api.config.keys import Bound
+from themis.api.experiment.rows import Data, as_datasets
+from themis.api.stores import as_storage
 from themis.effects.sources.files import CaseFields, FileCases, file_dataset
 from themis.effects.sources.rows import FileFormat
 from themis.pure.errors import InvalidRecordError
@@ -20,7 +22,7 @@ from themis.pure.plan import CountPolicy, answers_of
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
-from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, text_mapping
+from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, one_of, record_of, text_mapping
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import Unparsed
 from themis.pure.records.stopping import as_rule
@@ -210,16 +212,30 @@ class EvaluationConfig(FrozenModel):
     prompt_spec: PromptSpec | None = None
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-    unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
+    unparsed: Unparsed = attrs.field(default="incorrect", validator=one_of(*get_args(Unparsed)))
     until: Until | None = attrs.field(default=None, converter=as_rule)
 
 
-def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
-    return (value,) if isinstance(value, Dataset) else tuple(value)
+def _datasets(value: Data) -> tuple[Dataset, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, DatasetConfig) for item in value):
+        return value  # nothing is made of a file that holds a credential
+    return as_datasets(value)
 
 
-def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
-    return () if value is None else tuple(value)
+def _generation(value: GenerationConfig | Mapping[str, Any]) -> GenerationConfig:
+    return record_of(GenerationConfig, value, "generation")
+
+
+def _evaluation(value: EvaluationConfig | Mapping[str, Any] | None) -> EvaluationConfig:
+    return EvaluationConfig() if value is None else record_of(EvaluationConfig, value, "evaluation")
+
+
+def as_runtime(value: RuntimeConfig | Mapping[str, Any] | None) -> RuntimeConfig:
+    return RuntimeConfig() if value is None else record_of(RuntimeConfig, value, "runtime")
+
+
+def _seeds(value: Sequence[int] | int | None) -> tuple[int, ...]:
+    return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
 def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -248,13 +264,13 @@ class ExperimentConfig(FrozenModel):
         provider_metadata: facts about the providers.
     """
 
-    generation: GenerationConfig
-    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
+    generation: GenerationConfig = attrs.field(converter=_generation)
+    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig, converter=_evaluation)
     datasets: Annotated[tuple[Annotated[Dataset, DatasetConfig], ...], Bound("minItems", 1)] = attrs.field(
         converter=_datasets
     )
-    storage: StorageConfig = attrs.field(factory=StorageConfig)
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    storage: StorageConfig = attrs.field(factory=StorageConfig, converter=as_storage)
+    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig, converter=as_runtime)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
     name: _Name | None = None
     tags: tuple[_Name, ...] = attrs.field(default=(), converter=_words)

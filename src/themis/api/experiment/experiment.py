@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,21 @@ import attrs
 from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
 from themis.api.components import resolve_component
-from themis.api.config.record import ExperimentConfig, GenerationConfig
+from themis.api.config.record import ExperimentConfig, GenerationConfig, as_runtime
 from themis.api.experiment import environment
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
-from themis.api.stores import open_store
+from themis.api.stores import Storage, open_store, store_or_storage
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.effects.options import RunOptions
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
-from themis.pure.errors import UnknownComponentError, listed
+from themis.pure.errors import SpecError, UnknownComponentError, listed
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
-from themis.pure.protocols import RunStore, TracingProvider
+from themis.pure.protocols import HOOKS, RunStore, TracingProvider
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.fields import named_fields
 from themis.pure.records.labels import RunLabels
@@ -151,17 +151,18 @@ class Experiment(ExperimentConfig):
         self,
         *,
         until_stage: UntilStage = "judge",
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
         """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
         async def main() -> RunResult:
-            components = self.components()
-            options = self._options(runtime, store, subscribers, tracing_provider)
-            return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
+            here, opened = self._kept_in(store)
+            components = here.components()
+            options = here._options(runtime, opened, subscribers, tracing_provider)
+            return await run_snapshot(here.compile_with(components), components, options, until_stage=until_stage)
 
         return await run_on_host(main)
 
@@ -172,7 +173,7 @@ class Experiment(ExperimentConfig):
         Args:
             until_stage: stop after this stage; a later run goes on from there.
             runtime: instead of the experiment's own.
-            store: instead of the experiment's own.
+            store: an open store, or where one is, instead of the experiment's own.
             subscribers: told of everything that happens.
             tracing_provider: takes spans.
 
@@ -180,15 +181,25 @@ class Experiment(ExperimentConfig):
             RunningLoopError: an event loop runs here; await `run_async` instead.
         """
 
+    def _kept_in(self, store: RunStore | Storage | None) -> tuple[Experiment, RunStore | None]:
+        """Return the experiment, kept where `store` says if that is a place, and the store if it is an open one."""
+        opened, storage = store_or_storage(store)
+        return (self if storage is None else self.evolve(storage=storage)), opened
+
     def _options(
         self,
-        runtime: RuntimeConfig | None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None,
         store: RunStore | None,
         subscribers: Sequence[object] | None,
         tracing: TracingProvider | None,
     ) -> RunOptions:
+        faults = [*_subscriber_faults(subscribers)]
+        if tracing is not None and not (hasattr(tracing, "start_span") and hasattr(tracing, "end_span")):
+            faults.append(f"tracing_provider: {type(tracing).__name__} has no start_span() and end_span()")
+        if faults:
+            raise SpecError(listed("the run can't start", faults))
         return RunOptions(
-            runtime=runtime or self.runtime,
+            runtime=self.runtime if runtime is None else as_runtime(runtime),
             storage=self.storage,
             store=store,
             subscribers=subscribers or (),
@@ -202,8 +213,8 @@ class Experiment(ExperimentConfig):
         stage: ReplayStage,
         metric_ids: Sequence[str] | None = None,
         recorded_judging: bool = False,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
@@ -211,12 +222,13 @@ class Experiment(ExperimentConfig):
         from themis.api.experiment.replay import replay_snapshot
 
         async def main() -> RunResult:
-            components = self.components()
-            kept = store or open_store(self.storage)
+            here, opened = self._kept_in(store)
+            components = here.components()
+            kept = opened or open_store(here.storage)
             return await replay_snapshot(
-                self.compile_stored(components, kept),
+                here.compile_stored(components, kept),
                 components,
-                self._options(runtime, kept, subscribers, tracing_provider),
+                here._options(runtime, kept, subscribers, tracing_provider),
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
@@ -244,8 +256,8 @@ class Experiment(ExperimentConfig):
         self,
         *,
         metric_ids: Sequence[str] | None = None,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
@@ -263,7 +275,7 @@ class Experiment(ExperimentConfig):
     def rejudge(self) -> None:
         """Ask the judges again about stored answers; arguments as for `replay`."""
 
-    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | None = None) -> RunExplanation:
+    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | Storage | None = None) -> RunExplanation:
         """Say what `run` would do, what it would reuse, and why, without doing it.
 
         Args:
@@ -272,17 +284,28 @@ class Experiment(ExperimentConfig):
         """
         from themis.api.experiment.plan import explain_run
 
-        components = self.components()
-        snapshot = self.compile_with(components)
-        if store is not None:
-            return explain_run(snapshot, components, store, until_stage)
-        with contextlib.closing(open_store(self.storage)) as opened:
+        here, given = self._kept_in(store)
+        components = here.components()
+        snapshot = here.compile_with(components)
+        if given is not None:
+            return explain_run(snapshot, components, given, until_stage)
+        with contextlib.closing(open_store(here.storage)) as opened:
             return explain_run(snapshot, components, opened, until_stage)
 
     def estimate(self) -> RunEstimate:
         """Say how much a whole run would do and about how many tokens it would take, from its real prompts."""
         components = self.components()
         return estimate_run(self.compile_with(components), components)
+
+
+def _subscriber_faults(subscribers: object) -> Iterator[str]:
+    """Yield which subscribers would never be told of anything."""
+    if subscribers is not None and not isinstance(subscribers, Sequence):
+        yield f"subscribers: a list expected, found {type(subscribers).__name__}; put one into a list"
+        return
+    for place, subscriber in enumerate(subscribers or ()):
+        if not any(callable(getattr(subscriber, hook, None)) for hook in HOOKS):
+            yield f"subscribers[{place}]: {type(subscriber).__name__} has none of the methods {', '.join(HOOKS)}"
 
 
 def sampled(

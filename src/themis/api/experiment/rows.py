@@ -3,19 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Final, TypeAlias
 
-from themis.pure.errors import DataError, SpecError
+from themis.effects.sources.files import DEFAULT_METADATA, OTHERS, CaseFields, file_dataset
+from themis.effects.sources.tables import rows_of
+from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.records.dataset import Case, Dataset
+from themis.pure.records.fields import shown
 
-Data = Dataset | Sequence[Dataset] | Sequence[Case] | Sequence[Mapping[str, Any]]
+Data: TypeAlias = Dataset | Sequence[Dataset] | Sequence[Case] | Sequence[Mapping[str, Any]] | str | Path | Any
+"""A dataset, several, cases, rows, the path of a file, or a table: see `rows_of`."""
+
+_MOST_FAULTS: Final = 10
 
 
-def as_datasets(data: Data) -> tuple[Dataset, ...]:
-    """Return data of any accepted kind as datasets."""
-    items = [data] if isinstance(data, Dataset) else list(data)
+def as_datasets(
+    data: Data, *, input_field: str | None = None, expected_field: str | None = None
+) -> tuple[Dataset, ...]:
+    """Return data of any accepted kind as datasets.
+
+    Args:
+        data: what to evaluate on.
+        input_field: the field of rows that is the input; `input` if not given.
+        expected_field: the field of the reference; `expected_output` if not given.
+
+    Raises:
+        DataError: the data are of no such kind, or a row makes no case.
+        SpecError: fields are named, and the data are cases already.
+    """
+    fields = CaseFields(input=input_field, expected=expected_field, metadata=OTHERS)
+    if isinstance(data, str | Path):
+        return (file_dataset(data, fields=fields),)
+    items = [data] if isinstance(data, Dataset) else rows_of(data)
     datasets = tuple(item for item in items if isinstance(item, Dataset))
-    return datasets if items and len(datasets) == len(items) else (as_dataset(items),)
+    is_made = any(isinstance(item, Dataset | Case) for item in items)
+    if is_made and (input_field or expected_field):
+        raise SpecError("input_field and expected_field name fields of rows, and these data are cases already")
+    return datasets if items and len(datasets) == len(items) else (as_dataset(items, fields=fields),)
 
 
 def inline_rows(questions: Sequence[str], expected: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -36,19 +61,34 @@ def inline_rows(questions: Sequence[str], expected: Sequence[str] | None = None)
     ]
 
 
-def as_dataset(rows: Iterable[object], dataset_id: str = "data") -> Dataset:
-    """Return cases, or plain rows, as a dataset; a row without a `case_id` gets its number.
+def as_dataset(rows: Iterable[object], dataset_id: str = "data", fields: CaseFields | None = None) -> Dataset:
+    """Return cases, or plain rows, as a dataset; a row without a `case_id` or `id` gets its number.
+
+    What a row holds besides is metadata of its case.
 
     Raises:
-        DataError: a row is neither; names the first.
+        DataError: a row is neither, or makes no case; names the first ones.
     """
-    cases = [row if isinstance(row, Case) else _numbered(row, i) for i, row in enumerate(rows, 1)]
-    return Dataset(dataset_id=dataset_id, cases=cases)
+    made, faults = list[Case](), list[str]()
+    for number, row in enumerate(rows):
+        try:
+            made.append(_case(row, number, fields or CaseFields(metadata=OTHERS)))
+        except ThemisError as error:
+            faults.append(f"cases[{number}]: {error}")
+    if faults:
+        more = [f"and {len(faults) - _MOST_FAULTS} more cases"] if len(faults) > _MOST_FAULTS else []
+        raise DataError(listed("the data can't be used", [*faults[:_MOST_FAULTS], *more]))
+    return Dataset(dataset_id=dataset_id, cases=made)
 
 
-def _numbered(row: object, number: int) -> dict[str, Any]:
+def _case(row: object, number: int, fields: CaseFields) -> Case:
+    if isinstance(row, Case):
+        return row
     if not isinstance(row, Mapping):
         raise DataError(
-            f"data[{number - 1}]: a row with `input`, or a Case, expected; found {type(row).__name__}: {row!r:.80}"
+            f"data[{number}]: a row with `input`, or a Case, expected; found {shown(row)} ({type(row).__name__})"
         )
-    return {"case_id": str(number), **row}
+    case = fields.case({name: value for name, value in row.items() if name != DEFAULT_METADATA}, number + 1)
+    # A file's own metadata become texts; those of a row are taken as they are.
+    own = row.get(DEFAULT_METADATA) or {}
+    return case.evolve(metadata={**case.metadata, **own} if isinstance(own, Mapping) else own)

@@ -31,7 +31,7 @@ from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.references import ReferenceWarning, reference_warnings
+from themis.pure.references import ReferenceWarning, missing_references, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
 _SANDBOX: Final = "sandbox."
@@ -54,7 +54,9 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     # A replay may have all its results stored; what is not there comes out as an error of its case.
     executes = not offline and until_stage in ("score", "judge")
-    faults = (*runtime_faults(runtime, components), *_rule_faults(snapshot, plan, runtime))
+    faults = [*runtime_faults(runtime, components), *_rule_faults(snapshot, plan, runtime)]
+    if executes:
+        faults += await trio.to_thread.run_sync(missing_references, components, snapshot.datasets)
     checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=faults)
     snapshot = _noted(snapshot, checked)
     if not offline:

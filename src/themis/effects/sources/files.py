@@ -89,10 +89,14 @@ class CaseFields:
         return {**self._others(row), **stated} if OTHERS in self.metadata else stated
 
     def _others(self, row: Row) -> dict[str, Any]:
+        return {str(name): row[name] for name in self.further(row) if _is_fact(row[name])}
+
+    def further(self, row: Row) -> list[str]:
+        """Return the fields of a row that make nothing else of a case."""
         stated = (self.input or DEFAULT_INPUT, self.expected or DEFAULT_EXPECTED, DEFAULT_METADATA)
         ids = DEFAULT_IDS if self.case_id is None else (self.case_id,)
         taken = {name if name in row else name.partition(".")[0] for name in (*stated, *ids)}
-        return {str(name): value for name, value in row.items() if name not in taken and _is_fact(value)}
+        return [name for name in row if name not in taken]
 
     def _stated(self, row: Row, name: str, what: str) -> Any:
         value = lookup(row, name)
@@ -110,8 +114,8 @@ _OTHER_DELIMITER: Final = (
     "; it looks like several names in one: a .csv file is read with commas between its fields, a .tsv file with tabs"
 )
 _OPTIONS: Final = {
-    "input": " Say which field is the input with --input-field (`input_field` in a config)",
-    "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",
+    what: f" Say which field is the {name} with --{option}-field (`{option}_field` in a config or for evaluate)"
+    for what, name, option in (("input", "input", "input"), ("expected output", "reference", "expected"))
 }
 
 
@@ -181,6 +185,11 @@ class FileCases(CaseSource):
                     raise DataError(f"{self.path}:{position}: {error}") from None
                 yield case
         self._refuse_change()
+
+    def further_fields(self) -> list[str]:
+        with contextlib.closing(read_rows(self.path, self._kind)) as rows:
+            _, row = next(rows, (0, dict[str, Any]()))
+        return self.fields.further(row)
 
     def __len__(self) -> int:
         if self._length is None:
