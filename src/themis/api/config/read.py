@@ -25,13 +25,20 @@ from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
 from themis.api.config.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
 from themis.pure.errors import InvalidRecordError, LiteralSecretError, SpecError, ThemisError, listed, nearest
+from themis.pure.records.config import StorageConfig
 from themis.pure.security import find_secrets
 
 E = TypeVar("E", bound=ExperimentConfig)
 
 
-def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
+def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storage: StorageConfig | None = None) -> E:
     """Return the `kind`, the whole file's record or a subclass, that a YAML, TOML or JSON file describes.
+
+    Args:
+        kind: the whole file's record, or a subclass.
+        path: the file.
+        overrides: `key=value`, as if they stood in the file.
+        storage: where the run is kept if the file does not say it; in memory if not given.
 
     Raises:
         SpecError: the file can't be read, or does not describe an experiment: every fault with its dotted key.
@@ -39,7 +46,8 @@ def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
     """
     tree = read_file(path)
     apply_overrides(tree, overrides)
-    return build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
+    found = build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
+    return found if storage is None or tree.get("storage") else found.evolve(storage=storage)
 
 
 def build(
