@@ -72,7 +72,7 @@ def build(
         make_importable(folder)
     found: E | None = None
     faults = [*credentials, *resolution.faults]
-    token = _folder.set(None if credentials else folder)
+    token = _folder.set(None if credentials else folder.absolute())
     try:
         found = _converter().structure(resolved, kind)
     except cattrs.BaseValidationError as error:

@@ -13,11 +13,13 @@ import attrs
 from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
 from themis.api.components import resolve_component
+from themis.api.config.keys import relocated
 from themis.api.config.record import ExperimentConfig, GenerationConfig, as_runtime
 from themis.api.experiment import environment
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
 from themis.api.stores import Storage, open_store, store_or_storage
+from themis.effects.files import from_here
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.effects.options import RunOptions
@@ -142,7 +144,7 @@ class Experiment(ExperimentConfig):
             git_commit=self.git_commit or environment.git_commit(),
             dependency_versions=versions if versions is not None else environment.dependency_versions(),
             provider_metadata=self.provider_metadata,
-            storage=self.storage,
+            storage=self.storage.evolve(parameters=relocated(self.storage.parameters, from_here)),
             runtime=self.runtime,
             environment_metadata=self.environment_metadata,
         )
