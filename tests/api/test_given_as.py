@@ -27,7 +27,7 @@ from themis import (
     StorageConfig,
     evaluate,
 )
-from themis.api.experiment.rows import as_datasets
+from themis.api.data import as_datasets
 from themis.api.stores import as_storage, open_existing
 from themis.effects.sources.tables import rows_of
 from themis.pure.errors import DataError, SpecError, ThemisError

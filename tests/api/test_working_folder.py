@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from themis import Experiment, evaluate
 from themis.api.config.read import build
-from themis.api.experiment.rows import as_datasets
+from themis.api.data import as_datasets
 from themis.effects.files import from_here
 
 TREE = {

@@ -57,16 +57,6 @@ def make_importable(*folders: Path) -> None:
 
 # --- unknown names ----------------------------------------------------------------------------------------
 
-_KINDS: Final[Mapping[str | None, str]] = {
-    "generator": "generator",
-    "selector": "selector",
-    "reducer": "reducer",
-    "parsers": "parser",
-    "metrics": "metric",
-    "judge_models": "judge_model",
-}
-"""The kind of builtins that fit each place of a run's components."""
-
 _ALSO_CALLED: Final[Mapping[str, tuple[str, ...]]] = {
     "accuracy": ("exact_match", "choice_accuracy"),
     "acc": ("exact_match", "choice_accuracy"),
@@ -101,7 +91,7 @@ _BUILTIN_OR_MODEL: Final = "a builtin, a model such as openai/gpt-4o"
 
 def _unknown(value: str, place: str | None) -> str:
     """Say that nothing has a name, and which names of the kind that is wanted are the nearest."""
-    kind = _KINDS.get(place)
+    kind = None if place is None else place.removesuffix("s")  # places that take several are called by the plural
     is_model = kind in ("generator", "judge_model")
     close = [*(_models_like(value) if is_model or kind is None else ()), *_builtins_like(value, kind)]
     close = list(dict.fromkeys(close))[:_MOST_NAMED]

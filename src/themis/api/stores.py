@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias, cast
 
-from themis.api.config.references import resolve_all_references
+from themis.api.references import resolve_all_references
 from themis.effects.files import nearest_files
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest

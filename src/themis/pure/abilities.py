@@ -18,13 +18,26 @@ import attrs
 from themis.pure.batches import BatchEndpoint
 from themis.pure.errors import SpecError
 from themis.pure.families import metric_family
-from themis.pure.json import JSONValue
+from themis.pure.json import EMPTY, JSONValue
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 
 Method = Callable[..., Any]
 """A component's method; what it returns is checked by the stage that calls it."""
+
+
+@attrs.frozen
+class Call:
+    """How a method is called: with which arguments, by position, and whether anyone waits for it if it is async."""
+
+    arguments: tuple[str, ...]
+    is_awaited: bool = False
+
+
+def _called(*arguments: str, is_awaited: bool = False) -> dict[Any, Any]:
+    """Return the metadata of a field that holds a method."""
+    return {Call: Call(arguments, is_awaited)}
 
 
 @attrs.frozen(kw_only=True)
@@ -43,9 +56,11 @@ class Abilities:
 
     component: Any = attrs.field(repr=False)
     component_id: str
-    check: Callable[[], Iterable[str] | None] | None = None
-    session: Callable[[], AbstractAsyncContextManager[object]] | None = None
-    aclose: Callable[[], Awaitable[object]] | None = None
+    check: Callable[[], Iterable[str] | None] | None = attrs.field(default=None, metadata=_called())
+    session: Callable[[], AbstractAsyncContextManager[object]] | None = attrs.field(
+        default=None, metadata=_called(is_awaited=True)
+    )
+    aclose: Callable[[], Awaitable[object]] | None = attrs.field(default=None, metadata=_called(is_awaited=True))
     faults: tuple[str, ...] = ()
 
     @property
@@ -58,10 +73,11 @@ class Abilities:
         return isinstance(self.component, type) or inspect.isroutine(self.component)
 
     @classmethod
-    def read(cls, component: Any, *needed: str, **fields: Any) -> Self:
+    def read(cls, component: Any, *needed: str, calls: Mapping[str, Call] = EMPTY, **fields: Any) -> Self:
         """Read off a component whatever is not given, each field under its own name.
 
-        Fields without a default are methods that it needs, and so are those that are `needed` besides.
+        Fields without a default are methods that it needs, and so are those that are `needed` besides. A field says
+        how its method is called; `calls` says it of those that have no field under their own name.
         """
         own = {"component", "component_id", "faults", *fields}
         asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
@@ -69,37 +85,14 @@ class Abilities:
         found = {name: getattr(component, name, None) for name in (*asked, *needed)}
         read: dict[str, Any] = {name: found[name] for name in asked}
         name = str(getattr(component, "component_id", None) or "")
-        faults = tuple(_faults(name or type(component).__name__, component, needed, found))
+        stated = {field.name: field.metadata[Call] for field in attrs.fields(cls) if Call in field.metadata}
+        faults = tuple(_faults(name or type(component).__name__, component, needed, found, {**stated, **calls}))
         return cls(component=component, component_id=name, faults=faults, **read, **fields)
 
 
-_CALLED_WITH: Final[Mapping[str, tuple[str, ...]]] = {
-    "check": (),
-    "session": (),
-    "aclose": (),
-    "generate": ("case", "ctx"),
-    "judge": ("prompt",),
-    "request": ("case", "ctx"),
-    "estimate": ("request",),
-    "loglikelihood": ("context", "continuations"),
-    "generate_many": ("asked",),
-    "loglikelihood_many": ("asked",),
-    "select": ("candidates", "ctx"),
-    "choose": ("candidates", "execution"),
-    "reduce": ("candidates", "ctx"),
-    "parse": ("candidate", "ctx"),
-    "score": ("parsed", "case", "ctx"),
-    "sandbox_requests": ("parsed", "case", "ctx"),
-    "next_requests": ("parsed", "case", "results", "ctx"),
-    "score_results": ("parsed", "case", "results", "ctx"),
-    "build_workflow": ("subject", "ctx"),
-}
-"""What each method of a component is called with, by position; its parameters may have any names."""
-
-_MAY_BE_ASYNC: Final = frozenset({"session", "aclose", "generate", "judge", "loglikelihood", "select", "reduce"})
-
-
-def _faults(name: str, component: Any, needed: Iterable[str], found: Mapping[str, Any]) -> Iterator[str]:
+def _faults(
+    name: str, component: Any, needed: Iterable[str], found: Mapping[str, Any], calls: Mapping[str, Call]
+) -> Iterator[str]:
     """Yield why a component can't be called: what would otherwise be an error of every case, after it was paid for."""
     if isinstance(component, type):
         yield f"{component.__name__} is a class; give an object of it, as in {component.__name__}()"
@@ -112,29 +105,33 @@ def _faults(name: str, component: Any, needed: Iterable[str], found: Mapping[str
         return
     yield from (f"{name} has no {method}() method" for method in needed if not callable(found[method]))
     for method, call in found.items():
-        if callable(call) and method in _CALLED_WITH:
-            problem = _call_problem(method, call)
+        if callable(call) and method in calls:
+            problem = _call_problem(method, call, calls[method])
             if problem:
                 yield f"{name}.{problem}"
 
 
-def _call_problem(method: str, call: Method) -> str | None:
-    arguments = _CALLED_WITH[method]
-    if inspect.iscoroutinefunction(call) and method not in _MAY_BE_ASYNC:
+def _call_problem(method: str, call: Method, how: Call) -> str | None:
+    if inspect.iscoroutinefunction(call) and not how.is_awaited:
         return f"{method}() is async, and nothing waits for it; write it with a plain def"
     try:
         signature = inspect.signature(call)
     except (TypeError, ValueError):  # as of some functions written in C
         return None
     try:
-        signature.bind(*arguments, **({"seed": None} if method == "judge" and "seed" in signature.parameters else {}))
+        # A judge's seed has no place of its own: it is given by name to those that take one.
+        signature.bind(*how.arguments, **({"seed": None} if how == JUDGING and "seed" in signature.parameters else {}))
     except TypeError as error:
-        called = f"{method}({', '.join(arguments)})"
+        called = f"{method}({', '.join(how.arguments)})"
         own = ", ".join(
             str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
         )
         return f"{method}({own}) can't be called as {called}: {error}"
     return None
+
+
+GENERATING: Final = Call(("case", "ctx"), is_awaited=True)
+JUDGING: Final = Call(("prompt",), is_awaited=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -162,22 +159,27 @@ class CallerAbilities(Abilities):
     reads_text: bool = False
     takes_seed: bool = True
     provider_key: str | None = None
-    request: Callable[[Case, GenerateContext], JSONValue] | None = None
-    estimate: Callable[[Any], TokenEstimate] | None = None
+    request: Callable[[Case, GenerateContext], JSONValue] | None = attrs.field(
+        default=None, metadata=_called("case", "ctx")
+    )
+    estimate: Callable[[Any], TokenEstimate] | None = attrs.field(default=None, metadata=_called("request"))
     max_tokens: int | None = None
     batch: BatchEndpoint | None = None
-    loglikelihood: Method | None = None
-    generate_many: Method | None = None
-    loglikelihood_many: Method | None = None
+    loglikelihood: Method | None = attrs.field(
+        default=None, metadata=_called("context", "continuations", is_awaited=True)
+    )
+    generate_many: Method | None = attrs.field(default=None, metadata=_called("asked"))
+    loglikelihood_many: Method | None = attrs.field(default=None, metadata=_called("asked"))
     batch_size: int = 1
 
     @classmethod
-    def of(cls, component: Any, method: str) -> Self:
+    def of(cls, component: Any, method: str, how: Call = GENERATING) -> Self:
         """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""
         call, longest = getattr(component, method, None), getattr(component, "max_tokens", None)
         return cls.read(
             component,
             method,
+            calls={method: how},
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             **_judging(call),
@@ -205,9 +207,9 @@ def _judging(call: Method | None) -> dict[str, bool]:
 class SelectorAbilities(Abilities):
     """A selector: one that selects by itself, or one that judges and chooses by the outcome."""
 
-    select: Method | None = None
-    build_workflow: Method | None = None
-    choose: Method | None = None
+    select: Method | None = attrs.field(default=None, metadata=_called("candidates", "ctx", is_awaited=True))
+    build_workflow: Method | None = attrs.field(default=None, metadata=_called("subject", "ctx"))
+    choose: Method | None = attrs.field(default=None, metadata=_called("candidates", "judged"))
 
     @classmethod
     def of(cls, component: Any) -> Self:
@@ -224,13 +226,17 @@ class ReducerAbilities(Abilities):
         reads_parsed: it wants to be told what the run's parsers make of each candidate.
     """
 
-    reduce: Method
+    reduce: Method = attrs.field(metadata=_called("candidates", "ctx", is_awaited=True))
     reads_parsed: bool | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ParserAbilities(Abilities):
-    parse: Method
+    parse: Method = attrs.field(metadata=_called("candidate", "ctx"))
+
+
+_SCORED: Final = ("parsed", "case", "ctx")
+_RUN: Final = ("parsed", "case", "results", "ctx")
 
 
 @attrs.frozen(kw_only=True)
@@ -249,12 +255,12 @@ class MetricAbilities(Abilities):
     threshold: float | None = None
     score_range: tuple[float, float] | None = None
     reads_candidates: bool | None = None
-    score: Method | None = None
-    sandbox_requests: Method | None = None
-    next_requests: Method | None = None
-    score_results: Method | None = None
+    score: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
+    sandbox_requests: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
+    next_requests: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
+    score_results: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
     sandbox_languages: tuple[str, ...] = ()
-    build_workflow: Method | None = None
+    build_workflow: Method | None = attrs.field(default=None, metadata=_called("subject", "ctx"))
 
     @classmethod
     def of(cls, component: Any) -> Self:
@@ -346,6 +352,6 @@ PLACES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "reducer": _if_any(ReducerAbilities.read),
     "parsers": _each(ParserAbilities.read),
     "metrics": _each(MetricAbilities.of),
-    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge")),
+    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge", JUDGING)),
 }
 """The places of a run's components, under the names that they have everywhere, each with how a component is asked."""

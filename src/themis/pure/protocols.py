@@ -326,9 +326,11 @@ class LifecycleSubscriber(
     """All hooks together. Hooks may be sync or async; what they raise is reported and never ends the run."""
 
 
-HOOKS: Final = (
-    *(f"{when}_{stage}" for stage in ("generate", "reduce", "parse", "score", "judge") for when in ("before", "after")),
-    "on_event",
+HOOKS: Final = tuple(
+    name
+    for kind in LifecycleSubscriber.__bases__
+    for name in vars(kind)
+    if name.startswith(("before_", "after_", "on_"))
 )
 """The names of all hooks."""
 

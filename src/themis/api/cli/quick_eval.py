@@ -61,8 +61,8 @@ class Quick(Options):
 
     def evaluate(self, model: str, metrics: list[str], data: Any, *, as_json: bool) -> int:
         from themis.api.config.record import EvaluationConfig
+        from themis.api.data import as_datasets
         from themis.api.experiment.experiment import Experiment, sampled
-        from themis.api.experiment.rows import as_datasets
 
         datasets = as_datasets(data)
         experiment = Experiment(
@@ -129,7 +129,7 @@ def inline(
         questions: One or several questions.
         expected: The answer of each, in the same order.
     """
-    from themis.api.experiment.rows import inline_rows
+    from themis.api.data import inline_rows
 
     return quick.evaluate(model, metric, inline_rows(questions, expected), as_json=json_output)
 

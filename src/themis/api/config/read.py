@@ -23,7 +23,7 @@ from themis.api.components import make_importable, raised
 from themis.api.config.files import apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
-from themis.api.config.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
+from themis.api.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
 from themis.pure.errors import InvalidRecordError, LiteralSecretError, SpecError, ThemisError, listed, nearest
 from themis.pure.records.config import StorageConfig
 from themis.pure.security import find_secrets

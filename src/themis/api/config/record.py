@@ -12,7 +12,7 @@ import attrs
 
 from themis.api.components import resolve_component
 from themis.api.config.keys import Bound
-from themis.api.experiment.rows import Data, as_datasets
+from themis.api.data import Data, as_datasets
 from themis.api.stores import as_storage
 from themis.effects.sources.files import CaseFields, FileCases, file_dataset
 from themis.effects.sources.rows import FileFormat

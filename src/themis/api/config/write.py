@@ -15,7 +15,7 @@ from themis.api.components import parameters_of, resolve_component
 from themis.api.config.files import write_yaml
 from themis.api.config.keys import Key, bare, default_of, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig
-from themis.api.config.references import Place, dotted, escaped
+from themis.api.references import Place, dotted, escaped
 from themis.effects.sources.source_code import source_of
 from themis.pure.components.registry import builtins
 from themis.pure.errors import SpecError, ThemisError, listed

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from themis.api.config.record import EvaluationConfig, as_runtime
+from themis.api.data import Data, as_datasets
 from themis.api.experiment.experiment import Experiment, sampled
-from themis.api.experiment.rows import Data, as_datasets
 from themis.api.runs.result import RunResult
 from themis.api.stores import Storage, as_storage
 from themis.effects.host import sync_variant

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from themis import Experiment
 from themis.api.config.read import build
-from themis.api.config.references import escaped, resolve_text
+from themis.api.references import escaped, resolve_text
 from themis.api.stores import open_store
 from themis.pure.errors import LiteralSecretError, SpecError
 from themis.pure.records.config import StorageConfig
