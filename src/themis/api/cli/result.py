@@ -10,7 +10,6 @@ from themis.api.cli.output import say, write, write_json
 from themis.api.runs.gates import write_junit
 from themis.api.runs.report import result_data, result_table
 from themis.api.runs.result import RunResult, first_failures
-from themis.effects.files import from_here
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.json import EMPTY
 from themis.pure.records.results import RunStatus
@@ -47,7 +46,7 @@ def show_result(
 
 
 def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] | None, prices: Prices) -> str:
-    place = from_here(result.store.location.removeprefix("sqlite:"))
+    place = result.store.location.removeprefix("sqlite:")
     name = result.view.ending.labels.name
     called = f"run {result.run_id}" + (f" ({one_line(name)})" if name is not None else "")
     lines = [result_table(result, at, by, prices), "", called, f"stored in {place}"]
