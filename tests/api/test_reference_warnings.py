@@ -14,7 +14,7 @@ import attrs
 import pytest
 
 from themis import Case, EvaluationConfig, Experiment, GenerationConfig, InMemoryRunStore
-from themis.api.experiment.rows import as_datasets
+from themis.api.data import as_datasets
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.generation import GenerationResult
 from themis.pure.references import ReferenceWarning

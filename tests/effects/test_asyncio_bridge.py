@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import inspect
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from themis.effects import asyncio_bridge
 from themis.effects.asyncio_bridge import close_loop, run_in_asyncio
 from themis.effects.host import run_async, run_sync
 from themis.pure.calls import CallFailed
+from themis.pure.errors import SpecError
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
@@ -233,7 +235,7 @@ def test_a_coroutine_that_was_left_to_itself_may_end_at_any_time() -> None:
     trio.run(main)
 
 
-def test_a_component_without_ctx_costs_its_cases_and_not_the_run() -> None:
+def test_a_call_that_raises_before_its_coroutine_exists_costs_its_cases_and_not_the_run() -> None:
     class Asks:
         component_id = "tests/no-ctx"
         version = "1"
@@ -241,6 +243,10 @@ def test_a_component_without_ctx_costs_its_cases_and_not_the_run() -> None:
         async def generate(self, case: Case) -> str:
             raise AssertionError("never called")
 
+    with pytest.raises(SpecError, match=r"generate\(case\) can't be called as generate\(case, ctx\)"):
+        trio.run(functools.partial(whole_run, asyncio_component(Asks())))
+    two = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("self", "case", "ctx")]
+    Asks.generate.__signature__ = inspect.Signature(two)  # type: ignore[attr-defined]  # says what is not so
     result = trio.run(functools.partial(whole_run, asyncio_component(Asks())))
     assert result.status is RunStatus.PARTIAL_FAILURE
     assert result.benchmark.outcome_counts["builtin/exact_match"]["error"] == 5

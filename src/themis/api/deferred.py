@@ -232,7 +232,7 @@ def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
 @contextlib.contextmanager
 def _own_modules(folders: Sequence[str]) -> Iterator[None]:
     """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
-    from themis.api.config.read import make_importable
+    from themis.api.components import make_importable
 
     before, path = set(sys.modules), list(sys.path)
     make_importable(*map(Path, folders))

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeAlias, cast
 
-from themis.api.config.references import resolve_all_references
+from themis.api.references import resolve_all_references
 from themis.effects.files import nearest_files
 from themis.effects.stores import BUILTIN, PATH, StoreKind
 from themis.pure.errors import RunNotFoundError, SpecError, StoreError, nearest
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
+from themis.pure.records.fields import record_of
 from themis.pure.security import refuse_secrets
 
 _LATEST: Final = "latest"
@@ -47,6 +48,59 @@ def _missing_path(storage: StorageConfig) -> str | None:
     """Return where a store is said to be on this disk, if nothing is there."""
     path = storage.parameters.get(PATH)
     return path if isinstance(path, str) and not Path(path).exists() else None
+
+
+# --- naming -----------------------------------------------------------------------------------------------
+
+Storage: TypeAlias = StorageConfig | Mapping[str, Any] | str | Path
+"""Where a run is kept: a `StorageConfig` or a mapping of its fields, a SQLite file's path, or a text `KIND:PLACE`."""
+
+
+def as_storage(value: Storage | object, name: str = "storage") -> StorageConfig:
+    """Return what says where a run is kept; in memory if nothing is given.
+
+    Args:
+        value: a path is a SQLite file; `jsonl:runs/log`, `postgres:DSN` and `postgresql://...` name other kinds, and a
+            kind alone (`memory`, `sqlite`) its usual place.
+        name: what errors call it.
+
+    Raises:
+        SpecError: it is nothing of the kind, or no store has this name.
+
+    >>> as_storage("runs/a.sqlite3").parameters, as_storage("jsonl:runs/log").store, as_storage("memory").parameters
+    ({'path': 'runs/a.sqlite3'}, 'jsonl', {})
+    """
+    if value is None:
+        return StorageConfig()
+    if isinstance(value, StorageConfig | Mapping):
+        return record_of(StorageConfig, value, name)
+    if not isinstance(value, str | Path):
+        hint = "; an open store is given as store=..." if hasattr(value, "persist_snapshot") else ""
+        expected = "a StorageConfig, or text such as runs/themis.sqlite3 or jsonl:runs/log"
+        raise SpecError(f"{name}: {expected}, expected; found {type(value).__name__}{hint}")
+    text = str(value)
+    if text in _kinds:
+        return StorageConfig(store=text)
+    kind, colon, place = text.partition(":")
+    if not colon or len(kind) == 1 or isinstance(value, Path):  # a Windows drive
+        return StorageConfig(store="sqlite", parameters={PATH: text})
+    if kind == "postgresql":
+        kind, place = "postgres", text
+    place_keys = {known.name: known.place_key for known in _kinds.values() if known.place_key is not None}
+    if kind not in place_keys:
+        raise SpecError(f"{name} {text!r}: no store {kind!r}; {nearest(kind, place_keys)}, as in sqlite:runs/a.sqlite3")
+    return StorageConfig(store=kind, parameters={place_keys[kind]: place})
+
+
+def store_or_storage(store: RunStore | Storage | None) -> tuple[RunStore | None, StorageConfig | None]:
+    """Return the open store that is given, or else where the store is that is meant.
+
+    Raises:
+        SpecError: it is neither.
+    """
+    if store is None or hasattr(store, "persist_snapshot"):
+        return cast("RunStore | None", store), None
+    return None, as_storage(store, "store")
 
 
 # --- opening ----------------------------------------------------------------------------------------------

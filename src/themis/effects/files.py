@@ -16,6 +16,13 @@ UNFINISHED: Final = ".new-"
 """How the names of files begin that are still being written, or that a crash left so."""
 
 
+def from_here(path: str) -> str:
+    """Return a path as it is shown: relative to the current folder if it lies in it, else as it is."""
+    with contextlib.suppress(ValueError, OSError):  # elsewhere, or the current folder is gone
+        return str(Path(path).relative_to(Path.cwd()))
+    return path
+
+
 @contextlib.contextmanager
 def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     """Open a file for writing that others see once the context is left: complete, and safe from a crash.

@@ -18,13 +18,26 @@ import attrs
 from themis.pure.batches import BatchEndpoint
 from themis.pure.errors import SpecError
 from themis.pure.families import metric_family
-from themis.pure.json import JSONValue
+from themis.pure.json import EMPTY, JSONValue
 from themis.pure.limits import TokenEstimate
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 
 Method = Callable[..., Any]
 """A component's method; what it returns is checked by the stage that calls it."""
+
+
+@attrs.frozen
+class Call:
+    """How a method is called: with which arguments, by position, and whether anyone waits for it if it is async."""
+
+    arguments: tuple[str, ...]
+    is_awaited: bool = False
+
+
+def _called(*arguments: str, is_awaited: bool = False) -> dict[Any, Any]:
+    """Return the metadata of a field that holds a method."""
+    return {Call: Call(arguments, is_awaited)}
 
 
 @attrs.frozen(kw_only=True)
@@ -37,36 +50,88 @@ class Abilities:
         check: returns what it lacks to do its work, one sentence each.
         session: opened around a run.
         aclose: releases what it holds open.
-        lacks: the methods that its place needs and it does not have.
+        faults: why it can't do the work of its place, one sentence each: a method that it lacks, or that can't be
+            called as its place calls it.
     """
 
     component: Any = attrs.field(repr=False)
     component_id: str
-    check: Callable[[], Iterable[str] | None] | None = None
-    session: Callable[[], AbstractAsyncContextManager[object]] | None = None
-    aclose: Callable[[], Awaitable[object]] | None = None
-    lacks: tuple[str, ...] = ()
+    check: Callable[[], Iterable[str] | None] | None = attrs.field(default=None, metadata=_called())
+    session: Callable[[], AbstractAsyncContextManager[object]] | None = attrs.field(
+        default=None, metadata=_called(is_awaited=True)
+    )
+    aclose: Callable[[], Awaitable[object]] | None = attrs.field(default=None, metadata=_called(is_awaited=True))
+    faults: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
         return self.component_id or type(self.component).__name__
 
+    @property
+    def is_none(self) -> bool:
+        """Whether this is a class or a function, and no component at all."""
+        return isinstance(self.component, type) or inspect.isroutine(self.component)
+
     @classmethod
-    def read(cls, component: Any, *needed: str, **fields: Any) -> Self:
+    def read(cls, component: Any, *needed: str, calls: Mapping[str, Call] = EMPTY, **fields: Any) -> Self:
         """Read off a component whatever is not given, each field under its own name.
 
-        Fields without a default are methods that it needs, and so are those that are `needed` besides.
+        Fields without a default are methods that it needs, and so are those that are `needed` besides. A field says
+        how its method is called; `calls` says it of those that have no field under their own name.
         """
-        own = {"component", "component_id", "lacks", *fields}
+        own = {"component", "component_id", "faults", *fields}
         asked = {field.name: field.default for field in attrs.fields(cls) if field.name not in own}
         needed += tuple(name for name, default in asked.items() if default is attrs.NOTHING)
-        return cls(
-            component=component,
-            component_id=str(getattr(component, "component_id", None) or ""),
-            lacks=tuple(name for name in needed if not callable(getattr(component, name, None))),
-            **{name: getattr(component, name, None) for name in asked},
-            **fields,
+        found = {name: getattr(component, name, None) for name in (*asked, *needed)}
+        read: dict[str, Any] = {name: found[name] for name in asked}
+        name = str(getattr(component, "component_id", None) or "")
+        stated = {field.name: field.metadata[Call] for field in attrs.fields(cls) if Call in field.metadata}
+        faults = tuple(_faults(name or type(component).__name__, component, needed, found, {**stated, **calls}))
+        return cls(component=component, component_id=name, faults=faults, **read, **fields)
+
+
+def _faults(
+    name: str, component: Any, needed: Iterable[str], found: Mapping[str, Any], calls: Mapping[str, Call]
+) -> Iterator[str]:
+    """Yield why a component can't be called: what would otherwise be an error of every case, after it was paid for."""
+    if isinstance(component, type):
+        yield f"{component.__name__} is a class; give an object of it, as in {component.__name__}()"
+        return
+    if inspect.isroutine(component):
+        yield (
+            f"{component.__name__} is a plain function; make a component of it with @generator, @parser, @reducer or "
+            "@metric"
         )
+        return
+    yield from (f"{name} has no {method}() method" for method in needed if not callable(found[method]))
+    for method, call in found.items():
+        if callable(call) and method in calls:
+            problem = _call_problem(method, call, calls[method])
+            if problem:
+                yield f"{name}.{problem}"
+
+
+def _call_problem(method: str, call: Method, how: Call) -> str | None:
+    if inspect.iscoroutinefunction(call) and not how.is_awaited:
+        return f"{method}() is async, and nothing waits for it; write it with a plain def"
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # as of some functions written in C
+        return None
+    try:
+        # A judge's seed has no place of its own: it is given by name to those that take one.
+        signature.bind(*how.arguments, **({"seed": None} if how == JUDGING and "seed" in signature.parameters else {}))
+    except TypeError as error:
+        called = f"{method}({', '.join(how.arguments)})"
+        own = ", ".join(
+            str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
+        )
+        return f"{method}({own}) can't be called as {called}: {error}"
+    return None
+
+
+GENERATING: Final = Call(("case", "ctx"), is_awaited=True)
+JUDGING: Final = Call(("prompt",), is_awaited=True)
 
 
 @attrs.frozen(kw_only=True)
@@ -94,22 +159,27 @@ class CallerAbilities(Abilities):
     reads_text: bool = False
     takes_seed: bool = True
     provider_key: str | None = None
-    request: Callable[[Case, GenerateContext], JSONValue] | None = None
-    estimate: Callable[[Any], TokenEstimate] | None = None
+    request: Callable[[Case, GenerateContext], JSONValue] | None = attrs.field(
+        default=None, metadata=_called("case", "ctx")
+    )
+    estimate: Callable[[Any], TokenEstimate] | None = attrs.field(default=None, metadata=_called("request"))
     max_tokens: int | None = None
     batch: BatchEndpoint | None = None
-    loglikelihood: Method | None = None
-    generate_many: Method | None = None
-    loglikelihood_many: Method | None = None
+    loglikelihood: Method | None = attrs.field(
+        default=None, metadata=_called("context", "continuations", is_awaited=True)
+    )
+    generate_many: Method | None = attrs.field(default=None, metadata=_called("asked"))
+    loglikelihood_many: Method | None = attrs.field(default=None, metadata=_called("asked"))
     batch_size: int = 1
 
     @classmethod
-    def of(cls, component: Any, method: str) -> Self:
+    def of(cls, component: Any, method: str, how: Call = GENERATING) -> Self:
         """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""
         call, longest = getattr(component, method, None), getattr(component, "max_tokens", None)
         return cls.read(
             component,
             method,
+            calls={method: how},
             call=call,
             is_async=inspect.iscoroutinefunction(call),
             **_judging(call),
@@ -137,9 +207,9 @@ def _judging(call: Method | None) -> dict[str, bool]:
 class SelectorAbilities(Abilities):
     """A selector: one that selects by itself, or one that judges and chooses by the outcome."""
 
-    select: Method | None = None
-    build_workflow: Method | None = None
-    choose: Method | None = None
+    select: Method | None = attrs.field(default=None, metadata=_called("candidates", "ctx", is_awaited=True))
+    build_workflow: Method | None = attrs.field(default=None, metadata=_called("subject", "ctx"))
+    choose: Method | None = attrs.field(default=None, metadata=_called("candidates", "judged"))
 
     @classmethod
     def of(cls, component: Any) -> Self:
@@ -156,13 +226,17 @@ class ReducerAbilities(Abilities):
         reads_parsed: it wants to be told what the run's parsers make of each candidate.
     """
 
-    reduce: Method
+    reduce: Method = attrs.field(metadata=_called("candidates", "ctx", is_awaited=True))
     reads_parsed: bool | None = None
 
 
 @attrs.frozen(kw_only=True)
 class ParserAbilities(Abilities):
-    parse: Method
+    parse: Method = attrs.field(metadata=_called("candidate", "ctx"))
+
+
+_SCORED: Final = ("parsed", "case", "ctx")
+_RUN: Final = ("parsed", "case", "results", "ctx")
 
 
 @attrs.frozen(kw_only=True)
@@ -181,12 +255,12 @@ class MetricAbilities(Abilities):
     threshold: float | None = None
     score_range: tuple[float, float] | None = None
     reads_candidates: bool | None = None
-    score: Method | None = None
-    sandbox_requests: Method | None = None
-    next_requests: Method | None = None
-    score_results: Method | None = None
+    score: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
+    sandbox_requests: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
+    next_requests: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
+    score_results: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
     sandbox_languages: tuple[str, ...] = ()
-    build_workflow: Method | None = None
+    build_workflow: Method | None = attrs.field(default=None, metadata=_called("subject", "ctx"))
 
     @classmethod
     def of(cls, component: Any) -> Self:
@@ -278,6 +352,6 @@ PLACES: Final[Mapping[str, Callable[[Any], Any]]] = {
     "reducer": _if_any(ReducerAbilities.read),
     "parsers": _each(ParserAbilities.read),
     "metrics": _each(MetricAbilities.of),
-    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge")),
+    "judge_models": _each(lambda component: CallerAbilities.of(component, "judge", JUDGING)),
 }
 """The places of a run's components, under the names that they have everywhere, each with how a component is asked."""

@@ -5,6 +5,7 @@ All faults are found here, before anything is run, paid for or stored, and are r
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -20,6 +21,7 @@ from themis.pure.identity import FIRST_ALGORITHM, IDENTITY_ALGORITHM, case_hash
 from themis.pure.json import EMPTY, JSONValue, decode, encode
 from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.plan import candidate_count
+from themis.pure.records.config import STAGES_THAT_PAY, RuntimeConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.fields import json_object, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec
@@ -34,6 +36,7 @@ from themis.pure.records.snapshot import (
 )
 from themis.pure.records.stopping import StoppingRule
 from themis.pure.security import refuse_secrets
+from themis.pure.wire.providers import MODEL_STRINGS
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -67,10 +70,13 @@ def compile_snapshot(authored: Authored, provenance: RunProvenance, source_of: S
     """
     _refuse_secrets(authored, provenance)
     faults = [*_shape_faults(authored), *_judge_faults(authored.components), *_prompt_faults(authored)]
-    faults += _rule_faults(authored)
+    faults += [*_rule_faults(authored), *_option_faults(authored)]
+    faults += runtime_faults(provenance.runtime, authored.components)
     refs: dict[int, ComponentRef] = {}
     descriptions: dict[int, JSONValue] = {}
     for able in authored.components:
+        if able.is_none:
+            continue
         try:
             refs[id(able.component)] = component_ref(able.component, source_of)
         except SpecError as error:
@@ -240,7 +246,7 @@ def _shape_faults(authored: Authored) -> Iterator[str]:
     judges = [judge.component_id for judge in components.judge_models]
     yield from (f"{fault}: give each a component_id of its own" for fault in _twice("judge_models", judges))
     for place, able in components.placed():
-        yield from (f"{place}: {able.name} has no {method}() method" for method in able.lacks)
+        yield from (f"{place}: {fault}" for fault in able.faults)
     yield from _candidate_faults(authored)
 
 
@@ -268,10 +274,44 @@ def _judged(components: Components) -> list[str]:
 
 
 def _judge_faults(components: Components) -> Iterator[str]:
-    yield from (f"metrics: {metric.problem}" for metric in components.metrics if metric.problem)
+    yield from (f"metrics: {metric.problem}" for metric in components.metrics if metric.problem and not metric.is_none)
     judged = _judged(components)
     if judged and not components.judge_models:
         yield f"judge_models: none given, and {', '.join(judged)} asks a judge; give one, such as builtin/demo_judge"
+
+
+def _option_faults(authored: Authored) -> Iterator[str]:
+    """Yield the names of options that no judge reads, where all workflows are ours; one's own may read any."""
+    components = authored.components
+    judged = [each for each in (components.selector, *components.metrics) if each is not None and each.build_workflow]
+    if not judged or not all(type(each.component).__module__.startswith("themis.") for each in judged):
+        return
+    from themis.pure.components.judging.workflows import CONFIG, OPTIONS
+
+    for place, known in (("judge_config", CONFIG), ("workflow_overrides", OPTIONS)):
+        for name in getattr(authored, place):
+            if name not in known:
+                yield f"{place}.{name}: no judge reads it; {nearest(name, known)}"
+
+
+def runtime_faults(runtime: RuntimeConfig, components: Components) -> Iterator[str]:
+    """Yield the names of stages and providers that a limit is given for and no call of any run can have.
+
+    Limits for other providers than this run's are taken: several runs may share one configuration.
+    """
+    for stage in runtime.stage_concurrency:
+        if stage not in STAGES_THAT_PAY:
+            yield f"runtime.stage_concurrency.{stage}: no stage that calls models; {nearest(stage, STAGES_THAT_PAY)}"
+    callers = (components.generator, *components.judge_models)
+    own = {each.provider_key for each in callers if each.provider_key is not None}
+    known = {*own, *(key.partition("@")[0] for key in own), *MODEL_STRINGS}
+    for name in ("provider_concurrency", "provider_rate_limits", "provider_token_limits"):
+        for key in getattr(runtime, name):
+            if key not in known and key.partition("@")[0] not in known:
+                close = difflib.get_close_matches(key, sorted(known), n=1)
+                hint = f" did you mean {close[0]}?" if close else ""
+                called = ", ".join(sorted(own)) or "no endpoint"
+                yield f"runtime.{name}.{key}: no provider has this name;{hint} this run calls {called}"
 
 
 def _prompt_faults(authored: Authored) -> Iterator[str]:

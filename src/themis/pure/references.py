@@ -7,6 +7,7 @@ follows what is said before a run (`reference_warnings`) and beside its result (
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
@@ -146,7 +147,13 @@ _MADE_BY: Final[Mapping[type, frozenset[Kind]]] = {
 """The kinds that a parser makes, where that is known: `builtin/json` makes any, and so may one's own."""
 
 _NEED_REFERENCES: Final = frozenset(
-    {*(attrs.fields(metric).component_id.default for metric in METRICS), "builtin/bleu", "builtin/chrf"}
+    {
+        *(attrs.fields(metric).component_id.default for metric in METRICS),
+        "builtin/bleu",
+        "builtin/chrf",
+        "builtin/json_fields",
+        "builtin/math_equivalence",
+    }
 )
 
 
@@ -187,6 +194,34 @@ def reference_warnings(components: Components, datasets: Iterable[Dataset]) -> l
             what_to_do = advice(frozenset[Kind]().union(*(shape.accepts for shape in there)), made)
             unequal[what_to_do].append((dataset.dataset_id, found))
     return [*_of_missing(metrics, missing), *_of_unequal(unequal)]
+
+
+_LIKE_REFERENCES: Final = re.compile(
+    r"(?i)(?:(?:correct|best|right|final|true|gold)[ _]?)?(?:answers?|labels?|outputs?|targets?|references?|solutions?)"
+    r"|expected|gold|correct|ground[ _]?truth"
+)
+"""What fields of references are called."""
+
+
+def missing_references(components: Components, datasets: Sequence[Dataset]) -> Iterator[str]:
+    """Yield why a run could only fail for want of references: it would pay for every answer, and score none.
+
+    That is so where no case has any, and every metric needs them; or where a field is called as references are, which
+    is then the one that was meant.
+    """
+    metrics = [metric.component_id for metric in components.metrics if metric.component_id in _NEED_REFERENCES]
+    if not metrics or any(case.expected_output is not None for dataset in datasets for case in dataset.cases):
+        return
+    fields = list(dict.fromkeys(name for dataset in datasets for name in dataset.further_fields()))
+    meant = list(filter(_LIKE_REFERENCES.fullmatch, fields))
+    if meant or len(metrics) == len(components.metrics):
+        hint = f"is it {' or '.join(map(repr, meant))}? " if meant else ""
+        found = f" (further fields found: {', '.join(fields)})" if fields else ""
+        yield (
+            f"{', '.join(metrics)}: no case has an expected_output to compare with{found}; {hint}Name the field of the "
+            "references with --expected-field (`expected_field` in a config or for evaluate), or take a metric that "
+            "needs none"
+        )
 
 
 def _of_missing(metrics: Sequence[str], datasets: Sequence[str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ one vocabulary of names and one of shapes. Some names say it of whatever they na
 it in a URL's query, a header or the environment, and of anything else only where the value looks like one (`token`,
 `secret`). A shape is what a provider documents for its keys, and a prefix alone is none: what follows it must have a
 part that is no word, as names of models and packages have not. A reference to the environment (`${oc.env:NAME}`,
-`$NAME`) is no secret, and neither is what stands in place of one (`[secret]`).
+`$NAME`) is no secret, however it is written, and neither is what stands in place of one (`[secret]`).
 """
 
 from __future__ import annotations
@@ -120,6 +120,31 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 BLOT: Final = "[secret]"
 
+_OTHER_FORM: Final = re.compile(
+    r"""(?x) (?:(?:Basic|Bearer)\s+)?
+    (?: \$?env:(?P<a>[A-Z_][A-Z0-9_]*)             # a name with its kind before it, and PowerShell's
+    | \$\{(?:env:)?(?P<b>[A-Z_][A-Z0-9_]*)\}       # a shell's, and an editor's
+    | \$(?P<c>[A-Z_][A-Z0-9_]*)
+    | os\.environ/(?P<d>[A-Z_][A-Z0-9_]*)          # LiteLLM's
+    | \{\{\s*env\.(?P<e>[A-Z_][A-Z0-9_]*)\s*\}\}  # a template's
+    | %(?P<f>[A-Z_][A-Z0-9_]*)% )                  # that of Windows
+    """
+)
+
+
+def named_otherwise(text: str) -> str | None:
+    """Return the variable that a text as a whole refers to in the form of another tool, if it does.
+
+    >>> named_otherwise("env:MY_KEY"), named_otherwise("${oc.env:MY_KEY}"), named_otherwise("costs $5")
+    ('MY_KEY', None, None)
+    """
+    found = _OTHER_FORM.fullmatch(text.strip())
+    return None if found is None else next(filter(None, found.groups()))
+
+
+def _is_reference(text: str) -> bool:
+    return _REFERENCE.match(text) is not None or named_otherwise(text) is not None
+
 
 def names_secret(name: str, place: Place) -> bool:
     """Tell whether a name says that what it names is a credential, however the name is spelled.
@@ -163,7 +188,7 @@ def _is_secret_field(key: str, text: str) -> bool:
     plain = _plain(key)
     if _DSN_NAME.match(plain):
         return _DSN_PASSWORD.search(text) is not None or _has_secret(text)
-    if not text.strip() or _REFERENCE.match(text):
+    if not text.strip() or _is_reference(text):
         return False
     if _SURE.search(plain):
         return True
@@ -184,7 +209,7 @@ def _has_secret(text: str) -> bool:
     if any(_is_secret_query(found) for found in _QUERY.finditer(text)):
         return True
     password = _URL_PASSWORD.search(text)
-    return password is not None and not _REFERENCE.match(password["secret"])
+    return password is not None and not _is_reference(password["secret"])
 
 
 _QUERY: Final = re.compile(r"(?P<before>[?&](?P<name>[A-Za-z][\w.-]{0,60})=)(?P<value>[^\s&#\"']+)")
@@ -244,7 +269,7 @@ _VARIABLE: Final = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 def _is_credential(name: str, item: object) -> bool:
-    if item is None or isinstance(item, bool) or (isinstance(item, str) and (not item or _REFERENCE.match(item))):
+    if item is None or isinstance(item, bool) or (isinstance(item, str) and (not item or _is_reference(item))):
         return False
     plain = _plain(name)
     if plain.endswith("_env") and isinstance(item, str) and _VARIABLE.fullmatch(item):
@@ -260,7 +285,7 @@ def _without_assigned(text: str) -> str:
         name, value = found["name"], found["value"].strip("\"'")
         place: Place = "query" if name[0] in "?&" else "field"
         says_so = names_secret(name.lstrip("?&"), place) or _plain(name).endswith("secret")
-        if found.start() >= end and says_so and not _REFERENCE.match(value):
+        if found.start() >= end and says_so and not _is_reference(value):
             parts += [text[end : found.start("value")], BLOT]
             end = found.end("value")
     return "".join([*parts, text[end:]])

@@ -24,6 +24,7 @@ from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
 from themis.pure.templates import escaped
+from themis.pure.wire.providers import MODEL_STRINGS
 
 R = TypeVar("R")
 
@@ -147,7 +148,7 @@ _OF_TYPE: Mapping[Any, st.SearchStrategy[Any]] = {
         RuntimeConfig,
         max_concurrent_tasks=st.integers(1, 64),
         generation_retry_attempts=st.integers(1, 5),
-        provider_rate_limits=st.dictionaries(_NAMES, st.integers(1, 999), max_size=2),
+        provider_rate_limits=st.dictionaries(st.sampled_from(MODEL_STRINGS), st.integers(1, 999), max_size=2),
     ),
 }
 

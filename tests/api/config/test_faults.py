@@ -312,7 +312,7 @@ def test_editors_and_the_command_judge_alike(folder: Path) -> None:
 
 
 OF_CONTENT = re.compile(
-    "is no rule for stopping|no component|budget_shares\\.x|what kind of file|for files, and|there is no such file"
-    "|no field in it|and blocks hold"
+    "is no rule for stopping|no (?:model|judge model|metric|parser|reducer|selector) '|budget_shares\\.x"
+    "|what kind of file|for files, and|there is no such file|no field in it|and blocks hold"
 )
 """What no schema can tell: whether a name is known, a file is there, and what belongs together."""

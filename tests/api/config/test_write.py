@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,51 @@ def test_what_no_file_can_name_is_refused_with_every_place() -> None:
         experiment.to_config()
     assert "evaluation.metrics[0]: local is an object of" in str(caught.value)
     assert "evaluation.parsers[0]" in str(caught.value)
+
+
+HERE = "http://gpu:1/v1"
+AWAY = "http://other:2/v1"
+ADDRESSES = ("VLLM_BASE_URL", "OPENAI_BASE_URL", "GROQ_BASE_URL", "BEDROCK_BASE_URL")
+SAID = ("AZURE_OPENAI_ENDPOINT", "AWS_REGION", "AWS_DEFAULT_REGION")
+MODELS: dict[str, Callable[[], Any]] = {
+    "vllm": lambda: adapters.vllm("m", base_url=HERE, top_k=3),
+    "vllm, from the environment": lambda: adapters.vllm("m"),
+    "openai": lambda: adapters.openai("m", base_url=HERE),
+    "a provider": lambda: adapters.openai("m", provider="groq", base_url=HERE),
+    "a provider of one's own": lambda: adapters.openai("m", provider="mine", base_url=HERE),
+    "azure": lambda: adapters.openai("m", provider="azure", base_url="https://x.openai.azure.com"),
+    "azure of a version": lambda: adapters.openai(
+        "m", provider="azure", base_url="https://x.openai.azure.com", api_version="2024-10-21"
+    ),
+    "bedrock": lambda: adapters.from_model_string("bedrock/m", base_url="https://b.example"),
+    "bedrock of a region": lambda: adapters.from_model_string("bedrock/m", region="eu-west-1"),
+}
+
+
+@pytest.mark.parametrize("read_where", [None, AWAY])
+@pytest.mark.parametrize("written_where", [HERE, AWAY, None])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_s_address_is_written_down_whatever_the_environment_says(
+    name: str, written_where: str | None, read_where: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def at(address: str | None) -> None:
+        for variable in (*ADDRESSES, *SAID):
+            monkeypatch.delenv(variable, raising=False)
+        for variable in ADDRESSES if address else ():
+            monkeypatch.setenv(variable, str(address))
+
+    if name == "vllm, from the environment" and written_where is None:
+        return  # its own address, which the environment may replace
+    at(written_where)
+    experiment = Experiment(generation=GenerationConfig(generator=MODELS[name]()), datasets=[{"input": "1"}])
+    tree = experiment.to_config()
+    at(read_where)
+    assert build(Experiment, tree, Path("/somewhere")).compile().run_id == experiment.compile().run_id
+
+
+def test_an_address_with_a_password_stays_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VLLM_BASE_URL", "http://me:open-sesame-42@gpu:1/v1")
+    experiment = Experiment(generation=GenerationConfig(generator=adapters.vllm("m")), datasets=[{"input": "1"}])
+    tree = experiment.to_config()
+    assert tree["generation"] == {"generator": "vllm/m"}
+    assert build(Experiment, tree, Path("/somewhere")).compile().run_id == experiment.compile().run_id

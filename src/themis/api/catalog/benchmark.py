@@ -11,8 +11,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from themis.api.config.read import as_prompt
-from themis.api.config.record import EvaluationConfig
+from themis.api.config.record import EvaluationConfig, as_runtime
 from themis.api.experiment.experiment import Experiment, sampled
+from themis.api.stores import Storage, as_storage
 from themis.effects.sources.benchmark_rows import FileRows, Rows, load_cases
 from themis.effects.sources.hub import card_configs, fetch_files, folder_names
 from themis.pure.benchmarks.columns import Row
@@ -23,7 +24,7 @@ from themis.pure.benchmarks.subsets import Subset
 from themis.pure.components.registry import make_builtin
 from themis.pure.errors import DataError, MissingExtraError, SpecError, pip_install
 from themis.pure.identity import case_hash, content_hash
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.dataset import Dataset
 from themis.pure.records.prompt import PromptSpec
 
@@ -125,8 +126,8 @@ class Benchmark:
         prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
         shots: int = 0,
         shots_split: str = "validation",
-        storage: StorageConfig | None = None,
-        runtime: RuntimeConfig | None = None,
+        storage: Storage | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
         **data: Any,
     ) -> Experiment:
         """Return the experiment that runs the benchmark.
@@ -162,8 +163,8 @@ class Benchmark:
             generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=asked),
             evaluation=evaluation_of(entry, judge),
             datasets=dataset,
-            storage=storage or StorageConfig(),
-            runtime=runtime or RuntimeConfig(),
+            storage=as_storage(storage),
+            runtime=as_runtime(runtime),
             seeds=None if seed is None else [seed + index for index in range(samples)],
             environment_metadata={"benchmark.source": _described(entry, data.get("source"))},
         )

@@ -11,10 +11,11 @@ import trio
 
 from themis.api.catalog.benchmark import Benchmark, Source
 from themis.api.runs.result import RunResult
+from themis.api.stores import Storage
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore
-from themis.pure.records.config import RuntimeConfig, StorageConfig
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.stopping import StoppingRule
 
@@ -23,7 +24,7 @@ async def run_async(
     name: str,
     *,
     model: object | None = None,
-    store: RunStore | None = None,
+    store: RunStore | Storage | None = None,
     judge: object | None = None,
     source: Source | None = None,
     revision: str | None = None,
@@ -37,14 +38,14 @@ async def run_async(
     shots: int = 0,
     shots_split: str = "validation",
     until: StoppingRule | str | None = None,
-    storage: StorageConfig | None = None,
-    runtime: RuntimeConfig | None = None,
+    storage: Storage | None = None,
+    runtime: RuntimeConfig | Mapping[str, Any] | None = None,
 ) -> RunResult:
     """Run a benchmark, from async code: under trio or a running asyncio loop.
 
     Args:
         name: the benchmark, such as `mmlu_pro` or `superchem:zh`.
-        store: an open store; by default what `storage` says.
+        store: an open store, or where it is; by default what `storage` says.
         model, judge, samples, seed, prompt, shots, shots_split, storage, runtime: what runs it, and how: as for
             `Benchmark.experiment`.
         until: stop as soon as it is clear whether a metric's mean reaches a value, as for `evaluate`.

@@ -61,6 +61,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("batch", "deferred:batch", "Work off an experiment that was submitted as a batch."),
     ),
     "Set up": (
+        ("doctor", "doctor:doctor", "Say what this machine has and lacks: extras, sandbox, keys and endpoints."),
         ("schema", "init:schema", "Print the JSON Schema of config files."),
         ("completion", "init:completion", "Print the completion script of a shell."),
     ),

@@ -88,7 +88,22 @@ def _entry(entry: Any) -> str:
     }
     lines = [entry.benchmark_id, *(f"  {name:<9} {value}" for name, value in facts.items())]
     pitfalls = [entry.pitfalls] if isinstance(entry.pitfalls, str) else entry.pitfalls
-    return "\n".join([*lines, *(f"  note      {text}" for text in pitfalls)])
+    lines += [f"  note      {text}" for text in pitfalls]
+    prompts = {variant: entry.prompt_of(variant) for variant in entry.variants or ("",)}
+    is_one = all(spec == entry.prompt_of("") for spec in prompts.values())
+    for variant, spec in {"": entry.prompt_of("")}.items() if is_one else prompts.items():
+        lines += ["", *_prompt(f"prompt of {variant}" if variant else "prompt", spec)]
+    return "\n".join(lines)
+
+
+def _prompt(title: str, spec: Any) -> list[str]:
+    """Return the messages that a model is shown, with `{input}` where each question stands."""
+    from themis.pure.records.prompt import PromptSpec, text_of
+
+    lines = [f"{title}, as messages:"]
+    for message in (spec or PromptSpec()).render_messages("{input}"):
+        lines += [f"  {message['role']}", *(f"    {line}" for line in text_of(message["content"]).splitlines())]
+    return lines
 
 
 @app.command

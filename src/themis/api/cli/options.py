@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from cyclopts import Parameter
 from themis._stages import UntilStage
 
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
+    from themis.effects.sources.files import CaseFields
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
     from themis.pure.records.dataset import Dataset
@@ -36,17 +38,10 @@ Json: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Pr
 Store: TypeAlias = Annotated[
     str, Parameter(name="--store", help="A SQLite file, or kind:place, such as jsonl:runs/log or postgres:DSN.")
 ]
-CONCURRENCY: Final = Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
-MAX_COST: Final = Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
-SEED: Final = Parameter(help="The seed of the first candidate; the others count on from it.")
 SAMPLES: Final = "Candidates per case; each is an answer, unless a reducer or selector makes one of them."
-TEMPERATURE: Final = Parameter(help="The model's sampling temperature.")
-MAX_TOKENS: Final = Parameter(help="The longest answer, in tokens.")
-NAME: Final = Parameter(help="What to call the run; running it again under another name renames it.")
 PROMPT: Final = Parameter(
     help="A template over the cases' fields, as in 'Question: {input}'; or @FILE with the keys of a prompt_spec."
 )
-TAG: Final = Parameter(name="--tag", negative="", help="A word to find the run by; repeat it for more.")
 ReportAt: TypeAlias = Annotated[
     str | None, Parameter(name="--report-at", help="For which k to report pass@k, pass^k and maj@k, as in 1,4,8.")
 ]
@@ -79,39 +74,104 @@ Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
-class Changes:
-    """Options that change an experiment without touching its file."""
+class Options:
+    """How to evaluate: what `run` and its like take beside a config, and `quick-eval` in place of one."""
 
-    store: Annotated[str | None, Parameter(name="--store", help="Keep the run here: a SQLite file, or kind:place.")] = (
+    limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
+    seed: Annotated[int | None, Parameter(help="The seed of the first candidate; the others count on from it.")] = None
+    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help=SAMPLES)] = None
+    temperature: Annotated[float | None, Parameter(help="The model's sampling temperature.")] = None
+    max_tokens: Annotated[int | None, Parameter(help="The longest answer, in tokens.")] = None
+    stop: Annotated[Words, Parameter(help="Texts that end the answer.")] = None
+    base_url: Annotated[str | None, Parameter(help="The endpoint's address, as in http://localhost:8000/v1.")] = None
+    api: Annotated[
+        Literal["responses", "chat", "completions"] | None, Parameter(help="How the model is asked there.")
+    ] = None
+    concurrency: Annotated[
+        int | None, Parameter(name=["--concurrency", "--max-connections"], help="Steps under way at once.")
+    ] = None
+    max_cost: Annotated[
+        float | None, Parameter(help="US dollars; the run stops, resumably, before it would spend more.")
+    ] = None
+    name: Annotated[
+        str | None, Parameter(help="What to call the run; running it again under another name renames it.")
+    ] = None
+    tags: Annotated[
+        list[str] | None,
+        Parameter(name="--tag", negative="", help="A word to find the run by; repeat it for more."),
+    ] = None
+
+    def of_model(self) -> dict[str, Any]:
+        """Return the options of the model that were given."""
+        named = ("temperature", "max_tokens", "stop", "base_url", "api")
+        return {name: value for name in named if (value := getattr(self, name)) is not None}
+
+
+attrs.resolve_types(Options, include_extras=True)  # what inherits the fields is read in a module of its own
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Fields:
+    """Which fields of the rows make a case."""
+
+    input_field: Annotated[str | None, Parameter(help="The field with the question, if it is not 'input'.")] = None
+    expected_field: Annotated[
+        str | None, Parameter(help="The field with the reference, if it is not 'expected_output'.")
+    ] = None
+    id_field: Annotated[str | None, Parameter(help="The field with the case's id, if it is not 'case_id' or 'id'.")] = (
         None
     )
-    limit: Annotated[int | None, Parameter(help="Take only the first cases of each dataset.")] = None
-    seed: Annotated[int | None, SEED] = None
-    samples: Annotated[int | None, Parameter(name=["--samples", "--epochs"], help=SAMPLES)] = None
-    temperature: Annotated[float | None, TEMPERATURE] = None
-    max_tokens: Annotated[int | None, MAX_TOKENS] = None
-    concurrency: Annotated[int | None, CONCURRENCY] = None
-    max_cost: Annotated[float | None, MAX_COST] = None
-    name: Annotated[str | None, NAME] = None
-    tags: Annotated[list[str] | None, TAG] = None
+    metadata_field: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help="A field to keep as the cases' metadata, such as one for --by; of a file all others if not given.",
+        ),
+    ] = None
+
+    def of_rows(self, *metadata: str) -> CaseFields:
+        """Return the fields; as metadata these, unless others are named."""
+        from themis.effects.sources.files import CaseFields
+
+        kept = tuple(self.metadata_field or metadata)
+        return CaseFields(input=self.input_field, expected=self.expected_field, case_id=self.id_field, metadata=kept)
+
+
+AS_USUAL: Final = Fields()
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class Changes(Options):
+    """Options that change an experiment without touching its file."""
+
+    store: Annotated[
+        str | None,
+        Parameter(
+            name="--store",
+            help=f"Keep the run here: a SQLite file, or kind:place; {DEFAULT_STORE} if the config says nothing.",
+        ),
+    ] = None
 
     def overrides(self) -> list[str]:
         """Return the options that a config has a key for, as overrides."""
         keys = {
-            "generation.generator.temperature": self.temperature,
-            "generation.generator.max_tokens": self.max_tokens,
+            **{f"generation.generator.{name}": value for name, value in self.of_model().items()},
             "generation.candidate_policy.num_samples": self.samples,
             "runtime.max_concurrent_tasks": self.concurrency,
             "runtime.max_cost": self.max_cost,
         }
-        return [f"{key}={value}" for key, value in keys.items() if value is not None]
+        return [f"{key}={json.dumps(value)}" for key, value in keys.items() if value is not None]
 
     def load(self, config: Path, overrides: tuple[str, ...]) -> Any:
-        """Return the experiment of a config with these changes."""
+        """Return the experiment of a config with these changes; without a storage it is kept where quick-eval's are."""
+        from themis.api.config.read import read_config
         from themis.api.experiment.experiment import Experiment
         from themis.pure.plan import candidate_count
 
-        experiment = Experiment.from_config(config, overrides=[*overrides, *self.overrides()])
+        storage = storage_of(DEFAULT_STORE)
+        experiment = read_config(Experiment, config, [*overrides, *self.overrides()], storage)
         changes: dict[str, Any] = {}
         if self.limit is not None:
             changes["datasets"] = [limited(dataset, self.limit) for dataset in experiment.datasets]
@@ -232,27 +292,14 @@ def storage_of(text: str) -> StorageConfig:
     >>> storage_of("jsonl:runs/log").store
     'jsonl'
     """
-    from themis.api.stores import store_kinds
-    from themis.pure.errors import SpecError, nearest
-    from themis.pure.records.config import StorageConfig
+    from themis.api.stores import as_storage
     from themis.pure.security import find_secrets
 
-    if text == "memory":
-        return StorageConfig()
-    kind, colon, place = text.partition(":")
-    if not colon or len(kind) == 1:  # a Windows drive
-        return StorageConfig(store="sqlite", parameters={"path": text})
-    if kind == "postgresql":
-        kind, place = "postgres", text
-        if text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
-            # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
-            place = f"${{oc.env:{_STORE_VARIABLE}}}"
-    place_keys = {name: known.place_key for name, known in store_kinds().items() if known.place_key is not None}
-    if kind not in place_keys:
-        raise SpecError(
-            f"--store {text!r}: no store {kind!r}; {nearest(kind, place_keys)}, as in sqlite:runs/a.sqlite3"
-        )
-    return StorageConfig(store=kind, parameters={place_keys[kind]: place})
+    storage = as_storage(text, "--store")
+    if storage.store == "postgres" and text == os.environ.get(_STORE_VARIABLE) and any(find_secrets(text)):
+        # Where a run is stored is stored with it: the variable's name, and not the password that it holds.
+        return storage.evolve(parameters={"dsn": f"${{oc.env:{_STORE_VARIABLE}}}"})
+    return storage
 
 
 def stored(text: str) -> RunStore:

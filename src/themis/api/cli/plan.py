@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from themis._stages import UntilStage
 from themis.api.cli.options import (
     NO_CHANGES,
     Changes,
@@ -13,7 +16,7 @@ from themis.api.cli.options import (
     read_until,
     with_rule,
 )
-from themis.api.cli.output import show
+from themis.api.cli.output import say, show
 
 
 def plan(
@@ -30,16 +33,26 @@ def plan(
       themis plan experiment.yaml
       themis plan experiment.yaml evaluation.metrics=builtin/f1
     """
-    from themis.api.experiment.plan import planned_cost
-    from themis.api.stores import existing_or_empty
-
     stage, rule = read_until(until)
-    experiment = with_rule(changes.load(config, overrides), rule)
+    show_plan(with_rule(changes.load(config, overrides), rule), stage, as_json=json_output)
+
+
+def show_plan(experiment: Any, until: UntilStage = "judge", *, as_json: bool) -> None:
+    """Print what a run of an experiment would do, reuse and cost, and on stderr why it can't start, if it can't."""
+    from themis.api.experiment.plan import planned_cost
+    from themis.api.experiment.run import check_run
+    from themis.api.stores import existing_or_empty
+    from themis.pure.errors import SpecError
+
     store = closed_at_the_end(existing_or_empty(experiment.storage))
-    explanation = experiment.plan(until_stage=stage, store=store)
+    explanation = experiment.plan(until_stage=until, store=store)
     cost = planned_cost(experiment, experiment.estimate())
-    data = {**explanation.to_dict(), "cost": cost.to_dict()}
-    show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)
+    components = experiment.components()
+    try:
+        check_run(experiment.compile_with(components), components, experiment.runtime, until)
+    except SpecError as error:
+        say(f"themis: warning: {error}")
+    show({**explanation.to_dict(), "cost": cost.to_dict()}, lambda: f"{explanation}\n{cost}", as_json=as_json)
 
 
 def estimate(

@@ -9,18 +9,15 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 from cyclopts import App, Parameter
 
+from themis.api.cli import DONE
 from themis.api.cli.options import (
-    CONCURRENCY,
+    AS_USUAL,
     DEFAULT_STORE,
-    MAX_COST,
-    MAX_TOKENS,
-    NAME,
     PROMPT,
-    SEED,
-    TAG,
-    TEMPERATURE,
     By,
+    Fields,
     Json,
+    Options,
     ReportAt,
     Words,
     limited,
@@ -35,81 +32,81 @@ Model = Annotated[
     str, Parameter(help="A builtin (builtin/demo_model), a model (openai/gpt-4o), or package.module:name.")
 ]
 Metrics = Annotated[list[str], Parameter(consume_multiple=True, negative="", help="One or several metrics.")]
-MetadataFields = Annotated[list[str] | None, Parameter(negative="")]
-Parsers = Annotated[Words, Parameter(help="A parser, or a fallback chain of them.")]
 
 
 @Parameter(name="*")
 @attrs.frozen(kw_only=True)
-class Quick:
+class Quick(Options):
     """How to evaluate, on any data."""
 
+    parser: Annotated[
+        Words, Parameter(help="A parser, or a fallback chain of them; a benchmark has its own if not given.")
+    ] = None
     judge: Annotated[Words, Parameter(help="The models that judged metrics ask.")] = None
-    samples: Annotated[int, Parameter(name=["--samples", "--epochs"], help="Answers per case; each is scored.")] = 1
     at: ReportAt = None
     by: By = None
-    limit: Annotated[int | None, Parameter(help="Take only the first cases.")] = None
     store: Annotated[
         str,
         Parameter(help="Keep the run here, a SQLite file or kind:place; running again goes on from what is there."),
     ] = DEFAULT_STORE
-    concurrency: Annotated[int, CONCURRENCY] = 32
-    max_cost: Annotated[float | None, MAX_COST] = None
-    seed: Annotated[int | None, SEED] = None
-    temperature: Annotated[float | None, TEMPERATURE] = None
-    max_tokens: Annotated[int | None, MAX_TOKENS] = None
     prompt: Annotated[str | None, PROMPT] = None
     unparsed: Annotated[
         Literal["incorrect", "missing"], Parameter(help="What an answer that no parser can read counts as.")
     ] = "incorrect"
-    name: Annotated[str | None, NAME] = None
-    tags: Annotated[list[str] | None, TAG] = None
     until: Annotated[
         str | None,
         Parameter(help="METRIC>=X: stop as soon as it is clear whether that holds, or does not."),
     ] = None
     require: Annotated[Words, Parameter(help="Exit with 1 unless METRIC>=X holds for the 95% interval.")] = None
     junit: Annotated[Path | None, Parameter(help="Write the gates as JUnit XML to this file.")] = None
+    dry_run: Annotated[
+        bool, Parameter(negative="", help="Say what the run would do, reuse and cost, and do nothing of it.")
+    ] = False
 
-    def evaluate(self, model: str, metrics: list[str], parser: Words, data: Any, *, as_json: bool) -> int:
+    def evaluate(self, model: str, metrics: list[str], data: Any, *, as_json: bool) -> int:
         from themis.api.config.record import EvaluationConfig
+        from themis.api.data import as_datasets
         from themis.api.experiment.experiment import Experiment, sampled
-        from themis.api.experiment.rows import as_datasets
 
         datasets = as_datasets(data)
         experiment = Experiment(
-            generation=sampled(self.model(model), self.samples, prompt=read_prompt(self.prompt)),
-            evaluation=EvaluationConfig(
-                metrics=metrics, parsers=parser, judge_models=self.judge, unparsed=self.unparsed
-            ),
+            generation=sampled(self.model(model), self.answers, prompt=read_prompt(self.prompt)),
+            evaluation=EvaluationConfig(metrics=metrics, judge_models=self.judge),
             datasets=datasets if self.limit is None else [limited(dataset, self.limit) for dataset in datasets],
             storage=storage_of(self.store),
             runtime=self.runtime(),
-            seeds=None if self.seed is None else [self.seed + i for i in range(self.samples)],
+            seeds=None if self.seed is None else [self.seed + i for i in range(self.answers)],
         )
         return self.run(experiment, as_json=as_json)
 
+    @property
+    def answers(self) -> int:
+        return 1 if self.samples is None else self.samples
+
     def model(self, name: str) -> Any:
-        """Return the model of a name, with the sampling options that were given."""
+        """Return the model of a name, with the options that were given."""
         from themis.api.components import resolve_component
-        from themis.api.config.read import make_importable
 
-        make_importable(Path.cwd())  # what is named may be a module that lies here
-        sampling = {"temperature": self.temperature, "max_tokens": self.max_tokens}
-        return resolve_component(name, **{key: value for key, value in sampling.items() if value is not None})
+        return resolve_component(name, "generator", **self.of_model())
 
-    def runtime(self) -> Any:
-        from themis.pure.records.config import RuntimeConfig
-
-        return RuntimeConfig(max_concurrent_tasks=self.concurrency, max_cost=self.max_cost)
+    def runtime(self) -> dict[str, Any]:
+        given = {"max_concurrent_tasks": self.concurrency, "max_cost": self.max_cost}
+        return {name: value for name, value in given.items() if value is not None}
 
     def run(self, experiment: Any, *, as_json: bool) -> int:
-        """Run an experiment, print its result, and return the exit code."""
+        """Run an experiment as the options say, print its result, and return the exit code; or print its plan."""
+        from themis.api.cli.plan import show_plan
         from themis.api.cli.run import run_and_show
         from themis.pure.records.stopping import as_rule
 
-        labelled = with_rule(experiment.evolve(name=self.name, tags=self.tags), as_rule(self.until))
-        return run_and_show(labelled, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
+        read = {"parsers": self.parser} if self.parser else {}
+        evaluation = experiment.evaluation.evolve(unparsed=self.unparsed, **read)
+        named = experiment.evolve(evaluation=evaluation, name=self.name, tags=self.tags)
+        asked = with_rule(named, as_rule(self.until))
+        if self.dry_run:
+            show_plan(asked, as_json=as_json)
+            return DONE
+        return run_and_show(asked, require=self.require, junit=self.junit, at=self.at, by=self.by, as_json=as_json)
 
 
 NO_CHOICE = Quick()
@@ -122,7 +119,6 @@ def inline(
     *,
     model: Model,
     metric: Metrics,
-    parser: Parsers = None,
     expected: Words = None,
     quick: Quick = NO_CHOICE,
     json_output: Json = False,
@@ -137,9 +133,9 @@ def inline(
         questions: One or several questions.
         expected: The answer of each, in the same order.
     """
-    from themis.api.experiment.rows import inline_rows
+    from themis.api.data import inline_rows
 
-    return quick.evaluate(model, metric, parser, inline_rows(questions, expected), as_json=json_output)
+    return quick.evaluate(model, metric, inline_rows(questions, expected), as_json=json_output)
 
 
 @app.command(name="file")
@@ -149,12 +145,8 @@ def evaluate_file(
     *,
     model: Model,
     metric: Metrics,
-    parser: Parsers = None,
     quick: Quick = NO_CHOICE,
-    input_field: str | None = None,
-    expected_field: str | None = None,
-    id_field: str | None = None,
-    metadata_field: MetadataFields = None,
+    fields: Fields = AS_USUAL,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on the rows of a file.
@@ -167,16 +159,10 @@ def evaluate_file(
 
     Args:
         data: A JSONL, JSON, CSV or Parquet file; a row has an `input` and, where there is one, an `expected_output`.
-        input_field: The field with the question, if it is not `input`.
-        expected_field: The field with the reference, if it is not `expected_output`.
-        id_field: The field with the case's id, if it is not `case_id` or `id`.
-        metadata_field: A field to keep as the cases' metadata; all further ones if not given.
     """
-    from themis.effects.sources.files import OTHERS, CaseFields, file_dataset
+    from themis.effects.sources.files import OTHERS, file_dataset
 
-    kept = metadata_field or (OTHERS,)
-    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
-    return quick.evaluate(model, metric, parser, file_dataset(data, fields=fields), as_json=json_output)
+    return quick.evaluate(model, metric, file_dataset(data, fields=fields.of_rows(OTHERS)), as_json=json_output)
 
 
 @app.command
@@ -186,15 +172,11 @@ def huggingface(
     *,
     model: Model,
     metric: Metrics,
-    parser: Parsers = None,
     split: str = "test",
     config: str | None = None,
     revision: str | None = None,
     quick: Quick = NO_CHOICE,
-    input_field: str | None = None,
-    expected_field: str | None = None,
-    id_field: str | None = None,
-    metadata_field: MetadataFields = None,
+    fields: Fields = AS_USUAL,
     json_output: Json = False,
 ) -> int:
     """Evaluate a model on a dataset of the Hugging Face hub.
@@ -208,18 +190,13 @@ def huggingface(
         split: The split.
         config: The configuration; the default one if not given.
         revision: A branch, tag or commit; the newest commit if not given.
-        input_field: The column with the question, if it is not `input`.
-        expected_field: The column with the reference, if it is not `expected_output`.
-        id_field: The column with the case's id, if it is not `case_id` or `id`.
-        metadata_field: A column to keep as the cases' metadata, such as one for --by; none if not given.
     """
-    from themis.effects.sources.files import CaseFields
     from themis.effects.sources.hub import hub_dataset
 
-    kept = metadata_field or ()
-    fields = CaseFields(input=input_field, expected=expected_field, case_id=id_field, metadata=kept)
-    data = hub_dataset(dataset, split=split, config=config, revision=revision, fields=fields, limit=quick.limit)
-    return quick.evaluate(model, metric, parser, data, as_json=json_output)
+    data = hub_dataset(
+        dataset, split=split, config=config, revision=revision, fields=fields.of_rows(), limit=quick.limit
+    )
+    return quick.evaluate(model, metric, data, as_json=json_output)
 
 
 @app.command
@@ -254,7 +231,7 @@ def benchmark(
     experiment = Benchmark.named(name).experiment(
         model=quick.model(model),
         judge=quick.judge[0] if quick.judge else None,
-        samples=quick.samples,
+        samples=quick.answers,
         seed=quick.seed,
         prompt=read_prompt(quick.prompt),
         shots=shots,

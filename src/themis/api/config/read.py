@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextvars
 import functools
 import math
-import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,20 +19,28 @@ import cattrs
 from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
 
-from themis.api.components import raised
+from themis.api.components import make_importable, raised
 from themis.api.config.files import apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig, PromptConfig
-from themis.api.config.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
+from themis.api.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
 from themis.pure.errors import InvalidRecordError, LiteralSecretError, SpecError, ThemisError, listed, nearest
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
 
-E = TypeVar("E", bound=ExperimentConfig | PromptConfig)
+E = TypeVar("E", bound=ExperimentConfig)
+R = TypeVar("R", bound=ExperimentConfig | PromptConfig)
 
 
-def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
+def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storage: StorageConfig | None = None) -> E:
     """Return the `kind`, the whole file's record or a subclass, that a YAML, TOML or JSON file describes.
+
+    Args:
+        kind: the whole file's record, or a subclass.
+        path: the file.
+        overrides: `key=value`, as if they stood in the file.
+        storage: where the run is kept if the file does not say it; in memory if not given.
 
     Raises:
         SpecError: the file can't be read, or does not describe an experiment: every fault with its dotted key.
@@ -41,12 +48,13 @@ def read_config(kind: type[E], path: Path, overrides: Sequence[str] = ()) -> E:
     """
     tree = read_file(path)
     apply_overrides(tree, overrides)
-    return build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
+    found = build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
+    return found if storage is None or tree.get("storage") else found.evolve(storage=storage)
 
 
 def build(
-    kind: type[E], tree: Mapping[str, Any], folder: Path, name: str = "config", overridden: Sequence[str] = ()
-) -> E:
+    kind: type[R], tree: Mapping[str, Any], folder: Path, name: str = "config", overridden: Sequence[str] = ()
+) -> R:
     """Return the `kind` that a config's content describes.
 
     Args:
@@ -63,10 +71,10 @@ def build(
     resolved = change_texts(dict(tree), resolution)
     credentials = [*resolution.credentials, *_literal_credentials(resolved)]
     if not credentials:
-        make_importable(folder, Path.cwd())
-    found: E | None = None
+        make_importable(folder)
+    found: R | None = None
     faults = [*credentials, *resolution.faults]
-    token = _folder.set(None if credentials else folder)
+    token = _folder.set(None if credentials else folder.absolute())
     try:
         found = _converter().structure(resolved, kind)
     except cattrs.BaseValidationError as error:
@@ -114,14 +122,6 @@ def _literal_credentials(tree: Mapping[str, Any]) -> list[str]:
         datasets = [{**dataset, "cases": None} if isinstance(dataset, dict) else dataset for dataset in datasets]
     found = find_secrets({**tree, "datasets": datasets})
     return [f"{key.removeprefix('$.')}: a credential; put it into the environment" for key in found]
-
-
-def make_importable(*folders: Path) -> None:
-    """Let modules in folders be imported by name: those beside the config, and in the current folder."""
-    for folder in folders:
-        place = str(folder.resolve())
-        if place not in sys.path:
-            sys.path.append(place)
 
 
 # --- from plain JSON to records ---------------------------------------------------------------------------
@@ -288,14 +288,15 @@ def _annotated(kind: Any) -> _Hook:
         for problem in filter(None, (bound.problem(found) for bound in bounds)):
             raise SpecError(problem)
         is_form = isinstance(found, ComponentConfig | DatasetConfig | PromptConfig)
-        return _made(found) if is_form and _folder.get() is not None else found
+        # Behind a component's form stands its place.
+        return _made(found, *kind.__metadata__[1:]) if is_form and _folder.get() is not None else found
 
     return read
 
 
-def _made(form: ComponentConfig | DatasetConfig | PromptConfig) -> Any:
+def _made(form: ComponentConfig | DatasetConfig | PromptConfig, *place: str) -> Any:
     try:
-        return form.build()
+        return form.build(*place)
     except (ThemisError, ValueError, TypeError):
         raise
     except Exception as error:

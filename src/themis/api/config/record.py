@@ -12,6 +12,8 @@ import attrs
 
 from themis.api.components import resolve_component
 from themis.api.config.keys import Bound
+from themis.api.data import Data, as_datasets
+from themis.api.stores import as_storage
 from themis.effects.sources.files import OTHERS, CaseFields, FileCases, file_dataset
 from themis.effects.sources.hub import hub_dataset
 from themis.effects.sources.rows import FileFormat
@@ -21,7 +23,7 @@ from themis.pure.plan import CountPolicy, answers_of
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
-from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, text_mapping
+from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, one_of, record_of, text_mapping
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import Unparsed
 from themis.pure.records.stopping import as_rule
@@ -44,8 +46,8 @@ class ComponentConfig:
     id: _Name
     arguments: Mapping[str, JSONValue] = EMPTY
 
-    def build(self) -> Any:
-        return resolve_component(self.id, **self.arguments)
+    def build(self, place: str) -> Any:
+        return resolve_component(self.id, place, **self.arguments)
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -205,7 +207,13 @@ class PromptConfig(PromptSpec):
         return cls(**attrs.asdict(spec, recurse=False))
 
 
-Component: TypeAlias = Annotated[Any, ComponentConfig]
+# Behind the form, the place that it is in: an error names what fits there.
+Generator: TypeAlias = Annotated[Any, ComponentConfig, "generator"]
+Selector: TypeAlias = Annotated[Any, ComponentConfig, "selector"]
+Reducer: TypeAlias = Annotated[Any, ComponentConfig, "reducer"]
+Parser: TypeAlias = Annotated[Any, ComponentConfig, "parsers"]
+Metric: TypeAlias = Annotated[Any, ComponentConfig, "metrics"]
+JudgeModel: TypeAlias = Annotated[Any, ComponentConfig, "judge_models"]
 Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
 
@@ -228,11 +236,11 @@ class GenerationConfig(FrozenModel):
         reducer: makes one answer of them.
     """
 
-    generator: Component
+    generator: Generator
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
     prompt_spec: Annotated[PromptSpec, PromptConfig] | None = None
-    selector: Component = None
-    reducer: Component = None
+    selector: Selector = None
+    reducer: Reducer = None
 
     @property
     def answers_per_case(self) -> int:
@@ -259,22 +267,36 @@ class EvaluationConfig(FrozenModel):
             alpha=0.01 (0.05), seed=1 (of the order of cases; 0), cluster_by=topic, of=cases (population).
     """
 
-    metrics: tuple[Component, ...] = attrs.field(default=(), converter=_several)
-    parsers: tuple[Component, ...] = attrs.field(default=(), converter=_several)
-    judge_models: tuple[Component, ...] = attrs.field(default=(), converter=_several)
+    metrics: tuple[Metric, ...] = attrs.field(default=(), converter=_several)
+    parsers: tuple[Parser, ...] = attrs.field(default=(), converter=_several)
+    judge_models: tuple[JudgeModel, ...] = attrs.field(default=(), converter=_several)
     prompt_spec: PromptSpec | None = None
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
-    unparsed: Unparsed = attrs.field(default="incorrect", validator=attrs.validators.in_(get_args(Unparsed)))
+    unparsed: Unparsed = attrs.field(default="incorrect", validator=one_of(*get_args(Unparsed)))
     until: Until | None = attrs.field(default=None, converter=as_rule)
 
 
-def _datasets(value: Dataset | Sequence[Dataset]) -> tuple[Dataset, ...]:
-    return (value,) if isinstance(value, Dataset) else tuple(value)
+def _datasets(value: Data) -> tuple[Dataset, ...]:
+    if isinstance(value, tuple) and all(isinstance(item, DatasetConfig) for item in value):
+        return value  # nothing is made of a file that holds a credential
+    return as_datasets(value)
 
 
-def _seeds(value: Sequence[int] | None) -> tuple[int, ...]:
-    return () if value is None else tuple(value)
+def _generation(value: GenerationConfig | Mapping[str, Any]) -> GenerationConfig:
+    return record_of(GenerationConfig, value, "generation")
+
+
+def _evaluation(value: EvaluationConfig | Mapping[str, Any] | None) -> EvaluationConfig:
+    return EvaluationConfig() if value is None else record_of(EvaluationConfig, value, "evaluation")
+
+
+def as_runtime(value: RuntimeConfig | Mapping[str, Any] | None) -> RuntimeConfig:
+    return RuntimeConfig() if value is None else record_of(RuntimeConfig, value, "runtime")
+
+
+def _seeds(value: Sequence[int] | int | None) -> tuple[int, ...]:
+    return () if value is None else (value,) if isinstance(value, int) else tuple(value)
 
 
 def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -303,13 +325,13 @@ class ExperimentConfig(FrozenModel):
         provider_metadata: facts about the providers.
     """
 
-    generation: GenerationConfig
-    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig)
+    generation: GenerationConfig = attrs.field(converter=_generation)
+    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig, converter=_evaluation)
     datasets: Annotated[tuple[Annotated[Dataset, DatasetConfig], ...], Bound("minItems", 1)] = attrs.field(
         converter=_datasets
     )
-    storage: StorageConfig = attrs.field(factory=StorageConfig)
-    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig)
+    storage: StorageConfig = attrs.field(factory=StorageConfig, converter=as_storage)
+    runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig, converter=as_runtime)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
     name: _Name | None = None
     tags: tuple[_Name, ...] = attrs.field(default=(), converter=_words)

@@ -15,13 +15,14 @@ from themis.api.components import parameters_of, resolve_component
 from themis.api.config.files import write_yaml
 from themis.api.config.keys import Key, bare, default_of, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig, PromptConfig
-from themis.api.config.references import Place, dotted, escaped
+from themis.api.references import Place, dotted, escaped
 from themis.effects.sources.source_code import source_of
 from themis.pure.components.registry import builtins
 from themis.pure.errors import SpecError, ThemisError, listed
 from themis.pure.fingerprints import component_ref
 from themis.pure.json import freeze, thaw
 from themis.pure.records.stopping import StoppingRule
+from themis.pure.wire.providers import MODEL_STRINGS, OPENAI
 
 
 def config_of(experiment: ExperimentConfig, *, relative_to: Path | None = None) -> dict[str, Any]:
@@ -158,26 +159,38 @@ def _in_process(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _models(model: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield a model behind an endpoint by its model string, with the options that differ from the default's."""
+    """Yield a model behind an endpoint by its model string, with the options that differ from the default's.
+
+    Its address is written down unless it is the provider's own: the environment of who reads the config may state
+    another. One that the environment gives together with credentials stays there.
+    """
+    is_known = model.provider in MODEL_STRINGS
+    name = f"{model.provider if is_known else OPENAI}/{model.model}"
+    named = {} if is_known else {"provider": model.provider}
+    endpoint = model.endpoint
+    has_credentials = endpoint.url_env is not None and "@" in os.environ.get(endpoint.url_env, "")
+    if has_credentials or model.provider_key == model.provider:
+        yield from _as_options(model, name, named)
+    if not has_credentials:
+        yield from _as_options(model, name, {**named, "base_url": endpoint.base_url})
+
+
+def _as_options(model: Any, name: str, options: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     from themis.adapters import from_model_string
 
-    name = f"{model.provider}/{model.model}"
     try:
-        plain: Any = from_model_string(name)
-        address = {} if plain.endpoint.base_url == model.endpoint.base_url else {"base_url": model.endpoint.base_url}
-        default: Any = from_model_string(name, **address)
+        default: Any = from_model_string(name, **options)
     except ThemisError:
         return
-    options: dict[str, Any] = dict(address)
     own = ("api", "provider_key", "endpoint_name")
-    options |= {key: getattr(model, key) for key in own if getattr(model, key, None) != getattr(default, key, None)}
+    found = {key: getattr(model, key) for key in own if getattr(model, key, None) != getattr(default, key, None)}
     for part in ("endpoint", "sampling"):
         mine, theirs = getattr(model, part), getattr(default, part)
         for field in attrs.fields(type(mine)):
             value = getattr(mine, field.name)
             if value != getattr(theirs, field.name) and field.name not in ("base_url", "url_env"):
-                options["api_key_env" if field.name == "key_env" else field.name] = value
-    yield name, options
+                found["api_key_env" if field.name == "key_env" else field.name] = value
+    yield name, {**options, **found}
 
 
 def _of_any_llm(model: Any) -> tuple[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,20 @@ import attrs
 from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
 from themis.api.components import resolve_component
-from themis.api.config.record import ExperimentConfig, GenerationConfig
+from themis.api.config.keys import relocated
+from themis.api.config.record import ExperimentConfig, GenerationConfig, as_runtime
 from themis.api.experiment import environment
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
-from themis.api.stores import open_store
+from themis.api.stores import Storage, open_store, store_or_storage
+from themis.effects.files import from_here
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.effects.options import RunOptions
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.compilation import Authored, as_first_named, compile_snapshot
+from themis.pure.errors import SpecError, UnknownComponentError, listed
 from themis.pure.estimate import estimate_run
 from themis.pure.explain import RunExplanation
 from themis.pure.preview import RunPreview
@@ -72,10 +75,24 @@ class Experiment(ExperimentConfig):
 
     def components(self) -> Components:
         """Return the experiment's components as objects, with what each can do; names are resolved."""
-        made, read = attrs.asdict(self.generation, recurse=False), attrs.asdict(self.evaluation, recurse=False)
-        one = {place: resolve_component(made[place]) for place in PLACES if place in made}
-        several = {place: tuple(map(resolve_component, read[place])) for place in PLACES if place in read}
-        return Components.of(**one, **several)
+        named = {**attrs.asdict(self.generation, recurse=False), **attrs.asdict(self.evaluation, recurse=False)}
+        faults: list[str] = []
+
+        def made(place: str, value: Any) -> Any:
+            try:
+                return resolve_component(value, place)
+            except UnknownComponentError as error:
+                faults.append(str(error))
+
+        found = {
+            place: tuple(made(place, each) for each in named[place])
+            if isinstance(named[place], tuple)
+            else made(place, named[place])
+            for place in PLACES
+        }
+        if faults:
+            raise UnknownComponentError(faults[0] if len(faults) == 1 else listed("names that nothing has", faults))
+        return Components.of(**found)
 
     def compile(self) -> RunSnapshot:
         """Return the snapshot: identity, provenance and data.
@@ -128,7 +145,7 @@ class Experiment(ExperimentConfig):
             git_commit=self.git_commit or environment.git_commit(),
             dependency_versions=versions if versions is not None else environment.dependency_versions(),
             provider_metadata=self.provider_metadata,
-            storage=self.storage,
+            storage=self.storage.evolve(parameters=relocated(self.storage.parameters, from_here)),
             runtime=self.runtime,
             environment_metadata=self.environment_metadata,
         )
@@ -137,17 +154,18 @@ class Experiment(ExperimentConfig):
         self,
         *,
         until_stage: UntilStage = "judge",
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
         """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
         async def main() -> RunResult:
-            components = self.components()
-            options = self._options(runtime, store, subscribers, tracing_provider)
-            return await run_snapshot(self.compile_with(components), components, options, until_stage=until_stage)
+            here, opened = self._kept_in(store)
+            components = here.components()
+            options = here._options(runtime, opened, subscribers, tracing_provider)
+            return await run_snapshot(here.compile_with(components), components, options, until_stage=until_stage)
 
         return await run_on_host(main)
 
@@ -158,7 +176,7 @@ class Experiment(ExperimentConfig):
         Args:
             until_stage: stop after this stage; a later run goes on from there.
             runtime: instead of the experiment's own.
-            store: instead of the experiment's own.
+            store: an open store, or where one is, instead of the experiment's own.
             subscribers: told of everything that happens.
             tracing_provider: takes spans.
 
@@ -166,15 +184,22 @@ class Experiment(ExperimentConfig):
             RunningLoopError: an event loop runs here; await `run_async` instead.
         """
 
+    def _kept_in(self, store: RunStore | Storage | None) -> tuple[Experiment, RunStore | None]:
+        """Return the experiment, kept where `store` says if that is a place, and the store if it is an open one."""
+        opened, storage = store_or_storage(store)
+        return (self if storage is None else self.evolve(storage=storage)), opened
+
     def _options(
         self,
-        runtime: RuntimeConfig | None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None,
         store: RunStore | None,
         subscribers: Sequence[object] | None,
         tracing: TracingProvider | None,
     ) -> RunOptions:
+        if tracing is not None and not (hasattr(tracing, "start_span") and hasattr(tracing, "end_span")):
+            raise SpecError(f"tracing_provider: {type(tracing).__name__} has no start_span() and end_span()")
         return RunOptions(
-            runtime=runtime or self.runtime,
+            runtime=self.runtime if runtime is None else as_runtime(runtime),
             storage=self.storage,
             store=store,
             subscribers=subscribers or (),
@@ -188,8 +213,8 @@ class Experiment(ExperimentConfig):
         stage: ReplayStage,
         metric_ids: Sequence[str] | None = None,
         recorded_judging: bool = False,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
@@ -197,12 +222,13 @@ class Experiment(ExperimentConfig):
         from themis.api.experiment.replay import replay_snapshot
 
         async def main() -> RunResult:
-            components = self.components()
-            kept = store or open_store(self.storage)
+            here, opened = self._kept_in(store)
+            components = here.components()
+            kept = opened or open_store(here.storage)
             return await replay_snapshot(
-                self.compile_stored(components, kept),
+                here.compile_stored(components, kept),
                 components,
-                self._options(runtime, kept, subscribers, tracing_provider),
+                here._options(runtime, kept, subscribers, tracing_provider),
                 stage=stage,
                 metric_ids=metric_ids,
                 recorded_judging=recorded_judging,
@@ -230,8 +256,8 @@ class Experiment(ExperimentConfig):
         self,
         *,
         metric_ids: Sequence[str] | None = None,
-        runtime: RuntimeConfig | None = None,
-        store: RunStore | None = None,
+        runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
     ) -> RunResult:
@@ -249,7 +275,7 @@ class Experiment(ExperimentConfig):
     def rejudge(self) -> None:
         """Ask the judges again about stored answers; arguments as for `replay`."""
 
-    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | None = None) -> RunExplanation:
+    def plan(self, *, until_stage: UntilStage = "judge", store: RunStore | Storage | None = None) -> RunExplanation:
         """Say what `run` would do, what it would reuse, and why, without doing it.
 
         Args:
@@ -258,11 +284,12 @@ class Experiment(ExperimentConfig):
         """
         from themis.api.experiment.plan import explain_run
 
-        components = self.components()
-        snapshot = self.compile_with(components)
-        if store is not None:
-            return explain_run(snapshot, components, store, until_stage)
-        with contextlib.closing(open_store(self.storage)) as opened:
+        here, given = self._kept_in(store)
+        components = here.components()
+        snapshot = here.compile_with(components)
+        if given is not None:
+            return explain_run(snapshot, components, given, until_stage)
+        with contextlib.closing(open_store(here.storage)) as opened:
             return explain_run(snapshot, components, opened, until_stage)
 
     def preview(self, cases: int = 3) -> RunPreview:

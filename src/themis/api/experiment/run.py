@@ -24,13 +24,14 @@ from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
+from themis.pure.compilation import runtime_faults
 from themis.pure.errors import RunExistsError, SpecError, listed
 from themis.pure.families import FAMILIES
 from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.references import ReferenceWarning, reference_warnings
+from themis.pure.references import ReferenceWarning, missing_references, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
 _SANDBOX: Final = "sandbox."
@@ -51,10 +52,7 @@ async def run_snapshot(
         CallFailed: the endpoint refuses every call.
     """
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
-    # A replay may have all its results stored; what is not there comes out as an error of its case.
-    executes = not offline and until_stage in ("score", "judge")
-    rules = tuple(_rule_faults(snapshot, plan, runtime))
-    checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=rules)
+    checked = check_run(snapshot, components, runtime, until_stage, offline=offline)
     snapshot = _noted(snapshot, checked)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
@@ -165,21 +163,31 @@ def _warn_of_another_sandbox(stored: RunSnapshot, now: RunSnapshot) -> None:
         warnings.warn(message, SandboxWarning, stacklevel=2)
 
 
-def _check(
-    components: Components,
+def check_run(
     snapshot: RunSnapshot,
+    components: Components,
     runtime: RuntimeConfig,
+    until_stage: UntilStage = "judge",
     *,
-    offline: bool,
-    executes: bool,
-    faults: Sequence[str] = (),
+    offline: bool = False,
 ) -> Mapping[str, str]:
-    """Ask every component what it lacks (a key, an extra, a program), and report all of it at once.
+    """Refuse a run that can't be what it is to be, before anything is paid for; all that is wrong with it at once.
 
-    Returns what programs run on, if any are to be run.
+    Every component is asked what it lacks: a key, an extra, a program.
+
+    Returns:
+        What programs run on, if any are to be run.
+
+    Raises:
+        SpecError: it can't start.
     """
+    # A replay may have all its results stored; what is not there comes out as an error of its case.
+    executes = not offline and until_stage in ("score", "judge")
+    faults = [*runtime_faults(runtime, components), *_rule_faults(snapshot, make_plan(snapshot, until_stage), runtime)]
+    if executes:
+        faults += missing_references(components, snapshot.datasets)
     lacking, sandbox = _checked_sandbox(components, snapshot) if executes else ((), {})
-    faults = [*faults, *_problems(components, offline=offline), *lacking]
+    faults += [*_problems(components, offline=offline), *lacking]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
 

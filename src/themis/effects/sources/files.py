@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.effects.files import from_here
 from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format, mark, read_rows
 from themis.pure.errors import DataError, ThemisError, nearest
 from themis.pure.json import encode, freeze
@@ -89,10 +90,14 @@ class CaseFields:
         return {**self._others(row), **stated} if OTHERS in self.metadata else stated
 
     def _others(self, row: Row) -> dict[str, Any]:
+        return {str(name): row[name] for name in self.further(row) if _is_fact(row[name])}
+
+    def further(self, row: Row) -> list[str]:
+        """Return the fields of a row that make nothing else of a case."""
         stated = (self.input or DEFAULT_INPUT, self.expected or DEFAULT_EXPECTED, DEFAULT_METADATA)
         ids = DEFAULT_IDS if self.case_id is None else (self.case_id,)
         taken = {name if name in row else name.partition(".")[0] for name in (*stated, *ids)}
-        return {str(name): value for name, value in row.items() if name not in taken and _is_fact(value)}
+        return [name for name in row if name not in taken]
 
     def _stated(self, row: Row, name: str, what: str) -> Any:
         value = lookup(row, name)
@@ -110,8 +115,8 @@ _OTHER_DELIMITER: Final = (
     "; it looks like several names in one: a .csv file is read with commas between its fields, a .tsv file with tabs"
 )
 _OPTIONS: Final = {
-    "input": " Say which field is the input with --input-field (`input_field` in a config)",
-    "expected output": " Say which field is the reference with --expected-field (`expected_field` in a config)",
+    what: f" Say which field is the {name} with --{option}-field (`{option}_field` in a config or for evaluate)"
+    for what, name, option in (("input", "input", "input"), ("expected output", "reference", "expected"))
 }
 
 
@@ -150,41 +155,52 @@ class FileCases(CaseSource):
     def __init__(
         self, path: str | Path, fields: CaseFields | None = None, limit: int | None = None, kind: str | None = None
     ) -> None:
-        self.path: Path = Path(path)
+        self.path: Path = Path(path).absolute()  # wherever the process goes from here
         self.fields: CaseFields = fields or CaseFields()
         self.limit = limit
         self.stated_kind = kind
-        self._kind: FileFormat = file_format(self.path, kind)
+        self._kind: FileFormat = file_format(self._shown, kind)
         self._length: int | None = None
         self._seen = self._mark()
 
     def __repr__(self) -> str:
-        return f"FileCases({str(self.path)!r})"
+        return f"FileCases({str(self._shown)!r})"
+
+    @property
+    def _shown(self) -> Path:
+        return Path(from_here(str(self.path)))
 
     def _mark(self) -> tuple[int, int] | None:
-        found = mark(self.path)
+        found = mark(self._shown)
         if found is None:
-            next(read_rows(self.path, self._kind), None)  # raises what is wrong, in words
+            next(read_rows(self._shown, self._kind), None)  # raises what is wrong, in words
         return found
 
     def _refuse_change(self) -> None:
         if self._mark() != self._seen:
-            raise DataError(f"{self.path}: the file was changed after it was first read; start again with it as it is")
+            raise DataError(
+                f"{self._shown}: the file was changed after it was first read; start again with it as it is"
+            )
 
     def __iter__(self) -> Iterator[Case]:
         self._refuse_change()
-        with contextlib.closing(read_rows(self.path, self._kind)) as rows:
+        with contextlib.closing(read_rows(self._shown, self._kind)) as rows:
             for number, (position, row) in enumerate(itertools.islice(rows, self.limit), 1):
                 try:
                     case = self.fields.case(row, number)
                 except ThemisError as error:
-                    raise DataError(f"{self.path}:{position}: {error}") from None
+                    raise DataError(f"{self._shown}:{position}: {error}") from None
                 yield case
         self._refuse_change()
 
+    def further_fields(self) -> list[str]:
+        with contextlib.closing(read_rows(self._shown, self._kind)) as rows:
+            _, row = next(rows, (0, dict[str, Any]()))
+        return self.fields.further(row)
+
     def __len__(self) -> int:
         if self._length is None:
-            rows = count_rows(self.path, self._kind)
+            rows = count_rows(self._shown, self._kind)
             self._length = rows if self.limit is None else min(rows, self.limit)
         return self._length
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Self
 
+from themis.effects.files import from_here
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
 from themis.pure.protocols import RunStore
@@ -43,7 +44,8 @@ class EventStore(RunStore):
     @property
     def location(self) -> str:
         """Where the store is, for people, without credentials."""
-        return self._location
+        kind, colon, place = self._location.partition(":")
+        return f"{kind}{colon}{from_here(place)}" if place else kind
 
     # --- filled in by each store --------------------------------------------------------------------------
 

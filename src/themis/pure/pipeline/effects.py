@@ -27,11 +27,12 @@ from themis.pure.abilities import Abilities, CallerAbilities, Method
 from themis.pure.chain import Entry
 from themis.pure.events import CaseRunEvent
 from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.config import STAGES_THAT_PAY
 from themis.pure.records.sandbox import SandboxRequest
 
 T = TypeVar("T")
 
-PAID: Final = frozenset({"generate", "judge"})
+PAID: Final = frozenset(STAGES_THAT_PAY)
 """What is asked of a model or the like: it is waited for, costs, and can't be computed again."""
 
 

@@ -11,7 +11,7 @@ from themis.pure.calls import MAX_WAIT
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import A_PATH, json_object, named_fields, non_empty
+from themis.pure.records.fields import A_PATH, json_object, named_fields, non_empty, one_of
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -43,14 +43,15 @@ def not_negative(record: object, field: attrs.Attribute[Any], value: object) -> 
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a number from 0 up expected, found {value!r}"])
 
 
-_STAGES_THAT_PAY: Final = ("generate", "judge")
+STAGES_THAT_PAY: Final = ("generate", "judge")
+"""The stages that call models; limits and budgets are theirs."""
 
 
 def _shares(record: object, field: attrs.Attribute[Any], value: Mapping[str, object]) -> None:
     faults = [
-        f"{field.name}.{stage}: no stage that costs; {' and '.join(_STAGES_THAT_PAY)} do"
+        f"{field.name}.{stage}: no stage that costs; {' and '.join(STAGES_THAT_PAY)} do"
         for stage in value
-        if stage not in _STAGES_THAT_PAY
+        if stage not in STAGES_THAT_PAY
     ]
     faults += [
         f"{field.name}.{stage}: a part from 0 to 1 expected, found {part!r}"
@@ -124,15 +125,13 @@ class RuntimeConfig(HashableModel):
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
-        default="auto", validator=attrs.validators.in_(("auto", "error", "rerun"))
+        default="auto", validator=one_of("auto", "error", "rerun")
     )
     max_cost: float | None = attrs.field(default=None, validator=positive)
     max_tokens: int | None = attrs.field(default=None, validator=positive)
     budget_shares: Mapping[str, float] = attrs.field(default=EMPTY, converter=json_object, validator=_shares)
     prices: Mapping[str, Mapping[str, float]] = attrs.field(default=EMPTY, converter=json_object, validator=_prices)
-    generation_mode: Literal["calls", "batch"] = attrs.field(
-        default="calls", validator=attrs.validators.in_(("calls", "batch"))
-    )
+    generation_mode: Literal["calls", "batch"] = attrs.field(default="calls", validator=one_of("calls", "batch"))
     batch_poll_s: float = attrs.field(default=30.0, validator=positive)
     queue_root: str | None = attrs.field(default=None, metadata=A_PATH)
     batch_root: str | None = attrs.field(default=None, metadata=A_PATH)

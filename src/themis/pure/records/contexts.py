@@ -1,8 +1,12 @@
-"""What a component is given besides its input. A context never carries a live client or a secret."""
+"""What a component is given besides its input. A context never carries a live client or a secret.
+
+A run fills in all of it. What has a default has it for tests of components: `GenerateContext(run_id="r", case_id="c")`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import attrs
 
@@ -14,10 +18,15 @@ from themis.pure.records.generation import GenerationResult, ParsedOutput
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import ComponentRef
 
+_DATASET: Final = "data"
+_CANDIDATE: Final = "candidate"
+
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class _CaseContext(CaseName):
     run_id: str
+    dataset_id: str = _DATASET
+    case_key: str = attrs.Factory(lambda context: context.case_id, takes_self=True)
     metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 
@@ -25,7 +34,7 @@ class _CaseContext(CaseName):
 class GenerateContext(_CaseContext):
     """Given to a generator: which candidate of which case, with which seed and prompt."""
 
-    candidate_id: str
+    candidate_id: str = _CANDIDATE
     candidate_index: int = 0
     seed: int | None = None
     prompt_spec: PromptSpec | None = None
@@ -58,7 +67,7 @@ class ReduceContext(_CaseContext):
 class ParseContext(_CaseContext):
     """Given to a parser."""
 
-    candidate_id: str
+    candidate_id: str = _CANDIDATE
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -76,8 +85,8 @@ class ScoreContext(HashableModel):
     run_id: str
     case: Case
     parsed_output: ParsedOutput
-    dataset_id: str
-    case_key: str
+    dataset_id: str = _DATASET
+    case_key: str = attrs.Factory(lambda context: context.case.case_id, takes_self=True)
     candidate_id: str | None = None
     dataset_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
     seed: int | None = None

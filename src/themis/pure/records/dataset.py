@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -56,6 +56,10 @@ class CaseSource(abc.ABC):
     def __len__(self) -> int:
         """Return the number of cases."""
 
+    def further_fields(self) -> Sequence[str]:
+        """Return what the source's rows hold beside what makes a case, as far as it is known."""
+        return tuple(next(iter(self)).metadata) if len(self) else ()
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CaseSource | tuple):
             return NotImplemented
@@ -95,6 +99,12 @@ class Dataset(HashableModel):
     cases: tuple[Case, ...] | CaseSource = attrs.field(converter=_cases)
     revision: str | None = None
     metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
+
+    def further_fields(self) -> Sequence[str]:
+        """Return what the first case's row holds beside what makes a case: the fields of its metadata, if no more."""
+        if isinstance(self.cases, CaseSource):
+            return self.cases.further_fields()
+        return tuple(self.cases[0].metadata) if self.cases else ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the dataset as plain data, its cases included."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias, TypeGuard, cast
+from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 
-from themis.pure.errors import InvalidRecordError
+from themis.pure.errors import InvalidRecordError, nearest
 from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
 from themis.pure.text import shortened
 
@@ -131,6 +131,43 @@ def shown(value: object) -> str:
         return shortened(repr(value), 100)
     except Exception as error:
         return f"(its repr raises {type(error).__name__})"
+
+
+T = TypeVar("T")
+
+
+def record_of(kind: type[T], value: Any, name: str) -> T:
+    """Take a record, or a mapping of its fields.
+
+    Raises:
+        InvalidRecordError: it is neither, or a field is not known.
+    """
+    if isinstance(value, kind):
+        return value
+    if not isinstance(value, Mapping):
+        problem = f"{name}: a {kind.__name__}, or a mapping of its fields, expected; found {_found(value)}"
+        raise InvalidRecordError(kind.__name__, [problem])
+    known = [field.alias for field in attrs.fields(cast(Any, kind)) if field.init]
+    unknown = [f"{name}.{key}: unknown field; {nearest(str(key), known)}" for key in value if key not in known]
+    if unknown:
+        raise InvalidRecordError(kind.__name__, unknown)
+    return kind(**value)
+
+
+def _found(value: object) -> str:
+    return f"{type(value).__name__}: {shown(value)}"
+
+
+def one_of(*known: str) -> Any:
+    """Return a validator: a field holds one of these words."""
+
+    def check(record: object, field: Field, value: object) -> None:
+        if value not in known:
+            words = ", ".join(map(repr, known))
+            problem = f"{field.name}: one of {words} expected, found {shown(value)}"
+            raise InvalidRecordError(type(record).__name__, [problem])
+
+    return check
 
 
 def finite(record: object, field: Field, value: object) -> None:

@@ -6,7 +6,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 
@@ -30,8 +30,16 @@ from themis.pure.records.scoring import Score
 T = TypeVar("T")
 
 
+OPTIONS: Final = ("rubric", "dimensions", "scale", "method", "rubrics", "batch")
+"""What the builtin workflows read of an experiment's `workflow_overrides`."""
+
+CONFIG: Final = ("repeats", "on_partial_failure")
+"""What is read of its `judge_config`."""
+
+
 def option(ctx: EvalScoreContext, name: str, default: Any) -> Any:
     """Return a workflow's option: the experiment's override, else the component's own."""
+    assert name in OPTIONS
     return ctx.eval_workflow_config.get(name, default)
 
 

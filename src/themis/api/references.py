@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from themis.effects.stores import PATH
 from themis.pure.errors import SpecError
 from themis.pure.json import thaw
-from themis.pure.security import names_secret
+from themis.pure.security import named_otherwise, names_secret
 
 _REFERENCE: Final = re.compile(r"(?P<escape>\\?)\$\{oc\.env:(?P<body>[^}]*)\}?")
 _BODY: Final = re.compile(r"^(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?:,(?P<default>.*))?$", re.DOTALL)
@@ -72,12 +72,30 @@ class Resolution:
                 return text  # an endpoint reads it with each call
             self.credentials.append(f"{dotted(place)}: {error}")
         except SpecError as error:
-            self.faults.append(f"{dotted(place)}: {error}")
+            self.faults.append(f"{dotted(place)}: {_hint(text, place) or error}")
         return UnresolvedText(text)
 
 
+def _hint(text: str, place: Place) -> str:
+    """Say what to write where a model's key is meant: the name of its variable alone."""
+    name = named_otherwise(text) if str(place[-1]) in ("api_key", "api_key_env") else None
+    return f"{text!r}: models read their keys when they call; write api_key_env: {name}" if name else ""
+
+
 def escaped(tree: Any) -> Any:
-    return change_texts(tree, lambda text, _: re.sub(r"(?=\$\{oc\.env:)", r"\\", text))
+    """Return a config in which no text is taken for a reference."""
+
+    def change(text: str, _: Place) -> str:
+        is_other = named_otherwise(_slashes(text)[1]) is not None
+        return f"\\{text}" if is_other else re.sub(r"(?=\$\{oc\.env:)", r"\\", text)
+
+    return change_texts(tree, change)
+
+
+def _slashes(text: str) -> tuple[int, str]:
+    """Return how many backslashes a text begins with, and the rest of it."""
+    bare = text.lstrip("\\")
+    return len(text) - len(bare), bare
 
 
 class _CredentialError(SpecError):
@@ -86,6 +104,8 @@ class _CredentialError(SpecError):
 
 def resolve_text(text: str, allowed: Callable[[str], bool] = lambda _: True) -> str:
     """Return text with its references replaced; a backslash before one keeps it as it is.
+
+    What refers to the environment in the form of another tool, such as `env:NAME`, is refused, and not sent as it is.
 
     Args:
         text: what may hold references.
@@ -112,6 +132,12 @@ def resolve_text(text: str, allowed: Callable[[str], bool] = lambda _: True) -> 
             raise SpecError(f"the environment variable {name} is not set; set it, or write ${{oc.env:{name},default}}")
         return set_to
 
+    slashes, bare = _slashes(text)
+    variable = named_otherwise(bare)
+    if variable is not None:
+        if slashes:
+            return text[1:]
+        raise SpecError(f"{text!r} is no reference to the environment here; write ${{oc.env:{variable}}}")
     resolved = _REFERENCE.sub(value, text)
     has_reference = any(not found["escape"] for found in _REFERENCE.finditer(text))
     return EnvironmentText(resolved) if has_reference else resolved
