@@ -56,7 +56,7 @@ def list_runs(
         model: Only runs of this model.
         name: Only runs of this name.
         tags: Only runs with this tag; repeat it for runs with all of several.
-        status: Only runs that are pending, running, completed or failed.
+        status: Only runs that are pending, running, interrupted, completed or failed.
         since: Only runs that began at this time (UTC) or later.
         until: Only runs that began before this time (UTC).
         limit: Show only the newest.

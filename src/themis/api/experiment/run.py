@@ -30,6 +30,7 @@ from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead
 from themis.pure.references import ReferenceWarning, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
@@ -86,11 +87,12 @@ async def run_snapshot(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, store)) from None
     finally:
+        end = store.head(snapshot.run_id) if finished else ChainHead()  # before anybody else can write the run
         store.release(snapshot.run_id)
         await _close(components)
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
-    return RunResult(snapshot=snapshot, store=store)
+    return RunResult(snapshot=snapshot, store=store, end=end)
 
 
 async def _batched(

@@ -8,12 +8,13 @@ from datetime import datetime
 import attrs
 
 from themis.api.runs.view import RunView
+from themis.effects.stores.counting import Counted
 from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import candidate_count, metric_slots, total_cases
-from themis.pure.projections import Tallies, timeline, trace_view
+from themis.pure.projections import Tallies, asked_for, timeline, trace_view
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
@@ -97,7 +98,9 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
 
     Arguments and errors as for `get_run_snapshot`.
     """
-    return fold(run_id, RunView.of(store, run_id).events())
+    view = RunView.of(store, run_id)
+    state = fold(run_id, view.events())
+    return state.evolve(status=view.status(bool)) if state.status == RunStatus.RUNNING else state
 
 
 def get_evaluation_execution(
@@ -150,7 +153,7 @@ def get_case_view(
 
 @attrs.frozen(kw_only=True)
 class MetricCheck(HashableModel):
-    """One metric at a glance: of the answers planned, how many were scored and how; the rest are errors.
+    """One metric at a glance: of the answers planned, how many were scored and how, are errors, or not done yet.
 
     `mean` is over scored answers only, and `None` if there are none.
     """
@@ -161,6 +164,7 @@ class MetricCheck(HashableModel):
     errors: int
     correct: int
     incorrect: int
+    not_reached: int = 0
     mean: float | None = None
 
 
@@ -169,7 +173,8 @@ class QuickCheck(HashableModel):
     """A run at a glance.
 
     Attributes:
-        status: `partial_failure` when the run went through and some cases lack a score.
+        status: `partial_failure` when the run went through and some cases lack a score; `interrupted` when it has no
+            end, and no process writes it any more.
         attempts: how often the run was begun.
         total_cases: cases that are planned: all, or those up to where the run's rule ends it.
         started_cases: planned cases of which anything is stored.
@@ -196,6 +201,8 @@ class QuickCheck(HashableModel):
     def __str__(self) -> str:
         through = f", through {self.completed_through_stage}" if self.completed_through_stage else ""
         why = f": {self.error_message}" if self.error_message else ""
+        if self.status == RunStatus.INTERRUPTED:
+            why = ": its process ended before it did; run it again to go on from there"
         named = ", ".join([*filter(None, [self.name]), *(f"#{tag}" for tag in self.tags)])
         lines = [
             f"run {self.run_id}",
@@ -207,7 +214,10 @@ class QuickCheck(HashableModel):
         for metric in self.metrics:
             mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
             what = "cases" if metric.planned == self.total_cases else "answers"
-            lines.append(f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors")
+            left = f", {metric.not_reached} not done yet" if metric.not_reached else ""
+            lines.append(
+                f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors{left}"
+            )
         return "\n".join(lines)
 
 
@@ -225,10 +235,12 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
         _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
         for metric in view.metrics
     ]
+    missing = {check.metric_id for check in metrics if check.not_reached}
+    asked = {metric.metric_id for metric in asked_for(view.metrics, view.ending.completed_through_stage)}
     ending = attrs.asdict(view.ending, filter=lambda field, _: field.name not in ("event_type", "labels"))
     return QuickCheck(
         run_id=run_id,
-        status=view.ending.status(lambda: tallies.failed > 0 or any(_failed(m, tallies, counted) for m in metrics)),
+        status=view.status(lambda: tallies.failed + counted.failed > 0 or not missing.isdisjoint(asked)),
         **ending,
         name=view.ending.labels.name,
         tags=view.ending.labels.tags,
@@ -242,51 +254,42 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     )
 
 
-_Counts = Mapping[str, tuple[int, int, float]]
-"""By metric: scores, correct ones, their sum."""
-
-
-def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
+def _counts(view: RunView) -> tuple[int, Tallies, Counted]:
     """Return how many cases are begun, the tallies of the cases that were read, and the counts of all others.
 
     A store that counts by itself leaves out the cases that did not go through at once; only these are read then.
     """
-    tallies = Tallies(view.metrics)
+    tallies = view.no_tallies()
     usual, count = happy_path(view.plan), getattr(view.store, "count_scores", None)
     if not view.event_count:
-        return 0, tallies, {}
+        return 0, tallies, Counted()
     if count is not None and usual and view.metrics and view.stop is None:
         thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
-        begun, unclear, counts = count(view.run_id, thresholds, len(usual))
-        for _, state in view.numbered({*unclear}):
+        counted: Counted = count(view.run_id, thresholds, len(usual))
+        for _, state in view.numbered({*counted.unclear}):
             tallies.add(view.rows_of(state), failed=has_failures(state))
-        return begun, tallies, counts
+        return counted.begun, tallies, counted
     begun = 0
     for case in view.scored():
         begun += case.begun
         tallies.add(case.rows, failed=case.failed)
-    return begun, tallies, {}
+    return begun, tallies, Counted()
 
 
-def _failed(metric: MetricCheck, tallies: Tallies, counted: _Counts) -> bool:
-    """Tell whether a case that was not read has no score: it failed before it came to be parsed."""
-    return (
-        metric.planned > counted.get(metric.metric_id, (0, 0, 0.0))[0] + tallies.outcomes_of(metric.metric_id).total()
-    )
-
-
-def _check(metric_id: str, planned: int, tallies: Tallies, counted: _Counts) -> MetricCheck:
-    scored, correct, total = counted.get(metric_id, (0, 0, 0.0))
+def _check(metric_id: str, planned: int, tallies: Tallies, counted: Counted) -> MetricCheck:
+    scored, correct, total = counted.scores.get(metric_id, (0, 0, 0.0))
     outcomes = tallies.outcomes_of(metric_id)
+    errors = outcomes["error"] + counted.failed
     correct += outcomes["correct"]
     scored += outcomes["correct"] + outcomes["incorrect"]
     return MetricCheck(
         metric_id=metric_id,
         planned=planned,
         scored=scored,
-        errors=planned - scored,
+        errors=errors,
         correct=correct,
         incorrect=scored - correct,
+        not_reached=planned - scored - errors,
         mean=(total + tallies.sum_of(metric_id)) / scored if scored else None,
     )
 

@@ -102,6 +102,7 @@ def read_report(
         thresholds=view.thresholds,
         with_digest=with_digest,
         stop=view.stop,
+        through=view.ending.completed_through_stage,
     )
     ledger, generator = Ledger(), view.snapshot.identity.generator_ref.component_id
     for item, events in view.case_events():
@@ -118,7 +119,7 @@ def read_report(
         found = attrs.evolve(found, groups=[each for each in found.groups if len(each.groups) > 1])
     return Report(
         snapshot=view.snapshot,
-        status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
+        status=view.status(lambda: found.has_failed).value,
         completed_through_stage=view.ending.completed_through_stage,
         error_message=view.ending.error_message,
         overview=found,
