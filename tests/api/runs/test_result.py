@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
+import functools
 import json
 import pickle
 import sys
@@ -17,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis import InMemoryRunStore, JsonlRunStore, RunResult, RunStore, SqliteRunStore, evaluate
+from themis.effects.options import NotStoredError
 from themis.pure.components.basic import DemoModel
-from themis.pure.errors import MissingExtraError, SpecError, StoreError
+from themis.pure.errors import MissingExtraError, RunningLoopError, SpecError, StoreError
 from themis.pure.events import GenerationCompletedEvent
 from themis.pure.records.config import RuntimeConfig
 from themis.testing.pipelines import Pipeline, pipelines
@@ -213,3 +216,26 @@ def test_cases_that_cant_be_meant_are_refused() -> None:
     for wrong in ({"outcome": "wrong"}, {"metric": "exact"}, {"dataset": "dat"}):
         with pytest.raises(SpecError, match=f"the run has no {next(iter(wrong))}"):
             cases.where(**wrong)  # type: ignore[arg-type]  # that is the point
+
+
+# --- done again -------------------------------------------------------------------------------------------
+
+
+def test_a_replay_from_a_memory_store_of_its_own_says_to_hand_the_store_in() -> None:
+    experiment = Pipeline(2, 1, ("right",), None, None, (("right",),), None).experiment()
+    result = experiment.run()
+    for again in (functools.partial(experiment.replay, stage="score"), experiment.rejudge):
+        with pytest.raises(NotStoredError, match=r"in memory, and holds no runs.*store=result\.store"):
+            again()
+    assert experiment.replay(stage="score", store=result.store).digest == result.digest
+
+
+@pytest.mark.parametrize("verb", ["run", "replay", "rejudge"])
+def test_in_a_running_loop_an_error_names_the_verb_that_was_called(verb: str) -> None:
+    experiment = Pipeline(1, 1, ("right",), None, None, (), None).experiment()
+
+    async def cell() -> None:
+        getattr(experiment, verb)(**({"stage": "score"} if verb == "replay" else {}))
+
+    with pytest.raises(RunningLoopError, match=rf"Experiment\.{verb}\(\) was called .*`await Experiment\.{verb}_async"):
+        asyncio.run(cell())

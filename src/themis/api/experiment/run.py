@@ -12,7 +12,7 @@ import trio
 
 from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.runs.result import RunResult
-from themis.api.stores import make_store
+from themis.api.stores import make_store, store_kinds
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
@@ -21,6 +21,8 @@ from themis.effects.reading import read_events
 from themis.effects.sandboxes import Sandbox, SandboxWarning, described, open_sandbox
 from themis.effects.sandboxes.promised_python import PACKAGES_VARIABLE
 from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
+from themis.effects.stores import BUILTIN
+from themis.effects.stores.base import EventStore
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
@@ -34,6 +36,7 @@ from themis.pure.records.stored import ChainHead
 from themis.pure.references import ReferenceWarning, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
+_KINDS: Final = {kind.name for kind in BUILTIN}
 _SANDBOX: Final = "sandbox."
 """Begins the names under which a run's provenance says what its programs run on."""
 
@@ -57,6 +60,8 @@ async def run_snapshot(
     rules = tuple(_rule_faults(snapshot, plan, runtime))
     checked = _check(components, snapshot, runtime, offline=offline, executes=executes, faults=rules)
     snapshot = _noted(snapshot, checked)
+    if options.store is not None:
+        snapshot = _kept_in(snapshot, options.store)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -129,6 +134,14 @@ def _noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
     metadata = {**facts, **snapshot.provenance.environment_metadata}
     noted = snapshot.evolve(provenance=snapshot.provenance.evolve(environment_metadata=metadata))
     return noted.stored_as(snapshot.run_id)
+
+
+def _kept_in(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot:
+    """Return the snapshot of a run whose store was handed in, and is another kind than its configuration names."""
+    said = snapshot.provenance.storage
+    if not isinstance(store, EventStore) or said.store in (store.storage.store, *store_kinds().keys() - _KINDS):
+        return snapshot
+    return snapshot.evolve(provenance=snapshot.provenance.evolve(storage=store.storage)).stored_as(snapshot.run_id)
 
 
 def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:

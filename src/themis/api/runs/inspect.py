@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -21,7 +23,8 @@ from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus, TimelineView, TraceView
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.state import ExecutionState, StoredRun, fold, has_failures
+from themis.pure.report.failures import failures_of
+from themis.pure.state import CaseState, ExecutionState, StoredRun, answer_state, fold, has_failures
 from themis.pure.stopping import Stop
 from themis.pure.text import one_line
 
@@ -292,6 +295,79 @@ def _check(metric_id: str, planned: int, tallies: Tallies, counted: Counted) -> 
         not_reached=planned - scored - errors,
         mean=(total + tallies.sum_of(metric_id)) / scored if scored else None,
     )
+
+
+_LISTED: Final = 10
+"""Cases that a summary names for each thing that happened to them."""
+
+
+@attrs.frozen(kw_only=True)
+class FailedCases(HashableModel):
+    """What failed and was not made good, the first cases that it happened to, and of how many it did."""
+
+    what: str
+    cases: tuple[str, ...] = attrs.field(converter=sequence)
+    count: int
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.cases)} more" if self.count > len(self.cases) else ""
+        return f"{self.what}: {', '.join(map(one_line, self.cases))}{more}"
+
+
+@attrs.frozen(kw_only=True)
+class StateSummary(HashableModel):
+    """How far a run's cases are.
+
+    Attributes:
+        check: the run at a glance.
+        stages: how many cases are `generated`, `parsed` and `scored`: all that is planned of each.
+        failures: what failed.
+    """
+
+    check: QuickCheck
+    stages: Mapping[str, int]
+    failures: tuple[FailedCases, ...] = attrs.field(default=(), converter=sequence)
+
+    def __str__(self) -> str:
+        total = self.check.total_cases
+        lines = [str(self.check), "", *(f"{stage}: {count} of {total} cases" for stage, count in self.stages.items())]
+        if self.failures:
+            lines += ["", "failed:"]
+        lines += [f"  {failed}" for failed in self.failures]
+        return "\n".join([*lines, "", "--all shows every case in full; themis inspect case RUN CASE shows one"])
+
+
+def state_summary(store: RunStore, run_id: str) -> StateSummary:
+    """Sum up the state of a run's cases, reading one at a time: how many came through each stage, and what failed.
+
+    Arguments and errors as for `get_run_snapshot`.
+    """
+    view = RunView.of(store, run_id)
+    stages = Counter(dict.fromkeys((*_CAME_THROUGH, "scored"), 0))
+    cases: dict[str, list[str]] = {}
+    counts = Counter[str]()
+    for _, state in view.cases():
+        seen = [answer_state(state, index) for index in view.plan.answers]
+        stages.update(stage for stage, is_there in _CAME_THROUGH.items() if all(map(is_there, seen)))
+        rows = view.rows_of(state)
+        stages["scored"] += bool(rows) and all(row.value is not None for row in rows)
+        for what in dict.fromkeys(
+            f"{what} ({how})" for what, how in failures_of(state, is_reduced=view.plan.is_reduced)
+        ):
+            counts[what] += 1
+            if counts[what] <= _LISTED:
+                cases.setdefault(what, []).append(state.case_id)
+    return StateSummary(
+        check=quickcheck(store, run_id),
+        stages=stages,
+        failures=[FailedCases(what=what, cases=found, count=counts[what]) for what, found in cases.items()],
+    )
+
+
+_CAME_THROUGH: Final[Mapping[str, Callable[[CaseState], bool]]] = {
+    "generated": lambda state: bool(state.candidates) and not state.generation_failures,
+    "parsed": lambda state: state.parsed is not None,
+}
 
 
 def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue] | None = None) -> dict[str, JSONValue]:

@@ -1,4 +1,4 @@
-"""`Reporter`: a stored run as JSON, Markdown, CSV, LaTeX, Parquet, HTML, or rows."""
+"""`Reporter`: a stored run as text, JSON, Markdown, CSV, LaTeX, Parquet, HTML, or rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from themis.pure.stats import GroupedEstimate, StatsEngine
 from themis.pure.stats.several import default_at
 from themis.pure.usage import Ledger, Price, Prices, RunCosts
 
-ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+ReportFormat: TypeAlias = Literal["text", "markdown", "json", "csv", "latex", "html", "parquet"]
 
 PARQUET_BATCH = 10_000
 
@@ -277,6 +277,10 @@ class Reporter:
             "score_rows": [table_row(row) for row in view.rows()],
         }
         return json.dumps(data, indent=2, ensure_ascii=False)
+
+    def export_text(self, run_id: str) -> str:
+        """Return a summary for a terminal of 80 columns: what `themis run` prints at its end."""
+        return run_summary(self._report(self._view(run_id), with_digest=False))
 
     def export_markdown(self, run_id: str, *, sample: int | None = MARKDOWN_SAMPLE) -> str:
         """Return a summary for people, with a few cases in full; what a model wrote is escaped.

@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
 from themis.pure.protocols import RunStore
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import RunStatus
@@ -45,6 +46,11 @@ class EventStore(RunStore):
     def location(self) -> str:
         """Where the store is, for people, without credentials."""
         return self._location
+
+    @property
+    def storage(self) -> StorageConfig:
+        """What a configuration says of this store, without credentials."""
+        return StorageConfig(store=type(self).__name__)
 
     # --- filled in by each store --------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from themis.effects.stores.jsonl_index import EventIndex
 from themis.effects.stores.locks import is_held, lock_run
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 
@@ -59,6 +60,10 @@ class JsonlRunStore(EventStore):
 
     def __repr__(self) -> str:
         return f"JsonlRunStore({str(self.path)!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="jsonl", parameters={"path": str(self.path)})
 
     def __reduce__(self) -> tuple[type[JsonlRunStore], tuple[str]]:
         return JsonlRunStore, (str(self.path.absolute()),)

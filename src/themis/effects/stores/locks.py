@@ -16,7 +16,7 @@ import portalocker
 from themis.effects.files import open_plain, refused
 from themis.pure.errors import RunLockedError, StoreError
 
-_TRIES: Final = 3
+_TRIES: Final = 5
 _PAUSE: Final = 0.02
 """Who asks whether a run is being written (`is_held`) holds its file for a moment: a writer tries again after it."""
 

@@ -10,6 +10,7 @@ import attrs
 from themis.effects.stores.base import STARTED, EventStore, overtaken, summary_of
 from themis.pure.errors import StoreError
 from themis.pure.plan import total_cases
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 
@@ -50,6 +51,10 @@ class InMemoryRunStore(EventStore):
         self._blobs: dict[str, bytes] = {}
         self._cache: dict[str, tuple[str, StoredEvent]] = {}
         self._numbers = 0
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="memory")
 
     def __reduce__(self) -> tuple[Callable[..., InMemoryRunStore], tuple[object, ...]]:
         return _kept, (self._runs, self._blobs, self._numbers)

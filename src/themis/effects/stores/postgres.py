@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 from themis.effects.stores.locks import locked, this_process
 from themis.effects.stores.postgres_server import Server
 from themis.effects.stores.tables import Row, TableStore, binary, stored_event
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.stored import StoredEvent
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class PostgresRunStore(TableStore["Connection"]):
 
     def __repr__(self) -> str:
         return f"PostgresRunStore({self._server.name!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="postgres", parameters={"schema": self._server.schema})
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

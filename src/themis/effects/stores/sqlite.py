@@ -29,6 +29,7 @@ from themis.effects.stores.sqlite_file import (
 from themis.effects.stores.tables import Row, TableStore, stored_event
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.stored import FoundText, StoredEvent
 
 
@@ -59,6 +60,10 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
 
     def __repr__(self) -> str:
         return f"SqliteRunStore({str(self.path)!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="sqlite", parameters={"path": str(self.path)})
 
     def __reduce__(self) -> tuple[type[SqliteRunStore], tuple[str]]:
         return SqliteRunStore, (str(self.path.absolute()),)
