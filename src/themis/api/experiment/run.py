@@ -11,6 +11,7 @@ import attrs
 import trio
 
 from themis._stages import STAGE_ORDER, UntilStage
+from themis.api.progress import shown
 from themis.api.runs.result import RunResult
 from themis.api.stores import make_store, store_kinds
 from themis.effects.calls import CallRuntime
@@ -75,6 +76,8 @@ async def run_snapshot(
     finished = False
     try:
         async with AsyncExitStack() as sessions:
+            if runtime.progress:
+                sessions.enter_context(shown(options.progress))
             for component in components:
                 if component.session is not None:
                     await sessions.enter_async_context(component.session())
