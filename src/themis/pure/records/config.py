@@ -124,7 +124,7 @@ class RuntimeConfig(HashableModel):
     max_wait: float = attrs.field(default=MAX_WAIT, validator=not_negative)
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
-    progress: bool = True
+    progress: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
         default="auto", validator=attrs.validators.in_(("auto", "error", "rerun"))
     )
