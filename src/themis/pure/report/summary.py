@@ -87,7 +87,7 @@ def _range(low: float | None, high: float | None, method: str = "") -> str:
 
 
 def summary_row(benchmark: BenchmarkResult, estimate: Estimate, unread: int) -> SummaryRow:
-    """Return a metric's row; of its answers, `unread` were not come to parse."""
+    """Return a metric's row; of its answers, the run has not parsed `unread` yet."""
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
     unparsed = sum(errors.get(category, 0) for category in UNPARSED)
