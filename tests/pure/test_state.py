@@ -23,6 +23,14 @@ def test_the_last_event_says_where_a_run_stands(last_event: str | None, status: 
     assert status_of(last_event).value == status
 
 
+def test_a_run_without_an_end_is_interrupted_where_nobody_writes_it() -> None:
+    for begun in ("run_started", "score_completed"):
+        assert status_of(begun, is_interrupted=lambda: True).value == "interrupted"
+        assert status_of(begun, is_interrupted=lambda: False).value == "running"
+    for last_event in (None, "run_completed", "run_failed"):
+        assert status_of(last_event, is_interrupted=lambda: True) == status_of(last_event)
+
+
 def test_failures_are_asked_for_only_where_they_decide() -> None:
     def unasked() -> bool:
         raise AssertionError

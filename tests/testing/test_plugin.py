@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -281,3 +282,13 @@ def test_a_recording_that_lacks_answers_is_refused_and_the_old_one_kept(tmp_path
     path.write_text("{", encoding="utf-8")
     with pytest.raises(DataError, match=r"kept\.json"):
         replay_run(experiment("right"), path)
+
+
+def test_a_replay_may_stand_beside_a_running_loop(tmp_path: Path) -> None:
+    experiment = Pipeline(2, 1, ("right",), None, None, (("right",),), None).experiment()
+    recorded = record_run(experiment, tmp_path / "c.json")
+
+    async def cell() -> str:
+        return replay_run(experiment, tmp_path / "c.json").digest
+
+    assert asyncio.run(cell()) == recorded.digest

@@ -4,29 +4,82 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import attrs
 
 from themis.pure.chain import read_event
-from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, RunEvent
+from themis.pure.errors import StoreError
+from themis.pure.events import CaseRunEvent, GenerationCompletedEvent, LabelGivenEvent, RunEvent
 from themis.pure.json import decode
 from themis.pure.pipeline.effects import Ask, Recalled
 from themis.pure.pipeline.recorded import unanswered
 from themis.pure.pipeline.run import Run
 from themis.pure.plan import CaseItem, case_items
-from themis.pure.protocols import RunStore
+from themis.pure.protocols import KnowsWriters, RunReader, RunStore
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import StoredEvent
+from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.state import CaseState, fold_case, new_state
 
 
-def read_events(store: RunStore, run_id: str) -> Iterator[RunEvent]:
+@attrs.frozen
+class AsOf:
+    """A run's store as it was when the run's chain ended in `end`: what came later is not seen.
+
+    Labels are: people give them to answers of a run that is over, and they change no result.
+    """
+
+    store: RunStore
+    run_id: str
+    end: ChainHead
+
+    def head(self, run_id: str) -> ChainHead:
+        return self.end
+
+    def events(self, run_id: str) -> Iterator[StoredEvent]:
+        return self._until(self.store.events(run_id))
+
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        return tuple(self._until(self.store.run_events(run_id)))
+
+    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
+        return self._until(self.store.events_by_case(run_id))
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        return tuple(self._until(self.store.case_events(run_id, case_no)))
+
+    def blob(self, ref: str) -> bytes:
+        return self.store.blob(ref)
+
+    def is_interrupted(self, run_id: str) -> bool:
+        return isinstance(self.store, KnowsWriters) and self.store.is_interrupted(run_id)
+
+    def _until(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
+        self._check()
+        last = self.end.count
+        return (event for event in events if event.sequence <= last or event.event_type == _LABEL)
+
+    def _check(self) -> None:
+        """Refuse a run that was cleared since, and may have been made anew: its events are others.
+
+        A result's chain ends in an event of the whole run, of which there are few.
+        """
+        if self.store.head(self.run_id) == self.end:
+            return
+        places = {event.sequence: event.digest for event in self.store.run_events(self.run_id)}
+        if places.get(self.end.count) != self.end.digest:
+            raise StoreError(
+                f"run {self.run_id}: it was cleared or made anew since this result was returned, and what the result "
+                "is of is gone; read the store's run by `themis.get_stored_run` or its report"
+            )
+
+
+def read_events(store: RunReader, run_id: str) -> Iterator[RunEvent]:
     return (read_event(stored, store.blob) for stored in store.events(run_id))
 
 
-def read_case(store: RunStore, run_id: str, item: CaseItem) -> CaseState:
+def read_case(store: RunReader, run_id: str, item: CaseItem) -> CaseState:
     return fold_case(fresh_state(item), (read_event(e, store.blob) for e in store.case_events(run_id, item.case_no)))
 
 
@@ -34,18 +87,18 @@ def fresh_state(item: CaseItem) -> CaseState:
     return new_state(item.case.case_id, item.dataset_id, item.case_key)
 
 
-def read_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
+def read_cases(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, CaseState]]:
     return ((item, fold_case(fresh_state(item), events)) for item, events in read_case_events(store, snapshot))
 
 
-def read_case_events(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
+def read_case_events(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[RunEvent]]]:
     """Yield every case of a run with what happened to it, in plan order, holding one case at a time."""
     return (
         (item, [read_event(stored, store.blob) for stored in events]) for item, events in stored_cases(store, snapshot)
     )
 
 
-def stored_cases(store: RunStore, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
+def stored_cases(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
     """Yield every case of a run with its events as they are stored, in plan order, holding one case at a time."""
     groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
     number, events = next(groups, (None, iter(())))
@@ -87,4 +140,5 @@ def _generated(events: Sequence[StoredEvent]) -> int:
     return len(made) if len(made) < 2 else len({decode(stored.payload)["candidate_index"] for stored in made})
 
 
+_LABEL: Final = attrs.fields(LabelGivenEvent).event_type.default
 _GENERATED: Final = attrs.fields(GenerationCompletedEvent).event_type.default

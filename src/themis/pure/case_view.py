@@ -266,7 +266,8 @@ def _answer(answer: AnswerResult, of: str) -> Iterator[Passage]:
 
 def _score(row: BenchmarkScoreRow, view: CaseView, of: str) -> Iterator[Passage]:
     if row.value is None:
-        yield f"{of}{row.metric_id} ({row.outcome})", f"{row.error_category}: {row.error_message}"
+        category = "" if row.outcome == row.error_category else f"{row.error_category}: "
+        yield f"{of}{row.metric_id} ({row.outcome.replace('_', ' ')})", f"{category}{row.error_message}"
         return
     outcome = "" if row.metric_id in view.graded else f" ({row.outcome})"
     yield f"{of}{row.metric_id}{outcome}", f"{row.value:g}"

@@ -1,9 +1,10 @@
 """Projections: views of a run, computed from its state on demand, never per event.
 
 Every one is linear in what it reads. Law 11 lives here: each metric has exactly one row per planned answer of a case,
-which is correct, incorrect or an error; means are over scored rows only. An answer that could not be parsed is the
-model's: it has its metric's lowest score where that is known, unless the run counts it as missing. What kept it from
-being parsed stands in its row either way.
+which is correct, incorrect, an error or not reached; means are over scored rows only. An answer that could not be
+parsed is the model's: it has its metric's lowest score where that is known, unless the run counts it as missing. What
+kept it from being parsed stands in its row either way. What a run did not come to, since it was to end before or was
+interrupted, is no error of anybody's.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, get_args
 
 import attrs
 
+from themis._stages import STAGE_ORDER, Stage
 from themis.pure.events import RunEvent
 from themis.pure.identity import DIGEST_VERSION, candidate_id
 from themis.pure.json import FrozenDict, encode
@@ -53,7 +55,16 @@ from themis.pure.voting import Ballot, ballot
 _CORRECT_FROM: Final = 1.0
 """The value from which a score counts as correct, where the metric states no threshold of its own."""
 
-_NOT_REACHED: Final = "the run has not reached this stage"
+_Why: TypeAlias = tuple[ErrorCategory, str]
+"""Why a row has no score."""
+
+
+def _not_reached(stage: Stage) -> _Why:
+    return "not_reached", f"the run has not reached stage '{stage}'"
+
+
+_UNREAD: Final = frozenset(_not_reached(stage)[1] for stage in STAGE_ORDER[: STAGE_ORDER.index("parse") + 1])
+"""What rows say of answers that were not parsed yet, or that are not there yet."""
 
 
 @attrs.frozen
@@ -152,7 +163,7 @@ class _Answered:
 
     state: CaseState
     candidate_id: str | None
-    upstream: tuple[ErrorCategory, str] | None
+    upstream: _Why | None
 
     @classmethod
     def of(cls, state: CaseState, index: int | None) -> _Answered:
@@ -165,8 +176,8 @@ class _Answered:
         outcome = _score_of(state, metric_id) if self.upstream is None else None
         if isinstance(outcome, Score):
             return scored_row(*case, self.candidate_id, outcome, thresholds)
-        category, message = self.upstream or _metric_error(state, metric_id, outcome)
-        value = metric.unparsed if _is_unparsed(category, message) else None
+        category, message = self.upstream or _metric_error(state, metric, outcome)
+        value = metric.unparsed if category in UNPARSED else None
         return BenchmarkScoreRow(
             case_id=state.case_id,
             dataset_id=state.dataset_id,
@@ -174,7 +185,7 @@ class _Answered:
             metric_id=metric_id,
             value=value,
             candidate_id=self.candidate_id,
-            outcome="error" if value is None else "incorrect",
+            outcome="incorrect" if value is not None else "not_reached" if category == "not_reached" else "error",
             error_category=category,
             error_message=message,
             details=outcome.details if outcome is not None else FrozenDict(),
@@ -200,21 +211,21 @@ UNPARSED: Final[tuple[ErrorCategory, ...]] = ("parse_failure", "parse_null", "pa
 """The categories of answers that could not be parsed, or were parsed to nothing usable."""
 
 
-def _is_unparsed(category: ErrorCategory | None, message: str | None) -> bool:
-    """Tell whether an answer is there and could not be parsed: where parsing was not reached, it still may be."""
-    return category in UNPARSED and message != _NOT_REACHED
+def is_unread(row: BenchmarkScoreRow) -> bool:
+    """Tell whether the run has not come to parse what a row is about."""
+    return row.outcome == "not_reached" and row.error_message in _UNREAD
 
 
-def _ungenerated(state: CaseState) -> tuple[ErrorCategory, str] | None:
+def _ungenerated(state: CaseState) -> _Why | None:
     """Return why candidates are missing, if any are."""
     if state.generation_failures:
         # The first candidate's, not the first in time: a report must not depend on the order of completion.
         return "generation_failure", state.generation_failures[min(state.generation_failures)].error_message
-    return None if state.candidates else ("generation_failure", _NOT_REACHED)
+    return None if state.candidates else _not_reached("generate")
 
 
-def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
-    """Return the error that keeps every metric from scoring an answer, if there is one."""
+def _upstream_error(state: CaseState) -> _Why | None:
+    """Return what keeps every metric from scoring an answer, if there is anything."""
     if state.generation_failures:
         return _ungenerated(state)
     failure = reduction_problem(state)
@@ -225,10 +236,10 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     if not state.candidates:
         return _ungenerated(state)
     if state.reduced is None:
-        return "reduction_failure", _NOT_REACHED
+        return _not_reached("reduce")
     parsed = state.parsed
     if parsed is None:
-        return "parse_failure", _NOT_REACHED
+        return _not_reached("parse")
     if parsed.metadata.get("invalid") is True:
         return "parse_invalid", str(parsed.metadata.get("reason", "the parser marked the answer as unusable"))
     if parsed.value is None:
@@ -236,18 +247,29 @@ def _upstream_error(state: CaseState) -> tuple[ErrorCategory, str] | None:
     return None
 
 
-def _metric_error(state: CaseState, metric_id: str, outcome: ScoreError | None) -> tuple[ErrorCategory, str]:
-    failure = state.evaluation_failures.get(metric_id)
+def _metric_error(state: CaseState, metric: MetricSlot, outcome: ScoreError | None) -> _Why:
+    failure = state.evaluation_failures.get(metric.metric_id)
     if failure is not None:
         return "evaluation_failure", failure.error_message
     if outcome is None:
-        return "score_failure", _NOT_REACHED
-    if metric_id in state.executions:
+        return _not_reached(metric.stage)
+    if metric.metric_id in state.executions:
         return "evaluation_partial_failure", outcome.reason
     return "score_failure", outcome.reason
 
 
 # --- tallies ----------------------------------------------------------------------------------------------
+
+
+def asked_for(metrics: Iterable[MetricSlot], through: str | None) -> Iterator[MetricSlot]:
+    """Yield the metrics that a run which ended after a stage was asked for; none of one that did not end."""
+    asked = STAGE_ORDER[: STAGE_ORDER.index(through) + 1] if through in STAGE_ORDER else ()
+    return (metric for metric in metrics if metric.stage in asked)
+
+
+def _is_failure(row: BenchmarkScoreRow) -> bool:
+    """Tell whether a row says that the run failed: an answer that can't be read is the model's."""
+    return row.outcome == "error" and row.error_category not in UNPARSED
 
 
 @attrs.define
@@ -276,11 +298,17 @@ class _Tally:
 
 @attrs.define
 class Tallies:
-    """Running counts and means over score rows, one pass, constant memory."""
+    """Running counts and means over score rows, one pass, constant memory.
+
+    Attributes:
+        through: the stage that a run came to which ended as it was asked to: its cases are done, if they did not fail.
+    """
 
     metrics: tuple[MetricSlot, ...]
+    through: str | None = None
     cases: int = 0
     failed: int = 0
+    unfinished: int = 0
     _by_metric: dict[str, _Tally] = attrs.field(factory=lambda: defaultdict(_Tally), init=False)
 
     def add(self, rows: Sequence[BenchmarkScoreRow], *, failed: bool) -> None:
@@ -289,9 +317,11 @@ class Tallies:
         An answer that could not be parsed makes no case a failed one, even where its score is missing.
         """
         self.cases += 1
-        self.failed += failed or any(
-            row.outcome == "error" and not _is_unparsed(row.error_category, row.error_message) for row in rows
-        )
+        outcomes = {row.outcome for row in rows}
+        if failed or ("error" in outcomes and any(map(_is_failure, rows))):
+            self.failed += 1
+        elif "not_reached" in outcomes:
+            self.unfinished += 1
         for row in rows:
             self._by_metric[row.metric_id].add(row)
 
@@ -302,24 +332,33 @@ class Tallies:
         return self._by_metric[metric_id].sum()
 
     def progress(self) -> ProgressSnapshot:
-        return ProgressSnapshot(
-            total_cases=self.cases, completed_cases=self.cases - self.failed, failed_cases=self.failed
-        )
+        left = self.failed + (self.unfinished if self.through is None else 0)
+        return ProgressSnapshot(total_cases=self.cases, completed_cases=self.cases - left, failed_cases=self.failed)
+
+    def has_failed(self) -> bool:
+        """Tell whether a case failed, or lacks a score that the run was asked for."""
+        asked = (metric.metric_id for metric in asked_for(self.metrics, self.through))
+        return self.failed > 0 or any(self.outcomes_of(name)["not_reached"] for name in asked)
 
     def result(self, run_id: str, dataset_ids: Iterable[str], rows: Any = ()) -> BenchmarkResult:
         """Return the counts and means as a record."""
         tallies = {metric.metric_id: self._by_metric[metric.metric_id] for metric in self.metrics}
+        progress = self.progress()
         return BenchmarkResult(
             run_id=run_id,
             dataset_ids=dataset_ids,
             metric_ids=tuple(tallies),
-            total_cases=self.cases,
-            completed_cases=self.cases - self.failed,
-            failed_cases=self.failed,
+            total_cases=progress.total_cases,
+            completed_cases=progress.completed_cases,
+            failed_cases=progress.failed_cases,
             score_rows=rows,
             metric_means={name: tally.sum() / tally.scored for name, tally in tallies.items() if tally.scored},
             outcome_counts={
-                name: {outcome: tally.outcomes[outcome] for outcome in ("correct", "incorrect", "error")}
+                name: {
+                    outcome: count
+                    for outcome in get_args(Outcome)
+                    if (count := tally.outcomes[outcome]) or outcome != "not_reached"
+                }
                 for name, tally in tallies.items()
             },
             error_counts={name: dict(sorted(tally.errors.items())) for name, tally in tallies.items()},

@@ -331,7 +331,30 @@ class LifecycleSubscriber(
 
 
 @runtime_checkable
-class RunStore(Protocol):
+class RunReader(Protocol):
+    """What a run is read by: the reading half of a store, or a store as it was at some time."""
+
+    def head(self, run_id: str) -> ChainHead:
+        """Return the end of the run's chain; the start of one if there is no such run."""
+
+    def events(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's events in the order they were appended, without holding them all."""
+
+    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
+        """Return the events of the whole run (started, completed, failed), in order, without reading the others."""
+
+    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
+        """Yield the run's case events by case number, and within a case in the order they were appended."""
+
+    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
+        """Return one case's events."""
+
+    def blob(self, ref: str) -> bytes:
+        """Return the blob of this content hash. Raises `StoreError` if it is missing."""
+
+
+@runtime_checkable
+class RunStore(RunReader, Protocol):
     """Where runs are kept. All methods are synchronous; the shell calls the writing ones from one thread.
 
     A store knows nothing of stages: it keeps snapshots, chained events and blobs, and finds them again. Many
@@ -379,35 +402,25 @@ class RunStore(Protocol):
             StoreError: the first event does not come right after the run's last one; nothing is kept.
         """
 
-    def head(self, run_id: str) -> ChainHead:
-        """Return the end of the run's chain; the start of one if there is no such run."""
-
-    def events(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's events in the order they were appended, without holding them all."""
-
-    def run_events(self, run_id: str) -> Sequence[StoredEvent]:
-        """Return the events of the whole run (started, completed, failed), in order, without reading the others."""
-
-    def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
-        """Yield the run's case events by case number, and within a case in the order they were appended."""
-
-    def case_events(self, run_id: str, case_no: int) -> Sequence[StoredEvent]:
-        """Return one case's events."""
-
     def settled_cases(self, run_id: str, scores: int) -> Iterator[int]:
         """Yield, ascending, cases with so many `score_completed` events, one for each metric and answer; none for 0.
 
         Cases with an event of a failure are left out: it may have come later, and undone what was scored.
         """
 
-    def blob(self, ref: str) -> bytes:
-        """Return the blob of this content hash. Raises `StoreError` if it is missing."""
-
     def cached(self, keys: Sequence[str]) -> Mapping[str, tuple[str, StoredEvent]]:
         """Return, for the keys that are known, the run and the event: of several, the last of the newest run."""
 
     def clear_run(self, run_id: str) -> None:
         """Forget a run: snapshot, events, and cases and blobs that no other run uses. Raises `RunLockedError`."""
+
+
+@runtime_checkable
+class KnowsWriters(Protocol):
+    """What a store offers beside `RunStore` when it can tell a run that goes on from one whose process died."""
+
+    def is_interrupted(self, run_id: str) -> bool:
+        """Tell whether a run was begun, is not ended, and nobody holds it to write it."""
 
 
 @runtime_checkable

@@ -366,7 +366,9 @@ def _case_data(case: CaseState) -> dict[str, Any]:
     return {**data, "answers": answers}
 
 
-def status_of(last_event: str | None, has_failures: Callable[[], object] = bool) -> RunStatus:
+def status_of(
+    last_event: str | None, has_failures: Callable[[], object] = bool, is_interrupted: Callable[[], object] = bool
+) -> RunStatus:
     """Return the status of a run.
 
     Args:
@@ -374,12 +376,16 @@ def status_of(last_event: str | None, has_failures: Callable[[], object] = bool)
             has begun and not ended is running.
         has_failures: called if the run was completed: whether a step of a case failed. A listing, which reads no
             cases, leaves it out, and takes it that none did.
+        is_interrupted: called if the run has begun and not ended: whether nobody writes it any more. That is for its
+            store to say; without it, the run is taken to be running.
     """
     if last_event == "run_completed":
         return RunStatus.PARTIAL_FAILURE if has_failures() else RunStatus.COMPLETED
     if last_event == "run_failed":
         return RunStatus.FAILED
-    return RunStatus.RUNNING if last_event else RunStatus.PENDING
+    if not last_event:
+        return RunStatus.PENDING
+    return RunStatus.INTERRUPTED if is_interrupted() else RunStatus.RUNNING
 
 
 def fold(run_id: str, events: Iterable[RunEvent]) -> ExecutionState:

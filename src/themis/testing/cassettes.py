@@ -21,7 +21,7 @@ from themis.api.experiment.experiment import Experiment
 from themis.api.experiment.replay import SHOWN, missing_generations
 from themis.api.experiment.run import run_snapshot
 from themis.api.runs.result import RunResult
-from themis.effects.host import run_sync
+from themis.effects.host import run_anywhere
 from themis.effects.options import RunOptions
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
@@ -71,7 +71,7 @@ def replay_run(experiment: Experiment, path: str | Path) -> RunResult:
         options = RunOptions(runtime=runtime, storage=experiment.storage, store=store, offline=True)
         return await run_snapshot(snapshot, silent, options)
 
-    result = run_sync(main, "replay_run")
+    result = run_anywhere(main)
     if refused:
         raise CassetteError(
             listed(f"{source} lacks {len(refused)} answers of judges; record it anew: {_HOW}", refused[:SHOWN])

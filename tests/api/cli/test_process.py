@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,40 @@ def test_an_interrupted_run_exits_with_130_and_says_how_to_go_on(tmp_path: Path)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert "what finished is stored in sqlite:runs/themis.sqlite3" in said
+
+
+@pytest.mark.parametrize("store", ["sqlite", "jsonl"])
+def test_a_killed_run_is_called_interrupted_and_what_it_left_is_not_done_yet(tmp_path: Path, store: str) -> None:
+    subprocess.run([*COMMAND, "init"], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / "slow.py").write_text(SLOW, encoding="utf-8")
+    address = "runs/s" if store == "sqlite" else "jsonl:runs/s"
+    changes = ["generation.generator=slow:slow", f"storage.store={store}", "storage.parameters.path=runs/s"]
+
+    def told(*words: str) -> Any:
+        done = subprocess.run(
+            [*COMMAND, *words, "--store", address, "--json"], cwd=tmp_path, capture_output=True, check=True
+        )
+        return json.loads(done.stdout)
+
+    run = [*COMMAND, "run", "experiment.yaml", *changes, "--concurrency", "9"]
+    process = subprocess.Popen(run, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    try:
+        for _ in range(9):
+            assert process.stdout.readline() == "asked\n"
+        while told("quickcheck", "latest")["metrics"][0]["scored"] < 2:
+            assert process.poll() is None
+        assert [line["status"] for line in told("list")] == ["running"]
+    finally:
+        process.kill()
+        process.communicate()
+    assert [line["status"] for line in told("list", "--status", "interrupted")] == ["interrupted"]
+    check = told("quickcheck", "latest")
+    metric = check["metrics"][0]
+    assert check["status"] == "interrupted"
+    assert (metric["errors"], metric["scored"] + metric["not_reached"]) == (0, metric["planned"])
+    assert metric["not_reached"] > 0
+    assert told("inspect", "state", "latest")["status"] == "interrupted"
 
 
 def test_colour_and_width_follow_the_environment(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from themis.api.runs.inspect import (
 from themis.api.runs.view import RunView
 from themis.effects.reading import read_events
 from themis.pure.case_view import case_view
-from themis.pure.chain import Entry, link_all
+from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, SpecError
 from themis.pure.events import (
     GenerationCompletedEvent,
@@ -89,8 +89,9 @@ def same_as_the_report(found: QuickCheck, result: RunResult) -> None:
     assert [metric.metric_id for metric in found.metrics] == list(benchmark.metric_ids)
     for metric in found.metrics:
         outcomes = benchmark.outcome_counts[metric.metric_id]
-        assert {"correct": metric.correct, "incorrect": metric.incorrect, "error": metric.errors} == dict(outcomes)
-        assert metric.scored + metric.errors == metric.planned == sum(outcomes.values())
+        counts = {"correct": metric.correct, "incorrect": metric.incorrect, "error": metric.errors}
+        assert counts | ({"not_reached": metric.not_reached} if metric.not_reached else {}) == dict(outcomes)
+        assert metric.scored + metric.errors + metric.not_reached == metric.planned == sum(outcomes.values())
         assert metric.planned % found.total_cases == 0
         assert metric.mean == pytest.approx(benchmark.metric_means.get(metric.metric_id))
 
@@ -118,6 +119,59 @@ def test_a_quick_check_says_what_the_report_says(
             same_as_the_report(found, result)
             assert QuickCheck.from_dict(decode(encode(found))) == found
             assert found.started_cases == found.total_cases
+
+
+@given(pipelines(), st.booleans(), st.booleans(), st.floats(0, 1))
+def test_what_a_run_did_not_come_to_is_no_error_wherever_it_was_killed(
+    tmp_path_factory: pytest.TempPathFactory, pipeline: Pipeline, judged: bool, tried_again: bool, part: float
+) -> None:
+    pipeline = pipeline if judged else attrs.evolve(pipeline, judge=None)
+    made, whole = pipeline.experiment(), InMemoryRunStore()
+    if tried_again:
+        made.run(store=whole, until_stage="generate")
+    run_id = made.run(store=whole).run_id
+    events = [*whole.events(run_id)]
+    begun = events[: max(1, round(part * len(events)))]
+    with SqliteRunStore(tmp_path_factory.mktemp("s") / "s.sqlite3") as store:
+        store.persist_snapshot(whole.load_snapshot(run_id))
+        store.append(run_id, begun, {ref: whole.blob(ref) for ref in whole.blob_refs()})
+        result = RunResult(snapshot=made.compile(), store=store)
+        found = quickcheck(store, run_id)
+        same_as_the_report(found, result)
+        assert (found.status == RunStatus.INTERRUPTED) == (begun[-1].event_type != "run_completed")
+        assert result.progress.completed_cases + result.progress.failed_cases <= found.total_cases
+        unfinished = [case for case in result.cases if not (case.generated_candidates or case.generation_failures)]
+        assert len(unfinished) <= min([metric.not_reached for metric in found.metrics], default=len(unfinished))
+
+
+def categories(result: RunResult) -> set[str]:
+    return {category for counts in result.benchmark.error_counts.values() for category in counts}
+
+
+@pytest.mark.parametrize("until", ["generate", "reduce", "parse"])
+def test_a_run_that_was_to_end_early_is_complete(store: RunStore, until: Any) -> None:
+    made = attrs.evolve(PIPELINE, judge=None).experiment()
+    result = made.run(store=store, until_stage=until)
+    assert (result.status, result.completed_through_stage) == (RunStatus.COMPLETED, until)
+    assert (result.progress.completed_cases, result.progress.failed_cases) == (4, 0)
+    assert categories(result) == {"not_reached"}
+    found = quickcheck(store, result.run_id)
+    assert found.status == RunStatus.COMPLETED
+    assert f"completed, through {until}" in str(found)
+    assert "errors, 4 not done yet" in str(found)
+    assert made.run(store=store).benchmark.error_counts == {"scripted/metric0": {}}
+
+
+def test_scores_that_a_complete_run_lacks_are_failures_all_the_same(store: RunStore) -> None:
+    whole = InMemoryRunStore()
+    result = attrs.evolve(PIPELINE, judge=None, samples=1).experiment().run(store=whole)
+    events = [(e.case_no, read_event(e, whole.blob)) for e in whole.events(result.run_id)]
+    lacking = [Entry(case_no, event) for case_no, event in events if event.event_type != "score_completed"]
+    linked, *_ = link_all(store.head(result.run_id), lacking)
+    store.persist_snapshot(result.snapshot)
+    store.append(result.run_id, linked, {})
+    assert RunResult(snapshot=result.snapshot, store=store).status == RunStatus.PARTIAL_FAILURE
+    assert quickcheck(store, result.run_id).status == RunStatus.PARTIAL_FAILURE
 
 
 def test_scores_that_later_events_superseded_are_not_counted(tmp_path: Path) -> None:
@@ -167,7 +221,8 @@ def test_a_run_that_was_never_begun_is_pending(store: RunStore) -> None:
     store.persist_snapshot(snapshot)
     found = quickcheck(store, snapshot.run_id)
     assert (found.status, found.attempts, found.started_cases) == (RunStatus.PENDING, 0, 0)
-    assert found.metrics[0].errors == found.metrics[0].planned == 4
+    assert (found.metrics[0].errors, found.metrics[0].not_reached, found.metrics[0].planned) == (0, 4, 4)
+    assert "0 errors, 4 not done yet" in str(found)
     assert get_execution_state(store, snapshot.run_id).case_states == {}
     assert get_evaluation_execution(store, snapshot.run_id, "0", "scripted/judged") is None
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from themis.api.experiment.evaluate import evaluate
 from themis.api.experiment.verify import verify
 from themis.api.runs.result import RunResult
+from themis.api.runs.view import RunView
 from themis.api.stores import open_store
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.chain import read_event
@@ -104,7 +105,12 @@ def test_a_listing_and_a_result_say_where_the_fold_says_a_run_stands(
         (line,) = store.list_runs()
         result = RunResult(snapshot=run.snapshot, store=store)
         # Whether cases have errors is told by what reads them: a listing does not.
-        assert line.status == came_to(folded.status) == came_to(result.status)
+        # Whether somebody still writes is told by the store: nobody does here.
+        state = RunStatus.INTERRUPTED if folded.status == RunStatus.RUNNING else folded.status
+        assert line.status == came_to(state) == came_to(result.status)
+        store.acquire(run.run_id)
+        (line,) = store.list_runs()
+        assert line.status == came_to(folded.status) == came_to(RunView.of(store, run.run_id).status(lambda: False))
         assert line.event_count == len(events)
 
 

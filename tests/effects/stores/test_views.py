@@ -13,13 +13,14 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from themis import InMemoryRunStore, RunResult
 from themis.api.stores import open_store
 from themis.effects.stores.tables import read_schema
 from themis.pure.records.config import StorageConfig
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.stats import StatsEngine
 from themis.pure.stats.pass_at_k import pass_at_k, pass_hat_k
-from themis.testing.pipelines import Pipeline, pipelines
+from themis.testing.pipelines import Pipeline, ScriptedGenerator, pipelines
 
 Fresh = Callable[[str], StorageConfig]
 each_sql_store = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
@@ -41,10 +42,39 @@ def query(config: StorageConfig, text: str) -> list[tuple[Any, ...]]:
 def test_the_views_agree_with_the_projections(kind: str, fresh: Fresh, pipeline: Pipeline) -> None:
     config = fresh(kind)
     with closing(open_store(config)) as store:
-        for until in ("reduce", "parse", "judge"):
+        for until in ("generate", "reduce", "parse", "judge"):
             benchmark = pipeline.experiment().run(store=store, until_stage=until).benchmark
             agree(config, benchmark)
             agree_on_several_answers(config, benchmark.score_rows)
+
+
+class Moody(ScriptedGenerator):
+    """Fails at first."""
+
+    async def generate(self, case: Any, ctx: Any) -> Any:
+        result = await super().generate(case, ctx)
+        if self.calls.counts[f"{ctx.case_key}/{result.candidate_id.rpartition('-')[2]}"] == 1 and case.input["n"] % 2:
+            raise ValueError("not at first")
+        return result
+
+
+@each_sql_store
+@given(pipeline=pipelines(), moody=st.booleans(), part=st.floats(0, 1))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_the_views_agree_wherever_a_run_was_killed(
+    kind: str, fresh: Fresh, pipeline: Pipeline, moody: bool, part: float
+) -> None:
+    made, whole = pipeline.experiment(), InMemoryRunStore()
+    if moody:
+        made = made.evolve(generation=made.generation.evolve(generator=Moody(script=pipeline.generator)))
+        made.run(store=whole, until_stage="reduce")
+    run_id = made.run(store=whole).run_id
+    events = [*whole.events(run_id)]
+    config = fresh(kind)
+    with closing(open_store(config)) as store:
+        store.persist_snapshot(whole.load_snapshot(run_id))
+        store.append(run_id, events[: round(part * len(events))], {ref: whole.blob(ref) for ref in whole.blob_refs()})
+        agree(config, RunResult(snapshot=whole.load_snapshot(run_id), store=store).benchmark)
 
 
 def agree(config: StorageConfig, benchmark: BenchmarkResult) -> None:
@@ -54,14 +84,15 @@ def agree(config: StorageConfig, benchmark: BenchmarkResult) -> None:
     ]
     columns = "dataset_id, case_key, case_id, metric_id, candidate_id, value, outcome, error_category"
     assert sorted(map(repr, query(config, f"select {columns} from score_rows"))) == sorted(map(repr, expected))
-    summary = query(config, "select metric_id, planned, scored, mean, correct, incorrect, errors from run_summary")
+    figures = "metric_id, planned, scored, mean, correct, incorrect, errors, not_reached"
+    summary = query(config, f"select {figures} from run_summary")
     assert {row[0] for row in summary} == set(benchmark.metric_ids)
     for metric, planned, scored, mean, *outcomes in summary:
         counts = benchmark.outcome_counts[metric]
         expected_mean = benchmark.metric_means.get(metric)
-        assert (planned, scored) == (sum(counts.values()), sum(counts.values()) - counts["error"])
+        assert (planned, scored) == (sum(counts.values()), counts["correct"] + counts["incorrect"])
         assert mean == (None if expected_mean is None else pytest.approx(expected_mean))
-        assert outcomes == [counts["correct"], counts["incorrect"], counts["error"]]
+        assert outcomes == [counts["correct"], counts["incorrect"], counts["error"], counts.get("not_reached", 0)]
 
 
 COLUMNS = "metric_id, k, answers, planned, mean, pass_at_k, pass_at_scored, pass_hat_k, pass_hat_scored"

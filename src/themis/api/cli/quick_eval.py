@@ -182,8 +182,8 @@ def huggingface(
     """Evaluate a model on a dataset of the Hugging Face hub.
 
     For example:
-      themis quick-eval huggingface openai/gsm8k --config main --input-field question \\
-          --expected-field answer --model openai/gpt-4o --metric builtin/exact_match
+      themis quick-eval huggingface HuggingFaceH4/MATH-500 --input-field problem --expected-field answer \\
+          --model openai/gpt-4o --parser builtin/math_answer --metric builtin/math_equivalence
 
     Args:
         dataset: Its name on the hub.

@@ -48,31 +48,28 @@ def replay(
         metric: Of the metrics, these alone.
         recorded_judging: Judge from the recorded answers; without it the judges are asked again.
     """
-    from themis.api.cli.live import shown
     from themis.api.cli.result import show_result
     from themis.api.experiment.replay import replay_snapshot
     from themis.api.stores import open_existing
     from themis.effects.host import run_sync
-    from themis.effects.options import Progress, RunOptions
+    from themis.effects.options import RunOptions
 
     experiment = changes.load(config, overrides)
     store = closed_at_the_end(open_existing(experiment.storage))
-    components, progress = experiment.components(), Progress()
+    components = experiment.components()
     snapshot = experiment.compile_stored(components, store)
     options = RunOptions(
         runtime=experiment.runtime,
         storage=experiment.storage,
         store=store,
-        progress=progress,
         labels=experiment.labels,
     )
-    with shown(progress):
-        result = run_sync(
-            lambda: replay_snapshot(
-                snapshot, components, options, stage=stage, metric_ids=metric, recorded_judging=recorded_judging
-            ),
-            "replay",
-        )
+    result = run_sync(
+        lambda: replay_snapshot(
+            snapshot, components, options, stage=stage, metric_ids=metric, recorded_judging=recorded_judging
+        ),
+        "replay",
+    )
     return show_result(result, as_json=json_output)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from themis._stages import STAGE_ORDER
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
 from themis.api.cli.output import say, write, write_json
 from themis.api.runs.gates import write_junit
@@ -52,6 +53,8 @@ def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] 
     lines = [result_table(result, at, by, prices), "", called, f"stored in {place}"]
     if result.error_message:
         lines.append(f"ended early: {result.error_message}")
+    if result.completed_through_stage not in (None, STAGE_ORDER[-1]):
+        lines.append(f"completed through stage '{result.completed_through_stage}', as it was asked to")
     if result.status != RunStatus.COMPLETED:
         failed, total = result.progress.failed_cases, result.progress.total_cases
         done = result.progress.completed_cases

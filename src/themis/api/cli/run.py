@@ -98,7 +98,7 @@ def run_and_show(
     by: list[str] | None = None,
     as_json: bool = False,
 ) -> int:
-    """Run an experiment with its progress shown, print the result, and return the exit code."""
+    """Run an experiment, print the result, and return the exit code."""
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
     from themis.pure.report.grouping import check_by, read_by
@@ -121,28 +121,25 @@ def run_and_show(
 
 
 def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "judge") -> Any:
-    """Run an experiment, with its progress shown, and return the result.
+    """Run an experiment and return the result.
 
     Args:
         experiment: what to run.
         store: where the run is kept; the experiment's own, closed when the command ends, if not given.
         until: the last stage.
     """
-    from themis.api.cli.live import shown
     from themis.api.experiment.run import run_snapshot
     from themis.api.stores import make_store
     from themis.effects.host import run_sync
-    from themis.effects.options import Progress, RunOptions
+    from themis.effects.options import RunOptions
 
-    components, progress = experiment.components(), Progress()
+    components = experiment.components()
     snapshot = experiment.compile_with(components)
     kept = store if store is not None else closed_at_the_end(make_store(experiment.storage))
     options = RunOptions(
         runtime=experiment.runtime,
         storage=experiment.storage,
         store=kept,
-        progress=progress,
         labels=experiment.labels,
     )
-    with shown(progress):
-        return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")
+    return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -24,9 +25,9 @@ from themis.api.cli.options import (
     stored,
     stored_run,
 )
-from themis.api.cli.output import say, show, write_document
+from themis.api.cli.output import say, show, write, write_document
 
-ReportKind: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+ReportKind: TypeAlias = Literal["text", "markdown", "json", "csv", "latex", "html", "parquet"]
 
 
 def list_runs(
@@ -56,7 +57,7 @@ def list_runs(
         model: Only runs of this model.
         name: Only runs of this name.
         tags: Only runs with this tag; repeat it for runs with all of several.
-        status: Only runs that are pending, running, completed or failed.
+        status: Only runs that are pending, running, interrupted, completed or failed.
         since: Only runs that began at this time (UTC) or later.
         until: Only runs that began before this time (UTC).
         limit: Show only the newest.
@@ -152,7 +153,7 @@ def report(
     run: RunName,
     /,
     *,
-    kind: Annotated[ReportKind, Parameter(name=["--format", "-f"], help="What kind of report.")] = "markdown",
+    kind: Annotated[ReportKind | None, Parameter(name=["--format", "-f"])] = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
     at: ReportAt = None,
     by: By = None,
@@ -173,6 +174,7 @@ def report(
       themis report latest --details fields.name
 
     Args:
+        kind: What kind of report; `text` on a terminal and `markdown` elsewhere, if not given.
         details: Estimate the numbers and booleans at this path of the scores' details, or below it.
         output: Write it to this file; to stdout if not given.
     """
@@ -191,9 +193,10 @@ def report(
         prices=read_prices(price),
     )
     if output is None:
-        write_document(report_text(reporter, run_id, kind), kind)
+        shown = kind or ("text" if sys.stdout.isatty() else "markdown")
+        write_document(report_text(reporter, run_id, shown), shown)
         return
-    write_report(reporter, run_id, kind, output)
+    write_report(reporter, run_id, kind or "markdown", output)
     say(f"wrote {output}")
 
 
@@ -222,15 +225,30 @@ def snapshot(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json
 
 
 @inspect.command
-def state(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
+def state(
+    run: RunName,
+    /,
+    *,
+    every: Annotated[bool, Parameter(name="--all", negative="")] = False,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> None:
     """Show how far a run is, and what failed.
 
     For example:
       themis inspect state latest
-    """
-    from themis.api.runs.inspect import get_execution_state
+      themis inspect state latest --all
 
-    found = get_execution_state(*stored_run(store, run))
+    Args:
+        every: Show the state of every case in full, as --json does.
+    """
+    from themis.api.runs.inspect import get_execution_state, state_summary
+
+    opened, run_id = stored_run(store, run)
+    if not (every or json_output):
+        write(str(state_summary(opened, run_id)))
+        return
+    found = get_execution_state(opened, run_id)
     show(found.to_dict(), lambda: _yaml(found.to_dict()), as_json=json_output)
 
 

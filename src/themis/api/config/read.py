@@ -180,6 +180,7 @@ def _converter() -> cattrs.Converter:
     for fits, hook in hooks:
         converter.register_structure_hook_factory(fits, hook)
     converter.register_structure_hook(str, lambda value, _: _scalar(value, "text", str))
+    converter.register_structure_hook(bool, lambda value, _: _scalar(value, "true or false", bool))
     converter.register_structure_hook(int, lambda value, _: _scalar(value, "a whole number", int))
     converter.register_structure_hook(float, lambda value, _: _scalar(value, "a number", int, float))
     return converter

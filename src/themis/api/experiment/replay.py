@@ -14,6 +14,7 @@ from themis.api.runs.view import RunView
 from themis.api.stores import open_store
 from themis.effects.options import NotStoredError, Replay, RunOptions
 from themis.effects.reading import unasked
+from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import Components
 from themis.pure.pipeline.restart import check_replay
 from themis.pure.pipeline.run import planned_run
@@ -47,7 +48,7 @@ async def replay_snapshot(
         more = [f"and {len(missing) - SHOWN} more"] if len(missing) > SHOWN else []
         lines = "\n  - ".join([*missing[:SHOWN], *more])
         raise NotStoredError(
-            f"a replay makes no generations, and {len(missing)} are not stored; run the experiment first:\n  - {lines}"
+            f"a replay makes no generations, and {len(missing)} are not stored; {_what_to_do(store)}:\n  - {lines}"
         )
     again = Replay(
         stage=stage,
@@ -57,6 +58,16 @@ async def replay_snapshot(
     runtime = options.runtime.evolve(existing_run_policy="auto")
     options = attrs.evolve(options, store=store, runtime=runtime, offline=True, replay=again)
     return await run_snapshot(snapshot, components, options)
+
+
+def _what_to_do(store: RunStore) -> str:
+    if isinstance(store, InMemoryRunStore) and not store.list_runs():
+        return (
+            "its store is in memory, and holds no runs: each call to which none is handed has a new one. Hand in the "
+            "store that has the run, `store=result.store`, or give the experiment a storage that lasts, such as "
+            "StorageConfig(store='sqlite')"
+        )
+    return "run the experiment first"
 
 
 def missing_generations(snapshot: RunSnapshot, components: Components, store: RunStore) -> list[str]:

@@ -11,8 +11,9 @@ import attrs
 import trio
 
 from themis._stages import STAGE_ORDER, UntilStage
+from themis.api.progress import shown
 from themis.api.runs.result import RunResult
-from themis.api.stores import make_store
+from themis.api.stores import make_store, store_kinds
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
@@ -21,6 +22,8 @@ from themis.effects.reading import read_events
 from themis.effects.sandboxes import Sandbox, SandboxWarning, described, open_sandbox
 from themis.effects.sandboxes.promised_python import PACKAGES_VARIABLE
 from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
+from themis.effects.stores import BUILTIN
+from themis.effects.stores.base import EventStore
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
@@ -31,9 +34,11 @@ from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead
 from themis.pure.references import ReferenceWarning, missing_references, reference_warnings
 from themis.pure.usage import Price, UsageRow, run_costs
 
+_KINDS: Final = {kind.name for kind in BUILTIN}
 _SANDBOX: Final = "sandbox."
 """Begins the names under which a run's provenance says what its programs run on."""
 
@@ -54,6 +59,8 @@ async def run_snapshot(
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     checked = check_run(snapshot, components, runtime, until_stage, offline=offline)
     snapshot = _noted(snapshot, checked)
+    if options.store is not None:
+        snapshot = _kept_in(snapshot, options.store)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
@@ -67,6 +74,8 @@ async def run_snapshot(
     finished = False
     try:
         async with AsyncExitStack() as sessions:
+            if runtime.progress:
+                sessions.enter_context(shown(options.progress))
             for component in components:
                 if component.session is not None:
                     await sessions.enter_async_context(component.session())
@@ -84,11 +93,12 @@ async def run_snapshot(
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_how_to_resume(snapshot.run_id, store)) from None
     finally:
+        end = store.head(snapshot.run_id) if finished else ChainHead()  # before anybody else can write the run
         store.release(snapshot.run_id)
         await _close(components)
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
-    return RunResult(snapshot=snapshot, store=store)
+    return RunResult(snapshot=snapshot, store=store, end=end)
 
 
 async def _batched(
@@ -125,6 +135,14 @@ def _noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
     metadata = {**facts, **snapshot.provenance.environment_metadata}
     noted = snapshot.evolve(provenance=snapshot.provenance.evolve(environment_metadata=metadata))
     return noted.stored_as(snapshot.run_id)
+
+
+def _kept_in(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot:
+    """Return the snapshot of a run whose store was handed in, and is another kind than its configuration names."""
+    said = snapshot.provenance.storage
+    if not isinstance(store, EventStore) or said.store in (store.storage.store, *store_kinds().keys() - _KINDS):
+        return snapshot
+    return snapshot.evolve(provenance=snapshot.provenance.evolve(storage=store.storage)).stored_as(snapshot.run_id)
 
 
 def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:

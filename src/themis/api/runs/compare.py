@@ -57,7 +57,7 @@ class _Side:
 
     @property
     def status(self) -> str:
-        return self.view.ending.status(lambda: bool(self.failed)).value
+        return self.view.status(lambda: bool(self.failed)).value
 
 
 def compare(

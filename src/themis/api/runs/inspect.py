@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Final
 
 import attrs
 
 from themis.api.runs.view import RunView
+from themis.effects.stores.counting import Counted
 from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import JSONValue, freeze_mapping, thaw
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import candidate_count, metric_slots, total_cases
-from themis.pure.projections import Tallies, timeline, trace_view
+from themis.pure.projections import Tallies, asked_for, timeline, trace_view
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.results import RunStatus, TimelineView, TraceView
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.state import ExecutionState, StoredRun, fold, has_failures
+from themis.pure.report.failures import failures_of
+from themis.pure.state import CaseState, ExecutionState, StoredRun, answer_state, fold, has_failures
 from themis.pure.stopping import Stop
 from themis.pure.text import one_line
 
@@ -97,7 +101,9 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
 
     Arguments and errors as for `get_run_snapshot`.
     """
-    return fold(run_id, RunView.of(store, run_id).events())
+    view = RunView.of(store, run_id)
+    state = fold(run_id, view.events())
+    return state.evolve(status=view.status(bool)) if state.status == RunStatus.RUNNING else state
 
 
 def get_evaluation_execution(
@@ -150,7 +156,7 @@ def get_case_view(
 
 @attrs.frozen(kw_only=True)
 class MetricCheck(HashableModel):
-    """One metric at a glance: of the answers planned, how many were scored and how; the rest are errors.
+    """One metric at a glance: of the answers planned, how many were scored and how, are errors, or not done yet.
 
     `mean` is over scored answers only, and `None` if there are none.
     """
@@ -161,6 +167,7 @@ class MetricCheck(HashableModel):
     errors: int
     correct: int
     incorrect: int
+    not_reached: int = 0
     mean: float | None = None
 
 
@@ -169,7 +176,8 @@ class QuickCheck(HashableModel):
     """A run at a glance.
 
     Attributes:
-        status: `partial_failure` when the run went through and some cases lack a score.
+        status: `partial_failure` when the run went through and some cases lack a score; `interrupted` when it has no
+            end, and no process writes it any more.
         attempts: how often the run was begun.
         total_cases: cases that are planned: all, or those up to where the run's rule ends it.
         started_cases: planned cases of which anything is stored.
@@ -196,6 +204,8 @@ class QuickCheck(HashableModel):
     def __str__(self) -> str:
         through = f", through {self.completed_through_stage}" if self.completed_through_stage else ""
         why = f": {self.error_message}" if self.error_message else ""
+        if self.status == RunStatus.INTERRUPTED:
+            why = ": its process ended before it did; run it again to go on from there"
         named = ", ".join([*filter(None, [self.name]), *(f"#{tag}" for tag in self.tags)])
         lines = [
             f"run {self.run_id}",
@@ -207,7 +217,10 @@ class QuickCheck(HashableModel):
         for metric in self.metrics:
             mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
             what = "cases" if metric.planned == self.total_cases else "answers"
-            lines.append(f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors")
+            left = f", {metric.not_reached} not done yet" if metric.not_reached else ""
+            lines.append(
+                f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors{left}"
+            )
         return "\n".join(lines)
 
 
@@ -225,10 +238,12 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
         _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
         for metric in view.metrics
     ]
+    missing = {check.metric_id for check in metrics if check.not_reached}
+    asked = {metric.metric_id for metric in asked_for(view.metrics, view.ending.completed_through_stage)}
     ending = attrs.asdict(view.ending, filter=lambda field, _: field.name not in ("event_type", "labels"))
     return QuickCheck(
         run_id=run_id,
-        status=view.ending.status(lambda: tallies.failed > 0 or any(_failed(m, tallies, counted) for m in metrics)),
+        status=view.status(lambda: tallies.failed + counted.failed > 0 or not missing.isdisjoint(asked)),
         **ending,
         name=view.ending.labels.name,
         tags=view.ending.labels.tags,
@@ -242,53 +257,117 @@ def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
     )
 
 
-_Counts = Mapping[str, tuple[int, int, float]]
-"""By metric: scores, correct ones, their sum."""
-
-
-def _counts(view: RunView) -> tuple[int, Tallies, _Counts]:
+def _counts(view: RunView) -> tuple[int, Tallies, Counted]:
     """Return how many cases are begun, the tallies of the cases that were read, and the counts of all others.
 
     A store that counts by itself leaves out the cases that did not go through at once; only these are read then.
     """
-    tallies = Tallies(view.metrics)
+    tallies = view.no_tallies()
     usual, count = happy_path(view.plan), getattr(view.store, "count_scores", None)
     if not view.event_count:
-        return 0, tallies, {}
+        return 0, tallies, Counted()
     if count is not None and usual and view.metrics and view.stop is None:
         thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
-        begun, unclear, counts = count(view.run_id, thresholds, len(usual))
-        for _, state in view.numbered({*unclear}):
+        counted: Counted = count(view.run_id, thresholds, len(usual))
+        for _, state in view.numbered({*counted.unclear}):
             tallies.add(view.rows_of(state), failed=has_failures(state))
-        return begun, tallies, counts
+        return counted.begun, tallies, counted
     begun = 0
     for case in view.scored():
         begun += case.begun
         tallies.add(case.rows, failed=case.failed)
-    return begun, tallies, {}
+    return begun, tallies, Counted()
 
 
-def _failed(metric: MetricCheck, tallies: Tallies, counted: _Counts) -> bool:
-    """Tell whether a case that was not read has no score: it failed before it came to be parsed."""
-    return (
-        metric.planned > counted.get(metric.metric_id, (0, 0, 0.0))[0] + tallies.outcomes_of(metric.metric_id).total()
-    )
-
-
-def _check(metric_id: str, planned: int, tallies: Tallies, counted: _Counts) -> MetricCheck:
-    scored, correct, total = counted.get(metric_id, (0, 0, 0.0))
+def _check(metric_id: str, planned: int, tallies: Tallies, counted: Counted) -> MetricCheck:
+    scored, correct, total = counted.scores.get(metric_id, (0, 0, 0.0))
     outcomes = tallies.outcomes_of(metric_id)
+    errors = outcomes["error"] + counted.failed
     correct += outcomes["correct"]
     scored += outcomes["correct"] + outcomes["incorrect"]
     return MetricCheck(
         metric_id=metric_id,
         planned=planned,
         scored=scored,
-        errors=planned - scored,
+        errors=errors,
         correct=correct,
         incorrect=scored - correct,
+        not_reached=planned - scored - errors,
         mean=(total + tallies.sum_of(metric_id)) / scored if scored else None,
     )
+
+
+_LISTED: Final = 10
+"""Cases that a summary names for each thing that happened to them."""
+
+
+@attrs.frozen(kw_only=True)
+class FailedCases(HashableModel):
+    """What failed and was not made good, the first cases that it happened to, and of how many it did."""
+
+    what: str
+    cases: tuple[str, ...] = attrs.field(converter=sequence)
+    count: int
+
+    def __str__(self) -> str:
+        more = f" and {self.count - len(self.cases)} more" if self.count > len(self.cases) else ""
+        return f"{self.what}: {', '.join(map(one_line, self.cases))}{more}"
+
+
+@attrs.frozen(kw_only=True)
+class StateSummary(HashableModel):
+    """How far a run's cases are.
+
+    Attributes:
+        check: the run at a glance.
+        stages: how many cases are `generated`, `parsed` and `scored`: all that is planned of each.
+        failures: what failed.
+    """
+
+    check: QuickCheck
+    stages: Mapping[str, int]
+    failures: tuple[FailedCases, ...] = attrs.field(default=(), converter=sequence)
+
+    def __str__(self) -> str:
+        total = self.check.total_cases
+        lines = [str(self.check), "", *(f"{stage}: {count} of {total} cases" for stage, count in self.stages.items())]
+        if self.failures:
+            lines += ["", "failed:"]
+        lines += [f"  {failed}" for failed in self.failures]
+        return "\n".join([*lines, "", "--all shows every case in full; themis inspect case RUN CASE shows one"])
+
+
+def state_summary(store: RunStore, run_id: str) -> StateSummary:
+    """Sum up the state of a run's cases, reading one at a time: how many came through each stage, and what failed.
+
+    Arguments and errors as for `get_run_snapshot`.
+    """
+    view = RunView.of(store, run_id)
+    stages = Counter(dict.fromkeys((*_CAME_THROUGH, "scored"), 0))
+    cases: dict[str, list[str]] = {}
+    counts = Counter[str]()
+    for _, state in view.cases():
+        seen = [answer_state(state, index) for index in view.plan.answers]
+        stages.update(stage for stage, is_there in _CAME_THROUGH.items() if all(map(is_there, seen)))
+        rows = view.rows_of(state)
+        stages["scored"] += bool(rows) and all(row.value is not None for row in rows)
+        for what in dict.fromkeys(
+            f"{what} ({how})" for what, how in failures_of(state, is_reduced=view.plan.is_reduced)
+        ):
+            counts[what] += 1
+            if counts[what] <= _LISTED:
+                cases.setdefault(what, []).append(state.case_id)
+    return StateSummary(
+        check=quickcheck(store, run_id),
+        stages=stages,
+        failures=[FailedCases(what=what, cases=found, count=counts[what]) for what, found in cases.items()],
+    )
+
+
+_CAME_THROUGH: Final[Mapping[str, Callable[[CaseState], bool]]] = {
+    "generated": lambda state: bool(state.candidates) and not state.generation_failures,
+    "parsed": lambda state: state.parsed is not None,
+}
 
 
 def snapshot_report(snapshot: RunSnapshot, run_metadata: Mapping[str, JSONValue] | None = None) -> dict[str, JSONValue]:

@@ -106,12 +106,12 @@ def give_labels(store: RunStore, run_id: str, labels: Iterable[HumanLabel]) -> L
     0 labels stored (1 known already)
     """
     given = [_Given(label, f"labels[{number}]") for number, label in enumerate(labels)]
-    return _take(RunView.of(store, run_id), given, "labels")
+    return _take(store, RunView.of(store, run_id), given, "labels")
 
 
-def _take(view: RunView, given: Sequence[_Given], source: str, empty: int = 0) -> LabelsTaken:
+def _take(store: RunStore, view: RunView, given: Sequence[_Given], source: str, empty: int = 0) -> LabelsTaken:
     _refuse_secrets(given)
-    store, run_id = view.store, view.run_id
+    run_id = view.run_id
     store.acquire(run_id)
     try:
         entries, faults = _entries(view, given)
@@ -279,7 +279,7 @@ def import_labels(
             told(position)
     if faults:
         raise DataError(listed(f"{where}: nothing was stored", _first(faults)))
-    return _take(view, given, where, empty)
+    return _take(store, view, given, where, empty)
 
 
 def _rows(source: str | Path | Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, Row]]:

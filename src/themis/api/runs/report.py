@@ -1,4 +1,4 @@
-"""`Reporter`: a stored run as JSON, Markdown, CSV, LaTeX, Parquet, HTML, or rows."""
+"""`Reporter`: a stored run as text, JSON, Markdown, CSV, LaTeX, Parquet, HTML, or rows."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from themis.pure.stats import GroupedEstimate, StatsEngine
 from themis.pure.stats.several import default_at
 from themis.pure.usage import Ledger, Price, Prices, RunCosts
 
-ReportFormat: TypeAlias = Literal["markdown", "json", "csv", "latex", "html", "parquet"]
+ReportFormat: TypeAlias = Literal["text", "markdown", "json", "csv", "latex", "html", "parquet"]
 
 PARQUET_BATCH = 10_000
 
@@ -102,6 +102,7 @@ def read_report(
         thresholds=view.thresholds,
         with_digest=with_digest,
         stop=view.stop,
+        through=view.ending.completed_through_stage,
     )
     ledger, generator = Ledger(), view.snapshot.identity.generator_ref.component_id
     for item, events in view.case_events():
@@ -118,7 +119,7 @@ def read_report(
         found = attrs.evolve(found, groups=[each for each in found.groups if len(each.groups) > 1])
     return Report(
         snapshot=view.snapshot,
-        status=view.ending.status(lambda: found.benchmark.failed_cases > 0).value,
+        status=view.status(lambda: found.has_failed).value,
         completed_through_stage=view.ending.completed_through_stage,
         error_message=view.ending.error_message,
         overview=found,
@@ -276,6 +277,10 @@ class Reporter:
             "score_rows": [table_row(row) for row in view.rows()],
         }
         return json.dumps(data, indent=2, ensure_ascii=False)
+
+    def export_text(self, run_id: str) -> str:
+        """Return a summary for a terminal of 80 columns: what `themis run` prints at its end."""
+        return run_summary(self._report(self._view(run_id), with_digest=False))
 
     def export_markdown(self, run_id: str, *, sample: int | None = MARKDOWN_SAMPLE) -> str:
         """Return a summary for people, with a few cases in full; what a model wrote is escaped.

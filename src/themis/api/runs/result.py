@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from themis.api.runs.cases import CaseResults
 from themis.api.runs.view import RunView
+from themis.effects.reading import AsOf
+from themis.pure.errors import ThemisError
 from themis.pure.json import EMPTY
 from themis.pure.projections import result_digest
-from themis.pure.records.results import BenchmarkResult, CaseResult, Lazy, ProgressSnapshot, RunStatus
+from themis.pure.records.results import BenchmarkResult, Lazy, ProgressSnapshot, RunStatus
+from themis.pure.records.stored import ChainHead
 from themis.pure.usage import Price, Prices, RunCosts, RunUsage, run_costs, run_usage
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    import pandas
+    import polars
 
     from themis.api.runs.labels import LabelsTaken
     from themis.pure.case_costs import CaseCosts, PaidStage
@@ -34,25 +41,105 @@ ROWS_LOOKED_AT: Final = 1000
 """Failed rows that are read at most: when everything fails, it mostly fails alike."""
 
 
-@attrs.frozen(kw_only=True, slots=False)
+@attrs.frozen(kw_only=True, slots=False, repr=False)
 class RunResult:
     """The result of a run.
 
     Everything past `run_id` is computed when it is first asked for, from what the store holds, so that a result
-    of a million cases takes no memory.
+    of a million cases takes no memory. It is of the run as it was when the result was returned: what is done to the run
+    later, by a `rejudge` for example, is in that one's result. Human labels are the exception: they are read as of now.
+
+    It can be pickled, and finds its run in its store again; one in memory is pickled with it.
 
     Attributes:
         snapshot: the compiled experiment.
         store: where the run is kept.
+        end: the end of the run's chain of events, as of which everything is read.
     """
 
-    snapshot: RunSnapshot = attrs.field(repr=False)
-    store: RunStore = attrs.field(repr=False)
+    snapshot: RunSnapshot
+    store: RunStore
+    end: ChainHead = attrs.field(
+        default=attrs.Factory(lambda self: self.store.head(self.snapshot.run_id), takes_self=True)
+    )
+
+    def __reduce__(self) -> tuple[Callable[..., RunResult], tuple[RunStore, str, ChainHead]]:
+        return _opened, (self.store, self.run_id, self.end)
+
+    def __repr__(self) -> str:
+        """Return the figures in a line; the first time, all cases are read for it."""
+        name = f"RunResult(run_id='{self.run_id[:12]}…'"
+        try:
+            benchmark, progress = self.benchmark, self.progress
+            means = [
+                f"{metric}={mean:.4f} (n={sum(counts.get(each, 0) for each in ('correct', 'incorrect'))})"
+                for metric, counts in benchmark.outcome_counts.items()
+                if (mean := benchmark.metric_means.get(metric)) is not None
+            ]
+            counted = f"cases={progress.total_cases}, errors={progress.failed_cases}"
+            return ", ".join([name, f"status={self.status.value}", counted, *means]) + ")"
+        except ThemisError as error:
+            return f"{name}, can't be read: {error})"
+
+    def _repr_html_(self) -> str:
+        """Return the report's summary, as notebooks show it."""
+        from themis.api.runs.report import read_report
+        from themis.pure.report.html import html_summary
+
+        return html_summary(read_report(self.view, with_digest=False))
+
+    def to_dict(self, *, cases: bool = False) -> dict[str, Any]:
+        """Return the run's figures as plain JSON: what `themis run --json` prints.
+
+        Args:
+            cases: each case's result, too, under `cases`; they are all in memory then.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": "1+1", "expected_output": "2"}]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> data = result.to_dict()
+        >>> data["status"], data["metrics"]["builtin/exact_match"]["mean"]
+        ('completed', 1.0)
+        """
+        from themis.api.runs.report import result_data
+
+        data = result_data(self)
+        return {**data, "cases": [case.to_dict() for case in self.cases]} if cases else data
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return a data frame of pandas with a row for each metric and answer, the question and the answer beside it.
+
+        `value` has numbers, the other columns text: what is none, such as a structured input, is JSON text.
+
+        Raises:
+            MissingExtraError: pandas is not installed.
+
+        >>> from themis import evaluate
+        >>> rows = [{"input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(10)]
+        >>> result = evaluate(model="builtin/demo_model", data=rows, metric="builtin/exact_match")
+        >>> frame = result.to_pandas()
+        >>> float(frame["value"].mean()), list(frame.columns[:6])
+        (0.7, ['case_id', 'dataset_id', 'case_key', 'input', 'expected_output', 'answer'])
+        """
+        from themis.api.runs.frames import frame_columns, library
+
+        frames = library("pandas")
+        frame: pandas.DataFrame = frames.DataFrame(frame_columns(self.view)).astype({"value": "float64"})
+        return frame
+
+    def to_polars(self) -> polars.DataFrame:
+        """Return a data frame of polars; rows, columns and errors as for `to_pandas`."""
+        from themis.api.runs.frames import frame_columns, library
+
+        frames, columns = library("polars"), frame_columns(self.view)
+        schema = {name: frames.Float64 if name == "value" else frames.String for name in columns}
+        frame: polars.DataFrame = frames.DataFrame(columns, schema=schema)
+        return frame
 
     @functools.cached_property
     def view(self) -> RunView:
-        """The stored run, to read case by case."""
-        return RunView(snapshot=self.snapshot, store=self.store)
+        """The run as of `end`, to read case by case."""
+        return RunView(snapshot=self.snapshot, store=AsOf(self.store, self.run_id, self.end))
 
     @property
     def run_id(self) -> str:
@@ -61,8 +148,8 @@ class RunResult:
 
     @functools.cached_property
     def status(self) -> RunStatus:
-        """The run's status: `partial_failure` when it went through and some cases have errors."""
-        return self.view.ending.status(lambda: self.progress.failed_cases > 0)
+        """The run's status: `partial_failure` when it went through as it was asked to, and some cases have errors."""
+        return self.view.status(lambda: self.view.tallies.has_failed())
 
     @property
     def completed_through_stage(self) -> str | None:
@@ -80,9 +167,9 @@ class RunResult:
         return self.view.tallies.progress()
 
     @property
-    def cases(self) -> Sequence[CaseResult]:
-        """Every case's result, in plan order, read as needed."""
-        return Lazy(self.view.total_cases, self.view.results)
+    def cases(self) -> CaseResults:
+        """Every case's result, in plan order, read as needed; `cases.where(outcome="incorrect")` chooses some."""
+        return CaseResults(self.view)
 
     @functools.cached_property
     def benchmark(self) -> BenchmarkResult:
@@ -308,6 +395,10 @@ class RunResult:
 
         folded = ((fold_case(fresh_state(item), events), events) for item, events in self.view.case_events())
         return case_costs(folded, self.view.plan, prices_of(self.view, prices), StatsEngine(), stage)
+
+
+def _opened(store: RunStore, run_id: str, end: ChainHead) -> RunResult:
+    return RunResult(snapshot=store.load_snapshot(run_id), store=store, end=end)
 
 
 def prices_of(view: RunView, own: Prices = EMPTY) -> Price:

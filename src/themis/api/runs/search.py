@@ -36,8 +36,9 @@ def find_runs(
         generator_id: only runs of this model.
         name: only runs of this name.
         tags: only runs with all of these tags.
-        status: only runs that are `pending`, `running`, `completed` or `failed`; a listing reads no cases, and so
-            calls `completed` what went through, with or without failed cases.
+        status: only runs that are `pending`, `running`, `interrupted` (begun, not ended, and written by no process),
+            `completed` or `failed`; a listing reads no cases, and so calls `completed` what went through, with or
+            without failed cases.
         since: only runs that began at this time or later; runs that did not begin are left out.
         until: only runs that began before this time.
     """

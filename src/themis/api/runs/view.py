@@ -23,7 +23,7 @@ from themis.pure.human_labels import current_labels
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
-from themis.pure.protocols import RunStore
+from themis.pure.protocols import KnowsWriters, RunReader, RunStore
 from themis.pure.records.human_label import HumanLabel
 from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
@@ -46,10 +46,6 @@ class RunEnding:
     completed_through_stage: str | None = None
     error_message: str | None = None
     labels: RunLabels = attrs.field(factory=RunLabels)
-
-    def status(self, any_failed: Callable[[], bool]) -> RunStatus:
-        """Return the run's status; cases are read only where they decide."""
-        return status_of(self.event_type, any_failed)
 
 
 @attrs.frozen
@@ -74,7 +70,7 @@ class RunView:
     """One run of a store. Every method that yields reads the store anew."""
 
     snapshot: RunSnapshot = attrs.field(repr=False)
-    store: RunStore = attrs.field(repr=False)
+    store: RunReader = attrs.field(repr=False)
 
     @classmethod
     def of(cls, store: RunStore, run_id: str) -> RunView:
@@ -163,6 +159,13 @@ class RunView:
             error_message=getattr(last, "error_message", None),
         )
 
+    def status(self, any_failed: Callable[[], bool]) -> RunStatus:
+        """Return the run's status; cases are read only where they decide."""
+        return status_of(self.ending.event_type, any_failed, self._is_interrupted)
+
+    def _is_interrupted(self) -> bool:
+        return isinstance(self.store, KnowsWriters) and self.store.is_interrupted(self.run_id)
+
     # --- passes over the run ------------------------------------------------------------------------------
 
     def events(self) -> Iterator[RunEvent]:
@@ -203,10 +206,14 @@ class RunView:
     @functools.cached_property
     def tallies(self) -> Tallies:
         """The counts of all cases, as of the first time they are asked for."""
-        tallies = Tallies(self.metrics)
+        tallies = self.no_tallies()
         for case in self.scored():
             tallies.add(case.rows, failed=case.failed)
         return tallies
+
+    def no_tallies(self) -> Tallies:
+        """Return the counts of no case."""
+        return Tallies(self.metrics, through=self.ending.completed_through_stage)
 
     # --- single cases -------------------------------------------------------------------------------------
 

@@ -14,8 +14,10 @@ from themis.effects.files import from_here
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
 from themis.pure.json import canonical_bytes, decode
 from themis.pure.protocols import RunStore
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.labels import RunLabels, labels_of
+from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import RunSummary, StoredEvent
 from themis.pure.state import status_of
@@ -47,6 +49,11 @@ class EventStore(RunStore):
         kind, colon, place = self._location.partition(":")
         return f"{kind}{colon}{from_here(place)}" if place else kind
 
+    @property
+    def storage(self) -> StorageConfig:
+        """What a configuration says of this store, without credentials."""
+        return StorageConfig(store=type(self).__name__)
+
     # --- filled in by each store --------------------------------------------------------------------------
 
     def _open(self) -> None:  # memory has nothing to open, and nothing to close
@@ -58,6 +65,10 @@ class EventStore(RunStore):
     @abstractmethod
     def _lock(self, run_id: str) -> Callable[[], None]:
         """Keep other processes from writing a run, and return what ends that. Raises `RunLockedError`."""
+
+    @abstractmethod
+    def _is_locked(self, run_id: str) -> bool:
+        """Tell whether a living process, this one or another, may be writing a run."""
 
     @abstractmethod
     def _lines(self) -> Iterable[RunSummary]:
@@ -122,7 +133,19 @@ class EventStore(RunStore):
 
     def list_runs(self) -> Sequence[RunSummary]:
         self.initialize()
-        return tuple(self._lines())
+        return tuple(
+            line.evolve(status=RunStatus.INTERRUPTED.value)
+            if line.status == RunStatus.RUNNING and self.is_interrupted(line.run_id)
+            else line
+            for line in self._lines()
+        )
+
+    def is_interrupted(self, run_id: str) -> bool:
+        # In this order: who writes a run stores its end before giving it up.
+        if run_id in self._locks or self._is_locked(run_id):
+            return False
+        events = self.run_events(run_id)
+        return bool(events) and status_of(events[-1].event_type) == RunStatus.RUNNING
 
     def run_events(self, run_id: str) -> Sequence[StoredEvent]:
         return self._of_case(run_id, None)

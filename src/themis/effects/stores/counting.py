@@ -10,35 +10,59 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from themis.pure.json import encode
+import attrs
 
-Counts = Mapping[str, tuple[int, int, float]]
-"""By metric: scores, correct ones, their sum."""
+from themis.pure.json import EMPTY, encode
 
-_CASES: Final = "select count(distinct case_no) from event where run_no = :run_no and case_no is not null"
-_UNCLEAR: Final = """
+
+@attrs.frozen
+class Counted:
+    """What was counted of a run's cases.
+
+    Attributes:
+        begun: cases of which anything is stored.
+        failed: cases of which nothing but failed generations is stored.
+        unclear: cases that have to be read; they are in none of the other counts.
+        scores: by metric: scores, correct ones, their sum.
+    """
+
+    begun: int = 0
+    failed: int = 0
+    unclear: Sequence[int] = ()
+    scores: Mapping[str, tuple[int, int, float]] = EMPTY
+
+
+_CASES: Final = """
+    select count(*), count(*) filter (where events = failed and events <= :most)
+    from (
+        select count(*) as events, count(*) filter (where event_type = 'generation_failed') as failed
+        from event where run_no = :run_no and case_no is not null group by case_no
+    )
+"""
+_UNCLEAR: Final = r"""
     select case_no from event where run_no = :run_no and case_no is not null group by case_no
     having count(*) > :most
         or count(*) filter (where event_type in ('reduction_failed', 'parse_completed', 'parse_failed'))
             and count(*) filter (where event_type = 'score_completed') <> :scores
+        or count(*) filter (where event_type like '%\_failed' escape '\') not in (0, count(*))
     order by case_no
 """
-"""Cases with more events than need be, and those that lack a score and may have one: that of an unparsed answer."""
+"""Cases with more events than need be, those that lack a score and may have one: that of an unparsed answer, and those
+that failed, but in part: they may have failed, or not be done."""
 
 
-def count_scores(
-    db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, float], events_a_case: int
-) -> tuple[int, Sequence[int], Counts]:
+def count_scores(db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, float], events_a_case: int) -> Counted:
     """Count as `SqliteRunStore.count_scores` says."""
     where = {"run_no": run_no, "first": run_no << 40, "last": ((run_no + 1) << 40) - 1}
-    (started,) = db.execute(_CASES, where).fetchone()
-    unclear = [row[0] for row in db.execute(_UNCLEAR, {**where, "most": events_a_case, "scores": len(thresholds)})]
-    return started, unclear, _sums(db, thresholds, where, unclear)
+    limits = {**where, "most": events_a_case, "scores": len(thresholds)}
+    begun, failed = db.execute(_CASES, limits).fetchone()
+    unclear = [row[0] for row in db.execute(_UNCLEAR, limits)]
+    return Counted(begun, failed, unclear, _sums(db, thresholds, where, unclear))
 
 
 def _sums(
     db: sqlite3.Connection, thresholds: Mapping[str, float], where: Mapping[str, int], left_out: Sequence[int]
-) -> Counts:
+) -> Mapping[str, tuple[int, int, float]]:
     """Return the counts.
 
     A sum for each metric, and no grouping: SQLite would sort all scores for it.

@@ -26,9 +26,10 @@ from themis.effects.stores.base import STARTED, EventStore, ReadCases, keyed_dat
 from themis.effects.stores.jsonl_events import EventFile, EventWriter
 from themis.effects.stores.jsonl_folder import StoreFolder, blobs_of, read_cases, write
 from themis.effects.stores.jsonl_index import EventIndex
-from themis.effects.stores.locks import lock_run
+from themis.effects.stores.locks import is_held, lock_run
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 
@@ -59,6 +60,13 @@ class JsonlRunStore(EventStore):
 
     def __repr__(self) -> str:
         return f"JsonlRunStore({str(self.path)!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="jsonl", parameters={"path": str(self.path)})
+
+    def __reduce__(self) -> tuple[type[JsonlRunStore], tuple[str]]:
+        return JsonlRunStore, (str(self.path.absolute()),)
 
     def _open(self) -> None:
         self._folder.open()
@@ -139,9 +147,15 @@ class JsonlRunStore(EventStore):
 
     def _lock(self, run_id: str) -> Callable[[], None]:
         with self._folder.files():
-            locks = self.path / "locks"
-            locks.mkdir(exist_ok=True)
-            return lock_run(locks / f"{run_id[:32]}.lock", run_id)
+            file = self._lock_file(run_id)
+            file.parent.mkdir(exist_ok=True)
+            return lock_run(file, run_id)
+
+    def _is_locked(self, run_id: str) -> bool:
+        return is_held(self._lock_file(run_id))
+
+    def _lock_file(self, run_id: str) -> Path:
+        return self.path / "locks" / f"{run_id[:32]}.lock"
 
     def release(self, run_id: str) -> None:
         self._writers.pop(run_id, None)

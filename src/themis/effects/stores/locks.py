@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import portalocker
 
 from themis.effects.files import open_plain, refused
 from themis.pure.errors import RunLockedError, StoreError
+
+_TRIES: Final = 5
+_PAUSE: Final = 0.02
+"""Who asks whether a run is being written (`is_held`) holds its file for a moment: a writer tries again after it."""
 
 
 def this_process() -> str:
@@ -26,10 +32,14 @@ def lock_run(path: Path, run_id: str) -> Callable[[], None]:
         RunLockedError: another process holds it; the error names it.
         StoreError: the file can't be made, or the file system can't lock it.
     """
+    tries = itertools.count(1)
     while True:
         try:
             file = take(path)
         except portalocker.exceptions.AlreadyLocked:
+            if next(tries) < _TRIES:
+                time.sleep(_PAUSE)
+                continue
             with contextlib.suppress(OSError):
                 raise locked(run_id, path.read_text(encoding="utf-8").strip() or "another process") from None
             continue  # it ended between our locking and our reading
@@ -44,6 +54,21 @@ def lock_run(path: Path, run_id: str) -> Callable[[], None]:
         file.close()
 
     return release
+
+
+def is_held(path: Path) -> bool:
+    """Tell whether a living process holds a file that `lock_run` made; one that can't be told may be.
+
+    It is held for a moment to find out, beside others who want to know; `lock_run` waits for that.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            portalocker.lock(file, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
+    except FileNotFoundError:
+        return False
+    except (OSError, portalocker.exceptions.LockException):
+        return True
+    return False
 
 
 def take(path: Path) -> IO[str] | None:

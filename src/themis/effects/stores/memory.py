@@ -10,6 +10,7 @@ import attrs
 from themis.effects.stores.base import STARTED, EventStore, overtaken, summary_of
 from themis.pure.errors import StoreError
 from themis.pure.plan import total_cases
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, RunSummary, StoredEvent
 
@@ -51,8 +52,18 @@ class InMemoryRunStore(EventStore):
         self._cache: dict[str, tuple[str, StoredEvent]] = {}
         self._numbers = 0
 
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="memory")
+
+    def __reduce__(self) -> tuple[Callable[..., InMemoryRunStore], tuple[object, ...]]:
+        return _kept, (self._runs, self._blobs, self._numbers)
+
     def _lock(self, run_id: str) -> Callable[[], None]:
         return lambda: None  # no other process can write here
+
+    def _is_locked(self, run_id: str) -> bool:
+        return False
 
     def persist_snapshot(self, snapshot: RunSnapshot) -> None:
         if snapshot.run_id not in self._runs:
@@ -154,3 +165,11 @@ class InMemoryRunStore(EventStore):
         self._cache.clear()
         for run_id, run in self._runs.items():
             self._remember(run_id, run, run.events)
+
+
+def _kept(runs: dict[str, _Run], blobs: dict[str, bytes], numbers: int) -> InMemoryRunStore:
+    """Return a store with what a pickled one held."""
+    store = InMemoryRunStore()
+    store._runs, store._blobs, store._numbers = runs, blobs, numbers
+    store._sweep()
+    return store

@@ -13,11 +13,12 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from themis.effects.stores.locks import locked, this_process
 from themis.effects.stores.postgres_server import Server
 from themis.effects.stores.tables import Row, TableStore, binary, stored_event
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.stored import StoredEvent
 
 if TYPE_CHECKING:
@@ -58,6 +59,15 @@ class PostgresRunStore(TableStore["Connection"]):
 
     def __repr__(self) -> str:
         return f"PostgresRunStore({self._server.name!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="postgres", parameters={"schema": self._server.schema})
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{self!r} can't be pickled: its address may hold a password. Pickle the run's id, and open the store there"
+        )
 
     # --- connections --------------------------------------------------------------------------------------
 
@@ -117,6 +127,10 @@ class PostgresRunStore(TableStore["Connection"]):
             self._take(self._writing_connection(), run_id)
         return functools.partial(self._free, run_id)
 
+    def _is_locked(self, run_id: str) -> bool:
+        with self._reading() as db:
+            return self._writer_of(db, self._key(run_id)) is not None
+
     def _free(self, run_id: str) -> None:
         if self._writer is not None and not self._writer.closed:
             with self._server.errors():
@@ -126,9 +140,9 @@ class PostgresRunStore(TableStore["Connection"]):
         key = self._key(run_id)
         taken = connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone()
         if taken != (True,):
-            raise locked(run_id, self._holder(connection, key))
+            raise locked(run_id, self._writer_of(connection, key) or "another process")
 
-    def _holder(self, connection: Connection, key: int) -> str:
+    def _writer_of(self, connection: Connection, key: int) -> str | None:
         row = connection.execute(
             "select a.application_name from pg_locks l join pg_stat_activity a using (pid) "
             "where l.locktype = 'advisory' and l.granted and l.database = "
@@ -136,7 +150,7 @@ class PostgresRunStore(TableStore["Connection"]):
             "and ((l.classid::bigint << 32) | l.objid::bigint) = %s",
             (key,),
         ).fetchone()
-        return row[0] if row is not None and row[0] else "another process"
+        return None if row is None else row[0] or "another process"
 
     def _key(self, run_id: str) -> int:
         """Return the advisory lock's number: 64 bits of a hash over the schema and the run."""

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from themis.effects.stores.counting import Counts, count_scores
-from themis.effects.stores.locks import lock_run
+from themis.effects.stores.counting import Counted, count_scores
+from themis.effects.stores.locks import is_held, lock_run
 from themis.effects.stores.sqlite_file import (
     check_current,
     check_file,
@@ -29,6 +29,7 @@ from themis.effects.stores.sqlite_file import (
 from themis.effects.stores.tables import Row, TableStore, stored_event
 from themis.pure.errors import StoreError
 from themis.pure.json import encode
+from themis.pure.records.config import StorageConfig
 from themis.pure.records.stored import FoundText, StoredEvent
 
 
@@ -59,6 +60,13 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
 
     def __repr__(self) -> str:
         return f"SqliteRunStore({str(self.path)!r})"
+
+    @property
+    def storage(self) -> StorageConfig:
+        return StorageConfig(store="sqlite", parameters={"path": str(self.path)})
+
+    def __reduce__(self) -> tuple[type[SqliteRunStore], tuple[str]]:
+        return SqliteRunStore, (str(self.path.absolute()),)
 
     # --- connections --------------------------------------------------------------------------------------
 
@@ -126,7 +134,13 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     # --- the one writer -----------------------------------------------------------------------------------
 
     def _lock(self, run_id: str) -> Callable[[], None]:
-        return lock_run(self.path.with_name(f"{self.path.name}.{run_id[:16]}.lock"), run_id)
+        return lock_run(self._lock_file(run_id), run_id)
+
+    def _is_locked(self, run_id: str) -> bool:
+        return is_held(self._lock_file(run_id))
+
+    def _lock_file(self, run_id: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{run_id[:16]}.lock")
 
     # --- statements ---------------------------------------------------------------------------------------
 
@@ -172,19 +186,13 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
                     found[key] = (row[0], stored_event(row[1:]))
         return found
 
-    def count_scores(
-        self, run_id: str, thresholds: Mapping[str, float], events_a_case: int
-    ) -> tuple[int, Sequence[int], Counts]:
+    def count_scores(self, run_id: str, thresholds: Mapping[str, float], events_a_case: int) -> Counted:
         """Count the scores of pure metrics in one pass, without reading the events out.
 
         Args:
             run_id: the run.
             thresholds: of each metric, from which value a score counts as correct.
             events_a_case: how many events a case has that went through at once.
-
-        Returns:
-            How many cases have events; the cases that are left out, since they lack a score or later events may have
-            superseded one; and by metric, over the other cases, the number of scores, of correct ones, and the sum.
         """
         with self._reading() as db:
             return count_scores(db, self._number(db, run_id), thresholds, events_a_case)

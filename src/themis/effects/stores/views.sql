@@ -28,7 +28,7 @@ from event e join run_answers a on a.run_no = e.run_no
 where e.case_no is not null
 group by 1, 2, 3, 4;
 
--- One row per run, case, metric and answer: a value or an error, as in the reports.
+-- One row per run, case, metric and answer: a value, an error, or that the run has not come to it, as in the reports.
 create view score_rows as
 with recursive numbered as (
     select run_no, answers, 0 as number from run_answers
@@ -91,19 +91,38 @@ read as (
     left join event o on o.run_no = p.run_no and o.id = oi.id
     left join blob b on b.ref = o.payload ->> 'execution_blob_ref'
 ),
+-- Whether a failure of an answer that is not there was made good since, and what comes after it was not reached.
+standing as (
+    select r.*, reduced_id is null and failed_id is not null and not exists (
+        select 1 from event f
+        where f.run_no = r.run_no and f.case_no = r.case_no
+            and f.event_type in ('generation_failed', 'selection_failed', 'reduction_failed')
+            and not exists (
+                select 1 from event c
+                where c.run_no = f.run_no and c.case_no = f.case_no and c.id > f.id
+                    and c.event_type = replace(f.event_type, '_failed', '_completed')
+                    and coalesce(c.payload ->> 'candidate_index', '') = coalesce(f.payload ->> 'candidate_index', '')
+            )
+    ) as made_good
+    from read r
+),
 judged as (
     select *,
         case
+            when reduced_id is null and (failed_id is null or made_good) then 'not_reached'
             when (reduced_id is null or failed_id > reduced_id) and failed_type <> 'generation_failed'
                 then case failed_error when 'NoAnswerError' then 'parse_null' else 'reduction_failure' end
             when reduced_id is null or (answers > 1 and failed_id > reduced_id) then 'generation_failure'
-            when not of_all and (parsed_id is null or parse_failed_id > parsed_id) then 'parse_failure'
+            when not of_all and (parse_failed_id > parsed_id or (parsed_id is null and parse_failed_id is not null))
+                then 'parse_failure'
+            when not of_all and parsed_id is null then 'not_reached'
             when parsed_invalid in ('true', '1', '1.0') then 'parse_invalid'
             when parsed_value = 'null' and parsed_blob is null then 'parse_null'
             when outcome_type = 'evaluation_failed' then 'evaluation_failure'
             when outcome_type = 'evaluation_completed' and execution ->> 'status' <> 'completed'
                 and (execution ->> 'aggregation_output') is null then 'evaluation_partial_failure'
-            when outcome_type is null or outcome_type = 'score_failed' then 'score_failure'
+            when outcome_type is null then 'not_reached'
+            when outcome_type = 'score_failed' then 'score_failure'
         end as error_category,
         case outcome_type
             when 'score_completed' then cast(score_value as double precision)
@@ -113,18 +132,17 @@ judged as (
                 else (select avg(cast(s.value ->> 'value' as double precision)) from json_each(execution -> 'scores') s)
                 end
         end as number
-    from read
+    from standing
 ),
 -- An answer that is there and could not be parsed has its metric's lowest score, where the run counts it as incorrect.
 valued as (
     select *, case when error_category is null then number
-        when error_category in ('parse_failure', 'parse_null', 'parse_invalid')
-            and (error_category <> 'parse_failure' or parse_failed_id is not null) then worst end as value
+        when error_category in ('parse_failure', 'parse_null', 'parse_invalid') then worst end as value
     from judged
 )
 select run_id, dataset_id, case_id, length(dataset_id) || ':' || dataset_id || ':' || case_id as case_key, metric_id,
     value,
-    case when value is null then 'error' when error_category is null and value >= threshold then 'correct'
+    case when error_category = 'not_reached' then error_category when value is null then 'error' when error_category is null and value >= threshold then 'correct'
         else 'incorrect' end as outcome,
     case when error_category is null and number is null then 'score_failure' else error_category end as error_category,
     error_message, candidate_id, run_no, case_no
@@ -160,7 +178,8 @@ create view run_summary as
 select run_id, metric_id, count(*) as planned, count(value) as scored, avg(value) as mean,
     count(*) filter (where outcome = 'correct') as correct, count(*) filter (where outcome = 'incorrect') as incorrect,
     count(*) filter (where outcome = 'error') as errors,
-    count(*) filter (where error_category in ('parse_failure', 'parse_null', 'parse_invalid')) as unparsed
+    count(*) filter (where error_category in ('parse_failure', 'parse_null', 'parse_invalid')) as unparsed,
+    count(*) filter (where outcome = 'not_reached') as not_reached
 from score_rows
 group by run_id, metric_id;
 

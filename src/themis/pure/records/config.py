@@ -93,6 +93,7 @@ class RuntimeConfig(HashableModel):
         max_wait: seconds that an endpoint may ask to be left alone, in `Retry-After` or by a quota. A call that it asks
             to wait longer fails, and so do, unsent, all others of the endpoint until then: running again makes them.
         store_retry_attempts, store_retry_delay: the same for writes to the store.
+        progress: show how far a run is: on a terminal, below a notebook's cell, and as a line a minute elsewhere.
         existing_run_policy: what to do when the run is stored already: `auto` reuses what is finished and does
             the rest, `error` refuses, `rerun` clears it and starts over.
         max_cost: US dollars that the run may spend; it stops, resumably, before it would spend more.
@@ -124,6 +125,7 @@ class RuntimeConfig(HashableModel):
     max_wait: float = attrs.field(default=MAX_WAIT, validator=not_negative)
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
+    progress: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
         default="auto", validator=one_of("auto", "error", "rerun")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, overload
 
 import attrs
 
@@ -20,7 +20,7 @@ from themis.pure.records.scoring import Score, ScoreError
 
 T = TypeVar("T", covariant=True)
 
-Outcome = Literal["correct", "incorrect", "error"]
+Outcome = Literal["correct", "incorrect", "error", "not_reached"]
 ErrorCategory = Literal[
     "generation_failure",
     "reduction_failure",
@@ -30,6 +30,7 @@ ErrorCategory = Literal[
     "evaluation_failure",
     "evaluation_partial_failure",
     "score_failure",
+    "not_reached",
 ]
 
 
@@ -38,6 +39,7 @@ class RunStatus(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    INTERRUPTED = "interrupted"
     COMPLETED = "completed"
     FAILED = "failed"
     PARTIAL_FAILURE = "partial_failure"
@@ -45,7 +47,7 @@ class RunStatus(StrEnum):
 
 @attrs.frozen(kw_only=True)
 class ProgressSnapshot(HashableModel):
-    """How far a run is: cases planned, cases through without an error, cases with one."""
+    """How far a run is: cases planned, cases through without an error, cases with one; the rest are not done yet."""
 
     total_cases: int
     completed_cases: int = 0
@@ -116,6 +118,7 @@ class BenchmarkScoreRow(CaseName):
     """One metric on one answer of a case: a value, or the error that keeps it from having one.
 
     An answer that could not be parsed and counts as incorrect has both: the lowest score, and why it was not parsed.
+    What the run has not come to, since it was not asked to or was interrupted, is no error: it is `not_reached`.
     `candidate_id` names the answer; it is `None` where there is none, and where the metric compares all candidates.
     """
 
@@ -131,9 +134,16 @@ class BenchmarkScoreRow(CaseName):
 class Lazy(Sequence[T], Generic[T]):
     """Items that are computed each time they are read, so that a million of them need not be held."""
 
-    def __init__(self, length: int, read: Callable[[], Iterator[T]]) -> None:
-        self._length = length
+    def __init__(self, length: int | Callable[[], int], read: Callable[[], Iterator[T]]) -> None:
+        self._counted = length
         self._read = read
+
+    @property
+    def _length(self) -> int:
+        """How many there are; they may have to be counted, once."""
+        if not isinstance(self._counted, int):
+            self._counted = self._counted()
+        return self._counted
 
     def __len__(self) -> int:
         return self._length
@@ -141,7 +151,13 @@ class Lazy(Sequence[T], Generic[T]):
     def __iter__(self) -> Iterator[T]:
         return self._read()
 
-    def __getitem__(self, index: int | slice) -> T | Sequence[T]:  # type: ignore[override]  # one body for both
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[T]: ...
+
+    def __getitem__(self, index: int | slice) -> T | Sequence[T]:
         if isinstance(index, slice):
             return tuple(self)[index]
         position = index if index >= 0 else self._length + index
@@ -169,8 +185,9 @@ class BenchmarkResult(HashableModel):
     Attributes:
         metric_means: the mean over scored rows only, by metric; absent where nothing was scored. Never read
             one without `error_counts` beside it.
-        outcome_counts: `{metric: {"correct": n, "incorrect": n, "error": n}}`; they add up to the answers
-            that were planned: `total_cases`, or as many for each candidate where each is an answer.
+        outcome_counts: `{metric: {"correct": n, "incorrect": n, "error": n}}`, and `"not_reached": n` where there is
+            any; they add up to the answers that were planned: `total_cases`, or as many for each candidate where each
+            is an answer.
         error_counts: `{metric: {category: n}}`.
     """
 

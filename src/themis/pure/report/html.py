@@ -51,6 +51,14 @@ def html_pieces(
     yield f"]</script>\n<script>{script}</script>\n</body>\n</html>\n"
 
 
+def html_summary(report: Report) -> str:
+    """Return the head of a report as a fragment of a page, for a notebook: what was run, and the result table."""
+    results = next(section for section in sections(report, "html") if section.title == "Results")
+    table = "" if results.table is None else _table(results.table)
+    note = element("p", results.note)
+    return str(element("div", _header(report), table, note, *_remarks(results)))
+
+
 def _context(overview: RunOverview) -> dict[str, Any]:
     """Return what the list of cases is told of the run: its metrics, of the graded ones the scale, and its datasets."""
     benchmark = overview.benchmark

@@ -20,7 +20,7 @@ from themis.pure.case_view import is_graded
 from themis.pure.human_labels import current_labels
 from themis.pure.json import EMPTY
 from themis.pure.plan import ONE_ANSWER, CaseItem, RunPlan
-from themis.pure.projections import Digest, Tallies, Thresholds, case_result, case_votes
+from themis.pure.projections import Digest, Tallies, Thresholds, case_result, case_votes, is_unread
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
 from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
@@ -108,6 +108,7 @@ class RunOverview:
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
         labelled: what human labels say of each metric that has any.
+        has_failed: a case failed, or lacks a score that the run was asked for.
     """
 
     benchmark: BenchmarkResult
@@ -127,6 +128,7 @@ class RunOverview:
     digest: str | None = None
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
     labelled: tuple[LabelledMetric, ...] = attrs.field(default=(), converter=sequence)
+    has_failed: bool = False
 
 
 @attrs.define
@@ -135,8 +137,10 @@ class _Column:
 
     values: array[float] = attrs.field(factory=lambda: array("d"))
     categories: list[str | None] = attrs.field(factory=list)
+    unread: int = 0
 
     def add(self, row: BenchmarkScoreRow) -> None:
+        self.unread += is_unread(row)
         self.values.append(math.nan if row.value is None else row.value)
         self.categories.append(row.error_category)
 
@@ -164,6 +168,7 @@ class Overview:
         thresholds: of each metric, from which value a score counts as correct.
         with_digest: whether to hash all results, which takes a fifth of the time of a pass.
         stop: where the run's rule ended it, if it has one.
+        through: the stage that the run ended after, as it was asked to; `None` if it did not.
     """
 
     def __init__(
@@ -178,6 +183,7 @@ class Overview:
         thresholds: Thresholds | None = None,
         with_digest: bool = True,
         stop: Stop | None = None,
+        through: str | None = None,
     ) -> None:
         self._plan = plan
         self._stop = stop
@@ -188,7 +194,7 @@ class Overview:
         if at is not None or not plan.is_reduced:
             count = len(plan.answers)
             self._ballots = Ballots(count, default_at(count) if at is None else checked_at(at, count))
-        self._tallies = Tallies(plan.metrics)
+        self._tallies = Tallies(plan.metrics, through)
         self._suspicions = Suspicions(plan)
         self.served: ServedCounts = ServedCounts()
         self._digest = Digest() if with_digest else None
@@ -226,7 +232,11 @@ class Overview:
                 dimensions.add(self._cases, row, answer.executions.get(row.metric_id))
             if self._details is not None:
                 self._details.add(row)
-            if row.error_category is not None and len(self._first_errors) < _FIRST_ERRORS:
+            if (
+                row.error_category is not None
+                and row.outcome != "not_reached"
+                and len(self._first_errors) < _FIRST_ERRORS
+            ):
                 self._first_errors.append(row)
         if self._ballots is not None:
             self._ballots.add(*case_votes(self._plan, state))
@@ -266,7 +276,7 @@ class Overview:
         details = [self._estimate(figure) for figure in figures]
         return RunOverview(
             benchmark=benchmark,
-            metrics=[summary_row(benchmark, estimate) for estimate in metrics],
+            metrics=[summary_row(benchmark, each, self._columns[each.metric_id].unread) for each in metrics],
             scores={name: histogram([v for v in c.scores() if v is not None]) for name, c in self._columns.items()},
             quantities=[self._quantity(name, unit) for name, unit in _UNITS.items() if self._measured[name]],
             several=[*self._several()],
@@ -289,6 +299,7 @@ class Overview:
             digest=None if self._digest is None else self._digest.hexdigest(),
             suspicions=self._suspicions.found(),
             labelled=[*self._labelled()],
+            has_failed=self._tallies.has_failed(),
         )
 
     def _labelled(self) -> Iterator[LabelledMetric]:

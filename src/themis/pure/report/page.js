@@ -118,7 +118,7 @@
     const outcome = failed ? (score.error_category || score.outcome).replace(/_/g, " ") : score.outcome;
     return add(
       make("span", "mark"),
-      isGraded(score) ? scale(score) : make("span", `outcome ${failed ? "error" : outcome}`, visible(outcome)),
+      isGraded(score) ? scale(score) : make("span", `outcome ${score.outcome === "not_reached" ? "" : failed ? "error" : outcome}`, visible(outcome)),
       failed ? null : make("span", "value", figure(score.value)),
     );
   };

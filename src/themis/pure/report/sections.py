@@ -257,6 +257,11 @@ def _of_answers(report: Report) -> Iterator[str]:
     for row in overview.metrics:
         if row.unparsed:
             yield f"{row.metric_id}: {_with_unparsed(row, report.snapshot.identity.unparsed)}"
+        if row.not_reached:
+            yield (
+                f"{row.metric_id}: {row.not_reached:,} of {row.estimate.planned:,} {row.estimate.unit}s are not scored "
+                "yet: the run has not come to it"
+            )
     for count, what in ((overview.truncated, "cut by the length limit"), (overview.empty, "empty")):
         if count:
             yield f"{count:,} of {overview.candidates:,} generated answers {'is' if count == 1 else 'are'} {what}"
@@ -570,6 +575,7 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
         ("Missing", f"{estimate.missing:,}"),
         ("Unparsed", f"{row.unparsed:,}"),
         ("Other errors", f"{row.errored:,}"),
+        *([("Not reached", f"{row.not_reached:,}")] if row.not_reached else ()),
         ("Parse rate", row.parsed()),
         ("All missing wrong, or right", row.bounds()),
     ]
@@ -595,14 +601,17 @@ def _metric(row: SummaryRow, overview: RunOverview) -> Section:
 
 def _outcomes(row: SummaryRow, *, is_graded: bool) -> dict[str, int]:
     """Return how many scores are right and wrong; a graded one is neither."""
-    counts = {name: row.outcomes.get(name, 0) for name in ("correct", "incorrect", "error")}
-    return {"scored": counts["correct"] + counts["incorrect"], "error": counts["error"]} if is_graded else counts
+    counts = dict(row.outcomes)
+    right, wrong = counts.pop("correct", 0), counts.pop("incorrect", 0)
+    scored = {"scored": right + wrong} if is_graded else {"correct": right, "incorrect": wrong}
+    return {**scored, **{name.replace("_", " "): count for name, count in counts.items()}}
 
 
 def _errors_of(row: SummaryRow) -> Iterator[tuple[str, str, str]]:
     """Yield a metric's errors by kind, the commonest first."""
     for category, count in sorted(row.errors.items(), key=lambda pair: -pair[1]):
-        yield category.replace("_", " "), f"{count:,}", f"{count / row.estimate.planned:.1%}"
+        if category != "not_reached":
+            yield category.replace("_", " "), f"{count:,}", f"{count / row.estimate.planned:.1%}"
 
 
 def _errors(report: Report) -> Iterator[Section]:

@@ -26,8 +26,9 @@ class SummaryRow(HashableModel):
         unparsed: answers that could not be parsed, or were parsed to nothing usable. Those of them that count as
             incorrect are in the mean, and `estimate.parsed_mean` is without them.
         errored: answers without a score for any other reason.
+        not_reached: answers without a score since the run did not come to it.
         parse_rate: of the answers that came to parsing, the share that is usable; `None` if none came to it.
-        outcomes: `{"correct": n, "incorrect": n, "error": n}`.
+        outcomes: `{"correct": n, "incorrect": n, "error": n}`, and `"not_reached": n` where there is any.
         errors: `{category: n}`.
     """
 
@@ -35,6 +36,7 @@ class SummaryRow(HashableModel):
     estimate: Estimate
     unparsed: int
     errored: int
+    not_reached: int = 0
     parse_rate: float | None = None
     outcomes: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object)
     errors: Mapping[str, int] = attrs.field(default=EMPTY, converter=json_object)
@@ -84,16 +86,19 @@ def _range(low: float | None, high: float | None, method: str = "") -> str:
     return "-" if low is None or high is None else f"{low:.3f} to {high:.3f}{method}"
 
 
-def summary_row(benchmark: BenchmarkResult, estimate: Estimate) -> SummaryRow:
+def summary_row(benchmark: BenchmarkResult, estimate: Estimate, unread: int) -> SummaryRow:
+    """Return a metric's row; of its answers, the run has not parsed `unread` yet."""
     metric = estimate.metric_id
     errors: Mapping[str, int] = benchmark.error_counts[metric]
     unparsed = sum(errors.get(category, 0) for category in UNPARSED)
-    reached = estimate.planned - sum(errors.get(category, 0) for category in _UNGENERATED)
+    not_reached = errors.get("not_reached", 0)
+    reached = estimate.planned - unread - sum(errors.get(category, 0) for category in _UNGENERATED)
     return SummaryRow(
         metric_id=metric,
         estimate=estimate,
         unparsed=unparsed,
-        errored=sum(errors.values()) - unparsed,
+        errored=sum(errors.values()) - unparsed - not_reached,
+        not_reached=not_reached,
         parse_rate=(reached - unparsed) / reached if reached else None,
         outcomes=benchmark.outcome_counts[metric],
         errors=errors,

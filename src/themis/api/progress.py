@@ -1,22 +1,26 @@
-"""How far a run is, on stderr: a line that changes on a terminal, and else a line a minute.
+"""How far a run is: a line that changes on a terminal (stderr) and below a notebook's cell, and else a line a minute.
 
-It says done, errors, cases/s, time left, tokens, and which endpoint asked to be left alone until when.
+It says done, errors, cases/s, time left, tokens, and which endpoint asked to be left alone until when. A terminal shows
+one run at a time: of several side by side, the first.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from typing import Final, TextIO
+from typing import Any, Final, TextIO
 
 from themis.effects.options import Progress
 
 _INTERVAL_S: Final = 0.2
+_NOTEBOOK_INTERVAL_S: Final = 2.0
+"""Seconds between two changes below a notebook's cell; what is done before the first leaves no trace there."""
 _LOG_INTERVAL_S: Final = 60.0
 """Seconds between two lines where stderr is a file or a pipe."""
 
@@ -53,10 +57,9 @@ def waits(progress: Progress, now: float) -> str:
 @contextlib.contextmanager
 def shown(progress: Progress) -> Iterator[None]:
     """Show how far a run is while the block runs."""
-    out, over = sys.stderr, threading.Event()
+    over = threading.Event()
     # A thread polls, so that the run never waits for whatever reads stderr.
-    show = _redraw if out.isatty() else _log
-    thread = threading.Thread(target=show, args=(progress, out, over), daemon=True)
+    thread = threading.Thread(target=_shower(), args=(progress, over), daemon=True)
     thread.start()
     try:
         yield
@@ -65,7 +68,49 @@ def shown(progress: Progress) -> Iterator[None]:
         thread.join()
 
 
-def _redraw(progress: Progress, out: TextIO, over: threading.Event) -> None:
+def _shower() -> Callable[[Progress, threading.Event], None]:
+    display = _notebook()
+    if display is not None:
+        return functools.partial(_update, display)
+    out = sys.stderr
+    if out is None:  # a process without a console
+        return lambda progress, over: None
+    return functools.partial(_redraw if out.isatty() else _log, out)
+
+
+def _notebook() -> Callable[..., Any] | None:
+    """Return what displays below a cell, if a notebook's kernel runs this."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return None if shell is None or not hasattr(shell, "kernel") else ipython.display.display  # type: ignore[union-attr]
+
+
+def _update(display: Callable[..., Any], progress: Progress, over: threading.Event) -> None:
+    started, shown = time.monotonic(), None
+    while not over.wait(_NOTEBOOK_INTERVAL_S):
+        now = time.monotonic()
+        data = {"text/plain": _joined(waits(progress, now), progress_line(progress, now - started))}
+        if shown is None:
+            shown = display(data, raw=True, display_id=True)
+        else:
+            shown.update(data, raw=True)
+    if shown is not None:
+        shown.update({"text/plain": progress_line(progress, time.monotonic() - started)}, raw=True)
+
+
+_terminal: Final = threading.Lock()
+
+
+def _redraw(out: TextIO, progress: Progress, over: threading.Event) -> None:
+    if not _terminal.acquire(blocking=False):
+        return
+    try:
+        _draw(out, progress, over)
+    finally:
+        _terminal.release()
+
+
+def _draw(out: TextIO, progress: Progress, over: threading.Event) -> None:
     started = time.monotonic()
     while not over.wait(_INTERVAL_S):
         now = time.monotonic()
@@ -74,7 +119,7 @@ def _redraw(progress: Progress, out: TextIO, over: threading.Event) -> None:
     _write(out, "\r\x1b[K")
 
 
-def _log(progress: Progress, out: TextIO, over: threading.Event) -> None:
+def _log(out: TextIO, progress: Progress, over: threading.Event) -> None:
     started = told = time.monotonic()
     waited = dict[str, float]()
     while not over.wait(_INTERVAL_S):
