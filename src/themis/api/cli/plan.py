@@ -14,6 +14,7 @@ from themis.api.cli.options import (
     with_rule,
 )
 from themis.api.cli.output import show
+from themis.pure.text import one_line
 
 
 def plan(
@@ -39,7 +40,7 @@ def plan(
     explanation = experiment.plan(until_stage=stage, store=store)
     cost = planned_cost(experiment, experiment.estimate())
     data = {**explanation.to_dict(), "cost": cost.to_dict()}
-    show(data, lambda: f"{explanation}\n{cost}", as_json=json_output)
+    show(data, lambda: f"{explanation}\n{one_line(str(cost))}", as_json=json_output)
 
 
 def estimate(
@@ -57,7 +58,7 @@ def estimate(
     figures = experiment.estimate()
     cost = planned_cost(experiment, figures)
     data = {**figures.to_dict(), "cost": cost.to_dict()}
-    show(data, lambda: f"{_text(figures.to_dict())}\n{cost}", as_json=json_output)
+    show(data, lambda: f"{_text(figures.to_dict())}\n{one_line(str(cost))}", as_json=json_output)
 
 
 def _text(figures: dict[str, object]) -> str:

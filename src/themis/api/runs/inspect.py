@@ -199,7 +199,7 @@ class QuickCheck(HashableModel):
         named = ", ".join([*filter(None, [self.name]), *(f"#{tag}" for tag in self.tags)])
         lines = [
             f"run {self.run_id}",
-            *([one_line(named)] if named else []),
+            *([named] if named else []),
             f"{self.status}{through}{why}; attempts: {self.attempts}",
             f"{self.generator_id} on {', '.join(self.dataset_ids)}: {self.started_cases} of {self.total_cases} cases",
             *([] if self.stop is None else [str(self.stop)]),
@@ -208,7 +208,7 @@ class QuickCheck(HashableModel):
             mean = "-" if metric.mean is None else f"{metric.mean:.4f}"
             what = "cases" if metric.planned == self.total_cases else "answers"
             lines.append(f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors")
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
