@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from importlib import resources
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from themis.pure.json import formatted
 from themis.pure.text import one_line, printable, shortened
 
 any_text = st.text(st.characters(exclude_categories=()))
@@ -22,6 +24,13 @@ def test_nothing_that_steers_a_display_is_left(text: str) -> None:
     assert printable(shown) == shown
     if text.isprintable():
         assert shown == text
+
+
+@given(any_text)
+def test_json_decodes_to_the_same_and_steers_nothing(text: str) -> None:
+    written = formatted({text: [text]})
+    assert json.loads(written) == {text: [text]}
+    assert printable(written) == written
 
 
 def test_scripts_and_emoji_keep_their_joiners() -> None:

@@ -11,7 +11,6 @@ A run has one writer, so a worker takes whole runs; several workers work on seve
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +24,7 @@ from themis.api.config.write import config_of
 from themis.api.stores import lasts, make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
 from themis.pure.errors import DataError, RunLockedError, SpecError, ThemisError
-from themis.pure.json import decode, thaw
+from themis.pure.json import decode, formatted, thaw
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_object, sequence
 from themis.pure.security import redact
@@ -295,4 +294,4 @@ def _message(outcome: str | None) -> str:
 
 
 def _text(record: HashableModel) -> str:
-    return json.dumps(record.to_dict(), indent=2, ensure_ascii=False) + "\n"
+    return formatted(record.to_dict()) + "\n"

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, TextIO
 
 from themis.effects.options import Progress
+from themis.pure.text import one_line
 
 _INTERVAL_S: Final = 0.2
 _NOTEBOOK_INTERVAL_S: Final = 2.0
@@ -115,7 +116,8 @@ def _draw(out: TextIO, progress: Progress, over: threading.Event) -> None:
     while not over.wait(_INTERVAL_S):
         now = time.monotonic()
         width = shutil.get_terminal_size().columns - 1  # a line that wraps can't be wiped
-        _write(out, f"\r\x1b[K{_joined(waits(progress, now), progress_line(progress, now - started))[:width]}")
+        line = one_line(_joined(waits(progress, now), progress_line(progress, now - started)))
+        _write(out, f"\r\x1b[K{line[:width]}")
     _write(out, "\r\x1b[K")
 
 
@@ -138,7 +140,7 @@ def _joined(*parts: str) -> str:
 
 
 def _stamped(line: str) -> str:
-    return f"themis: {datetime.now().astimezone():%H:%M:%S} {line}\n"
+    return f"themis: {datetime.now().astimezone():%H:%M:%S} {one_line(line)}\n"
 
 
 def _write(out: TextIO, text: str) -> None:

@@ -29,6 +29,7 @@ from typing import Final, Generic, TypeVar
 import attrs
 import trio
 
+from themis.effects.bodies import stopping
 from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
 from themis.pure.calls import (
@@ -243,7 +244,7 @@ class CallRuntime:
             _pause_endpoint.set(functools.partial(self._pause, ticket.provider_key))
         if timeout is None:
             return await func()
-        with trio.move_on_after(timeout):
+        with trio.move_on_after(timeout) as timer, stopping(timer):
             return await func()
         raise ProviderError(CallFailure(kind=FailureKind.TIMEOUT, message=f"no answer within {timeout:g} s"))
 

@@ -14,6 +14,7 @@ from typing import Final, TypeAlias
 
 import trio
 
+from themis.effects.bodies import Bodies
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Driver
 from themis.effects.hooks import Hooks
@@ -98,6 +99,7 @@ class Engine:
             progress=self._progress,
             offline=offline,
         )
+        self._bodies = Bodies()
         self._next_turn = 0.0
         self._working = self._telling = trio.CancelScope()
         self._tell_until = math.inf
@@ -206,19 +208,21 @@ class Engine:
         self._raise_escaped()
 
     async def _worker(self, cases: Iterator[tuple[CaseItem, CaseState]], take: _Take | None) -> None:
-        for item, state in cases:
-            state = await self._driver.drive(carry_out(self._run, item, state))
-            self._progress.done += 1
-            if has_failures(state):
-                self._progress.failed += 1
-            if take is not None:
-                take(item, state)
-            # A component that never waits must not keep the others, or a cancellation, from their turn.
-            if trio.current_time() >= self._next_turn:
-                await trio.lowlevel.checkpoint()
-                self._next_turn = trio.current_time() + _TURN
-            if self._journal.is_full:
-                await self._journal.space()
+        with self._bodies.share() as share:
+            for item, state in cases:
+                state = await self._driver.drive(carry_out(self._run, item, state))
+                self._progress.done += 1
+                if has_failures(state):
+                    self._progress.failed += 1
+                if take is not None:
+                    take(item, state)
+                # A component that never waits must not keep the others, or a cancellation, from their turn.
+                if trio.current_time() >= self._next_turn:
+                    await trio.lowlevel.checkpoint()
+                    self._next_turn = trio.current_time() + _TURN
+                if self._journal.is_full:
+                    await self._journal.space()
+                share.give_back()
 
     def _unfinished(self) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases that are not done, with what is stored of them."""

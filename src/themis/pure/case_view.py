@@ -30,7 +30,7 @@ from themis.pure.records.judging import EvaluationExecution
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.results import AnswerResult, BenchmarkScoreRow, CaseResult
 from themis.pure.state import CaseState, candidates_of, fold_case, new_state
-from themis.pure.text import printable
+from themis.pure.text import one_line, printable
 
 _LONGEST_TEXT = 4000
 """Characters of one value that the text form shows."""
@@ -301,9 +301,9 @@ def _judged(execution: EvaluationExecution, metric: str) -> Iterator[Passage]:
 
 def _case_text(view: CaseView) -> str:
     """Return a case as text for a terminal; control characters are shown, never sent."""
-    lines = [f"case {printable(view.case_id)} of dataset {printable(view.dataset_id)} ({printable(view.case_key)})"]
+    lines = [one_line(f"case {view.case_id} of dataset {view.dataset_id} ({view.case_key})")]
     for title, value in passages(view):
         text = text_of(value)
         cut = f"... ({len(text)} characters)" if len(text) > _LONGEST_TEXT else ""
-        lines += [f"{printable(title)}:", *(f"  {line}" for line in printable(text[:_LONGEST_TEXT] + cut).split("\n"))]
+        lines += [f"{one_line(title)}:", *(f"  {line}" for line in printable(text[:_LONGEST_TEXT] + cut).split("\n"))]
     return "\n".join(lines)

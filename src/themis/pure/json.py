@@ -19,7 +19,7 @@ import attrs
 import orjson
 
 from themis.pure.errors import ThemisError
-from themis.pure.text import shortened
+from themis.pure.text import printable_json, shortened
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = bool | int | float | str | Sequence["JSONValue"] | Mapping[str, "JSONValue"] | None
@@ -308,6 +308,11 @@ def decode(data: bytes | str) -> Any:
 
 def _refuse_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
+
+
+def formatted(value: object) -> str:
+    """Return a value as JSON for people: indented, in Unicode, harmless to display; it decodes to the same."""
+    return printable_json(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 # --- the canonical encoding -------------------------------------------------------------------------------

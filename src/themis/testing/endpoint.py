@@ -6,8 +6,9 @@
     assert [served.play for served in endpoint.log] == ["Reject", "Drop", "Answer"]
 
 Every answer is a function of its request, so that runs against it are repeatable. It runs on its own trio loop in
-a thread of its own, and needs no test framework; `python -m themis.testing.endpoint` serves one by itself. It
-speaks as much HTTP/1.1 as clients of model endpoints do: keep-alive, and bodies with a `Content-Length`.
+a thread of its own, and needs no test framework; `python -m themis.testing.endpoint` serves one by itself, while the
+process lives that started it. It speaks as much HTTP/1.1 as clients of model endpoints do: keep-alive, and bodies
+with a `Content-Length`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import ssl
 import threading
 import time
@@ -472,9 +474,11 @@ class _Reader:
 
 
 def _main() -> None:
+    parent = os.getppid()
     with FakeEndpoint() as endpoint:
         print(endpoint.base_url, flush=True)  # noqa: T201  # what the caller waits for
-        threading.Event().wait()
+        while os.getppid() == parent:  # killed or not, it leaves no server behind
+            time.sleep(0.2)
 
 
 if __name__ == "__main__":

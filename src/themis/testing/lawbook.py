@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Mapping, Sequence
+from random import Random
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
@@ -298,13 +299,37 @@ def _hold_order_of_keys(trial: Trial, component: Any, given: Input, answer: Any)
 
 
 MOST_SECONDS: Final = 2.0
-_LARGE: Final = ("a ", "{", "\\boxed{", "1,", "Answer: A\n", "\u0939\u093f")
-"""What megabytes are made of: words, brackets and boxes that never end, lists, statements, letters with vowel signs."""
+_LARGE: Final = (
+    *("a ", "{", "[", "\\boxed{", "\\frac{", "\\begin{pmatrix}", "1,", "-", "$", "Answer: A\n", "\u0939\u093f"),
+    *(
+        "```\n",
+        "> ```\n",
+        ">",
+        "> \n",
+        "A: x\n",
+        "```python\nx\n",
+        "<think>",
+        "</think>",
+        "**",
+        "100!",
+        "[[1,2],[3,4]]^",
+    ),
+)
+"""What megabytes are made of: words, brackets and boxes that never end, lists, statements, letters with vowel signs,
+fences and quotes by lines, sums and powers. Each of a kind that hung a reader once."""
+
+_PIECES: Final = (
+    *"aA1 \n\t.,:;!?()[]{}<>\"'`~*_#$%^&|\\/+-=\u00e9\u4e2d\u202e",
+    *("```", "> ", "\n\n", "Answer:", "the answer is ", "\\boxed{", "\\frac{", "<think>", "def f():\n", "- A) "),
+)
+_DRAWN: Final = 8
 
 
-def large_texts() -> Sequence[str]:
-    """Return texts of a megabyte each, in UTF-8."""
-    return [unit * (1_000_000 // len(unit.encode())) for unit in _LARGE]
+def large_texts(seed: int | None = None) -> Sequence[str]:
+    """Return texts of a megabyte each, in UTF-8: some that are known to be hard, and some that the seed draws."""
+    random = Random(seed or 0)  # noqa: S311  # no secret
+    drawn = ["".join(random.choices(_PIECES, k=random.randint(1, 4))) for _ in range(_DRAWN)]
+    return [unit * (1_000_000 // len(unit.encode())) for unit in (*_LARGE, *drawn)]
 
 
 def hold_size(trial: Trial, component: Any, inputs: Sequence[Input]) -> None:

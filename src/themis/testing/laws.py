@@ -93,7 +93,9 @@ def assert_metric_laws(
     )
     if cases is None and outputs is None:  # else these are all that it is made for
         case = Case(case_id="1", input="1", expected_output="1")
-        hold_size(trial, metric, [_large(text, score_input(ParsedOutput(value=text), case)) for text in large_texts()])
+        hold_size(
+            trial, metric, [_large(text, score_input(ParsedOutput(value=text), case)) for text in large_texts(seed)]
+        )
 
 
 def assert_parser_laws(
@@ -124,7 +126,7 @@ def assert_parser_laws(
     trial = Trial(Parser.parse, (ParsedOutput,))
     _assert_laws(trial, parser, "a parser", lambda draw: draw.parsed(outputs), variants, examples, seed)
     if outputs is None:
-        hold_size(trial, parser, [_large(text, parse_input(_candidate(text))) for text in large_texts()])
+        hold_size(trial, parser, [_large(text, parse_input(_candidate(text))) for text in large_texts(seed)])
 
 
 def _candidate(text: str) -> ReducedCandidate:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -17,6 +18,7 @@ from themis.api.config.record import EvaluationConfig, GenerationConfig
 from themis.api.experiment.experiment import Experiment
 from themis.api.runs.search import find_runs, search
 from themis.api.stores import open_store
+from themis.effects.stores import sqlite_search
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
 from themis.pure.errors import RunNotFoundError, SpecError
@@ -108,3 +110,48 @@ def test_runs_are_found_by_what_a_listing_says(kind: str, fresh: Callable[[str],
         assert found(until=began) == []
         assert len(found(status="pending")) == 1
         assert names(store, "a") >= {(first, "0", None)}
+
+
+# --- beside runs ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 300, 10**9])
+def test_the_first_search_lets_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Guarded by turns, not by time: between any two transactions of the index another process writes at once."""
+    path, begun = tmp_path / "s.sqlite3", list[float]()
+    monkeypatch.setattr(sqlite_search, "_MOST", most)
+    with SqliteRunStore(path) as store, closing(sqlite3.connect(path, timeout=0)) as other:
+        count = 20
+        experiment([f"alpha {'beta ' * n}" for n in range(count)]).run(store=store)
+        most_at_once = list[int]()
+
+        def write_beside(seconds: float) -> None:
+            begun.append(seconds)
+            with other:
+                other.execute("update run set created_at = created_at")
+            indexed = other.execute("select count(*) from search_text").fetchone()[0]
+            most_at_once.append(indexed - sum(most_at_once))
+
+        monkeypatch.setattr(sqlite_search, "_pause", write_beside)
+        assert len(names(store, "alpha")) == 2 * count
+        assert sum(most_at_once) == 2 * count
+        assert max(most_at_once) == {1: 1, 300: max(most_at_once), 10**9: count}[most]
+        assert (len(begun) == 2) == (most == 10**9)
+        begun.clear()
+        assert len(names(store, "alpha")) == 2 * count
+        assert begun == []  # all of it is there
+
+
+def test_a_run_that_goes_on_keeps_no_search_from_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite_search, "_MOST", 1)
+    with SqliteRunStore(tmp_path / "s.sqlite3") as store, SqliteRunStore(tmp_path / "s.sqlite3") as other:
+        experiment(["alpha one", "alpha two"]).run(store=store)
+        written = itertools.count()
+
+        def another_run(_: float) -> None:
+            experiment([f"alpha {next(written)}"], dataset_id=f"d{next(written)}").run(store=other)
+
+        monkeypatch.setattr(sqlite_search, "_pause", another_run)
+        assert len(names(store, "alpha")) == 4
+        monkeypatch.setattr(sqlite_search, "_pause", lambda _: None)
+        assert len(names(store, "alpha")) == 4 + next(written)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -215,7 +216,7 @@ def test_faults_of_a_schema_are_named() -> None:
     assert JsonSchema(schema=schema).check() == []
 
 
-@given(st.lists(st.sampled_from("abcd"), max_size=30), st.lists(st.sampled_from("abcd"), max_size=30))
+@given(st.lists(st.sampled_from("aabcd"), max_size=60), st.lists(st.sampled_from("aabcd"), max_size=60))
 def test_the_longest_common_subsequence_is_that_of_the_table(first: list[str], second: list[str]) -> None:
     row = [0] * (len(second) + 1)
     for left in first:
@@ -224,6 +225,45 @@ def test_the_longest_common_subsequence_is_that_of_the_table(first: list[str], s
         for place, right in enumerate(second):
             row.append(before[place] + 1 if left == right else max(row[-1], before[place + 1]))
     assert common_subsequence(first, second) == row[-1]
+
+
+# --- JSON schemas -----------------------------------------------------------------------------------------
+
+values = st.recursive(
+    st.sampled_from([None, True, 1, 1.0, 0, False, "1", "a"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+
+
+@given(st.lists(values, max_size=5))
+def test_items_are_unique_as_json_has_it(items: list[Any]) -> None:
+    """One pass finds what a comparison of each with each does; 1 is 1.0, and not true."""
+    pairs = itertools.combinations(map(jsonschema_equal, items), 2)
+    expected = all(one != other for one, other in pairs)
+    found = score_one(JsonSchema(schema={"uniqueItems": True}), items)
+    assert isinstance(found, Score)
+    assert found.value == float(expected)
+
+
+def jsonschema_equal(value: Any) -> Any:
+    """Return a value that is equal to others as JSON's values are."""
+    if isinstance(value, bool | None | str):
+        return repr(value)
+    if isinstance(value, list):
+        return [jsonschema_equal(each) for each in value]
+    return {key: jsonschema_equal(each) for key, each in value.items()} if isinstance(value, dict) else value
+
+
+def test_a_schema_check_is_bounded_in_values_and_faults() -> None:
+    schema = {"items": {"type": "string"}, "uniqueItems": True}
+    many = score_one(JsonSchema(schema=schema), [*range(5_000)])
+    assert isinstance(many, Score)
+    assert (many.value, many.details["fault_count"]) == (0.0, 1_000)
+    assert isinstance(score_one(JsonSchema(schema=schema), [{"a": str(n)} for n in range(20_000)]), Score)
+    refused = score_one(JsonSchema(schema=schema), [[str(n)] for n in range(30_000)])
+    assert isinstance(refused, ScoreError)
+    assert "an answer of more than 50,000 values is not checked" in refused.reason
 
 
 # --- sacrebleu --------------------------------------------------------------------------------------------

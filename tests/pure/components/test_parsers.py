@@ -165,7 +165,21 @@ def test_regex_takes_the_last_match_and_its_group() -> None:
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(a+)+b", "(a?a)*b", "(a|ab)*c", "([a-z]+,)*x", r"(\w+\s?)*$", "(a*)*", r"(.*)\1+", "(?i)(?:ab|Ab)*c", "(x+x+)+y"],
+    [
+        *(
+            "(a+)+b",
+            "(a?a)*b",
+            "(a|ab)*c",
+            "([a-z]+,)*x",
+            r"(\w+\s?)*$",
+            "(a*)*",
+            r"(.*)\1+",
+            "(?i)(?:ab|Ab)*c",
+            "(x+x+)+y",
+        ),
+        *("(?:()a|a)*x", "(?:|a)*x", "(?:(?=a)a|a)*x", r"(?:[\u0430-\u0432]x|[\u0431-\u0433]x)*y"),
+        *(r"(?i)(?:[\u0430-\u0432]x|[\u0411-\u0413]x)*y", r"(?:[\u0400-\uffff]x|[\u0431-\u0433]x)*y"),
+    ],
 )
 def test_exponential_patterns_are_refused(pattern: str) -> None:
     with pytest.raises(SpecError, match="exponential time"):

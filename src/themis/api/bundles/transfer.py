@@ -1,7 +1,9 @@
 """Exporting a stage of a stored run as a bundle, and importing it into any store, all or nothing.
 
 Importing twice is importing once. A bundle that is not of the run it names, or does not fit what the store has of it,
-is refused whole, and nothing of it is stored. How bundles become files is the business of `files`.
+is refused whole, and nothing of it is stored. So is one whose records do not follow from each other, as far as builtin
+components can make them again; no other component is asked, and none is imported by its name. How bundles become files
+is the business of `files`.
 """
 
 from __future__ import annotations
@@ -10,9 +12,10 @@ import contextlib
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
-from themis._stages import STAGE_ORDER
+from themis._stages import STAGE_ORDER, UntilStage
+from themis.api.experiment.verify import components_at_hand
 from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
@@ -28,9 +31,13 @@ from themis.pure.bundles.records import (
 )
 from themis.pure.chain import Entry, link_all, read_event
 from themis.pure.errors import DataError, RunNotFoundError, listed
+from themis.pure.events import CaseRunEvent
+from themis.pure.families import FAMILIES
 from themis.pure.identity import run_name
-from themis.pure.pipeline.verification import altered_cases
-from themis.pure.plan import case_items, metric_slots
+from themis.pure.pipeline.recorded import MissingError, purely
+from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.pipeline.verification import Difference, altered_cases, case_checks, compared
+from themis.pure.plan import CaseItem, RunPlan, case_items, make_plan, metric_slots
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
@@ -197,6 +204,9 @@ def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> in
 
 def _check_header(header: Bundle) -> None:
     snapshot = header.snapshot
+    strange = [f"metric_kinds.{name}: {kind!r}" for name, kind in snapshot.metric_kinds.items() if kind not in FAMILIES]
+    if strange:
+        raise DataError(listed(f"bundle of run {header.run_id}: no family of metrics", strange))
     # Computed, for a snapshot from a store says the id that it is stored under.
     found = run_name(snapshot.identity, snapshot.identity_algorithm)
     if found != header.run_id:
@@ -243,20 +253,51 @@ def _merges(
     store: RunStore, header: Bundle, events: Iterator[Keyed], before: RunSnapshot | None
 ) -> Iterator[CaseMerge]:
     run, kind = shape_of(header.snapshot), header.kind
+    again = planned_run(header.snapshot, components_at_hand(header.snapshot, None, importing=False)[0])
+    through = _through(header) if before is None else None
     faults: list[str] = []
+    absent: list[str] = []
     cases = ((item, fresh_state(item)) for item in case_items(header.snapshot))
     groups = itertools.groupby(events, key=lambda keyed: keyed[0].case_key)
     key, records = next(groups, _NO_MORE)
     for item, state in cases if before is None else read_cases(store, before):
         if key == item.case_key:
-            merge = CaseMerge(run, kind, item, state, [*records])
+            keyed = [*records]
+            merge = CaseMerge(run, kind, item, state, keyed)
             key, records = next(groups, _NO_MORE)
-            faults += merge.faults
+            faults += merge.faults or _unfounded(again, item, [event for event, _ in keyed], through)
             if not faults:
                 yield merge
+        elif through is not None:
+            absent += itertools.islice(_unfounded(again, item, [], through), _SHOWN)
     faults += _left_over(header, [key, *(key for key, _ in groups)] if key is not None else [])
-    if faults:
+    if faults := faults or absent[: 2 * _SHOWN]:
         raise DataError(listed(f"{kind} bundle of run {header.run_id} refused", first_faults(faults)))
+
+
+def _through(header: Bundle) -> RunPlan | None:
+    """Return what a bundle says it has every outcome of; one that stopped early has those of the cases it planned."""
+    stage = header.completed_through_stage
+    if stage is None or header.snapshot.identity.until is not None:
+        return None
+    return make_plan(header.snapshot, cast(UntilStage, stage))
+
+
+def _unfounded(run: Run, item: CaseItem, events: Sequence[CaseRunEvent], through: RunPlan | None) -> Iterator[str]:
+    """Yield what is missing, or another than the bundle's own records make it, of what can be made again."""
+    for check in case_checks(run, item, events, through):
+        if check.program is None:
+            if check.stored is None:
+                yield str(check.unfounded(item.case_key))
+            continue  # else it rests on what the bundle leaves out
+        try:
+            found = compared(check, item.case_key, purely(check.program))
+        except MissingError:
+            continue
+        except Exception as error:  # components' errors are outcomes: this is a record that no program can work on
+            found = check.unfounded(item.case_key, f"its record is {type(error).__name__}: {error}")
+        if isinstance(found, Difference):
+            yield str(found)
 
 
 def _left_over(header: Bundle, left: Sequence[str]) -> list[str]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from themis.api.cli.output import finish, make_streams_hold_all, say
+from themis.api.cli.output import finish, harmless, make_streams_hold_all, say
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -75,7 +76,7 @@ def make_app(words: Sequence[str] = ()) -> App:
     Args:
         words: what was typed; a command that is named brings its own help along.
     """
-    from cyclopts import App, Group
+    from cyclopts import App, CycloptsPanel, Group
     from cyclopts.config import Env
 
     from themis._version import __version__
@@ -89,6 +90,7 @@ def make_app(words: Sequence[str] = ()) -> App:
         help="Evaluate language models, reproducibly.",
         help_epilogue=EXIT_CODES,
         help_format="plaintext",
+        error_formatter=lambda error: CycloptsPanel(harmless(str(error))),
     )
     for order, (title, commands) in enumerate(COMMANDS.items()):
         group = Group(title, sort_key=order)
@@ -100,16 +102,22 @@ def make_app(words: Sequence[str] = ()) -> App:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    shown = warnings.showwarning
-
-    def show_warning(message: Warning | str, category: type[Warning], *where: Any, **options: Any) -> None:
+    def show_warning(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: object = None,
+        line: str | None = None,
+    ) -> None:
         """Say what Themis warns of as its errors are said; a place in its source means nothing to who typed."""
         if category.__module__.startswith("themis."):
             say(f"themis: warning: {message}")
         else:
-            shown(message, category, *where, **options)
+            say(warnings.formatwarning(message, category, filename, lineno, line).rstrip())
 
     warnings.showwarning = show_warning
+    sys.excepthook = lambda *error: say("".join(traceback.format_exception(*error)).rstrip())
     make_streams_hold_all()
     sys.exit(run_command(sys.argv[1:] if arguments is None else arguments))
 

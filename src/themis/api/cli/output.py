@@ -4,6 +4,9 @@ What a stream's encoding can't hold is replaced in text. JSON is UTF-8 (RFC 8259
 the same to whoever reads it; a document that goes into a file or pipe (`themis report latest --format html > a.html`)
 is UTF-8. When nobody reads on (`themis list | head -1`), a command goes on to its end in silence: a run is finished, a
 gate gives its exit code.
+
+What is printed may be a model's, a server's or a file's: no character that steers a display passes here, in whatever
+field of whatever command it stands. Text names such characters, JSON escapes them.
 """
 
 from __future__ import annotations
@@ -17,15 +20,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, AnyStr, Final, TextIO
 
+from themis.pure.json import formatted
+from themis.pure.text import printable
+
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
 def write(text: str) -> None:
-    _put(sys.stdout, text if text.endswith("\n") else f"{text}\n")
+    _put(sys.stdout, harmless(text if text.endswith("\n") else f"{text}\n"))
 
 
 def write_json(value: Any) -> None:
-    write_document(json.dumps(value, indent=2, ensure_ascii=False), "json")
+    write_document(formatted(value), "json")
 
 
 def write_document(text: str, kind: str) -> None:
@@ -40,7 +46,12 @@ def write_document(text: str, kind: str) -> None:
 
 
 def say(text: str) -> None:
-    _put(sys.stderr, f"{text}\n")
+    _put(sys.stderr, harmless(f"{text}\n"))
+
+
+def harmless(text: str) -> str:
+    """Return text for a terminal or a log; line breaks of Windows are line breaks."""
+    return printable(text.replace("\r\n", "\n"))
 
 
 def show(value: Any, text: Callable[[], str] | str, *, as_json: bool) -> None:

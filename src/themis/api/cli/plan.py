@@ -17,6 +17,7 @@ from themis.api.cli.options import (
     with_rule,
 )
 from themis.api.cli.output import say, show
+from themis.pure.text import one_line
 
 
 def plan(
@@ -52,7 +53,8 @@ def show_plan(experiment: Any, until: UntilStage = "judge", *, as_json: bool) ->
         check_run(experiment.compile_with(components), components, experiment.runtime, until)
     except SpecError as error:
         say(f"themis: warning: {error}")
-    show({**explanation.to_dict(), "cost": cost.to_dict()}, lambda: f"{explanation}\n{cost}", as_json=as_json)
+    data = {**explanation.to_dict(), "cost": cost.to_dict()}
+    show(data, lambda: f"{explanation}\n{one_line(str(cost))}", as_json=as_json)
 
 
 def estimate(
@@ -70,7 +72,7 @@ def estimate(
     figures = experiment.estimate()
     cost = planned_cost(experiment, figures)
     data = {**figures.to_dict(), "cost": cost.to_dict()}
-    show(data, lambda: f"{_text(figures.to_dict())}\n{cost}", as_json=json_output)
+    show(data, lambda: f"{_text(figures.to_dict())}\n{one_line(str(cost))}", as_json=json_output)
 
 
 def _text(figures: dict[str, object]) -> str:

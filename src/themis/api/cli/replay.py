@@ -128,10 +128,12 @@ def verify(
 
 
 def _verification(found: Any) -> str:
+    from themis.pure.text import one_line
+
     counts = ", ".join(f"{count} {stage}" for stage, count in sorted(found.recomputed.items())) or "nothing"
     lines = [f"run {found.run_id}", f"{found.cases} cases; computed again: {counts}"]
     lines += [f"broken: {text}" for text in found.broken_links]
     lines += [f"altered: {text}" for text in found.altered]
     lines += [f"differs: {difference}" for difference in found.differences]
     lines += [f"not checked: {text}" for text in found.not_verified]
-    return "\n".join([*lines, found.verdict])
+    return "\n".join(map(one_line, [*lines, found.verdict]))

@@ -36,7 +36,7 @@ def show_result(
     else:
         write(_result_text(result, at, by, prices))
         for gate in gates:
-            write(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}")
+            write(one_line(f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}"))
     if junit is not None:
         write_junit(junit, f"themis run {result.run_id[:12]}", gates, result)
     if isinstance(result.store, InMemoryRunStore):
@@ -50,14 +50,14 @@ def _result_text(result: RunResult, at: Sequence[int] | None, by: Sequence[str] 
     place = result.store.location.removeprefix("sqlite:")
     name = result.view.ending.labels.name
     called = f"run {result.run_id}" + (f" ({one_line(name)})" if name is not None else "")
-    lines = [result_table(result, at, by, prices), "", called, f"stored in {place}"]
+    lines = [called, f"stored in {one_line(place)}"]
     if result.error_message:
-        lines.append(f"ended early: {result.error_message}")
+        lines.append(f"ended early: {one_line(result.error_message)}")
     if result.completed_through_stage not in (None, STAGE_ORDER[-1]):
         lines.append(f"completed through stage '{result.completed_through_stage}', as it was asked to")
     if result.status != RunStatus.COMPLETED:
         failed, total = result.progress.failed_cases, result.progress.total_cases
         done = result.progress.completed_cases
         lines.append(f"{result.status.value}: {done} of {total} cases done, {failed} with errors")
-        lines += [f"  {text}" for text in first_failures(result)]
-    return "\n".join(lines)
+        lines += [f"  {one_line(text)}" for text in first_failures(result)]
+    return "\n".join([result_table(result, at, by, prices), "", *lines])

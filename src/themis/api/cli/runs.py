@@ -130,10 +130,12 @@ def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_
 
 
 def _hits(hits: Any) -> str:
+    from themis.pure.text import one_line
+
     lines = []
     for hit in hits:
         where = f"{hit.dataset_id}/{hit.case_id}" + (f", {hit.candidate_id}" if hit.candidate_id else ", input")
-        lines.append(f"{hit.run_id[:12]} {where}\n    {' '.join(hit.snippet.split())}")
+        lines.append(f"{hit.run_id[:12]} {one_line(where)}\n    {one_line(hit.snippet)}")
     return "\n".join(lines) or "nothing found"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from themis.effects.sources.source_code import source_of
 from themis.pure.components.registry import builtins
 from themis.pure.errors import SpecError, ThemisError, listed
 from themis.pure.fingerprints import component_ref
-from themis.pure.json import freeze, thaw
+from themis.pure.json import formatted, freeze, thaw
 from themis.pure.records.stopping import StoppingRule
 from themis.pure.wire.providers import MODEL_STRINGS, OPENAI
 
@@ -54,7 +53,7 @@ def write_config(experiment: ExperimentConfig, path: Path) -> dict[str, Any]:
     if path.suffix.lower() not in (".yaml", ".yml", ".json"):
         raise SpecError(f"{path}: a written config is YAML or JSON; name it .yaml, .yml or .json")
     tree = config_of(experiment, relative_to=path.parent)
-    text = json.dumps(tree, indent=2, ensure_ascii=False) if path.suffix.lower() == ".json" else write_yaml(tree)
+    text = formatted(tree) if path.suffix.lower() == ".json" else write_yaml(tree)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return tree

@@ -65,7 +65,7 @@ def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None
         RunNotFoundError: the store has no such run.
     """
     snapshot = store.load_snapshot(run_id)
-    components, notes = _components_of(snapshot, experiment.components() if experiment is not None else None)
+    components, notes = components_at_hand(snapshot, experiment.components() if experiment is not None else None)
     walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
     run_anywhere(walked.walk)
     return Verification(
@@ -202,8 +202,16 @@ class _RecordedJudge:
         raise AssertionError("a recorded judge was called")
 
 
-def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Components, list[str]]:
-    """Return the run's components as far as they are at hand, unchanged; say which are not."""
+def components_at_hand(
+    snapshot: RunSnapshot, given: Components | None, *, importing: bool = True
+) -> tuple[Components, list[str]]:
+    """Return the run's components as far as they are at hand, unchanged; say which are not.
+
+    Args:
+        snapshot: the run's.
+        given: where they are looked for first.
+        importing: whether a name may be one to import, which runs its module's code.
+    """
     notes: list[str] = []
     by_id = {able.component_id: able.component for able in given} if given is not None else {}
 
@@ -214,7 +222,7 @@ def _components_of(snapshot: RunSnapshot, given: Components | None) -> tuple[Com
             return _RecordedJudge(ref.component_id)
         component = by_id.get(ref.component_id)
         try:
-            if component is None and place != "generator":
+            if component is None and place != "generator" and (importing or ref.component_id.startswith("builtin/")):
                 component = resolve_component(ref.component_id)
             current = component_ref(component, source_of, snapshot.identity_algorithm) if component else None
         except ThemisError as error:

@@ -29,6 +29,7 @@ from themis.pure.stats.gates import (
 )
 from themis.pure.stats.records import Estimate, Interval, RunComparison
 from themis.pure.stats.several import FIGURES
+from themis.pure.text import one_line
 
 G = TypeVar("G", RequirementGate, RegressionGate)
 
@@ -186,5 +187,5 @@ def _incomplete(result: RunResult) -> str:
 
 
 def _allowed(text: str) -> str:
-    """Return text without what XML 1.0 can't hold at all: most control characters, and lone surrogates."""
-    return "".join(c if c >= " " and c not in "\ufffe\uffff" and not "\ud800" <= c <= "\udfff" else " " for c in text)
+    """Return text on one line, without what XML 1.0 can't hold: controls and lone surrogates are written out."""
+    return re.sub("[\ufffe\uffff]", " ", one_line(text))

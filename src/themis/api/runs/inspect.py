@@ -209,7 +209,7 @@ class QuickCheck(HashableModel):
         named = ", ".join([*filter(None, [self.name]), *(f"#{tag}" for tag in self.tags)])
         lines = [
             f"run {self.run_id}",
-            *([one_line(named)] if named else []),
+            *([named] if named else []),
             f"{self.status}{through}{why}; attempts: {self.attempts}",
             f"{self.generator_id} on {', '.join(self.dataset_ids)}: {self.started_cases} of {self.total_cases} cases",
             *([] if self.stop is None else [str(self.stop)]),
@@ -221,7 +221,7 @@ class QuickCheck(HashableModel):
             lines.append(
                 f"{metric.metric_id}: mean {mean} over {metric.scored} scored {what}, {metric.errors} errors{left}"
             )
-        return "\n".join(lines)
+        return "\n".join(map(one_line, lines))
 
 
 def quickcheck(store: RunStore, run_id: str) -> QuickCheck:

@@ -6,7 +6,6 @@ import functools
 import importlib
 import importlib.resources
 import itertools
-import json
 import operator
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from themis.effects.reading import fresh_state
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
 from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import MissingExtraError, SpecError, pip_install
-from themis.pure.json import EMPTY, thaw
+from themis.pure.json import EMPTY, formatted, thaw
 from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.report.grouping import BY_DATASET, check_by, check_cluster_by, read_by
@@ -276,7 +275,7 @@ class Reporter:
             "snapshot": view.snapshot.header(),
             "score_rows": [table_row(row) for row in view.rows()],
         }
-        return json.dumps(data, indent=2, ensure_ascii=False)
+        return formatted(data)
 
     def export_text(self, run_id: str) -> str:
         """Return a summary for a terminal of 80 columns: what `themis run` prints at its end."""

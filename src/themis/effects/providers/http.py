@@ -14,6 +14,7 @@ Rules of this room:
 from __future__ import annotations
 
 import base64
+import io
 import itertools
 import logging
 import os
@@ -30,6 +31,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlencode, urljo
 import attrs
 import trio
 
+from themis.effects import bodies
 from themis.effects.calls import report_quota
 from themis.effects.http_library import LOGGERS, every, httpx
 from themis.effects.providers.network import (
@@ -430,7 +432,7 @@ async def _within_time(sent: _Sent, client: httpx.AsyncClient | None) -> Answer 
     clients = _clients.get()
     answered: set[Endpoint] = set() if clients is None else clients.answered
     try:
-        with trio.move_on_after(endpoint.total_timeout_s):
+        with trio.move_on_after(endpoint.total_timeout_s) as timer, bodies.stopping(timer):
             async with _client_for(endpoint) if client is None else nullcontext(client) as used:
                 outcome = await _exchange(used, attrs.evolve(sent, is_first=endpoint not in answered))
                 answered.add(endpoint)
@@ -529,7 +531,10 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 async def _body(response: httpx.Response, headers: Mapping[str, str], most: int) -> bytes | CallFailure:
-    """Read a body and unpack it, never holding more than `most` bytes and one piece from the network."""
+    """Read a body and unpack it, never holding more than `most` bytes and one piece from the network.
+
+    Of a large one no more is read than the run has room for (`themis.effects.bodies`).
+    """
     too_large = CallFailure(kind=FailureKind.TOO_LARGE, message=f"the answer is larger than {most:,} bytes")
     promised = headers.get("content-length", "")
     if promised.isdecimal() and int(promised) > most:
@@ -544,8 +549,12 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
         )
     bits = _WINDOW_BITS[encoding]
     unpack = None if bits is None else zlib.decompressobj(bits)
-    pieces: list[bytes] = []
+    body = io.BytesIO()
     room = most
+    taken = bodies.COUNTED_FROM
+    if unpack is None and promised.isdecimal() and int(promised) > taken:
+        await bodies.take(int(promised) - taken)
+        taken = int(promised)
     stream = response.aiter_raw()
     try:
         async for raw in stream:
@@ -554,11 +563,14 @@ async def _body(response: httpx.Response, headers: Mapping[str, str], most: int)
             if room < 0:
                 await _hang_up(response, stream)
                 return too_large
-            pieces.append(piece)
+            body.write(piece)
+            if body.tell() > taken:
+                await bodies.take(more := max(bodies.COUNTED_FROM, body.tell() - taken))
+                taken += more
     except zlib.error as error:
         await _hang_up(response, stream)
         return CallFailure(kind=FailureKind.MALFORMED, message=f"the packed body can't be read: {error}")
-    return b"".join(pieces)
+    return body.getvalue()
 
 
 async def _hang_up(response: httpx.Response, stream: AsyncIterator[bytes]) -> None:

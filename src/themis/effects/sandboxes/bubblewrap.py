@@ -19,6 +19,7 @@ from typing import Final
 
 import attrs
 
+from themis.effects.guard import guarded_by
 from themis.effects.sandboxes.promised_python import PromisedPython, folders_of_packages
 from themis.pure.json import EMPTY
 from themis.pure.records.sandbox import SandboxRequest
@@ -120,11 +121,10 @@ def command_line(
 def _writing_to(stdout: int, stderr: int, go: int) -> Sequence[str]:
     # bwrap's own first process inside is the program's equal, and its descriptors lie open in /proc/1/fd. They must
     # not be those of the program, or else what one program starts could write into its output.
-    # Nothing starts before Themis says so, which it does once it holds the first process inside: were Themis killed
-    # before that, the program would outlive it. A window of a few milliseconds stays, until bubblewrap has bound
-    # itself to Themis' life.
+    # Nothing starts before Themis says so, which it does once it holds the first process inside. The shell's name is
+    # the mark by which all of it is found and ended should Themis be killed, from the very start on.
     start = f'read -r go </proc/self/fd/{go} || exit 125; exec "$@" >/proc/self/fd/{stdout} 2>/proc/self/fd/{stderr}'
-    return ("sh", "-c", start, "sh")
+    return ("sh", "-c", start, guarded_by())
 
 
 def _environment() -> Iterator[str]:

@@ -20,6 +20,7 @@ from typing import Any, Final
 import attrs
 from returns.result import Failure, Result, Success
 
+from themis.effects.guard import guarded_by
 from themis.effects.sandboxes.trials import MODULES
 from themis.pure.errors import DISTRIBUTION, SpecError
 from themis.pure.text import shortened
@@ -132,7 +133,7 @@ def _survey(python: str, is_stated: bool, packages: tuple[str, ...]) -> dict[str
     asked = json.dumps({"packages": packages, **rules})
     try:
         done = subprocess.run(  # noqa: S603  # the user's own Python
-            [python, "-I", "-B", *([] if packages else ["-S"]), str(_SURVEY)],
+            [python, "-I", "-B", *([] if packages else ["-S"]), str(_SURVEY), guarded_by()],
             input=asked,
             capture_output=True,
             text=True,

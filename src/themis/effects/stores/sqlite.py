@@ -203,9 +203,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
 
         with self._reading() as db:
             number = self._number(db, run_id) if run_id is not None else None
-            if sqlite_search.is_behind(with_sqlite_utils(db)):
-                with self._transaction():
-                    sqlite_search.catch_up(with_sqlite_utils(db))
+            sqlite_search.catch_up(with_sqlite_utils(db), self._transaction)
             return sqlite_search.find(with_sqlite_utils(db), query, number, limit)
 
     def _forget(self, db: sqlite3.Connection, run_no: int) -> None:

@@ -6,7 +6,9 @@ is: the id of a `generation_completed` event, or, negative, a case of a dataset,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 from sqlite_utils import Database
@@ -18,34 +20,62 @@ _SHOWN: Final = 80
 """Characters shown of a text where the index sees a word and we don't."""
 _TEXT: Final = "search_text"
 _DONE: Final = "search_done"
+_MOST: Final = 1 << 20
+"""Characters that one transaction indexes, and one text more: some tenths of a second."""
 _BEHIND: Final = """
-    select exists (select 1 from dataset d where not exists
-            (select 1 from search_done where kind = 'prompts' and number = d.dataset_no))
-        or exists (select 1 from run r where r.head_count > coalesce(
-            (select upto from search_done where kind = 'outputs' and number = r.run_no), 0))
+    select 'prompts', d.dataset_no, d.case_count
+    from dataset d left join search_done s on s.kind = 'prompts' and s.number = d.dataset_no
+    where d.case_count > coalesce(s.upto, 0)
+    union all
+    select 'outputs', r.run_no, r.head_count
+    from run r left join search_done s on s.kind = 'outputs' and s.number = r.run_no
+    where r.head_count > coalesce(s.upto, 0)
 """
-# All the text in a JSON value, a line each: a string as it is, and not with the escapes of JSON.
-_CATCH_UP: Final = """
+_DONE_UP_TO: Final = """
+    select coalesce((select upto from search_done where kind = :kind and number = :number), 0)
+"""
+# How far the next transaction comes, and then what it inserts. All the text in a JSON value is indexed, a line each: a
+# string as it is, and not with the escapes of JSON.
+_STEPS: Final = {
+    "prompts": (
+        """
+    select max(position) + 1 from (
+        select position, length(payload) as size, sum(length(payload)) over (order by position) as total
+        from dataset_case
+        where dataset_no = :number and position >= :begin and position < :target
+        order by position limit 2000
+    ) where total - size < :most
+        """,
+        """
     insert into search_text (id, text)
     select -((dataset_no << 40) + position + 1),
         (select group_concat(atom, char(10)) from json_tree(payload, '$.input') where atom is not null)
-    from dataset_case
-    where dataset_no not in (select number from search_done where kind = 'prompts');
-
-    insert or ignore into search_done select 'prompts', dataset_no, case_count from dataset;
-
+    from dataset_case where dataset_no = :number and position >= :begin and position < :end
+        """,
+    ),
+    "outputs": (
+        """
+    select max(id) - (:number << 40) from (
+        select id, size, sum(size) over (order by id) as total from (
+            select e.id, iif(is_text, length(e.payload) + coalesce(length(b.content), 0), 0) as size
+            from (select *, event_type = 'generation_completed' as is_text from event) e
+            left join blob b on is_text and b.ref = e.payload ->> 'result_blob_ref'
+            where e.id > (:number << 40) + :begin and e.id <= (:number << 40) + :target
+            order by e.id limit 2000
+        )
+    ) where total - size < :most
+        """,
+        """
     insert into search_text (id, text)
     select e.id, (select group_concat(atom, char(10))
         from json_tree(coalesce(cast(b.content as text), e.payload -> 'result'), '$.final_output')
         where atom is not null)
-    from run r
-    left join search_done d on d.kind = 'outputs' and d.number = r.run_no
-    cross join event e on e.id > (r.run_no << 40) + coalesce(d.upto, 0) and e.id <= (r.run_no << 40) + r.head_count
-    left join blob b on b.ref = e.payload ->> 'result_blob_ref'
-    where e.event_type = 'generation_completed';
-
-    insert or replace into search_done select 'outputs', run_no, head_count from run;
-"""
+    from event e left join blob b on b.ref = e.payload ->> 'result_blob_ref'
+    where e.id > (:number << 40) + :begin and e.id <= (:number << 40) + :end
+        and e.event_type = 'generation_completed'
+        """,
+    ),
+}
 _OF_RUN: Final = """
     id between (:run_no << 40) and ((:run_no + 1) << 40)
         or (id < 0 and exists (select 1 from run_dataset where run_no = :run_no and dataset_no = (-id - 1) >> 40))
@@ -65,24 +95,54 @@ _PROMPT: Final = """
 """
 
 
-def is_behind(db: Database) -> bool:
-    return not _is_made(db) or bool(db.execute(_BEHIND).fetchone()[0])
+def catch_up(db: Database, transaction: Callable[[], AbstractContextManager[object]]) -> None:
+    """Index what was stored until now and since the last time.
+
+    It writes in many short transactions, with pauses as long as they are: whoever writes beside it has its turns, and
+    whoever searches beside it goes on from where this one is.
+    """
+    if not _is_made(db):
+        with transaction():
+            if not _is_made(db):  # others may have made it by now
+                _make(db)
+    for kind, number, target in db.execute(_BEHIND).fetchall():
+        is_done = False
+        while not is_done:
+            with transaction():
+                began = time.monotonic()
+                is_done = _index_some(db, kind, number, target)
+            _pause(time.monotonic() - began)
+
+
+def _index_some(db: Database, kind: str, number: int, target: int) -> bool:
+    """Index the next texts of a dataset or run; return whether all up to the target are."""
+    where = {"kind": kind, "number": number, "target": target, "most": _MOST}
+    where["begin"] = db.execute(_DONE_UP_TO, where).fetchone()[0]
+    next_end, insert = _STEPS[kind]
+    end = db.execute(next_end, where).fetchone()[0]
+    if end is None:  # there are no more, or it was cleared meanwhile
+        return True
+    where["end"] = end
+    db.execute(insert, where)
+    db.execute("insert or replace into search_done values (:kind, :number, :end)", where)
+    return bool(end >= target)
+
+
+def _pause(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 def _is_made(db: Database) -> bool:
     return db.table(_TEXT).detect_fts() == f"{_TEXT}_fts"
 
 
-def catch_up(db: Database) -> None:
-    """Index what was stored since the last time; called within a transaction."""
-    if not _is_made(db):
-        for name in (_TEXT, _DONE):  # an index of an older Themis, which kept the text itself
-            db.table(name).drop(ignore=True)
-        done = {"kind": str, "number": int, "upto": int}
-        db.create_table(_DONE, done, pk=("kind", "number"), not_null=("kind", "number", "upto"), strict=True)
-        text = db.create_table(_TEXT, {"id": int, "text": str}, pk="id", strict=True)
-        text.enable_fts(["text"], tokenize="unicode61 remove_diacritics 2", create_triggers=True)
-    db.executescript(_CATCH_UP)
+def _make(db: Database) -> None:
+    for name in (_TEXT, _DONE):  # an index of an older Themis, which kept the text itself
+        db.table(name).drop(ignore=True)
+    done = {"kind": str, "number": int, "upto": int}
+    db.create_table(_DONE, done, pk=("kind", "number"), not_null=("kind", "number", "upto"), strict=True)
+    text = db.create_table(_TEXT, {"id": int, "text": str}, pk="id", strict=True)
+    text.enable_fts(["text"], tokenize="unicode61 remove_diacritics 2", create_triggers=True)
 
 
 def find(db: Database, query: str, run_no: int | None, limit: int) -> Sequence[FoundText]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 import attrs
 
 from themis.pure.components.metrics import unusable_reference
 from themis.pure.errors import MissingExtraError, SpecError, pip_install
-from themis.pure.json import decode, encode, freeze, thaw
+from themis.pure.json import canonical_bytes, decode, encode, freeze, thaw
 from themis.pure.records.contexts import ScoreContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import ParsedOutput
@@ -18,6 +19,9 @@ from themis.pure.records.scoring import Score, ScoreError
 
 MOST_FAULTS: Final = 10
 """How many faults the details name."""
+
+_MOST_COUNTED: Final = 1_000
+_MOST_VALUES: Final = 50_000
 
 
 def _frozen(value: Any) -> Any:
@@ -35,7 +39,8 @@ class JsonSchema:
 
     Option `schema`; without it a case's schema is its expected output, or stands there under `schema`. The draft is the
     one that `$schema` names, else 2020-12. A reference to another document is never fetched: it is an error, as is a
-    schema that is none itself. `pattern` is matched by Python's `re`, so schemas must come from whom you trust.
+    schema that is none itself. Of more than 50,000 values an answer is an error, and of its faults the first thousand
+    are counted. `pattern` is matched by Python's `re`, so schemas must come from whom you trust.
 
     Source: json-schema.org, draft 2020-12; the validator is the `jsonschema` library.
     """
@@ -62,7 +67,11 @@ class JsonSchema:
         try:
             # Encoded and decoded, so that a fault quotes the answer with its keys in the order that stores keep.
             answer = decode(encode(parsed.value))
-            faults = [f"{fault.json_path}: {fault.message[:200]}" for fault in validator.iter_errors(answer)]
+            if _is_large(answer):
+                reason = f"case {case.case_id!r}: an answer of more than {_MOST_VALUES:,} values is not checked"
+                return ScoreError(metric_id=self.component_id, reason=reason)
+            found = itertools.islice(validator.iter_errors(answer), _MOST_COUNTED)
+            faults = [f"{fault.json_path}: {fault.message[:200]}" for fault in found]
         except Exception as error:
             if type(error).__name__ not in ("_WrappedReferencingError", "Unresolvable", "RefResolutionError"):
                 raise
@@ -74,6 +83,25 @@ class JsonSchema:
         return Score(metric_id=self.component_id, value=float(not faults), details=freeze(details))
 
 
+def _is_large(answer: Any) -> bool:
+    """Tell whether an answer has too many values; each may be looked at several times, by Python."""
+    left, waiting = _MOST_VALUES, [answer]
+    while waiting and left >= 0:
+        value = waiting.pop()
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        left -= len(inner)
+        waiting += inner
+    return left < 0
+
+
+def _unique_items(validator: Any, unique: Any, items: Any, _: Any) -> Iterator[Any]:
+    """Check `uniqueItems` in one pass; the library compares each with each."""
+    from jsonschema import ValidationError
+
+    if unique and validator.is_type(items, "array") and len(set(map(canonical_bytes, items))) < len(items):
+        yield ValidationError(f"{items!r} has non-unique elements")
+
+
 def _of_case(expected: Any) -> Any:
     stated = expected.get("schema") if isinstance(expected, Mapping) else None
     return stated if isinstance(stated, Mapping) else expected
@@ -82,7 +110,7 @@ def _of_case(expected: Any) -> Any:
 def _validator(schema: Any) -> tuple[Any, str]:
     """Return a validator that fetches nothing, or what is wrong with the schema."""
     from jsonschema import SchemaError
-    from jsonschema.validators import Draft202012Validator, validator_for
+    from jsonschema.validators import Draft202012Validator, extend, validator_for
     from referencing import Registry
 
     plain = thaw(schema)
@@ -92,7 +120,7 @@ def _validator(schema: Any) -> tuple[Any, str]:
     except SchemaError as error:
         return None, f"no valid JSON schema: {error.json_path}: {error.message[:200]}"
     # An explicit registry: the library's own default fetches what a `$ref` names.
-    return kind(plain, registry=Registry()), ""
+    return extend(kind, {"uniqueItems": _unique_items})(plain, registry=Registry()), ""
 
 
 SCHEMA_METRICS: Final = (JsonSchema,)

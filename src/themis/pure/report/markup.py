@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from themis.pure.text import printable
+from themis.pure.text import printable, printable_json
 
 
 class Markup(str):
@@ -47,6 +47,6 @@ def embedded_json(piece: str) -> str:
     >>> embedded_json('["</script>"]')
     '["\\u003c/script\\u003e"]'
     """
-    for character in "<>&\u2028\u2029":
+    for character in "<>&":
         piece = piece.replace(character, f"\\u{ord(character):04x}")
-    return piece
+    return printable_json(piece)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 import unicodedata
 from typing import Any
 
@@ -136,3 +137,26 @@ def test_signs_around_a_number_go_and_its_own_stay(around: str, number: Any) -> 
     text = f"{number:.2f}"
     assert normal_words(around.format(text)) == text
     assert normal_words(around.format(text.replace("-", "\u2212"))) == text
+
+
+@pytest.mark.parametrize("distinct", [63_000, 63_000 // 16, 63_000 // 17, 40])
+def test_rouge_l_takes_little_memory_of_many_words(distinct: int) -> None:
+    """The worst length that is compared; the bits of all words' places would take 500 MB."""
+    words = [f"w{n % distinct}" for n in range(63_000)]
+    answer, reference = " ".join(words), " ".join(reversed(words[: len(words) - 1]))
+    tracemalloc.start()
+    try:
+        assert 0 < rouge_l(answer, reference) < 1
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_rouge_l_of_a_long_and_a_short_text_takes_little_memory() -> None:
+    words = [f"w{n}" for n in range(170_000)]
+    tracemalloc.start()
+    try:
+        assert rouge_l(" ".join(words), " ".join(words[1:20_001])) > 0
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
