@@ -4,7 +4,6 @@
 2. The wheel is installed into an empty environment, which stays small. All files of `site-packages` count: pip's too,
    as sqlite-utils requires it, but not setuptools', which `venv` puts there before Python 3.12.
 3. A component whose extra is missing says so before anything is paid for.
-4. The README's and the tutorial's blocks are run there, by the tests that run them here.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 MOST_MB = 60
-PAGES = ("README.md", "docs/tutorial.md")
 HELD = (
     "themis/py.typed",
     "themis/effects/stores/views.sql",
@@ -106,9 +104,6 @@ def main() -> None:
         )
         if hint not in refused.stderr:
             sys.exit(f"the missing extra is not named:\n{refused.stdout}{refused.stderr}")
-        run(python, "-m", "pip", "install", "--quiet", f"{wheel}[testing]")
-        tests = [f"tests/test_documentation.py::test_blocks_run_and_print_what_they_show[{page}]" for page in PAGES]
-        print(run(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests))
 
 
 if __name__ == "__main__":
