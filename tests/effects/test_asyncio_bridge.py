@@ -245,7 +245,7 @@ def test_a_call_that_raises_before_its_coroutine_exists_costs_its_cases_and_not_
 
     with pytest.raises(SpecError, match=r"generate\(case\) can't be called as generate\(case, ctx\)"):
         trio.run(functools.partial(whole_run, asyncio_component(Asks())))
-    two = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("self", "case", "ctx")]
+    two = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY) for name in ("case", "ctx")]
     Asks.generate.__signature__ = inspect.Signature(two)  # type: ignore[attr-defined]  # says what is not so
     result = trio.run(functools.partial(whole_run, asyncio_component(Asks())))
     assert result.status is RunStatus.PARTIAL_FAILURE
