@@ -21,7 +21,7 @@ from themis.pure.records.dataset import CaseName
 from themis.pure.records.fields import json_objects, json_value, named_fields, sequence
 from themis.pure.records.prompt import PromptSpec, text_of
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.text import printable
+from themis.pure.text import one_line, printable
 from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS, Price
 from themis.pure.wire.exchange import without_files
 
@@ -141,21 +141,21 @@ def _notes(run: Run) -> Iterator[str]:
 def _lines(preview: RunPreview) -> Iterator[str]:
     for case in preview.cases:
         price = "" if case.us_dollars is None else f", about ${case.us_dollars:.6f}"
-        yield f"case {printable(case.case_id)} of dataset {printable(case.dataset_id)}"
+        yield f"case {one_line(case.case_id)} of dataset {one_line(case.dataset_id)}"
         for message in case.messages:
-            yield f"{printable(str(message['role']))}:"
+            yield f"{one_line(str(message['role']))}:"
             yield from (f"  {line}" for line in printable(text_of(message["content"])).split("\n"))
         beside = _beside(case)
         if beside:
-            yield f"sent besides: {printable(text_of(beside))}"
+            yield f"sent besides: {one_line(text_of(beside))}"
         yield f"about {case.prompt_tokens:,} tokens, and at most {case.answer_tokens:,} in the answer{price}"
         yield ""
     asked = "" if preview.candidate_count == 1 else f", each asked {preview.candidate_count} times"
     shown = f"{len(preview.cases)} of {preview.total_cases:,} case(s)"
-    yield f"{shown} for {printable(preview.model)}{asked}; nothing was sent"
-    yield from map(printable, preview.notes)
+    yield f"{shown} for {one_line(preview.model)}{asked}; nothing was sent"
+    yield from map(one_line, preview.notes)
     if preview.cost:
-        yield printable(preview.cost)
+        yield one_line(preview.cost)
 
 
 def _beside(case: CasePreview) -> JSONValue:
