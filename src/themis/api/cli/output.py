@@ -20,9 +20,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, AnyStr, Final, TextIO
 
-from themis.pure.json import formatted
-from themis.pure.text import printable
-
 _BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 
 
@@ -31,6 +28,8 @@ def write(text: str) -> None:
 
 
 def write_json(value: Any) -> None:
+    from themis.pure.json import formatted  # help loads none of these
+
     write_document(formatted(value), "json")
 
 
@@ -51,6 +50,8 @@ def say(text: str) -> None:
 
 def harmless(text: str) -> str:
     """Return text for a terminal or a log; line breaks of Windows are line breaks."""
+    from themis.pure.text import printable
+
     return printable(text.replace("\r\n", "\n"))
 
 

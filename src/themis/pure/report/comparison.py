@@ -16,7 +16,7 @@ from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
 from themis.pure.stats.records import PairedComparison, RunComparison
 from themis.pure.stats.wording import comparison_sentence, equivalence_sentence, p_cell
-from themis.pure.text import printable
+from themis.pure.text import one_line
 
 _SHOWN = 10
 
@@ -89,17 +89,17 @@ def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ())
     bounded = any(each.if_missing is not None for each in comparison.comparisons)
     if bounded:
         header += ["missing", "b - a if counted"]
-    parts = [f"a: {comparison.label_a}\nb: {comparison.label_b}"]
+    parts = [f"a: {one_line(comparison.label_a)}\nb: {one_line(comparison.label_b)}"]
     if comparison.comparisons:
         cells = [[*_cells(each), *(_bounds(each) if bounded else ())] for each in comparison.comparisons]
         parts.append(plain_table(header, cells))
     else:
         parts.append("The runs share no metric: nothing to compare.")
-    parts.append("\n".join(_sentences(comparison)))
+    parts.append("\n".join(map(one_line, _sentences(comparison))))
     outcomes = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
     if outcomes:
-        parts.append("\n".join(outcomes))
-    return printable("\n\n".join(part for part in parts if part))
+        parts.append("\n".join(map(one_line, outcomes)))
+    return "\n\n".join(part for part in parts if part)
 
 
 def comparison_data(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> dict[str, Any]:
