@@ -16,14 +16,13 @@ import attrs
 
 from themis._version import __version__
 from themis.effects.sandboxes import described, open_sandbox
-from themis.pure.errors import ThemisError
+from themis.pure.errors import DISTRIBUTION, ThemisError, pip_install
 from themis.pure.records.base import FrozenModel
 from themis.pure.security import redact
 from themis.pure.wire.providers import IN_PROCESS, MODEL_STRINGS
 
 Section = Literal["machine", "extras", "sandbox", "endpoints"]
 
-_OWN_NAMES: Final = ("themis-evals", "themis")
 _FOR_DEVELOPERS: Final = frozenset({"dev", "docs"})
 _LANGUAGES: Final = ("python", "cpp")
 _PATIENCE_S: Final = 0.5
@@ -71,22 +70,18 @@ def _extras() -> Iterator[Finding]:
         versions = {name: _version_of(name) for name in names}
         lacking = [name for name, version in versions.items() if version is None]
         there = ", ".join(f"{name} {version}" for name, version in versions.items() if version is not None)
-        install = f"pip install '{_own_name()}[{extra}]' (lacks {', '.join(lacking)})"
+        install = f"{pip_install(extra)} (lacks {', '.join(lacking)})"
         yield _found("extras", extra, not lacking, install if lacking else there)
 
 
 def _required() -> Mapping[str, list[str]]:
     """Return the distributions that each extra needs."""
     wanted: dict[str, list[str]] = {}
-    for requirement in importlib.metadata.requires(_own_name()) or ():
+    for requirement in importlib.metadata.requires(DISTRIBUTION) or ():
         found = _REQUIREMENT.match(requirement)
-        if found is not None and found["extra"] not in _FOR_DEVELOPERS and found["name"] not in _OWN_NAMES:
+        if found is not None and found["extra"] not in _FOR_DEVELOPERS and found["name"] != DISTRIBUTION:
             wanted.setdefault(found["extra"], []).append(found["name"])
     return dict(sorted(wanted.items()))
-
-
-def _own_name() -> str:
-    return next((name for name in _OWN_NAMES if _version_of(name) is not None), _OWN_NAMES[0])
 
 
 def _version_of(name: str) -> str | None:

@@ -99,6 +99,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("catalog", "list"),
     ("catalog", "show", "mmlu_pro"),
     ("catalog", "validate", "simpleqa_verified"),
+    ("doctor",),
     ("schema",),
     ("completion", "bash"),
     # What goes wrong.

@@ -311,7 +311,7 @@ class FailedCases(HashableModel):
 
     def __str__(self) -> str:
         more = f" and {self.count - len(self.cases)} more" if self.count > len(self.cases) else ""
-        return f"{self.what}: {', '.join(map(one_line, self.cases))}{more}"
+        return f"{one_line(self.what)}: {', '.join(map(one_line, self.cases))}{more}"
 
 
 @attrs.frozen(kw_only=True)
