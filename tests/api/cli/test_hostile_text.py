@@ -113,6 +113,10 @@ READ_BY_PEOPLE = (".md", ".json", ".csv", ".tex", ".html", ".xml", ".yaml", ".ym
 """Of the files that commands write, those that end up in a terminal or a CI system's log."""
 
 
+EVERY = [name for group in cli.COMMANDS.values() for name, *_ in group]
+"""Commands of the first level; a group that is not named has its help replaced by the overview's line, for good."""
+
+
 def commands() -> Iterator[tuple[str, ...]]:
     """Yield the words of every command, as the command line itself has them."""
 
@@ -123,7 +127,7 @@ def commands() -> Iterator[tuple[str, ...]]:
         if not inner:
             yield words
 
-    return below((), cli.make_app())
+    return below((), cli.make_app(EVERY))
 
 
 def arguments(words: Sequence[str]) -> list[Argument]:
