@@ -416,6 +416,30 @@ def test_no_event_can_be_forged_without_a_trace(data: st.DataObject) -> None:
     assert RunResult(snapshot=whole.snapshot, store=here).digest == whole.digest
 
 
+def test_no_step_of_a_sandbox_can_be_forged_without_a_trace() -> None:
+    made = Drawn(attrs.evolve(PLAIN, cases=4, execution=("right", "error")))
+    here = InMemoryRunStore()
+    whole = made.run(here)
+    bundle = export_evaluation_bundle(here, whole.run_id)
+    events = [*bundle.events()]
+    steps = [(n, event, key) for n, (event, key) in enumerate(events) if isinstance(event, StepCompletedEvent)]
+    assert steps
+    for place, event, key in steps:
+        for path in leaves(event.to_dict()):
+            if {*path} & ({*NEVER_IN_A_DIGEST} | NOT_IN_A_DIGEST["*"] | NOT_IN_A_DIGEST["step_completed"]):
+                continue
+            there = InMemoryRunStore()
+            try:
+                other = forged(event, path)
+                import_bundle(there, bundle.with_events([*events[:place], (other, key), *events[place + 1 :]]))
+            except (DataError, InvalidRecordError, SchemaVersionError):
+                continue
+            again = RunResult(snapshot=whole.snapshot, store=there)
+            assert again.digest != whole.digest or not verify(there, whole.run_id, experiment=made.experiment()).ok, (
+                path
+            )
+
+
 def of_a_selector(event: CaseRunEvent) -> bool:
     """Tell whether it is a selector's step: what it chose is in the digest, and what it was told is not checked."""
     return isinstance(event, StepEvent) and event.workflow_id == "scripted/judging_selector"

@@ -113,8 +113,9 @@ def _recorded(state: CaseState, ask: Ask) -> Result[Answer, StepFailure] | None:
 
 def _recorded_run(state: CaseState, execute: Execute) -> SandboxResult | None:
     """Return what a sandbox run is recorded to have come to, if anything."""
-    if execute.place in state.steps:
-        return SandboxResult.from_dict(state.steps[execute.place].output)
+    step = state.steps.get(execute.place)
+    if step is not None and step.step_type == SANDBOX_STEP:
+        return SandboxResult.from_dict(step.output)
     # A run that the sandbox could not do leaves no event of its own: the execution tells of it.
     for answer, seen in ((None, state), *state.answers.items()):
         for workflow_id, execution in seen.executions.items():
