@@ -58,6 +58,13 @@ def test_the_overview_says_what_each_command_says_of_itself(themis: Themis) -> N
 # --- carrying out -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("command", ["plan", "estimate", "preview"])
+def test_a_model_in_this_process_is_planned_to_cost_nothing(command: str, project: Path, themis: Themis) -> None:
+    assert "about $0.0000 for the whole run\n" in themis(command, "experiment.yaml").out
+    paid = 'generation.generator={id: openai/m, base_url: "http://127.0.0.1:9/v1"}'
+    assert "the price of openai/m is not known" in themis(command, "experiment.yaml", paid).out
+
+
 def test_a_run_and_its_report_are_grouped_by_what_was_asked_for(project: Path, themis: Themis) -> None:
     Path("questions.csv").write_text("input,expected_output,topic\n1 + 1,2,sums\n2 * 3,6,products\n", encoding="utf-8")
     command = ("run", "experiment.yaml", "datasets=[{path: questions.csv, metadata_fields: [topic]}]")

@@ -23,7 +23,7 @@ from themis.pure.preview import RunPreview, preview_run
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS
+from themis.pure.usage import COMPLETION_TOKENS, PROMPT_TOKENS, call_cost, is_free
 
 if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment
@@ -140,12 +140,13 @@ def planned_cost(experiment: Experiment, estimate: RunEstimate) -> PlannedCost:
         ),
     ]
     try:
-        price = price_table(experiment.runtime.prices)
+        paid = [model for model, *_ in tokens if not is_free(model)]
+        price = price_table(experiment.runtime.prices) if paid else known_prices(experiment.runtime.prices)
     except MissingExtraError as error:
         return PlannedCost(unknown=(str(error),))
     total, unknown = None, []
     for model, prompt, completion in tokens:
-        cost = price(model, {PROMPT_TOKENS: prompt, COMPLETION_TOKENS: completion})
+        cost = call_cost(model, {PROMPT_TOKENS: prompt, COMPLETION_TOKENS: completion}, price)
         if cost is None:
             unknown.append(f"the price of {model} is not known")
         else:
