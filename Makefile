@@ -47,7 +47,7 @@ package: $(VENV)/.dev  ## build sdist and wheel, check them, and try the wheel i
 	$(BIN)/python .ci/package.py
 
 httpx2: $(VENV)/.dev  ## the tests of providers with the other HTTP library
-	THEMIS_HTTP_LIBRARY=httpx2 $(BIN)/python -m pytest -q -n auto tests/effects/providers tests/effects/calls/test_credentials.py
+	HYPOTHESIS_PROFILE=brief THEMIS_HTTP_LIBRARY=httpx2 $(BIN)/python -m pytest -q -n auto -m "not slow" tests/effects/providers tests/effects/calls/test_credentials.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
