@@ -215,10 +215,10 @@ def missing_references(components: Components, datasets: Sequence[Dataset]) -> I
     fields = list(dict.fromkeys(name for dataset in datasets for name in dataset.further_fields()))
     meant = list(filter(_LIKE_REFERENCES.fullmatch, fields))
     if meant or len(metrics) == len(components.metrics):
-        hint = f"is it {' or '.join(map(repr, meant))}? " if meant else ""
+        name = f"is it {' or '.join(map(repr, meant))}? Name" if meant else "name"
         found = f" (further fields found: {', '.join(fields)})" if fields else ""
         yield (
-            f"{', '.join(metrics)}: no case has an expected_output to compare with{found}; {hint}Name the field of the "
+            f"{', '.join(metrics)}: no case has an expected_output to compare with{found}; {name} the field of the "
             "references with --expected-field (`expected_field` in a config or for evaluate), or take a metric that "
             "needs none"
         )
