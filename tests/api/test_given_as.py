@@ -335,7 +335,7 @@ def test_a_rows_own_metadata_stay_as_they_are() -> None:
     [
         ("builtin/exact_match", {"answer": "2"}, "(further fields found: answer); is it 'answer'?"),
         ("builtin/f1", {"Ground Truth": "2", "topic": "sums"}, "is it 'Ground Truth'?"),
-        ("builtin/exact_match", {"topic": "sums"}, "(further fields found: topic); Name the field"),
+        ("builtin/exact_match", {"topic": "sums"}, "(further fields found: topic); name the field"),
         ("builtin/math_equivalence", {}, "no case has an expected_output to compare with; name"),
         (["builtin/exact_match", "builtin/json_schema"], {"target": "2"}, "builtin/exact_match: no case has"),
     ],
