@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis.pure.errors import DataError
+from themis.pure.stats import power
 from themis.pure.stats.power import (
     PairedDesign,
     binary_difference_spread,
@@ -197,3 +198,15 @@ def test_sign_flips_have_their_stated_power_where_their_p_values_are_few(cases: 
 def test_power_grows_with_the_effect(cases: int, effect: float, alpha: float) -> None:
     found = [sign_flip_power(size * effect, cases=cases, spread=1.0, alpha=alpha) for size in (0.5, 1.0, 2.0)]
     assert all(after >= before - 1e-12 for before, after in itertools.pairwise(found))  # equal ones, summed apart
+
+
+def test_a_family_of_any_size_is_no_reason_to_simulate_a_million_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[int] = []
+    monkeypatch.setattr(power, "_simulated_flips", lambda ratio, cases, kept: drawn.append(cases) or 1.0)
+    for cases in (35, 40, 41, 1_000_000):
+        for alpha in (4e-12, 4.5e-11, 1e-9):
+            power._flips_found(0.7, cases, alpha)
+            power.detectable_by_sign_flips(cases, cases - 1.0, 0.8, alpha)
+    assert set(drawn) == {35, 40}
+    power._flips_found.cache_clear()
+    power.detectable_by_sign_flips.cache_clear()

@@ -321,7 +321,7 @@ def _flips_found(ratio: float, cases: int, alpha: float) -> float:
         return 0.0
     if kept == 1:
         return min(1.0, normal_cdf(ratio) ** cases + normal_cdf(-ratio) ** cases)
-    if kept <= _SIMULATED:
+    if kept <= _SIMULATED and cases <= _SMOOTH:  # of more pairs, more are left than are counted
         return _simulated_flips(ratio, cases, kept)
     return _paired_power(ratio, cases, alpha)
 
@@ -370,7 +370,7 @@ def detectable_by_sign_flips(units: int, degrees_of_freedom: float, power: float
     if kept == 0:
         return None
     smooth = detectable_standard_errors(max(degrees_of_freedom, 0.2), power, alpha)
-    if kept > _SIMULATED:
+    if kept > _SIMULATED or units > _SMOOTH:
         return smooth
     root = math.sqrt(units)
     return max(smooth, root * _smallest(lambda ratio: _flips_found(ratio, units, alpha) >= power, 0.0, smooth / root))
