@@ -202,7 +202,12 @@ def test_power_grows_with_the_effect(cases: int, effect: float, alpha: float) ->
 
 def test_a_family_of_any_size_is_no_reason_to_simulate_a_million_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[int] = []
-    monkeypatch.setattr(power, "_simulated_flips", lambda ratio, cases, kept: drawn.append(cases) or 1.0)
+
+    def simulated(ratio: float, cases: int, kept: int) -> float:
+        drawn.append(cases)
+        return 1.0
+
+    monkeypatch.setattr(power, "_simulated_flips", simulated)
     for cases in (35, 40, 41, 1_000_000):
         for alpha in (4e-12, 4.5e-11, 1e-9):
             power._flips_found(0.7, cases, alpha)
