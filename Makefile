@@ -40,8 +40,8 @@ contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model"
 
-quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow"
+quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each; TESTS="tests/laws" for a part of them
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow" $(TESTS)
 
 package: $(VENV)/.dev  ## build sdist and wheel, check them, and try the wheel in an empty environment, which stays small
 	$(BIN)/python .ci/package.py
