@@ -26,7 +26,7 @@ from themis.effects.gathering import Gatherer
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
 from themis.effects.options import NotStoredError, Progress
-from themis.effects.reading import recalled
+from themis.effects.reading import all_recalled, recalled
 from themis.effects.sandboxes import Sandbox, open_sandbox
 from themis.pure.abilities import CallerAbilities, Method
 from themis.pure.calls import CallFailed
@@ -41,6 +41,7 @@ from themis.pure.pipeline.effects import (
     Keep,
     Program,
     Recall,
+    Recalled,
     Tell,
     Together,
     Within,
@@ -55,6 +56,9 @@ from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.usage import total_tokens
 
 T = TypeVar("T")
+
+_LOOKUPS: Final = 1_000
+"""The most cache keys that a store on a server is asked for at once."""
 
 
 @attrs.define(eq=False)
@@ -190,6 +194,10 @@ class Driver(Caller):
     _progress: Progress
     _offline: Collection[str]
     _sandboxes: SandboxTurns = attrs.field(factory=SandboxTurns, init=False)
+    _lookups: Gatherer | None = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._lookups = self._lookups_of_store()
 
     def _keep(self, effect: Keep) -> None:
         self._journal.append(effect.case_no, effect.event, effect.cache_key)
@@ -197,7 +205,7 @@ class Driver(Caller):
     async def _perform(self, effect: Effect) -> Any:
         match effect:
             case Recall():
-                return recalled(self._store, effect.key)
+                return await self._recall(effect.key)
             case Tell():
                 return await self._hooks.call(effect.hook, *effect.args)
             case Execute():
@@ -208,6 +216,22 @@ class Driver(Caller):
                 return await self._within(effect)
             case Keep() | Ask():
                 raise AssertionError("the loop does these")
+
+    async def _recall(self, key: str) -> Recalled | None:
+        if self._lookups is None:
+            return recalled(self._store, key)
+        found: Recalled | None = await self._lookups.ask((key,))
+        return found
+
+    def _lookups_of_store(self) -> Gatherer | None:
+        """Return what looks up for many cases at once, where a question to the store is a trip to a server."""
+        if not getattr(self._store, "is_remote", False):
+            return None
+
+        def look_up(asked: Sequence[tuple[str]]) -> Sequence[Recalled | None]:
+            return all_recalled(self._store, [key for (key,) in asked])
+
+        return Gatherer(look_up, _LOOKUPS, linger_s=0)
 
     async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
         if ask.stage in self._offline:

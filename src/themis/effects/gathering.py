@@ -1,4 +1,4 @@
-"""Calls that wait at the same time, asked at once: for models that answer several as quickly as one.
+"""Calls that wait at the same time, asked at once: for models, and stores, that answer several as quickly as one.
 
 A call that comes puts itself in line and waits for the model. Whoever gets it takes the first of the line, itself among
 them, as many as the model wants at once, and asks for all; the others find their answers made when their turn comes.
@@ -20,9 +20,10 @@ import attrs
 import trio
 
 from themis.pure.calls import ProviderError
+from themis.pure.errors import StoreError
 
-_LINGER_S: Final = 0.01
-"""Seconds that a batch with room left waits for more: workers that have just been answered come back at once."""
+LINGER_S: Final = 0.01
+"""Seconds that a batch for a model waits for more: workers that have just been answered come back at once."""
 
 
 @attrs.define(eq=False)
@@ -38,11 +39,18 @@ class Gatherer:
     Args:
         many: the model's method: a list of arguments in, an answer or an exception for each out. It runs in a thread.
         batch_size: the most calls of a batch.
+        linger_s: seconds that a batch with room left waits for more.
     """
 
-    def __init__(self, many: Callable[[Sequence[tuple[Any, ...]]], Sequence[Any]], batch_size: int) -> None:
+    def __init__(
+        self,
+        many: Callable[[Sequence[tuple[Any, ...]]], Sequence[Any]],
+        batch_size: int,
+        linger_s: float = LINGER_S,
+    ) -> None:
         self._many = many
         self._batch_size = max(1, batch_size)
+        self._linger_s = linger_s
         self._line: list[_Waiting] = []
         self._turn = trio.Lock()
         self._model = threading.Lock()  # a thread whose call was cancelled may have it longer than its turn
@@ -54,8 +62,8 @@ class Gatherer:
         try:
             async with self._turn:
                 if not mine.answers:
-                    if len(self._line) < self._batch_size:
-                        await trio.sleep(_LINGER_S)
+                    if self._linger_s and len(self._line) < self._batch_size:
+                        await trio.sleep(self._linger_s)
                     await self._answer(mine)
         finally:
             if mine in self._line:
@@ -70,7 +78,7 @@ class Gatherer:
         assert mine in batch  # the line and the turns are in one order
         try:
             answers = await self._asked(batch)
-        except ProviderError as error:  # the model itself, and not what it was asked
+        except (ProviderError, StoreError) as error:  # the model or store itself, and not what it was asked
             answers = [error] * len(batch)
         except Exception as error:
             answers = [error] if len(batch) == 1 else [await self._alone(one) for one in batch]

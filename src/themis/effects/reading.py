@@ -112,9 +112,18 @@ def stored_cases(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[Case
 
 def recalled(store: RunStore, key: str) -> Recalled | None:
     """Look a cache key up in the events of all runs."""
-    found = store.cached([key]).get(key)
-    event = read_event(found[1], store.blob) if found is not None else None
-    return Recalled(event, found[0]) if found is not None and isinstance(event, CaseRunEvent) else None
+    return all_recalled(store, [key])[0]
+
+
+def all_recalled(store: RunStore, keys: Sequence[str]) -> list[Recalled | None]:
+    """Look cache keys up in the events of all runs, with one question to the store."""
+    found = store.cached(keys)
+    return [_recalled(store, *found[key]) if key in found else None for key in keys]
+
+
+def _recalled(store: RunStore, run_id: str, stored: StoredEvent) -> Recalled | None:
+    event = read_event(stored, store.blob)
+    return Recalled(event, run_id) if isinstance(event, CaseRunEvent) else None
 
 
 def unasked(run: Run, snapshot: RunSnapshot, store: RunStore, *, reuse: bool = True) -> Iterator[tuple[CaseItem, Ask]]:

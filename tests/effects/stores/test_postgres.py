@@ -6,13 +6,16 @@ from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
+import attrs
 import pytest
 
 from themis.api.stores import open_store
+from themis.effects.reading import read_events
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.effects.stores.postgres_server import SCHEMA_VERSION
 from themis.pure.errors import LiteralSecretError, SchemaVersionError, StoreError
+from themis.pure.events import GenerationCompletedEvent
 from themis.pure.records.config import StorageConfig
 from themis.testing.pipelines import Pipeline
 
@@ -125,3 +128,27 @@ def test_a_writer_whose_connection_was_cut_takes_its_lock_again(fresh: Fresh) ->
         store.persist_snapshot(snapshot)  # the journal tries again, and so do we
         with closing(open_store(config)) as other, pytest.raises(StoreError, match="is being written by process"):
             other.acquire(snapshot.run_id)
+
+
+def test_what_other_runs_have_is_looked_up_for_many_cases_at_once(
+    fresh: Fresh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    cached = PostgresRunStore.cached
+
+    def counted(self: PostgresRunStore, keys: Any) -> Any:
+        asked.append(len(keys))
+        return cached(self, keys)
+
+    monkeypatch.setattr(PostgresRunStore, "cached", counted)
+    first = Pipeline(
+        cases=64, samples=2, generator=("right",), reducer=("right",), parser=None, metrics=(("right",),), judge=None
+    )
+    with closing(open_store(fresh("postgres"))) as store:
+        run = first.experiment().run(store=store)
+        assert asked == []  # there is nothing else in the store
+        other = attrs.evolve(first, metrics=(("right",), ("wrong",))).experiment().run(store=store)
+        made = [event for event in read_events(store, other.run_id) if isinstance(event, GenerationCompletedEvent)]
+    assert {event.source_run_id for event in made} == {run.run_id}
+    assert sum(asked) == 128
+    assert len(asked) < 32, "a trip to the server for each candidate"

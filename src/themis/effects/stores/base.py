@@ -8,7 +8,7 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from themis.effects.files import from_here
 from themis.pure.errors import RunLockedError, RunNotFoundError, SchemaVersionError, StoreError
@@ -35,6 +35,9 @@ class EventStore(RunStore):
         location: where the store is, for people, without credentials.
         how_to_list: the end of the error that says that a run is not there.
     """
+
+    is_remote: ClassVar[bool] = False
+    """Whether each question to the store is a trip to a server, so that several are better asked at once."""
 
     def __init__(self, location: str, how_to_list: str = "") -> None:
         self._location = location

@@ -46,6 +46,7 @@ class PostgresRunStore(TableStore["Connection"]):
         SchemaVersionError: a newer Themis wrote it; nothing is changed.
     """
 
+    is_remote: ClassVar[bool] = True
     _ROW: ClassVar[str] = "sequence"
     _SEQUENCE: ClassVar[str] = "sequence"
     _OF_RUN: ClassVar[str] = "run_no = :run_no"
