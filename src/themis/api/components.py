@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import inspect
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +54,21 @@ def make_importable(*folders: Path) -> None:
         known = str(folder.resolve())
         if known not in sys.path:
             sys.path.append(known)
+
+
+@contextlib.contextmanager
+def own_modules(folders: Sequence[str]) -> Iterator[None]:
+    """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
+    before, path = set(sys.modules), list(sys.path)
+    make_importable(*map(Path, folders))
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - before:
+            home = getattr(sys.modules[name], "__file__", None) or ""
+            if any(Path(folder) in Path(home).parents for folder in folders):
+                del sys.modules[name]
 
 
 # --- unknown names ----------------------------------------------------------------------------------------

@@ -11,15 +11,15 @@ A run has one writer, so a worker takes whole runs; several workers work on seve
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from themis.api.components import own_modules
 from themis.api.config.write import config_of
 from themis.api.stores import lasts, make_store
 from themis.effects.queue import Claim, FolderQueue, lock_holders
@@ -191,7 +191,7 @@ def cancel_batches(root: str | Path, *, submitted: str | None = None) -> dict[st
             raise SpecError(f"run {name[:12]} is being worked on by another process; stop that first")
         try:
             manifest = read_manifest(claim.text, name)
-            with _own_modules(manifest.modules):
+            with own_modules(manifest.modules):
                 experiment = _experiment(manifest)
                 generator, runtime = experiment.components().generator, experiment.runtime
                 cancelled[name] = trio.run(batching.cancel_batches, generator, runtime, name)
@@ -204,7 +204,7 @@ def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
     """Run one experiment; `None` if another process is writing its run, and it has to wait."""
     try:
         manifest = read_manifest(claim.text, claim.name)
-        with _own_modules(manifest.modules):
+        with own_modules(manifest.modules):
             experiment = _experiment(manifest)
             with contextlib.closing(make_store(experiment.storage)) as store:
                 result = run(experiment, store)
@@ -226,23 +226,6 @@ def _worked_off(claim: Claim, run: Runner) -> WorkOutcome | None:
         raise
     (claim.fail if outcome.status == "failed" else claim.finish)(_text(outcome))
     return outcome
-
-
-@contextlib.contextmanager
-def _own_modules(folders: Sequence[str]) -> Iterator[None]:
-    """Import from folders while the block runs, and forget it afterwards: two projects may each have a `metrics.py`."""
-    from themis.api.components import make_importable
-
-    before, path = set(sys.modules), list(sys.path)
-    make_importable(*map(Path, folders))
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        for name in set(sys.modules) - before:
-            home = getattr(sys.modules[name], "__file__", None) or ""
-            if any(Path(folder) in Path(home).parents for folder in folders):
-                del sys.modules[name]
 
 
 def _experiment(manifest: Manifest) -> Experiment:

@@ -18,11 +18,12 @@ from themis.effects.bodies import Bodies
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Driver
 from themis.effects.hooks import Hooks
-from themis.effects.journal import Journal
+from themis.effects.journal import Journal, RunChain
 from themis.effects.options import RunOptions
 from themis.effects.reading import fresh_state, read_case, read_cases
+from themis.effects.segments import SegmentChain, cases_of, joins
 from themis.pure.abilities import Components
-from themis.pure.chain import header_hash
+from themis.pure.chain import Entry, header_hash
 from themis.pure.errors import StoreError
 from themis.pure.events import RunCompletedEvent, RunEvent, RunFailedEvent, RunStartedEvent
 from themis.pure.pipeline.restart import restart_from
@@ -31,6 +32,7 @@ from themis.pure.pipeline.table import carry_out, next_steps
 from themis.pure.plan import CaseItem, RunPlan, case_items, items_at, total_cases
 from themis.pure.projections import Thresholds, score_rows
 from themis.pure.protocols import RunStore
+from themis.pure.records.labels import RunLabels
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.state import CaseState, has_failures
 from themis.pure.stopping import Bounds, Stop, case_order, range_of_rule, rule_bounds, stop_program
@@ -48,7 +50,18 @@ _LAST_HOOKS: Final = 5.0
 
 
 class Engine:
-    """Carries one run out, from wherever it stands to the end of `until_stage`."""
+    """Carries a run out, from wherever it stands to the end of `until_stage`; or one segment of it.
+
+    Args:
+        snapshot: the run's.
+        components: its components.
+        store: where it is; this process has acquired it, or claimed the segment.
+        options: how it is to be run.
+        plan: its shape.
+        calls: makes its model calls.
+        segment: the chain of the segment; the whole run if not given.
+        recalls: the stage cache may have something; looked up if not given.
+    """
 
     def __init__(
         self,
@@ -58,6 +71,9 @@ class Engine:
         options: RunOptions,
         plan: RunPlan,
         calls: CallRuntime,
+        segment: SegmentChain | None = None,
+        *,
+        recalls: bool | None = None,
     ) -> None:
         runtime, replay = options.runtime, options.replay
         self._snapshot = snapshot
@@ -68,15 +84,17 @@ class Engine:
         self._labels = options.labels
         self._progress = options.progress
         self._hooks = Hooks(options.subscribers, options.tracing)
+        self._segment = segment
         self._is_resumed = store.head(plan.run_id).count > 0
         self._journal = Journal(
-            store,
-            plan.run_id,
+            RunChain(store, plan.run_id) if segment is None else segment,
             attempts=int(runtime.store_retry_attempts),
             delay=runtime.store_retry_delay,
             acknowledged=self._acknowledged if self._hooks.wants("on_event") else None,
         )
         reuses = runtime.existing_run_policy != "rerun"
+        if recalls is None:
+            recalls = reuses and (self._is_resumed or has_others(store, plan.run_id))
         self._run = Run(
             plan=plan,
             identity=snapshot.identity,
@@ -84,7 +102,7 @@ class Engine:
             clock=_utc_now,
             listens=self._hooks.any,
             traces=self._hooks.traces,
-            recalls=reuses and (self._is_resumed or any(line.run_id != plan.run_id for line in store.list_runs())),
+            recalls=recalls,
             asks_again=replay is not None and replay.stage == "judge" and not replay.recorded_judging,
         )
         offline = {"generate"} if options.offline else set()
@@ -126,10 +144,12 @@ class Engine:
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                self._journal.append(None, self._started())
+                for entry in self._opening():
+                    self._journal.append(entry.case_no, entry.event)
                 try:
                     planned = await self._all_cases()
-                    self._journal.append(None, self._completed(planned))
+                    if self._segment is None:
+                        self._journal.append(None, self._completed(planned))
                 except BaseException as error:
                     self._note_failure(error)
                     self._tell_until = self._telling.deadline = trio.current_time() + _LAST_HOOKS
@@ -139,34 +159,33 @@ class Engine:
                     with trio.CancelScope(shield=True):
                         await self._journal.close()
         except BaseExceptionGroup as group:
-            raise _root_cause(group) from None
+            raise root_cause(group) from None
         self._raise_escaped()
 
     def _raise_escaped(self) -> None:
         if self._escaped is not None:
             raise self._escaped
 
-    def _started(self) -> RunStartedEvent:
-        run_id = self._plan.run_id
-        # Of a resumed run, what counts is the header that was stored when it first began.
-        header = header_hash(self._store.load_snapshot(run_id))
-        return RunStartedEvent(
-            run_id=run_id, occurred_at=_utc_now(), header=header, name=self._labels.name, tags=self._labels.tags
-        )
+    def _opening(self) -> Sequence[Entry]:
+        """Return what is written before anything else; an attempt of many processes was begun by one of them."""
+        if self._segment is not None:
+            return ()
+        started = run_started(self._store, self._plan.run_id, self._labels)
+        return [*joins(self._store, self._plan.run_id, started.occurred_at), Entry(None, started)]
 
     def _completed(self, planned: int | None) -> RunCompletedEvent:
         return RunCompletedEvent(
             run_id=self._plan.run_id,
             occurred_at=_utc_now(),
             completed_through_stage=self._plan.until_stage,
-            event_count=self._journal.appended + 1,
+            event_count=self._journal.count + 1,
             planned_cases=planned,
         )
 
     def _note_failure(self, error: BaseException) -> None:
-        cause = _root_cause(error)
-        if isinstance(cause, StoreError):
-            return  # there is no storing it
+        cause = root_cause(error)
+        if isinstance(cause, StoreError) or self._segment is not None:
+            return  # there is no storing it, or others go on
         message = "interrupted" if isinstance(cause, KeyboardInterrupt | trio.Cancelled) else str(cause)
         event = RunFailedEvent(
             run_id=self._plan.run_id, occurred_at=_utc_now(), error_message=message or type(cause).__name__
@@ -175,6 +194,10 @@ class Engine:
 
     async def _all_cases(self) -> int | None:
         """Do all cases; or those up to where the run's rule ends it, block by block, and return their number."""
+        if self._segment is not None:
+            self._progress.total = (self._progress.total or 0) + len(self._segment.cases)
+            await self._do(self._left_of_segment(self._segment))
+            return None
         self._progress.total = total_cases(self._snapshot)
         rule = self._snapshot.identity.until
         if rule is None:
@@ -248,6 +271,14 @@ class Engine:
             else:
                 self._reuse()
 
+    def _left_of_segment(self, segment: SegmentChain) -> Iterator[tuple[CaseItem, CaseState]]:
+        for item, stored in cases_of(segment.store, self._snapshot, segment.cases):
+            state = stored.without_failures()
+            if next_steps(self._plan, state):
+                yield item, state
+            else:
+                self._reuse()
+
     def _left_of(self, items: Sequence[CaseItem], take: _Take) -> Iterator[tuple[CaseItem, CaseState]]:
         """Yield the cases of a block that are not done, with what is stored of them; the others are taken at once."""
         replay = self._replay
@@ -287,6 +318,18 @@ class Engine:
             self._working.cancel()
 
 
+def run_started(store: RunStore, run_id: str, labels: RunLabels) -> RunStartedEvent:
+    """Return the event with which an attempt begins."""
+    # Of a resumed run, what counts is the header that was stored when it first began.
+    header = header_hash(store.load_snapshot(run_id))
+    return RunStartedEvent(run_id=run_id, occurred_at=_utc_now(), header=header, name=labels.name, tags=labels.tags)
+
+
+def has_others(store: RunStore, run_id: str) -> bool:
+    """Tell whether a store has other runs."""
+    return any(line.run_id != run_id for line in store.list_runs())
+
+
 class _InOrder:
     """Cases in an order of their own. A file is read once for many of them, and for more each time."""
 
@@ -311,7 +354,7 @@ _ANY: Final = Thresholds()
 _utc_now: Final = functools.partial(datetime.now, UTC)
 
 
-def _root_cause(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """Return the one exception that matters of a group: never a mere cancellation if there is anything else."""
     while isinstance(error, BaseExceptionGroup):
         rest = [e for e in error.exceptions if not isinstance(e, trio.Cancelled)]

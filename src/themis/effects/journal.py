@@ -1,4 +1,4 @@
-"""The journal: the one writer of a run. It chains events, batches them by time and size, and acknowledges.
+"""The journal: the one writer of a chain. It chains events, batches them by time and size, and acknowledges.
 
 `append` encodes an event and hands it over without waiting, so that the records behind it need not live until
 the disk has been heard of; `durable` waits until everything handed over so far is in the
@@ -24,8 +24,9 @@ from __future__ import annotations
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final
+from typing import Final, Protocol
 
+import attrs
 import trio
 
 from themis.pure.chain import link
@@ -44,26 +45,57 @@ _LARGEST_BYTES: Final = 16 << 20
 Acknowledged = Callable[[Sequence[RunEvent]], Awaitable[None]]
 
 
+class Chain(Protocol):
+    """Where a journal writes: a chain of events in a store, of which its holder is the one writer."""
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for people."""
+
+    def head(self) -> ChainHead:
+        """Return the chain's end."""
+
+    def append(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        """Keep events and their blobs, durably and all or nothing."""
+
+
+@attrs.frozen
+class RunChain:
+    """A run's own chain."""
+
+    _store: RunStore
+    _run_id: str
+
+    @property
+    def location(self) -> str:
+        return self._store.location
+
+    def head(self) -> ChainHead:
+        return self._store.head(self._run_id)
+
+    def append(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        self._store.append(self._run_id, events, blobs)
+
+
 class Journal:
-    """Writes one run's events into a store, in order, in batches."""
+    """Writes events into a chain, in order, in batches."""
 
     def __init__(
         self,
-        store: RunStore,
-        run_id: str,
+        chain: Chain,
         *,
         attempts: int = 5,
         delay: float = 0.1,
         acknowledged: Acknowledged | None = None,
     ) -> None:
-        self._store = store
-        self._run_id = run_id
+        self._chain = chain
         self._attempts = attempts
         self._delay = delay
         self._acknowledged = acknowledged
-        head = store.head(run_id)
-        self._written = self._appended = head.count
+        head = chain.head()
+        self._written = self._appended = head.last
         self._digest = head.digest
+        self._count = head.count
         self._waiting: list[StoredEvent] = []
         self._blobs: dict[str, bytes] = {}
         self._bytes = 0
@@ -81,6 +113,7 @@ class Journal:
         sequence = self._appended + 1
         stored, blobs = link(self._digest, sequence, case_no, event, cache_key)
         self._appended, self._digest = sequence, stored.digest
+        self._count += 1
         self._waiting.append(stored)
         self._bytes += len(stored.payload)
         if blobs:
@@ -94,8 +127,9 @@ class Journal:
             self._write_now.set()
 
     @property
-    def appended(self) -> int:
-        return self._appended
+    def count(self) -> int:
+        """How many events the chain has, with those that were handed over."""
+        return self._count
 
     @property
     def is_full(self) -> bool:
@@ -150,30 +184,31 @@ class Journal:
                 self._progressed.notify_all()
 
     async def _write(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
-        head = ChainHead(events[-1].sequence, events[-1].digest)
-        write = functools.partial(self._store.append, self._run_id, events, blobs)
+        last, digest = events[-1].sequence, events[-1].digest
+        write = functools.partial(self._chain.append, events, blobs)
         for attempt in range(1, self._attempts + 1):
             try:
                 await trio.to_thread.run_sync(write)
                 break
             except Exception as error:
                 # It may have raised after its commit; a batch that is written twice would break the chain.
-                if await self._was_written(head):
+                if await self._was_written(last, digest):
                     break
                 if attempt == self._attempts:
                     raise self._given_up(error) from error
             await trio.sleep(self._delay * attempt)
 
-    async def _was_written(self, head: ChainHead) -> bool:
+    async def _was_written(self, last: int, digest: str) -> bool:
         """Tell whether a write that raised came through all the same."""
         try:
-            return await trio.to_thread.run_sync(self._store.head, self._run_id) == head
+            head = await trio.to_thread.run_sync(self._chain.head)
         except Exception:
             return False
+        return (head.last, head.digest) == (last, digest)
 
     def _given_up(self, error: Exception) -> StoreError:
         return StoreError(
-            f"{self._store.location}: could not write after {self._attempts} attempts: {error}. What was stored "
+            f"{self._chain.location}: could not write after {self._attempts} attempts: {error}. What was stored "
             "before is kept; mend the store (free the disk, check its permissions) and run again to resume"
         )
 

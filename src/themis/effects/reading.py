@@ -57,7 +57,7 @@ class AsOf:
 
     def _until(self, events: Iterable[StoredEvent]) -> Iterator[StoredEvent]:
         self._check()
-        last = self.end.count
+        last = self.end.last
         return (event for event in events if event.sequence <= last or event.event_type == _LABEL)
 
     def _check(self) -> None:
@@ -68,7 +68,7 @@ class AsOf:
         if self.store.head(self.run_id) == self.end:
             return
         places = {event.sequence: event.digest for event in self.store.run_events(self.run_id)}
-        if places.get(self.end.count) != self.end.digest:
+        if places.get(self.end.last) != self.end.digest:
             raise StoreError(
                 f"run {self.run_id}: it was cleared or made anew since this result was returned, and what the result "
                 "is of is gone; read the store's run by `themis.get_stored_run` or its report"

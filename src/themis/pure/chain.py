@@ -8,17 +8,19 @@ under its content hash.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, get_args
 
 import attrs
 
 from themis.pure.errors import StoreError, ThemisError
-from themis.pure.events import EVENT_TYPES, RunEvent, event_from_dict
+from themis.pure.events import EVENT_TYPES, RunDividedEvent, RunEvent, RunJoinedEvent, event_from_dict
 from themis.pure.json import FrozenDict, content_hash, decode, encode
 from themis.pure.records.base import structure
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import CHAIN_START, ChainHead, StoredEvent
+from themis.pure.records.stored import ChainHead, StoredEvent
+from themis.pure.segments import RUN_CHAIN, Position, first_digest, joined_digest
 
 BLOB_FROM: Final = 64 * 1024
 """Bytes from which an event's artifact is kept as a blob."""
@@ -80,6 +82,7 @@ def link(
 
 
 _NO_BLOBS: Final[dict[str, bytes]] = {}
+_DIVIDED, _JOINED = (attrs.fields(kind).event_type.default for kind in (RunDividedEvent, RunJoinedEvent))
 
 
 def chain_digest(previous: str, cache_key: str | None, body: bytes) -> str:
@@ -91,8 +94,8 @@ def link_all(head: ChainHead, entries: Iterable[Entry]) -> tuple[list[StoredEven
     events: list[StoredEvent] = []
     blobs: dict[str, bytes] = {}
     for entry in entries:
-        stored, more = link(head.digest, head.count + 1, entry.case_no, entry.event, entry.cache_key)
-        head = ChainHead(stored.sequence, stored.digest)
+        stored, more = link(head.digest, head.last + 1, entry.case_no, entry.event, entry.cache_key)
+        head = ChainHead(head.count + 1, stored.digest, stored.sequence)
         events.append(stored)
         blobs.update(more)
     return events, blobs, head
@@ -161,18 +164,48 @@ def _with_artifact(event: RunEvent, blob_of: BlobOf) -> RunEvent:
 
 
 def broken_links(events: Iterable[StoredEvent], head: ChainHead | None = None) -> Iterator[str]:
-    """Yield what is wrong with a run's chain; nothing if it is whole.
+    """Yield what is wrong with a run's chain, or its chains; nothing if they are whole.
 
     After a break the walk goes on from the digest that is stored, so that each tampering is named once.
+
+    Args:
+        events: the run's events, in order.
+        head: where they should end.
     """
-    previous, count = CHAIN_START, 0
+    run, root, count = ChainHead(), None, 0
+    segments: dict[int, ChainHead] = {}
     for stored in events:
-        count += 1
-        if stored.sequence != count:
-            yield f"event {count}: missing; event {stored.sequence} ({stored.event_type}) is in its place"
-            count = stored.sequence
-        elif chain_digest(previous, stored.cache_key, stored.payload.encode()) != stored.digest:
-            yield f"event {stored.sequence} ({stored.event_type}): its content or place was changed after it was stored"
-        previous = stored.digest
-    if head is not None and (head.count, head.digest) != (count, previous):
+        _, chain, number = Position.of(stored.sequence)
+        name = f"event {number}" if chain == RUN_CHAIN else f"event {number} of segment {chain - 1}"
+        if chain == RUN_CHAIN:
+            end = run
+        elif root is None:
+            count += 1
+            yield f"{name} ({stored.event_type}): the run is not divided before it"
+            continue
+        else:
+            end = segments.get(chain) or ChainHead(0, first_digest(root, chain - 1))
+        count += max(1, number - end.count)
+        if number != end.count + 1:
+            missing = f"event {end.count + 1}{name.removeprefix(f'event {number}')}"
+            yield f"{missing}: missing; event {number} ({stored.event_type}) is in its place"
+        elif chain_digest(end.digest, stored.cache_key, stored.payload.encode()) != stored.digest:
+            yield f"{name} ({stored.event_type}): its content or place was changed after it was stored"
+        end = ChainHead(number, stored.digest, stored.sequence)
+        if chain != RUN_CHAIN:
+            segments[chain] = end
+            continue
+        run = end
+        if stored.event_type == _DIVIDED:
+            root = stored.digest
+        elif stored.event_type == _JOINED:
+            yield from _misjoined(name, stored, root, segments)
+    if head is not None and (head.count, head.digest, head.last) != (count, run.digest, run.last):
         yield f"event {count + 1}: missing; the run had {head.count} events and has {count}"
+
+
+def _misjoined(name: str, stored: StoredEvent, root: str | None, segments: Mapping[int, ChainHead]) -> Iterator[str]:
+    heads = (segments.get(chain) or ChainHead(0, first_digest(root or "", chain - 1)) for chain in itertools.count(1))
+    said = decode(stored.payload)
+    if joined_digest(itertools.islice(heads, said["segments"])) != said["heads"]:
+        yield f"{name} ({stored.event_type}): the segments had other events when it was stored"

@@ -109,17 +109,25 @@ def as_first_named(snapshot: RunSnapshot, authored: Authored, source_of: SourceO
 
     `None` if a component's name of that time can't be known.
     """
-    components = authored.components
     try:
-        refs = {id(able.component): component_ref(able.component, source_of, FIRST_ALGORITHM) for able in components}
+        component_refs = refs_of(authored.components, source_of, FIRST_ALGORITHM)
     except SpecError:
         return None
-    component_refs = ComponentRefs(**_placed(components, refs))
     return snapshot.evolve(
         identity=_identity(authored, component_refs, snapshot.identity.dataset_refs),
         identity_algorithm=FIRST_ALGORITHM,
         component_refs=component_refs,
     )
+
+
+def refs_of(components: Components, source_of: SourceOf, algorithm: str) -> ComponentRefs:
+    """Name components by their code and configuration.
+
+    Raises:
+        SpecError: one can't be named.
+    """
+    refs = {id(able.component): component_ref(able.component, source_of, algorithm) for able in components}
+    return ComponentRefs(**_placed(components, refs))
 
 
 def _identity(authored: Authored, component_refs: ComponentRefs, dataset_refs: Sequence[DatasetRef]) -> RunIdentity:

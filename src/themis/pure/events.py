@@ -25,11 +25,11 @@ from themis.pure.records.scoring import Score, ScoreError
 
 F = TypeVar("F", bound=StepFailure)
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 """The newest version of the event records that is read. A newer one is refused, never half-read."""
 
 _UNCHANGED_SINCE: Final = 2
-"""The version that events state unless they say more: of version 3 are labels alone."""
+"""The version that events state unless they say more: of version 3 are labels alone, of 4 what divides a run."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -101,6 +101,29 @@ class RunFailedEvent(RunEvent):
 
     error_message: str
     event_type: Literal["run_failed"] = "run_failed"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunDividedEvent(RunEvent):
+    """The run was divided into segments of `segment_size` cases, each with a chain that begins at this event."""
+
+    schema_version: int = 4
+    segment_size: int
+    event_type: Literal["run_divided"] = "run_divided"
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class RunJoinedEvent(RunEvent):
+    """When the run's own chain went on here, its `segments` ended in chains of the hash `heads` (`joined_digest`)."""
+
+    schema_version: int = 4
+    segments: int
+    heads: str
+    event_type: Literal["run_joined"] = "run_joined"
+
+
+RUN_ENDS: Final = frozenset({"run_completed", "run_failed"})
+"""The types of the events with which an attempt ends."""
 
 
 # --- the stages of a case ---------------------------------------------------------------------------------
@@ -289,7 +312,7 @@ class LabelGivenEvent(CaseRunEvent):
     `probability` is that with which the answer was chosen to be labelled; `None` in a simple random sample.
     """
 
-    schema_version: int = SCHEMA_VERSION
+    schema_version: int = 3
     candidate_id: str | None = None
     metric_id: str
     who: str

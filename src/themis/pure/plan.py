@@ -210,6 +210,19 @@ def case_items(snapshot: RunSnapshot) -> Iterator[CaseItem]:
             number += 1
 
 
+def items_between(snapshot: RunSnapshot, wanted: range) -> Iterator[CaseItem]:
+    """Yield a run's cases of consecutive numbers, reading no others where the datasets allow it."""
+    first = 0
+    for dataset in snapshot.datasets:
+        count, dataset_id, metadata, cases = len(dataset.cases), dataset.dataset_id, dataset.metadata, dataset.cases
+        part = range(max(wanted.start - first, 0), min(wanted.stop - first, count))
+        if part:
+            found = cases[part.start : part.stop] if isinstance(cases, tuple) else cases.part(part)
+            for number, case in zip(itertools.count(first + part.start), found, strict=False):
+                yield CaseItem(case, number, dataset_id, case_key(dataset_id, case.case_id), metadata)
+        first += count
+
+
 def items_at(snapshot: RunSnapshot, numbers: Sequence[int]) -> Iterator[CaseItem]:
     """Yield the cases of these numbers, in this order; lazy datasets are read once for all of them."""
     wanted, found = frozenset(numbers), dict[int, CaseItem]()

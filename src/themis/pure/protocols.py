@@ -7,7 +7,7 @@ checkers and readers: components need not inherit from them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -40,7 +40,7 @@ from themis.pure.records.judging import (
 from themis.pure.records.sandbox import SandboxRequest, SandboxResult
 from themis.pure.records.scoring import Score, ScoreError
 from themis.pure.records.snapshot import RunSnapshot
-from themis.pure.records.stored import ChainHead, FoundText, RunSummary, StoredEvent
+from themis.pure.records.stored import ChainHead, FoundText, RunSummary, Segment, StoredEvent
 
 ScoreOutcome: TypeAlias = Score | ScoreError | Result[Score, ScoreError]
 
@@ -421,6 +421,93 @@ class KnowsWriters(Protocol):
 
     def is_interrupted(self, run_id: str) -> bool:
         """Tell whether a run was begun, is not ended, and nobody holds it to write it."""
+
+
+MakeEvents: TypeAlias = Callable[[ChainHead, Sequence[Segment]], Sequence[StoredEvent]]
+"""Returns the events that follow the end of a run's own chain, where its segments stand as they do."""
+
+
+@runtime_checkable
+class DividedStore(RunStore, Protocol):
+    """What a store offers beside `RunStore` when many processes, on any hosts, may write one run at once.
+
+    The run's cases are divided into segments, and each segment has one writer at a time. Who writes a segment has
+    joined the run before; nobody can acquire a run as a whole while others have joined it.
+    """
+
+    def divide(self, run_id: str, segments: Sequence[str], size: int, event: StoredEvent) -> None:
+        """Divide a run that this process has acquired, once and for all.
+
+        Args:
+            run_id: the run.
+            segments: what each segment's first event will be chained to.
+            size: how many cases a segment has.
+            event: says so in the run's own chain, at its end.
+        """
+
+    def segment_size(self, run_id: str) -> int | None:
+        """Return how many cases a segment of the run has; `None` if it is not divided."""
+
+    def segments(self, run_id: str) -> Sequence[Segment]:
+        """Return how far each segment is, in order; none if the run is not divided."""
+
+    def begin(self, run_id: str, manifest: str, make: MakeEvents) -> None:
+        """Begin an attempt at a divided run that this process has joined: no segment is done in it yet.
+
+        Args:
+            run_id: the run.
+            manifest: what its workers need.
+            make: returns the events with which it begins.
+        """
+
+    def manifest(self, run_id: str) -> str | None:
+        """Return what workers need, if the run's last attempt was begun and has not ended."""
+
+    def end(self, run_id: str, make: MakeEvents) -> bool:
+        """End the attempt, if it was not ended before, and tell whether this call did.
+
+        Args:
+            run_id: the run, which this process has joined.
+            make: returns the events with which it ends; none if it can't end yet.
+        """
+
+    def join(self, run_id: str) -> None:
+        """Become one of a run's many writers. Raises `RunLockedError` if a process has all of it."""
+
+    def leave(self, run_id: str) -> None:
+        """Stop being one of them, and give back what was claimed."""
+
+    def claim(self, run_id: str, segment: int | None = None) -> Segment | None:
+        """Become the writer of a segment that is not done and that no living process writes; `None` if there is none.
+
+        The end of its chain that is returned is where this process goes on: it says the claim.
+
+        Args:
+            run_id: the run.
+            segment: this one alone.
+        """
+
+    def is_worked_off(self, run_id: str, segment: int | None = None) -> bool:
+        """Tell whether no segment, or not this one, is left to do in an attempt that goes on."""
+
+    def append_to(self, run_id: str, segment: int, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        """Append to a segment that this process has claimed, durably and all or nothing.
+
+        Raises:
+            StoreError: another process has claimed it since, or the events don't follow its end; nothing is kept.
+        """
+
+    def segment_head(self, run_id: str, segment: int) -> ChainHead:
+        """Return the end of a segment's chain."""
+
+    def finish(self, run_id: str, segment: int, head: ChainHead) -> None:
+        """Note that a claimed segment is done where its chain ends in `head`, and give it back."""
+
+    def give_back(self, run_id: str, segment: int) -> None:
+        """Stop being a segment's writer, as if it had not been claimed."""
+
+    def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
+        """Yield the events of consecutive cases as `events_by_case` does."""
 
 
 @runtime_checkable

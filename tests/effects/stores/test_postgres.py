@@ -95,20 +95,23 @@ def test_a_schema_that_is_not_ours_is_refused(fresh: Fresh, damage: str, kind: t
     assert query(config, tables) == before
 
 
-def test_the_views_of_an_older_version_are_made_anew(fresh: Fresh) -> None:
+def test_a_store_of_an_older_version_is_brought_up_to_date(fresh: Fresh) -> None:
     config = fresh("postgres")
     with closing(open_store(config)) as store:
-        Pipeline(2, 2, ("right", "wrong"), None, None, (("right",),), None).experiment().run(store=store)
+        run = Pipeline(2, 2, ("right", "wrong"), None, None, (("right",),), None).experiment().run(store=store)
     rows = query(config, "select * from score_rows order by case_no, metric_id, candidate_id")
     assert rows
     for damage in (
         "update store set version = 1",
         "drop view several_answers, run_summary, score_rows, answer_fate, run_answers",
         "create view score_rows as select 1 as old",
+        "drop table segment",
+        "alter table run drop head_last, drop segment_size, drop claims, drop writer, drop attempt, drop manifest",
     ):
         query(config, damage)
     for _ in range(2):
-        open_store(config).close()
+        with closing(open_store(config)) as store:
+            assert len(list(store.events(run.run_id))) == store.head(run.run_id).count == store.head(run.run_id).last
         assert query(config, "select * from score_rows order by case_no, metric_id, candidate_id") == rows
         assert query(config, "select version from store") == [(SCHEMA_VERSION,)]
 

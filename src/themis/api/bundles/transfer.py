@@ -115,13 +115,13 @@ def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterat
 
 def _run_fields(store: RunStore, run_id: str, head: ChainHead) -> dict[str, Any]:
     stored = store.run_events(run_id) if head.count else ()
-    return run_fields(read_event(event, store.blob) for event in stored if event.sequence <= head.count)
+    return run_fields(read_event(event, store.blob) for event in stored if event.sequence <= head.last)
 
 
 def _exported_cases(store: RunStore, header: Bundle, head: ChainHead) -> Iterator[list[Keyed]]:
     run = shape_of(header.snapshot)
     for item, events in stored_cases(store, header.snapshot):
-        present = [event for event in events if event.sequence <= head.count]
+        present = [event for event in events if event.sequence <= head.last]
         yield held_events(run, item, present, store.blob, header.kind)
 
 

@@ -6,7 +6,7 @@ import contextlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -38,6 +38,9 @@ from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.results import RunEstimate
 from themis.pure.records.snapshot import RunProvenance, RunSnapshot
 from themis.pure.security import refuse_secrets
+
+if TYPE_CHECKING:
+    from themis.api.distributed.engines import EngineName, WorkEngine
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -158,6 +161,8 @@ class Experiment(ExperimentConfig):
         store: RunStore | Storage | None = None,
         subscribers: Sequence[object] | None = None,
         tracing_provider: TracingProvider | None = None,
+        engine: WorkEngine | EngineName | None = None,
+        segment_size: int | None = None,
     ) -> RunResult:
         """Run the experiment from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
@@ -165,7 +170,14 @@ class Experiment(ExperimentConfig):
             here, opened = self._kept_in(store)
             components = here.components()
             options = here._options(runtime, opened, subscribers, tracing_provider)
-            return await run_snapshot(here.compile_with(components), components, options, until_stage=until_stage)
+            snapshot = here.compile_with(components)
+            if engine is None:
+                return await run_snapshot(snapshot, components, options, until_stage=until_stage)
+            from themis.api.distributed.run import run_experiment
+
+            return await run_experiment(
+                here, snapshot, components, options, engine, until_stage=until_stage, segment_size=segment_size
+            )
 
         return await run_on_host(main)
 
@@ -179,9 +191,14 @@ class Experiment(ExperimentConfig):
             store: an open store, or where one is, instead of the experiment's own.
             subscribers: told of everything that happens.
             tracing_provider: takes spans.
+            engine: has workers that do the cases, in other processes and on other hosts: an engine of
+                `themis.engines`, or the name of one. The experiment's storage must be one on a server, and its
+                components must have names. This process does all by itself if not given.
+            segment_size: how many cases a worker takes at a time.
 
         Raises:
             RunningLoopError: an event loop runs here; await `run_async` instead.
+            SpecError: the experiment can't be run so; every fault at once.
         """
 
     def _kept_in(self, store: RunStore | Storage | None) -> tuple[Experiment, RunStore | None]:

@@ -33,6 +33,7 @@ from themis.pure.families import FAMILIES
 from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.dataset import Dataset
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead
 from themis.pure.references import ReferenceWarning, missing_references, reference_warnings
@@ -58,19 +59,17 @@ async def run_snapshot(
     """
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
     checked = check_run(snapshot, components, runtime, until_stage, offline=offline)
-    snapshot = _noted(snapshot, checked)
+    snapshot = noted(snapshot, checked)
     if options.store is not None:
-        snapshot = _kept_in(snapshot, options.store)
+        snapshot = kept_in(snapshot, options.store)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
-    # What runs in this process costs nothing.
-    callers = (components.generator, *components.judge_models)
-    price = budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))
+    price = price_of(runtime, components)
     store = options.store if options.store is not None else make_store(options.storage)
     store.initialize()
     # Large datasets take a while to store; the event loop must not be blocked.
-    await trio.to_thread.run_sync(_prepare, store, snapshot, runtime.existing_run_policy)
+    await trio.to_thread.run_sync(prepare, store, snapshot, runtime.existing_run_policy)
     finished = False
     try:
         async with AsyncExitStack() as sessions:
@@ -81,8 +80,7 @@ async def run_snapshot(
                     await sessions.enter_async_context(component.session())
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
-            has_budget = runtime.max_cost is not None or runtime.max_tokens is not None
-            spent = await trio.to_thread.run_sync(_spent, store, snapshot, price) if has_budget else ()
+            spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
             calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
             await Engine(snapshot, components, store, options, plan, calls).run()
         finished = True
@@ -95,7 +93,7 @@ async def run_snapshot(
     finally:
         end = store.head(snapshot.run_id) if finished else ChainHead()  # before anybody else can write the run
         store.release(snapshot.run_id)
-        await _close(components)
+        await close_components(components)
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
     return RunResult(snapshot=snapshot, store=store, end=end)
@@ -110,9 +108,18 @@ async def _batched(
     return attrs.evolve(components, generator=CallerAbilities.of(answered, "generate"))
 
 
-def _spent(store: RunStore, snapshot: RunSnapshot, price: Price | None) -> tuple[UsageRow, ...]:
+def price_of(runtime: RuntimeConfig, components: Components) -> Price | None:
+    """Return what tokens cost, where there is a budget; what runs in this process costs nothing."""
+    callers = (components.generator, *components.judge_models)
+    return budget_prices(runtime, tuple(one.component_id for one in callers if one.provider_key is not None))
+
+
+def spent_before(
+    store: RunStore, snapshot: RunSnapshot, runtime: RuntimeConfig, price: Price | None
+) -> tuple[UsageRow, ...]:
     """Return what earlier attempts at the run used: a budget is the run's, not the process's."""
-    if store.head(snapshot.run_id).count == 0:
+    has_budget = runtime.max_cost is not None or runtime.max_tokens is not None
+    if not has_budget or store.head(snapshot.run_id).count == 0:
         return ()
     generator = snapshot.identity.generator_ref.component_id
     return run_costs(read_events(store, snapshot.run_id), generator, price).rows
@@ -127,7 +134,7 @@ def _how_to_resume(run_id: str, store: RunStore) -> str:
     )
 
 
-def _noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
+def noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
     """Return the snapshot of a run with what its programs run on, where it runs any."""
     if not sandbox:
         return snapshot
@@ -137,7 +144,7 @@ def _noted(snapshot: RunSnapshot, sandbox: Mapping[str, str]) -> RunSnapshot:
     return noted.stored_as(snapshot.run_id)
 
 
-def _kept_in(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot:
+def kept_in(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot:
     """Return the snapshot of a run whose store was handed in, and is another kind than its configuration names."""
     said = snapshot.provenance.storage
     if not isinstance(store, EventStore) or said.store in (store.storage.store, *store_kinds().keys() - _KINDS):
@@ -145,7 +152,7 @@ def _kept_in(snapshot: RunSnapshot, store: RunStore) -> RunSnapshot:
     return snapshot.evolve(provenance=snapshot.provenance.evolve(storage=store.storage)).stored_as(snapshot.run_id)
 
 
-def _prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
+def prepare(store: RunStore, snapshot: RunSnapshot, policy: str) -> None:
     run_id = snapshot.run_id
     store.acquire(run_id)
     try:
@@ -204,7 +211,7 @@ def check_run(
     faults = [*runtime_faults(runtime, components), *_rule_faults(snapshot, make_plan(snapshot, until_stage), runtime)]
     if executes:
         faults += missing_references(components, snapshot.datasets)
-    lacking, sandbox = _checked_sandbox(components, snapshot) if executes else ((), {})
+    lacking, sandbox = _checked_sandbox(components, snapshot.datasets) if executes else ((), {})
     faults += [*_problems(components, offline=offline), *lacking]
     if runtime.generation_mode == "batch":
         from themis.effects.batching import batch_faults
@@ -216,6 +223,18 @@ def check_run(
     if faults:
         raise SpecError(listed("the run can't start", faults))
     return sandbox
+
+
+def check_worker(components: Components, *, until_stage: UntilStage) -> None:
+    """Refuse to work on a run of which this process lacks something: a key, an extra, a sandbox.
+
+    Raises:
+        SpecError: everything that is lacking.
+    """
+    executes = until_stage in ("score", "judge")
+    faults = [*_problems(components, offline=False), *(_checked_sandbox(components, ())[0] if executes else ())]
+    if faults:
+        raise SpecError(listed("this worker can't work on the run", faults))
 
 
 def _rule_faults(snapshot: RunSnapshot, plan: RunPlan, runtime: RuntimeConfig) -> Iterator[str]:
@@ -244,7 +263,7 @@ def _problems(components: Components, *, offline: bool) -> Iterator[str]:
             yield f"{component.component_id}: {problem}"
 
 
-def _checked_sandbox(components: Components, snapshot: RunSnapshot) -> tuple[Sequence[str], Mapping[str, str]]:
+def _checked_sandbox(components: Components, datasets: Sequence[Dataset]) -> tuple[Sequence[str], Mapping[str, str]]:
     """Return what keeps programs from being run, where a metric runs any, and what they run on."""
     executing = [metric for metric in components.metrics if metric.family and FAMILIES[metric.family].runs_code]
     if not executing:
@@ -253,14 +272,14 @@ def _checked_sandbox(components: Components, snapshot: RunSnapshot) -> tuple[Seq
     names = ", ".join(metric.component_id for metric in executing)
     try:
         sandbox = open_sandbox()
-        problems = sandbox.check(tuple(languages)) or tuple(_lacking_modules(sandbox, snapshot))
+        problems = sandbox.check(tuple(languages)) or tuple(_lacking_modules(sandbox, datasets))
     except SpecError as error:
         return [f"{names}: {error}"], {}
     return [f"{names}: {problem}" for problem in problems], described(sandbox)
 
 
-def _lacking_modules(sandbox: Sandbox, snapshot: RunSnapshot) -> Iterator[str]:
-    for dataset in snapshot.datasets:
+def _lacking_modules(sandbox: Sandbox, datasets: Sequence[Dataset]) -> Iterator[str]:
+    for dataset in datasets:
         modules = modules_of_tests(dataset.cases)
         _, problem = tried(sandbox.run, trial_of("python", modules)) if modules else ("", "")
         if problem:
@@ -270,7 +289,7 @@ def _lacking_modules(sandbox: Sandbox, snapshot: RunSnapshot) -> Iterator[str]:
             )
 
 
-async def _close(components: Components) -> None:
+async def close_components(components: Components) -> None:
     """Close what components hold open, such as HTTP clients."""
     with trio.CancelScope(shield=True):
         for component in components:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import attrs
@@ -105,6 +105,7 @@ class _Verifying:
     recomputed: Counter[str] = attrs.field(factory=Counter)
     cases: int = 0
     seen: int = 0
+    places: dict[int, int] = attrs.field(factory=dict)
     through: RunPlan | None = None
     last: RunEvent | None = None
 
@@ -113,7 +114,7 @@ class _Verifying:
         try:
             self.altered += altered_identity(self.snapshot)
             self.altered += altered_cases(self.snapshot)
-            self.broken += broken_links(self.store.events(self.snapshot.run_id), self.store.head(self.snapshot.run_id))
+            self.broken += broken_links(self._counted(), self.store.head(self.snapshot.run_id))
             self._of_the_run()
             driver = _Awaiting()
             view = RunView(snapshot=self.snapshot, store=self.store)
@@ -132,6 +133,13 @@ class _Verifying:
         except ThemisError as error:
             self.broken.append(str(error))
 
+    def _counted(self) -> Iterator[StoredEvent]:
+        """Yield all events, and note of those of the whole run how many there are with each."""
+        for count, stored in enumerate(self.store.events(self.snapshot.run_id), 1):
+            if stored.case_no is None:
+                self.places[stored.sequence] = count
+            yield stored
+
     def _read(self, stored: StoredEvent) -> RunEvent:
         return read_event(stored, self.store.blob)
 
@@ -139,7 +147,7 @@ class _Verifying:
         run_id = self.snapshot.run_id
         stored = self.store.run_events(run_id)
         self.seen += len(stored)
-        events = [(one.sequence, self._read(one)) for one in stored]
+        events = [(self.places.get(one.sequence, one.sequence), self._read(one)) for one in stored]
         checks = run_checks(self.snapshot, events, self.store.head(run_id).count)
         self.altered += checks.altered
         self.notes += checks.not_verified

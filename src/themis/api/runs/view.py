@@ -17,7 +17,7 @@ from themis.effects.reading import fresh_state, read_case_events, read_cases, re
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
-from themis.pure.events import RunEvent, RunStartedEvent
+from themis.pure.events import RUN_ENDS, RunEvent, RunStartedEvent
 from themis.pure.happy_path import happy_path_rows
 from themis.pure.human_labels import current_labels
 from themis.pure.pipeline.table import happy_path
@@ -153,7 +153,7 @@ class RunView:
             attempts=len(attempts),
             labels=labels_of(event.labels for event in attempts),
             started_at=first.occurred_at,
-            ended_at=last.occurred_at if last.event_type != "run_started" else None,
+            ended_at=last.occurred_at if last.event_type in RUN_ENDS else None,
             event_type=last.event_type,
             completed_through_stage=getattr(last, "completed_through_stage", None),
             error_message=getattr(last, "error_message", None),

@@ -161,17 +161,27 @@ class EventStore(RunStore):
 
 
 class ReadCases(CaseSource):
-    """Cases that are read as needed, and have been counted."""
+    """Cases that are read as needed, and have been counted.
 
-    def __init__(self, count: int, read: Callable[[], Iterator[Case]]) -> None:
+    Args:
+        count: how many there are.
+        read: reads all of them, or those of a range where `reads_parts`.
+        reads_parts: a range costs what its cases cost.
+    """
+
+    def __init__(self, count: int, read: Callable[..., Iterator[Case]], *, reads_parts: bool = False) -> None:
         self._count = count
         self._read = read
+        self._reads_parts = reads_parts
 
     def __len__(self) -> int:
         return self._count
 
     def __iter__(self) -> Iterator[Case]:
         return self._read()
+
+    def part(self, wanted: range) -> Iterator[Case]:
+        return self._read(wanted) if self._reads_parts else super().part(wanted)
 
 
 def overtaken(run_id: str) -> StoreError:

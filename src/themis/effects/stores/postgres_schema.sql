@@ -1,6 +1,5 @@
--- The PostgreSQL store's tables (table store), the same in all versions so far: those of the SQLite store. The views are in
--- views.sql; version 2 made them anew, for runs in which every candidate is an answer, and version 3 for unparsed answers and
--- several_answers.
+-- The PostgreSQL store's tables (table store): those of the SQLite store, to which postgres_5.sql adds what version 5 has. The
+-- views are in views.sql, and each version makes them anew.
 -- Events are kept as text, byte for byte; `as_json` reads them for the views.
 
 create table store (version integer not null);

@@ -18,8 +18,19 @@ if TYPE_CHECKING:
 
     Connection = psycopg.Connection[tuple[Any, ...]]
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 _READERS_KEPT: Final = 4
+_SOON: Final[dict[str, Any]] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
+_SOON_THERE: Final = {f"tcp_{name}": value for name, value in _SOON.items() if name.startswith("keepalives")}
+"""A host that is gone, or a cable that was cut, is noticed by both ends within some 11 seconds; a lock is free then.
+
+What the system would wait by itself is two hours.
+"""
 
 
 class Server:
@@ -32,7 +43,6 @@ class Server:
             raise MissingExtraError(
                 f"the postgres store needs psycopg 3, which is not installed: {pip_install('postgres')}"
             ) from error
-        self._dsn = dsn
         self.schema = schema
         try:
             place = psycopg.conninfo.conninfo_to_dict(dsn)
@@ -40,6 +50,7 @@ class Server:
             raise StoreError(
                 f"storage.parameters.dsn can't be read as an address of PostgreSQL: {redact(str(error))}"
             ) from None
+        self._dsn = psycopg.conninfo.make_conninfo(**{**_SOON, **place})
         host, port = place.get("host") or "localhost", place.get("port") or 5432
         self._password = str(place.get("password") or "")
         self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
@@ -56,6 +67,8 @@ class Server:
         connection.execute("set synchronous_commit to on")
         # Compiling a query of the views takes seconds; running it on a small run, milliseconds.
         connection.execute("set jit to off")
+        for name, value in _SOON_THERE.items():
+            connection.execute(f"set {name} to {value}".encode())
         return connection
 
     @contextlib.contextmanager
@@ -114,12 +127,17 @@ class Server:
             version = self._version(db)
             if version is None:
                 db.execute(sql.SQL("create schema if not exists {}").format(sql.Identifier(self.schema)))
-                db.execute(read_schema(_SCHEMA).encode())
+                for name in _TABLES.values():
+                    db.execute(read_schema(name).encode())
                 db.execute(_views().encode())
                 db.execute("insert into store values (%s)", (SCHEMA_VERSION,))
             elif version > SCHEMA_VERSION:
                 raise newer(f"postgres:{self.name}", "schema", version, SCHEMA_VERSION)
-            elif version < SCHEMA_VERSION:  # the tables are those of version 1 still; views hold no data of their own
+            elif version < SCHEMA_VERSION:
+                for made, name in _TABLES.items():
+                    if made > version:
+                        db.execute(read_schema(name).encode())
+                # Views hold no data of their own.
                 views = "select table_name::text from information_schema.views where table_schema = %s"
                 for (name,) in db.execute(views, (self.schema,)).fetchall():
                     db.execute(sql.SQL("drop view if exists {} cascade").format(sql.Identifier(name)))
@@ -138,7 +156,8 @@ class Server:
         if "store" not in tables:
             raise StoreError(f"postgres:{self.name} holds tables of something else: name another schema for the store")
         version = int(value_of(db.execute("select version from store")))
-        made = read_schema(_SCHEMA) + (_views() if version == SCHEMA_VERSION else "")
+        made = "\n".join(read_schema(name) for number, name in _TABLES.items() if number <= version)
+        made += _views() if version == SCHEMA_VERSION else ""
         missing = {*_MADE.findall(made)} - tables
         if missing and version <= SCHEMA_VERSION:
             raise StoreError(
@@ -148,7 +167,8 @@ class Server:
         return version
 
 
-_SCHEMA: Final = "postgres_schema.sql"
+_TABLES: Final = {1: "postgres_schema.sql", 5: "postgres_5.sql"}
+"""What makes the tables of a version of those of the versions before."""
 _MADE: Final = re.compile(r"^create (?:table|view) (\w+)", re.MULTILINE)
 _SPELLED: Final = {
     r"(\w+\.)?(payload|header)(?= ->)": r"as_json(\g<0>)",

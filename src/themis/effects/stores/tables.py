@@ -46,6 +46,10 @@ class TableStore(EventStore, Generic[Db]):
     """The condition for an event to be of run `:run_no`, by which all of them are found."""
     _NTH: ClassVar[str]
     """The condition for event `{event}` to be the one with sequence `{n}` of run `r`."""
+    _COUNT: ClassVar[str] = "r.head_count"
+    """How many events run `r` has, as an expression."""
+    _LAST: ClassVar[str] = "r.head_count"
+    """The sequence of the last event of run `r`, or of its own chain, as an expression."""
 
     # --- filled in by each store --------------------------------------------------------------------------
 
@@ -144,7 +148,7 @@ class TableStore(EventStore, Generic[Db]):
                 raise altered(run_id, f"dataset {number}: it begins at case {found}, and not at {first}")
             first += count
         sources = [
-            ReadCases(count, functools.partial(self._cases, dataset_no, dataset_id))
+            ReadCases(count, functools.partial(self._cases, dataset_no, dataset_id), reads_parts=True)
             for dataset_id, dataset_no, _, _, count in datasets
         ]
         stored_ids = [row[0] for row in datasets]
@@ -156,10 +160,12 @@ class TableStore(EventStore, Generic[Db]):
             raise altered(run_id, f"its datasets are stored as {stored_ids}")
         return snapshot
 
-    def _cases(self, dataset_no: int, dataset_id: str) -> Iterator[Case]:
+    def _cases(self, dataset_no: int, dataset_id: str, wanted: range | None = None) -> Iterator[Case]:
         """Yield a dataset's cases; columns that say again what a case says are held against it."""
         where = f"{self.location}: dataset {dataset_id!r}"
-        for number, (position, case_id, payload) in enumerate(self._stream(_CASES, {"dataset_no": dataset_no})):
+        first, stop = (0, _NO_END) if wanted is None else (wanted.start, wanted.stop)
+        rows = self._stream(_CASES, {"dataset_no": dataset_no, "first": first, "stop": stop})
+        for number, (position, case_id, payload) in enumerate(rows, first):
             try:
                 case = Case.from_dict(decode(payload))
             except ValueError as error:
@@ -184,7 +190,7 @@ class TableStore(EventStore, Generic[Db]):
 
     def _lines(self) -> Iterable[RunSummary]:
         # The ends of all chains are found by their keys, and the starts of attempts by an index: few events are read.
-        query = _LIST.format(last=self._NTH.format(event="last", n="r.head_count"))
+        query = _LIST.format(count=self._COUNT, last=self._NTH.format(event="last", n=self._LAST))
         started: dict[str, list[str]] = {}
         with self._reading() as db:
             rows = self._execute(db, query, {}).fetchall()
@@ -209,15 +215,23 @@ class TableStore(EventStore, Generic[Db]):
         first, last = events[0].sequence, events[-1]
         with self._transaction() as db:
             run_no = self._number(db, run_id)
-            end = {"count": last.sequence, "digest": last.digest, "run_no": run_no, "before": first - 1}
-            if self._execute(db, _MOVE_HEAD, end).rowcount != 1:
+            if not self._move_head(db, run_no, first, last):
                 raise overtaken(run_id)
             self._insert_events(db, run_no, first, batch)
-            if blobs:
-                contents = [{"ref": ref, "content": content} for ref, content in blobs.items()]
-                self._execute_many(db, "insert into blob values (:ref, :content) on conflict do nothing", contents)
-                uses = [{"run_no": run_no, "ref": ref} for ref in blobs]
-                self._execute_many(db, "insert into blob_use values (:run_no, :ref) on conflict do nothing", uses)
+            self._insert_blobs(db, run_no, blobs)
+
+    def _move_head(self, db: Db, run_no: int, first: int, last: StoredEvent) -> bool:
+        """Move the end of a run's chain from before `first` to `last`; tell whether it was there."""
+        end = {"count": last.sequence, "digest": last.digest, "run_no": run_no, "before": first - 1}
+        moved: bool = self._execute(db, _MOVE_HEAD, end).rowcount == 1
+        return moved
+
+    def _insert_blobs(self, db: Db, run_no: int, blobs: Mapping[str, bytes]) -> None:
+        if blobs:
+            contents = [{"ref": ref, "content": content} for ref, content in blobs.items()]
+            self._execute_many(db, "insert into blob values (:ref, :content) on conflict do nothing", contents)
+            uses = [{"run_no": run_no, "ref": ref} for ref in blobs]
+            self._execute_many(db, "insert into blob_use values (:run_no, :ref) on conflict do nothing", uses)
 
     def clear_run(self, run_id: str) -> None:
         with self._held(run_id), self._transaction() as db:
@@ -305,12 +319,16 @@ _DATASETS: Final = """
     select dataset_id, dataset_no, ordinal, first_case_no, case_count
     from run_dataset join dataset using (dataset_no) where run_no = :run_no order by ordinal
 """
-_CASES: Final = "select position, case_id, payload from dataset_case where dataset_no = :dataset_no order by position"
+_NO_END: Final = 1 << 62
+_CASES: Final = """
+    select position, case_id, payload from dataset_case
+    where dataset_no = :dataset_no and position >= :first and position < :stop order by position
+"""
 _LIST: Final = """
     select r.run_id, r.header,
         (select coalesce(sum(d.case_count), 0) from run_dataset rd join dataset d using (dataset_no)
             where rd.run_no = r.run_no),
-        r.head_count, last.payload
+        {count}, last.payload
     from run r left join event last on {last}
     order by r.run_no desc
 """

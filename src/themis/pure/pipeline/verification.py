@@ -19,6 +19,7 @@ import attrs
 from themis.pure.chain import header_hash
 from themis.pure.events import (
     EVENT_TYPES,
+    RUN_ENDS,
     CaseRunEvent,
     FailedEvent,
     RunCompletedEvent,
@@ -320,7 +321,7 @@ def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], co
 
     Args:
         snapshot: as it is stored.
-        events: the events of the whole run (started, completed, failed), each with its position, from 1.
+        events: the events of the whole run (started, completed, failed), each with how many the run has with it.
         count: how many events are stored.
     """
     altered, unknown = [], []
@@ -337,7 +338,7 @@ def run_checks(snapshot: RunSnapshot, events: Sequence[tuple[int, RunEvent]], co
     last = events[-1] if events else (0, None)
     if not count:
         unknown.append("events: none is stored; the run was never begun, or all of them were taken away")
-    elif last[0] != count or isinstance(last[1], RunStartedEvent):
+    elif last[0] != count or last[1] is None or last[1].event_type not in RUN_ENDS:
         unknown.append("end: that of the last attempt is not stored, so what may be cut off is not known; run it again")
     through = last[1].completed_through_stage if isinstance(last[1], RunCompletedEvent) else None
     return RunChecks(tuple(altered), tuple(unknown), through)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,6 +56,10 @@ class CaseSource(abc.ABC):
     @abc.abstractmethod
     def __len__(self) -> int:
         """Return the number of cases."""
+
+    def part(self, wanted: range) -> Iterator[Case]:
+        """Yield consecutive cases; a source that can begin in its middle does so."""
+        return itertools.islice(self, wanted.start, wanted.stop)
 
     def further_fields(self) -> Sequence[str]:
         """Return what the source's rows hold beside what makes a case, as far as it is known."""

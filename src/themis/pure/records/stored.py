@@ -25,7 +25,8 @@ class StoredEvent:
         cache_key: the name of everything the step read, so that another run can reuse the outcome.
         payload: the event as JSON text.
         digest: SHA-256 over the previous event's digest, the cache key and the payload, in hexadecimal.
-        sequence: the event's position within the run, from 1; 0 before it is stored.
+        sequence: the event's place within the run: its number, from 1, and in a run that many processes write one
+            that says more (`themis.pure.segments.Position`). It grows from event to event. 0 before it is stored.
     """
 
     case_no: int | None
@@ -38,10 +39,32 @@ class StoredEvent:
 
 @attrs.frozen
 class ChainHead:
-    """The end of a run's chain: how many events there are, and the last one's digest."""
+    """The end of a run's chain.
+
+    Attributes:
+        count: how many events there are.
+        digest: the last one's; of a run that is divided into segments, the last one's of the run's own chain.
+        last: the last one's sequence, which is their number unless the run is divided.
+    """
 
     count: int = 0
     digest: str = CHAIN_START
+    last: int = attrs.field(default=attrs.Factory(lambda self: self.count, takes_self=True))
+
+
+@attrs.frozen(kw_only=True)
+class Segment:
+    """How far a segment of a run is.
+
+    Attributes:
+        number: which one, from 0.
+        head: the end of its chain.
+        is_done: an attempt that goes on, or went on last, is through with it.
+    """
+
+    number: int
+    head: ChainHead
+    is_done: bool = False
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)

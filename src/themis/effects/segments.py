@@ -1,0 +1,144 @@
+"""Writing a run by many processes: dividing it, claiming a segment of it, and joining the segments at the end.
+
+What is true stands in the store. A worker may die, vanish or wake up too late at any point here: its segment is claimed
+by another, which goes on from what was stored, and what it itself appends afterwards is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import attrs
+import trio
+
+from themis.effects.reading import fresh_state
+from themis.pure.chain import Entry, link, link_all, read_event
+from themis.pure.errors import StoreError
+from themis.pure.events import RunDividedEvent, RunEvent, RunJoinedEvent
+from themis.pure.plan import CaseItem, items_between
+from themis.pure.protocols import DividedStore
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import ChainHead, Segment, StoredEvent
+from themis.pure.segments import Division, divided, first_digest, joined_digest
+from themis.pure.state import CaseState, fold_case
+
+
+@attrs.frozen
+class SegmentChain:
+    """The chain of a segment that this process has claimed, and which cases those are; a journal writes it."""
+
+    store: DividedStore
+    run_id: str
+    segment: Segment
+    cases: range
+
+    @property
+    def location(self) -> str:
+        return self.store.location
+
+    def head(self) -> ChainHead:
+        found = self.store.segment_head(self.run_id, self.segment.number)
+        # Until this claim has written something, its events follow those of the claim before.
+        return found if found.count > self.segment.head.count else self.segment.head
+
+    def append(self, events: Sequence[StoredEvent], blobs: Mapping[str, bytes]) -> None:
+        self.store.append_to(self.run_id, self.segment.number, events, blobs)
+
+
+def divide(store: DividedStore, run_id: str, cases: int, size: int, now: datetime) -> Division:
+    """Divide a run that this process has acquired, unless it is divided already; return how it is.
+
+    Args:
+        store: where the run is.
+        run_id: the run.
+        cases: how many it has.
+        size: how many a segment is to have.
+        now: when.
+
+    Raises:
+        SpecError: it can't be divided so.
+    """
+    found = store.segment_size(run_id)
+    if found is not None:
+        return Division(cases=cases, size=found)
+    division = divided(cases, size)
+    head = store.head(run_id)
+    event, _ = link(
+        head.digest, head.last + 1, None, RunDividedEvent(run_id=run_id, occurred_at=now, segment_size=size), None
+    )
+    firsts = [first_digest(event.digest, segment) for segment in range(len(division))]
+    store.divide(run_id, firsts, size, event)
+    return division
+
+
+def begin(store: DividedStore, run_id: str, manifest: str, started: RunEvent) -> None:
+    """Begin an attempt at a divided run, which many processes will work on."""
+
+    def make(head: ChainHead, segments: Sequence[Segment]) -> Sequence[StoredEvent]:
+        return link_all(head, [_joined(run_id, started.occurred_at, segments), Entry(None, started)])[0]
+
+    store.begin(run_id, manifest, make)
+
+
+def end(store: DividedStore, run_id: str, ending: Callable[[int], RunEvent], *, done: bool) -> bool:
+    """End the attempt at a divided run if nobody did; tell whether this call did.
+
+    Args:
+        store: where the run is; this process has joined it.
+        run_id: the run.
+        ending: returns the event that says how it ended, given how many events the run has with it.
+        done: only if all segments are done; else it is ended as it stands.
+    """
+
+    def make(head: ChainHead, segments: Sequence[Segment]) -> Sequence[StoredEvent]:
+        if done and not all(segment.is_done for segment in segments):
+            return ()
+        last = ending(head.count + 2)
+        return link_all(head, [_joined(run_id, last.occurred_at, segments), Entry(None, last)])[0]
+
+    return store.end(run_id, make)
+
+
+def _joined(run_id: str, now: datetime, segments: Sequence[Segment]) -> Entry:
+    heads = joined_digest(segment.head for segment in segments)
+    return Entry(None, RunJoinedEvent(run_id=run_id, occurred_at=now, segments=len(segments), heads=heads))
+
+
+def joins(store: object, run_id: str, now: datetime) -> list[Entry]:
+    """Return what a process that has acquired a run writes into its chain first: where the segments end, if any."""
+    segments = store.segments(run_id) if isinstance(store, DividedStore) else ()
+    return [_joined(run_id, now, segments)] if segments else []
+
+
+def cases_of(store: DividedStore, snapshot: RunSnapshot, cases: range) -> Iterator[tuple[CaseItem, CaseState]]:
+    """Yield a segment's cases with what is stored of them, holding one at a time."""
+    stored = store.events_of_cases(snapshot.run_id, cases)
+    waiting = next(stored, None)
+    for item in items_between(snapshot, cases):
+        events = []
+        while waiting is not None and waiting.case_no == item.case_no:
+            events.append(read_event(waiting, store.blob))
+            waiting = next(stored, None)
+        yield item, fold_case(fresh_state(item), events)
+    if waiting is not None:
+        raise StoreError(f"run {snapshot.run_id}: events of case {waiting.case_no} are stored, which it does not have")
+
+
+async def claims(store: DividedStore, run_id: str, wanted: int | None, again_s: float) -> AsyncIterator[Segment]:
+    """Yield segments that this process has claimed, one at a time, until nothing is left to do.
+
+    Args:
+        store: where the run is; this process has joined it.
+        run_id: the run.
+        wanted: this segment alone, as soon as it is free; all that are not done if not given.
+        again_s: seconds until it is looked again, while other processes have all that is left.
+    """
+    while True:
+        segment = await trio.to_thread.run_sync(store.claim, run_id, wanted)
+        if segment is not None:
+            yield segment
+        elif await trio.to_thread.run_sync(store.is_worked_off, run_id, wanted):
+            return
+        else:
+            await trio.sleep(again_s)
