@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.postgres_server import postgres_server
 
 from themis.api.stores import open_store
 from themis.pure.protocols import RunStore
@@ -26,38 +21,9 @@ _numbers = itertools.count()
 
 @pytest.fixture(scope="session")
 def postgres_dsn() -> Iterator[str]:
-    """The address of a PostgreSQL server of our own, on loopback; it runs as a user without rights."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not binaries:
-        pytest.skip("no PostgreSQL server is installed (Debian's package postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="themis-postgres-"))
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = pwd.getpwnam("nobody")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_user = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tools, data = binaries[-1].parent, folder / "data"
-
-    def call(*words: object) -> None:
-        done = subprocess.run(
-            [*as_user, *map(str, words)], capture_output=True, text=True, check=False, cwd=folder, timeout=120
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    try:
-        call(tools / "initdb", "-D", data, "-U", "themis", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
-        settings = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=60"
-        call(tools / "pg_ctl", "-D", data, "-l", folder / "log", "-o", settings, "-w", "start")
-        try:
-            yield f"postgresql://themis@127.0.0.1:{port}/postgres"
-        finally:
-            call(tools / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop")
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    """The address of a PostgreSQL server of our own."""
+    with postgres_server() as server:
+        yield server.dsn
 
 
 @pytest.fixture
