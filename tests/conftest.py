@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.postgres_server import postgres_server
 
 from themis.core import ParseContext, ParsedOutput, ReducedCandidate
 
@@ -40,3 +42,10 @@ class FickleParser:
 @pytest.fixture
 def fickle_parser() -> FickleParser:
     return FickleParser()
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """The address of a PostgreSQL server of our own."""
+    with postgres_server() as server:
+        yield server.dsn

@@ -111,7 +111,9 @@ class Runs:
     version: str = "1"
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
-        return [SandboxRequest(command=("sh", "-c", 'sleep 0.01; echo "$0"', case.case_id, MARK, str(ctx.candidate_id)))]
+        return [
+            SandboxRequest(command=("sh", "-c", 'sleep 0.01; echo "$0"', case.case_id, MARK, str(ctx.candidate_id)))
+        ]
 
     def score_results(
         self, parsed: ParsedOutput, case: Case, results: Sequence[SandboxResult], ctx: ScoreContext

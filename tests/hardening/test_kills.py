@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import time
@@ -16,7 +17,6 @@ from tests.postgres_server import PostgresServer
 from themis.effects.sandboxes.local import LocalSandbox
 from themis.pure.records.config import StorageConfig
 
-import os
 KILLS, STOPS = int(os.environ.get("K", "60")), int(os.environ.get("K", "46"))
 A_RUN = 10
 """Kills of one run; then the next begins."""

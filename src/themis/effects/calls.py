@@ -32,6 +32,7 @@ import trio
 from themis.effects.bodies import stopping
 from themis.effects.failures import to_failure
 from themis.effects.limits import Gate
+from themis.effects.shared_limits import SharedLimits
 from themis.pure.calls import (
     MAX_WAIT,
     NO_RETRIES,
@@ -45,6 +46,7 @@ from themis.pure.calls import (
     delay_before_retry,
     said_to_wait,
 )
+from themis.pure.errors import StoreError
 from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
@@ -80,6 +82,22 @@ class CallOutcome(Generic[T]):
     retry_history: tuple[RetryEntry, ...] = ()
 
 
+def limits_of(config: RuntimeConfig) -> CallLimits:
+    """Return the limits of a run's calls."""
+    return CallLimits(
+        max_concurrent=config.max_concurrent_tasks,
+        stage_concurrency=config.stage_concurrency,
+        provider_concurrency=config.provider_concurrency,
+        requests_per_minute=config.provider_rate_limits,
+        tokens_per_minute=config.provider_token_limits,
+    )
+
+
+def budget_of(config: RuntimeConfig) -> Budget:
+    """Return a run's budget, with nothing spent."""
+    return Budget(max_tokens=config.max_tokens, max_cost=config.max_cost, shares=config.budget_shares)
+
+
 class CallRuntime:
     """Makes the calls of one run. One runtime belongs to one trio run.
 
@@ -92,6 +110,7 @@ class CallRuntime:
             what it is, and so does, unsent, every other one until that time.
         price: what a model's tokens cost.
         tell_wait: told of an endpoint that is left alone, and for how many seconds.
+        shared: what keeps the limits for several processes together, beside this one.
 
     Attributes:
         reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
@@ -107,6 +126,7 @@ class CallRuntime:
         max_wait: float = MAX_WAIT,
         price: Price | None = None,
         tell_wait: Callable[[str, float], None] = lambda _endpoint, _seconds: None,
+        shared: SharedLimits | None = None,
     ) -> None:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
@@ -117,6 +137,7 @@ class CallRuntime:
         self._max_wait = max_wait
         self._price = price
         self._tell_wait = tell_wait
+        self._shared = shared
         self._random = Random(0)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
         self._dead: dict[str | None, CallFailure] = {}
@@ -130,6 +151,7 @@ class CallRuntime:
         price: Price | None = None,
         spent: tuple[UsageRow, ...] = (),
         tell_wait: Callable[[str, float], None] = lambda _endpoint, _seconds: None,
+        shared: SharedLimits | None = None,
     ) -> CallRuntime:
         """Build the runtime of a run.
 
@@ -138,18 +160,13 @@ class CallRuntime:
             price: what a model's tokens cost; needed for `max_cost`.
             spent: what earlier processes of this run used, read from its stored results.
             tell_wait: as for the class.
+            shared: as for the class.
         """
-        budget = Budget(max_tokens=config.max_tokens, max_cost=config.max_cost, shares=config.budget_shares)
+        budget = budget_of(config)
         for row in spent:
             budget.spend(row.stage, row.total_tokens, row.cost or 0.0)
         return cls(
-            CallLimits(
-                max_concurrent=config.max_concurrent_tasks,
-                stage_concurrency=config.stage_concurrency,
-                provider_concurrency=config.provider_concurrency,
-                requests_per_minute=config.provider_rate_limits,
-                tokens_per_minute=config.provider_token_limits,
-            ),
+            limits_of(config),
             budget=budget,
             retry={
                 GENERATE: RetryPolicy(
@@ -169,6 +186,7 @@ class CallRuntime:
             max_wait=config.max_wait,
             price=price,
             tell_wait=tell_wait,
+            shared=shared,
         )
 
     def usage(self) -> tuple[UsageRow, ...]:
@@ -216,15 +234,17 @@ class CallRuntime:
         self._refuse_dead(ticket)
         await self._gate.pass_through(ticket)
         if ticket.refused:
-            # The run ends with this refusal: what is under way has been paid for, and is waited for.
-            await self._gate.quiet()
-            raise ProviderError(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
+            raise await self._no_room()
         tokens, cost = 0, 0.0
         try:
             self._refuse_dead(ticket)
-            value = await self._within_time(func, ticket)
-            tokens, cost = self._note_answer(ticket, model, getattr(value, "token_usage", None))
-        except CallFailed:
+            if self._shared is not None:
+                await self._shared.enter(ticket)
+            if not ticket.refused:
+                value = await self._within_time(func, ticket)
+                tokens, cost = self._note_answer(ticket, model, getattr(value, "token_usage", None))
+                return value
+        except (CallFailed, StoreError):
             raise
         except Exception as error:
             failure = said_to_wait(to_failure(error), self._max_wait)
@@ -236,7 +256,14 @@ class CallRuntime:
             if self._budget.is_limited:
                 self._budget.settle(ticket.stage, ticket.estimate, tokens, cost)
             self._gate.leave(ticket)
-        return value
+            if self._shared is not None:
+                await self._shared.leave(ticket, tokens, cost)
+        raise await self._no_room()
+
+    async def _no_room(self) -> ProviderError:
+        # The run ends with this refusal: what is under way has been paid for, and is waited for.
+        await self._gate.quiet()
+        return ProviderError(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
 
     async def _within_time(self, func: Callable[[], Awaitable[T]], ticket: Ticket) -> T:
         timeout = self._timeouts.get(ticket.stage)

@@ -6,7 +6,7 @@ by another, which goes on from what was stored, and what it itself appends after
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 import attrs
@@ -125,20 +125,17 @@ def cases_of(store: DividedStore, snapshot: RunSnapshot, cases: range) -> Iterat
         raise StoreError(f"run {snapshot.run_id}: events of case {waiting.case_no} are stored, which it does not have")
 
 
-async def claims(store: DividedStore, run_id: str, wanted: int | None, again_s: float) -> AsyncIterator[Segment]:
-    """Yield segments that this process has claimed, one at a time, until nothing is left to do.
+async def claimed(store: DividedStore, run_id: str, wanted: int | None, again_s: float) -> Segment | None:
+    """Return a segment that this process has claimed, or `None` if nothing is left to do.
 
     Args:
         store: where the run is; this process has joined it.
         run_id: the run.
-        wanted: this segment alone, as soon as it is free; all that are not done if not given.
+        wanted: this segment alone, as soon as it is free; the first that is if not given.
         again_s: seconds until it is looked again, while other processes have all that is left.
     """
     while True:
         segment = await trio.to_thread.run_sync(store.claim, run_id, wanted)
-        if segment is not None:
-            yield segment
-        elif await trio.to_thread.run_sync(store.is_worked_off, run_id, wanted):
-            return
-        else:
-            await trio.sleep(again_s)
+        if segment is not None or await trio.to_thread.run_sync(store.is_worked_off, run_id, wanted):
+            return segment
+        await trio.sleep(again_s)

@@ -15,6 +15,7 @@ from returns.result import Result
 
 from themis.pure.events import RunEvent
 from themis.pure.json import JSONValue
+from themis.pure.limits import Budget, Estimate
 from themis.pure.records.contexts import (
     EvalScoreContext,
     GenerateContext,
@@ -508,6 +509,42 @@ class DividedStore(RunStore, Protocol):
 
     def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
         """Yield the events of consecutive cases as `events_by_case` does."""
+
+    # What all workers of a run share. It is what they have together that a limit bounds.
+
+    def workers(self, run_id: str) -> int:
+        """Return how many have joined the run, this one among them."""
+
+    def take_rate(self, run_id: str, name: str, per_minute: float, units: float) -> float:
+        """Take units of a rate, and return in how many seconds from now they may be used; a negative number gives back.
+
+        Units are handed out one after the other, evenly, by the store's clock; none are saved up.
+        """
+
+    def take_slots(self, run_id: str, name: str, most: int, wanted: int) -> Sequence[int]:
+        """Take `wanted` of `most` slots, or as many as are free, and return their numbers. Who dies gives them back."""
+
+    def give_slots_back(self, run_id: str, name: str, slots: Sequence[int]) -> None:
+        """Give slots back."""
+
+    def set_spending(self, run_id: str, spent: Mapping[str, tuple[int, float]]) -> None:
+        """Note what the run spent before: by stage, tokens and US dollars."""
+
+    def spend(self, run_id: str, stage: str, *, freed: Estimate, used: Estimate) -> None:
+        """Replace a reservation by what a call used."""
+
+    def reserve(self, run_id: str, stage: str, wanted: Estimate, budget: Callable[[], Budget]) -> bool | None:
+        """Reserve what a call may use at most.
+
+        Args:
+            run_id: the run.
+            stage: the call's.
+            wanted: how much.
+            budget: returns the run's budget, with nothing spent.
+
+        Returns:
+            Whether there is room for it; `None` if there may be, once calls of other workers have ended.
+        """
 
 
 @runtime_checkable

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from tests.postgres_server import postgres_server
 
 from themis.api.stores import open_store
 from themis.pure.protocols import RunStore
@@ -17,13 +16,6 @@ from themis.pure.records.config import StorageConfig
 STORES = ("memory", "sqlite", "jsonl", pytest.param("postgres", marks=pytest.mark.postgres))
 SHARED = ("sqlite", "jsonl", pytest.param("postgres", marks=pytest.mark.postgres))
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def postgres_dsn() -> Iterator[str]:
-    """The address of a PostgreSQL server of our own."""
-    with postgres_server() as server:
-        yield server.dsn
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import trio
 from themis.api.distributed.engines import ENGINES, WorkEngine, WorkFailedError, engine_named
 from themis.api.distributed.manifest import RunManifest, manifest_of, text_of
 from themis.api.distributed.work import Task, divided_store, end_run
-from themis.api.experiment.run import check_run, kept_in, noted, prepare
+from themis.api.experiment.run import check_run, kept_in, noted, prepare, price_of, spent_before
 from themis.api.progress import shown
 from themis.api.runs.result import RunResult
 from themis.api.stores import make_store
@@ -28,6 +28,7 @@ from themis.pure.errors import SpecError, StoreError, listed
 from themis.pure.events import RunEvent, RunFailedEvent
 from themis.pure.plan import total_cases
 from themis.pure.protocols import DividedStore
+from themis.pure.records.config import RuntimeConfig
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.segments import MOST_SEGMENTS, Division
 
@@ -113,6 +114,8 @@ async def run_by_many(
     await trio.to_thread.run_sync(store.join, run_id)
     try:
         started = run_started(store, run_id, options.labels)
+        spent = await trio.to_thread.run_sync(_spent, store, snapshot, components, runtime)
+        await trio.to_thread.run_sync(store.set_spending, run_id, spent)
         await trio.to_thread.run_sync(begin, store, run_id, text_of(manifest), started)
         coordinator = _Coordinator(
             store=store,
@@ -133,6 +136,17 @@ async def run_by_many(
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(store.leave, run_id)
     return RunResult(snapshot=snapshot, store=store, end=store.head(run_id))
+
+
+def _spent(
+    store: DividedStore, snapshot: RunSnapshot, components: Components, runtime: RuntimeConfig
+) -> dict[str, tuple[int, float]]:
+    """Return what earlier attempts used, by stage: tokens and US dollars."""
+    spent: dict[str, tuple[int, float]] = {}
+    for row in spent_before(store, snapshot, runtime, price_of(runtime, components)):
+        tokens, cost = spent.get(row.stage, (0, 0.0))
+        spent[row.stage] = tokens + row.total_tokens, cost + (row.cost or 0.0)
+    return spent
 
 
 def _faults(snapshot: RunSnapshot, options: RunOptions) -> Iterator[str]:

@@ -16,13 +16,14 @@ import attrs
 import trio
 
 from themis.api.distributed.manifest import experiment_of, read_manifest, refuse_other_code
-from themis.api.experiment.run import check_worker, close_components, price_of, spent_before
+from themis.api.experiment.run import check_worker, close_components, price_of
 from themis.api.stores import open_existing
-from themis.effects.calls import CallRuntime
-from themis.effects.engine import Engine, has_others
+from themis.effects.calls import CallRuntime, budget_of, limits_of
+from themis.effects.engine import Engine, has_others, root_cause
 from themis.effects.host import run_anywhere
 from themis.effects.options import Progress, RunOptions
-from themis.effects.segments import SegmentChain, claims, end
+from themis.effects.segments import SegmentChain, claimed, end
+from themis.effects.shared_limits import SharedLimits
 from themis.pure.abilities import Components
 from themis.pure.errors import SpecError
 from themis.pure.events import RunCompletedEvent, RunEvent
@@ -150,10 +151,11 @@ class Worker:
                     if component.session is not None:
                         await sessions.enter_async_context(component.session())
                 price = price_of(runtime, self.components)
-                spent = await trio.to_thread.run_sync(spent_before, self.store, self.snapshot, runtime, price)
-                calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=self.progress.wait)
+                shared = SharedLimits(self.store, run_id, limits_of(runtime), functools.partial(budget_of, runtime))
+                await sessions.enter_async_context(shared.kept())
+                calls = CallRuntime.from_config(runtime, price=price, tell_wait=self.progress.wait, shared=shared)
                 recalls = runtime.existing_run_policy != "rerun" and has_others(self.store, run_id)
-                async for segment in claims(self.store, run_id, wanted, _LOOK_AGAIN_S):
+                while (segment := await claimed(self.store, run_id, wanted, _LOOK_AGAIN_S)) is not None:
                     chain = SegmentChain(self.store, run_id, segment, division[segment.number])
                     engine = Engine(
                         self.snapshot, self.components, self.store, options, self.plan, calls, chain, recalls=recalls
@@ -162,6 +164,8 @@ class Worker:
                     await trio.to_thread.run_sync(self.store.finish, run_id, segment.number, chain.head())
                     finished.append(segment.number)
             ended = await trio.to_thread.run_sync(functools.partial(end_run, self.store, run_id, self.plan.until_stage))
+        except BaseExceptionGroup as group:
+            raise root_cause(group) from None
         finally:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(self.store.leave, run_id)

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 from themis.effects.stores.base import overtaken
 from themis.effects.stores.locks import locked, this_process
 from themis.effects.stores.postgres_server import Server
-from themis.effects.stores.tables import Row, TableStore, binary, stored_event
+from themis.effects.stores.tables import Row, TableStore, binary, stored_event, value_of
 from themis.pure.errors import RunLockedError
+from themis.pure.limits import Budget, Estimate
 from themis.pure.protocols import MakeEvents
 from themis.pure.records.config import StorageConfig
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
@@ -70,6 +71,7 @@ class PostgresRunStore(TableStore["Connection"]):
         super().__init__(f"postgres:{self._server.name}", "; list_runs shows what is")
         self._writer: Connection | None = None
         self._claims: dict[str, int] = {}  # of divided runs that this process has acquired, the claim
+        self._slots: dict[tuple[str, str], set[int]] = {}
         self._joined: dict[str, dict[int, int]] = {}  # runs of many writers, with the segments and claims of this one
         self._inside: int | None = None  # the thread that has a transaction open
 
@@ -125,6 +127,10 @@ class PostgresRunStore(TableStore["Connection"]):
                 for segment in segments:
                     if not self._take_segment(self._writer, run_id, segment):
                         raise overtaken(run_id)
+            for (run_id, name), slots in self._slots.items():
+                for slot in slots:
+                    if not self._try_lock(self._writer, self._key(run_id, name) ^ slot):
+                        raise overtaken(run_id)
         return self._writer
 
     @contextlib.contextmanager
@@ -173,7 +179,10 @@ class PostgresRunStore(TableStore["Connection"]):
             raise locked(run_id, self._writer_of(connection, key) or "another process")
 
     def _take_segment(self, connection: Connection, run_id: str, segment: int) -> bool:
-        key = self._key(run_id, segment)
+        return self._try_lock(connection, self._key(run_id, segment))
+
+    @staticmethod
+    def _try_lock(connection: Connection, key: int) -> bool:
         return connection.execute("select pg_try_advisory_lock(%s)", (key,)).fetchone() == (True,)
 
     def _writer_of(self, connection: Connection, key: int) -> str | None:
@@ -186,9 +195,9 @@ class PostgresRunStore(TableStore["Connection"]):
         ).fetchone()
         return None if row is None else row[0] or "another process"
 
-    def _key(self, run_id: str, segment: int | None = None) -> int:
-        """Return an advisory lock's number: 64 bits of a hash over the schema and the run, or a segment of it."""
-        part = "" if segment is None else f"\n{segment}"
+    def _key(self, run_id: str, what: int | str | None = None) -> int:
+        """Return an advisory lock's number: 64 bits of a hash over the schema, the run, and what of it is locked."""
+        part = "" if what is None else f"\n{what}"
         digest = hashlib.sha256(f"{self._server.schema}\n{run_id}{part}".encode()).digest()
         return int.from_bytes(digest[:8], signed=True)
 
@@ -364,6 +373,73 @@ class PostgresRunStore(TableStore["Connection"]):
             run = {"run_no": self._number(db, run_id), "first": cases.start, "stop": cases.stop}
         return map(stored_event, self._stream(self._select(where), run))
 
+    # --- what the workers of a run share ------------------------------------------------------------------
+
+    def workers(self, run_id: str) -> int:
+        with self._reading() as db:
+            return int(value_of(self._execute(db, _WORKERS, {"key": self._key(run_id)})))
+
+    def take_rate(self, run_id: str, name: str, per_minute: float, units: float) -> float:
+        taken = {"run_id": run_id, "name": name, "seconds": 60.0 * units / per_minute}
+        with self._shared() as db:
+            return max(0.0, float(value_of(self._execute(db, _TAKE_RATE, taken))))
+
+    @contextlib.contextmanager
+    def _shared(self) -> Iterator[Connection]:
+        """Lend the writer's connection for what is lost without harm: nobody waits for a disk."""
+        with self._guard, self._server.errors():
+            connection = self._writing_connection()
+            with connection.transaction():
+                connection.execute("set local synchronous_commit to off")
+                yield connection
+
+    def take_slots(self, run_id: str, name: str, most: int, wanted: int) -> Sequence[int]:
+        with self._guard, self._server.errors():
+            held = self._slots.setdefault((run_id, name), set())
+            asked = {"key": self._key(run_id, name), "most": most, "wanted": wanted, "held": list(held)}
+            rows = self._execute(self._writing_connection(), _TAKE_SLOTS, asked).fetchall()
+            held.update(slot for (slot,) in rows)
+            return [slot for (slot,) in rows]
+
+    def give_slots_back(self, run_id: str, name: str, slots: Sequence[int]) -> None:
+        with self._guard:
+            for slot in slots:
+                self._slots[run_id, name].discard(slot)
+                self._unlock("pg_advisory_unlock", self._key(run_id, name) ^ slot)
+
+    def set_spending(self, run_id: str, spent: Mapping[str, tuple[int, float]]) -> None:
+        with self._transaction() as db:
+            run_no = self._number(db, run_id)
+            self._execute(db, "delete from spending where run_no = :run_no", {"run_no": run_no})
+            self._execute(db, "delete from reservation where run_no = :run_no", {"run_no": run_no})
+            rows = [
+                {"run_no": run_no, "stage": stage, "tokens": tokens, "cost": cost}
+                for stage, (tokens, cost) in spent.items()
+            ]
+            self._execute_many(db, _SPEND, rows)
+
+    def reserve(self, run_id: str, stage: str, wanted: Estimate, budget: Callable[[], Budget]) -> bool | None:
+        with self._shared() as db:
+            query = "select run_no from run where run_id = :run_id for update"
+            run = {"run_no": value_of(self._execute(db, query, {"run_id": run_id}))}
+            books = budget()
+            for spent, tokens, cost in self._execute(db, _SPENT, run).fetchall():
+                books.spend(spent, tokens, cost)
+            if not books.ever_fits(stage, wanted):
+                return False
+            for reserved, tokens, cost in self._execute(db, _RESERVED, run).fetchall():
+                books.reserve(reserved, Estimate(tokens=tokens, cost=cost))
+            if not books.fits(stage, wanted):
+                return None
+            self._execute(db, _RESERVE, {**run, "stage": stage, "tokens": wanted.tokens, "cost": wanted.cost})
+            return True
+
+    def spend(self, run_id: str, stage: str, *, freed: Estimate, used: Estimate) -> None:
+        with self._shared() as db:
+            of = {"run_no": self._number(db, run_id), "stage": stage}
+            self._execute(db, _RESERVE, {**of, "tokens": -freed.tokens, "cost": -freed.cost})
+            self._execute(db, _SPEND, {**of, "tokens": used.tokens, "cost": used.cost})
+
     # --- statements ---------------------------------------------------------------------------------------
 
     def _execute(self, db: Connection, sql: str, parameters: Mapping[str, Any]) -> psycopg.Cursor[Row]:
@@ -449,6 +525,39 @@ _FINISH: Final = """
     update segment s set done_in = r.attempt from run r
     where s.run_no = :run_no and r.run_no = s.run_no and s.number = :segment
         and s.claim = :claim and s.claim > r.attempt and s.head_count = :count
+"""
+_WORKERS: Final = """
+    select count(distinct pid) from pg_locks where locktype = 'advisory' and granted and mode = 'ShareLock'
+        and database = (select oid from pg_database where datname = current_database())
+        and ((cast(classid as bigint) << 32) | cast(objid as bigint)) = :key
+"""
+# The locks are tried one after the other, and none is that is held here, which would be taken once more.
+_TAKE_SLOTS: Final = """
+    with others as materialized (select slot from generate_series(0, :most - 1) slot where slot <> all(:held))
+    select slot from others where pg_try_advisory_lock(:key # slot) limit :wanted
+"""
+_TAKE_RATE: Final = """
+    insert into rate as r (run_no, name, ready_at)
+    select run_no, :name, clock_timestamp() + make_interval(secs => :seconds) from run where run_id = :run_id
+    on conflict (run_no, name) do update
+        set ready_at = greatest(r.ready_at, clock_timestamp()) + make_interval(secs => :seconds)
+    returning extract(epoch from ready_at - clock_timestamp()) - :seconds
+"""
+_SPEND: Final = """
+    insert into spending as s values (:run_no, :stage, :tokens, :cost)
+    on conflict (run_no, stage) do update set tokens = s.tokens + excluded.tokens, cost = s.cost + excluded.cost
+"""
+_SPENT: Final = "select stage, tokens, cost from spending where run_no = :run_no"
+# Of the sessions that are there still: what a worker that died had reserved is free.
+_RESERVED: Final = """
+    select r.stage, r.tokens, r.cost from reservation r join pg_stat_activity a using (pid)
+    where r.run_no = :run_no and coalesce(a.backend_start, r.since) = r.since
+"""
+_RESERVE: Final = """
+    insert into reservation as r
+    select :run_no, pid, backend_start, :stage, :tokens, :cost from pg_stat_activity where pid = pg_backend_pid()
+    on conflict (run_no, pid, since, stage) do update
+        set tokens = r.tokens + excluded.tokens, cost = r.cost + excluded.cost
 """
 _CACHED: Final = """
     select distinct on (cache_key) run_id, sequence, case_no, event_type, cache_key, payload, digest

@@ -23,3 +23,28 @@ create table segment (
     done_in     bigint not null default 0,          -- the last attempt that was through with it
     primary key (run_no, number)
 );
+
+create table rate (
+    run_no   bigint not null references run on delete cascade,
+    name     text not null,                         -- what is limited: requests or tokens of an endpoint
+    ready_at timestamptz not null,                  -- when the next unit may be used, by the server's clock
+    primary key (run_no, name)
+);
+
+create table spending (
+    run_no bigint not null references run on delete cascade,
+    stage  text not null,
+    tokens bigint not null,
+    cost   double precision not null,               -- US dollars
+    primary key (run_no, stage)
+);
+
+create table reservation (                          -- for calls under way
+    run_no bigint not null references run on delete cascade,
+    pid    integer not null,                        -- of the session that made them, and since when that is
+    since  timestamptz not null,
+    stage  text not null,
+    tokens bigint not null,
+    cost   double precision not null,
+    primary key (run_no, pid, since, stage)
+);
