@@ -20,7 +20,7 @@ COPY = HERE / "documented_api.json"
 SURFACE = HERE / "public_surface.json"
 GLOSSARY = HERE.parent / "docs" / "reference" / "glossary.md"
 DOCUMENTED_DOORS: Final = ("themis", "themis.catalog", "themis.core", "themis.adapters")
-DOORS: Final = (*DOCUMENTED_DOORS, "themis.planner", "themis.stats", "themis.testing")
+DOORS: Final = (*DOCUMENTED_DOORS, "themis.engines", "themis.planner", "themis.stats", "themis.testing")
 
 FORBIDDEN = {"util", "utils", "helper", "helpers", "manager", "common", "misc", "impl", "tmp", "cfg", "ctx", "num"}
 

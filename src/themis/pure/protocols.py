@@ -461,6 +461,9 @@ class DividedStore(RunStore, Protocol):
             make: returns the events with which it begins.
         """
 
+    def open_runs(self) -> Sequence[str]:
+        """Return the runs with an attempt that was begun for many workers and has not ended."""
+
     def manifest(self, run_id: str) -> str | None:
         """Return what workers need, if the run's last attempt was begun and has not ended."""
 

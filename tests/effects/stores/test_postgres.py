@@ -105,7 +105,7 @@ def test_a_store_of_an_older_version_is_brought_up_to_date(fresh: Fresh) -> None
         "update store set version = 1",
         "drop view several_answers, run_summary, score_rows, answer_fate, run_answers",
         "create view score_rows as select 1 as old",
-        "drop table segment",
+        "drop table segment, rate, spending, reservation",
         "alter table run drop head_last, drop segment_size, drop claims, drop writer, drop attempt, drop manifest",
     ):
         query(config, damage)

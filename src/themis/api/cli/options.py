@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from themis._stages import UntilStage
 
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
+    from themis.api.distributed.engines import WorkEngine
     from themis.effects.sources.files import CaseFields
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
@@ -185,6 +186,49 @@ class Changes(Options):
         if self.tags:
             changes["tags"] = (*experiment.tags, *self.tags)
         return experiment.evolve(**changes)
+
+
+@Parameter(name="*")
+@attrs.frozen(kw_only=True)
+class ByMany:
+    """Options that have many workers do a run."""
+
+    engine: Annotated[
+        Literal["processes", "dask", "ray"] | None,
+        Parameter(
+            help="Who does the cases: workers in 'processes' of this machine, of 'dask' or of 'ray'. The store "
+            "must be a PostgreSQL one. By default this process does."
+        ),
+    ] = None
+    workers: Annotated[
+        int | None, Parameter(help="Workers that the engine starts; as many as there are processors if not given.")
+    ] = None
+    address: Annotated[
+        str | None,
+        Parameter(help="A cluster that runs already: tcp://scheduler:8786 of Dask, ray://head:10001 of Ray."),
+    ] = None
+    segment_size: Annotated[int | None, Parameter(help="How many cases a worker takes at a time.")] = None
+
+    def chosen(self) -> WorkEngine | None:
+        """Return the engine that is meant, if any.
+
+        Raises:
+            SpecError: options of an engine are given, and none is.
+            MissingExtraError: what it needs is not installed.
+        """
+        from themis.api.distributed.engines import engine_named
+        from themis.pure.errors import SpecError
+
+        if self.engine is not None:
+            return engine_named(self.engine, workers=self.workers, address=self.address)
+        given = {"--workers": self.workers, "--address": self.address, "--segment-size": self.segment_size}
+        if any(value is not None for value in given.values()):
+            names = " and ".join(name for name, value in given.items() if value is not None)
+            raise SpecError(f"{names}: this process does all by itself; name who does the cases with --engine")
+        return None
+
+
+ONE_PROCESS: Final = ByMany()
 
 
 def read_prompt(text: str | None) -> PromptSpec | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from themis._stages import UntilStage
 from themis.api.cli.options import (
     NO_CHANGES,
+    ONE_PROCESS,
     By,
+    ByMany,
     Changes,
     Config,
     Json,
@@ -22,6 +24,9 @@ from themis.api.cli.options import (
     with_rule,
 )
 
+if TYPE_CHECKING:
+    from themis.api.distributed.engines import WorkEngine
+
 
 def run(
     config: Config,
@@ -34,6 +39,7 @@ def run(
     junit: Path | None = None,
     at: ReportAt = None,
     by: By = None,
+    many: ByMany = ONE_PROCESS,
     json_output: Json = False,
 ) -> int:
     """Run the experiment of a config file.
@@ -49,6 +55,7 @@ def run(
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
       themis run experiment.yaml --until "exact_match>=0.8"
       themis run experiment.yaml --until parse
+      themis run experiment.yaml --store postgresql://db/evals --engine dask --workers 4
 
     Args:
         require: Exit with 1 unless METRIC>=X (or >, <=, <).
@@ -58,7 +65,16 @@ def run(
     stage, rule = read_until(until)
     experiment = with_rule(changes.load(config, overrides), rule)
     return run_and_show(
-        experiment, until=stage, require=require, on=require_on, junit=junit, at=at, by=by, as_json=json_output
+        experiment,
+        until=stage,
+        require=require,
+        on=require_on,
+        junit=junit,
+        at=at,
+        by=by,
+        many=many,
+        modules=config.parent,
+        as_json=json_output,
     )
 
 
@@ -96,6 +112,8 @@ def run_and_show(
     junit: Path | None = None,
     at: str | None = None,
     by: list[str] | None = None,
+    many: ByMany = ONE_PROCESS,
+    modules: Path | None = None,
     as_json: bool = False,
 ) -> int:
     """Run an experiment, print the result, and return the exit code."""
@@ -103,12 +121,15 @@ def run_and_show(
     from themis.api.runs.gates import check_gates, read_gates
     from themis.pure.report.grouping import check_by, read_by
 
-    groups = read_by(by)
+    engine, groups = many.chosen(), read_by(by)
     check_by(groups or (), experiment.datasets)
     ks = report_at(at, experiment.generation.answers_per_case)
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
-    result = run_with_progress(experiment, until=until)
+    if engine is None:
+        result = run_with_progress(experiment, until=until)
+    else:
+        result = _run_by_many(experiment, engine, until, many.segment_size, modules)
     return show_result(
         result,
         as_json=as_json,
@@ -143,3 +164,35 @@ def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "j
         labels=experiment.labels,
     )
     return run_sync(lambda: run_snapshot(snapshot, components, options, until_stage=until), "run")
+
+
+def _run_by_many(
+    experiment: Any, engine: WorkEngine, until: UntilStage, segment_size: int | None, modules: Path | None
+) -> Any:
+    from themis.api.distributed.run import run_experiment
+    from themis.api.stores import make_store
+    from themis.effects.host import run_sync
+    from themis.effects.options import RunOptions
+
+    components = experiment.components()
+    snapshot = experiment.compile_with(components)
+    options = RunOptions(
+        runtime=experiment.runtime,
+        storage=experiment.storage,
+        store=closed_at_the_end(make_store(experiment.storage)),
+        labels=experiment.labels,
+    )
+
+    async def main() -> Any:
+        return await run_experiment(
+            experiment,
+            snapshot,
+            components,
+            options,
+            engine,
+            until_stage=until,
+            segment_size=segment_size,
+            modules=modules,
+        )
+
+    return run_sync(main, "run")

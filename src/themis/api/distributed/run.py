@@ -95,11 +95,50 @@ async def run_by_many(
         SpecError: it can't be run so; every problem at once.
         WorkFailedError: no worker could go on.
     """
-    runtime, until = options.runtime, manifest.until_stage
+    begun = await _begun(snapshot, components, options, manifest, segment_size)
+    store, run_id = begun.store, begun.snapshot.run_id
+    try:
+        coordinator = _Coordinator(
+            store=store,
+            task=Task(run_id=run_id, storage=options.storage),
+            engine=engine,
+            progress=options.progress,
+            division=begun.division,
+        )
+        with shown(options.progress) if options.runtime.progress else contextlib.nullcontext():
+            await coordinator.run()
+        await trio.to_thread.run_sync(end_run, store, run_id, manifest.until_stage)
+    except BaseException as error:
+        failed = functools.partial(_failed, run_id, error)
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(functools.partial(end, store, run_id, failed, done=False))
+        raise
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(store.leave, run_id)
+    return RunResult(snapshot=begun.snapshot, store=store, end=store.head(run_id))
+
+
+@attrs.frozen
+class _Begun:
+    store: DividedStore
+    snapshot: RunSnapshot
+    division: Division
+
+
+async def _begun(
+    snapshot: RunSnapshot,
+    components: Components,
+    options: RunOptions,
+    manifest: RunManifest,
+    segment_size: int | None,
+) -> _Begun:
+    """Begin an attempt at a run in its store, and join it; everything is checked before."""
+    runtime = options.runtime
     faults = list(_faults(snapshot, options))
     if faults:
         raise SpecError(listed("the run can't be run by many workers", faults))
-    snapshot = noted(snapshot, check_run(snapshot, components, runtime, until))
+    snapshot = noted(snapshot, check_run(snapshot, components, runtime, manifest.until_stage))
     store = divided_store(options.store if options.store is not None else make_store(options.storage))
     if options.store is not None:
         snapshot = kept_in(snapshot, options.store)
@@ -109,33 +148,38 @@ async def run_by_many(
     await trio.to_thread.run_sync(prepare, store, snapshot, runtime.existing_run_policy)
     try:
         division = await trio.to_thread.run_sync(divide, store, run_id, cases, size, datetime.now(UTC))
+        spent = await trio.to_thread.run_sync(_spent, store, snapshot, components, runtime)
+        await trio.to_thread.run_sync(store.set_spending, run_id, spent)
     finally:
         store.release(run_id)
     await trio.to_thread.run_sync(store.join, run_id)
     try:
         started = run_started(store, run_id, options.labels)
-        spent = await trio.to_thread.run_sync(_spent, store, snapshot, components, runtime)
-        await trio.to_thread.run_sync(store.set_spending, run_id, spent)
         await trio.to_thread.run_sync(begin, store, run_id, text_of(manifest), started)
-        coordinator = _Coordinator(
-            store=store,
-            task=Task(run_id=run_id, storage=options.storage),
-            engine=engine,
-            progress=options.progress,
-            division=division,
-        )
-        with shown(options.progress) if runtime.progress else contextlib.nullcontext():
-            await coordinator.run()
-        await trio.to_thread.run_sync(end_run, store, run_id, until)
-    except BaseException as error:
-        failed = functools.partial(_failed, run_id, error)
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(functools.partial(end, store, run_id, failed, done=False))
+    except BaseException:
+        store.leave(run_id)
         raise
-    finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(store.leave, run_id)
-    return RunResult(snapshot=snapshot, store=store, end=store.head(run_id))
+    return _Begun(store, snapshot, division)
+
+
+async def submit_to_store(
+    experiment: Experiment,
+    *,
+    until_stage: UntilStage = "judge",
+    segment_size: int | None = None,
+    modules: Path | None = None,
+) -> RunSnapshot:
+    """Begin an experiment in its store, for whichever workers come, and return what was begun.
+
+    Raises:
+        SpecError: it can't be run so; every problem at once.
+    """
+    components = experiment.components()
+    options = RunOptions(runtime=experiment.runtime, storage=experiment.storage, labels=experiment.labels)
+    manifest = manifest_of(experiment, until_stage, modules)
+    begun = await _begun(experiment.compile_with(components), components, options, manifest, segment_size)
+    await trio.to_thread.run_sync(begun.store.close)
+    return begun.snapshot
 
 
 def _spent(

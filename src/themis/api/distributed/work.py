@@ -78,6 +78,12 @@ def divided_store(store: RunStore) -> DividedStore:
     return store
 
 
+def open_runs(storage: StorageConfig) -> list[str]:
+    """Return the runs of a store that were begun in segments and are not ended, the longest waiting first."""
+    with contextlib.closing(open_existing(storage)) as opened:
+        return list(divided_store(opened).open_runs())
+
+
 def work_on(task: Task, segment: int | None = None, progress: Progress | None = None) -> Worked:
     """Work on a run until nothing is left of it, or on one segment of it until that is done.
 

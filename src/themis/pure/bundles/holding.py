@@ -22,8 +22,10 @@ from themis.pure.events import (
     CaseRunEvent,
     FailedEvent,
     RunCompletedEvent,
+    RunDividedEvent,
     RunEvent,
     RunFailedEvent,
+    RunJoinedEvent,
     RunStartedEvent,
     StepEvent,
 )
@@ -74,6 +76,9 @@ RUN_FIELDS: Final[Mapping[type[RunEvent], Callable[[Any], dict[str, Any]]]] = {
     RunStartedEvent: lambda e: {"started_at": e.occurred_at},
     RunCompletedEvent: lambda e: {"ended_at": e.occurred_at, "completed_through_stage": e.completed_through_stage},
     RunFailedEvent: lambda e: {"ended_at": e.occurred_at, "error_message": e.error_message},
+    # How many processes wrote a run is no part of it: where a bundle goes, it is one chain again.
+    RunDividedEvent: lambda _: {},
+    RunJoinedEvent: lambda _: {},
 }
 """Every event of the run itself, with what a bundle's header says of it."""
 
