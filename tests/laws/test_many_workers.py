@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from themis._stages import UntilStage
-from themis.api.distributed.work import Worker, end_run
+from themis.api.experiment.many.work import Worker, end_run
 from themis.api.experiment.verify import verify
 from themis.api.runs.result import RunResult
 from themis.effects.engine import run_started

@@ -122,6 +122,9 @@ class RunJoinedEvent(RunEvent):
     event_type: Literal["run_joined"] = "run_joined"
 
 
+DIVISION_EVENTS: Final = (RunDividedEvent, RunJoinedEvent)
+"""What is said of how a run is written: no more of it than where its events stand."""
+
 RUN_ENDS: Final = frozenset({"run_completed", "run_failed"})
 """The types of the events with which an attempt ends."""
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from themis.api.distributed.work import end_run
+from themis.api.experiment.many.work import end_run
 from themis.api.experiment.verify import verify
 from themis.effects.engine import run_started
 from themis.effects.reading import read_events

@@ -52,7 +52,7 @@ def submit(
 
 
 def _submit_segments(experiment: Any, segment_size: int | None, modules: Path, *, as_json: bool) -> None:
-    from themis.api.distributed.run import submit_to_store
+    from themis.api.experiment.many.run import submit_to_store
     from themis.effects.host import run_sync
 
     snapshot = run_sync(lambda: submit_to_store(experiment, segment_size=segment_size, modules=modules), "submit")
@@ -100,7 +100,7 @@ def worker_run(
 
 
 def _work_on_segments(store: str, run: str | None, segment: int | None, watch_s: float | None, *, as_json: bool) -> int:
-    from themis.api.distributed.work import Task, open_runs, work_on
+    from themis.api.experiment.many.work import Task, open_runs, work_on
     from themis.api.progress import shown
     from themis.api.stores import find_run
     from themis.effects.options import Progress

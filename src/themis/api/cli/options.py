@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from themis._stages import UntilStage
 
 if TYPE_CHECKING:  # loaded when a command runs: help is quick without them
-    from themis.api.distributed.engines import WorkEngine
+    from themis.api.experiment.many.engines import WorkEngine
     from themis.effects.sources.files import CaseFields
     from themis.pure.protocols import RunStore
     from themis.pure.records.config import StorageConfig
@@ -216,7 +216,7 @@ class ByMany:
             SpecError: options of an engine are given, and none is.
             MissingExtraError: what it needs is not installed.
         """
-        from themis.api.distributed.engines import engine_named
+        from themis.api.experiment.many.engines import engine_named
         from themis.pure.errors import SpecError
 
         if self.engine is not None:

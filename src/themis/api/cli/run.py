@@ -25,7 +25,7 @@ from themis.api.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from themis.api.distributed.engines import WorkEngine
+    from themis.api.experiment.many.engines import WorkEngine
 
 
 def run(
@@ -169,7 +169,7 @@ def run_with_progress(experiment: Any, store: Any = None, until: UntilStage = "j
 def _run_by_many(
     experiment: Any, engine: WorkEngine, until: UntilStage, segment_size: int | None, modules: Path | None
 ) -> Any:
-    from themis.api.distributed.run import run_experiment
+    from themis.api.experiment.many.run import run_experiment
     from themis.api.stores import make_store
     from themis.effects.host import run_sync
     from themis.effects.options import RunOptions

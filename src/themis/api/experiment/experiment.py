@@ -40,7 +40,7 @@ from themis.pure.records.snapshot import RunProvenance, RunSnapshot
 from themis.pure.security import refuse_secrets
 
 if TYPE_CHECKING:
-    from themis.api.distributed.engines import EngineName, WorkEngine
+    from themis.api.experiment.many.engines import EngineName, WorkEngine
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -173,7 +173,7 @@ class Experiment(ExperimentConfig):
             snapshot = here.compile_with(components)
             if engine is None:
                 return await run_snapshot(snapshot, components, options, until_stage=until_stage)
-            from themis.api.distributed.run import run_experiment
+            from themis.api.experiment.many.run import run_experiment
 
             return await run_experiment(
                 here, snapshot, components, options, engine, until_stage=until_stage, segment_size=segment_size

@@ -13,7 +13,7 @@ from themis.effects.stores.base import overtaken
 from themis.effects.stores.postgres_connections import PostgresConnections
 from themis.effects.stores.tables import Row, stored_event
 from themis.pure.errors import RunLockedError
-from themis.pure.protocols import MakeEvents
+from themis.pure.protocols import DividedStore, MakeEvents
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
 from themis.pure.segments import RUN_CHAIN, Position
 
@@ -26,7 +26,7 @@ _EVENTS_OF_RUN: Final = (
 )
 
 
-class DividedRuns(PostgresConnections):
+class DividedRuns(PostgresConnections, DividedStore):
     """What of a PostgreSQL store serves runs of many writers (`DividedStore`)."""
 
     _LAST: ClassVar[str] = "r.head_last"

@@ -18,14 +18,13 @@ from themis._stages import STAGE_ORDER, Stage
 from themis.pure.bundles.records import KINDS, RECORD_TYPES, BundleKind, Keyed, event_name
 from themis.pure.chain import ARTIFACTS, BlobOf, read_event
 from themis.pure.events import (
+    DIVISION_EVENTS,
     EVENT_TYPES,
     CaseRunEvent,
     FailedEvent,
     RunCompletedEvent,
-    RunDividedEvent,
     RunEvent,
     RunFailedEvent,
-    RunJoinedEvent,
     RunStartedEvent,
     StepEvent,
 )
@@ -77,8 +76,7 @@ RUN_FIELDS: Final[Mapping[type[RunEvent], Callable[[Any], dict[str, Any]]]] = {
     RunCompletedEvent: lambda e: {"ended_at": e.occurred_at, "completed_through_stage": e.completed_through_stage},
     RunFailedEvent: lambda e: {"ended_at": e.occurred_at, "error_message": e.error_message},
     # How many processes wrote a run is no part of it: where a bundle goes, it is one chain again.
-    RunDividedEvent: lambda _: {},
-    RunJoinedEvent: lambda _: {},
+    **dict.fromkeys(DIVISION_EVENTS, lambda _: {}),
 }
 """Every event of the run itself, with what a bundle's header says of it."""
 

@@ -14,7 +14,7 @@ import threading
 
 def main() -> int:
     """Work on a run until nothing is left of it."""
-    from themis.api.distributed.work import Task, work_on
+    from themis.api.experiment.many.work import Task, work_on
     from themis.pure.errors import ThemisError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 import attrs
 import trio
 
-from themis.api.distributed.engines import ENGINES, WorkEngine, WorkFailedError, engine_named
-from themis.api.distributed.manifest import RunManifest, manifest_of, text_of
-from themis.api.distributed.work import Task, divided_store, end_run
+from themis.api.experiment.many.engines import ENGINES, WorkEngine, WorkFailedError, engine_named
+from themis.api.experiment.many.manifest import RunManifest, manifest_of, text_of
+from themis.api.experiment.many.work import Task, divided_store, end_run
 from themis.api.experiment.run import check_run, kept_in, noted, prepare, price_of, spent_before
 from themis.api.progress import shown
 from themis.api.runs.result import RunResult

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, get_args, runtime_c
 
 import attrs
 
-from themis.api.distributed.work import Task, Worked, work_on
+from themis.api.experiment.many.work import Task, Worked, work_on
 from themis.pure.errors import SpecError, ThemisError, nearest
 from themis.pure.security import redact
 
@@ -124,7 +124,7 @@ _Ended: TypeAlias = queue.SimpleQueue[tuple[_Process, str, str]]
 
 def _started(task: Task, ended: _Ended) -> _Process:
     process = subprocess.Popen(
-        [sys.executable, "-m", "themis.api.distributed.worker_process"],
+        [sys.executable, "-m", "themis.api.experiment.many.worker_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -173,11 +173,11 @@ def engine_named(name: str, *, workers: int | None = None, address: str | None =
             raise SpecError("engine 'processes' starts workers on this machine, and takes no address")
         return Processes(**given)
     if name == "dask":
-        from themis.api.distributed.dask_engine import Dask
+        from themis.api.experiment.many.dask_engine import Dask
 
         return Dask(address=address, **given)
     if name == "ray":
-        from themis.api.distributed.ray_engine import Ray
+        from themis.api.experiment.many.ray_engine import Ray
 
         return Ray(address=address, **given)
     raise SpecError(f"no engine {name!r}; {nearest(name, ENGINES)}")

@@ -15,7 +15,7 @@ from typing import Final
 import attrs
 import trio
 
-from themis.api.distributed.manifest import experiment_of, read_manifest, refuse_other_code
+from themis.api.experiment.many.manifest import experiment_of, read_manifest, refuse_other_code
 from themis.api.experiment.run import check_worker, close_components, price_of
 from themis.api.stores import open_existing
 from themis.effects.calls import CallRuntime, budget_of, limits_of

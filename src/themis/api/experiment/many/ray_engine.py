@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from themis.api.distributed.engines import WorkFailedError, segment_done, worked_of
-from themis.api.distributed.work import Task, Worked
+from themis.api.experiment.many.engines import WorkFailedError, segment_done, worked_of
+from themis.api.experiment.many.work import Task, Worked
 from themis.pure.errors import MissingExtraError, SpecError, pip_install
 
 if TYPE_CHECKING:
