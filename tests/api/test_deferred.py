@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ from typing import Any
 import attrs
 import pytest
 
+from themis.api.components import own_modules
 from themis.api.deferred import queue_state, read_manifest, submit, work_off
 from themis.api.experiment.experiment import Experiment
 from themis.effects.stores.sqlite import SqliteRunStore
@@ -212,3 +214,22 @@ def test_the_record_survives_json(config: Path) -> None:
     manifest = read_manifest(submit(load(config), mode="worker-pool").read_text(encoding="utf-8"))
     assert type(manifest).from_dict(manifest.to_dict()) == manifest
     assert attrs.evolve(manifest, mode="batch").mode == "batch"
+
+
+def test_what_was_imported_from_a_project_is_forgotten_and_what_lies_deeper_in_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = tmp_path / ".venv" / "lib"
+    for place in (library / "lib_in_env", tmp_path / "own_package"):
+        place.mkdir(parents=True)
+        (place / "__init__.py").write_text("")
+        (place / "part.py").write_text("")
+    (tmp_path / "own_module.py").write_text("")
+    monkeypatch.setattr(sys, "path", [*sys.path, str(library)])
+    names = ("own_module", "own_package", "own_package.part", "lib_in_env", "lib_in_env.part")
+    with own_modules([str(tmp_path)]):
+        for name in names:
+            importlib.import_module(name)
+    assert [name for name in names if name in sys.modules] == ["lib_in_env", "lib_in_env.part"]
+    for name in ("lib_in_env", "lib_in_env.part"):
+        del sys.modules[name]

@@ -65,10 +65,21 @@ def own_modules(folders: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         sys.path[:] = path
-        for name in set(sys.modules) - before:
-            home = getattr(sys.modules[name], "__file__", None) or ""
-            if any(Path(folder) in Path(home).parents for folder in folders):
-                del sys.modules[name]
+        places = {Path(folder).resolve() for folder in folders}
+        for name in [name for name in set(sys.modules) - before if _home(name) in places]:
+            del sys.modules[name]
+
+
+def _home(name: str) -> Path | None:
+    """Return the folder that a module was imported from: the one that holds its file, or its whole package.
+
+    What lies deeper in a project's folder, such as the libraries of its environment, was imported from elsewhere.
+    """
+    whole = sys.modules.get(name.partition(".")[0])
+    if whole is None or getattr(whole, "__file__", None) is None:
+        return None
+    file = Path(str(whole.__file__)).resolve()
+    return file.parent.parent if hasattr(whole, "__path__") else file.parent
 
 
 # --- unknown names ----------------------------------------------------------------------------------------
