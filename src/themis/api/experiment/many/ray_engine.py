@@ -56,11 +56,14 @@ class Ray:
                     for future in ready:
                         with contextlib.suppress(ray.exceptions.WorkerCrashedError, ray.exceptions.NodeDiedError):
                             yield worked_of(ray.get(future))
-            except ray.exceptions.RayError as error:
-                raise WorkFailedError(f"engine 'ray': {type(error).__name__}: {error}") from None
+            except ray.exceptions.RayTaskError as error:
+                raise WorkFailedError(f"engine 'ray': {error}") from None
+            except ray.exceptions.RayError:
+                return  # the cluster, or this machine's part of it, is gone: what is left is for the next pass
             finally:
-                for future in waiting:
-                    ray.cancel(future, force=True)
+                with contextlib.suppress(ray.exceptions.RayError):
+                    for future in waiting:
+                        ray.cancel(future, force=True)
 
     @contextlib.contextmanager
     def _cluster(self) -> Iterator[None]:
