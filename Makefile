@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million coverage-table generated hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million demo-cluster coverage-table generated hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,13 @@ package: $(VENV)/.dev  ## build sdist and wheel, check them, and try the wheel i
 
 httpx2: $(VENV)/.dev  ## the tests of providers with the other HTTP library
 	HYPOTHESIS_PROFILE=brief THEMIS_HTTP_LIBRARY=httpx2 $(BIN)/python -m pytest -q -n auto -m "not slow" tests/effects/providers tests/effects/calls/test_credentials.py
+
+$(VENV)/.cluster: $(VENV)/.base
+	$(BIN)/python -m pip install --quiet --editable '.[dask,postgres]'
+	@touch $@
+
+demo-cluster: $(VENV)/.cluster  ## one run by Dask workers into PostgreSQL, both started here; PostgreSQL must be installed
+	$(BIN)/python examples/cluster.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million

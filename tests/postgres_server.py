@@ -29,8 +29,8 @@ class PostgresServer:
     def dsn(self) -> str:
         return f"postgresql://themis@127.0.0.1:{self.port}/postgres"
 
-    def start(self) -> None:
-        settings = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.folder}"
+    def start(self, listen: str = "127.0.0.1") -> None:
+        settings = f"-p {self.port} -c listen_addresses={listen} -c unix_socket_directories={self.folder}"
         data, log = self.folder / "data", self.folder / "log"
         self.call("pg_ctl", "-D", data, "-l", log, "-o", f"{settings} -c max_connections=60", "-w", "start")
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.postgres_server import postgres_server
 
 from themis.api.experiment.verify import verify
 from themis.effects.stores.postgres import PostgresRunStore
@@ -176,3 +177,37 @@ def test_workers_and_their_coordinator_are_killed_and_the_run_still_ends_in_the_
         assert (found.verdict, found.broken_links, found.altered, found.differences) == ("verified", (), (), ())
         made = [event for event in store.events(line.run_id) if event.event_type == "generation_completed"]
         assert len(made) == CASES * SAMPLES
+
+
+@pytest.mark.hardening
+@pytest.mark.postgres
+@pytest.mark.parametrize("engine", ["processes", "dask"])
+def test_the_server_is_stopped_at_once_and_the_run_still_ends_in_the_same_digest(engine: str, tmp_path: Path) -> None:
+    whole = experiment(str(tmp_path / "whole")).run()
+    draw, stops = random.Random(engine), 0
+    with postgres_server() as server:
+        attempts = Attempts(server.dsn, "stopped", tmp_path / "log", engine, 4)
+        attempts.log.touch()
+        with acknowledging(attempts):
+            while stops < 8:
+                process = attempts.begin()
+                calls = len(attempts.log.read_text(encoding="utf-8").splitlines())
+                while process.poll() is None and stops < 8:
+                    if len(attempts.log.read_text(encoding="utf-8").splitlines()) < calls + draw.randint(5, 40):
+                        time.sleep(0.01)
+                        continue
+                    server.stop()
+                    time.sleep(draw.uniform(0.0, 3.0))
+                    server.start()
+                    stops += 1
+                    calls = len(attempts.log.read_text(encoding="utf-8").splitlines())
+                _, err = process.communicate(timeout=300)
+                assert "Traceback" not in err.rpartition("StoreError")[2], err
+                if process.returncode == 0:
+                    break
+            assert end_in_order(attempts) == f"{whole.status} {whole.digest} {CASES}\n"
+        assert stops >= 3
+        assert asked_again(attempts.log) == []
+        with attempts.store() as store:
+            (line,) = store.list_runs()
+            assert verify(store, line.run_id, experiment=experiment(str(tmp_path / "none"))).verdict == "verified"

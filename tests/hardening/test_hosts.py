@@ -1,0 +1,172 @@
+"""One run over four hosts, which are network namespaces here: links are cut and mend, and one host vanishes.
+
+It needs to be root and the command `ip`. The server is one more host; a cut link is one that drops everything, without
+a word to either end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+from tests.laws.test_killed_workers import Attempts, acknowledging, asked_again
+from tests.postgres_server import PostgresServer, postgres_server
+
+from themis.api.experiment.many.run import submit_to_store
+from themis.api.experiment.verify import verify
+from themis.effects.host import run_sync
+from themis.effects.stores.postgres import PostgresRunStore
+from themis.pure.records.config import StorageConfig
+
+MANY = Path(__file__).parents[1] / "laws" / "many"
+sys.path.insert(0, str(MANY))
+from coordinator import CASES, SAMPLES, experiment  # noqa: E402  # it lies beside the components that it names
+
+pytestmark = [pytest.mark.hardening, pytest.mark.postgres]
+BRIDGE, SERVER = "themis-br", "10.77.0.1"
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=30)
+
+
+@attrs.frozen
+class Host:
+    """A network namespace with one link to the others."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        return f"themis-{self.number}"
+
+    @property
+    def link(self) -> str:
+        """The link's end outside."""
+        return f"themis-v{self.number}"
+
+    def set_up(self) -> None:
+        ip("netns", "add", self.name)
+        ip("link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        ip("link", "set", self.link, "master", BRIDGE, "up")
+        ip("-n", self.name, "addr", "add", f"10.77.0.{self.number + 10}/24", "dev", "eth0")
+        ip("-n", self.name, "link", "set", "eth0", "up")
+        ip("-n", self.name, "link", "set", "lo", "up")
+
+    def cut(self) -> None:
+        ip("link", "set", self.link, "down")
+
+    def mend(self) -> None:
+        ip("link", "set", self.link, "up")
+
+    def start(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                ["ip", "netns", "exec", self.name, sys.executable, "-m", "themis", *words],
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(MANY), os.environ.get("PYTHONPATH", "")])},
+            )
+
+
+@pytest.fixture
+def hosts() -> Iterator[list[Host]]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and the command ip (Debian's package iproute2)")
+    made = [Host(number) for number in range(4)]
+    try:
+        ip("link", "add", BRIDGE, "type", "bridge")
+        ip("addr", "add", f"{SERVER}/24", "dev", BRIDGE)
+        ip("link", "set", BRIDGE, "up")
+        for host in made:
+            host.set_up()
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    try:
+        yield made
+    finally:
+        for host in made:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                ip("netns", "del", host.name)
+        with contextlib.suppress(subprocess.CalledProcessError):
+            ip("link", "del", BRIDGE)
+
+
+@pytest.fixture
+def server(hosts: list[Host]) -> Iterator[PostgresServer]:
+    with postgres_server() as found:
+        with (found.folder / "data" / "pg_hba.conf").open("a", encoding="utf-8") as rules:
+            rules.write("host all all 10.77.0.0/24 trust\n")
+        found.stop()
+        found.start(listen=f"127.0.0.1,{SERVER}")
+        yield found
+
+
+def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
+    hosts: list[Host], server: PostgresServer, tmp_path: Path, report: Callable[[str, str], None]
+) -> None:
+    whole = experiment(str(tmp_path / "whole")).run()
+    dsn = server.dsn.replace("127.0.0.1", SERVER)
+    attempts = Attempts(dsn, "themis", tmp_path / "log", "workers", 4)
+    attempts.log.touch()
+    storage = StorageConfig(store="postgres", parameters={"dsn": dsn, "schema": "themis"})
+    made = experiment(str(attempts.log), storage)
+    snapshot = run_sync(lambda: submit_to_store(made, segment_size=3, modules=MANY), "submit")
+    words = ("worker", "run", "--store", dsn, "--run", snapshot.run_id)
+    draw, cuts = random.Random(4), list[float]()
+    gone, *others = hosts
+    with acknowledging(attempts):
+        workers = {host: host.start(*words, log=tmp_path / host.name) for host in hosts}
+        wait_for_calls(attempts, 20)
+        gone.cut()  # and it never comes back
+        deadline = time.monotonic() + 600
+        while any(workers[host].poll() is None for host in others) and time.monotonic() < deadline:
+            host = draw.choice(others)
+            if len(cuts) < 12:
+                host.cut()
+                cuts.append(draw.choice((1.0, 2.0, 5.0, 12.0, 30.0)))
+                time.sleep(cuts[-1])
+                host.mend()
+            time.sleep(draw.uniform(0.2, 2.0))
+            for each in others:  # what a launcher does: one that ended with an error is started again
+                if workers[each].poll() not in (None, 0):
+                    workers[each] = each.start(*words, log=tmp_path / each.name)
+        assert [workers[host].wait(timeout=5) for host in others] == [0, 0, 0], said(tmp_path, hosts)
+        workers[gone].kill()
+        workers[gone].wait()
+    with PostgresRunStore(dsn) as store:
+        (line,) = store.list_runs()
+        assert line.status == "completed", said(tmp_path, hosts)
+        result = experiment(str(tmp_path / "none")).run(store=store)
+        assert result.digest == whole.digest
+        found = verify(store, snapshot.run_id, experiment=experiment(str(tmp_path / "none")))
+        assert (found.verdict, found.broken_links) == ("verified", ())
+        made_events = [one for one in store.events(snapshot.run_id) if one.event_type == "generation_completed"]
+        assert len(made_events) == CASES * SAMPLES
+    # Of the host that vanished nobody hears: what it asked after it was cut off from the store, before it noticed, is
+    # what others may ask, too.
+    assert asked_again(attempts.log) == []
+    report(
+        "Hosts as network namespaces",
+        f"4 hosts, one of them cut off for good, {len(cuts)} cuts of {min(cuts):g} to {max(cuts):g} s of the others: "
+        "the digest of an undisturbed run, no call whose answer stood in the store was made again",
+    )
+
+
+def wait_for_calls(attempts: Attempts, most: int) -> None:
+    deadline = time.monotonic() + 120
+    while len(attempts.log.read_text(encoding="utf-8").splitlines()) < most and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+
+def said(folder: Path, hosts: list[Host]) -> str:
+    return "\n".join((folder / host.name).read_text(encoding="utf-8")[-2_000:] for host in hosts)
