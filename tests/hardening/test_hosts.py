@@ -29,9 +29,10 @@ from themis.pure.records.config import StorageConfig
 
 MANY = Path(__file__).parents[1] / "laws" / "many"
 sys.path.insert(0, str(MANY))
-from coordinator import CASES, SAMPLES, experiment  # noqa: E402  # it lies beside the components that it names
+from coordinator import SAMPLES, experiment  # noqa: E402  # it lies beside the components that it names
 
 pytestmark = [pytest.mark.hardening, pytest.mark.postgres]
+CASES, WAIT_S = 400, 0.5
 BRIDGE, SERVER = "themis-br", "10.77.0.1"
 
 
@@ -114,12 +115,12 @@ def server(hosts: list[Host]) -> Iterator[PostgresServer]:
 def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
     hosts: list[Host], server: PostgresServer, tmp_path: Path, report: Callable[[str, str], None]
 ) -> None:
-    whole = experiment(str(tmp_path / "whole")).run()
+    whole = experiment(str(tmp_path / "whole"), cases=CASES, wait_s=0.0).run()
     dsn = server.dsn.replace("127.0.0.1", SERVER)
     attempts = Attempts(dsn, "themis", tmp_path / "log", "workers", 4)
     attempts.log.touch()
     storage = StorageConfig(store="postgres", parameters={"dsn": dsn, "schema": "themis"})
-    made = experiment(str(attempts.log), storage)
+    made = experiment(str(attempts.log), storage, cases=CASES, wait_s=WAIT_S)
     snapshot = run_sync(lambda: submit_to_store(made, segment_size=3, modules=MANY), "submit")
     words = ("worker", "run", "--store", dsn, "--run", snapshot.run_id)
     draw, cuts = random.Random(4), list[float]()
@@ -146,9 +147,9 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
     with PostgresRunStore(dsn) as store:
         (line,) = store.list_runs()
         assert line.status == "completed", said(tmp_path, hosts)
-        result = experiment(str(tmp_path / "none")).run(store=store)
+        result = experiment(str(tmp_path / "none"), cases=CASES).run(store=store)
         assert result.digest == whole.digest
-        found = verify(store, snapshot.run_id, experiment=experiment(str(tmp_path / "none")))
+        found = verify(store, snapshot.run_id, experiment=experiment(str(tmp_path / "none"), cases=CASES))
         assert (found.verdict, found.broken_links) == ("verified", ())
         made_events = [one for one in store.events(snapshot.run_id) if one.event_type == "generation_completed"]
         assert len(made_events) == CASES * SAMPLES

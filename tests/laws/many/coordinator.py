@@ -16,13 +16,15 @@ from themis.pure.records.config import StorageConfig
 CASES, SAMPLES = 60, 2
 
 
-def experiment(log: str, storage: StorageConfig | None = None) -> Experiment:
+def experiment(
+    log: str, storage: StorageConfig | None = None, *, cases: int = CASES, wait_s: float = 0.01
+) -> Experiment:
     return Experiment(
         generation=GenerationConfig(
-            generator=Answers(log), candidate_policy={"num_samples": SAMPLES}, reducer="builtin/majority_vote"
+            generator=Answers(log, wait_s), candidate_policy={"num_samples": SAMPLES}, reducer="builtin/majority_vote"
         ),
         evaluation=EvaluationConfig(metrics=[Length(), "builtin/llm_rubric"], judge_models=[Judge(log)]),
-        datasets=Dataset(dataset_id="d", cases=[{"case_id": str(i), "input": i} for i in range(CASES)]),
+        datasets=Dataset(dataset_id="d", cases=[{"case_id": str(i), "input": i} for i in range(cases)]),
         runtime=RuntimeConfig(max_concurrent_tasks=8, progress=False),
         storage=storage or StorageConfig(),
     )
