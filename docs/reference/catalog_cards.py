@@ -14,9 +14,8 @@ import attrs
 from themis.api.catalog.entries import EXAMPLE_OPTIONS, example_component
 from themis.pure.benchmarks.columns import KINDS
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, read_case
-from themis.pure.benchmarks.registry import recipes
+from themis.pure.benchmarks.registry import recipes, samples_of
 from themis.pure.benchmarks.samples import Sample
-from themis.pure.benchmarks.samples.every import samples_of
 from themis.pure.components.registry import builtins
 from themis.pure.json import encode
 from themis.pure.records.dataset import Case

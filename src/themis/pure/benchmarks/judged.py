@@ -8,6 +8,7 @@ from typing import Any, Final
 from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
 from themis.pure.benchmarks.images import image_addresses, with_images
 from themis.pure.benchmarks.recipe import Content, VariantFacts, hub_recipe
+from themis.pure.benchmarks.samples.judged import JUDGED_SAMPLES
 from themis.pure.json import thaw
 from themis.pure.records.prompt import PromptSpec
 
@@ -117,6 +118,7 @@ JUDGED: Final = (
     _judged(
         "frontierscience",
         "openai/frontierscience",
+        samples=JUDGED_SAMPLES["frontierscience"],
         title="FrontierScience",
         measures="Olympiad and research problems in physics, chemistry and biology, marked by a scheme.",
         reads={"problem": "question", "answer": "answer"},
@@ -136,6 +138,7 @@ JUDGED: Final = (
     _judged(
         "healthbench",
         "openai/healthbench",
+        samples=JUDGED_SAMPLES["healthbench"],
         content=_healthbench_content,
         title="HealthBench",
         measures="Answers in conversations about health, marked item by item with rubrics that physicians wrote.",
@@ -154,6 +157,7 @@ JUDGED: Final = (
     _judged(
         "hle",
         "cais/hle",
+        samples=JUDGED_SAMPLES["hle"],
         title="Humanity's Last Exam",
         measures="Expert questions at the edge of knowledge in a hundred subjects, with short or lettered answers.",
         open_variants="a comma list of `text_only` (leaves out questions with an image) and of categories or answer "
@@ -175,6 +179,7 @@ JUDGED: Final = (
     _judged(
         "lpfqa",
         "m-a-p/LPFQA",
+        samples=JUDGED_SAMPLES["lpfqa"],
         content=_lpfqa_content,
         title="LPFQA",
         measures="Long-tail professional knowledge, by questions from professionals' forums.",
@@ -199,6 +204,7 @@ JUDGED: Final = (
     _judged(
         "procbench",
         "ifujisawa/procbench",
+        samples=JUDGED_SAMPLES["procbench"],
         content=_procbench_content,
         title="ProcBench",
         measures="Whether a model follows a procedure of many explicit steps to its end, in 23 tasks.",
@@ -223,6 +229,7 @@ JUDGED: Final = (
     _judged(
         "rolebench",
         "ZenMoore/RoleBench",
+        samples=JUDGED_SAMPLES["rolebench"],
         content=_rolebench_content,
         title="RoleBench (English)",
         measures="Whether a model answers in a character's voice, on new instructions or in new roles.",
@@ -242,6 +249,7 @@ JUDGED: Final = (
     _judged(
         "simpleqa_verified",
         "google/simpleqa-verified",
+        samples=JUDGED_SAMPLES["simpleqa_verified"],
         title="SimpleQA Verified",
         measures="A thousand short factual questions, graded correct, incorrect or not attempted.",
         split="eval",

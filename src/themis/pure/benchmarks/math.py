@@ -8,6 +8,7 @@ from typing import Final
 
 from themis.pure.benchmarks.columns import Fields, Role, Row, label_text
 from themis.pure.benchmarks.recipe import BenchmarkRecipe, Content, hub_recipe
+from themis.pure.benchmarks.samples.math import MATH_SAMPLES
 from themis.pure.records.prompt import PromptSpec
 
 BOXED: Final = PromptSpec(
@@ -46,6 +47,7 @@ def _arena(benchmark_id: str, title: str, measures: str, labels: Sequence[str] =
     return _math(
         benchmark_id,
         f"MathArena/{benchmark_id}",
+        samples=MATH_SAMPLES[benchmark_id],
         title=title,
         measures=measures,
         reads={"problem_idx": "id", "problem": "question", "answer": _RESULT},
@@ -83,6 +85,7 @@ MATH: Final = (
     _math(
         "beyond_aime",
         "ByteDance-Seed/BeyondAIME",
+        samples=MATH_SAMPLES["beyond_aime"],
         title="BeyondAIME",
         measures="A hundred problems written to be harder than the AIME, with whole numbers as answers.",
         reads={"problem": "question", "answer": _RESULT},
@@ -95,6 +98,7 @@ MATH: Final = (
     _math(
         "imo_answerbench",
         "Hwilner/imo-answerbench",
+        samples=MATH_SAMPLES["imo_answerbench"],
         title="IMO-AnswerBench",
         measures="Four hundred olympiad problems in four fields, altered so that they can't be looked up, with short "
         "answers.",
@@ -110,6 +114,7 @@ MATH: Final = (
     _math(
         "phybench",
         "Eureka-Lab/PHYBench",
+        samples=MATH_SAMPLES["phybench"],
         title="PHYBench",
         measures="Physics problems from high school to olympiad level, with a formula as answer.",
         reads={"id": "id", "content": "question", "answer": _RESULT},

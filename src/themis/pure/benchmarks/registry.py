@@ -10,6 +10,7 @@ from themis.pure.benchmarks.code import CODE
 from themis.pure.benchmarks.judged import JUDGED
 from themis.pure.benchmarks.math import MATH
 from themis.pure.benchmarks.recipe import BenchmarkRecipe
+from themis.pure.benchmarks.samples import Sample
 from themis.pure.errors import SpecError, nearest
 
 
@@ -34,3 +35,8 @@ def find_recipe(name: str) -> tuple[BenchmarkRecipe, str]:
     if recipe is None:
         raise SpecError(f"no benchmark {benchmark_id!r}; {nearest(benchmark_id, recipes())}")
     return recipe, recipe.entry.checked_variant(variant)
+
+
+def samples_of(benchmark_id: str) -> tuple[Sample, ...]:
+    """Return a benchmark's made rows."""
+    return recipes()[benchmark_id].samples

@@ -90,7 +90,7 @@ def component_ids(kind: str | None = None) -> list[str]:
     return sorted(name for name, entry in builtins().items() if kind in (None, entry.kind))
 
 
-def make_builtin(component_id: str, **options: Any) -> Any:
+def make_builtin(component_id: str, /, **options: Any) -> Any:
     """Make a builtin component.
 
     Args:
