@@ -27,6 +27,7 @@ HELD: dict[str, tuple[list[Any], list[Any]]] = {
     "texts": ([["a", ""]], [[], "ab", [1], None]),
     "options": ([{"A": "x"}, {"A": "x", "B": None}], [{}, {"A": None}, {"AB": "x"}, {"A": 1}, ["x"]]),
     "letters": ([["A"]], [[], "A", [1]]),
+    "marks": ([[1, 0, 0]], [[], [2], "10", ["1"]]),
     "tests": ([[{"input": "", "output": "1"}]], [[], [{"input": "1"}], [{"input": 1, "output": "1"}], "x"]),
     "tests as JSON text": (['[{"input": "1", "output": "2", "testtype": "stdin"}]'], ["[]", "no", "{}", 1, None]),
     "messages": ([[{"role": "user", "content": "hi"}]], [[], [{"role": "user"}], "hi"]),

@@ -25,8 +25,10 @@ Fields: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal[
     "id",
     "question",
+    "context",
     "answer",
     "options",
+    "labels",
     "images",
     "tests",
     "checker",
@@ -188,6 +190,7 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "texts": _Kind("a list of texts", _list_of(_is_string)),
     "options": _Kind("an object from letters to texts", _is_options),
     "letters": _Kind("a list of letters", _list_of(_is_text)),
+    "marks": _Kind("a list of 0 and 1", _list_of(lambda value: value in (0, 1))),
     "tests": _Kind("a list of {input, output} texts", _is_tests),
     "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_tests_as_json),
     "messages": _Kind("a list of {role, content} texts", _list_of(_has(role=_is_text, content=_is_string))),
@@ -205,6 +208,7 @@ Reads: TypeAlias = Mapping[str, Role | tuple[Role, str]]
 _USUAL_KINDS: Final[Mapping[Role, str]] = {
     "id": "name",
     "options": "texts",
+    "labels": "letters",
     "images": "images",
     "tests": "tests",
     "checker": "any text",
@@ -243,9 +247,10 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
     fields: dict[str, Any] = {}
     faults: list[Fault] = []
     several = [column.role for column in columns]
+    others = [str(name) for name in row if name not in {column.name for column in columns}] or [*map(str, row)]
     for column in columns:
         value = lookup(row, column.name)
-        fault = _fault(column, value, row)
+        fault = _fault(column, value, others)
         if fault is not None:
             faults.append(fault)
         elif value is not MISSING and column.role != "metadata":
@@ -256,11 +261,11 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
     return fields, faults
 
 
-def _fault(column: Column, value: Any, row: Row) -> Fault | None:
+def _fault(column: Column, value: Any, others: Sequence[str]) -> Fault | None:
     if value is MISSING:
         if not column.required:
             return None
-        return Fault(column.name, f"is missing; {nearest(column.name, map(str, row)) if row else 'the row is empty'}")
+        return Fault(column.name, f"is missing; {nearest(column.name, others) if others else 'the row is empty'}")
     if value is None:
         return None if column.nullable else Fault(column.name, f"{KINDS[column.kind].words} expected, found nothing")
     if not KINDS[column.kind].holds(value):
@@ -298,7 +303,7 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
-_NESTED: Final = ("texts", "options", "letters", "tests", "messages", "rubrics", "json")
+_NESTED: Final = ("texts", "options", "letters", "marks", "tests", "messages", "rubrics", "json")
 """Kinds that a cell can only hold as JSON text."""
 _READINGS: Final[Mapping[str, Sequence[Callable[[str], Any]]]] = {
     "integer": (int, float),

@@ -8,15 +8,19 @@ from collections.abc import Mapping
 from themis.pure.benchmarks.choice import CHOICE
 from themis.pure.benchmarks.code import CODE
 from themis.pure.benchmarks.judged import JUDGED
+from themis.pure.benchmarks.knowledge import KNOWLEDGE
 from themis.pure.benchmarks.math import MATH
 from themis.pure.benchmarks.recipe import BenchmarkRecipe
 from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.understanding import UNDERSTANDING
 from themis.pure.errors import SpecError, nearest
 
 
 @functools.cache
 def recipes() -> Mapping[str, BenchmarkRecipe]:
-    found = {recipe.entry.benchmark_id: recipe for recipe in (*MATH, *CHOICE, *CODE, *JUDGED)}
+    found = {
+        recipe.entry.benchmark_id: recipe for recipe in (*MATH, *CHOICE, *KNOWLEDGE, *UNDERSTANDING, *CODE, *JUDGED)
+    }
     return dict(sorted(found.items()))
 
 
