@@ -146,6 +146,10 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | bool | int | date) or _is_number(value)
 
 
+def _is_any_texts(value: Any) -> bool:
+    return _is_several(value) and all(map(_is_string, value))
+
+
 def _is_options(value: Any) -> bool:
     # Parquet unites the letters of all rows, so that a row with fewer options has nothing at the last ones.
     if not isinstance(value, Mapping):
@@ -184,10 +188,14 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "any text": _Kind("text, which may be empty", _is_string, nullable=True),
     "integer": _Kind("a whole number", _is_integer),
     "number": _Kind("a number", _is_number, nullable=True),
+    "score": _Kind("a number", _is_number),
     "boolean": _Kind("true or false", lambda value: isinstance(value, bool)),
     "name": _Kind("text or a whole number", _either(_is_text, _is_integer)),
     "result": _Kind("text or a number", _either(_is_text, _is_number)),
     "texts": _Kind("a list of texts", _list_of(_is_string)),
+    "any texts": _Kind(
+        "a list of texts, which may be empty", lambda value: _is_several(value) and all(map(_is_string, value))
+    ),
     "options": _Kind("an object from letters to texts", _is_options),
     "letters": _Kind("a list of letters", _list_of(_is_text)),
     "marks": _Kind("a list of 0 and 1", _list_of(lambda value: value in (0, 1))),
@@ -303,11 +311,12 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
-_NESTED: Final = ("texts", "options", "letters", "marks", "tests", "messages", "rubrics", "json")
+_NESTED: Final = ("texts", "any texts", "options", "letters", "marks", "tests", "messages", "rubrics", "json")
 """Kinds that a cell can only hold as JSON text."""
 _READINGS: Final[Mapping[str, Sequence[Callable[[str], Any]]]] = {
     "integer": (int, float),
     "number": (int, float),
+    "score": (int, float),
     **dict.fromkeys(_NESTED, (json.loads,)),
 }
 """How a cell's text is read by its column's kind; the first that can read it counts."""

@@ -22,6 +22,8 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.math_metric", "MATH_METRICS"),
     ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),
     ("metric", "themis.pure.components.json_fields", "FIELD_METRICS"),
+    ("metric", "themis.pure.components.reading", "READING_METRICS"),
+    ("metric", "themis.pure.components.worked_numbers", "WORKED_METRICS"),
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
     ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
