@@ -77,10 +77,15 @@ def _entry(entry: Any) -> str:
         "title": entry.title,
         "measures": entry.measures,
         "data": " ".join(filter(None, (entry.dataset_id, entry.config, entry.split))),
-        "variants": ", ".join(entry.variants) or "none",
-        "parsers": ", ".join(choice.component_id for choice in entry.parsers),
-        "metrics": ", ".join(choice.component_id for choice in entry.metrics),
+        "variants": ", ".join(entry.variants) or entry.open_variants or "none",
+        **({"forms": ", ".join(entry.name_of(form) for form in entry.forms)} if entry.forms else {}),
+        **{
+            f"{what}{f' ({form})' if form else ''}": ", ".join(choice.named for choice in of(form))
+            for form in entry.forms or ("",)
+            for what, of in (("parsers", entry.parsers_of), ("metrics", entry.metrics_of))
+        },
         "groups": ", ".join(entry.groups_by) or "none",
+        **({"examples": f"usually {entry.shots} of {entry.shots_split}"} if entry.shots else {}),
         "pass@k": f"k = {', '.join(map(str, entry.reports_at)) or '1, 2, 4, ...'}",
         "needs": f"{DISTRIBUTION}[{entry.extra}]" if entry.extra else "nothing more",
         "license": entry.license,
@@ -89,7 +94,7 @@ def _entry(entry: Any) -> str:
     lines = [entry.benchmark_id, *(f"  {name:<9} {value}" for name, value in facts.items())]
     pitfalls = [entry.pitfalls] if isinstance(entry.pitfalls, str) else entry.pitfalls
     lines += [f"  note      {text}" for text in pitfalls]
-    prompts = {variant: entry.prompt_of(variant) for variant in entry.variants or ("",)}
+    prompts = {variant: entry.prompt_of(variant) for variant in entry.forms or entry.variants or ("",)}
     is_one = all(spec == entry.prompt_of("") for spec in prompts.values())
     for variant, spec in {"": entry.prompt_of("")}.items() if is_one else prompts.items():
         lines += ["", *_prompt(f"prompt of {variant}" if variant else "prompt", spec)]

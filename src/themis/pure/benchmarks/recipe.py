@@ -59,10 +59,11 @@ def _choices(value: Sequence[str | ComponentChoice]) -> tuple[ComponentChoice, .
 
 @attrs.frozen(kw_only=True)
 class VariantFacts(HashableModel):
-    """What differs in one variant, or in one form: the prompt, the files, how answers are read and scored."""
+    """What differs in one variant, or in one form: the prompt, the data, how answers are read and scored."""
 
     variant: str
     prompt_spec: PromptSpec | None = None
+    config: str | None = None
     files: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     parsers: tuple[ComponentChoice, ...] = attrs.field(default=(), converter=_choices)
     metrics: tuple[ComponentChoice, ...] = attrs.field(default=(), converter=_choices)
@@ -181,7 +182,8 @@ class BenchmarkCatalogEntry(HashableModel):
 
     def config_of(self, variant: str) -> str | None:
         """Return the dataset's configuration for a variant."""
-        return None if self.config is None else self.config.replace("<variant>", self.parts_of(variant)[0])
+        found = next((facts.config for facts in self._facts_of(variant) if facts.config is not None), self.config)
+        return None if found is None else found.replace("<variant>", self.parts_of(variant)[0])
 
     def dataset_of(self, variant: str) -> str:
         """Return the dataset on the hub for a variant."""

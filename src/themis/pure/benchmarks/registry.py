@@ -16,11 +16,27 @@ from themis.pure.benchmarks.knowledge import KNOWLEDGE
 from themis.pure.benchmarks.likelihoods import LIKELIHOODS
 from themis.pure.benchmarks.math import MATH
 from themis.pure.benchmarks.recipe import BenchmarkRecipe
+from themis.pure.benchmarks.rules import RULES
+from themis.pure.benchmarks.safety import SAFETY
 from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.texts import TEXTS
 from themis.pure.benchmarks.understanding import UNDERSTANDING
 from themis.pure.errors import SpecError, nearest
 
-_FAMILIES: Final = (MATH, CHOICE, KNOWLEDGE, UNDERSTANDING, LIKELIHOODS, BIAS, ANSWERS, CODE, JUDGED)
+_FAMILIES: Final = (
+    MATH,
+    CHOICE,
+    KNOWLEDGE,
+    UNDERSTANDING,
+    LIKELIHOODS,
+    BIAS,
+    ANSWERS,
+    RULES,
+    TEXTS,
+    CODE,
+    JUDGED,
+    SAFETY,
+)
 
 
 @functools.cache
