@@ -385,12 +385,13 @@ def test_prompt_and_instruction_level(
     expected = [strict, loose, share, loose_share]
     metrics = [
         InstructionFollowing(level=level, loose=how) for level in ("prompt", "instruction") for how in (False, True)
-    ]  # type: ignore[arg-type]
+    ]
     found = [outcome(metric, answer, TWO) for metric in metrics]
     assert [score.value for score in found if isinstance(score, Score)] == expected
     assert all(isinstance(score, Score) and score.details["instructions"] == 2 for score in found)
 
 
 def test_a_reference_without_instructions_or_with_unknown_ones_is_an_error() -> None:
-    for expected in (None, "text", {}, {"instructions": []}, {"instructions": [{"id": "no:such"}]}):
+    wrong: tuple[Any, ...] = (None, "text", {}, {"instructions": []}, {"instructions": [{"id": "no:such"}]})
+    for expected in wrong:
         assert isinstance(outcome(InstructionFollowing(), "tea", expected), ScoreError)

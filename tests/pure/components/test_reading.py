@@ -147,5 +147,5 @@ def test_worked_numbers(answer: str, strict: str | None, flexible: str | None) -
 def test_a_solution_with_the_mark_is_found_by_both(number: int, before: str) -> None:
     solution = f"{before}\n#### {number:,}"
     for how in ("strict", "flexible"):
-        assert value(WorkedNumber(filter=how), "whatever", f"work\n#### {number}", output=solution) == 1.0  # type: ignore[arg-type]
-        assert value(WorkedNumber(filter=how), "whatever", str(number + 1), output=solution) == 0.0  # type: ignore[arg-type]
+        assert value(WorkedNumber(filter=how), "whatever", f"work\n#### {number}", output=solution) == 1.0
+        assert value(WorkedNumber(filter=how), "whatever", str(number + 1), output=solution) == 0.0

@@ -9,6 +9,7 @@ from themis.pure.benchmarks.columns import Fields, RowMisfitError
 from themis.pure.benchmarks.recipe import ComponentChoice, Content, hub_recipe
 from themis.pure.benchmarks.samples import Sample
 from themis.pure.components.instructions import instruction_faults
+from themis.pure.json import JSONValue
 
 
 def _ifeval(fields: Fields, variant: str) -> Content:
@@ -28,7 +29,7 @@ def _ifeval(fields: Fields, variant: str) -> Content:
 
 def _accuracy(level: str, loose: bool) -> ComponentChoice:
     name = f"{'prompt' if level == 'prompt' else 'inst'}_level_{'loose' if loose else 'strict'}_acc"
-    options = {"component_id": name, "level": level, "loose": loose}
+    options: dict[str, JSONValue] = {"component_id": name, "level": level, "loose": loose}
     return ComponentChoice(component_id="builtin/instruction_following", options=options)
 
 

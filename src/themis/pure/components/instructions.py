@@ -149,7 +149,7 @@ def _number_of_words(text: str, given: Arguments) -> bool:
 def _number_of_paragraphs(text: str, given: Arguments) -> bool:
     """Exactly so many paragraphs between `***`; a blank one is allowed at the ends alone, and counts nothing."""
     pieces = _pieces(text, r"\s?\*\*\*\s?")
-    return pieces is not None and len(pieces) == given["num_paragraphs"]
+    return pieces is not None and len(pieces) == int(given["num_paragraphs"])
 
 
 def _first_word_of_paragraph(text: str, given: Arguments) -> bool:
@@ -164,7 +164,7 @@ def _first_word_of_paragraph(text: str, given: Arguments) -> bool:
         return False
     word = paragraphs[place - 1].split()[0].lstrip("'").lstrip('"')
     first = re.split(r"[.,?!'\"]", word)[0].lower()
-    return count == given["num_paragraphs"] and first == given["first_word"].lower()
+    return count == int(given["num_paragraphs"]) and first == str(given["first_word"]).lower()
 
 
 # --- content and form -------------------------------------------------------------------------------------
@@ -177,7 +177,7 @@ def _placeholders(text: str, given: Arguments) -> bool:
         start = line.find("[")
         while start >= 0 and (end := line.find("]", start + 1)) >= 0:
             count, start = count + 1, line.find("[", end + 1)
-    return count >= given["num_placeholders"]
+    return count >= int(given["num_placeholders"])
 
 
 def _postscript(text: str, given: Arguments) -> bool:
@@ -201,7 +201,7 @@ def _bullets(text: str, given: Arguments) -> bool:
             stars += bool(behind) or place + 1 < len(lines)
             place += not behind
         place += 1
-    return dashes + stars == given["num_bullets"]
+    return dashes + stars == int(given["num_bullets"])
 
 
 def _constrained(text: str, given: Arguments) -> bool:
@@ -213,12 +213,12 @@ def _highlights(text: str, given: Arguments) -> bool:
     """At least so many texts between asterisks, on one line each; those between two on each side count once more."""
     single = [part for part in re.findall(r"\*[^\n*]*\*", text) if part.strip("*").strip()]
     double = [part for part in re.findall(r"\*\*[^\n*]*\*\*", text) if part[2:-2].strip()]
-    return len(single) + len(double) >= given["num_highlights"]
+    return len(single) + len(double) >= int(given["num_highlights"])
 
 
 def _sections(text: str, given: Arguments) -> bool:
     """At least so many sections, each behind the word and a number."""
-    return len(re.split(rf"\s?{re.escape(given['section_spliter'])}\s?\d+\s?", text)) - 1 >= given["num_sections"]
+    return len(re.split(rf"\s?{re.escape(given['section_spliter'])}\s?\d+\s?", text)) - 1 >= int(given["num_sections"])
 
 
 def _is_json(text: str, given: Arguments) -> bool:
@@ -346,7 +346,7 @@ def instruction_faults(instruction: str, arguments: Arguments) -> list[str]:
 
 
 def follows(text: str, instruction: str, arguments: Arguments, *, loose: bool = False) -> bool:
-    """Tell whether an answer follows an instruction.
+    r"""Tell whether an answer follows an instruction.
 
     >>> follows("Tea, please", "punctuation:no_comma", {}), follows("Sure,\\nTea", "punctuation:no_comma", {},
     loose=True) (False, True)
@@ -419,7 +419,7 @@ def _instructions(expected: JSONValue) -> list[tuple[str, Arguments]]:
     stated = expected.get("instructions") if isinstance(expected, Mapping) else None
     if not isinstance(stated, Sequence) or isinstance(stated, str):
         return []
-    found = []
+    found: list[tuple[str, Arguments]] = []
     for one in stated:
         arguments = one.get("kwargs") if isinstance(one, Mapping) else None
         given = arguments if isinstance(arguments, Mapping) else {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -62,7 +62,7 @@ class Rouge:
             )
             return ScoreError(metric_id=self.component_id, reason=f"{reason} to be compared")
         scorer = RougeScorer([self.variant], use_stemmer=self.stemmer)
-        found: list[Any] = [scorer.score(reference, answer)[self.variant] for reference in known]
+        found = [scorer.score(reference, answer)[self.variant] for reference in known]
         best = max(found, key=lambda one: one.fmeasure)
         return Score(
             metric_id=self.component_id,
