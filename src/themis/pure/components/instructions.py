@@ -348,8 +348,9 @@ def instruction_faults(instruction: str, arguments: Arguments) -> list[str]:
 def follows(text: str, instruction: str, arguments: Arguments, *, loose: bool = False) -> bool:
     r"""Tell whether an answer follows an instruction.
 
-    >>> follows("Tea, please", "punctuation:no_comma", {}), follows("Sure,\\nTea", "punctuation:no_comma", {},
-    loose=True) (False, True)
+    >>> answer = "Sure, I can:\ntea"
+    >>> [follows(answer, "punctuation:no_comma", {}, loose=loose) for loose in (False, True)]
+    [False, True]
     """
     check = RULES[instruction].check
     return any(bool(version.strip()) and check(version, arguments) for version in _versions(text, loose=loose))
