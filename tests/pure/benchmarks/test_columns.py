@@ -33,6 +33,8 @@ HELD: dict[str, tuple[list[Any], list[Any]]] = {
     "tests": ([[{"input": "", "output": "1"}]], [[], [{"input": "1"}], [{"input": 1, "output": "1"}], "x"]),
     "tests as JSON text": (['[{"input": "1", "output": "2", "testtype": "stdin"}]'], ["[]", "no", "{}", 1, None]),
     "messages": ([[{"role": "user", "content": "hi"}]], [[], [{"role": "user"}], "hi"]),
+    "turns": ([[[{"role": "user", "content": "hi"}]]], [[], [[]], [{"role": "user", "content": "hi"}], "hi"]),
+    "declarations": ([[], [{"name": "f", "parameters": {}}]], [None, [{"name": "f"}], {"name": "f", "parameters": {}}]),
     "rubrics": (
         [[{"criterion": "c", "points": -2, "tags": []}]],
         [[], [{"criterion": "c"}], [{"criterion": "c", "points": "2"}], [{"criterion": "", "points": 1}]],

@@ -174,6 +174,14 @@ def _is_tests_as_json(value: Any) -> bool:
         return False
 
 
+_is_messages: Final = _list_of(_has(role=_is_text, content=_is_string))
+_is_declaration: Final = _has(name=_is_text, parameters=lambda value: isinstance(value, Mapping))
+
+
+def _is_declarations(value: Any) -> bool:
+    return _is_several(value) and all(map(_is_declaration, value))
+
+
 @attrs.frozen
 class _Kind:
     """What values of a kind are, in words and as a test, and whether the datasets' rows may hold nothing instead."""
@@ -201,7 +209,9 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "marks": _Kind("a list of 0 and 1", _list_of(lambda value: value in (0, 1))),
     "tests": _Kind("a list of {input, output} texts", _is_tests),
     "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_tests_as_json),
-    "messages": _Kind("a list of {role, content} texts", _list_of(_has(role=_is_text, content=_is_string))),
+    "messages": _Kind("a list of {role, content} texts", _is_messages),
+    "turns": _Kind("a list of turns, each a list of {role, content} texts", _list_of(_is_messages)),
+    "declarations": _Kind("a list of functions, which may be empty: {name, parameters}", _is_declarations),
     "rubrics": _Kind("a list of {criterion, points}", _list_of(_has(criterion=_is_text, points=_is_number))),
     "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image), nullable=True),
     "json": _Kind("JSON", lambda value: value is not None),
@@ -311,7 +321,19 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
-_NESTED: Final = ("texts", "any texts", "options", "letters", "marks", "tests", "messages", "rubrics", "json")
+_NESTED: Final = (
+    "texts",
+    "any texts",
+    "options",
+    "letters",
+    "marks",
+    "tests",
+    "messages",
+    "turns",
+    "declarations",
+    "rubrics",
+    "json",
+)
 """Kinds that a cell can only hold as JSON text."""
 _READINGS: Final[Mapping[str, Sequence[Callable[[str], Any]]]] = {
     "integer": (int, float),

@@ -25,6 +25,7 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.reading", "READING_METRICS"),
     ("metric", "themis.pure.components.worked_numbers", "WORKED_METRICS"),
     ("metric", "themis.pure.components.instructions", "INSTRUCTION_METRICS"),
+    ("metric", "themis.pure.components.function_calls", "CALL_METRICS"),
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
     ("metric", "themis.pure.components.summaries", "SUMMARY_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
