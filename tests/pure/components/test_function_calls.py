@@ -84,6 +84,8 @@ def value(answer: Any, *accepted: dict[str, Any]) -> float:
         ({"city": "Rome", "tags": [{"a": 1}]}, {"city": ["Rome"], "tags": [[{"a": [1, 2]}]]}, True),
         ({"city": "Rome", "tags": [{"a": 3}]}, {"city": ["Rome"], "tags": [[{"a": [1, 2]}]]}, False),
         ({"city": "Rome", "note": 7}, {"city": ["Rome"], "note": [7]}, True),
+        ({"city": "Rome", "note": True}, {"city": ["Rome"], "note": [1]}, False),
+        ({"city": "Rome", "note": 1}, {"city": ["Rome"], "note": [True]}, False),
         ({"city": "Rome", "stars": 5}, {"city": ["Rome"]}, False),
         ({"city": "Rome", "stars": 5}, {"city": ["Rome"], "stars": [5]}, False),  # not declared
     ],

@@ -127,7 +127,9 @@ def _accepts(accepted: Sequence[Any], value: Any) -> bool:
             and all(_accepts([fields], item) for fields, item in zip(one, value, strict=True))
             for one in accepted
         )
-    return any(type(one) is not bool or type(value) is bool for one in accepted if _same_text(one) == _same_text(value))
+    return any(
+        isinstance(one, bool) == isinstance(value, bool) for one in accepted if _same_text(one) == _same_text(value)
+    )
 
 
 def _accepts_fields(accepted: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
