@@ -40,6 +40,8 @@ HELD: dict[str, tuple[list[Any], list[Any]]] = {
         [[], [{"criterion": "c"}], [{"criterion": "c", "points": "2"}], [{"criterion": "", "points": 1}]],
     ),
     "images": (["", "data:x", b"GIF8", [], [{"bytes": b"GIF8", "path": None}]], [1, [1], {"bytes": None}]),
+    "object": ([{}, {"a": 1}], [None, [], "{}"]),
+    "any object": ([{}, {"a": 1}], [[], "{}"]),
     "json": ([0, "", [], {}], [None]),
     "label": (["a", 1, 1.5, True, [], ["a", 1], datetime.date(2024, 1, 1)], [{}, {"a": 1}, [{"a": 1}], b"x"]),
 }

@@ -214,6 +214,8 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "declarations": _Kind("a list of functions, which may be empty: {name, parameters}", _is_declarations),
     "rubrics": _Kind("a list of {criterion, points}", _list_of(_has(criterion=_is_text, points=_is_number))),
     "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image), nullable=True),
+    "object": _Kind("an object", lambda value: isinstance(value, Mapping)),
+    "any object": _Kind("an object", lambda value: isinstance(value, Mapping), nullable=True),
     "json": _Kind("JSON", lambda value: value is not None),
     "label": _Kind("text, a number, true or false, or a list of them", _one_or_more(_is_scalar), nullable=True),
 }

@@ -98,7 +98,7 @@ TRANSLATION: Final = (
             variants=_pairs(languages),
             default_variant="de-en",
             variant_facts=tuple(VariantFacts(variant=f"en-{name}", config=f"{name}-en") for name in languages.split()),
-            reads={"translation": ("question", "json")},
+            reads={"translation": ("question", "object")},
             metrics=(_BLEU, _CHRF),
             extra="translation",
             license="as stated on the dataset's page",
