@@ -129,6 +129,12 @@ def test_mmlu_has_57_subjects_in_four_groups() -> None:
     assert asked.context.endswith("D. Perth\nAnswer: ")
 
 
+def test_letters_stand_behind_the_words_of_their_conventions() -> None:
+    assert scored("commonsense_qa:loglikelihood").context.startswith("Question: Where does one keep milk")
+    assert "\nChoices:\nA. liver" in scored("medmcqa:loglikelihood").context
+    assert scored("belebele:eng_Latn:loglikelihood").context.startswith("P: The river rose")
+
+
 def test_arc_numbers_become_letters_and_texts_are_scored() -> None:
     row = samples_of("arc_easy")[2].row
     assert row["answerKey"] == "2"
@@ -142,7 +148,8 @@ def test_arc_numbers_become_letters_and_texts_are_scored() -> None:
 def test_hellaswag_is_tidied_as_usual() -> None:
     asked = scored("hellaswag:loglikelihood")
     assert asked.context == "Making tea: A woman fills a kettle with water. She "
-    assert asked.continuations[3] == "eats the kettle."
+    assert asked.continuations[3] == " eats the kettle."  # the blank counts in acc_norm, as in the harness
+    assert "D. eats the kettle." in str(case_of("hellaswag:chat").input)
 
 
 def test_winogrande_scores_what_stands_behind_the_blank() -> None:

@@ -88,6 +88,12 @@ def test_drop(answer: str, reference: list[str], f1: float, exact: float) -> Non
     assert value(Drop(measure="exact"), answer, [reference]) == exact
 
 
+def test_halves_are_rounded_as_the_script_does() -> None:
+    """Three spans against four come to 0.225, which NumPy rounds to the even hundredth."""
+    answer = ["4 1,200 12 $5", "12 $5 $5 yards", "sky-blue"]
+    assert drop_f1(answer, ["May 1,200", "Rome yards May the", "$5", "a 12.0"]) == 0.22
+
+
 def test_the_best_of_several_references_counts() -> None:
     found = outcome(Drop(), "12 yards", [["12"], ["12 yards"]])
     assert isinstance(found, Score)

@@ -42,7 +42,7 @@ class Item:
         options: the options' texts.
         right: the number of the right one, from 0 on.
         context: what stands before the texts that are scored; if not given, the question after `Question:`, before
-            `Answer:`.
+            `Answer:`. Where letters are scored, what stands before the options; if not given, the question.
         labels: metadata of the case that no column holds.
     """
 
@@ -139,17 +139,18 @@ def _content(fields: Fields, variant: str, *, item_of: ItemOf, scores: Scores, w
     if len(asked.options) > len(ascii_uppercase):
         raise RowMisfitError("options", f"at most {len(ascii_uppercase)} options expected, found {len(asked.options)}")
     letters = ascii_uppercase[: len(asked.options)]
-    listed = "\n".join(f"{letter}. {text}" for letter, text in zip(letters, asked.options, strict=True))
+    listed = "\n".join(f"{letter}. {text.strip()}" for letter, text in zip(letters, asked.options, strict=True))
     if form == CHAT:
         if words:
             return Content(asked.question, asked.options[asked.right], asked.labels)
         return Content(f"{asked.question}\n\n{listed}", letters[asked.right], asked.labels)
     if scores == "letters":
-        context, texts = f"{asked.question}\n{listed}\nAnswer:", list(letters)
+        head = asked.question if asked.context is None else asked.context
+        context, texts = f"{head}\n{listed}\nAnswer:", list(letters)
     else:
         context = f"Question: {asked.question}\nAnswer:" if asked.context is None else asked.context
         texts = list(asked.options)
-    if not all(texts):
+    if not all(text.strip() for text in texts):
         raise RowMisfitError("options", "options that are not empty expected, and one is")
     return Content({"question": context, "choices": texts}, texts[asked.right], asked.labels)
 

@@ -389,6 +389,7 @@ _SCIENCE: Final = (
         pitfalls=(
             "The dataset is gated: accept its terms on its page, and give the hub your token. Its authors ask that "
             "questions be not published in plain text.",
+            "lm-evaluation-harness writes and scores the letters in brackets, `(A)`; here they are bare.",
             "The options come in one order that follows from their texts; reports average over several orders.",
             "With 198 diamond questions the 95% interval is some 14 points wide.",
         ),
@@ -417,7 +418,7 @@ _MEDICINE: Final = (
     _choice4(
         "medqa",
         "GBaker/MedQA-USMLE-4-options-hf",
-        asks=item(by_index),
+        asks=item(by_index, context="Question: {question}"),
         scores="letters",
         title="MedQA (USMLE, four options)",
         measures="1,273 questions of the United States' medical licensing exams.",
@@ -443,7 +444,7 @@ _MEDICINE: Final = (
     _choice4(
         "medmcqa",
         "openlifescienceai/medmcqa",
-        asks=item(by_index),
+        asks=item(by_index, context="Question: {question}\nChoices:"),
         scores="letters",
         title="MedMCQA",
         measures="4,183 questions of Indian medical entrance exams in 21 subjects.",
@@ -518,7 +519,7 @@ _COMMON: Final = (
     two_forms(
         "commonsense_qa",
         "tau/commonsense_qa",
-        asks=item(by_label),
+        asks=item(by_label, context="Question: {question}"),
         scores="letters",
         options=5,
         title="CommonsenseQA",

@@ -92,8 +92,8 @@ _MARKS: Final[Sequence[tuple[re.Pattern[str], str]]] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r"s '", "s'"),
-        (r" @([-,.])@ ", r"\1"),
-        (r" ([:;.!?,]) ", r"\1 "),
+        *((f" @{re.escape(mark)}@ ", mark) for mark in "-,."),
+        *((f" {re.escape(mark)} ", f"{mark} ") for mark in ":;.!?,"),
         *(
             (rf"{re.escape(first)}\s*([^{re.escape(last)}]*?)\s*{re.escape(last)}", rf"{first}\1{last}")
             for first, last in ("()", "[]", "{}", '""', "''")

@@ -39,11 +39,12 @@ _BRACKETS: Final = re.compile(r"\[.*?\]")
 def _tidied(text: str) -> str:
     """Return a text without the marks of the WikiHow pages that it was taken from.
 
+    A blank that is left at the beginning stays, as in lm-evaluation-harness: it counts in the length of an ending.
+
     >>> _tidied("How to sew [title] Take thread. [step] Knot  it.")
     'How to sew. Take thread. Knot it.'
     """
-    text = _BRACKETS.sub("", _TITLE.sub(". ", text.strip()))
-    return text.replace("  ", " ").strip()
+    return _BRACKETS.sub("", _TITLE.sub(". ", text.strip())).replace("  ", " ")
 
 
 def _hellaswag(fields: Fields, part: str) -> Item:
@@ -451,7 +452,7 @@ MULTILINGUAL: Final = (
     _by_language(
         "belebele",
         "facebook/belebele",
-        asks=item(by_number, chat=_PASSAGE),
+        asks=item(by_number, chat=_PASSAGE, context="P: {context}\nQ: {question}"),
         scores="letters",
         options=4,
         title="Belebele",

@@ -115,7 +115,8 @@ def drop_f1(answer: Sequence[str], reference: Sequence[str]) -> float:
     said, known = ([frozenset(_tokens(span)) for span in spans] for spans in (answer, reference))
     if not known or not said:
         return float(not said and not known)
-    return round(_best_pairing(_candidates(said, known)) / max(len(said), len(known)), 2)
+    mean = _best_pairing(_candidates(said, known)) / max(len(said), len(known))
+    return round(mean * 100) / 100  # as NumPy rounds, whose halves go to the even hundredth
 
 
 def drop_exact(answer: Sequence[str], reference: Sequence[str]) -> bool:
@@ -183,7 +184,9 @@ def _best_pairing(rows: Sequence[Mapping[int, float]]) -> float:
             previous = before[column]
             taken[column] = start if previous < 0 else taken[previous]
             column = previous
-    return sum(-cost[row][at] for at, row in enumerate(taken) if row is not None)
+    # In the order of the rows, for the last digit decides how a half is rounded.
+    paired = sorted((row, at) for at, row in enumerate(taken) if row is not None)
+    return sum(-cost[row][at] for row, at in paired)
 
 
 @attrs.frozen
