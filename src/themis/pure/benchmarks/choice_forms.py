@@ -43,6 +43,7 @@ class Item:
         right: the number of the right one, from 0 on.
         context: what stands before the texts that are scored; if not given, the question after `Question:`, before
             `Answer:`. Where letters are scored, what stands before the options; if not given, the question.
+        cue: what stands between the options and the letters, where these are scored.
         labels: metadata of the case that no column holds.
     """
 
@@ -50,6 +51,7 @@ class Item:
     options: Sequence[str]
     right: int
     context: str | None = None
+    cue: str = "Answer:"
     labels: Mapping[str, str] = EMPTY
 
 
@@ -99,31 +101,33 @@ def in_stated_order(question: str, options: Sequence[str]) -> list[int]:
 # --- items ------------------------------------------------------------------------------------------------
 
 
-def item(place: Place, *, chat: str = "{question}", context: str | None = None, shuffle: bool = False) -> ItemOf:
+def item(place: Place, *, chat: str = "{question}", context: str | None = None, cue: str = "Answer:") -> ItemOf:
     """Return how the usual row becomes an item: a question, options, and which of them is right.
 
     Args:
         place: how the right option is read.
         chat: what a chat model is asked: a text with the roles of the row's texts in braces.
-        context: what stands before the texts that are scored, likewise.
-        shuffle: whether the options come in an order of their own.
+        context: what stands before the texts that are scored, likewise; `{listed}` are the options with their letters.
+        cue: as for `Item`.
     """
 
     def item_of(fields: Fields, part: str) -> Item:
         texts = {role: str(value).strip() for role, value in fields.items() if isinstance(value, str | int | float)}
         options = options_of(fields)
-        right = place(fields, len(options))
-        if shuffle:
-            order = in_stated_order(texts["question"], options)
-            options, right = [options[index] for index in order], order.index(right)
         return Item(
             question=chat.format(**texts).strip(),
             options=options,
-            right=right,
-            context=None if context is None else context.format(**texts).strip(),
+            right=place(fields, len(options)),
+            context=None if context is None else context.format(**texts, listed=listed(options)).strip(),
+            cue=cue,
         )
 
     return item_of
+
+
+def listed(options: Sequence[str]) -> str:
+    """Return options on a line each, behind their letters."""
+    return "\n".join(f"{letter}. {text.strip()}" for letter, text in zip(ascii_uppercase, options, strict=False))
 
 
 def options_of(fields: Fields) -> list[str]:
@@ -139,14 +143,13 @@ def _content(fields: Fields, variant: str, *, item_of: ItemOf, scores: Scores, w
     if len(asked.options) > len(ascii_uppercase):
         raise RowMisfitError("options", f"at most {len(ascii_uppercase)} options expected, found {len(asked.options)}")
     letters = ascii_uppercase[: len(asked.options)]
-    listed = "\n".join(f"{letter}. {text.strip()}" for letter, text in zip(letters, asked.options, strict=True))
     if form == CHAT:
         if words:
             return Content(asked.question, asked.options[asked.right], asked.labels)
-        return Content(f"{asked.question}\n\n{listed}", letters[asked.right], asked.labels)
+        return Content(f"{asked.question}\n\n{listed(asked.options)}", letters[asked.right], asked.labels)
     if scores == "letters":
         head = asked.question if asked.context is None else asked.context
-        context, texts = f"{head}\n{listed}\nAnswer:", list(letters)
+        context, texts = f"{head}\n{listed(asked.options)}\n{asked.cue}", list(letters)
     else:
         context = f"Question: {asked.question}\nAnswer:" if asked.context is None else asked.context
         texts = list(asked.options)

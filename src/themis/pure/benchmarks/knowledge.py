@@ -29,6 +29,7 @@ _CITIES: Final = ["Sydney", "Canberra", "Melbourne", "Perth"]
 _METAL: Final = "Which of these metals is liquid at room temperature?"
 _METALS: Final = ["Iron", "Gold", "Mercury", "Zinc"]
 
+_CUE: Final = "答案："  # noqa: RUF001  # Chinese for "Answer:"
 _choice4: Final = functools.partial(two_forms, options=4)
 
 # --- MMLU and its like ------------------------------------------------------------------------------------
@@ -109,6 +110,7 @@ _MMLU: Final = (
         pitfalls=(
             "Papers show five examples of the question's own subject: run a subject with `shots='usual'`. With all "
             "subjects in one run the examples are the first five of the split, whatever a question's subject.",
+            "A line that names the subject, which harnesses put in front of all, is not shown: `prompt=` takes it.",
             "lm-evaluation-harness averages over questions (micro), HELM and some papers over subjects (macro): the "
             "report shows both.",
             "The test split holds 105 questions twice, and some percent of its references are wrong: see mmlu_redux.",
@@ -151,7 +153,7 @@ _MMLU: Final = (
     _choice4(
         "c_eval",
         "ceval/ceval-exam",
-        asks=item(by_letter),
+        asks=item(by_letter, cue=_CUE),
         scores="letters",
         title="C-Eval",
         measures="Chinese exams in 52 subjects, with four options a question.",
@@ -168,7 +170,7 @@ _MMLU: Final = (
         pitfalls=(
             "The test split's answers are hidden: figures of 1,346 validation questions are not those of its server.",
             "Ids start anew in each subject: with all together, one that comes again ends in its row's number.",
-            "The prompt around the question is English.",
+            "The text around the question of the chat form is English.",
         ),
         samples=(
             *made(
@@ -182,7 +184,7 @@ _MMLU: Final = (
     _choice4(
         "cmmlu",
         "haonan-li/cmmlu",
-        asks=item(by_letter),
+        asks=item(by_letter, cue=_CUE),
         scores="letters",
         title="CMMLU",
         measures="Knowledge in 67 subjects in Chinese, some of them about China alone, with four options a question.",
@@ -198,7 +200,7 @@ _MMLU: Final = (
         pitfalls=(
             "Papers average over subjects (macro), lm-evaluation-harness over questions: the rows don't say their "
             "subject, so run each by its name for the former.",
-            "The prompt around the question is English.",
+            "The text around the question of the chat form is English.",
         ),
         samples=(
             *made(

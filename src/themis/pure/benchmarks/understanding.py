@@ -185,7 +185,9 @@ READING: Final = (
     two_forms(
         "logiqa",
         "EleutherAI/logiqa",
-        asks=item(by_letter, chat=_PASSAGE, context="Passage: {context}\nQuestion: {question}\nAnswer:"),
+        asks=item(
+            by_letter, chat=_PASSAGE, context="Passage: {context}\nQuestion: {question}\nChoices:\n{listed}\nAnswer:"
+        ),
         options=4,
         title="LogiQA (English)",
         measures="651 questions of logical reasoning from exams for civil servants, translated from Chinese.",
@@ -194,7 +196,7 @@ READING: Final = (
         shots_split="train",
         license="as stated on the dataset's page",
         source="https://arxiv.org/abs/2007.08124",
-        pitfalls=("lm-evaluation-harness lists the options in the context, too; here their texts alone are scored.",),
+        pitfalls=("In the log-likelihood form the options are listed in the context, and their texts are scored.",),
         samples=(*made({"context": _TALE, "question": _TOLD, "options": _WAYS, "label": "b"}, 1, 2),),
     ),
     two_forms(
@@ -473,6 +475,7 @@ MULTILINGUAL: Final = (
         source="https://arxiv.org/abs/2308.16884",
         pitfalls=(
             "There is no training split: examples must come from other data.",
+            "lm-evaluation-harness lists the options behind a colon, `A: ...`; here it is a full stop.",
             "With all languages together, an id that comes again ends in its row's number; papers average languages.",
             "The prompt around the question is English in all languages.",
         ),
