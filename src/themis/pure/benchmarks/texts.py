@@ -36,8 +36,9 @@ _translation: Final = functools.partial(
     hub_recipe, kind="translation", prompt_spec=_TRANSLATED, parsers=("builtin/text",)
 )
 _CORPUS: Final = (
-    "A case's score is sacrebleu's of a sentence; the figure of papers is that of the corpus, which the report has, "
-    "too. The signature in the details says what it depends on."
+    "A case's score is sacrebleu's of a sentence; the figure of papers is that of the corpus, which `corpus_score` "
+    "makes of the cases' details, and which `themis compare BASE NEW --statistic corpus` compares. The signature in "
+    "the details says what it depends on. Scoring needs the extra `translation`."
 )
 _COMET: Final = "COMET, which agrees better with people, needs a model of its own and is not computed."
 
@@ -100,7 +101,6 @@ TRANSLATION: Final = (
             variant_facts=tuple(VariantFacts(variant=f"en-{name}", config=f"{name}-en") for name in languages.split()),
             reads={"translation": ("question", "object")},
             metrics=(_BLEU, _CHRF),
-            extra="translation",
             license="as stated on the dataset's page",
             source=f"https://www.statmt.org/wmt{year}/",
             pitfalls=(
@@ -133,7 +133,6 @@ TRANSLATION: Final = (
         labels=("domain", "lp"),
         groups_by=("domain",),
         metrics=(_CHRF, _BLEU),
-        extra="translation",
         license="Apache 2.0",
         source="https://arxiv.org/abs/2502.12404",
         leaves_out=_bad_source,
@@ -158,9 +157,7 @@ TRANSLATION: Final = (
 _ROUGE: Final = tuple(
     _scored("builtin/rouge", name, variant=name) for name in ("rouge1", "rouge2", "rougeL", "rougeLsum")
 )
-_summary: Final = functools.partial(
-    hub_recipe, kind="summarisation", parsers=("builtin/text",), metrics=_ROUGE, extra="summarisation"
-)
+_summary: Final = functools.partial(hub_recipe, kind="summarisation", parsers=("builtin/text",), metrics=_ROUGE)
 _ROUGES: Final = (
     "rougeL takes the whole text as one sequence, rougeLsum line by line: they differ by several points. Words are "
     "stemmed, as in most papers."
