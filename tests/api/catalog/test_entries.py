@@ -363,6 +363,14 @@ def test_too_few_usual_examples_are_an_error(tmp_path: Path) -> None:
         catalog.load("arc_challenge").experiment(source=arc_folder(tmp_path, train=3), shots="usual")
 
 
+def test_shots_are_a_number_or_usual(tmp_path: Path) -> None:
+    benchmark = catalog.load("arc_challenge")
+    with pytest.raises(SpecError, match="shots: a number from 0 up or 'usual' expected, found 'many'"):
+        benchmark.experiment(source=arc_folder(tmp_path), shots="many")  # type: ignore[arg-type]  # that is the fault
+    given = catalog.load("arc_easy").experiment(source=tmp_path, shots="usual")  # of which papers show none
+    assert given.generation.prompt_spec == catalog.load("arc_easy").prompt
+
+
 def test_a_run_by_log_likelihood_has_every_accuracy(tmp_path: Path) -> None:
     result = catalog.run("arc_easy:loglikelihood", model=bigram_model(), source=arc_folder(tmp_path))
     assert {ref.dataset_id for ref in result.snapshot.datasets} == {"arc_easy:loglikelihood"}

@@ -159,6 +159,8 @@ class Benchmark:
             )
         dataset, asked = self.dataset(**data), as_prompt(prompt) or self.prompt
         number = entry.shots if shots == "usual" else shots
+        if not isinstance(number, int):
+            raise SpecError(f"{self.name}: shots: a number from 0 up or 'usual' expected, found {shots!r}")
         if number:
             split = shots_split or entry.shots_split
             pool = self.dataset(source=data.get("source"), revision=data.get("revision"), split=split)
