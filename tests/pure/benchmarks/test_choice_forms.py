@@ -156,6 +156,8 @@ def test_winogrande_scores_what_stands_behind_the_blank() -> None:
     asked = scored("winogrande:loglikelihood")
     assert asked.context == "The trophy did not fit into the case, for the "
     assert asked.continuations == ("trophy was too big.", "case was too big.", "trophy", "case")
+    first = scored("winogrande:loglikelihood", samples_of("winogrande")[2].row)
+    assert (first.context, first.continuations[2:]) == ("", ("Ann", "Eve"))  # no blank before the first word
     assert "a blank" in fault_of("winogrande", row_of("winogrande", sentence="No blank here."))
 
 

@@ -16,6 +16,7 @@ from themis.pure.benchmarks.choice_forms import (
     by_letter,
     by_number,
     item,
+    listed,
     made,
     options_of,
     two_forms,
@@ -83,13 +84,12 @@ def _winogrande(fields: Fields, variant: str) -> Content:
     options = options_of(fields)
     right = by_number(fields, 2)
     if variant.rpartition(":")[2] == CHAT:
-        listed = "\n".join(f"{letter}. {text}" for letter, text in zip("AB", options, strict=True))
-        asked = f"Which option fills the blank?\n\n{begun}____{rest}\n\n{listed}"
+        asked = f"Which option fills the blank?\n\n{begun}____{rest}\n\n{listed(options)}"
         return Content(asked, "AB"[right])
     if not all(options) or not rest.strip():
         raise RowMisfitError("question", "options that are not empty, and text behind the blank, expected")
     wholes = [f"{option}{rest}" for option in options]
-    return Content({"question": begun.strip(), "choices": [*wholes, *options]}, wholes[right])
+    return Content({"question": begun, "choices": [*wholes, *options]}, wholes[right])
 
 
 # --- the usual ones ---------------------------------------------------------------------------------------
@@ -116,12 +116,12 @@ def _musr(fields: Fields, part: str) -> Item:
     if not isinstance(options, list) or not all(isinstance(option, str) and option.strip() for option in options):
         raise RowMisfitError("options", f"the text of a list of texts expected, found {fields['options'][:60]!r}")
     narrative, question = fields["context"].strip(), fields["question"].strip()
-    listed = "\n".join(f"{number} - {option.strip()}" for number, option in enumerate(options, 1))
+    numbered = "\n".join(f"{number} - {option.strip()}" for number, option in enumerate(options, 1))
     return Item(
         question=f"{narrative}\n\n{question}",
         options=[option.strip() for option in options],
         right=by_index(fields, len(options)),
-        context=f"{narrative}\n\n{question}\n\n{listed}\nAnswer:",
+        context=f"{narrative}\n\n{question}\n\n{numbered}\nAnswer:",
     )
 
 
@@ -308,7 +308,7 @@ COMMON_SENSE: Final = (
         variant_facts=(
             VariantFacts(
                 variant=LIKELIHOOD,
-                prompt_spec=PromptSpec(template="{question}", suffix=" ", continuations="choices"),
+                prompt_spec=PromptSpec(template="{question}", continuations="choices"),
                 parsers=("builtin/json_identity",),
                 metrics=(ComponentChoice(component_id="builtin/likelier_context", options={"component_id": "acc"}),),
             ),
@@ -428,19 +428,19 @@ def _xstorycloze(fields: Fields, part: str) -> Item:
     )
 
 
+_RELATIONS: Final = (
+    "The statement follows from the text.",
+    "The text leaves the statement open.",
+    "The text contradicts the statement.",
+)
+
+
 def _xnli(fields: Fields, variant: str) -> Content:
     label = fields["answer"]
     if label not in range(3):
         raise RowMisfitError("answer", f"0 (entailment), 1 (neutral) or 2 (contradiction) expected, found {label!r}")
     premise, hypothesis = fields["context"].strip(), fields["question"].strip()
-    listed = "\n".join(
-        [
-            "A. The statement follows from the text.",
-            "B. The text leaves the statement open.",
-            "C. The text contradicts the statement.",
-        ]
-    )
-    return Content(f"Text: {premise}\n\nStatement: {hypothesis}\n\n{listed}", "ABC"[label])
+    return Content(f"Text: {premise}\n\nStatement: {hypothesis}\n\n{listed(_RELATIONS)}", "ABC"[label])
 
 
 def _languages(names: str) -> tuple[str, ...]:
