@@ -14,11 +14,11 @@ import attrs
 from themis.api.catalog.entries import EXAMPLE_OPTIONS, example_component
 from themis.pure.benchmarks.columns import KINDS
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry, BenchmarkRecipe, ComponentChoice, read_case
-from themis.pure.benchmarks.registry import recipes
+from themis.pure.benchmarks.registry import recipes, samples_of
 from themis.pure.benchmarks.samples import Sample
-from themis.pure.benchmarks.samples.every import samples_of
 from themis.pure.components.registry import builtins
 from themis.pure.json import encode
+from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.records.dataset import Case
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.text import shortened
@@ -29,6 +29,11 @@ _KINDS: Final = {
     "exact": "an exact value",
     "code": "code that is executed",
     "judged": "a free answer, graded by a judge model",
+    "likelihood": "how likely texts are",
+    "instruction": "an answer that keeps instructions, checked by rules",
+    "translation": "a translation, compared with a person's",
+    "summarisation": "a summary, compared with a person's",
+    "toolcall": "calls of functions",
 }
 _LONGEST_CELL: Final = 600
 
@@ -59,9 +64,8 @@ def write_cards(folder: Path) -> None:
 def benchmark_card(recipe: BenchmarkRecipe, samples: Sequence[Sample]) -> str:
     """Return a benchmark's page."""
     entry = recipe.entry
+    shown = {entry.parts_of(entry.checked_variant(sample.variant))[1]: sample for sample in reversed(samples)}
     sample = samples[0]
-    case = read_case(recipe, entry.checked_variant(sample.variant), sample.row, 1)
-    assert isinstance(case, Case)
     parts = [
         f"# {entry.title}",
         entry.measures,
@@ -70,12 +74,21 @@ def benchmark_card(recipe: BenchmarkRecipe, samples: Sequence[Sample]) -> str:
         f"## Known pitfalls\n\n{_bullets(entry.pitfalls)}",
         f"## Columns\n\n{_columns(entry)}",
         f"## Example\n\nA made row, in the dataset's columns:\n\n```json\n{_row(sample.row)}\n```",
-        f"What the model is asked:\n\n{_indented(_asked(entry, case))}",
-        f"What is held against its answer:\n\n{_indented(shortened(_text(case.expected_output), _LONGEST_CELL))}",
+        *(_example(recipe, one, f" in the form `{form}`" if form else "") for form, one in reversed(shown.items())),
     ]
     if entry.workflow_overrides.get("rubric"):
         parts.append(f"What the judge goes by:\n\n> {entry.workflow_overrides['rubric']}")
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _example(recipe: BenchmarkRecipe, sample: Sample, form: str) -> str:
+    variant = recipe.entry.checked_variant(sample.variant)
+    case = read_case(recipe, variant, sample.row, 1)
+    assert isinstance(case, Case)
+    return (
+        f"What the model is asked{form}:\n\n{_indented(_asked(recipe.entry, variant, case))}\n\n"
+        f"What is held against its answer:\n\n{_indented(shortened(_text(case.expected_output), _LONGEST_CELL))}"
+    )
 
 
 def _facts(entry: BenchmarkCatalogEntry) -> str:
@@ -89,15 +102,24 @@ def _facts(entry: BenchmarkCatalogEntry) -> str:
         ("kind", _KINDS[entry.kind]),
         ("data", _data(entry)),
         ("split", f"`{entry.split}`"),
-        ("parser", ", then ".join(map(_component, entry.parsers))),
-        ("metric", ", ".join(map(_component, entry.metrics))),
+        *(
+            (f"{what} ({form})" if form else what, joined.join(map(_component, of(form))))
+            for form in entry.forms or ("",)
+            for what, joined, of in (("parser", ", then ", entry.parsers_of), ("metric", "; ", entry.metrics_of))
+        ),
         *([("grouped by", ", ".join(f"`{name}`" for name in entry.groups_by))] if entry.groups_by else []),
+        *([("usual examples", _shots(entry))] if entry.shots else []),
         *([("pass@k, maj@k", f"k = {', '.join(map(str, entry.reports_at))}")] if entry.reports_at else []),
         ("needs", ", ".join(needs)),
         ("license of the data", entry.license),
         ("described at", f"<{entry.source}>"),
     ]
     return _table(("", ""), rows)
+
+
+def _shots(entry: BenchmarkCatalogEntry) -> str:
+    order = "the first" if entry.shots_seed is None else "drawn"
+    return f"{entry.shots}, {order} of `{entry.shots_split}` (`shots='usual'`)"
 
 
 def _data(entry: BenchmarkCatalogEntry) -> str:
@@ -109,8 +131,10 @@ def _data(entry: BenchmarkCatalogEntry) -> str:
 
 
 def _component(choice: ComponentChoice) -> str:
-    options = "".join(f", {name}={_text(value)}" for name, value in choice.options.items())
-    return f"[`{choice.component_id}`]({_page('../components', choice.component_id)}){options}"
+    named = f"`{choice.named}`: " if choice.named != choice.component_id else ""
+    stated = {name: value for name, value in choice.options.items() if name != "component_id"}
+    options = "".join(f", {name}={_text(value)}" for name, value in stated.items())
+    return f"{named}[`{choice.component_id}`]({_page('../components', choice.component_id)}){options}"
 
 
 def _page(folder: str, component_id: str) -> str:
@@ -123,7 +147,12 @@ def _variants(entry: BenchmarkCatalogEntry) -> str:
         for variant in entry.variants
     ]
     if entry.open_variants:
-        lines.append(f"`{entry.benchmark_id}:...`: {entry.open_variants}")
+        default = f"; `{entry.default_variant}` by default" if entry.default_variant else ""
+        lines.append(f"`{entry.benchmark_id}:...`: {entry.open_variants}{default}")
+    lines += [
+        f"`{entry.name_of(form)}`: the form `{form}`{', the default' if form == entry.forms[0] else ''}"
+        for form in entry.forms
+    ]
     return f"## Variants\n\n{_bullets(lines)}" if lines else ""
 
 
@@ -141,8 +170,14 @@ def _columns(entry: BenchmarkCatalogEntry) -> str:
     return _table(("column", "is", "holds", ""), reversed(rows))
 
 
-def _asked(entry: BenchmarkCatalogEntry, case: Case) -> str:
-    prompt = entry.prompt_of(entry.default_variant) or PromptSpec()
+def _asked(entry: BenchmarkCatalogEntry, variant: str, case: Case) -> str:
+    prompt = entry.prompt_of(variant) or PromptSpec()
+    likelihoods = asked_likelihoods(case, prompt)
+    if likelihoods is not None:
+        texts = [shortened(text, _LONGEST_CELL) for text in likelihoods.continuations]
+        return "\n\n".join(
+            [likelihoods.context or "(nothing before)", "how likely each of these is behind it:", *texts]
+        )
     value = case.input
     images = value.get("images") if isinstance(value, Mapping) else None
     asked = value["text"] if isinstance(value, Mapping) and images else value

@@ -18,12 +18,14 @@ from themis.api.catalog.benchmark import Benchmark
 from themis.api.runs.report import read_report
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
-from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.registry import samples_of
 from themis.pure.errors import DataError, MissingExtraError, RunningLoopError, SpecError, UnknownComponentError
+from themis.pure.likelihoods import asked_likelihoods
 from themis.pure.records.contexts import GenerateContext
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.snapshot import ComponentRef, DatasetRef
+from themis.testing.bigram import bigram_model
 
 QUESTIONS = [dict(sample.row) for sample in samples_of("simpleqa_verified")]
 needs_humaneval = pytest.mark.skipif(
@@ -48,7 +50,6 @@ class NeverCalled:
 def test_benchmarks_are_listed_by_name() -> None:
     names = catalog.list_benchmark_ids()
     assert names == sorted(names)
-    assert len(names) == 27
     assert [entry.benchmark_id for entry in catalog.list_benchmarks()] == names
     assert catalog.get_benchmark("superchem:zh").title == "SUPERChem"
 
@@ -310,3 +311,87 @@ def test_a_run_of_a_benchmark_is_reported_at_its_usual_k(samples: int, ks: list[
     if samples == 6:
         asked = result.several_answers(at=(2, 3))["builtin/math_equivalence"]
         assert [one.metric_id for one in asked.majority] == ["maj@2", "maj@3"]
+
+
+# --- forms and examples -----------------------------------------------------------------------------------
+
+
+def arc(number: int, name: str) -> dict[str, Any]:
+    texts = [f"{name} {letter}{number}" for letter in "abcd"]
+    choices = {"text": texts, "label": [*"ABCD"]}
+    return {"id": f"{name}-{number}", "question": f"{name} {number}?", "choices": choices, "answerKey": "B"}
+
+
+def arc_folder(path: Path, *, train: int = 30) -> Path:
+    write_lines(path / "test.jsonl", [arc(number, "asked") for number in range(3)])
+    write_lines(path / "train.jsonl", [arc(number, "shown") for number in range(train)])
+    return path
+
+
+def test_usual_examples_come_from_the_stated_split_as_text(tmp_path: Path) -> None:
+    experiment = catalog.load("arc_challenge:loglikelihood").experiment(
+        model=bigram_model(), source=arc_folder(tmp_path), shots="usual"
+    )
+    prompt = experiment.generation.prompt_spec
+    assert prompt is not None
+    assert prompt.shots == 25
+    asked = asked_likelihoods(next(iter(experiment.datasets[0].cases)), prompt)
+    assert asked is not None
+    examples = asked.context.split("\n\n")
+    assert len(examples) == 26
+    for example in examples[:25]:
+        assert re.fullmatch(r"Question: shown (\d+)\?\nAnswer: shown b\1", example), example
+    assert examples[25] == "Question: asked 0?\nAnswer: "
+    assert examples[:25] != sorted(examples[:25])  # drawn by a seed, and not the first ones
+
+
+def test_usual_examples_of_a_chat_are_turns(tmp_path: Path) -> None:
+    write_lines(tmp_path / "test.jsonl", [dict(sample.row) for sample in samples_of("mmlu")])
+    row = dict(samples_of("mmlu")[0].row)
+    write_lines(tmp_path / "dev.jsonl", [{**row, "question": f"Shown {number}?"} for number in range(8)])
+    experiment = catalog.load("mmlu").experiment(source=tmp_path, shots="usual")
+    assert experiment.generation.prompt_spec is not None
+    messages = experiment.generation.prompt_spec.render_messages(next(iter(experiment.datasets[0].cases)))
+    assert [message["role"] for message in messages] == ["user", "assistant"] * 5 + ["user"]
+    assert messages[1]["content"] == "Answer: B"
+    asked = [message["content"].partition("\n")[0] for message in messages[::2]]
+    assert asked[:5] == [f"Shown {number}?" for number in range(5)]  # in the split's order, as papers have it
+
+
+def test_too_few_usual_examples_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="25 asked for, and there are 3"):
+        catalog.load("arc_challenge").experiment(source=arc_folder(tmp_path, train=3), shots="usual")
+
+
+def test_shots_are_a_number_or_usual(tmp_path: Path) -> None:
+    benchmark = catalog.load("arc_challenge")
+    with pytest.raises(SpecError, match="shots: a number from 0 up or 'usual' expected, found 'many'"):
+        benchmark.experiment(source=arc_folder(tmp_path), shots="many")
+    given = catalog.load("arc_easy").experiment(source=tmp_path, shots="usual")  # of which papers show none
+    assert given.generation.prompt_spec == catalog.load("arc_easy").prompt
+
+
+def test_a_run_by_log_likelihood_has_every_accuracy(tmp_path: Path) -> None:
+    result = catalog.run("arc_easy:loglikelihood", model=bigram_model(), source=arc_folder(tmp_path))
+    assert {ref.dataset_id for ref in result.snapshot.datasets} == {"arc_easy:loglikelihood"}
+    assert {*result.benchmark.metric_means} == {"acc", "acc_norm", "acc_bytes", "acc_tokens"}
+    chat = catalog.run("arc_easy", source=arc_folder(tmp_path))
+    assert {*chat.benchmark.metric_means} == {"builtin/choice_accuracy"}
+
+
+def test_a_model_without_log_likelihoods_is_refused_for_that_form(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="gives no log-likelihoods"):
+        catalog.run("arc_easy:loglikelihood", model="openai/gpt-4o", source=arc_folder(tmp_path))
+
+
+def test_gsm8k_shows_worked_solutions_and_has_both_figures(tmp_path: Path) -> None:
+    row = dict(samples_of("gsm8k")[0].row)
+    write_lines(tmp_path / "test.jsonl", [row])
+    write_lines(tmp_path / "train.jsonl", [{**row, "question": f"Shown {number}?"} for number in range(6)])
+    experiment = catalog.load("gsm8k:completion").experiment(source=tmp_path, shots="usual")
+    assert experiment.generation.prompt_spec is not None
+    text = experiment.generation.prompt_spec.render(next(iter(experiment.datasets[0].cases)))
+    assert text.count("<<3*6=18>>18\n#### 18") == 5
+    assert text.endswith("Question: A box has 6 eggs. How many have 3 boxes?\nAnswer:")
+    result = catalog.run("gsm8k:completion", source=tmp_path)
+    assert {*result.benchmark.metric_means} == {"exact_match_strict", "exact_match_flexible"}

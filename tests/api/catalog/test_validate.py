@@ -8,8 +8,8 @@ import pytest
 
 from themis import catalog
 from themis.api.catalog import validate
+from themis.pure.benchmarks.registry import samples_of
 from themis.pure.benchmarks.samples import Sample
-from themis.pure.benchmarks.samples.every import samples_of
 
 NAMES = catalog.list_benchmark_ids()
 COMPILED = ("aethercode", "codeforces")  # a C++ compiler takes its seconds
@@ -39,7 +39,9 @@ def rows_of(name: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_validation_fails_with_the_column_and_the_reason(name: str) -> None:
     entry, rows = catalog.get_benchmark(name), rows_of(name)
-    column = next(c for c in entry.columns_of(entry.default_variant) if c.role == "question").name
+    column = next(
+        c for c in entry.columns_of(entry.default_variant) if c.role in ("question", "context", "options")
+    ).name
     missing = [{key: value for key, value in row.items() if key != column} for row in rows]
     renamed = [{**without, f"{column}_2": row[column]} for without, row in zip(missing, rows, strict=True)]
     retyped = [{**row, column: 7} for row in rows]

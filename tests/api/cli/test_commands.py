@@ -15,7 +15,7 @@ from themis.api.cli import COMMANDS
 from themis.api.cli.options import storage_of
 from themis.effects.batching import BatchLog
 from themis.pure.batches import Submission
-from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.registry import samples_of
 from themis.testing.endpoint import FakeEndpoint
 
 Themis = Callable[..., Any]

@@ -15,6 +15,7 @@ import pytest
 from themis.api.catalog.entries import list_benchmarks
 from themis.api.cli.options import Changes
 from themis.api.cli.quick_eval import Quick
+from themis.pure.benchmarks.registry import samples_of
 from themis.pure.wire.providers import MODEL_STRINGS
 
 from .conftest import Themis
@@ -220,8 +221,10 @@ def test_doctor_says_why_there_is_no_sandbox(themis: Themis, monkeypatch: pytest
 def test_the_catalog_shows_each_benchmark_s_prompt(themis: Themis) -> None:
     for entry in list_benchmarks():
         told = themis("catalog", "show", entry.benchmark_id).out
-        for variant in entry.variants or ("",):
+        for variant in entry.forms or entry.variants or ("",):
             spec = entry.prompt_of(variant)
             for part in (spec.instructions, spec.prefix, spec.suffix) if spec is not None else ():
                 assert all(line.strip() in told for line in (part or "").splitlines()), (entry.benchmark_id, variant)
         assert "{input}" in told
+        for column in samples_of(entry.benchmark_id)[0].row:
+            assert f"  {column}: " in told.partition("a made row of its data:")[2]

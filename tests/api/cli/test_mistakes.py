@@ -107,7 +107,7 @@ MISTAKES = {
     "no bundle": Mistake(["import", "broken.yaml"], ["broken.yaml"]),
     "no queue": Mistake(["worker", "run", "--queue", "nowhere"], ["nowhere: there is no queue"]),
     "a queue without a folder": Mistake(["submit", "experiment.yaml"], ["runtime.queue_root", "--queue"]),
-    "an unknown benchmark": Mistake(["catalog", "show", "mmlu_prooo"], ["did you mean mmlu_pro?"]),
+    "an unknown benchmark": Mistake(["catalog", "show", "mmlu_prooo"], ["did you mean mmlu_pro"]),
     "an unreachable server": Mistake(
         [*RUN, "generation.generator={id: openai/m, base_url: 'http://127.0.0.1:9/v1'}", "--limit", "2"],
         ["127.0.0.1:9"],

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.registry import samples_of
 from themis.testing.endpoint import FakeEndpoint
 
 Themis = Callable[..., Any]

@@ -12,8 +12,7 @@ import pytest
 
 from themis.effects.sources.benchmark_rows import FileRows, Loaded, Rows, load_cases
 from themis.pure.benchmarks.columns import Row
-from themis.pure.benchmarks.registry import find_recipe
-from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.registry import find_recipe, samples_of
 from themis.pure.benchmarks.subsets import Subset
 from themis.pure.errors import DataError, SpecError
 

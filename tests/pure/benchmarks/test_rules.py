@@ -11,8 +11,7 @@ import pytest
 from themis.pure.benchmarks.columns import RowMisfitError
 from themis.pure.benchmarks.images import image_addresses
 from themis.pure.benchmarks.recipe import LeftOut, read_case
-from themis.pure.benchmarks.registry import find_recipe
-from themis.pure.benchmarks.samples.every import samples_of
+from themis.pure.benchmarks.registry import find_recipe, samples_of
 from themis.pure.components.judging.prompts import judge_prompt
 from themis.pure.records.contexts import EvalScoreContext
 from themis.pure.records.dataset import Case

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from themis.pure.components.likelihoods import (
     GreedyContinuation,
+    LikelierContext,
     Likeliest,
     LikeliestChoice,
     Perplexity,
@@ -67,7 +68,7 @@ def value(outcome: Score | ScoreError) -> float:
     return outcome.value
 
 
-@pytest.mark.parametrize(("normalize", "place"), [("none", 0), ("tokens", 1), ("bytes", 2)])
+@pytest.mark.parametrize(("normalize", "place"), [("none", 0), ("tokens", 1), ("bytes", 2), ("characters", 2)])
 def test_lengths_decide_by_the_normalisation(normalize: Any, place: int) -> None:
     assert likeliest(THREE, normalize) == place
     for gives, wanted in (("letter", "ABC"[place]), ("index", place), ("text", THREE[place].text)):
@@ -122,7 +123,7 @@ def test_parser_and_metric_agree_on_every_form_of_reference(count: int, data: An
     found = tuple(
         one(f"choice {i}", data.draw(st.floats(-20, 0)), tokens=data.draw(st.integers(1, 5))) for i in range(count)
     )
-    normalize = data.draw(st.sampled_from(["none", "tokens", "bytes"]))
+    normalize = data.draw(st.sampled_from(["none", "tokens", "bytes", "characters"]))
     for gives in ("letter", "index", "text"):
         said = parse(Likeliest(normalize=normalize, gives=gives), output(found)).value
         assert value(score(LikeliestChoice(normalize=normalize), found, said)) == 1.0
@@ -182,3 +183,40 @@ def test_perplexity_is_that_of_one_text_and_a_number() -> None:
 def test_options_are_told_apart(name: str, option: str) -> None:
     with pytest.raises(SpecError, match=f"builtin/{name}: {option} must be one of"):
         make_builtin(f"builtin/{name}", **{option: "tokens?"})
+
+
+def test_characters_and_bytes_differ_where_letters_have_several_bytes() -> None:
+    found = (one("ääää", -4.0), one("bbbbb", -4.5))  # 8 bytes in 4 characters, 5 in 5
+    assert (likeliest(found, "bytes"), likeliest(found, "characters")) == (0, 1)
+
+
+@given(
+    behind=st.lists(st.floats(-100, 0), min_size=2, max_size=5),
+    before=st.lists(st.floats(-100, 0), min_size=5, max_size=5),
+    right=st.integers(0, 4),
+)
+def test_a_beginning_is_judged_by_the_text_behind_it_alone(
+    behind: list[float], before: list[float], right: int
+) -> None:
+    """However likely the beginnings are by themselves, the one that makes the text behind it likeliest is chosen."""
+    names = [f"name{number}" for number in range(len(behind))]
+    whole = [one(f"{name} won.", begun + rest) for name, begun, rest in zip(names, before, behind, strict=False)]
+    alone = [one(name, begun) for name, begun in zip(names, before, strict=False)]
+    differences = [w.logprob - a.logprob for w, a in zip(whole, alone, strict=True)]
+    right %= len(names)
+    found = score(LikelierContext(), (*whole, *alone), whole[right].text)
+    assert value(found) == float(differences.index(max(differences)) == right)
+
+
+def test_choices_that_are_no_two_halves_are_an_error() -> None:
+    for found in ((one("a b", -1), one("c d", -1), one("a", -1)), (one("a b", -1), one("c", -1))):
+        assert isinstance(score(LikelierContext(), found, 0), ScoreError)
+
+
+def test_the_reference_may_state_the_size_of_another_text() -> None:
+    found = (one("two words", -6.0),)
+    stated = score(Perplexity(per="word"), found, {"words": 3, "bytes": 18})
+    assert value(stated) == pytest.approx(math.exp(2))
+    assert isinstance(stated, Score)
+    assert stated.details["bits_per_byte"] == pytest.approx(6 / math.log(2) / 18)
+    assert value(score(Perplexity(per="word"), found, "two words")) == pytest.approx(math.exp(3))

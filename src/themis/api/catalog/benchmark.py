@@ -6,7 +6,7 @@ import importlib.resources
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
 
@@ -102,13 +102,14 @@ class Benchmark:
             MissingExtraError: reading them needs an optional dependency.
         """
         subset = Subset(limit=limit, shuffle=shuffle, filter=filter)
-        rows, commit = self._rows(source, revision, split or self.entry.split)
+        split = split or self.entry.split_of(self.variant)
+        rows, commit = self._rows(source, revision, split)
         loaded = load_cases(self.recipe, self.variant, rows, subset, skip_misfits=skip_misfits)
         facts = {
             **subset.facts(),
             "benchmark": self.name,
-            "data": self.entry.dataset_id,
-            "split": split or self.entry.split,
+            "data": self.entry.dataset_of(self.variant),
+            "split": split,
             "content_hash": content_hash([case_hash(case) for case in loaded.cases]),
             **({"config": config} if (config := self.entry.config_of(self.variant)) else {}),
             **{f"left_out.{reason}": str(count) for reason, count in loaded.left_out.items()},
@@ -124,8 +125,8 @@ class Benchmark:
         samples: int = 1,
         seed: int | None = None,
         prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
-        shots: int = 0,
-        shots_split: str = "validation",
+        shots: int | Literal["usual"] = 0,
+        shots_split: str | None = None,
         storage: Storage | None = None,
         runtime: RuntimeConfig | Mapping[str, Any] | None = None,
         **data: Any,
@@ -139,8 +140,9 @@ class Benchmark:
             samples: answers per case; each of them is scored.
             seed: of the first candidate; the others count on from it.
             prompt: instead of the benchmark's own (`prompt`), whose parser it then has to suit: as for `evaluate`.
-            shots: few-shot examples before each question, drawn by seed 0 and never the question itself.
-            shots_split: the split they are drawn from.
+            shots: few-shot examples before each question, drawn by seed 0 and never the question itself; `usual` shows
+                as many as papers do, in their order (`entry.shots`).
+            shots_split: the split they are drawn from, if not the usual one (`entry.shots_split`).
             storage: where the run is kept; in memory by default.
             runtime: limits, retries and timeouts.
             **data: which data: as for `dataset`.
@@ -156,26 +158,31 @@ class Benchmark:
                 "model; judge='builtin/demo_judge' tries it out without one"
             )
         dataset, asked = self.dataset(**data), as_prompt(prompt) or self.prompt
-        if shots:
-            pool = self.dataset(source=data.get("source"), revision=data.get("revision"), split=shots_split)
-            asked = (asked or PromptSpec()).with_examples(pool, shots)
+        number = entry.shots if shots == "usual" else shots
+        if not isinstance(number, int):
+            raise SpecError(f"{self.name}: shots: a number from 0 up or 'usual' expected, found {shots!r}")
+        if number:
+            split = shots_split or entry.shots_split
+            pool = self.dataset(source=data.get("source"), revision=data.get("revision"), split=split)
+            seed_of_shots = entry.shots_seed if split == entry.shots_split else 0
+            asked = (asked or PromptSpec()).with_examples(pool, number, seed=seed_of_shots)
         return Experiment(
             generation=sampled(DEMO_MODEL if model is None else model, samples, prompt=asked),
-            evaluation=evaluation_of(entry, judge),
+            evaluation=evaluation_of(entry, self.variant, judge),
             datasets=dataset,
             storage=as_storage(storage),
             runtime=as_runtime(runtime),
             seeds=None if seed is None else [seed + index for index in range(samples)],
-            environment_metadata={"benchmark.source": _described(entry, data.get("source"))},
+            environment_metadata={"benchmark.source": self._described(data.get("source"))},
         )
 
     def _rows(self, source: Source | None, revision: str | None, split: str) -> tuple[Rows, str | None]:
         entry, columns = self.entry, self.entry.columns_of(self.variant)
-        if source is None and entry.package and split == entry.split:
+        if source is None and entry.package and split == entry.split_of(self.variant):
             return FileRows([_packaged(entry)], columns), None
         if source is None or source == HUB:
             found = fetch_files(
-                entry.dataset_id,
+                entry.dataset_of(self.variant),
                 split=split,
                 config=entry.config_of(self.variant),
                 patterns=entry.files_of(self.variant),
@@ -201,12 +208,20 @@ class Benchmark:
             raise DataError(f"{path}: {error}") from None
         return [path / name for name in chosen]
 
+    def _described(self, source: Source | None) -> str:
+        """Say where the rows came from: no part of the run's identity, which rests on their content."""
+        if source is None and self.entry.package:
+            return f"package {self.entry.package[0]}"
+        if source is None or source == HUB:
+            return f"hub {self.entry.dataset_of(self.variant)}"
+        return f"local {Path(source).name}" if isinstance(source, str | Path) else "given rows"
 
-def evaluation_of(entry: BenchmarkCatalogEntry, judge: object) -> EvaluationConfig:
+
+def evaluation_of(entry: BenchmarkCatalogEntry, variant: str, judge: object) -> EvaluationConfig:
     """Return how answers to a benchmark are read and scored; the judge counts only where one is needed."""
     return EvaluationConfig(
-        metrics=list(map(_component, entry.metrics)),
-        parsers=list(map(_component, entry.parsers)),
+        metrics=list(map(_component, entry.metrics_of(variant))),
+        parsers=list(map(_component, entry.parsers_of(variant))),
         judge_models=judge if entry.requires_judge else (),
         workflow_overrides=entry.workflow_overrides,
     )
@@ -224,12 +239,3 @@ def _packaged(entry: BenchmarkCatalogEntry) -> Path:
             "source='hub' reads them from the hub"
         )
     return Path(str(importlib.resources.files(package).joinpath(file)))
-
-
-def _described(entry: BenchmarkCatalogEntry, source: Source | None) -> str:
-    """Say where the rows came from: no part of the run's identity, which rests on their content."""
-    if source is None and entry.package:
-        return f"package {entry.package[0]}"
-    if source is None or source == HUB:
-        return f"hub {entry.dataset_id}"
-    return f"local {Path(source).name}" if isinstance(source, str | Path) else "given rows"

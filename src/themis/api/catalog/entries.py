@@ -17,7 +17,7 @@ def list_benchmark_ids() -> list[str]:
     """Return the names of all benchmarks, sorted.
 
     >>> list_benchmark_ids()[:2]
-    ['aethercode', 'aime_2025']
+    ['aethercode', 'aime_2024']
     """
     return list(recipes())
 

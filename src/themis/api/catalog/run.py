@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import trio
 
@@ -35,8 +35,8 @@ async def run_async(
     samples: int = 1,
     seed: int | None = None,
     prompt: PromptSpec | Mapping[str, Any] | Path | str | None = None,
-    shots: int = 0,
-    shots_split: str = "validation",
+    shots: int | Literal["usual"] = 0,
+    shots_split: str | None = None,
     until: StoppingRule | str | None = None,
     storage: Storage | None = None,
     runtime: RuntimeConfig | Mapping[str, Any] | None = None,

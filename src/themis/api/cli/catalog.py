@@ -41,18 +41,18 @@ def list_catalog(
     from themis.api.catalog.entries import list_benchmarks
 
     entries = list_benchmarks()
-    width = max(len(entry.benchmark_id) for entry in entries)
+    widths = max(len(entry.benchmark_id) for entry in entries), max(len(entry.kind) for entry in entries)
     show_value(
         [entry.to_dict() for entry in entries],
-        lambda: "\n".join(_line(entry, width) for entry in entries),
+        lambda: "\n".join(_line(entry, *widths) for entry in entries),
         as_json=json_output,
     )
 
 
-def _line(entry: Any, width: int) -> str:
+def _line(entry: Any, width: int, kind_width: int) -> str:
     needs = [name for name, needed in (("judge", entry.requires_judge), ("sandbox", entry.requires_sandbox)) if needed]
     note = f" (needs a {' and a '.join(needs)})" if needs else ""
-    text = f"{entry.benchmark_id.ljust(width)}  {entry.kind.ljust(6)}  {entry.title}{note}"
+    text = f"{entry.benchmark_id.ljust(width)}  {entry.kind.ljust(kind_width)}  {entry.title}{note}"
     return shortened(text, 80)
 
 
@@ -77,22 +77,32 @@ def _entry(entry: Any) -> str:
         "title": entry.title,
         "measures": entry.measures,
         "data": " ".join(filter(None, (entry.dataset_id, entry.config, entry.split))),
-        "variants": ", ".join(entry.variants) or "none",
-        "parsers": ", ".join(choice.component_id for choice in entry.parsers),
-        "metrics": ", ".join(choice.component_id for choice in entry.metrics),
+        "variants": ", ".join(entry.variants) or entry.open_variants or "none",
+        **({"forms": ", ".join(entry.name_of(form) for form in entry.forms)} if entry.forms else {}),
+        **{
+            f"{what}{f' ({form})' if form else ''}": ", ".join(choice.named for choice in of(form))
+            for form in entry.forms or ("",)
+            for what, of in (("parsers", entry.parsers_of), ("metrics", entry.metrics_of))
+        },
         "groups": ", ".join(entry.groups_by) or "none",
+        **({"examples": f"usually {entry.shots} of {entry.shots_split}"} if entry.shots else {}),
         "pass@k": f"k = {', '.join(map(str, entry.reports_at)) or '1, 2, 4, ...'}",
         "needs": f"{DISTRIBUTION}[{entry.extra}]" if entry.extra else "nothing more",
         "license": entry.license,
         "source": entry.source,
     }
+    from themis.pure.benchmarks.registry import samples_of
+
     lines = [entry.benchmark_id, *(f"  {name:<9} {value}" for name, value in facts.items())]
     pitfalls = [entry.pitfalls] if isinstance(entry.pitfalls, str) else entry.pitfalls
     lines += [f"  note      {text}" for text in pitfalls]
-    prompts = {variant: entry.prompt_of(variant) for variant in entry.variants or ("",)}
+    prompts = {variant: entry.prompt_of(variant) for variant in entry.forms or entry.variants or ("",)}
     is_one = all(spec == entry.prompt_of("") for spec in prompts.values())
     for variant, spec in {"": entry.prompt_of("")}.items() if is_one else prompts.items():
         lines += ["", *_prompt(f"prompt of {variant}" if variant else "prompt", spec)]
+    row = samples_of(entry.benchmark_id)[0].row
+    lines += ["", "a made row of its data:"]
+    lines += [f"  {name}: {shortened(repr(value), 100)}" for name, value in row.items()]
     return "\n".join(lines)
 
 

@@ -208,8 +208,8 @@ def benchmark(
     source: str | None = None,
     revision: str | None = None,
     shuffle: int | None = None,
-    shots: int = 0,
-    shots_split: str = "validation",
+    shots: int | Literal["usual"] = 0,
+    shots_split: str | None = None,
     quick: Quick = NO_CHOICE,
     json_output: Json = False,
 ) -> int:
@@ -223,8 +223,8 @@ def benchmark(
         source: Where the rows are: hub, a file or a folder; the package that ships them or the hub if not given.
         revision: A branch, tag or commit on the hub; the newest commit if not given.
         shuffle: A seed; the cases come in the order it gives them, and --limit takes the first of those.
-        shots: Few-shot examples before each question, never the question itself.
-        shots_split: The split they are drawn from.
+        shots: Few-shot examples before each question, never the question itself; usual shows as many as papers do.
+        shots_split: The split they are drawn from, if not the usual one.
     """
     from themis.api.catalog.benchmark import Benchmark
 

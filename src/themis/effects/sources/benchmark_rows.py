@@ -111,7 +111,7 @@ def load_cases(
         DataError: rows don't fit, all of them named with their column; or no case is left.
         SpecError: the subset filters by a field that the benchmark's cases don't have.
     """
-    subset.check_fields([column.name for column in recipe.entry.columns_of(variant) if column.role == "metadata"])
+    subset.check_fields(recipe.entry.metadata_names(variant))
     reading = _Reading(recipe, variant, rows)
     wanted = filter(subset.holds, reading)
     if subset.shuffle is None:

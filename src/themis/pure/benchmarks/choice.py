@@ -9,6 +9,7 @@ from typing import Any, Final
 from themis.pure.benchmarks.columns import Fields, Role, RowMisfitError
 from themis.pure.benchmarks.images import with_images
 from themis.pure.benchmarks.recipe import ComponentChoice, Content, hub_recipe
+from themis.pure.benchmarks.samples.choice import CHOICE_SAMPLES
 from themis.pure.records.prompt import PromptSpec
 
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -98,6 +99,7 @@ CHOICE: Final = (
     _choice(
         "babe",
         "mediabiasgroup/BABE",
+        samples=CHOICE_SAMPLES["babe"],
         content=_babe_content,
         parsers=_letter_parser(2),
         title="BABE (Bias Annotations By Experts)",
@@ -113,6 +115,7 @@ CHOICE: Final = (
     _choice(
         "encyclo_k",
         "m-a-p/Encyclo-K",
+        samples=CHOICE_SAMPLES["encyclo_k"],
         title="Encyclo-K",
         measures="Knowledge across disciplines, by questions that combine several statements from reference books.",
         reads={"item_id": "id", "question": "question", "options": "options", "answer_letter": "answer"},
@@ -122,6 +125,7 @@ CHOICE: Final = (
     _choice(
         "gpqa_diamond",
         "fingertap/GPQA-Diamond",
+        samples=CHOICE_SAMPLES["gpqa_diamond"],
         content=_stated_options_content,
         parsers=_letter_parser(4),
         title="GPQA Diamond",
@@ -139,6 +143,7 @@ CHOICE: Final = (
     _choice(
         "mmlu_pro",
         "TIGER-Lab/MMLU-Pro",
+        samples=CHOICE_SAMPLES["mmlu_pro"],
         title="MMLU-Pro",
         measures="Knowledge and reasoning in 14 subjects, with up to ten options a question.",
         reads={"question_id": "id", "question": "question", "options": "options", "answer": "answer"},
@@ -153,6 +158,7 @@ CHOICE: Final = (
     _choice(
         "mmmlu",
         "openai/MMMLU",
+        samples=CHOICE_SAMPLES["mmmlu"],
         parsers=_letter_parser(4),
         title="MMMLU (multilingual MMLU)",
         measures="MMLU's questions in 14 languages, translated by professionals.",
@@ -172,6 +178,7 @@ CHOICE: Final = (
     _choice(
         "superchem",
         "ZehuaZhao/SUPERChem",
+        samples=CHOICE_SAMPLES["superchem"],
         content=_superchem_content,
         title="SUPERChem",
         measures="Five hundred chemistry problems of expert level, many with figures, some with several right options.",
@@ -199,6 +206,7 @@ CHOICE: Final = (
     _choice(
         "supergpqa",
         "m-a-p/SuperGPQA",
+        samples=CHOICE_SAMPLES["supergpqa"],
         title="SuperGPQA",
         measures="Graduate-level knowledge in 285 disciplines, with up to ten options a question.",
         split="train",

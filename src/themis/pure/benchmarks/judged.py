@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from themis.pure.benchmarks.columns import Fields, Row, RowMisfitError
 from themis.pure.benchmarks.images import image_addresses, with_images
 from themis.pure.benchmarks.recipe import Content, VariantFacts, hub_recipe
+from themis.pure.benchmarks.samples import Sample
+from themis.pure.benchmarks.samples.judged import JUDGED_SAMPLES
 from themis.pure.json import thaw
 from themis.pure.records.prompt import PromptSpec
 
@@ -109,6 +112,40 @@ def _rolebench_files(generalization: str) -> VariantFacts:
     )
 
 
+def _financebench_content(fields: Fields, variant: str) -> Content:
+    """Show the pages that hold the answer, then ask."""
+    evidence = fields["context"]
+    pages = (
+        [item.get("evidence_text_full_page") for item in evidence if isinstance(item, Mapping)]
+        if isinstance(evidence, Sequence)
+        else []
+    )
+    shown = [page.strip() for page in pages if isinstance(page, str) and page.strip()]
+    if not shown:
+        raise RowMisfitError("context", "a list of objects with evidence_text_full_page expected, and none has one")
+    return Content("\n\n".join([*dict.fromkeys(shown), fields["question"].strip()]), fields["answer"])
+
+
+def _finance_row(number: str, question: str, answer: str) -> dict[str, Any]:
+    return {
+        "financebench_id": number,
+        "question": question,
+        "answer": answer,
+        "evidence": [{"evidence_text": answer, "evidence_text_full_page": f"In 2020 it was {answer}."}],
+        "company": "Example",
+        "doc_name": "EXAMPLE_2020_10K",
+        "question_type": "metrics-generated",
+    }
+
+
+def _short_samples(question: str, **more: str) -> tuple[Sample, ...]:
+    asked = (("Which lake is the deepest?", "Lake Baikal", "Lake Como"), ("Who wrote Faust?", "Goethe", "Schiller"))
+    return tuple(
+        Sample(row={question: text, "answer": right, **more}, right=right, wrong=wrong.split()[-1])
+        for text, right, wrong in asked
+    )
+
+
 _judged: Final = functools.partial(
     hub_recipe, kind="judged", content=_reference_content, parsers=("builtin/text",), requires_judge=True
 )
@@ -117,6 +154,7 @@ JUDGED: Final = (
     _judged(
         "frontierscience",
         "openai/frontierscience",
+        samples=JUDGED_SAMPLES["frontierscience"],
         title="FrontierScience",
         measures="Olympiad and research problems in physics, chemistry and biology, marked by a scheme.",
         reads={"problem": "question", "answer": "answer"},
@@ -136,6 +174,7 @@ JUDGED: Final = (
     _judged(
         "healthbench",
         "openai/healthbench",
+        samples=JUDGED_SAMPLES["healthbench"],
         content=_healthbench_content,
         title="HealthBench",
         measures="Answers in conversations about health, marked item by item with rubrics that physicians wrote.",
@@ -154,6 +193,7 @@ JUDGED: Final = (
     _judged(
         "hle",
         "cais/hle",
+        samples=JUDGED_SAMPLES["hle"],
         title="Humanity's Last Exam",
         measures="Expert questions at the edge of knowledge in a hundred subjects, with short or lettered answers.",
         open_variants="a comma list of `text_only` (leaves out questions with an image) and of categories or answer "
@@ -175,6 +215,7 @@ JUDGED: Final = (
     _judged(
         "lpfqa",
         "m-a-p/LPFQA",
+        samples=JUDGED_SAMPLES["lpfqa"],
         content=_lpfqa_content,
         title="LPFQA",
         measures="Long-tail professional knowledge, by questions from professionals' forums.",
@@ -199,6 +240,7 @@ JUDGED: Final = (
     _judged(
         "procbench",
         "ifujisawa/procbench",
+        samples=JUDGED_SAMPLES["procbench"],
         content=_procbench_content,
         title="ProcBench",
         measures="Whether a model follows a procedure of many explicit steps to its end, in 23 tasks.",
@@ -223,6 +265,7 @@ JUDGED: Final = (
     _judged(
         "rolebench",
         "ZenMoore/RoleBench",
+        samples=JUDGED_SAMPLES["rolebench"],
         content=_rolebench_content,
         title="RoleBench (English)",
         measures="Whether a model answers in a character's voice, on new instructions or in new roles.",
@@ -242,6 +285,7 @@ JUDGED: Final = (
     _judged(
         "simpleqa_verified",
         "google/simpleqa-verified",
+        samples=JUDGED_SAMPLES["simpleqa_verified"],
         title="SimpleQA Verified",
         measures="A thousand short factual questions, graded correct, incorrect or not attempted.",
         split="eval",
@@ -254,6 +298,76 @@ JUDGED: Final = (
         pitfalls=(
             "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
             "Without tools it measures memory; with a search tool it measures the tool.",
+        ),
+    ),
+    _judged(
+        "simpleqa",
+        "basicv8vc/SimpleQA",
+        title="SimpleQA",
+        measures="4,326 short factual questions, graded correct, incorrect or not attempted.",
+        reads={"problem": "question", "answer": "answer"},
+        prompt_spec=_SHORT,
+        metrics=("builtin/reference_grader",),
+        license="MIT",
+        source="https://arxiv.org/abs/2411.04368",
+        pitfalls=(
+            "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
+            "Some references are wrong or out of date: simpleqa_verified holds a thousand checked ones.",
+            "Without tools it measures memory; with a search tool it measures the tool.",
+        ),
+        samples=_short_samples("problem"),
+    ),
+    _judged(
+        "chinese_simpleqa",
+        "OpenStellarTeam/Chinese-SimpleQA",
+        title="Chinese SimpleQA",
+        measures="3,000 short factual questions in Chinese, graded correct, incorrect or not attempted.",
+        split="train",
+        reads={"id": "id", "question": "question", "answer": "answer"},
+        labels=("primary_category", "secondary_category"),
+        groups_by=("primary_category",),
+        prompt_spec=_SHORT,
+        metrics=("builtin/reference_grader",),
+        license="as stated on the dataset's page",
+        source="https://arxiv.org/abs/2411.07140",
+        pitfalls=(
+            "Not attempted scores 0 like incorrect; how often a model declines is in the rows' details, under votes.",
+            "The judge must read Chinese; the text around the question is English.",
+        ),
+        samples=_short_samples("question", id="c-1", primary_category="地理", secondary_category="城市"),
+    ),
+    _judged(
+        "financebench",
+        "PatronusAI/financebench",
+        content=_financebench_content,
+        title="FinanceBench (open)",
+        measures="150 questions about companies' filings, with the page that holds the answer.",
+        split="train",
+        reads={
+            "financebench_id": "id",
+            "question": "question",
+            "answer": "answer",
+            "evidence": ("context", "json"),
+        },
+        labels=("company", "doc_name", "question_type"),
+        groups_by=("question_type",),
+        prompt_spec=_EXPLAINED,
+        metrics=("builtin/reference_grader",),
+        license="CC BY-NC 4.0",
+        source="https://arxiv.org/abs/2311.11944",
+        pitfalls=(
+            "The page with the evidence is shown (the oracle setting); closed-book and retrieval figures are lower.",
+            "With 150 questions the 95% interval is some 15 points wide.",
+        ),
+        samples=(
+            Sample(
+                row=_finance_row("f-1", "What was the revenue?", "7 million dollars"),
+                right="7 million dollars",
+                wrong="3",
+            ),
+            Sample(
+                row=_finance_row("f-2", "What was the loss?", "2 million euros"), right="2 million euros", wrong="9"
+            ),
         ),
     ),
 )

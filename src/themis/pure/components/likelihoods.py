@@ -7,15 +7,16 @@ A model that was asked for log-likelihoods (`prompt_spec.continuations`) answers
 names one of them, or a list of several: as its text, blanks around it aside; else as its number, or text of it (`2`,
 `"2"`); else as its letter (`C`). The text goes first, so that `"2"` among the choices `1`, `2`, `3` is what it says.
 
-**Normalisation.** A longer text is less likely: `tokens` and `bytes` divide a log-probability by the length of its
-text. lm-evaluation-harness calls the choice by the bare sum `acc`, and that by characters `acc_norm`, which is `bytes`
-for ASCII (docs/API_guide.md there; Gao et al. 2021, "Multiple Choice Normalization in LM Evaluation", for the reasons).
+**Normalisation.** A longer text is less likely: `tokens`, `bytes` and `characters` divide a log-probability by the
+length of its text. lm-evaluation-harness calls the choice by the bare sum `acc`, that by characters `acc_norm` and that
+by bytes `acc_bytes`, the same for ASCII (docs/API_guide.md there; Gao et al. 2021, "Multiple Choice Normalization in LM
+Evaluation", for the reasons).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from string import ascii_uppercase
 from typing import ClassVar, Final, Literal, get_args
 
@@ -31,7 +32,7 @@ from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.likelihoods import Likelihood
 from themis.pure.records.scoring import Score, ScoreError
 
-Normalize = Literal["none", "tokens", "bytes"]
+Normalize = Literal["none", "tokens", "bytes", "characters"]
 Gives = Literal["letter", "index", "text"]
 Unit = Literal["token", "word", "byte"]
 
@@ -59,8 +60,13 @@ def likeliest(found: Sequence[Likelihood], normalize: Normalize = "none") -> int
     >>> likeliest([yes, longer]), likeliest([yes, longer], "tokens")
     (0, 1)
     """
-    sizes = [1 if normalize == "none" else one.tokens if normalize == "tokens" else one.bytes for one in found]
-    values = [one.logprob / size for one, size in zip(found, sizes, strict=True)]
+    sizes: Mapping[Normalize, Callable[[Likelihood], int]] = {
+        "none": lambda one: 1,
+        "tokens": lambda one: one.tokens,
+        "bytes": lambda one: one.bytes,
+        "characters": lambda one: len(one.text),
+    }
+    values = [one.logprob / sizes[normalize](one) for one in found]
     return values.index(max(values))
 
 
@@ -85,9 +91,9 @@ def meant(reference: JSONValue, texts: Sequence[str]) -> int | None:
 class Likeliest:
     """The choice that the model finds likeliest, for the metrics that compare answers.
 
-    `normalize` is `none`, `tokens` or `bytes`: what a log-probability is divided by. `gives` says what of the choice is
-    the answer: its `letter` (`A` is the first), its `index` (from 0), or its `text`, without blanks around it: what the
-    references of the cases are.
+    `normalize` is `none`, `tokens`, `bytes` or `characters`: what a log-probability is divided by. `gives` says what of
+    the choice is the answer: its `letter` (`A` is the first), its `index` (from 0), or its `text`, without blanks
+    around it: what the references of the cases are.
     """
 
     normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
@@ -139,10 +145,11 @@ class _OfLikelihoods:
 
 @attrs.frozen
 class LikeliestChoice(_OfLikelihoods):
-    """1 if the likeliest choice is a right one, else 0: `acc` of lm-evaluation-harness, and with `bytes` `acc_norm`.
+    """1 if the likeliest choice is a right one, else 0: `acc` of lm-evaluation-harness.
 
-    `normalize` is `none`, `tokens` or `bytes`. Two of them in one run need names of their own (`component_id`). With
-    the right choices as the reference it is also TruthfulQA's MC1 (Lin et al. 2022).
+    `normalize` is `none`, `tokens`, `bytes` or `characters`, which is its `acc_norm`. Two of them in one run need names
+    of their own (`component_id`). With the right choices as the reference it is also TruthfulQA's MC1 (Lin et al.
+    2022).
     """
 
     normalize: Normalize = attrs.field(default="none", validator=one_of(get_args(Normalize)))
@@ -184,6 +191,38 @@ class RightProbability(_OfLikelihoods):
 
 
 @attrs.frozen
+class LikelierContext(_OfLikelihoods):
+    """1 if a text is likelier behind the right beginning than behind the other ones, else 0: WinoGrande's accuracy.
+
+    The choices come in two halves: first every beginning with the text behind it, then every beginning alone, in the
+    same order. The log-probability of the text behind a beginning is the difference of the two, as far as the tokenizer
+    ends a token where the beginning ends, as those do that split at blanks. The reference names one of the first half.
+
+    Source: the partial evaluation of Trinh and Le 2018 (arXiv 1806.02847), by which Brown et al. 2020 (arXiv
+    2005.14165) and lm-evaluation-harness score WinoGrande.
+    """
+
+    component_id: str = "builtin/likelier_context"
+    version: str = "1"
+    score_range: ClassVar[tuple[float, float]] = (0.0, 1.0)
+
+    def score(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Score | ScoreError:
+        """Compare the differences."""
+        choices = self._choices(case, ctx)
+        if isinstance(choices, ScoreError):
+            return choices
+        found, right = choices
+        half = len(found) // 2
+        whole, alone = found[:half], found[half:]
+        if len(found) % 2 or not all(one.text.startswith(begun.text) for one, begun in zip(whole, alone, strict=True)):
+            reason = f"case {case.case_id!r}: choices expected whose second half are the beginnings of the first"
+            return ScoreError(metric_id=self.component_id, reason=reason)
+        values = [one.logprob - begun.logprob for one, begun in zip(whole, alone, strict=True)]
+        place = values.index(max(values))
+        return Score(metric_id=self.component_id, value=float(place in right), details={"choice": place})
+
+
+@attrs.frozen
 class GreedyContinuation(_OfLikelihoods):
     """1 if the model would go on with the right text at temperature 0, else 0: LAMBADA's accuracy.
 
@@ -213,6 +252,9 @@ class Perplexity(_OfLikelihoods):
     The mean over cases is that of single texts. The figure of a whole corpus weighs them by their lengths: the details
     have `logprob`, `tokens`, `words`, `bytes` and `bits_per_byte` of each, so that it is the exponential of the mean of
     `-logprob` over the mean of `words` (or `bytes`, `tokens`).
+
+    Where another text's words and bytes are to count than those that were scored (WikiText's are counted before it is
+    detokenised), the reference holds their numbers: `{"words": 241, "bytes": 1289}`.
     """
 
     per: Unit = attrs.field(default="token", validator=one_of(get_args(Unit)))
@@ -228,14 +270,16 @@ class Perplexity(_OfLikelihoods):
             reason = f"case {case.case_id!r}: perplexity is that of one text, and there are {len(found)} continuations"
             return ScoreError(metric_id=self.component_id, reason=reason)
         (text,) = found
-        counted = {"tokens": text.tokens, "words": len(text.text.split()), "bytes": text.bytes}
+        stated = case.expected_output if isinstance(case.expected_output, Mapping) else {}
+        sizes = {"tokens": text.tokens, "words": len(text.text.split()), "bytes": text.bytes}
+        counted = {name: _count(stated.get(name)) or size for name, size in sizes.items()}
         units = max(1, counted[f"{self.per}s"])
         try:
             value = math.exp(-text.logprob / units)
         except OverflowError:
             reason = f"case {case.case_id!r}: {-text.logprob / units:.0f} nats per {self.per} are past any number"
             return ScoreError(metric_id=self.component_id, reason=reason)
-        bits = -text.logprob / math.log(2) / text.bytes
+        bits = -text.logprob / math.log(2) / counted["bytes"]
         return Score(
             metric_id=self.component_id,
             value=value,
@@ -243,5 +287,9 @@ class Perplexity(_OfLikelihoods):
         )
 
 
+def _count(value: JSONValue) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+
+
 LIKELIHOOD_PARSERS: Final = (Likeliest,)
-LIKELIHOOD_METRICS: Final = (LikeliestChoice, RightProbability, GreedyContinuation, Perplexity)
+LIKELIHOOD_METRICS: Final = (LikeliestChoice, LikelierContext, RightProbability, GreedyContinuation, Perplexity)

@@ -22,8 +22,14 @@ _TABLES: Final = (
     ("metric", "themis.pure.components.math_metric", "MATH_METRICS"),
     ("metric", "themis.pure.components.schema", "SCHEMA_METRICS"),
     ("metric", "themis.pure.components.json_fields", "FIELD_METRICS"),
+    ("metric", "themis.pure.components.reading", "READING_METRICS"),
+    ("metric", "themis.pure.components.worked_numbers", "WORKED_METRICS"),
+    ("metric", "themis.pure.components.instructions", "INSTRUCTION_METRICS"),
+    ("metric", "themis.pure.components.function_calls", "CALL_METRICS"),
     ("metric", "themis.pure.components.translation", "TRANSLATION_METRICS"),
+    ("metric", "themis.pure.components.summaries", "SUMMARY_METRICS"),
     ("metric", "themis.pure.components.judges", "JUDGE_METRICS"),
+    ("metric", "themis.pure.components.harm", "HARM_METRICS"),
     ("metric", "themis.pure.benchmarks.case_instructions", "CASE_METRICS"),
     ("metric", "themis.pure.components.execution", "EXECUTION_METRICS"),
     ("metric", "themis.pure.components.rubric", "RUBRIC_METRICS"),
@@ -90,7 +96,7 @@ def component_ids(kind: str | None = None) -> list[str]:
     return sorted(name for name, entry in builtins().items() if kind in (None, entry.kind))
 
 
-def make_builtin(component_id: str, **options: Any) -> Any:
+def make_builtin(component_id: str, /, **options: Any) -> Any:
     """Make a builtin component.
 
     Args:

@@ -1,0 +1,1 @@
+class LangDetectException(Exception): ...  # noqa: N818  # its name there
