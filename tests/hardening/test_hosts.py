@@ -18,6 +18,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.laws.many.coordinator import SAMPLES, experiment
 from tests.laws.test_killed_workers import Attempts, acknowledging, asked_again
 from tests.postgres_server import PostgresServer, postgres_server
 
@@ -27,10 +28,7 @@ from themis.effects.host import run_sync
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.pure.records.config import StorageConfig
 
-MANY = Path(__file__).parents[1] / "laws" / "many"
-sys.path.insert(0, str(MANY))
-from coordinator import SAMPLES, experiment  # noqa: E402  # it lies beside the components that it names
-
+ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.hardening, pytest.mark.postgres]
 CASES, WAIT_S = 400, 0.5
 BRIDGE, SERVER = "themis-br", "10.77.0.1"
@@ -75,7 +73,7 @@ class Host:
                 ["ip", "netns", "exec", self.name, sys.executable, "-m", "themis", *words],
                 stdout=out,
                 stderr=out,
-                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(MANY), os.environ.get("PYTHONPATH", "")])},
+                env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
             )
 
 
@@ -121,7 +119,7 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
     attempts.log.touch()
     storage = StorageConfig(store="postgres", parameters={"dsn": dsn, "schema": "themis"})
     made = experiment(str(attempts.log), storage, cases=CASES, wait_s=WAIT_S)
-    snapshot = run_sync(lambda: submit_to_store(made, segment_size=3, modules=MANY), "submit")
+    snapshot = run_sync(lambda: submit_to_store(made, segment_size=3, modules=ROOT), "submit")
     words = ("worker", "run", "--store", dsn, "--run", snapshot.run_id)
     draw, cuts = random.Random(4), list[float]()
     gone, *others = hosts

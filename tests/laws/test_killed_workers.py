@@ -18,6 +18,8 @@ from pathlib import Path
 
 import attrs
 import pytest
+from tests.laws.many.coordinator import CASES, SAMPLES, experiment
+from tests.laws.many.logging_components import note
 from tests.postgres_server import postgres_server
 
 from themis.api.experiment.verify import verify
@@ -25,10 +27,7 @@ from themis.effects.stores.postgres import PostgresRunStore
 
 psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
 
-HERE = Path(__file__).parent / "many"
-sys.path.insert(0, str(HERE))
-from coordinator import CASES, SAMPLES, experiment  # noqa: E402  # it lies beside the components that it names
-from logging_components import note  # noqa: E402
+ROOT = Path(__file__).parents[2]
 
 ENGINES = (
     pytest.param("processes", 4, id="4 processes"),
@@ -51,12 +50,12 @@ class Attempts:
     def begin(self) -> subprocess.Popen[str]:
         words = [self.dsn, self.schema, str(self.log), self.engine, str(self.workers)]
         return subprocess.Popen(
-            [sys.executable, str(HERE / "coordinator.py"), *words],
+            [sys.executable, "-m", "tests.laws.many.coordinator", *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
         )
 
     def store(self) -> PostgresRunStore:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from logging_components import Answers, Judge, Length
+from tests.laws.many.logging_components import Answers, Judge, Length
 
 from themis import Dataset, EvaluationConfig, Experiment, GenerationConfig, RuntimeConfig
 from themis.api.experiment.many.engines import engine_named
