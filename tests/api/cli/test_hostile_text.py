@@ -94,6 +94,7 @@ GIVEN: dict[str, Sequence[str]] = {
     "KIND": ["score"],
     "PATH": [f"bundle{NAMED}.json.gz"],
     "DATA": [f"{NAMED}.jsonl"],
+    "ANSWERS": [f"answers{NAMED}.jsonl"],
     "DATASET": [f"no{NAMED}/set"],
     "NAME": [f"no{NAMED}"],
     "QUESTION": [f"naive {NAMED}"],
@@ -124,7 +125,7 @@ def commands() -> Iterator[tuple[str, ...]]:
         inner = [name for name in app if not name.startswith("-")]
         for name in inner:
             yield from below((*words, name), app[name])
-        if not inner:
+        if not inner or app.default_command:
             yield words
 
     return below((), cli.make_app(EVERY))
@@ -160,6 +161,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("hostile")
     (made / "hostile.py").write_text(ANSWERS, encoding="utf-8")
     (made / f"{NAMED}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS), encoding="utf-8")
+    answers = [{**row, "output": f"answer {H}", "error": f"failed {H}" * (n % 2)} for n, row in enumerate(ROWS)]
+    (made / f"answers{NAMED}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in answers), encoding="utf-8")
     (made / "experiment.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     (made / "judged.json").write_text(json.dumps({**CONFIG, **JUDGED}), encoding="utf-8")
     with contextlib.chdir(made):

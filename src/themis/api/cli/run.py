@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from themis._stages import UntilStage
 from themis.api.cli.options import (
@@ -103,6 +105,9 @@ def resume(
     return run_and_show(experiment, until=stage, as_json=json_output)
 
 
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
 def run_and_show(
     experiment: Any,
     *,
@@ -115,8 +120,15 @@ def run_and_show(
     many: ByMany = ONE_PROCESS,
     modules: Path | None = None,
     as_json: bool = False,
+    carry_out: Callable[[Any], Any] | None = None,
+    about: Mapping[str, Any] = _NOTHING,
 ) -> int:
-    """Run an experiment, print the result, and return the exit code."""
+    """Run an experiment, print the result, and return the exit code.
+
+    Args:
+        carry_out: runs it, if not `run_with_progress` does; the other arguments are those of `run`.
+        about: what else its JSON says.
+    """
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
     from themis.pure.report.grouping import check_by, read_by
@@ -126,7 +138,9 @@ def run_and_show(
     ks = report_at(at, experiment.generation.answers_per_case)
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
-    if engine is None:
+    if carry_out is not None:
+        result = carry_out(experiment)
+    elif engine is None:
         result = run_with_progress(experiment, until=until)
     else:
         result = _run_by_many(experiment, engine, until, many.segment_size, modules)
@@ -138,6 +152,7 @@ def run_and_show(
         at=ks,
         by=groups,
         prices=experiment.runtime.prices,
+        about=about,
     )
 
 

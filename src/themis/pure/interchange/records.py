@@ -1,0 +1,86 @@
+"""What every reader of another tool's log makes: runs, and in them samples, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, json_value, named_fields, sequence
+from themis.pure.records.generation import GenerationResult
+
+IMPORTED: Final = "imported"
+"""Begins the id of the generator that stands for answers made elsewhere, and names what else the tool said of one: an
+artifact of the generation, and a fact in the provenance of the run."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ImportedScore(HashableModel):
+    """What another tool scored an answer; it is kept as evidence, and never counts among a run's own scores.
+
+    Attributes:
+        name: the tool's name of the scorer.
+        value: as the tool has it: a number, a boolean, a word such as `C`, a list or an object; `None` if unscored.
+        number: the value as a number, where it is one or the tool reads it as one.
+        answer: what the scorer took for the answer.
+        explanation: why, in the tool's words.
+    """
+
+    name: str
+    value: JSONValue = attrs.field(default=None, converter=json_value)
+    number: float | None = None
+    answer: str | None = None
+    explanation: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class LoggedSample:
+    """One answer to one case, as another tool logged it.
+
+    Attributes:
+        place: where it stands, for errors: `answers.csv:3`.
+        case: the case; samples of one case state equal cases.
+        index: which of the case's answers it is, from 0; in the order of the file if the log does not say.
+        result: the answer; its `candidate_id` is not yet that of a run.
+        error: why there is no answer.
+        scores: the tool's own.
+    """
+
+    place: str
+    case: Case
+    index: int | None = None
+    result: GenerationResult | None = None
+    error: str | None = None
+    scores: tuple[ImportedScore, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class LoggedRun:
+    """One run of another tool: one model on one dataset.
+
+    Attributes:
+        tool: which; `outputs` for a table of nothing but answers.
+        dataset_id: the task or dataset.
+        model: what answered, if the log says it.
+        version: the tool's version.
+        facts: what else the log says of the run, in a few words each.
+        lacks: what the log lacks, in words, such as a header that a crash left unwritten.
+        samples: the samples, read as needed.
+    """
+
+    tool: str
+    dataset_id: str
+    model: str | None = None
+    version: str | None = None
+    facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    samples: Iterable[LoggedSample]
+
+
+def answer_of(output: JSONValue, **more: Any) -> GenerationResult:
+    """Return an answer that was made elsewhere; whoever stores it names its candidate."""
+    return GenerationResult(candidate_id=IMPORTED, final_output=output, **more)
