@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from themis.effects.spool import Faults, Spool
 from themis.pure.errors import DataError
-from themis.pure.interchange.records import ImportedScore, LoggedSample, answer_of
+from themis.pure.interchange.records import ImportedScore, LoggedSample, Tally, answer_of
 from themis.pure.records.dataset import Case
 
 
@@ -68,7 +68,7 @@ def test_scores_made_elsewhere_stay_with_the_answer() -> None:
         found = spool.answer("data", "a", 0)
         assert not isinstance(found, str)
         assert found.artifacts == {"imported": {"scores": [{"name": "match", "value": "C", "number": 1.0}]}}
-        assert spool.scores == {"match": 1}
+        assert spool.scores == {"match": Tally(scores=1, numbers=1, total=1.0)}
 
 
 def test_all_that_does_not_fit_is_said_with_its_places() -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 
 from themis.effects.stores.base import ReadCases
 from themis.pure.errors import DataError, ThemisError, listed
-from themis.pure.interchange.records import IMPORTED, ImportedScore, LoggedSample
+from themis.pure.interchange.records import IMPORTED, ImportedScore, LoggedSample, Tally
 from themis.pure.json import content_hash, decode, encode
 from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.generation import GenerationResult
@@ -76,7 +76,7 @@ class Spool:
         self.samples: int = 0
         self.failed: int = 0
         self.empty: int = 0
-        self.scores: dict[str, int] = {}
+        self.scores: dict[str, Tally] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="themis-import-")
         self._db = sqlite3.connect(Path(self._folder.name) / "spool.sqlite3", check_same_thread=False)
         self._db.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {_SCHEMA}")
@@ -120,6 +120,9 @@ class Spool:
                     "and say the same of it",
                 )
                 return
+        if sample.result is None and sample.error is None:
+            self._add_scores(number, sample, faults)
+            return
         index = sample.index
         if index is None:
             row = self._db.execute("SELECT max(place_no) FROM answers WHERE no = ?", [number]).fetchone()
@@ -135,8 +138,27 @@ class Spool:
         self.samples += 1
         self.failed += sample.result is None
         self.empty += sample.result is not None and sample.result.is_empty
+        self._count_scores(sample)
+
+    def _add_scores(self, number: int, sample: LoggedSample, faults: Faults) -> None:
+        """Put scores that stand apart to the answer that they are of."""
+        key = [number, sample.index or 0]
+        row = self._db.execute("SELECT content FROM answers WHERE no = ? AND place_no = ?", key).fetchone()
+        if row is None:
+            faults.add(sample.place, f"it scores answer {key[1]} of case {sample.case.case_id!r}, which is not there")
+            return
+        kept = decode(row[0])
+        if "result" in kept:
+            result = _with_scores(GenerationResult.from_dict(kept["result"]), sample)
+            self._db.execute(
+                "UPDATE answers SET content = ? WHERE no = ? AND place_no = ?",
+                [encode({"result": result.to_dict()}), *key],
+            )
+        self._count_scores(sample)
+
+    def _count_scores(self, sample: LoggedSample) -> None:
         for score in sample.scores:
-            self.scores[score.name] = self.scores.get(score.name, 0) + 1
+            self.scores.setdefault(score.name, Tally()).add(score.number)
 
     _count = 0
 
@@ -187,15 +209,20 @@ class Spool:
 
 
 def _kept(sample: LoggedSample) -> bytes:
-    scores = [_plain(score) for score in sample.scores]
     if sample.result is None:
-        return encode({"error": sample.error or "no answer was recorded", "scores": scores})
-    result = sample.result
-    if scores:
-        known = (result.artifacts or {}).get(IMPORTED)
-        beside = {**(known if isinstance(known, Mapping) else {}), "scores": scores}
-        result = result.evolve(artifacts={**(result.artifacts or {}), IMPORTED: beside})
-    return encode({"result": result.to_dict()})
+        return encode({"error": sample.error})
+    return encode({"result": _with_scores(sample.result, sample).to_dict()})
+
+
+def _with_scores(result: GenerationResult, sample: LoggedSample) -> GenerationResult:
+    if not sample.scores:
+        return result
+    artifacts = result.artifacts or {}
+    known = artifacts.get(IMPORTED)
+    about = known if isinstance(known, Mapping) else {}
+    before = about.get("scores")
+    scores = [*(before if isinstance(before, list | tuple) else ()), *map(_plain, sample.scores)]
+    return result.evolve(artifacts={**artifacts, IMPORTED: {**about, "scores": scores}})
 
 
 def _plain(score: ImportedScore) -> dict[str, Any]:

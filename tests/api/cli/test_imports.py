@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,82 @@ def test_a_missing_file_and_an_unknown_run_are_said(themis: Themis) -> None:
     assert themis("import", "outputs", "answers.csv", *NAMED).code == 0
     assert "no run 'theirs'" in themis("score", "theirs", "--metric", "f1").err
     assert "no metric 'f2'" in themis("score", "latest", "--metric", "f2").err
+
+
+# --- logs -------------------------------------------------------------------------------------------------
+
+REPORT = {
+    "name": "task",
+    "dataset_name": "sums",
+    "cases": [
+        {
+            "name": f"c{n}",
+            "inputs": f"{n}+0?",
+            "expected_output": str(n),
+            "output": str(n) if n else "wrong",
+            "assertions": {"EqualsExpected": {"value": n > 0}},
+        }
+        for n in range(3)
+    ],
+    "failures": [],
+    "analyses": [],
+}
+
+
+@pytest.fixture
+def logs(tmp_path: Path) -> Path:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    for name in ("a.json", "b.json"):
+        (folder / name).write_text(json.dumps({**REPORT, "name": name}), encoding="utf-8")
+    (folder / "notes.txt").write_text("notes", encoding="utf-8")
+    return folder
+
+
+def test_a_log_is_told_by_its_content_and_its_scores_stand_apart(themis: Themis, logs: Path) -> None:
+    done = themis("import", logs / "a.json", "--as", "theirs")
+    assert done.code == 0
+    assert done.out.startswith(
+        "imported a.json on sums (pydantic-evals): 3 cases, 3 answers, scored elsewhere: EqualsExpected 0.6667 (n=3)\n"
+    )
+    scored = themis("score", "theirs", "--metric", "exact_match", "--as", "again")
+    assert scored.code == 0
+    assert "builtin/exact_match | 0.6667" in scored.out
+    report = themis("report", "again").out
+    assert "Scored elsewhere" in report
+    assert "scorer (imported)" in report
+
+
+@pytest.mark.parametrize("named", ["logs", "logs/*.json", "logs/a.json logs/b.json"])
+def test_folders_patterns_and_several_files_are_imported(named: str, themis: Themis, logs: Path) -> None:
+    done = themis("import", *named.split(), "--metric", "exact_match", "--json")
+    assert done.code == 0
+    assert [found["metrics"]["builtin/exact_match"]["mean"] for found in done.data] == pytest.approx([2 / 3, 2 / 3])
+    assert ("notes.txt" in done.err) == (named == "logs")
+
+
+def test_a_bundle_is_still_one_and_a_table_is_taken_for_answers(themis: Themis, logs: Path) -> None:
+    assert themis("import", "answers.csv", "--as", "theirs", *NAMED).code == 0
+    assert themis("export", "score", "theirs", "bundle.json.gz").code == 0
+    moved = themis("import", "bundle.json.gz", "--store", "runs/other.sqlite3", "--json").data
+    assert moved["kind"] == "score"
+    assert moved["new_events"] > 4
+    assert themis("export", "score", "theirs", "bundle.json").code == 0
+    assert themis("import", "bundle.json", "--store", "runs/third.sqlite3", "--json").data == moved
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "name a file, a folder or a pattern"),
+        (["nothing.eval"], "nothing.eval: there is no such file or folder"),
+        (["logs/*.eval"], "there is no such file or folder"),
+        (["logs/notes.txt"], "logs/notes.txt: this is no log of a format that is read: Inspect, lm-eval"),
+        (["logs/a.json", "nothing.eval"], "nothing.eval: there is no such file"),
+    ],
+)
+def test_what_is_no_log_is_said_and_nothing_is_stored(typed: list[str], said: str, themis: Themis, logs: Path) -> None:
+    done = themis("import", *typed)
+    assert done.code == 2
+    assert said in done.err
+    assert not Path("runs").exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from glob import glob
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 import attrs
 from cyclopts import App, Parameter
@@ -23,11 +26,14 @@ from themis.api.cli.options import (
     storage_of,
     stored_run,
 )
-from themis.api.cli.output import show, write
+from themis.api.cli.output import say, write, write_json
 
 app: App = App(name="import")
 
-Called = Annotated[
+Emit: TypeAlias = Callable[[dict[str, Any]], None]
+"""Takes what a program is told."""
+
+Called: TypeAlias = Annotated[
     str | None, Parameter(name="--as", help="What to call the run, such as the model that answered; `list` shows it.")
 ]
 
@@ -62,8 +68,8 @@ class Scoring:
             unparsed=self.unparsed,
         )
 
-    def run(self, experiment: Any, store: Any, *, as_json: bool, about: dict[str, Any]) -> int:
-        """Run an experiment over answers that are there, print its result, and return the exit code."""
+    def run(self, experiment: Any, store: Any, *, as_json: bool, emit: Emit) -> int:
+        """Run an experiment over answers that are there, print its result or emit it, and return the exit code."""
         from themis.api.cli.run import run_and_show, run_with_progress
         from themis.api.imports.runs import carried_out
 
@@ -77,7 +83,7 @@ class Scoring:
             by=self.by,
             as_json=as_json,
             carry_out=lambda given: carried_out(given, store, run_with_progress),
-            about=about,
+            emit=emit,
         )
 
 
@@ -119,25 +125,91 @@ USUAL_COLUMNS = Columns()
 
 
 @app.default
-def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
-    """Bring a bundle, or answers made elsewhere, into a store.
+def import_files(
+    *paths: Annotated[Path, Parameter(name="PATH", env_var=())],
+    called: Called = None,
+    metric: Words = None,
+    columns: Columns = USUAL_COLUMNS,
+    fields: Fields = AS_USUAL,
+    scoring: Scoring = BY_NOTHING,
+    store: Store = DEFAULT_STORE,
+    json_output: Json = False,
+) -> int:
+    """Bring bundles, other tools' logs, or tables of answers into a store.
 
-    A bundle is taken whole or not at all; what the store has already is passed over.
+    What a file is, its content tells. A bundle is taken whole or not at all; what the store has already is passed
+    over. The runs of a log become runs of the store; what the tool scored is kept beside what is scored here. No model
+    is called.
 
     For example:
       themis import answers.json.gz
-      themis import answers.json.gz --store runs/mine.sqlite3
+      themis import logs/2026-11-25T18-00-52_sums.eval
+      themis import logs/ --metric builtin/exact_match --parser builtin/text
       themis import outputs answers.csv --as gpt-4o --metric builtin/exact_match
 
     Args:
-        path: The bundle.
+        paths: Files, folders, or patterns such as 'logs/*.eval'.
+        metric: One or several metrics; without any, the answers are stored, and `themis score` scores them.
     """
-    from themis.api.bundles.files import import_bundle_file
-    from themis.api.stores import open_store
+    from themis.api.imports.logs import is_bundle, opened_logs
+    from themis.api.stores import make_store
+    from themis.pure.text import one_line
 
-    found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)
-    data = {"run_id": found.run_id, "kind": found.kind, "new_events": found.new_events}
-    show(data, f"run {found.run_id}\n{found.new_events} new events of its {found.kind}", as_json=json_output)
+    if not paths:
+        raise _nothing_named()
+    storage = storage_of(store)
+    kept = closed_at_the_end(make_store(storage))
+    data: list[dict[str, Any]] = []
+    code = DONE
+    with ExitStack() as logs:
+        opened: list[Any] = []
+        for path in [found for named in paths for found in _matching(named)]:
+            if is_bundle(path):
+                opened.append(path)
+                continue
+            evaluation = scoring.evaluation(metric)
+            more = {"name": called, "tags": scoring.tags, "storage": storage}
+            runs, passed_over = logs.enter_context(opened_logs(path, evaluation, columns.with_case(fields), **more))
+            opened += runs
+            if passed_over:
+                say(one_line(f"themis: no logs, and passed over: {', '.join(passed_over[:5])}{_more(passed_over)}"))
+        for each in opened:
+            if isinstance(each, Path):
+                _import_bundle(kept, each, as_json=json_output, emit=data.append)
+            else:
+                ended = import_and_show(each, kept, scoring, as_json=json_output, emit=data.append)
+                code = max(code, ended)
+    if json_output:
+        write_json(data[0] if len(data) == 1 else data)
+    return code
+
+
+def _more(names: Sequence[str]) -> str:
+    return f" and {len(names) - 5} more" if len(names) > 5 else ""
+
+
+def _nothing_named() -> Exception:
+    from themis.pure.errors import SpecError
+
+    return SpecError("name a file, a folder or a pattern to import; `themis import --help` shows examples")
+
+
+def _matching(path: Path) -> Sequence[Path]:
+    """Return what a pattern matches that no shell has spelled out."""
+    if path.exists() or not any(sign in str(path) for sign in "*?["):
+        return [path]
+    return sorted(map(Path, glob(str(path), recursive=True))) or [path]  # noqa: PTH207  # of any folder
+
+
+def _import_bundle(store: Any, path: Path, *, as_json: bool, emit: Emit) -> None:
+    from themis.api.bundles.files import import_bundle_file
+
+    store.initialize()
+    found = import_bundle_file(store, path)
+    if as_json:
+        emit({"run_id": found.run_id, "kind": found.kind, "new_events": found.new_events})
+    else:
+        write(f"run {found.run_id}\n{found.new_events} new events of its {found.kind}")
 
 
 @app.command
@@ -176,28 +248,28 @@ def outputs(
     more = {"name": called, "tags": scoring.tags, "storage": storage_of(store)}
     with opened_outputs(answers, columns.with_case(fields), scoring.evaluation(metric), **more) as imported:
         kept = closed_at_the_end(make_store(imported.experiment.storage))
-        return import_and_show(imported, kept, scoring, as_json=json_output)
+        return import_and_show(imported, kept, scoring, as_json=json_output, emit=write_json)
 
 
-def import_and_show(imported: Any, store: Any, scoring: Scoring, *, as_json: bool) -> int:
-    """Run what was imported, print what it was and what came of it, and return the exit code."""
+def import_and_show(imported: Any, store: Any, scoring: Scoring, *, as_json: bool, emit: Emit) -> int:
+    """Run what was imported, print what it was and what came of it or emit both, and return the exit code."""
     from themis.api.cli.run import run_with_progress
     from themis.api.imports.runs import carried_out
     from themis.pure.text import one_line
 
+    about = {"imported": imported.to_dict()}
+    if not as_json:
+        write(one_line(f"imported {imported}"))
     if imported.experiment.evaluation.metrics:
-        if not as_json:
-            write(f"imported {one_line(str(imported))}")
-        return scoring.run(imported.experiment, store, as_json=as_json, about={"imported": imported.to_dict()})
+        return scoring.run(imported.experiment, store, as_json=as_json, emit=lambda found: emit({**found, **about}))
     result = carried_out(imported.experiment, store, run_with_progress)
-    data = {"run_id": result.run_id, "imported": imported.to_dict()}
-    lines = [
-        f"run {result.run_id}",
-        f"stored in {store.location.removeprefix('sqlite:')}",
-        f"imported {imported}",
-        f"to score the answers: themis score {result.run_id[:12]} --metric builtin/exact_match",
-    ]
-    show(data, "\n".join(map(one_line, lines)), as_json=as_json)
+    if as_json:
+        emit({"run_id": result.run_id, **about})
+    else:
+        write(
+            f"run {result.run_id}\nstored in {one_line(store.location.removeprefix('sqlite:'))}\n"
+            f"to score the answers: themis score {result.run_id[:12]} --metric builtin/exact_match"
+        )
     return DONE
 
 
@@ -226,4 +298,6 @@ def score(
     experiment = scoring_experiment(
         opened, run_id, scoring.evaluation(metric), name=called, tags=scoring.tags, storage=storage_of(store)
     )
-    return scoring.run(experiment, opened, as_json=json_output, about={"scored": run_id})
+    return scoring.run(
+        experiment, opened, as_json=json_output, emit=lambda found: write_json({**found, "scored": run_id})
+    )

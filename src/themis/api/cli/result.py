@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,12 @@ def show_result(
     at: Sequence[int] | None = None,
     by: Sequence[str] | None = None,
     prices: Prices = EMPTY,
-    about: Mapping[str, Any] = EMPTY,
+    emit: Callable[[dict[str, Any]], None] = write_json,
 ) -> int:
-    """Print a run's result and its gates, and return the exit code; as JSON with what else there is to say of it."""
+    """Print a run's result and its gates, and return the exit code; as JSON it is emitted."""
     if as_json:
-        data = {**result_data(result, at, by, prices), **about}
-        write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
+        data = result_data(result, at, by, prices)
+        emit({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
         write(_result_text(result, at, by, prices))
         for gate in gates:

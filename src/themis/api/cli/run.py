@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from themis._stages import UntilStage
 from themis.api.cli.options import (
@@ -25,6 +24,7 @@ from themis.api.cli.options import (
     report_at,
     with_rule,
 )
+from themis.api.cli.output import write_json
 
 if TYPE_CHECKING:
     from themis.api.experiment.many.engines import WorkEngine
@@ -105,9 +105,6 @@ def resume(
     return run_and_show(experiment, until=stage, as_json=json_output)
 
 
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
 def run_and_show(
     experiment: Any,
     *,
@@ -121,13 +118,13 @@ def run_and_show(
     modules: Path | None = None,
     as_json: bool = False,
     carry_out: Callable[[Any], Any] | None = None,
-    about: Mapping[str, Any] = _NOTHING,
+    emit: Callable[[dict[str, Any]], None] = write_json,
 ) -> int:
     """Run an experiment, print the result, and return the exit code.
 
     Args:
         carry_out: runs it, if not `run_with_progress` does; the other arguments are those of `run`.
-        about: what else its JSON says.
+        emit: takes it as JSON.
     """
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
@@ -152,7 +149,7 @@ def run_and_show(
         at=ks,
         by=groups,
         prices=experiment.runtime.prices,
-        about=about,
+        emit=emit,
     )
 
 

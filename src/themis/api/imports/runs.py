@@ -33,8 +33,8 @@ from themis.effects.spool import Faults, Spool
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.errors import DataError
 from themis.pure.events import EVENT_TYPES, FailedEvent, GenerationFailedEvent, ScoreFailedEvent, StepFailedEvent
-from themis.pure.interchange.records import IMPORTED, LoggedRun
-from themis.pure.json import EMPTY
+from themis.pure.interchange.records import IMPORTED, LoggedRun, Tally
+from themis.pure.json import EMPTY, content_hash
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
 from themis.pure.records.contexts import GenerateContext
@@ -63,7 +63,7 @@ class Imported:
         errors: how many are errors.
         empty: how many hold nothing.
         missing: how many are missing for each case to have as many as the one with the most of them.
-        scores: how many scores of each kind came with them.
+        scores: the scores that came with them, by name.
         lacks: what else the file lacks, in words.
     """
 
@@ -77,29 +77,33 @@ class Imported:
     errors: int
     empty: int
     missing: int
-    scores: Mapping[str, int]
+    scores: Mapping[str, Tally]
     lacks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return what was found in a line."""
         of = self.dataset_id if self.model is None else f"{self.model} on {self.dataset_id}"
-        counts = {
-            "with errors": self.errors,
-            "empty": self.empty,
-            "missing": self.missing,
-            **{f"scored {name!r} elsewhere": count for name, count in self.scores.items()},
-        }
+        counts = {"with errors": self.errors, "empty": self.empty, "missing": self.missing}
         said = [f"{count:,} {what}" for what, count in counts.items() if count]
-        said = [f"{self.cases:,} cases, {self.answers:,} answers", *said, *self.lacks]
-        return f"{of} ({self.tool}): {', '.join(said)}"
+        said = [f"{self.cases:,} cases, {self.answers:,} answers", *said]
+        scores = [f"{name} {_mean(tally)}" for name, tally in self.scores.items()]
+        if scores:
+            said.append(f"scored elsewhere: {'; '.join(scores)}")
+        return f"{of} ({self.tool}): {', '.join([*said, *self.lacks])}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return what was found as plain JSON."""
-        return {
+        found = {
             field.name: value
             for field in attrs.fields(type(self))
             if field.name != "experiment" and (value := getattr(self, field.name)) is not None
         }
+        scores = {name: {"scores": tally.scores, "mean": tally.mean} for name, tally in self.scores.items()}
+        return {**found, "scores": scores}
+
+
+def _mean(tally: Tally) -> str:
+    return f"(n={tally.scores:,})" if tally.mean is None else f"{tally.mean:.4f} (n={tally.numbers:,})"
 
 
 # --- from files -------------------------------------------------------------------------------------------
@@ -120,25 +124,32 @@ def opened_outputs(
     Raises:
         DataError: the file can't be read, or rows are not answers to cases; all that is wrong at once.
     """
+    path: Path | None = None
     if isinstance(outputs, str | Path):
         path = Path(outputs)
         shown_path, kind = Path(from_here(str(path.absolute()))), file_format(path)
         rows = ((f"{shown_path}:{line}", row) for line, row in read_rows(shown_path, kind))
-        name, source = path.name.partition(".")[0] or "data", {"file": path.name, **_hash_of(path)}
+        name = path.name.partition(".")[0] or "data"
     else:
         rows = ((f"rows[{number}]", _row(row, number)) for number, row in enumerate(rows_of(outputs)))
-        name, source, shown_path = "data", {}, Path("rows")
+        name, shown_path = "data", Path("rows")
     faults = Faults()
-    run = LoggedRun(tool="outputs", dataset_id=name, samples=samples_of(rows, fields, faults), facts=source)
-    with opened_run(run, evaluation, str(shown_path), faults, **more) as imported:
+    run = LoggedRun(tool="outputs", dataset_id=name, samples=samples_of(rows, fields, faults))
+    with opened_run(run, evaluation, str(shown_path), faults, path=path, **more) as imported:
         yield imported
 
 
 @contextlib.contextmanager
 def opened_run(
-    run: LoggedRun, evaluation: EvaluationConfig, shown_path: str, faults: Faults | None = None, **more: Any
+    run: LoggedRun,
+    evaluation: EvaluationConfig,
+    shown_path: str,
+    faults: Faults | None = None,
+    *,
+    path: Path | None = None,
+    **more: Any,
 ) -> Iterator[Imported]:
-    """Lay the answers of a log aside, and hand out its run; errors as for `opened_outputs`."""
+    """Lay the answers of a log aside, and hand out its run; its file is named and hashed. Errors: `opened_outputs`."""
     found = faults if faults is not None else Faults()
     with Spool(run.dataset_id) as spool:
         spool.fill(run.samples, found)
@@ -147,9 +158,12 @@ def opened_run(
             raise DataError(f"{shown_path}: there is nothing to import: it has no answers")
         about = {"tool": run.tool, "version": run.version, "model": run.model}
         named = {name: value for name, value in about.items() if value is not None}
+        source = {"file": path.name, **_hash_of(path)} if path is not None else {}
+        answers = spool.content()
         generator = ImportedAnswers(
             component_id=f"{IMPORTED}/{run.tool}",
-            content=spool.content(),
+            content=answers if run.model is None else content_hash([run.model, answers]),
+            version=run.version or "1",
             find=lambda case, ctx: spool.answer(ctx.dataset_id, ctx.case_id, ctx.candidate_index),
             facts=named,
         )
@@ -158,7 +172,7 @@ def opened_run(
                 generation=sampled(generator, spool.per_case),
                 evaluation=evaluation,
                 datasets=[spool.dataset()],
-                provider_metadata={IMPORTED: without_secrets({**named, **run.facts})},
+                provider_metadata={IMPORTED: without_secrets({**named, **source, **run.facts})},
                 **more,
             ),
             tool=run.tool,
@@ -190,6 +204,11 @@ def _hash_of(path: Path) -> dict[str, str]:
     except OSError:
         return {}  # reading it says what is wrong
     return {"sha256": hashed.hexdigest()}
+
+
+def evaluation_of(metric: Any, parser: Any, judge: Any) -> EvaluationConfig:
+    """Return how answers are scored, as it is given to the functions of this room."""
+    return EvaluationConfig(metrics=metric, parsers=parser, judge_models=judge)
 
 
 # --- carrying out -----------------------------------------------------------------------------------------
@@ -230,7 +249,8 @@ def carried_out(experiment: Experiment, store: RunStore, run: Callable[[Experime
     return RunResult(snapshot=store.load_snapshot(result.run_id), store=store, end=result.end)
 
 
-def _run(experiment: Experiment, store: RunStore | Storage | None) -> RunResult:
+def kept_and_run(experiment: Experiment, store: RunStore | Storage | None) -> RunResult:
+    """Carry an experiment over answers out in the store that is given, or else its own."""
     opened, storage = store_or_storage(store)
     kept = opened or make_store(storage or experiment.storage)
     return carried_out(experiment, kept, lambda one, into: one.run(store=into))
@@ -298,9 +318,9 @@ def import_outputs(
         error=error_field,
         scores=tuple(score_fields),
     )
-    evaluation = EvaluationConfig(metrics=metric, parsers=parser, judge_models=judge)
+    evaluation = evaluation_of(metric, parser, judge)
     with opened_outputs(outputs, fields, evaluation, name=name, **more) as imported:
-        return _run(imported.experiment, store)
+        return kept_and_run(imported.experiment, store)
 
 
 # --- from stores ------------------------------------------------------------------------------------------
@@ -393,5 +413,5 @@ def score_run(
     >>> score_run(store, stored.run_id, metric="builtin/contains").benchmark.metric_means
     {'builtin/contains': 1.0}
     """
-    evaluation = EvaluationConfig(metrics=metric, parsers=parser, judge_models=judge)
-    return _run(scoring(store, run_id, evaluation, **more), store)
+    evaluation = evaluation_of(metric, parser, judge)
+    return kept_and_run(scoring(store, run_id, evaluation, **more), store)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import attrs
 
+from themis.pure.errors import DataError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
@@ -37,9 +38,29 @@ class ImportedScore(HashableModel):
     explanation: str | None = None
 
 
+@attrs.define
+class Tally:
+    """How many scores of one name another tool made, how many of them are numbers, and the sum of those."""
+
+    scores: int = 0
+    numbers: int = 0
+    total: float = 0.0
+
+    def add(self, number: float | None) -> None:
+        self.scores += 1
+        if number is not None:
+            self.numbers += 1
+            self.total += number
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of those that are numbers."""
+        return self.total / self.numbers if self.numbers else None
+
+
 @attrs.frozen(kw_only=True)
 class LoggedSample:
-    """One answer to one case, as another tool logged it.
+    """One answer to one case, as another tool logged it; or, with neither answer nor error, more scores of one.
 
     Attributes:
         place: where it stands, for errors: `answers.csv:3`.
@@ -69,6 +90,7 @@ class LoggedRun:
         version: the tool's version.
         facts: what else the log says of the run, in a few words each.
         lacks: what the log lacks, in words, such as a header that a crash left unwritten.
+        read: the names of the files that this run stands in, as far as they hold nothing else.
         samples: the samples, read as needed.
     """
 
@@ -78,7 +100,33 @@ class LoggedRun:
     version: str | None = None
     facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    read: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     samples: Iterable[LoggedSample]
+
+
+class NothingLoggedError(DataError):
+    """A log is whole, and holds no answers."""
+
+
+class LogFiles(Protocol):
+    """The files of a log: a folder's, or the members of an archive; whoever hands them out bounds what is read."""
+
+    @property
+    def where(self) -> str:
+        """The folder or archive, for errors."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all files, relative to the folder, with `/` between folders."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+
+    def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Yield a file's lines that are not blank, with their numbers."""
+
+    def rows(self, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield a Parquet file's rows, with their numbers."""
 
 
 def answer_of(output: JSONValue, **more: Any) -> GenerationResult:

@@ -27,6 +27,7 @@ from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.dimensions import Dimension, DimensionScores
 from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import cluster_of, group_of
+from themis.pure.report.imported import ImportedCounts, ImportedScores
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.stopped import (
@@ -108,6 +109,7 @@ class RunOverview:
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
         labelled: what human labels say of each metric that has any.
+        imported: what another tool scored the answers, where they were imported.
         has_failed: a case failed, or lacks a score that the run was asked for.
     """
 
@@ -128,6 +130,7 @@ class RunOverview:
     digest: str | None = None
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
     labelled: tuple[LabelledMetric, ...] = attrs.field(default=(), converter=sequence)
+    imported: tuple[ImportedScores, ...] = attrs.field(default=(), converter=sequence)
     has_failed: bool = False
 
 
@@ -215,6 +218,7 @@ class Overview:
         self._one_answer = {each.metric_id for each in plan.metrics if plan.answers_of(each) == ONE_ANSWER}
         self._failures: Counter[Kind] = Counter()
         self._first_errors: list[BenchmarkScoreRow] = []
+        self._imported = ImportedCounts()
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
@@ -249,6 +253,7 @@ class Overview:
         for candidate in state.candidates.values():
             self._truncated += candidate.is_truncated
             self._empty += candidate.is_empty
+            self._imported.add(candidate)
             usage = candidate.token_usage or EMPTY
             for name in _UNITS:
                 value = candidate.latency_ms if name == "latency_ms" else usage.get(name)
@@ -299,6 +304,7 @@ class Overview:
             digest=None if self._digest is None else self._digest.hexdigest(),
             suspicions=self._suspicions.found(),
             labelled=[*self._labelled()],
+            imported=[*self._imported.found()],
             has_failed=self._tallies.has_failed(),
         )
 
