@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,7 +101,7 @@ def test_a_missing_file_and_an_unknown_run_are_said(themis: Themis) -> None:
 
 # --- logs -------------------------------------------------------------------------------------------------
 
-REPORT = {
+REPORT: dict[str, Any] = {
     "name": "task",
     "dataset_name": "sums",
     "cases": [
@@ -175,3 +176,36 @@ def test_what_is_no_log_is_said_and_nothing_is_stored(typed: list[str], said: st
     assert done.code == 2
     assert said in done.err
     assert not Path("runs").exists()
+
+
+def test_logs_are_compared_by_their_files(themis: Themis, logs: Path) -> None:
+    other = {**REPORT, "name": "b", "dataset_name": "other"}
+    cases = [{**case, "name": f"other-{case['name']}", "output": case["expected_output"]} for case in REPORT["cases"]]
+    (logs / "b.json").write_text(json.dumps({**other, "cases": cases}), encoding="utf-8")
+    done = themis("compare", "logs/a.json", "logs/b.json", "--metric", "exact_match", "--parser", "builtin/text")
+    assert done.code == 0
+    assert "0.6667" in done.out
+    assert "0.3333" in done.out
+    assert "3 cases were paired by content, for the ids differ" in done.out
+    assert not Path("runs").exists()
+    assert "scored by --metric" in themis("compare", "logs/a.json", "logs/b.json").err
+    assert "no store" in themis("compare", "logs/a.json", "logs/missing.json", "--metric", "exact_match").err
+
+
+def test_a_log_of_several_runs_is_no_side_of_a_comparison(themis: Themis, logs: Path) -> None:
+    rows = [
+        {
+            "schema_version": "0.3.0",
+            "model_id": "m",
+            "evaluation_name": task,
+            "sample_id": "1",
+            "input": {"raw": "q", "reference": ["a"]},
+            "output": {"raw": ["a"]},
+            "evaluation": {"score": 1},
+        }
+        for task in ("one", "two")
+    ]
+    Path("two.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = themis("compare", "two.jsonl", "logs/a.json", "--metric", "exact_match")
+    assert done.code == 2
+    assert "one run expected, and it holds 2 (m on one, m on two)" in done.err

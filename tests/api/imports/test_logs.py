@@ -20,12 +20,15 @@ from themis import (
     Reporter,
     RunResult,
     SqliteRunStore,
+    compare,
     import_bundle_file,
     import_logs,
     score_run,
     verify,
     write_bundle,
 )
+from themis.api.config.record import EvaluationConfig
+from themis.api.imports.logs import opened_logs
 from themis.api.runs.report import read_report, report_text
 from themis.pure.errors import DataError
 from themis.pure.interchange.records import IMPORTED
@@ -168,6 +171,34 @@ def test_secrets_of_a_log_stay_there(tmp_path: Path) -> None:
         assert key.encode() not in encode(result.snapshot.to_dict())
 
 
+def test_runs_of_two_tools_are_compared_by_what_their_cases_ask(tmp_path: Path) -> None:
+    store = InMemoryRunStore()
+    report = json.loads(json.dumps(made_logs.PYDANTIC_EVALS.files["report.json"]))
+    report["cases"] = [
+        {**report["cases"][0], "name": f"case {n}", "source_case_name": None, "inputs": f"{n}+0?", "output": str(n % 3)}
+        | {"expected_output": str(n)}
+        for n in reversed(range(4))
+    ]
+    report["failures"] = []
+    made = made_logs.Made(files={"report.json": report}, name="report.json", runs=[])
+    rows = [made_logs._lm_eval_row(n, "none", 1.0, repeats=1) for n in range(5)]
+    lm_eval = made_logs.Made(
+        files={"s.jsonl": [{**row, "resps": [[row["target"]]]} for row in rows]}, name="s.jsonl", runs=[]
+    )
+    ids = []
+    for log in (made, lm_eval):
+        [stored] = import_logs(written(log, tmp_path), store=store)
+        ids.append(score_run(store, stored.run_id, metric="builtin/exact_match").run_id)
+    found = compare(store, ids[0], store, ids[1])
+    one = found.comparisons[0]
+    assert (one.pairs, one.unmatched_a, one.unmatched_b, one.changed) == (4, 0, 1, 0)
+    assert (one.mean_a, one.mean_b) == (0.75, 1.0)
+    assert found.notes[0] == (
+        "4 cases were paired by content, for the ids differ; the prompts of 4 of them differ, as in '0+0?' and "
+        "'Q: 0+0? A:'"
+    )
+
+
 # --- real logs --------------------------------------------------------------------------------------------
 
 REAL: dict[str, list[tuple[int, int, dict[str, float]]]] = {
@@ -269,20 +300,20 @@ def test_a_folder_of_all_real_logs_comes_in_at_once() -> None:
 # --- size -------------------------------------------------------------------------------------------------
 
 
-def test_a_log_of_many_rows_is_not_held(tmp_path: Path) -> None:
+def test_a_log_of_many_rows_is_laid_aside_and_not_held(tmp_path: Path) -> None:
     def peak(rows: int) -> int:
         path = tmp_path / f"samples_{rows}.jsonl"
         with path.open("w", encoding="utf-8") as file:
             for number in range(rows):
                 row = made_logs._lm_eval_row(number, "none", 1.0, repeats=1)
-                file.write(json.dumps({**row, "resps": [["x" * 2000]]}) + "\n")
-        with closing(SqliteRunStore(tmp_path / f"{rows}.sqlite3")) as store:
-            tracemalloc.start()
-            try:
-                import_logs(path, store=store)
-                return tracemalloc.get_traced_memory()[1]
-            finally:
-                tracemalloc.stop()
+                file.write(json.dumps({**row, "resps": [["x" * 20_000]]}) + "\n")
+        tracemalloc.start()
+        try:
+            with opened_logs(path, EvaluationConfig()) as ([imported], _):
+                assert imported.experiment.compile().run_id
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
 
-    small, large = peak(2000), peak(6000)
-    assert large < small + 4000 * 2000 / 4  # the answers alone take four times that
+    small, large = peak(200), peak(1000)
+    assert large < small + 800 * 20_000 / 8  # the answers alone take eight times that
