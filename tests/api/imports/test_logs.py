@@ -23,6 +23,7 @@ from themis import (
     compare,
     import_bundle_file,
     import_logs,
+    import_outputs,
     score_run,
     verify,
     write_bundle,
@@ -110,6 +111,32 @@ def test_an_imported_log_is_scored_again_and_its_own_scores_stand_apart(tmp_path
     assert "Scored elsewhere scorer (imported) | mean" in text
     assert "What inspect 0.3.285 scored these answers, as imported: none of it was made or checked here." in text
     assert scored.to_dict()["imported_scores"] == [{"name": "match", "scores": 3, "numbers": 3, "mean": 0.5}]
+
+
+def test_where_scores_made_here_and_elsewhere_differ_is_listed(tmp_path: Path) -> None:
+    store = InMemoryRunStore()
+    [stored] = import_logs(written(made_logs.PYDANTIC_EVALS, tmp_path), store=store)
+    scored = score_run(store, stored.run_id, metric=["builtin/exact_match", "builtin/contains"], name="again")
+    found = {(each["name"], each["metric_id"]): each for each in scored.to_dict()["agreements"]}
+    assert found["EqualsExpected", "builtin/exact_match"]["equal"] == 2
+    half = found["half", "builtin/exact_match"]
+    assert (half["scored"], half["equal"], list(half["differing"])) == (2, 0, ["c-candidate-0", "c-candidate-1"])
+    text = " ".join(report_text(Reporter(store), scored.run_id, "text").split())
+    assert "Scored here and elsewhere" in text
+    assert "half and builtin/exact_match differ in c-candidate-0, c-candidate-1" in text
+
+
+def test_a_case_with_one_answer_is_listed_by_its_name(tmp_path: Path) -> None:
+    store = InMemoryRunStore()
+    [stored] = import_logs(written(made_logs.DEEPEVAL, tmp_path), store=store)
+    scored = score_run(store, stored.run_id, metric="builtin/exact_match")
+    [found] = scored.to_dict()["agreements"]
+    assert (found["scored"], found["equal"], list(found["differing"])) == (2, 2, [])
+    rows = [{"id": str(n), "input": str(n), "expected_output": "1", "output": "1", "theirs": n % 2} for n in range(20)]
+    odd = import_outputs(rows, metric="builtin/exact_match", score_fields=["theirs"])
+    [found] = odd.to_dict()["agreements"]
+    assert (found["scored"], found["equal"], list(found["differing"])) == (20, 10, ["0", "2", "4", "6", "8"])
+    assert "differ in 0, 2, 4, 6, 8 and 5 more" in report_text(Reporter(odd.store), odd.run_id, "markdown")
 
 
 def test_likelihoods_of_another_tool_are_scored_again(tmp_path: Path) -> None:

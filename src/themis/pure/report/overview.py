@@ -27,7 +27,7 @@ from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.dimensions import Dimension, DimensionScores
 from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import cluster_of, group_of
-from themis.pure.report.imported import ImportedCounts, ImportedScores
+from themis.pure.report.imported import Agreement, ImportedCounts, ImportedScores
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.stopped import (
@@ -110,6 +110,7 @@ class RunOverview:
         suspicions: why a metric that scored 0 everywhere may have done so.
         labelled: what human labels say of each metric that has any.
         imported: what another tool scored the answers, where they were imported.
+        agreements: how far those scores are what each metric makes of the answers.
         has_failed: a case failed, or lacks a score that the run was asked for.
     """
 
@@ -131,6 +132,7 @@ class RunOverview:
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
     labelled: tuple[LabelledMetric, ...] = attrs.field(default=(), converter=sequence)
     imported: tuple[ImportedScores, ...] = attrs.field(default=(), converter=sequence)
+    agreements: tuple[Agreement, ...] = attrs.field(default=(), converter=sequence)
     has_failed: bool = False
 
 
@@ -253,13 +255,13 @@ class Overview:
         for candidate in state.candidates.values():
             self._truncated += candidate.is_truncated
             self._empty += candidate.is_empty
-            self._imported.add(candidate)
             usage = candidate.token_usage or EMPTY
             for name in _UNITS:
                 value = candidate.latency_ms if name == "latency_ms" else usage.get(name)
                 if value is not None:
                     self._measured[name].append(value)
                     self._owners[name].append(self._cases)
+        self._imported.add(state, rows)
         self._candidates += len(state.candidates)
         self._cases += 1
 
@@ -305,6 +307,7 @@ class Overview:
             suspicions=self._suspicions.found(),
             labelled=[*self._labelled()],
             imported=[*self._imported.found()],
+            agreements=[*self._imported.agreements()],
             has_failed=self._tallies.has_failed(),
         )
 

@@ -404,6 +404,18 @@ def _imported(report: Report) -> Iterator[Section]:
             ),
         ),
     )
+    agreements = report.overview.agreements
+    if agreements:
+        yield Section(
+            title="Scored here and elsewhere",
+            note="How many of the imported scores are what a metric makes of the same answers.",
+            table=Table(
+                header=("scorer (imported)", "metric", "equal", "of"),
+                rows=tuple((each.name, each.metric_id, f"{each.equal:,}", f"{each.scored:,}") for each in agreements),
+                align="llrr",
+            ),
+            remarks=tuple(each.differences for each in agreements if each.differing),
+        )
 
 
 def _labels(report: Report) -> Iterator[Section]:
