@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from themis import planner as planner
     from themis import stats as stats
     from themis import testing as testing
+    from themis.api.bundles.eee import write_eee as write_eee
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle
     from themis.api.bundles.files import write_bundle as write_bundle

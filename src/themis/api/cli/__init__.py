@@ -54,7 +54,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
-        ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
+        ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
         ("import", "imports:app", "Bring a bundle, or answers made elsewhere, into a store."),
     ),
     "Later and elsewhere": (

@@ -10,26 +10,38 @@ from themis.api.cli.output import show
 
 
 def export(
-    kind: Literal["generation", "reduction", "parse", "score", "evaluation"],
+    kind: Literal["generation", "reduction", "parse", "score", "evaluation", "eee"],
     run: RunName,
     path: Path,
     /,
     *,
+    metric: str | None = None,
     store: Store = DEFAULT_STORE,
     json_output: Json = False,
 ) -> None:
-    """Write one stage of a run as a portable bundle.
+    """Write one stage of a run as a portable bundle, or its scores for other tools.
 
     For example:
       themis export generation latest answers.json.gz
       themis export evaluation 4f1c judgements.json --store runs/mine.sqlite3
+      themis export eee latest shared --metric exact_match
 
     Args:
-        kind: The stage; what it rests on comes along.
-        path: The file, replaced if it is there; compressed if its name ends in .gz or .zst.
+        kind: The stage, of which what it rests on comes along; or 'eee', Every Eval Ever: an aggregate and samples.
+        path: The file, replaced if it is there; compressed if its name ends in .gz or .zst. For 'eee' a folder.
+        metric: For 'eee', whose scores are written; the run's only one if not given.
     """
+    from themis.api.bundles.eee import write_eee
     from themis.api.bundles.files import write_bundle
+    from themis.pure.errors import SpecError
 
     opened, run_id = stored_run(store, run)
-    written = write_bundle(opened, run_id, kind, path)
+    if kind == "eee":
+        written = write_eee(opened, run_id, path, metric=metric)
+    elif metric is not None:
+        raise SpecError(
+            f"--metric: a bundle has all metrics of its stage; leave it out, or export 'eee' and not {kind!r}"
+        )
+    else:
+        written = write_bundle(opened, run_id, kind, path)
     show({"run_id": run_id, "kind": kind, "path": str(written)}, f"wrote {written}", as_json=json_output)

@@ -129,7 +129,7 @@ def _of_row(row: Mapping[str, Any], place: str) -> list[LoggedSample]:
         return [LoggedSample(place=place, case=case, error=error or "no answer")]
     scores = tuple(_scores(row))
     return [
-        LoggedSample(place=place, case=case, index=index, result=answer, scores=scores if index == 0 else ())
+        LoggedSample(place=place, case=case, result=answer, scores=scores if index == 0 else ())
         for index, answer in enumerate(answers)
     ]
 
