@@ -43,7 +43,7 @@ def test_what_comes_in_any_order_is_found_by_case_and_has_one_name(
     with filled(*answers) as spool:
         assert [case.case_id for case in spool.dataset().cases] == list(dict.fromkeys(str(case) for case, _ in places))
         for case, index in places:
-            found = spool.answer("data", str(case), index)
+            found = spool.answer(str(case), index)
             assert not isinstance(found, str)
             assert found.final_output == f"{case}.{index}"
         assert spool.missing == len(spool) * (max(index for _, index in places) + 1) - len(places)
@@ -56,16 +56,16 @@ def test_what_comes_in_any_order_is_found_by_case_and_has_one_name(
 
 def test_answers_without_a_number_are_counted_in_their_order() -> None:
     with filled(sample("a", "0"), sample("b", "0"), sample("a", "1")) as spool:
-        found = spool.answer("data", "a", 1)
+        found = spool.answer("a", 1)
         assert not isinstance(found, str)
         assert found.final_output == "1"
-        assert spool.answer("data", "b", 1) == "what was imported has no answer 1 to case 'b'"
+        assert spool.answer("b", 1) == "what was imported has no answer 1 to case 'b'"
         assert (len(spool), spool.per_case, spool.samples, spool.missing) == (2, 2, 3, 1)
 
 
 def test_scores_made_elsewhere_stay_with_the_answer() -> None:
     with filled(sample("a", "x", scores=(ImportedScore(name="match", value="C", number=1.0),))) as spool:
-        found = spool.answer("data", "a", 0)
+        found = spool.answer("a", 0)
         assert not isinstance(found, str)
         assert found.artifacts == {"imported": {"scores": [{"name": "match", "value": "C", "number": 1.0}]}}
         assert spool.scores == {"match": Tally(scores=1, numbers=1, total=1.0)}

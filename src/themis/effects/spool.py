@@ -196,7 +196,7 @@ class Spool:
                 hashed.update(content_hash([row[0], row[1], decode(row[2])]).encode())
         return hashed.hexdigest()
 
-    def answer(self, dataset_id: str, case_id: str, index: int) -> GenerationResult | str:
+    def answer(self, case_id: str, index: int) -> GenerationResult | str:
         """Return an answer, or why there is none."""
         row = self._db.execute(
             "SELECT answers.content FROM answers JOIN cases USING (no) WHERE case_id = ? AND place_no = ?",

@@ -92,7 +92,7 @@ def test_a_run_without_scores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="has no metric"):
         write_eee(unscored.store, unscored.run_id, tmp_path)
     failed = import_outputs([{"input": "q", "expected_output": "x", "error": "e"}], metric=EXACT, store=unscored.store)
-    with pytest.raises(DataError, match="has no score on data"):
+    with pytest.raises(DataError, match="has no score on answers"):
         write_eee(failed.store, failed.run_id, tmp_path)
     with pytest.raises(SpecError, match="no metric 'f2'"):
         write_eee(failed.store, failed.run_id, tmp_path, metric="f2")

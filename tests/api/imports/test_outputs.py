@@ -74,10 +74,20 @@ def test_importing_twice_is_importing_once(store: RunStore, tmp_path: Path) -> N
     path = written(tmp_path / "answers.jsonl")
     first = import_outputs(path, name="theirs", metric=EXACT, store=store)
     head = store.head(first.run_id)
-    again = import_outputs(written(tmp_path / "renamed.jsonl"), name="theirs", metric=EXACT, store=store)
-    assert again.run_id != first.run_id  # the dataset has another name
-    assert import_outputs(path, name="theirs", metric=EXACT, store=store).run_id == first.run_id
-    assert store.head(first.run_id) == head
+    for again in (path, written(tmp_path / "renamed.jsonl"), ROWS):
+        assert import_outputs(again, name="theirs", metric=EXACT, store=store).run_id == first.run_id
+        assert store.head(first.run_id) == head
+    assert import_outputs(path, name="otherwise", metric=EXACT, store=store).run_id == first.run_id
+    assert [line.name for line in store.list_runs()] == ["otherwise"]
+
+
+def test_two_models_answers_to_the_same_cases_are_compared(store: RunStore) -> None:
+    ids = [
+        import_outputs([{**row, "output": text} for row in ROWS if row["output"]], metric=EXACT, store=store).run_id
+        for text in ("2", "9")
+    ]
+    found = compare(store, ids[0], store, ids[1])
+    assert [(each.pairs, each.changed) for each in found.comparisons if each.metric_id == EXACT] == [(2, 0)]
 
 
 @pytest.mark.parametrize("place", range(len(ROWS)))

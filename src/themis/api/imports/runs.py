@@ -46,6 +46,8 @@ from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.security import without_secrets
 
 _BLOCK: Final = 1 << 20
+_DATASET: Final = "answers"
+"""What tables of answers are on, whatever their files are called, so that answers of two models can be compared."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -129,12 +131,11 @@ def opened_outputs(
         path = Path(outputs)
         shown_path, kind = Path(from_here(str(path.absolute()))), file_format(path)
         rows = ((f"{shown_path}:{line}", row) for line, row in read_rows(shown_path, kind))
-        name = path.name.partition(".")[0] or "data"
     else:
         rows = ((f"rows[{number}]", _row(row, number)) for number, row in enumerate(rows_of(outputs)))
-        name, shown_path = "data", Path("rows")
+        shown_path = Path("rows")
     faults = Faults()
-    run = LoggedRun(tool="outputs", dataset_id=name, samples=samples_of(rows, fields, faults))
+    run = LoggedRun(tool="outputs", dataset_id=_DATASET, samples=samples_of(rows, fields, faults))
     with opened_run(run, evaluation, str(shown_path), faults, path=path, **more) as imported:
         yield imported
 
@@ -164,7 +165,7 @@ def opened_run(
             component_id=f"{IMPORTED}/{run.tool}",
             content=answers if run.model is None else content_hash([run.model, answers]),
             version=run.version or "1",
-            find=lambda case, ctx: spool.answer(ctx.dataset_id, ctx.case_id, ctx.candidate_index),
+            find=lambda case, ctx: spool.answer(case.case_id, ctx.candidate_index),
             facts=named,
         )
         yield Imported(
