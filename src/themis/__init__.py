@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle
     from themis.api.bundles.files import write_bundle as write_bundle
+    from themis.api.bundles.inspect_log import write_inspect_log as write_inspect_log
     from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
     from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle

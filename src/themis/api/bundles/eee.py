@@ -48,7 +48,7 @@ def write_eee(store: RunStore, run_id: str, folder: str | Path, *, metric: str |
     began = view.ending.started_at
     of = Exported(
         run_id=run_id,
-        model=_model(view.snapshot),
+        model=model_of(view.snapshot),
         metric=chosen,
         version=__version__,
         began=0 if began is None else int(began.timestamp()),
@@ -81,7 +81,8 @@ def _metric(view: RunView, name: str | None) -> MetricSlot:
     return known[whole_name(name, list(known))]
 
 
-def _model(snapshot: RunSnapshot) -> str:
+def model_of(snapshot: RunSnapshot) -> str:
+    """Return what answered: of an imported run the model that its log names."""
     about = snapshot.provenance.provider_metadata.get(IMPORTED)
     imported = about.get("model") if isinstance(about, Mapping) else None
     return imported if isinstance(imported, str) else snapshot.identity.generator_ref.component_id

@@ -10,7 +10,7 @@ from themis.api.cli.output import show
 
 
 def export(
-    kind: Literal["generation", "reduction", "parse", "score", "evaluation", "eee"],
+    kind: Literal["generation", "reduction", "parse", "score", "evaluation", "eee", "inspect"],
     run: RunName,
     path: Path,
     /,
@@ -25,23 +25,26 @@ def export(
       themis export generation latest answers.json.gz
       themis export evaluation 4f1c judgements.json --store runs/mine.sqlite3
       themis export eee latest shared --metric exact_match
+      themis export inspect latest logs/latest.eval
 
     Args:
-        kind: The stage, of which what it rests on comes along; or 'eee', Every Eval Ever: an aggregate and samples.
+        kind: The stage, of which what it rests on comes along; or for other tools 'inspect', a log of Inspect, or
+            'eee', Every Eval Ever: an aggregate and samples.
         path: The file, replaced if it is there; compressed if its name ends in .gz or .zst. For 'eee' a folder.
         metric: For 'eee', whose scores are written; the run's only one if not given.
     """
     from themis.api.bundles.eee import write_eee
     from themis.api.bundles.files import write_bundle
+    from themis.api.bundles.inspect_log import write_inspect_log
     from themis.pure.errors import SpecError
 
     opened, run_id = stored_run(store, run)
     if kind == "eee":
         written = write_eee(opened, run_id, path, metric=metric)
+    elif kind == "inspect" and metric is None:
+        written = write_inspect_log(opened, run_id, path)
     elif metric is not None:
-        raise SpecError(
-            f"--metric: a bundle has all metrics of its stage; leave it out, or export 'eee' and not {kind!r}"
-        )
+        raise SpecError(f"--metric: {kind!r} has all of a run's metrics; leave it out, or export 'eee'")
     else:
         written = write_bundle(opened, run_id, kind, path)
     show({"run_id": run_id, "kind": kind, "path": str(written)}, f"wrote {written}", as_json=json_output)
