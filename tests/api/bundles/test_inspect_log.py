@@ -57,7 +57,7 @@ def test_what_is_written_says_what_the_run_says(run: RunResult, tmp_path: Path) 
         assert scores[metric]["metrics"]["mean"]["value"] == estimate.mean
         assert scores[metric]["scored_samples"] == estimate.scored
         assert scores[metric]["unscored_samples"] == estimate.missing
-    assert found["header.json"]["eval"]["dataset"]["sample_ids"] == ["a", "../b", "c"]
+    assert found["header.json"]["eval"]["dataset"]["sample_ids"] == ["a", "case-2", "c"]
     assert found["header.json"]["stats"]["model_usage"]["imported/outputs"]["input_tokens"] == 4
     assert [name for name in found if ".." in name] == []
     first = found["samples/a_epoch_1.json"]
@@ -118,3 +118,5 @@ def test_inspect_itself_opens_what_is_written(run: RunResult, tmp_path: Path) ->
         run.benchmark.metric_means
     )
     assert len(read.samples) == 6
+    for sample in read.samples:
+        assert log.read_eval_log_sample(str(tmp_path / "a.eval"), sample.id, sample.epoch).input == sample.input

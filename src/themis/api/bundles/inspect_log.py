@@ -73,10 +73,10 @@ def _write(file: IO[bytes], view: RunView, of: Logged, estimates: Any) -> None:
 
         for number, (item, state) in enumerate(view.cases(), 1):
             several = len(view.dataset_ids) > 1
-            case_id = f"{item.dataset_id}:{item.case.case_id}" if several else item.case.case_id
+            case_id = _name(f"{item.dataset_id}:{item.case.case_id}" if several else item.case.case_id, number)
             case_ids.append(case_id)
             for sample in samples_of(of, item, state, view.rows_of(state), case_id):
-                put(f"samples/{_file_name(case_id, number)}_epoch_{sample['epoch']}.json", sample)
+                put(f"samples/{case_id}_epoch_{sample['epoch']}.json", sample)
                 summaries.append(summary_of(sample))
                 usage.update(sample["model_usage"].get(of.model, {}))
                 completed += "error" not in sample
@@ -86,7 +86,7 @@ def _write(file: IO[bytes], view: RunView, of: Logged, estimates: Any) -> None:
         put("header.json", header)
 
 
-def _file_name(case_id: str, number: int) -> str:
-    """Return a case's id, by which Inspect finds its sample; its number where unpacking could take that elsewhere."""
+def _name(case_id: str, number: int) -> str:
+    """Return what a case is called: Inspect names its samples' members so, and unpacking must not take them elsewhere."""
     climbs = ".." in case_id or case_id.startswith("/") or "\\" in case_id
     return f"case-{number}" if climbs or not case_id.isprintable() else case_id
