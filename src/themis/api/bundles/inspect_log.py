@@ -87,6 +87,6 @@ def _write(file: IO[bytes], view: RunView, of: Logged, estimates: Any) -> None:
 
 
 def _name(case_id: str, number: int) -> str:
-    """Return what a case is called: Inspect names its samples' members so, and unpacking must not take them elsewhere."""
+    """Return what a case is called: its samples' members are named so, and unpacking must not take them elsewhere."""
     climbs = ".." in case_id or case_id.startswith("/") or "\\" in case_id
     return f"case-{number}" if climbs or not case_id.isprintable() else case_id

@@ -55,7 +55,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
-        ("import", "imports:app", "Bring a bundle, or answers made elsewhere, into a store."),
+        ("import", "imports:app", "Bring bundles, other tools' logs, or tables of answers into a store."),
     ),
     "Later and elsewhere": (
         ("submit", "deferred:submit", "Queue an experiment for a worker or as a batch."),
