@@ -213,14 +213,14 @@ def is_whole(text: str) -> bool:
 
 def test_the_walk_sees_hostile_text_wherever_there_is_some(folder: Path, themis: Themis) -> None:
     """Guards the test above: it is printed, and is as it was once JSON is read."""
-    themis("run", "experiment.json")
+    run = themis("run", "experiment.json", "--json").data["run_id"]
     for words in (
         ("list",),
-        ("quickcheck", "latest"),
+        ("quickcheck", run),
         ("search", "naive"),
-        ("inspect", "state", "latest"),
-        ("inspect", "case", "latest", GIVEN["CASE"][0]),
-        ("report", "latest", "--format", "json"),
+        ("inspect", "state", run),
+        ("inspect", "case", run, GIVEN["CASE"][0]),
+        ("report", run, "--format", "json"),
     ):
         done = themis(*words, "--store", STORE, *(["--json"] if words[0] != "report" else []))
         assert any(STEERING in text or NAMED in text for text in texts_of(done.data)), words
