@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from themis import planner as planner
     from themis import stats as stats
     from themis import testing as testing
+    from themis.api.bundles.eee import write_eee as write_eee
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle
     from themis.api.bundles.files import write_bundle as write_bundle
+    from themis.api.bundles.inspect_log import write_inspect_log as write_inspect_log
     from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
     from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from themis.api.experiment.evaluate import evaluate_async as evaluate_async
     from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.experiment.verify import verify as verify
+    from themis.api.imports.logs import import_logs as import_logs
+    from themis.api.imports.runs import import_outputs as import_outputs
+    from themis.api.imports.runs import score_run as score_run
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.compare import compare_until as compare_until
     from themis.api.runs.compare_statistics import compare_statistics as compare_statistics

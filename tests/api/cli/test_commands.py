@@ -26,6 +26,7 @@ LEAVES = [
     *[["quick-eval", name] for name in ("inline", "file", "huggingface", "benchmark")],
     *[["preview", "quick-eval", name] for name in ("inline", "file", "huggingface", "benchmark")],
     ["preview"],
+    *[["import"], ["import", "outputs"]],
     *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
     *[["catalog", name] for name in ("list", "show", "validate")],
 ]

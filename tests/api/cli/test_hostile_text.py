@@ -94,6 +94,7 @@ GIVEN: dict[str, Sequence[str]] = {
     "KIND": ["score"],
     "PATH": [f"bundle{NAMED}.json.gz"],
     "DATA": [f"{NAMED}.jsonl"],
+    "ANSWERS": [f"answers{NAMED}.jsonl"],
     "DATASET": [f"no{NAMED}/set"],
     "NAME": [f"no{NAMED}"],
     "QUESTION": [f"naive {NAMED}"],
@@ -124,7 +125,7 @@ def commands() -> Iterator[tuple[str, ...]]:
         inner = [name for name in app if not name.startswith("-")]
         for name in inner:
             yield from below((*words, name), app[name])
-        if not inner:
+        if not inner or app.default_command:
             yield words
 
     return below((), cli.make_app(EVERY))
@@ -160,6 +161,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("hostile")
     (made / "hostile.py").write_text(ANSWERS, encoding="utf-8")
     (made / f"{NAMED}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in ROWS), encoding="utf-8")
+    answers = [{**row, "output": f"answer {H}", "error": f"failed {H}" * (n % 2)} for n, row in enumerate(ROWS)]
+    (made / f"answers{NAMED}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in answers), encoding="utf-8")
     (made / "experiment.json").write_text(json.dumps(CONFIG), encoding="utf-8")
     (made / "judged.json").write_text(json.dumps({**CONFIG, **JUDGED}), encoding="utf-8")
     with contextlib.chdir(made):
@@ -210,14 +213,14 @@ def is_whole(text: str) -> bool:
 
 def test_the_walk_sees_hostile_text_wherever_there_is_some(folder: Path, themis: Themis) -> None:
     """Guards the test above: it is printed, and is as it was once JSON is read."""
-    themis("run", "experiment.json")
+    run = themis("run", "experiment.json", "--json").data["run_id"]
     for words in (
         ("list",),
-        ("quickcheck", "latest"),
+        ("quickcheck", run),
         ("search", "naive"),
-        ("inspect", "state", "latest"),
-        ("inspect", "case", "latest", GIVEN["CASE"][0]),
-        ("report", "latest", "--format", "json"),
+        ("inspect", "state", run),
+        ("inspect", "case", run, GIVEN["CASE"][0]),
+        ("report", run, "--format", "json"),
     ):
         done = themis(*words, "--store", STORE, *(["--json"] if words[0] != "report" else []))
         assert any(STEERING in text or NAMED in text for text in texts_of(done.data)), words

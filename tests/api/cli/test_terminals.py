@@ -43,6 +43,7 @@ storage: {{store: sqlite, parameters: {{path: runs/themis.sqlite3}}}}
         json.dumps({"case_id": f"é{n}", "input": f"{WORDS} {n}?", "expected_output": f"{WORDS} {n}"}) + "\n"
         for n in range(3)
     ),
+    "antworten-é.csv": f"input,expected_output,output,größe\n{WORDS}?,{WORDS},{WORDS},é\n",
     "answers.py": f"""\
 from themis import generator
 
@@ -83,6 +84,9 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("verify", "Prüfung-Ω", "--config", "experiment.yaml"),
     ("export", "score", "Prüfung-Ω", "bündel-é.json.gz"),
     ("import", "bündel-é.json.gz", "--store", "runs/anders-é.sqlite3"),
+    ("import", "outputs", "antworten-é.csv", "--as", "anderswo-é", "--store", "runs/anders-é.sqlite3"),
+    ("import", "outputs", "antworten-é.csv", "--as", "é", "--output-field", "größe"),
+    ("score", "Prüfung-Ω", "--metric", "contains", "--as", "nochmal-é"),
     ("submit", "experiment.yaml", "--queue", "schlange-é"),
     ("worker", "status", "--queue", "schlange-é"),
     ("worker", "run", "--queue", "schlange-é"),

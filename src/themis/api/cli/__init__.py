@@ -42,6 +42,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "Evaluate again": (
         ("replay", "replay:replay", "Do a run's stages again from stored answers."),
         ("rejudge", "replay:rejudge", "Ask the judges again about stored answers."),
+        ("score", "imports:score", "Score a stored run's answers by other metrics, without a config."),
         ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs."),
     ),
     "Look at runs": (
@@ -53,8 +54,8 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
-        ("export", "bundles:export", "Write one stage of a run as a portable bundle."),
-        ("import", "bundles:import_bundle", "Bring a bundle into a store."),
+        ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
+        ("import", "imports:app", "Bring bundles, other tools' logs, or tables of answers into a store."),
     ),
     "Later and elsewhere": (
         ("submit", "deferred:submit", "Queue an experiment for a worker or as a batch."),

@@ -1,55 +1,50 @@
-"""`themis export` and `themis import`: stages of a run as portable files."""
+"""`themis export`: stages of a run as portable files."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, closed_at_the_end, storage_of, stored_run
+from themis.api.cli.options import DEFAULT_STORE, Json, RunName, Store, stored_run
 from themis.api.cli.output import show
 
 
 def export(
-    kind: Literal["generation", "reduction", "parse", "score", "evaluation"],
+    kind: Literal["generation", "reduction", "parse", "score", "evaluation", "eee", "inspect"],
     run: RunName,
     path: Path,
     /,
     *,
+    metric: str | None = None,
     store: Store = DEFAULT_STORE,
     json_output: Json = False,
 ) -> None:
-    """Write one stage of a run as a portable bundle.
+    """Write one stage of a run as a portable bundle, or its scores for other tools.
 
     For example:
       themis export generation latest answers.json.gz
       themis export evaluation 4f1c judgements.json --store runs/mine.sqlite3
+      themis export eee latest shared --metric exact_match
+      themis export inspect latest logs/latest.eval
 
     Args:
-        kind: The stage; what it rests on comes along.
-        path: The file, replaced if it is there; compressed if its name ends in .gz or .zst.
+        kind: The stage, of which what it rests on comes along; or for other tools 'inspect', a log of Inspect, or
+            'eee', Every Eval Ever: an aggregate and samples.
+        path: The file, replaced if it is there; compressed if its name ends in .gz or .zst. For 'eee' a folder.
+        metric: For 'eee', whose scores are written; the run's only one if not given.
     """
+    from themis.api.bundles.eee import write_eee
     from themis.api.bundles.files import write_bundle
+    from themis.api.bundles.inspect_log import write_inspect_log
+    from themis.pure.errors import SpecError
 
     opened, run_id = stored_run(store, run)
-    written = write_bundle(opened, run_id, kind, path)
+    if kind == "eee":
+        written = write_eee(opened, run_id, path, metric=metric)
+    elif kind == "inspect" and metric is None:
+        written = write_inspect_log(opened, run_id, path)
+    elif metric is not None:
+        raise SpecError(f"--metric: {kind!r} has all of a run's metrics; leave it out, or export 'eee'")
+    else:
+        written = write_bundle(opened, run_id, kind, path)
     show({"run_id": run_id, "kind": kind, "path": str(written)}, f"wrote {written}", as_json=json_output)
-
-
-def import_bundle(path: Path, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> None:
-    """Bring a bundle into a store.
-
-    The bundle is taken whole or not at all; what the store has already is passed over.
-
-    For example:
-      themis import answers.json.gz
-      themis import answers.json.gz --store runs/mine.sqlite3
-
-    Args:
-        path: The bundle.
-    """
-    from themis.api.bundles.files import import_bundle_file
-    from themis.api.stores import open_store
-
-    found = import_bundle_file(closed_at_the_end(open_store(storage_of(store))), path)
-    data = {"run_id": found.run_id, "kind": found.kind, "new_events": found.new_events}
-    show(data, f"run {found.run_id}\n{found.new_events} new events of its {found.kind}", as_json=json_output)

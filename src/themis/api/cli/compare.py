@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from cyclopts import Parameter
 
@@ -21,9 +22,13 @@ from themis.api.cli.options import (
     engine_of,
     read_prices,
     report_at,
-    stored,
+    stored_run,
 )
 from themis.api.cli.output import show
+
+if TYPE_CHECKING:
+    from themis.api.runs.result import RunResult
+    from themis.pure.protocols import RunStore
 
 _STATISTIC: Final = Parameter(
     negative="",
@@ -40,6 +45,7 @@ def compare(
     /,
     *,
     metric: Words = None,
+    parser: Words = None,
     fail_on_regression: Words = None,
     regression_on: Literal["interval", "mean"] = "interval",
     at: ReportAt = None,
@@ -60,7 +66,8 @@ def compare(
 ) -> int:
     """Compare two runs, case by case.
 
-    Differences are RUN_B minus RUN_A, over the cases that both have, with 95% intervals.
+    Differences are RUN_B minus RUN_A, over the cases that both have, with 95% intervals. Other tools' logs can be
+    compared by their files, scored by --metric; cases with other ids are paired by what they ask.
 
     For example:
       themis compare 4f1c latest
@@ -71,11 +78,13 @@ def compare(
       themis compare 4f1c latest --of cost --contrast ratio --price vllm/mine=0.1,0.4
       themis compare 4f1c latest --statistic corpus --metric chrf
       themis compare 4f1c latest --until "exact_match>=-0.02"
+      themis compare a.eval samples_b.jsonl --metric exact_match --parser builtin/text
 
     Args:
-        run_a: The baseline: its id, its first characters, or 'latest'.
+        run_a: The baseline: its id, its first characters, 'latest', or the file of another tool's log.
         run_b: The other run.
         metric: These metrics alone; p-values are adjusted over them.
+        parser: How the answers of a log are read.
         fail_on_regression:
             Exit with 1 unless METRIC's difference lies above -MARGIN, whatever missing scores are: METRIC:MARGIN.
         regression_on: What has to lie above -MARGIN: the 95% 'interval' in whole, or the 'mean' difference.
@@ -88,7 +97,6 @@ def compare(
     from themis.api.runs.compare_statistics import statistics_of_runs
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.runs.view import RunView
-    from themis.api.stores import find_run
     from themis.pure.records.stopping import as_rule
     from themis.pure.report.comparison import comparison_data, comparison_text, incomplete_runs
     from themis.pure.report.statistics import statistics_text
@@ -98,9 +106,9 @@ def compare(
     rule = as_rule(until)
     if rule is not None and rule.cluster_by is None:
         rule = rule.evolve(cluster_by=cluster_by)
-    first = stored(store)
-    second = first if store_b is None else stored(store_b)
-    a, b = find_run(first, run_a), find_run(second, run_b)
+    (first, a), (second, b) = (
+        _run_of(name, place, metric, parser) for name, place in ((run_a, store), (run_b, store_b or store))
+    )
     ours, theirs = first.load_snapshot(a), second.load_snapshot(b)
     gates = read_regression_gates(fail_on_regression or (), ours, theirs, regression_on)
     ks = {*(report_at(at, shared_answers(ours, theirs)) or ()), *ks_of(gates)}
@@ -139,3 +147,36 @@ def compare(
     if incomplete_runs(found):
         return INCOMPLETE  # before a failed gate, as the figures may still change
     return DONE if all(gate.passed for gate in results) else GATE_FAILED
+
+
+def _run_of(name: str, place: str, metric: list[str] | None, parser: list[str] | None) -> tuple[RunStore, str]:
+    """Return a stored run and its store; of a file the run that it holds, in memory.
+
+    Raises:
+        SpecError: a file is to be scored by nothing, or it holds several runs.
+    """
+    path = Path(name)
+    if not (path.suffix and path.is_file()):
+        return stored_run(place, name)
+    from themis.api.imports.logs import import_logs
+    from themis.effects.stores.memory import InMemoryRunStore
+    from themis.pure.errors import SpecError
+
+    if not metric:
+        raise SpecError(f"{name}: the answers of a log are scored by --metric; name one or several")
+    store = InMemoryRunStore()
+    found = import_logs(path, metric=metric, parser=parser, store=store)
+    if len(found) > 1:
+        held = ", ".join(_about(result) for result in found)
+        raise SpecError(
+            f"{name}: one run expected, and it holds {len(found)} ({held}); import it, and name two of them"
+        )
+    return store, found[0].run_id
+
+
+def _about(result: RunResult) -> str:
+    from themis.pure.interchange.records import IMPORTED
+
+    about = result.snapshot.provenance.provider_metadata.get(IMPORTED)
+    model = about.get("model") if isinstance(about, Mapping) else None
+    return f"{model or 'no model'} on {', '.join(result.view.dataset_ids)}"

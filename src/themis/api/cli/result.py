@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from themis._stages import STAGE_ORDER
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
@@ -28,11 +29,12 @@ def show_result(
     at: Sequence[int] | None = None,
     by: Sequence[str] | None = None,
     prices: Prices = EMPTY,
+    emit: Callable[[dict[str, Any]], None] = write_json,
 ) -> int:
-    """Print a run's result and its gates, and return the exit code."""
+    """Print a run's result and its gates, and return the exit code; as JSON it is emitted."""
     if as_json:
         data = result_data(result, at, by, prices)
-        write_json({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
+        emit({**data, "gates": [gate.to_dict() for gate in gates]} if gates else data)
     else:
         write(_result_text(result, at, by, prices))
         for gate in gates:

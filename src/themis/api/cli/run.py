@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,6 +24,7 @@ from themis.api.cli.options import (
     report_at,
     with_rule,
 )
+from themis.api.cli.output import write_json
 
 if TYPE_CHECKING:
     from themis.api.experiment.many.engines import WorkEngine
@@ -115,8 +117,15 @@ def run_and_show(
     many: ByMany = ONE_PROCESS,
     modules: Path | None = None,
     as_json: bool = False,
+    carry_out: Callable[[Any], Any] | None = None,
+    emit: Callable[[dict[str, Any]], None] = write_json,
 ) -> int:
-    """Run an experiment, print the result, and return the exit code."""
+    """Run an experiment, print the result, and return the exit code.
+
+    Args:
+        carry_out: runs it, if not `run_with_progress` does; the other arguments are those of `run`.
+        emit: takes it as JSON.
+    """
     from themis.api.cli.result import show_result
     from themis.api.runs.gates import check_gates, read_gates
     from themis.pure.report.grouping import check_by, read_by
@@ -126,7 +135,9 @@ def run_and_show(
     ks = report_at(at, experiment.generation.answers_per_case)
     metrics = [metric.component_id for metric in experiment.components().metrics]
     gates = read_gates(require or (), on, metrics, experiment.generation.answers_per_case)
-    if engine is None:
+    if carry_out is not None:
+        result = carry_out(experiment)
+    elif engine is None:
         result = run_with_progress(experiment, until=until)
     else:
         result = _run_by_many(experiment, engine, until, many.segment_size, modules)
@@ -138,6 +149,7 @@ def run_and_show(
         at=ks,
         by=groups,
         prices=experiment.runtime.prices,
+        emit=emit,
     )
 
 

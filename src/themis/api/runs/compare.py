@@ -10,6 +10,8 @@ from themis.api.runs.view import RunView, ScoredCase
 from themis.pure.compilation import whole_name
 from themis.pure.errors import SpecError
 from themis.pure.identity import case_hash
+from themis.pure.json import EMPTY
+from themis.pure.pairing import Pairing, paired
 from themis.pure.plan import case_items, make_plan
 from themis.pure.projections import case_votes
 from themis.pure.protocols import RunStore
@@ -77,8 +79,10 @@ def compare(
 ) -> RunComparison:
     """Compare two runs on the metrics they share; differences are `b` minus `a`.
 
-    Cases are paired by case key, never by case id alone. A case that was added, removed or changed (input,
-    reference or metadata) is listed and left out. What the cases that were left out could change is said beside.
+    Cases are paired by case key, never by case id alone; and those whose keys only one run has, such as of two tools'
+    logs, by their content (`themis.pure.pairing`), which a note counts. A case that was added, removed or changed
+    (input, reference or metadata) is listed and left out. What the cases that were left out could change is said
+    beside.
 
     Args:
         store_a: where the first run, the baseline, is kept.
@@ -104,7 +108,8 @@ def compare(
     view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, (*view_a.snapshot.datasets, *view_b.snapshot.datasets))
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
-    a, b = _sides(view_a, view_b, cluster_by, ks)
+    pairing = _pairing(view_a, view_b)
+    a, b = _sides(view_a, view_b, cluster_by, ks, pairing)
     chosen = engine or StatsEngine()
     metrics = whole_names(metric_ids, view_a, view_b)
     name_a, name_b = labels_of_two(run_a, run_b, label_a, label_b)
@@ -130,7 +135,11 @@ def compare(
         run_b=run_b,
         status_a=a.status,
         status_b=b.status,
-        notes=(*identity_notes(a.view.snapshot, b.view.snapshot), *_stop_notes(a, b, compared)),
+        notes=(
+            *pairing.notes(),
+            *identity_notes(a.view.snapshot, b.view.snapshot),
+            *_stop_notes(a, b, compared),
+        ),
         comparisons=tuple(_at_the_stop(a, b, compared.comparisons, chosen.level)),
     )
     return chosen.with_equivalence(named, margins or {})
@@ -206,7 +215,7 @@ def compare_until(
             f"until: {named.condition}: a difference between {low - high:g} and {high - low:g} expected, which are the "
             f"least and the most that scores of {named.metric_id} can differ"
         )
-    a, b = _sides(view_a, view_b, named.cluster_by, ())
+    a, b = _sides(view_a, view_b, named.cluster_by, (), _pairing(view_a, view_b))
     pairs = _Pairs.of(a, b, named.metric_id, (low, high))
     clusters = None if named.cluster_by is None else {**b.clusters, **a.clusters}
     if clusters is not None and not clusters:
@@ -270,10 +279,20 @@ class _Pairs:
 # --- runs that ended early --------------------------------------------------------------------------------
 
 
-def _sides(a: RunView, b: RunView, cluster_by: str | None, at: Sequence[int]) -> tuple[_Side, _Side]:
-    """Return both runs over the cases that neither left unplanned."""
-    unplanned = _unplanned(a) | _unplanned(b)
-    return _side(a, cluster_by, at, unplanned), _side(b, cluster_by, at, unplanned)
+def _pairing(a: RunView, b: RunView) -> Pairing:
+    if a.snapshot.identity.dataset_refs == b.snapshot.identity.dataset_refs:
+        return Pairing()
+    return paired(case_items(a.snapshot), case_items(b.snapshot))
+
+
+def _sides(a: RunView, b: RunView, cluster_by: str | None, at: Sequence[int], pairing: Pairing) -> tuple[_Side, _Side]:
+    """Return both runs over the cases that neither left unplanned, by the case keys of the first."""
+    unplanned = _unplanned(a) | {pairing.names.get(key, key) for key in _unplanned(b)}
+    ours = _side(a, cluster_by, at, unplanned)
+    theirs = _side(b, cluster_by, at, unplanned, pairing.names)
+    # What is one by its content was not changed, whatever else is said of it.
+    theirs.content.update({key: ours.content[key] for key in pairing.names.values() if key in ours.content})
+    return ours, theirs
 
 
 def _unplanned(view: RunView) -> set[str]:
@@ -341,13 +360,20 @@ def shared_score_ranges(a: RunView, b: RunView) -> dict[str, tuple[float, float]
     }
 
 
-def _side(view: RunView, cluster_by: str | None, at: Sequence[int], unplanned: Collection[str]) -> _Side:
+def _side(
+    view: RunView,
+    cluster_by: str | None,
+    at: Sequence[int],
+    unplanned: Collection[str],
+    names: Mapping[str, str] = EMPTY,
+) -> _Side:
     side = _Side(view)
     several = _Several(view, at) if at else None
     for case in view.scored():
-        if case.item.case_key in unplanned:
+        key = names.get(case.item.case_key, case.item.case_key)
+        if key in unplanned:
             continue
-        key, cluster = case.item.case_key, cluster_of(case.item.case, cluster_by)
+        cluster = cluster_of(case.item.case, cluster_by)
         side.content[key] = case_hash(case.item.case)
         if cluster is not None:
             side.clusters[key] = cluster

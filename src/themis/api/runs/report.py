@@ -194,6 +194,8 @@ def _data(report: Report) -> dict[str, Any]:
         "details": {each.metric_id: each.to_dict() for each in overview.details},
         "several_answers": {each.metric_id: each.to_dict() for each in overview.several},
         "human_labels": {each.metric_id: each.to_dict() for each in overview.labelled},
+        **({"imported_scores": [each.to_dict() for each in overview.imported]} if overview.imported else {}),
+        **({"agreements": [each.to_dict() for each in overview.agreements]} if overview.agreements else {}),
         "failures": [each.to_dict() for each in overview.failures],
         "costs": None if report.costs is None else _costs(report.costs),
         "suspicions": [each.to_dict() for each in overview.suspicions],

@@ -27,6 +27,7 @@ from themis.pure.records.results import BenchmarkResult, BenchmarkScoreRow
 from themis.pure.report.dimensions import Dimension, DimensionScores
 from themis.pure.report.failures import Kind, failures_of
 from themis.pure.report.grouping import cluster_of, group_of
+from themis.pure.report.imported import Agreement, ImportedCounts, ImportedScores
 from themis.pure.report.labelling import LabelledMetric, Labelling
 from themis.pure.report.served import ServedCounts
 from themis.pure.report.stopped import (
@@ -108,6 +109,8 @@ class RunOverview:
         digest: the hash of all results, without times and transport facts; `None` if it was not asked for.
         suspicions: why a metric that scored 0 everywhere may have done so.
         labelled: what human labels say of each metric that has any.
+        imported: what another tool scored the answers, where they were imported.
+        agreements: how far those scores are what each metric makes of the answers.
         has_failed: a case failed, or lacks a score that the run was asked for.
     """
 
@@ -128,6 +131,8 @@ class RunOverview:
     digest: str | None = None
     suspicions: tuple[Suspicion, ...] = attrs.field(default=(), converter=sequence)
     labelled: tuple[LabelledMetric, ...] = attrs.field(default=(), converter=sequence)
+    imported: tuple[ImportedScores, ...] = attrs.field(default=(), converter=sequence)
+    agreements: tuple[Agreement, ...] = attrs.field(default=(), converter=sequence)
     has_failed: bool = False
 
 
@@ -215,6 +220,7 @@ class Overview:
         self._one_answer = {each.metric_id for each in plan.metrics if plan.answers_of(each) == ONE_ANSWER}
         self._failures: Counter[Kind] = Counter()
         self._first_errors: list[BenchmarkScoreRow] = []
+        self._imported = ImportedCounts()
 
     def add(self, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow]) -> None:
         """Take the next case with its score rows."""
@@ -255,6 +261,7 @@ class Overview:
                 if value is not None:
                     self._measured[name].append(value)
                     self._owners[name].append(self._cases)
+        self._imported.add(state, rows)
         self._candidates += len(state.candidates)
         self._cases += 1
 
@@ -299,6 +306,8 @@ class Overview:
             digest=None if self._digest is None else self._digest.hexdigest(),
             suspicions=self._suspicions.found(),
             labelled=[*self._labelled()],
+            imported=[*self._imported.found()],
+            agreements=[*self._imported.agreements()],
             has_failed=self._tallies.has_failed(),
         )
 

@@ -14,6 +14,8 @@ from typing import Final, Literal, TypeAlias
 
 import attrs
 
+from themis.pure.interchange.records import IMPORTED
+from themis.pure.json import EMPTY
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot, Unparsed
 from themis.pure.report.labelling import LabelledMetric
@@ -380,6 +382,39 @@ def _dimensions(report: Report) -> Iterator[Section]:
             table=_estimates("dimension", narrow, level),
             remarks=_wrapped(whole.remarks),
             shown_in=("terminal",),
+        )
+
+
+def _imported(report: Report) -> Iterator[Section]:
+    found = report.overview.imported
+    if not found:
+        return
+    known = report.snapshot.provenance.provider_metadata.get(IMPORTED)
+    about = known if isinstance(known, Mapping) else EMPTY
+    is_named = about.get("tool") not in (None, "outputs")  # a table of answers says nothing of who scored them
+    tool = " ".join(str(about[name]) for name in ("tool", "version") if about.get(name)) if is_named else "another tool"
+    yield Section(
+        title="Scored elsewhere",
+        note=f"What {tool} scored these answers, as imported: none of it was made or checked here.",
+        table=Table(
+            header=("scorer (imported)", "mean", "n", "scored"),
+            rows=tuple(
+                (each.name, "-" if each.mean is None else f"{each.mean:.4f}", f"{each.numbers:,}", f"{each.scores:,}")
+                for each in found
+            ),
+        ),
+    )
+    agreements = report.overview.agreements
+    if agreements:
+        yield Section(
+            title="Scored here and elsewhere",
+            note="How many of the imported scores are what a metric makes of the same answers.",
+            table=Table(
+                header=("scorer (imported)", "metric", "equal", "of"),
+                rows=tuple((each.name, each.metric_id, f"{each.equal:,}", f"{each.scored:,}") for each in agreements),
+                align="llrr",
+            ),
+            remarks=tuple(each.differences for each in agreements if each.differing),
         )
 
 
@@ -856,6 +891,7 @@ SECTIONS: Final[tuple[Callable[[Report], Iterator[Section]], ...]] = (
     _groups,
     _dimensions,
     _several_answers,
+    _imported,
     _errors,
     _warnings,
     _costs,

@@ -1,0 +1,134 @@
+"""What every reader of another tool's log makes: runs, and in them samples, each with its place in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import attrs
+
+from themis.pure.errors import DataError
+from themis.pure.json import EMPTY, JSONValue
+from themis.pure.records.base import HashableModel
+from themis.pure.records.dataset import Case
+from themis.pure.records.fields import json_object, json_value, named_fields, sequence
+from themis.pure.records.generation import GenerationResult
+
+IMPORTED: Final = "imported"
+"""Begins the id of the generator that stands for answers made elsewhere, and names what else the tool said of one: an
+artifact of the generation, and a fact in the provenance of the run."""
+
+
+@attrs.frozen(kw_only=True, field_transformer=named_fields)
+class ImportedScore(HashableModel):
+    """What another tool scored an answer; it is kept as evidence, and never counts among a run's own scores.
+
+    Attributes:
+        name: the tool's name of the scorer.
+        value: as the tool has it: a number, a boolean, a word such as `C`, a list or an object; `None` if unscored.
+        number: the value as a number, where it is one or the tool reads it as one.
+        answer: what the scorer took for the answer.
+        explanation: why, in the tool's words.
+    """
+
+    name: str
+    value: JSONValue = attrs.field(default=None, converter=json_value)
+    number: float | None = None
+    answer: str | None = None
+    explanation: str | None = None
+
+
+@attrs.define
+class Tally:
+    """How many scores of one name another tool made, how many of them are numbers, and the sum of those."""
+
+    scores: int = 0
+    numbers: int = 0
+    total: float = 0.0
+
+    def add(self, number: float | None) -> None:
+        self.scores += 1
+        if number is not None:
+            self.numbers += 1
+            self.total += number
+
+    @property
+    def mean(self) -> float | None:
+        """The mean of those that are numbers."""
+        return self.total / self.numbers if self.numbers else None
+
+
+@attrs.frozen(kw_only=True)
+class LoggedSample:
+    """One answer to one case, as another tool logged it; or, with neither answer nor error, more scores of one.
+
+    Attributes:
+        place: where it stands, for errors: `answers.csv:3`.
+        case: the case; samples of one case state equal cases.
+        index: which of the case's answers it is, from 0; in the order of the file if the log does not say.
+        result: the answer; its `candidate_id` is not yet that of a run.
+        error: why there is no answer.
+        scores: the tool's own.
+    """
+
+    place: str
+    case: Case
+    index: int | None = None
+    result: GenerationResult | None = None
+    error: str | None = None
+    scores: tuple[ImportedScore, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class LoggedRun:
+    """One run of another tool: one model on one dataset.
+
+    Attributes:
+        tool: which; `outputs` for a table of nothing but answers.
+        dataset_id: the task or dataset.
+        model: what answered, if the log says it.
+        version: the tool's version.
+        facts: what else the log says of the run, in a few words each.
+        lacks: what the log lacks, in words, such as a header that a crash left unwritten.
+        read: the names of the files that this run stands in, as far as they hold nothing else.
+        samples: the samples, read as needed.
+    """
+
+    tool: str
+    dataset_id: str
+    model: str | None = None
+    version: str | None = None
+    facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    read: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    samples: Iterable[LoggedSample]
+
+
+class NothingLoggedError(DataError):
+    """A log is whole, and holds no answers."""
+
+
+class LogFiles(Protocol):
+    """The files of a log: a folder's, or the members of an archive; whoever hands them out bounds what is read."""
+
+    @property
+    def where(self) -> str:
+        """The folder or archive, for errors."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all files, relative to the folder, with `/` between folders."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's content."""
+
+    def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """Yield a file's lines that are not blank, with their numbers."""
+
+    def rows(self, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield a Parquet file's rows, with their numbers."""
+
+
+def answer_of(output: JSONValue, **more: Any) -> GenerationResult:
+    """Return an answer that was made elsewhere; whoever stores it names its candidate."""
+    return GenerationResult(candidate_id=IMPORTED, final_output=output, **more)
