@@ -46,7 +46,6 @@ from themis.pure.calls import (
     delay_before_retry,
     said_to_wait,
 )
-from themis.pure.errors import StoreError
 from themis.pure.json import EMPTY
 from themis.pure.limits import NOTHING, Admission, Budget, CallLimits, Estimate, Ticket, TokenEstimate
 from themis.pure.records.config import RuntimeConfig
@@ -235,18 +234,21 @@ class CallRuntime:
         await self._gate.pass_through(ticket)
         if ticket.refused:
             raise await self._no_room()
-        tokens, cost = 0, 0.0
+        tokens, cost, is_asked = 0, 0.0, False
         try:
             self._refuse_dead(ticket)
             if self._shared is not None:
                 await self._shared.enter(ticket)
             if not ticket.refused:
+                is_asked = True
                 value = await self._within_time(func, ticket)
                 tokens, cost = self._note_answer(ticket, model, getattr(value, "token_usage", None))
                 return value
-        except (CallFailed, StoreError):
+        except CallFailed:
             raise
         except Exception as error:
+            if not is_asked:  # the store of the shared limits failed, and not the model
+                raise
             failure = said_to_wait(to_failure(error), self._max_wait)
             if failure.kind in _LOST_ANSWER:
                 tokens, cost = ticket.estimate.tokens, ticket.estimate.cost

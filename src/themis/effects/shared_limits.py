@@ -42,8 +42,9 @@ class _Pool:
     changed: trio.Event = attrs.field(factory=trio.Event)
 
     def tell(self) -> None:
-        self.changed.set()
-        self.changed = trio.Event()
+        if self.waiting:
+            self.changed.set()
+            self.changed = trio.Event()
 
 
 class SharedLimits:
@@ -79,7 +80,7 @@ class SharedLimits:
     async def _beat(self) -> None:
         while True:
             self._workers = max(1, await self._asked(self._store.workers, self._run_id))
-            for pool in self._pools.values():
+            for pool in tuple(self._pools.values()):
                 await self._balance(pool)
             await trio.sleep(_BEAT_S)
 
