@@ -97,6 +97,26 @@ def test_an_engine_s_run_is_that_of_one_process(project: Path, store: str) -> No
     assert len((project / "calls").read_text().splitlines()) == 80, "what was imported is not asked again"
 
 
+def test_a_run_begun_in_a_file_goes_on_by_many_on_a_server_and_comes_back(project: Path, store: str) -> None:
+    whole = said(themis("run", "e.yaml", "--store", "runs/whole.sqlite3", "--json"))
+    (project / "calls").unlink()
+    assert themis("run", "e.yaml", "--store", "runs/a.sqlite3", "--until", "generate").returncode == 0
+    for words in (
+        ("export", "generation", "latest", "there.json", "--store", "runs/a.sqlite3"),
+        ("import", "there.json", "--store", store),
+        ("run", "e.yaml", "--store", store, "--engine", "processes", "--workers", "2"),
+        ("export", "evaluation", "latest", "back.json", "--store", store),
+        ("import", "back.json", "--store", "runs/b.sqlite3"),
+    ):
+        done = themis(*words)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert said(themis("verify", "latest", "--store", "runs/b.sqlite3", "--config", "e.yaml", "--json"))["verdict"] == (
+        "verified"
+    )
+    assert said(themis("run", "e.yaml", "--store", "runs/b.sqlite3", "--json"))["digest"] == whole["digest"]
+    assert len((project / "calls").read_text().splitlines()) == 40, "what was moved is not asked again"
+
+
 def test_plain_workers_do_what_was_submitted_in_segments(project: Path, store: str) -> None:
     run_id = said(themis("submit", "e.yaml", "--mode", "segments", "--segment-size", "3", "--store", store, "--json"))[
         "run_id"
