@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from themis.effects import files
-from themis.effects.files import nearest_files, whole_file
+from themis.effects.files import make_folder, nearest_files, whole_file
 
 
 def names(folder: Path) -> list[str]:
@@ -67,6 +67,16 @@ def test_content_and_then_name_are_on_the_disk_when_it_is_left(tmp_path: Path, m
     assert [what for what, _ in done] == ["content", "name"]
     assert done[0][1][0].startswith(files.UNFINISHED)
     assert done[1][1] == ["a.txt"]
+
+
+def test_the_names_of_new_folders_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[Path] = []
+    monkeypatch.setattr(files, "sync_folder", synced.append)
+    make_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert set(synced) == {tmp_path, tmp_path / "a"}
+    make_folder(tmp_path / "a" / "b")
+    assert len(synced) == 2
 
 
 def test_a_missing_file_is_told_with_its_neighbours(tmp_path: Path) -> None:

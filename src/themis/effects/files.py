@@ -62,6 +62,14 @@ def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and what is missing of the path to it, so that a loss of power takes none of them away."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a crash; POSIX alone needs it, and allows it."""
     if os.name != "posix":

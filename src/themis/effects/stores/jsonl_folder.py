@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import attrs
 
-from themis.effects.files import UNFINISHED, open_plain, refused, whole_file
+from themis.effects.files import UNFINISHED, make_folder, open_plain, refused, whole_file
 from themis.effects.stores.base import newer
 from themis.effects.stores.locks import lock
 from themis.pure.errors import StoreError, ThemisError
@@ -39,7 +39,7 @@ class StoreFolder:
             elif self.path.exists() and any(not found.name.startswith(UNFINISHED) for found in self.path.iterdir()):
                 raise StoreError(f"{self.path} is a folder of something else: name another path for the store")
             else:
-                self.path.mkdir(parents=True, exist_ok=True)
+                make_folder(self.path)
                 write(mark, [encode({"format": "themis-jsonl", "version": _FORMAT_VERSION}), b"\n"])
 
     def _check(self, mark: Path) -> None:
@@ -130,7 +130,7 @@ def read_cases(path: Path, count: int) -> Iterator[Case]:
 
 def write(path: Path, parts: Iterable[bytes]) -> None:
     """Write a file of the store, and the folder that it is in if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with whole_file(path) as file:
         file.writelines(parts)
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
+from themis.effects.files import make_folder
 from themis.effects.stores.counting import Counted, count_scores
 from themis.effects.stores.locks import is_held, lock_run
 from themis.effects.stores.sqlite_file import (
@@ -77,7 +78,7 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
             if self._address is not None:
                 check_current(self._connect(), self.path)
                 return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             prepare(self._connect(), self.path)
         except (OSError, sqlite3.Error) as error:
             self._close()
