@@ -10,8 +10,9 @@ from pathlib import Path
 import portalocker
 import pytest
 
+from themis.effects.stores import locks
 from themis.effects.stores.locks import is_held, lock_run
-from themis.pure.errors import RunLockedError
+from themis.pure.errors import RunLockedError, StoreError
 
 HOLDER = """
 import sys, pathlib
@@ -48,3 +49,15 @@ def test_who_asks_keeps_no_writer_out(tmp_path: Path, monkeypatch: pytest.Monkey
         portalocker.lock(asked, portalocker.LockFlags.SHARED | portalocker.LockFlags.NON_BLOCKING)
         monkeypatch.setattr(time, "sleep", lambda seconds: asked.close())
         lock_run(path, "r")()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_disk_without_room_for_the_file_is_said_and_nothing_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "r.lock"
+    monkeypatch.setattr(locks, "take", lambda path: open("/dev/full", "w", encoding="utf-8"))  # noqa: SIM115
+    with pytest.raises(StoreError, match=r"r\.lock: .*; check .* the disk's space"):
+        lock_run(path, "r")
+    monkeypatch.undo()
+    lock_run(path, "r")()

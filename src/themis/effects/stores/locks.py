@@ -45,14 +45,19 @@ def lock_run(path: Path, run_id: str) -> Callable[[], None]:
             continue  # it ended between our locking and our reading
         if file is not None:
             break
-    file.truncate(0)
-    file.write(this_process())
-    file.flush()
 
     def release() -> None:
         path.unlink(missing_ok=True)
         file.close()
 
+    try:
+        file.truncate(0)
+        file.write(this_process())
+        file.flush()
+    except OSError as error:  # a full disk
+        with contextlib.suppress(OSError):
+            release()
+        raise refused(error, path) from error
     return release
 
 

@@ -239,4 +239,4 @@ def unusable(path: Path, error: Exception) -> StoreError:
         return StoreError(f"{path} is not a SQLite file: name another path, or restore it from a copy")
     if isinstance(error, sqlite3.DatabaseError) and ("malformed" in str(error) or "no such" in str(error)):
         return StoreError(f"{path} is damaged ({error}): restore it from a copy; nothing was changed")
-    return StoreError(f"{path} can't be used as a store: {error}; check the path and its permissions")
+    return StoreError(f"{path} can't be used as a store: {error}; check the path, its permissions and the disk's space")
