@@ -44,6 +44,13 @@ class Model:
         return GenerationResult(candidate_id=ctx.candidate_id, final_output="fine")
 
 
+class AnswersAll(Model):
+    """Answers all cases in the way that `Model` does the bad one."""
+
+    async def generate(self, case: Case, ctx: GenerateContext) -> Any:
+        return await self._bad(ctx)
+
+
 class SyncModel(Model):
     """The same, as a plain function in a thread."""
 
@@ -137,6 +144,25 @@ def test_a_store_that_fails_for_good_ends_the_run_with_one_clear_error() -> None
     store._dice.random = lambda: 1.0  # type: ignore[method-assign]  # never writes
     with pytest.raises(StoreError, match=r"after 5 attempts: the disk hiccups.*run again to resume"):
         PIPELINE.experiment(runtime=QUICK).run(store=store)
+
+
+def test_a_store_that_failed_once_is_waited_for_before_more_is_paid_for() -> None:
+    store, calls = UnreliableStore(every=1), 0
+    store._dice.random = lambda: 1.0  # type: ignore[method-assign]  # never writes
+
+    async def answers_slowly(ctx: GenerateContext) -> GenerationResult:
+        nonlocal calls
+        calls += 1
+        while calls > 8 and not store.raised:  # noqa: ASYNC110  # a thread raises, and tells no event
+            await trio.sleep(0.001)
+        await trio.sleep(0.001)
+        return GenerationResult(candidate_id=ctx.candidate_id, final_output="fine")
+
+    rows = [{"case_id": str(i), "input": i, "expected_output": "fine"} for i in range(1_000)]
+    runtime = RuntimeConfig(store_retry_delay=0.3, max_concurrent_tasks=4)
+    with pytest.raises(StoreError, match="could not write after 5 attempts"):
+        evaluate(model=AnswersAll(answers_slowly), data=rows, metric=ScriptedMetric(), runtime=runtime, store=store)
+    assert calls < 100  # those under way, and a few more on a slow machine
 
 
 class SmallStore(SqliteRunStore):

@@ -104,6 +104,7 @@ class Journal:
         self._write_now = trio.Event()
         self._progressed = trio.Condition()
         self._closing = False
+        self._stalled = False
         self._failure: BaseException | None = None
 
     def append(self, case_no: int | None, event: RunEvent, cache_key: str | None = None) -> None:
@@ -133,7 +134,8 @@ class Journal:
 
     @property
     def is_full(self) -> bool:
-        return len(self._waiting) >= 2 * _LARGEST_BATCH or self._bytes >= 2 * _LARGEST_BYTES
+        """Whether no new case is to begin: too much waits for the disk, or it failed, and what is paid may be lost."""
+        return self._stalled or len(self._waiting) >= 2 * _LARGEST_BATCH or self._bytes >= 2 * _LARGEST_BYTES
 
     async def space(self) -> None:
         await self._until(lambda: not self.is_full)
@@ -191,12 +193,14 @@ class Journal:
                 await trio.to_thread.run_sync(write)
                 break
             except Exception as error:
+                self._stalled = True
                 # It may have raised after its commit; a batch that is written twice would break the chain.
                 if await self._was_written(last, digest):
                     break
                 if attempt == self._attempts:
                     raise self._given_up(error) from error
             await trio.sleep(self._delay * attempt)
+        self._stalled = False
 
     async def _was_written(self, last: int, digest: str) -> bool:
         """Tell whether a write that raised came through all the same."""
