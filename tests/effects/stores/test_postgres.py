@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -155,3 +155,14 @@ def test_what_other_runs_have_is_looked_up_for_many_cases_at_once(
     assert {event.source_run_id for event in made} == {run.run_id}
     assert sum(asked) == 128
     assert len(asked) < 32, "a trip to the server for each candidate"
+
+
+def test_an_error_is_told_once(fresh: Fresh, caplog: pytest.LogCaptureFixture) -> None:
+    rows = [{"ref": str(number), "content": None if number == 1_000 else b"some"} for number in range(2_000)]
+    with (
+        cast(PostgresRunStore, open_store(fresh("postgres"))) as store,
+        pytest.raises(StoreError, match="not-null"),
+        store._transaction() as db,
+    ):
+        store._execute_many(db, "insert into blob values (:ref, :content)", rows)
+    assert not caplog.messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import queue
 import re
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ class Server:
             raise MissingExtraError(
                 f"the postgres store needs psycopg 3, which is not installed: {pip_install('postgres')}"
             ) from error
+        logging.getLogger("psycopg").addFilter(_says_more)
         self.schema = schema
         try:
             place = psycopg.conninfo.conninfo_to_dict(dsn)
@@ -166,6 +168,11 @@ class Server:
                 "dump. Nothing was changed"
             )
         return version
+
+
+def _says_more(record: logging.LogRecord) -> bool:
+    """Tell whether a warning of psycopg is more than the echo of an error that it raises at the same time."""
+    return not str(record.msg).startswith("error ignored")
 
 
 _TABLES: Final = {1: "postgres_schema.sql", 5: "postgres_5.sql"}
