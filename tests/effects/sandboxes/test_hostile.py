@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import subprocess
@@ -194,6 +195,35 @@ def test_a_daemon_left_behind(run: Run) -> None:
     assert not processes_with(mark)
 
 
+def test_more_threads_than_processes(run: Run) -> None:
+    program = (
+        "import threading, time\nn = 0\ntry:\n    while True:\n"
+        "        threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n        n += 1\n"
+        "except RuntimeError:\n    print(n, flush=True)\n    import os; os._exit(0)\n"
+    )
+    assert int(run(program, processes=16).stdout) <= 18
+
+
+def test_more_open_files_than_there_are_to_be_had(run: Run) -> None:
+    program = (
+        "import os\nn = 0\ntry:\n    while True:\n        os.open('/dev/null', 0)\n        n += 1\n"
+        "except OSError as error:\n    print(n, error.errno)\n"
+    )
+    count, error = map(int, run(program).stdout.split())
+    assert (count < 20_000, error) == (True, 24)
+
+
+@pytest.mark.parametrize("limit", ["AS", "FSIZE", "NPROC", "NOFILE", "CORE"])
+def test_limits_are_not_to_be_raised(run: Run, limit: str) -> None:
+    program = (
+        f"import resource\nhard = resource.getrlimit(resource.RLIMIT_{limit})[1]\n"
+        "if hard == resource.RLIM_INFINITY:\n    print('none')\n"
+        f"try:\n    resource.setrlimit(resource.RLIMIT_{limit}, (hard + 1, hard + 1))\n    print('raised')\n"
+        "except (ValueError, OSError):\n    print('no')\n"
+    )
+    assert run(program).stdout in ("no\n", "none\nno\n")
+
+
 # --- reading what is no business of theirs ----------------------------------------------------------------
 
 
@@ -336,6 +366,64 @@ def test_kill_everything(run: Run) -> None:
         "os.kill(-1, signal.SIGKILL)\nprint(os.waitpid(pid, 0)[1])\n"
     )
     assert run(program).stdout == "9\n"
+
+
+@pytest.mark.parametrize("signal", ["SIGKILL", "SIGTERM", "SIGSTOP"])
+def test_signals_to_the_parent(run: Run, signal: str) -> None:
+    program = (
+        f"import os, signal\nfor pid in (1, os.getppid(), -os.getpgrp()):\n    if pid > 0 and pid != os.getpid():\n"
+        f"        try:\n            os.kill(pid, signal.{signal})\n        except OSError:\n            pass\n"
+        "print('here')\n"
+    )
+    result = run(program, time_s=5)
+    assert (result.status, result.stdout) == ("ok", "here\n")
+
+
+def test_forging_what_the_sandbox_says_of_the_end(run: Run) -> None:
+    program = """
+import os, sys
+for fd in range(3, 256):
+    try:
+        os.write(fd, b'{"exit-code": 0}\\n')
+    except OSError:
+        pass
+sys.exit(7)
+"""
+    result = run(program)  # what is open beside its own streams is these streams once more
+    assert (result.status, result.exit_code) == ("nonzero_exit", 7)
+
+
+CALLS = {  # by number on x86-64 and arm64 (arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h)
+    "mount": (165, 40),
+    "umount": (166, 39),
+    "pivot_root": (155, 41),
+    "swapon": (167, 224),
+    "reboot": (169, 142),
+    "settimeofday": (164, 170),
+    "init_module": (175, 105),
+    "kexec_load": (246, 104),
+    "add_key": (248, 217),
+    "keyctl": (250, 219),
+    "perf_event_open": (298, 241),
+    "open_by_handle_at": (304, 265),
+    "setns": (308, 268),
+    "bpf": (321, 280),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "open_tree": (428, 428),
+    "fsopen": (430, 430),
+    "pidfd_getfd": (438, 438),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls_that_reach_deep_into_the_kernel(run: Run, name: str) -> None:
+    number = CALLS[name][os.uname().machine != "x86_64"]
+    program = (
+        f"import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall({number}, 0, 0, 0, 0, 0), ctypes.get_errno())"
+    )
+    result, error = run(program).stdout.split()
+    assert (result, int(error)) in {("-1", errno.EPERM), ("-1", errno.ENOSYS), ("-1", errno.EACCES)}
 
 
 @pytest.mark.parametrize(
