@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million demo-cluster coverage-table generated hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million demo-cluster coverage-table generated hardening hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,10 +38,10 @@ contracts: $(VENV)/.dev  ## who may import whom (import-linter)
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev  ## tests, laws, docs and examples (pytest)
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model"
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not hardening"
 
 quick: $(VENV)/.dev  ## those of the tests that take less than a few seconds each; TESTS="tests/laws" for a part of them
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow" $(TESTS)
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not real_model and not slow and not hardening" $(TESTS)
 
 package: $(VENV)/.dev  ## build sdist and wheel, check them, and try the wheel in an empty environment, which stays small
 	$(BIN)/python .ci/package.py
@@ -56,6 +56,12 @@ $(VENV)/.cluster: $(VENV)/.base
 demo-cluster: $(VENV)/.cluster  ## one run by Dask workers into PostgreSQL, both started here; PostgreSQL must be installed
 	$(BIN)/python examples/cluster.py
 
+# The scenarios, and the tests of every day that the table counts besides.
+HARDENING := tests/hardening tests/effects/sandboxes/test_hostile.py tests/effects/sandboxes/test_left_behind.py \
+  tests/effects/calls/test_malicious.py tests/laws/test_odd_values.py tests/e2e/test_html_report.py
+hardening: $(VENV)/.dev  ## kills, power losses, full disks, faulty endpoints and attacks, for an hour; ends in a table
+	$(BIN)/python -m pytest -q -n 0 -m "" $(HARDENING)
+
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
 
@@ -64,7 +70,7 @@ generated: $(VENV)/.base  ## write the generated pages anew: the catalog's cards
 	$(BIN)/python -m themis schema > docs/reference/config.schema.json
 
 coverage: $(VENV)/.dev  ## tests with branch coverage
-	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model"
+	$(BIN)/coverage run -m pytest -q -m "not slow and not real_model and not hardening"
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report --skip-covered --sort=cover
 

@@ -24,6 +24,11 @@ class PostgresServer:
     port: int
     tools: Path
     as_user: Sequence[str]
+    """What a command begins with that is to be run as the server is."""
+
+    def own(self, folder: Path) -> None:
+        """Give a folder to the user that the server is run as."""
+        shutil.chown(folder, self.folder.owner())
 
     @property
     def dsn(self) -> str:

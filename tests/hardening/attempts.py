@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -15,15 +16,16 @@ from pathlib import Path
 
 import attrs
 import pytest
-from tests.hardening.child import CALLS_MADE, MARK, Log, experiment, key_of
+from tests.hardening.child import CALLS_MADE, MARK, Log, experiment, key_of, opened
 
 from themis.api.experiment.verify import verify
-from themis.api.stores import open_store
 from themis.effects.reading import read_events
+from themis.effects.stores.base import EventStore
 from themis.pure.records.config import StorageConfig
 
 CHILD = Path(__file__).with_name("child.py")
-PATIENCE_S = 60.0
+os.environ.setdefault(MARK, f"27182818.{secrets.randbelow(10**9)}")
+PATIENCE_S = 300.0
 """However loaded the machine is, nothing takes longer that is to end by itself."""
 
 
@@ -47,7 +49,7 @@ class Attempts:
         size: of an answer, in characters.
         programs: whether there is a metric that runs programs.
         wrapped: what a process is started by, such as a tracer.
-        again: calls that were made again after a stop; they were under way when it came.
+        again: calls that were made again, as a stop came before their answers were stored.
         longest_s: what was left of a process that was killed took as long to be gone.
     """
 
@@ -64,7 +66,7 @@ class Attempts:
     def __attrs_post_init__(self) -> None:
         (self.folder / "tmp").mkdir(parents=True)
 
-    def start(self, **environment: str) -> subprocess.Popen[str]:
+    def start(self) -> subprocess.Popen[str]:
         self.number += 1
         command = [*self.wrapped, sys.executable, str(CHILD), json.dumps(self.storage.to_dict()), str(self.folder)]
         more = {"TMPDIR": str(self.folder / "tmp"), "HARDENING_NO_PROGRAMS": "" if self.programs else "1"}
@@ -73,7 +75,7 @@ class Attempts:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **more, **environment},
+            env={**os.environ, **more},
         )
 
     def to_the_end(self) -> str:
@@ -115,15 +117,17 @@ class Attempts:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 line = (process / "cmdline").read_bytes()
-                if line and (MARK.encode() in line or f"TMPDIR={self.folder}".encode() in _environment(process)):
+                if line and (
+                    os.environ[MARK].encode() in line or f"TMPDIR={self.folder}".encode() in _environment(process)
+                ):
                     found.append(line.replace(b"\0", b" ").decode(errors="replace"))
         return found
 
     def look(self) -> None:
         """Read the store, which must be readable after any stop; note what is stored by now."""
-        with open_store(self.storage) as store:
+        with opened(self.storage) as store:
             for summary in store.list_runs():
-                until(lambda run_id=summary.run_id: not store._is_locked(run_id), "the run is locked still")  # type: ignore[attr-defined,misc]  # all stores have it
+                _wait_for_lock(store, summary.run_id)
                 for event in read_events(store, summary.run_id):
                     key = key_of(event)
                     if key is not None:
@@ -145,11 +149,15 @@ class Attempts:
             assert max(numbers) <= self.stored_by[key], f"{key} was asked again after it was stored"
         self.again += sum(map(len, calls.values())) - len(calls)
         made = experiment(Log(Path(os.devnull), ""), self.size, programs=self.programs)
-        with open_store(self.storage) as store:
+        with opened(self.storage) as store:
             (summary,) = store.list_runs()
             found = verify(store, summary.run_id, experiment=made)
             assert found.ok, found
         assert list((self.folder / "tmp").iterdir()) == []
+
+
+def _wait_for_lock(store: EventStore, run_id: str) -> None:
+    until(lambda: not store._is_locked(run_id), "the run is locked still")
 
 
 def _environment(process: Path) -> bytes:

@@ -1,8 +1,8 @@
 """A run in a process of its own: `python child.py STORE_JSON LOGS ATTEMPT SIZE`, to be killed at any moment.
 
 It has several samples of each case, a judge that is asked twice, and programs in the real sandbox. It logs every call
-that it makes and every answer that it was told is durable, a line each, and prints at the end what came of it. An answer
-is as long as SIZE says, in characters.
+that it makes and every answer that it was told is durable, a line each, and prints at the end what came of it. The
+answers of every sixth case are as long as SIZE says, in characters.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import trio
 from themis import Dataset, EvaluationConfig, Experiment, GenerationConfig, RuntimeConfig
 from themis.api.stores import open_store
 from themis.effects.sandboxes import open_sandbox, register_sandbox
+from themis.effects.stores.base import EventStore
 from themis.pure.errors import StoreError
 from themis.pure.events import GenerationCompletedEvent, RunEvent, StepCompletedEvent
 from themis.pure.protocols import RunStore
@@ -35,8 +36,8 @@ from themis.testing.pipelines import ScriptedJudgeMetric
 CASES, SAMPLES, JUDGMENTS = 24, 2, 2
 CALLS_MADE = CASES * SAMPLES * (1 + JUDGMENTS + 1)
 """Each sample is a call, is judged twice, and is run."""
-MARK = "27182818.28459"
-"""A word in the command line of every program, by which what is left of any is found."""
+MARK = "HARDENING_MARK"
+"""The environment variable with a word for the command line of every program, by which what is left of any is found."""
 
 
 class Log:
@@ -82,7 +83,8 @@ class Answer:
     async def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
         self.log.line("candidate", ctx.candidate_id)
         await trio.sleep(0.002 * (1 + (ctx.seed or 0) % 3))
-        blocks = (hashlib.sha512(f"{ctx.seed} {n}".encode()).hexdigest() for n in range(1 + self.size // 128))
+        length = self.size if int(case.case_id) % 6 == 0 else 128
+        blocks = (hashlib.sha512(f"{ctx.seed} {n}".encode()).hexdigest() for n in range(length // 128))
         return GenerationResult(candidate_id=ctx.candidate_id, final_output=f"{case.case_id}: {''.join(blocks)}")
 
 
@@ -99,7 +101,7 @@ class Judge:
         _, candidate_id, _, call_id = prompt.prompt_id.split("/")
         self.log.line("judge_call", candidate_id, call_id)
         await trio.sleep(0.002)
-        verdict = "yes" if hashlib.sha256(prompt.content.encode()).digest()[0] % 3 else "no"
+        verdict = "yes" if hashlib.sha256(str(prompt.content).encode()).digest()[0] % 3 else "no"
         return JudgeResponse(judge_model_id=self.component_id, raw_response=verdict, effective_seed=seed)
 
 
@@ -112,7 +114,9 @@ class Runs:
 
     def sandbox_requests(self, parsed: ParsedOutput, case: Case, ctx: ScoreContext) -> Sequence[SandboxRequest]:
         return [
-            SandboxRequest(command=("sh", "-c", 'sleep 0.01; echo "$0"', case.case_id, MARK, str(ctx.candidate_id)))
+            SandboxRequest(
+                command=("sh", "-c", 'sleep 0.01; echo "$0"', case.case_id, os.environ[MARK], str(ctx.candidate_id))
+            )
         ]
 
     def score_results(
@@ -148,6 +152,13 @@ def experiment(calls: Log, size: int, *, programs: bool = True) -> Experiment:
     )
 
 
+def opened(storage: StorageConfig) -> EventStore:
+    """Return a store of ours, which closes itself."""
+    store = open_store(storage)
+    assert isinstance(store, EventStore)
+    return store
+
+
 def outcome(made: Experiment, store: RunStore, subscribers: Sequence[Acknowledgements]) -> str:
     """Run; return all that must be the same however often the run was stopped."""
     result = made.run(store=store, subscribers=subscribers)
@@ -162,7 +173,7 @@ def main(storage: str, logs: str, attempt: str, size: str) -> None:
     acknowledged = Acknowledgements(Log(Path(logs) / "acknowledged", attempt))
     programs = not os.environ.get("HARDENING_NO_PROGRAMS")
     try:
-        with open_store(StorageConfig.from_dict(json.loads(storage))) as store:
+        with opened(StorageConfig.from_dict(json.loads(storage))) as store:
             said = outcome(experiment(calls, int(size), programs=programs), store, [acknowledged])
     except StoreError as error:
         sys.exit(f"StoreError: {error}")
