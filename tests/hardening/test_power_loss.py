@@ -19,7 +19,7 @@ from themis.pure.chain import broken_links
 from themis.pure.records.config import StorageConfig
 
 IMAGES = part_of(400)
-LONG = 300_000
+LONG = {"sqlite": 300_000, "jsonl": 70_000}
 """Answers so long that they are kept beside the events, and fill SQLite's log until it is written back."""
 
 
@@ -32,7 +32,7 @@ def test_a_loss_of_power(kind: str, tmp_path: Path, rng: random.Random, report: 
     disk.mkdir()
     storage = StorageConfig(store=kind, parameters={"path": str(disk / "runs" / "store")})
     traced = (strace, "-f", "-y", "-xx", "-s", "100000000", "-e", f"trace={TRACED}", "-o", str(trace))
-    run = Attempts(tmp_path / "logs", storage, size=LONG, programs=False, wrapped=traced)
+    run = Attempts(tmp_path / "logs", storage, size=LONG[kind], programs=False, wrapped=traced)
     undisturbed = run.to_the_end()
     seen, log = list(calls(trace)), tmp_path / "logs" / "acknowledged"
     # Where to stop: after any call that had to do with the store.
@@ -70,7 +70,7 @@ def checked(storage: StorageConfig, left: Path, acknowledged: set[str], undistur
             assert not list(broken_links(events, store.head(summary.run_id)))
             stored |= {key for event in read_events(store, summary.run_id) if (key := key_of(event)) is not None}
         assert acknowledged <= stored, f"lost: {sorted(acknowledged - stored)}"
-        made = experiment(Log(log, "1"), LONG, programs=False)
+        made = experiment(Log(log, "1"), LONG[storage.store], programs=False)
         assert json.loads(outcome(made, store, [])) == json.loads(undisturbed)
         (summary,) = store.list_runs()
         found = verify(store, summary.run_id, experiment=made)

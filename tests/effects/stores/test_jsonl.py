@@ -11,6 +11,8 @@ from pathlib import Path
 
 import portalocker
 import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from themis.effects.stores.jsonl import JsonlRunStore
 from themis.effects.stores.memory import InMemoryRunStore
@@ -87,6 +89,33 @@ def test_of_a_batch_that_was_cut_off_nothing_is_kept(folder: Path, run: MadeRun,
     with JsonlRunStore(folder) as store:
         assert tuple(store.events_by_case(run.run_id))
         assert tuple(store.events(run.run_id)) == run.events
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_of_a_batch_with_parts_that_a_loss_of_power_left_out_nothing_is_kept(
+    folder: Path, run: MadeRun, data: st.DataObject
+) -> None:
+    path = events_file(folder, run)
+    whole = path.read_bytes()
+    synced = len(b"".join(whole.splitlines(keepends=True)[:9]))
+    sectors = range(synced // 64, len(whole) // 64 + 1)  # smaller than real ones, so that there are many
+    left_out = data.draw(st.sets(st.sampled_from(sectors), min_size=1))
+    torn = bytearray(whole)
+    for sector in left_out:
+        start, end = max(synced, sector * 64), min(len(whole), sector * 64 + 64)
+        torn[start:end] = bytes(end - start)
+    assume(torn != whole)
+    path.write_bytes(torn)
+    try:
+        with JsonlRunStore(folder) as store:
+            assert tuple(store.events(run.run_id)) == run.events[:9]
+            assert store.head(run.run_id).count == 9
+            store.append(run.run_id, run.events[9:12], run.blobs)
+            assert tuple(store.events(run.run_id)) == run.events[:12]
+        assert path.read_bytes() == whole
+    finally:
+        path.write_bytes(whole)
 
 
 def test_what_could_not_be_written_whole_is_taken_away(folder: Path, run: MadeRun) -> None:

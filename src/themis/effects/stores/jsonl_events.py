@@ -2,7 +2,9 @@
 
 A batch is in the file from the moment its last line, which says so, is there with its line feed. What follows
 the last such line was cut off by a crash before it was acknowledged: readers pass over it, and the next writer
-takes it away. A line before it that can't be read is damage, and is never passed over.
+takes it away. A loss of power may leave of that any part: what of a file was never written is read as zeros, which are
+in no line of JSON, and a batch with any in it is not there. A line before it that can't be read is damage, and is never
+passed over.
 """
 
 from __future__ import annotations
@@ -75,20 +77,26 @@ class EventFile:
         """Find the end of the last batch that is there whole, walking back from the end of the file.
 
         Raises:
-            StoreError: the last whole line can't be read.
+            StoreError: a line that ends there, or comes after it, can't be read.
         """
         if not self.path.exists() or self.path.stat().st_size == 0:
             return Tail()
         with self.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             end = content.rfind(b"\n") + 1
+            found = None  # the end of the batch that is looked at, as long as all of it is there
             while end:
                 start = content.rfind(b"\n", 0, end - 1) + 1
                 # The flag stands among the first fields: what a model wrote can't be mistaken for it.
-                if content.find(_ENDS, start, min(end, start + 64)) != -1:
-                    return Tail(end, self._read(content[start:end], f"byte {start}"))
-                self._read(content[start:end], f"byte {start}")
+                ends_batch = content.find(_ENDS, start, min(end, start + 64)) != -1
+                if ends_batch and found is not None:
+                    return found
+                if content.find(b"\0", start, end) != -1:
+                    found = None
+                elif found is None:
+                    last = self._read(content[start:end], f"byte {start}")
+                    found = Tail(end, last) if ends_batch else None
                 end = start
-        return Tail()
+        return found or Tail()
 
     def _read(self, line: bytes, where: str) -> StoredEvent:
         try:
