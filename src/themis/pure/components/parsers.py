@@ -213,7 +213,7 @@ class Regex(TextParser):
     pattern: str = attrs.field(validator=_pattern)
     group: int | str | None = None
     component_id: str = "builtin/regex"
-    version: str = "2"
+    version: str = "3"
 
     def __attrs_post_init__(self) -> None:
         known = compiled(self.pattern)

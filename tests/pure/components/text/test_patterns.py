@@ -8,10 +8,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from themis.pure.components.text.patterns import _work, compiled, longest_text
+from themis.pure.components.text.patterns import (
+    LONGEST,
+    _work,
+    compiled,
+    degree,
+    longest_text,
+)
 
 # The parser of `re` is what the check reads, too.
 from re import _constants as c  # type: ignore[attr-defined]  # isort: skip  # not in the stubs
@@ -42,7 +48,7 @@ class Engine:
         for end in self.one(op, argument, start):
             yield from self.ends(rest, end)
 
-    def one(self, op: Any, argument: Any, start: int) -> Iterator[int]:
+    def one(self, op: Any, argument: Any, start: int) -> Iterator[int]:  # noqa: C901  # one branch a node
         if op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
             if start < len(self.text) and self.fits(op, argument, self.text[start]):
                 yield start + 1
@@ -59,9 +65,18 @@ class Engine:
         elif op is c.POSSESSIVE_REPEAT:
             low, high, body = argument
             yield from self.possessive(low, high, body, start)
+        elif op is c.AT:
+            if argument is not c.AT_END or start == len(self.text):
+                yield start
+        elif op is c.GROUPREF:
+            yield from range(start, len(self.text) + 1)  # whatever the group may have held
+        elif op is c.GROUPREF_EXISTS:
+            for branch in argument[1:]:
+                yield from self.ends([*(branch or [])], start)
         else:
-            assert op is c.ASSERT
-            if [*self.ends([*argument[1]], start)]:
+            assert op in (c.ASSERT, c.ASSERT_NOT)
+            found = [*self.ends([*argument[1]], start)]  # one that looks back reads as much
+            if bool(found) is (op is c.ASSERT):
                 yield start
 
     def fits(self, op: Any, argument: Any, char: str) -> bool:
@@ -99,26 +114,47 @@ def _larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         inner.map(lambda body: f"(?>{body})"),
         inner.map(lambda body: f"(?={body})"),
         inner.map(lambda body: f"({body})"),
+        inner.map(lambda body: f"(?!{body})"),
+        inner.map(lambda body: rf"({body})\1"),
+        st.tuples(inner, inner).map(lambda pair: f"(a)?(?(1){pair[0]}|{pair[1]})"),
     )
+
+
+def _numbered(pattern: str) -> str:
+    """Let each reference to a group name the last one that stands before it."""
+    parts = re.split(r"(\\1|\(\?\(1\))", pattern)
+    for at in range(1, len(parts), 2):
+        groups = re.compile(r"\((?!\?)").findall("".join(parts[:at]))
+        parts[at] = parts[at].replace("1", str(len(groups)))
+    return "".join(parts)
 
 
 patterns = st.recursive(st.sampled_from(["a", "b", "[ab]", ".", "[^b]", "", "a*", "ab"]), _larger, max_leaves=7)
 
 
-@given(pattern=patterns, word=st.sampled_from(["a", "b", "ab", "ba", "aab", "abb"]), count=st.integers(4, 30))
-def test_no_pattern_that_is_let_through_costs_more_than_is_said(pattern: str, word: str, count: int) -> None:
-    pattern = f"{pattern}z"
+@given(
+    pattern=patterns,
+    end=st.sampled_from(["z", "z", "$", "", "(?!b)", "(?:z|a)"]),
+    word=st.sampled_from(["a", "b", "ab", "ba", "aab", "abb"]),
+    count=st.integers(4, 30),
+)
+@example(pattern="a*a*", end="$", word="a", count=30)
+@example(pattern="(?:a*a*z|c)", end="", word="a", count=30)
+@example(pattern="(a)?(?(1)a*a*z|c)", end="", word="a", count=30)
+@example(pattern="(?:a*a*z){0,3}", end="", word="a", count=30)
+def test_no_pattern_that_is_let_through_costs_more_than_is_said(pattern: str, end: str, word: str, count: int) -> None:
+    pattern = _numbered(pattern) + end
     try:
         compiled(pattern)
     except ValueError:
         return
-    powers, ways = _work(pattern)
-    text = (word * count)[:count]
+    work = _work(pattern)
+    text = (word * count)[:count] + "!"
     engine, tree = Engine(text), [*_parser.parse(pattern)]
-    said = 20 * len(pattern) * ways * (count + 1) ** (powers + 1)
+    said = 40 * len(pattern) * work.ways * work.steps(count + 1)
     try:
         for start in range(len(text) + 1):
-            assert [*engine.ends(tree, start)] == []
+            next(engine.ends(tree, start), None)
     except _TooManyStepsError:
         assert said > MOST_STEPS, f"{pattern!r} takes more than {MOST_STEPS} steps for {text!r}; {said} are said"
     else:
@@ -134,16 +170,37 @@ def test_no_pattern_that_is_let_through_costs_more_than_is_said(pattern: str, wo
         ("(?=.*.*y)z", 2),
         ("(?>.*.*y)z", 2),
         (r"(.*)\1x", 2),
+        (r"(.*)\1", 2),
+        ("a*a*$", 2),
+        (r"a*a*\b", 2),
+        ("(?:a*a*b|c)", 2),
+        ("(?:a*a*b){0,3}", 2),
+        ("(a)?(?(1)a*a*b|c)", 2),
     ],
 )
 def test_what_hands_text_to_each_other_is_counted(pattern: str, powers: int) -> None:
-    assert _work(pattern)[0] >= powers
+    assert degree(pattern) >= powers
 
 
 @pytest.mark.parametrize("pattern", ["(?:(?:a{0,9}){0,9}){0,9}x", "(?:a|a){16}(?:a|a){16}x", "a?" * 30 + "x"])
 def test_too_many_ways_are_refused(pattern: str) -> None:
     with pytest.raises(ValueError, match="too many"):
         compiled(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["(?:(?=a{5000})a)*c", "(?:a(?<=a{5000}))*c", "(?:(?!(?:a{16}){16})a)*c"])
+def test_long_look_arounds_at_each_turn_are_refused(pattern: str) -> None:
+    with pytest.raises(ValueError, match="look-around"):
+        compiled(pattern)
+
+
+def test_what_must_match_at_each_start_shortens_what_is_read() -> None:
+    assert longest_text("(?:(?:a{16}){16}){16}b") < longest_text("a{16}b") == LONGEST
+    assert longest_text("a(?:(?:a{16}){16}){16}b*c") < longest_text("ab*c")
+
+
+def test_starts_that_can_not_overlap_are_counted_apart() -> None:
+    assert longest_text("abcd.*z") > 1.5 * longest_text("aaaa.*z")
 
 
 COMMON = [

@@ -10,9 +10,11 @@ much text as keeps its work within a bound:
   matches in one way only.
 - *degree*: how many unbounded repetitions can hand text to each other, `.*.*x` say. Two that share no character, or
   between which stands something that must match and the first one can't, don't count. Nor does one that ends the
-  pattern, for nothing behind it can fail.
+  pattern, for nothing behind it can fail: an anchor, a back-reference or the rest of an alternative can.
 - *ways*: in how many ways options, bounded repetitions and alternatives can divide a text between them, on top of that:
   2 ** 16 in `(a|a){16}`.
+- *costs*: how much is tried at each division, as the end of a pattern is tried more often than its begin: 256
+  characters in `a*(a{16}){16}`, what a look-around inside an unbounded repetition reads at each turn.
 
 The check may refuse a harmless pattern; each of its steps errs to that side alone. Characters are told apart one by one
 where a pattern names them, and whatever it does not name stands for each other.
@@ -20,10 +22,14 @@ where a pattern names them, and whatever it does not name stands for each other.
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 import math
+import operator
 import re
 import string
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
@@ -33,11 +39,13 @@ import attrs
 from re import _constants as c  # type: ignore[attr-defined]  # isort: skip  # not in the stubs
 from re import _parser  # type: ignore[attr-defined]  # isort: skip  # not in the stubs
 
-STEPS: Final = 100_000_000
-"""Bound on `length ** (degree + 1)`: about a second of the engine's work (the one more is the search's start)."""
+STEPS: Final = 450_000_000
+"""Parts of a pattern that are tried at most: a second or so of the engine's work."""
 
 LONGEST: Final = 1_000_000
 """Characters that are read at most."""
+
+_LENGTHS: Final = range(1, LONGEST + 1)
 
 _FEW: Final = 16
 """Repetitions up to which a repetition counts as bounded."""
@@ -47,6 +55,9 @@ _LEAST: Final = 30
 
 _FREE_WAYS: Final = 16
 """Ways that cost nothing: an option here and there is in every pattern."""
+
+_WIDEST: Final = 32
+"""Characters that a look-around inside an unbounded repetition may read."""
 
 _LONGEST_RANGE: Final = 1_024
 """Characters of a range that are told apart; a longer one is taken for all that ASCII lacks."""
@@ -64,6 +75,7 @@ class _Variable:
 
     chars: Chars
     ways: int | None = None
+    cost: int = 1
 
 
 @attrs.frozen
@@ -71,10 +83,20 @@ class _Choice:
     """Alternatives that begin alike: another one may be tried if what follows fails."""
 
     ways: int
+    cost: int = 2
 
 
 _NOTHING_BACK: Final = frozenset[str]()
 """The end of what, once it has matched, gives nothing back: an atomic group, an assertion."""
+
+_MAY_FAIL: Final = _Choice(1)
+"""What takes no text, or may take none, and can fail all the same: what stands before it is tried again."""
+
+_BOUNDARY: Final = _Choice(1, cost=4)
+"""That of a word: the kinds of two characters are looked up."""
+
+_LOOP: Final = 5
+"""What a turn of a repetition costs that is not of one character: for that the engine has a loop of its own."""
 
 _Part: TypeAlias = Chars | _Variable | _Choice
 
@@ -98,6 +120,13 @@ def compiled(pattern: str) -> re.Pattern[str]:
                 "a repetition inside an unbounded repetition can take exponential time; make the inner one possessive "
                 "(`a++`) or atomic (`(?>a+)`), or state an upper bound (`{0,5}`)"
             )
+        if body.getwidth()[1] == 0:
+            raise ValueError("a repetition of what takes no text: it is the same once")
+        if _looked_around(body) > _WIDEST:
+            raise ValueError(
+                f"a look-around inside an unbounded repetition reads more than {_WIDEST} characters at each turn; put "
+                "it before or behind the repetition"
+            )
     if longest_text(pattern) < _LEAST:
         raise ValueError(
             "its options and repetitions can divide a text between them in too many ways; make them possessive "
@@ -113,8 +142,8 @@ def longest_text(pattern: str) -> int:
     >>> longest_text("a*b") > longest_text(".*.*b")
     True
     """
-    powers, ways = _work(pattern)
-    return min(LONGEST, int((STEPS / max(1, ways // _FREE_WAYS)) ** (1 / (powers + 1))))
+    work = _work(pattern)
+    return bisect.bisect_right(_LENGTHS, STEPS, key=work.steps)
 
 
 def degree(pattern: str) -> int:
@@ -123,29 +152,85 @@ def degree(pattern: str) -> int:
     >>> degree(r"answer\s*:\s*(.*)"), degree(".*.*x"), degree(".*+x"), degree("a*b*a*x")
     (1, 2, 1, 2)
     """
-    return _work(pattern)[0]
+    return _work(pattern).powers
 
 
-def _work(pattern: str) -> tuple[int, int]:
-    """Return a pattern's degree, and its ways."""
-    tree = _parser.parse(pattern)
-    parts = [*_Reader(tree).parts(tree)]
+@attrs.frozen
+class _Work:
+    """What a search costs.
+
+    Attributes:
+        ways: in how many ways a text can be divided beside what unbounded repetitions take.
+        costs: what is tried at each start, at each division by one unbounded repetition, by two, and so on.
+        apart: how far from each other two starts are at least that get beyond what must match at the start.
+    """
+
+    ways: int
+    costs: Sequence[int]
+    apart: int
+
+    @property
+    def powers(self) -> int:
+        return len(self.costs) - 1
+
+    def steps(self, length: int) -> int:
+        """Return how many parts are tried at most in a text of this length."""
+        first, *others = (cost * math.comb(length + level + 1, level + 1) for level, cost in enumerate(self.costs))
+        return (first + sum(others) // self.apart) * max(1, self.ways // _FREE_WAYS)
+
+
+def _work(pattern: str) -> _Work:
+    whole = _parser.parse(pattern)
+    tree, reader, ends = [*whole], _Reader(whole), list[list[_Part]]()
+    # What may be there or not at a pattern's end is tried by itself: nothing before it is tried again if it fails.
+    while tree and (tree[-1][0] is c.SUBPATTERN or _is_optional(*tree[-1])):
+        op, argument = tree.pop()
+        if op is c.SUBPATTERN:
+            tree += argument[3]
+        else:
+            ends.append([*reader.parts(argument[2]), _MAY_FAIL])
+    rows = [[*reader.parts(tree)], *ends]
+    of_chars = 2 if _IGNORES_CASE.search(pattern) else 1
+    divided = [_divided(row, of_chars) for row in rows]
+    costs = [*map(sum, itertools.zip_longest(*(costs for _, costs in divided), fillvalue=0))]
+    costs[-1] += sum(len([*reader.parts(body)]) + _looked_around(body) - 1 for body in _unbounded_bodies(whole))
+    begins = itertools.takewhile(lambda part: isinstance(part, frozenset) and part, rows[0])
+    return _Work(max(ways for ways, _ in divided), costs, _apart([*begins]))
+
+
+def _is_optional(op: Any, argument: Any) -> bool:
+    return op in (c.MAX_REPEAT, c.MIN_REPEAT) and argument[0] == 0 and argument[1] <= _FEW
+
+
+_IGNORES_CASE: Final = re.compile(r"\(\?[a-z]*i")
+
+
+def _divided(parts: list[_Part], cost_of_chars: int) -> tuple[int, list[int]]:
+    """Return a row's ways and its costs."""
+    ended = 1 + max((at for at, part in enumerate(parts) if not isinstance(part, _Variable)), default=-1)
+    row, choices, most, costs = list[tuple[_Variable, int]](), 1, 1, Counter[int]({0: 1})
     # A repetition alone is of degree 1, even a possessive one: the search tries it from every character on.
-    powers = int(any(part == _NOTHING_BACK or (isinstance(part, _Variable) and part.ways is None) for part in parts))
-    while parts and isinstance(parts[-1], _Variable):
-        parts.pop()  # nothing behind it can fail
-    row, choices, most = list[_Variable](), 1, 1
-    for part in parts:
+    if any(part == _NOTHING_BACK or (isinstance(part, _Variable) and part.ways is None) for part in parts):
+        costs[1] = 1
+    for part in parts[:ended]:  # behind the last one nothing can fail
+        if isinstance(part, _Variable):
+            together = [each.ways for each, _ in row if each.chars & part.chars] + [part.ways]
+            row.append((part, together.count(None)))
+            most = max(most, math.prod(ways for ways in together if ways is not None))
+        costs[max((count for _, count in row), default=0)] += (
+            cost_of_chars if isinstance(part, frozenset) else part.cost
+        )
         if isinstance(part, _Choice):
             choices *= part.ways
-        elif isinstance(part, _Variable):
-            row.append(part)
-            together = [each.ways for each in row if each.chars & part.chars]
-            powers = max(powers, together.count(None))
-            most = max(most, math.prod(ways for ways in together if ways is not None))
-        elif part:
-            row = [each for each in row if each.chars & part]
-    return powers, choices * most
+        elif isinstance(part, frozenset) and part:
+            row = [(each, count) for each, count in row if each.chars & part]
+    return choices * most, [costs[level] for level in range(max(costs) + 1)]
+
+
+def _apart(begins: Sequence[Any]) -> int:
+    """Return how far apart two places are at least where these characters can stand in a row."""
+    shifts = (shift for shift in range(1, len(begins)) if all(map(operator.and_, begins, begins[shift:])))
+    return next(shifts, max(1, len(begins)))
 
 
 # --- the pattern as a row of parts ------------------------------------------------------------------------
@@ -169,12 +254,16 @@ class _Reader:
             elif op is c.SUBPATTERN:
                 yield from self.parts(argument[3])
             elif op is c.GROUPREF:
-                yield _Variable(self._all)
+                yield from (_Variable(self._all), _MAY_FAIL)
             elif op in (c.LITERAL, c.NOT_LITERAL, c.ANY, c.IN):
                 yield self._chars_of(op, argument)
-            elif op is not c.AT:
+            elif op is c.AT:
+                yield _BOUNDARY if argument in (c.AT_BOUNDARY, c.AT_NON_BOUNDARY) else _MAY_FAIL
+            else:
                 if op is c.BRANCH and self._begin_alike(argument[1]):
                     yield _Choice(len(argument[1]))
+                if op is c.POSSESSIVE_REPEAT and argument[1] > _FEW:
+                    yield _Variable(self._chars(argument[2]))
                 for body in _children(op, argument):
                     yield from _not_needed(self.parts(body))
                 if op not in (c.BRANCH, c.GROUPREF_EXISTS):
@@ -186,16 +275,19 @@ class _Reader:
         is_bounded = high <= _FEW
         if len(inner) * (high if is_bounded else 1) > _MOST_PARTS:
             raise ValueError("repetitions inside repetitions are too many; state smaller bounds")
+        cost = 1 if is_plain and len(body) == 1 and body[0][0] is not c.SUBPATTERN else _LOOP
+        turn = () if cost == 1 else (_Variable(_NOTHING_BACK, 1, 2 * _LOOP),)
         for _ in range(low if is_bounded else min(low, 1)):
-            yield from inner
+            yield from (*turn, *inner, *turn)
+        if high > low and not is_plain and body.getwidth()[0] == 0:
+            yield _Choice(2 ** (high - low if is_bounded else 1))  # to match nothing, or not to try
         if not is_bounded:
-            yield _Variable(self._chars(body))
+            yield _Variable(self._chars(body), cost=cost)
         elif is_plain and high > low:
-            yield _Variable(self._chars(body), high - low + 1)
+            yield _Variable(self._chars(body), high - low + 1, cost)
         else:
             for _ in range(high - low):
-                yield _Variable(self._chars(body), 2)
-                yield from _not_needed(inner)
+                yield from (_Variable(self._chars(body), 2, cost), *_not_needed(inner), *turn)
 
     def is_ambiguous(self, body: Any) -> bool:
         """Tell whether the body of a repetition might match the same text in several ways."""
@@ -263,8 +355,21 @@ class _Reader:
 
 
 def _not_needed(parts: Iterable[_Part]) -> Iterator[_Part]:
-    """Leave out what must match: these parts may not be there at all."""
-    return (part for part in parts if not (isinstance(part, frozenset) and part))
+    """Return parts that may not be there at all: what must match in them keeps nothing apart, but can fail."""
+    return (_MAY_FAIL if isinstance(part, frozenset) and part else part for part in parts)
+
+
+def _looked_around(body: Any) -> int:
+    """Return how many characters the look-arounds in a part of a pattern read at most."""
+    return max(
+        (
+            min(argument[1].getwidth()[1], LONGEST)
+            if op in (c.ASSERT, c.ASSERT_NOT)
+            else max(map(_looked_around, _children(op, argument)), default=0)
+            for op, argument in body
+        ),
+        default=0,
+    )
 
 
 def _named(tree: Any) -> Iterator[str]:
