@@ -5,6 +5,7 @@ What was accepted can be read from every store, reported, and verified.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -59,7 +60,29 @@ def circle() -> list[Any]:
     return items
 
 
+class Half(float):
+    """A float of its own kind, as numpy's are."""
+
+
+class UnreadableError(Exception):
+    """It raises when it is asked for what an exception of a client may state."""
+
+    @property
+    def response(self) -> Any:
+        raise RuntimeError("no response was set")
+
+    retryable = status_code = headers = code = request_id = response
+
+
+class LeavingError(BaseException):
+    """None that `except Exception` sees."""
+
+
 ODD: Final[Mapping[str, Any]] = {
+    "4,301 digits": 10**4300,
+    "4,301 digits below 0": -(10**4300),
+    "a float of its own kind": Half(1.5),
+    "more than can be added up": 1.7e308,
     "400 digits": 10**400,
     "400 digits below 0": -(10**400),
     "65 bits": 2**64,
@@ -101,6 +124,13 @@ def _raise(error: BaseException) -> Any:
     raise error
 
 
+_LEAVING: Final = (SystemExit, GeneratorExit, asyncio.CancelledError, LeavingError)
+
+
+def _leave(odd: Any) -> Any:
+    raise _LEAVING[list(map(type, ODD.values())).index(type(odd)) % len(_LEAVING)]
+
+
 def _result(candidate_id: str, **fields: Any) -> GenerationResult:
     return GenerationResult(**{"candidate_id": candidate_id, "final_output": "x", **fields})
 
@@ -121,6 +151,8 @@ GENERATED: Final[Mapping[str, Made]] = {
     "a generator's answer": lambda _, odd: odd,
     "a generator's exception": lambda _, odd: _raise(ValueError(odd)),
     "a generator's own exception": lambda _, odd: _raise(UnspeakableError()),
+    "a generator's unreadable exception": lambda _, odd: _raise(UnreadableError()),
+    "a generator that leaves": lambda _, odd: _leave(odd),
 }
 PARSED: Final[Mapping[str, Made]] = {
     "a parsed value": lambda _, odd: ParsedOutput(value=odd),
@@ -128,6 +160,7 @@ PARSED: Final[Mapping[str, Made]] = {
     "a parser's metadata": lambda _, odd: ParsedOutput(value="x", metadata={"a": odd}),
     "a parser's answer": lambda _, odd: odd,
     "a parser's exception": lambda _, odd: _raise(ValueError(odd)),
+    "a parser that leaves": lambda _, odd: _leave(odd),
 }
 SCORED: Final[Mapping[str, Made]] = {
     "a score": lambda name, odd: Score(metric_id=name, value=odd),
@@ -137,6 +170,7 @@ SCORED: Final[Mapping[str, Made]] = {
     "a metric's answer": lambda _, odd: odd,
     "a metric's exception": lambda _, odd: _raise(ValueError(odd)),
     "a metric's own exception": lambda _, odd: _raise(UnspeakableError()),
+    "a metric that leaves": lambda _, odd: _leave(odd),
     "a recursion": lambda name, odd: SCORED["a recursion"](name, odd),
 }
 JUDGED: Final[Mapping[str, Made]] = {
@@ -146,6 +180,8 @@ JUDGED: Final[Mapping[str, Made]] = {
     "a judge's request id": lambda _, odd: _response(provider_request_id=odd),
     "a judge's answer": lambda _, odd: odd,
     "a judge's exception": lambda _, odd: _raise(ValueError(odd)),
+    "a judge's unreadable exception": lambda _, odd: _raise(UnreadableError()),
+    "a judge that leaves": lambda _, odd: _leave(odd),
 }
 
 

@@ -30,7 +30,7 @@ import attrs
 import trio
 
 from themis.effects.bodies import stopping
-from themis.effects.failures import to_failure
+from themis.effects.failures import AWAITED, to_failure
 from themis.effects.limits import Gate
 from themis.effects.shared_limits import SharedLimits
 from themis.pure.calls import (
@@ -246,7 +246,7 @@ class CallRuntime:
                 return value
         except CallFailed:
             raise
-        except Exception as error:
+        except AWAITED as error:
             if not is_asked:  # the store of the shared limits failed, and not the model
                 raise
             failure = said_to_wait(to_failure(error), self._max_wait)

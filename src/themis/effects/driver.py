@@ -22,6 +22,7 @@ import trio
 from returns.result import Failure, Result, Success
 
 from themis.effects.calls import CallRuntime
+from themis.effects.failures import AWAITED
 from themis.effects.gathering import Gatherer
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal
@@ -30,7 +31,7 @@ from themis.effects.reading import all_recalled, recalled
 from themis.effects.sandboxes import Sandbox, open_sandbox
 from themis.pure.abilities import CallerAbilities, Method
 from themis.pure.calls import CallFailed
-from themis.pure.errors import WorkflowBuildError
+from themis.pure.errors import WorkflowBuildError, said
 from themis.pure.events import CaseRunEvent
 from themis.pure.pipeline.effects import (
     PAID,
@@ -104,7 +105,7 @@ class Caller:
         try:
             value = ask.method(*ask.args, **ask.keywords)
             return Success(Answer(await value if inspect.isawaitable(value) else value))
-        except Exception as error:
+        except AWAITED as error:
             return Failure(failure_of(ask.of.component_id, error))
 
     async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
@@ -154,8 +155,29 @@ class Caller:
 
 
 async def _in_thread(method: Callable[[], Any]) -> Any:
-    value = await trio.to_thread.run_sync(method, abandon_on_cancel=True)
+    value = await trio.to_thread.run_sync(_told, method, abandon_on_cancel=True)
     return await value if inspect.isawaitable(value) else value
+
+
+def _told(method: Callable[[], Any]) -> Any:
+    """Call a method; what it raises that nothing here could handle is told by an exception that it can."""
+    try:
+        return method()
+    except (KeyboardInterrupt, trio.Cancelled):
+        raise
+    except BaseException as error:
+        if isinstance(error, AWAITED) and _can_be_read(error):
+            raise
+        name, text = type(error).__name__, said(error)
+    raise RuntimeError(f"{name}: {text}")
+
+
+def _can_be_read(error: BaseException) -> bool:
+    """Tell whether an exception answers what everything that handles exceptions asks it."""
+    try:
+        return all(isinstance(getattr(error, name), object) for name in ("__traceback__", "__cause__", "__context__"))
+    except Exception:
+        return False
 
 
 class SandboxTurns:

@@ -5,6 +5,8 @@ Exceptions are recognised by the names of their classes, so that no SDK has to b
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -45,25 +47,29 @@ _WRAP_HINT: Final = (
 )
 
 
-def to_failure(error: Exception) -> CallFailure:
+AWAITED: Final = (Exception, SystemExit, asyncio.CancelledError)
+"""What costs a case where a component is awaited: not a Ctrl-C, and none of what ends the shell's own tasks."""
+
+
+def to_failure(error: BaseException) -> CallFailure:
     """Describe what a component or an adapter raised."""
     if isinstance(error, ProviderError):
         return error.failure
-    retryable = getattr(error, "retryable", None)
+    retryable = _stated(error, "retryable")
     status = _status(error)
     text = ": ".join(filter(None, (type(error).__name__, said(error))))
     return CallFailure(
         kind=FailureKind.STATUS if status else _kind(error),
         message=f"{text} ({_WRAP_HINT})" if _needs_asyncio(error) else text,
         status=status,
-        code=_text(getattr(error, "code", None)),
+        code=_text(_stated(error, "code")),
         retry_after_s=retry_after(_headers(error), datetime.now(UTC)),
         retryable=retryable if isinstance(retryable, bool) else None,
-        request_id=_text(getattr(error, "request_id", None)),
+        request_id=_text(_stated(error, "request_id")),
     )
 
 
-def _kind(error: Exception) -> FailureKind:
+def _kind(error: BaseException) -> FailureKind:
     if _needs_asyncio(error):
         return FailureKind.WRONG_LOOP
     names = {(base.__module__.partition(".")[0], base.__name__) for base in type(error).__mro__}
@@ -73,25 +79,34 @@ def _kind(error: Exception) -> FailureKind:
     return FailureKind.COMPONENT
 
 
-def _needs_asyncio(error: Exception) -> bool:
+def _needs_asyncio(error: BaseException) -> bool:
     return isinstance(error, RuntimeError | TypeError) and any(sign in said(error) for sign in _NO_LOOP)
 
 
-def _status(error: Exception) -> int | None:
+def _status(error: BaseException) -> int | None:
     """Return the HTTP status that an SDK's exception carries."""
-    for holder in (error, getattr(error, "response", None)):
+    for holder in (error, _stated(error, "response")):
         for name in ("status_code", "status"):
-            status = getattr(holder, name, None)
+            status = _stated(holder, name)
             if isinstance(status, int) and not isinstance(status, bool) and 400 <= status < 600:
                 return status
     return None
 
 
-def _headers(error: Exception) -> Mapping[str, str]:
-    headers: Any = getattr(getattr(error, "response", None), "headers", None) or getattr(error, "headers", None)
-    if not isinstance(headers, Mapping):
-        return {}
-    return {str(name).lower(): str(value) for name, value in headers.items()}
+def _headers(error: BaseException) -> Mapping[str, str]:
+    for headers in (_stated(_stated(error, "response"), "headers"), _stated(error, "headers")):
+        with contextlib.suppress(Exception):  # a mapping of its own kind may raise
+            if headers and isinstance(headers, Mapping):
+                return {str(name).lower(): str(value) for name, value in headers.items()}
+    return {}
+
+
+def _stated(holder: object, name: str) -> Any:
+    """Return an attribute that an exception or its response may have; nothing if it raises when it is asked."""
+    try:
+        return getattr(holder, name, None)
+    except Exception:  # `httpx.RequestError.request` raises where none was set, say
+        return None
 
 
 def _text(value: object) -> str | None:

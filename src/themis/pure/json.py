@@ -130,6 +130,9 @@ class FrozenList(tuple[Any, ...]):
 _FROZEN: Final = frozenset({str, int, bool, type(None), FrozenDict, FrozenList})
 _TEXT_LIKE: Final = (str, bytes, bytearray, memoryview)
 EMPTY: Final = FrozenDict()
+_MOST_DIGITS: Final = 4_300
+_TOO_LARGE: Final = 10**_MOST_DIGITS
+"""What Python's own reader and writer of integers take at most, unless it is told otherwise."""
 
 
 def freeze(value: object, path: str = "$", depth: int = 0) -> Any:
@@ -141,8 +144,9 @@ def freeze(value: object, path: str = "$", depth: int = 0) -> Any:
         path: what to call the value in an error.
 
     Raises:
-        JSONValueError: NaN or an infinity, a lone surrogate, a key that is no string, a type JSON does not
-            have, or nesting deeper than `MAX_DEPTH`; its message starts with the path of the value.
+        JSONValueError: NaN or an infinity, an integer of more than 4,300 digits, a lone surrogate, a key that is no
+            string, a type JSON does not have, or nesting deeper than `MAX_DEPTH`; its message starts with the path of
+            the value.
 
     >>> freeze({"a": [1, 2.5]})
     {'a': [1, 2.5]}
@@ -153,6 +157,8 @@ def freeze(value: object, path: str = "$", depth: int = 0) -> Any:
     kind = type(value)
     if kind is str:
         return value if value.isascii() else _valid_text(value, path)  # type: ignore[attr-defined]  # is str
+    if kind is int:
+        return value if -_TOO_LARGE < value < _TOO_LARGE else _refuse_integer(path)  # type: ignore[operator]  # is int
     if kind in _FROZEN:
         return value
     if kind is float:
@@ -177,7 +183,7 @@ def _freeze_items(value: Mapping[Any, object], path: str, depth: int) -> FrozenD
             _valid_text(key, path)
         kind = type(item)
         # The two commonest leaves are taken here, so that no path is built for them.
-        if (kind is str and item.isascii()) or kind is int:  # type: ignore[attr-defined]  # kind is str
+        if (kind is str and item.isascii()) or (kind is int and -_TOO_LARGE < item < _TOO_LARGE):  # type: ignore[attr-defined, operator]  # kind is str, or int
             items[key] = item
         else:
             items[key] = freeze(item, f"{path}.{key}", depth + 1)
@@ -190,7 +196,7 @@ def _freeze_subclass(value: object, path: str) -> Any:
     if isinstance(value, str):
         return _valid_text(str.__str__(value), path)
     if isinstance(value, int):
-        return int(value)
+        return freeze(int(value), path)
     if isinstance(value, float):
         return freeze(float(value), path)
     raise JSONValueError(path, f"{type(value).__name__} is not JSON: {_short(value)}")
@@ -203,6 +209,10 @@ def _valid_text(value: Any, path: str) -> str:
         problem = f"text with a lone surrogate at index {error.start} is not Unicode; decode it with errors='replace'"
         raise JSONValueError(path, problem) from None
     return str(value)
+
+
+def _refuse_integer(path: str) -> NoReturn:
+    raise JSONValueError(path, f"an integer of more than {_MOST_DIGITS} digits, which readers refuse; use text")
 
 
 def _refuse_number(value: float, path: str) -> NoReturn:

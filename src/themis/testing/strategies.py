@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 _TEXT: Final = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 _NAMES: Final = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12)
-_FLOATS: Final = st.floats(allow_nan=False, allow_infinity=False)
+_FLOATS: Final = st.floats(-1e100, 1e100)
 
 
 def json_scalars() -> st.SearchStrategy[Any]:

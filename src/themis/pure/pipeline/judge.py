@@ -347,7 +347,9 @@ def _ask(
         return _Asked(call, prompt, found)
     try:
         judgment = plan.workflow.parse_judgment(call, found.unwrap(), ctx)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         unclear = error.asked if isinstance(error, UnclearVerdictError) else None
         return _Asked(call, prompt, found, Failure(failure_of(metric_id, error)), unclear)
     return _Asked(call, prompt, found, Success(judgment))

@@ -83,7 +83,9 @@ def _first_usable(
     for parser in parsers:
         try:
             output = parser.parse(candidate, ctx)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             failure = failure or failure_of(parser.component_id, error)
             continue
         if not isinstance(output, ParsedOutput):

@@ -134,7 +134,9 @@ def _computed(ask: Ask) -> Program[Result[Answer, StepFailure]]:
         return answer
     try:
         value = ask.method(*ask.args, **ask.keywords)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Failure(failure_of(ask.of.component_id, error))
     if not inspect.isawaitable(value):
         return Success(Answer(value))

@@ -68,7 +68,9 @@ def scored(metric: MetricAbilities, method: Method, *args: object) -> Scored:
     name = metric.component_id
     try:
         value = method(*args)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Failure(_raised(name, error))
     outcome = _accepted(name, value)
     if isinstance(outcome, Success):
@@ -92,7 +94,7 @@ def score_or_error(outcome: Scored) -> Score | ScoreError:
     return outcome.unwrap() if isinstance(outcome, Success) else outcome.failure()
 
 
-def _raised(metric_id: str, error: Exception) -> ScoreError:
+def _raised(metric_id: str, error: BaseException) -> ScoreError:
     failure = failure_of(metric_id, error)
     # Our own errors (a score that is not finite, say) explain themselves; of others the type says more.
     reason = (

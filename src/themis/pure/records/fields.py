@@ -170,14 +170,29 @@ def one_of(*known: str) -> Any:
     return check
 
 
+LARGEST_NUMBER: Final = 1e100
+"""The largest size of a score, or of what else is added up: products of sums of larger ones leave a double's range."""
+
+
+def measured(value: Any) -> Any:
+    """Take a number as Python's own: numpy's and other kinds of float are none that every store can hold."""
+    return float(value) if isinstance(value, float) else value
+
+
 def finite(record: object, field: Field, value: object) -> None:
     """Check that a field holds a finite number, or nothing where it may hold nothing."""
     if value is None and field.default is None:
         return
-    if type(value) is float and math.isfinite(value):
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
         raise InvalidRecordError(type(record).__name__, [f"{field.name}: a finite number expected, found {value!r}"])
+
+
+def summable(record: object, field: Field, value: Any) -> None:
+    """Check that a field holds a finite number that can be added up, or nothing where it may hold nothing."""
+    finite(record, field, value)
+    if value is not None and abs(value) > LARGEST_NUMBER:
+        problem = f"{field.name}: a number of at most {LARGEST_NUMBER:g} in size expected, found {shown(value)}"
+        raise InvalidRecordError(type(record).__name__, [problem])
 
 
 _NAMED: frozenset[object] = frozenset(

@@ -12,12 +12,13 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import (
     checked_texts,
     counts,
-    finite,
     json_object,
     json_value,
+    measured,
     non_empty,
     optional_object,
     sequence,
+    summable,
     texts,
 )
 
@@ -67,7 +68,7 @@ class GenerationResult(HashableModel):
     conversation: tuple[Message, ...] | None = attrs.field(default=None, converter=attrs.converters.optional(sequence))
     artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
     token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object, validator=counts)
-    latency_ms: float | None = attrs.field(default=None, validator=finite)
+    latency_ms: float | None = attrs.field(default=None, converter=measured, validator=summable)
 
     @property
     def finish_reason(self) -> str | None:

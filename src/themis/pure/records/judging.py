@@ -12,13 +12,14 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import (
     checked_texts,
     counts,
-    finite,
     json_object,
     json_objects,
     json_value,
+    measured,
     non_empty,
     optional_object,
     sequence,
+    summable,
 )
 from themis.pure.records.generation import GenerationResult, Message, TraceStep
 from themis.pure.records.scoring import Score
@@ -113,7 +114,7 @@ class JudgeResponse(HashableModel):
     effective_seed: int | None = None
     raw_response: str
     token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object, validator=counts)
-    latency_ms: float | None = attrs.field(default=None, validator=finite)
+    latency_ms: float | None = attrs.field(default=None, converter=measured, validator=summable)
     provider_request_id: str | None = None
     retry_history: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     conversation_trace: ConversationTrace | None = None
@@ -125,7 +126,7 @@ class ParsedJudgment(HashableModel):
     """A judge's verdict as read from its answer."""
 
     label: str = attrs.field(validator=non_empty)
-    score: float | None = attrs.field(default=None, validator=finite)
+    score: float | None = attrs.field(default=None, converter=measured, validator=summable)
     rationale: str | None = None
     details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 

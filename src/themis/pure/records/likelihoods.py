@@ -11,7 +11,16 @@ import attrs
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import finite, named_fields, non_empty, optional_object, sequence, texts
+from themis.pure.records.fields import (
+    finite,
+    measured,
+    named_fields,
+    non_empty,
+    optional_object,
+    sequence,
+    summable,
+    texts,
+)
 
 
 def _at_least(least: int) -> Any:
@@ -64,4 +73,4 @@ class LogLikelihoods(HashableModel):
     continuations: tuple[Likelihood, ...] = attrs.field(converter=sequence)
     artifacts: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
     token_usage: Mapping[str, int] | None = attrs.field(default=None, converter=optional_object)
-    latency_ms: float | None = attrs.field(default=None, validator=finite)
+    latency_ms: float | None = attrs.field(default=None, converter=measured, validator=summable)

@@ -25,12 +25,12 @@ from typing import Annotated, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 import attrs
 
 from themis.pure.errors import StatisticsError, listed, nearest
+from themis.pure.records.fields import LARGEST_NUMBER
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-LARGEST: Final = 1e100
-"""The largest size of a score: products of sums of larger ones leave the range of a double."""
+LARGEST: Final = LARGEST_NUMBER
 
 _WIDEST: Final = 1e120
 """The largest size of any number, so that what comes of the largest scores may be handed on."""
