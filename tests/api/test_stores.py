@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import inspect
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+import themis
+from themis import HumanLabel, evaluate, find_runs, write_bundle
 from themis.api import stores
-from themis.api.stores import open_store, register_store_backend, store_kinds
+from themis.api.stores import as_storage, open_store, register_store_backend, store_kinds
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.effects.stores.sqlite import SqliteRunStore
-from themis.pure.errors import SpecError
+from themis.pure.errors import SpecError, StoreError
 from themis.pure.records.config import StorageConfig
 from themis.testing.pipelines import Pipeline
 
@@ -55,3 +63,91 @@ def test_references_are_resolved_when_the_store_is_opened(tmp_path: Path, monkey
     assert isinstance(store, SqliteRunStore)
     assert store.path == tmp_path / "s.sqlite3"
     store.close()
+
+
+# --- where a store is, for a store ------------------------------------------------------------------------
+
+PUBLIC: Final = ("themis", "themis.catalog", "themis.core", "themis.planner")
+OTHERWISE: Final = {
+    "evaluate", "evaluate_async", "run", "run_async", "Experiment",  # see test_given_as
+    "RunResult",  # a record of what was run
+    "StorageConfig", "WorkOutcome",  # `store` is a text of their own
+}  # fmt: skip
+WRITES_ANEW: Final = re.compile(r"import_\w*bundle(_file)?")
+
+
+def takers() -> dict[str, Callable[..., Any]]:
+    """Return every public function and class that is given a store, by name."""
+    return {
+        name: thing
+        for door in map(importlib.import_module, PUBLIC)
+        for name in door.__all__
+        if callable(thing := getattr(door, name)) and name not in OTHERWISE and store_parameters(thing)
+    }
+
+
+def store_parameters(thing: Callable[..., Any]) -> list[str]:
+    try:
+        return [name for name in inspect.signature(thing).parameters if name in ("store", "store_a", "store_b")]
+    except ValueError:  # a type of the interpreter's
+        return []
+
+
+@pytest.fixture(scope="module")
+def arguments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Two runs in a file, and by name what the functions ask for beside the store."""
+    folder = tmp_path_factory.mktemp("store")
+    place, bundle = folder / "a.sqlite3", folder / "bundle.json"
+    rows = [{"input": "1+1", "expected_output": "2"}, {"input": "2+3", "expected_output": "5"}]
+    one, two = (
+        evaluate(model="builtin/demo_generator", data=rows, metric="builtin/exact_match", samples=n, storage=place)
+        for n in (1, 2)
+    )
+    write_bundle(place, one.run_id, "evaluation", bundle)
+    case = one.cases[0].case_id
+    label = HumanLabel(case_id=case, metric_id="builtin/exact_match", value=True, who="me")
+    return {
+        "place": place,
+        "run_id": one.run_id, "run_a": one.run_id, "run_b": two.run_id, "run_ids": [one.run_id, two.run_id],
+        "query": "1", "case_id": case, "metric_id": "builtin/exact_match", "rule": "exact_match>=0.5", "count": 1,
+        "labels": [label], "source": [], "kind": "evaluation", "path": bundle, "statistic": "mean",
+    }  # fmt: skip
+
+
+def call(name: str, arguments: dict[str, Any], **changes: object) -> Any:
+    function = takers()[name]
+    required = [
+        each.name for each in inspect.signature(function).parameters.values() if each.default is inspect.Parameter.empty
+    ]
+    places = dict.fromkeys(store_parameters(function), arguments["place"])
+    kind = re.fullmatch(r"import_(\w+)_bundle", name)
+    if kind and "bundle" in required:
+        export = getattr(themis, f"export_{kind[1]}_bundle")
+        arguments = {**arguments, "bundle": export(arguments["place"], arguments["run_id"])}
+    return function(**{each: arguments[each] for each in required if each not in places}, **(places | changes))
+
+
+@pytest.mark.parametrize("name", sorted(takers()))
+def test_where_a_store_is_does_for_a_store(name: str, arguments: dict[str, Any], tmp_path: Path) -> None:
+    first = store_parameters(takers()[name])[0]
+    assert inspect.signature(takers()[name]).parameters[first].annotation == "RunStore | Storage"
+    for place in (arguments["place"], str(arguments["place"]), as_storage(arguments["place"])):
+        if name == "write_bundle":
+            arguments = {**arguments, "path": tmp_path / "written.json"}
+        call(name, arguments, **{first: place})
+    for nothing in (None, 3, []):
+        with pytest.raises(SpecError, match=r"^store: .* expected"):
+            call(name, arguments, **{first: nothing})
+    missing = tmp_path / "a.sqlite"
+    if WRITES_ANEW.fullmatch(name):
+        call(name, arguments, **{first: missing})
+        assert [line.run_id for line in find_runs(missing)] == [arguments["run_id"]]
+    else:
+        with pytest.raises(StoreError, match="there is no store"):
+            call(name, arguments, **{first: missing})
+        assert not missing.exists()
+
+
+def test_a_place_is_opened_as_a_store(tmp_path: Path) -> None:
+    with contextlib.closing(open_store(f"jsonl:{tmp_path / 'log'}")) as store:
+        assert store.list_runs() == ()

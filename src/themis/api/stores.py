@@ -103,17 +103,39 @@ def store_or_storage(store: RunStore | Storage | None) -> tuple[RunStore | None,
     return None, as_storage(store, "store")
 
 
+def at_hand(store: RunStore | Storage, *, made: bool = False) -> RunStore:
+    """Return the open store that is given, or open the one whose place is; it closes itself when nobody has it.
+
+    Args:
+        store: the store, or where it is.
+        made: whether it is made where none is, to be written; to read, a mistyped path must not make one.
+
+    Raises:
+        SpecError: it is neither, or ends with its process.
+        StoreError: there is none, or it can't be opened.
+    """
+    given, storage = store_or_storage(store)
+    if given is not None:
+        return given
+    if storage is None:
+        raise SpecError("store: an open store or where one is expected, such as runs/themis.sqlite3; found None")
+    return open_store(storage) if made else open_existing(storage)
+
+
 # --- opening ----------------------------------------------------------------------------------------------
 
 
-def open_store(config: StorageConfig) -> RunStore:
-    """Open the store that a configuration names; references to the environment in its parameters are resolved now.
+def open_store(config: Storage) -> RunStore:
+    """Open a store, which is made if it is not there; references to the environment are resolved now.
+
+    Args:
+        config: where it is: the path of a SQLite file, `jsonl:FOLDER`, or a `StorageConfig`.
 
     Raises:
         SpecError, LiteralSecretError, MissingExtraError: as for `make_store`.
         StoreError: the store can't be opened.
     """
-    store = make_store(config)
+    store = make_store(as_storage(config, "store"))
     store.initialize()
     return store
 

@@ -28,6 +28,7 @@ import attrs
 
 from themis.api.bundles.compression import compressed, opened
 from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
+from themis.api.stores import Storage
 from themis.effects.files import whole_file
 from themis.effects.stores.base import ReadCases
 from themis.pure.bundles.records import (
@@ -74,7 +75,7 @@ class ImportedBundle(FrozenModel):
 # --- writing ----------------------------------------------------------------------------------------------
 
 
-def write_bundle(store: RunStore, run_id: str, kind: str, path: str | Path) -> Path:
+def write_bundle(store: RunStore | Storage, run_id: str, kind: str, path: str | Path) -> Path:
     """Write a stage of a run into a file, which is there whole or not at all.
 
     Args:
@@ -146,7 +147,7 @@ def _named(path: Path, line: int | None = None) -> Iterator[None]:
         raise DataError(f"{where}: {error}") from None
 
 
-def import_bundle_file(store: RunStore, path: str | Path) -> ImportedBundle:
+def import_bundle_file(store: RunStore | Storage, path: str | Path) -> ImportedBundle:
     """Take a bundle file into a store, all or nothing, holding only a part of it at a time.
 
     Args:

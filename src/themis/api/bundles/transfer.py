@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, cast
 
 from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.experiment.verify import components_at_hand
+from themis.api.stores import Storage, at_hand
 from themis.effects.reading import fresh_state, read_cases, stored_cases
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
@@ -56,7 +57,7 @@ _NO_MORE: Final[tuple[None, Iterator[Keyed]]] = (None, iter(()))
 # --- export -----------------------------------------------------------------------------------------------
 
 
-def export_generation_bundle(store: RunStore, run_id: str) -> GenerationBundle:
+def export_generation_bundle(store: RunStore | Storage, run_id: str) -> GenerationBundle:
     """Return a run's candidates as a portable bundle.
 
     Args:
@@ -69,27 +70,27 @@ def export_generation_bundle(store: RunStore, run_id: str) -> GenerationBundle:
     return export_bundle(store, run_id, GenerationBundle)
 
 
-def export_reduction_bundle(store: RunStore, run_id: str) -> ReductionBundle:
+def export_reduction_bundle(store: RunStore | Storage, run_id: str) -> ReductionBundle:
     """Return a run's reduced candidates, with what they rest on; as `export_generation_bundle`."""
     return export_bundle(store, run_id, ReductionBundle)
 
 
-def export_parse_bundle(store: RunStore, run_id: str) -> ParseBundle:
+def export_parse_bundle(store: RunStore | Storage, run_id: str) -> ParseBundle:
     """Return a run's parsed answers, with what they rest on; as `export_generation_bundle`."""
     return export_bundle(store, run_id, ParseBundle)
 
 
-def export_score_bundle(store: RunStore, run_id: str) -> ScoreBundle:
+def export_score_bundle(store: RunStore | Storage, run_id: str) -> ScoreBundle:
     """Return a run's scores of pure metrics, with what they rest on; as `export_generation_bundle`."""
     return export_bundle(store, run_id, ScoreBundle)
 
 
-def export_evaluation_bundle(store: RunStore, run_id: str) -> EvaluationBundle:
+def export_evaluation_bundle(store: RunStore | Storage, run_id: str) -> EvaluationBundle:
     """Return a run's workflow executions, with all the rest of the run; as `export_generation_bundle`."""
     return export_bundle(store, run_id, EvaluationBundle)
 
 
-def export_bundle(store: RunStore, run_id: str, kind: type[B]) -> B:
+def export_bundle(store: RunStore | Storage, run_id: str, kind: type[B]) -> B:
     """Return a run as a bundle of the class given, in memory."""
     header, cases = export_parts(store, run_id, kind)
     return header.evolve(snapshot=in_memory(header.snapshot)).with_events(itertools.chain.from_iterable(cases))
@@ -100,11 +101,12 @@ def in_memory(snapshot: RunSnapshot) -> RunSnapshot:
     return snapshot.evolve(datasets=[dataset.evolve(cases=tuple(dataset.cases)) for dataset in snapshot.datasets])
 
 
-def export_parts(store: RunStore, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
+def export_parts(store: RunStore | Storage, run_id: str, kind: type[B]) -> tuple[B, Iterator[list[Keyed]]]:
     """Return a bundle without its events, and every case's events to put into it, read as needed.
 
     Both are of one moment, though another process may be writing the run.
     """
+    store = at_hand(store)
     snapshot = store.load_snapshot(run_id)
     _refuse_secrets(snapshot)
     head = store.head(run_id)
@@ -128,7 +130,7 @@ def _exported_cases(store: RunStore, header: Bundle, head: ChainHead) -> Iterato
 # --- import -----------------------------------------------------------------------------------------------
 
 
-def import_generation_bundle(store: RunStore, bundle: GenerationBundle) -> None:
+def import_generation_bundle(store: RunStore | Storage, bundle: GenerationBundle) -> None:
     """Take a bundle into a store, all or nothing. What the store has already is passed over.
 
     A store that does not know the run learns its snapshot and cases from the bundle; the run can then be resumed,
@@ -146,45 +148,46 @@ def import_generation_bundle(store: RunStore, bundle: GenerationBundle) -> None:
     _import(store, bundle, GenerationBundle)
 
 
-def import_reduction_bundle(store: RunStore, bundle: ReductionBundle) -> None:
+def import_reduction_bundle(store: RunStore | Storage, bundle: ReductionBundle) -> None:
     """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
     _import(store, bundle, ReductionBundle)
 
 
-def import_parse_bundle(store: RunStore, bundle: ParseBundle) -> None:
+def import_parse_bundle(store: RunStore | Storage, bundle: ParseBundle) -> None:
     """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
     _import(store, bundle, ParseBundle)
 
 
-def import_score_bundle(store: RunStore, bundle: ScoreBundle) -> None:
+def import_score_bundle(store: RunStore | Storage, bundle: ScoreBundle) -> None:
     """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
     _import(store, bundle, ScoreBundle)
 
 
-def import_evaluation_bundle(store: RunStore, bundle: EvaluationBundle) -> None:
+def import_evaluation_bundle(store: RunStore | Storage, bundle: EvaluationBundle) -> None:
     """Take a bundle into a store, all or nothing; as `import_generation_bundle`."""
     _import(store, bundle, EvaluationBundle)
 
 
-def _import(store: RunStore, bundle: Bundle, expected: type[Bundle]) -> None:
+def _import(store: RunStore | Storage, bundle: Bundle, expected: type[Bundle]) -> None:
     if not isinstance(bundle, expected):
         found = type(bundle).__name__
         raise DataError(f"{expected.__name__} expected, {found} found: import it with the function for its kind")
     import_bundle(store, bundle)
 
 
-def import_bundle(store: RunStore, bundle: Bundle) -> int:
+def import_bundle(store: RunStore | Storage, bundle: Bundle) -> int:
     """Take a bundle of any kind into a store; return how many events were new to it."""
     return import_parts(store, bundle, bundle.events())
 
 
-def import_parts(store: RunStore, header: Bundle, events: Iterator[Keyed]) -> int:
+def import_parts(store: RunStore | Storage, header: Bundle, events: Iterator[Keyed]) -> int:
     """Take a bundle into a store whose events come case by case, as the run has them; return how many were new.
 
     Raises:
         DataError: as `import_generation_bundle`.
     """
     _check_header(header)
+    store = at_hand(store, made=True)
     store.initialize()
     run_id = header.run_id
     store.acquire(run_id)

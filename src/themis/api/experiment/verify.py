@@ -12,6 +12,7 @@ from returns.result import Result
 from themis._stages import UntilStage
 from themis.api.components import resolve_component
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Caller
 from themis.effects.host import run_anywhere
@@ -47,7 +48,9 @@ if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment
 
 
-def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None, most: int = 10) -> Verification:
+def verify(
+    store: RunStore | Storage, run_id: str, *, experiment: Experiment | None = None, most: int = 10
+) -> Verification:
     """Check that a stored run's numbers follow from its recorded outputs, and that nothing it rests on was altered.
 
     The cases are held against the fingerprint in the run's identity, the header against the hash that the run began
@@ -64,6 +67,7 @@ def verify(store: RunStore, run_id: str, *, experiment: Experiment | None = None
     Raises:
         RunNotFoundError: the store has no such run.
     """
+    store = at_hand(store)
     snapshot = store.load_snapshot(run_id)
     components, notes = components_at_hand(snapshot, experiment.components() if experiment is not None else None)
     walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)

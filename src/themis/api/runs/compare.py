@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import attrs
 
 from themis.api.runs.view import RunView, ScoredCase
+from themis.api.stores import Storage
 from themis.pure.compilation import whole_name
 from themis.pure.errors import SpecError
 from themis.pure.identity import case_hash
@@ -63,9 +64,9 @@ class _Side:
 
 
 def compare(
-    store_a: RunStore,
+    store_a: RunStore | Storage,
     run_a: str,
-    store_b: RunStore,
+    store_b: RunStore | Storage,
     run_b: str,
     metric_ids: Sequence[str] | None = None,
     *,
@@ -160,9 +161,9 @@ def labels_of_two(run_a: str, run_b: str, label_a: str | None, label_b: str | No
 
 
 def compare_until(
-    store_a: RunStore,
+    store_a: RunStore | Storage,
     run_a: str,
-    store_b: RunStore,
+    store_b: RunStore | Storage,
     run_b: str,
     rule: StoppingRule | str,
     *,

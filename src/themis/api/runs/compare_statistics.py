@@ -13,6 +13,7 @@ import attrs
 from themis.api.runs.compare import labels_of_two, shared_score_ranges, whole_names
 from themis.api.runs.result import prices_of
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage
 from themis.effects.reading import fresh_state
 from themis.pure.case_costs import PaidStage, case_amounts
 from themis.pure.errors import DataError, SpecError, nearest
@@ -75,9 +76,9 @@ class _Cases:
 
 
 def compare_statistics(
-    store_a: RunStore,
+    store_a: RunStore | Storage,
     run_a: str,
-    store_b: RunStore,
+    store_b: RunStore | Storage,
     run_b: str,
     statistic: str | Statistic = "median",
     *,

@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.effects.stores.counting import Counted
 from themis.pure.case_view import CaseView
 from themis.pure.errors import SpecError, nearest
@@ -29,7 +30,7 @@ from themis.pure.stopping import Stop
 from themis.pure.text import one_line
 
 
-def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
+def get_run_snapshot(store: RunStore | Storage, run_id: str) -> RunSnapshot:
     """Return a run's compiled identity and provenance; its cases are read from the store as needed.
 
     Args:
@@ -39,10 +40,10 @@ def get_run_snapshot(store: RunStore, run_id: str) -> RunSnapshot:
     Raises:
         RunNotFoundError: the store has no such run.
     """
-    return store.load_snapshot(run_id)
+    return at_hand(store).load_snapshot(run_id)
 
 
-def get_stored_run(store: RunStore, run_id: str) -> StoredRun:
+def get_stored_run(store: RunStore | Storage, run_id: str) -> StoredRun:
     """Return a run as it is stored: its snapshot and every event, in order.
 
     It holds the whole run, its cases included.
@@ -61,7 +62,7 @@ def get_stored_run(store: RunStore, run_id: str) -> StoredRun:
     return StoredRun(snapshot=view.snapshot, events=view.events())
 
 
-def get_timeline(store: RunStore, run_id: str) -> TimelineView:
+def get_timeline(store: RunStore | Storage, run_id: str) -> TimelineView:
     """Return when each thing happened, in order: every event's type, time, case, candidate and metric, as `entries`.
 
     Arguments and errors as for `get_run_snapshot`.
@@ -76,7 +77,7 @@ def get_timeline(store: RunStore, run_id: str) -> TimelineView:
     return timeline(run_id, RunView.of(store, run_id).events())
 
 
-def get_traces(store: RunStore, run_id: str) -> TraceView:
+def get_traces(store: RunStore | Storage, run_id: str) -> TraceView:
     """Return the traces and conversations of a run's candidates and the traces of its judging and code execution.
 
     Each is with its case, and its candidate or metric, in `generation_traces`, `conversation_traces` and
@@ -94,7 +95,7 @@ def get_traces(store: RunStore, run_id: str) -> TraceView:
     return trace_view(run_id, (state for _, state in RunView.of(store, run_id).cases()))
 
 
-def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
+def get_execution_state(store: RunStore | Storage, run_id: str) -> ExecutionState:
     """Return the state of a run, case by case: what is there, what failed and why.
 
     It holds the whole run; `quickcheck` sums up one that does not fit into memory.
@@ -107,7 +108,7 @@ def get_execution_state(store: RunStore, run_id: str) -> ExecutionState:
 
 
 def get_evaluation_execution(
-    store: RunStore,
+    store: RunStore | Storage,
     run_id: str,
     case_id: str,
     metric_id: str,
@@ -139,7 +140,7 @@ def get_evaluation_execution(
 
 
 def get_case_view(
-    store: RunStore, run_id: str, case_id: str, *, dataset_id: str | None = None, case_key: str | None = None
+    store: RunStore | Storage, run_id: str, case_id: str, *, dataset_id: str | None = None, case_key: str | None = None
 ) -> CaseView:
     """Return one case, whole: prompt, candidates, parsed answer, scores, judgments, and every try that failed.
 
@@ -224,7 +225,7 @@ class QuickCheck(HashableModel):
         return "\n".join(map(one_line, lines))
 
 
-def quickcheck(store: RunStore, run_id: str) -> QuickCheck:
+def quickcheck(store: RunStore | Storage, run_id: str) -> QuickCheck:
     """Sum a run up: its status, and every metric's counts and mean. Nothing is written.
 
     A store that can count by itself (SQLite) does so; of others, and where metrics judge or run code, every case is

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 import attrs
 
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.effects.sources.rows import Row, file_format, read_rows
 from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
@@ -77,7 +78,7 @@ class _Given:
     where: str
 
 
-def give_labels(store: RunStore, run_id: str, labels: Iterable[HumanLabel]) -> LabelsTaken:
+def give_labels(store: RunStore | Storage, run_id: str, labels: Iterable[HumanLabel]) -> LabelsTaken:
     """Keep labels of a run's answers, all or none. What the run has already is passed over.
 
     Labels are events of the run, and change no result: they can be given once the answers are there, between attempts
@@ -106,6 +107,7 @@ def give_labels(store: RunStore, run_id: str, labels: Iterable[HumanLabel]) -> L
     0 labels stored (1 known already)
     """
     given = [_Given(label, f"labels[{number}]") for number, label in enumerate(labels)]
+    store = at_hand(store)
     return _take(store, RunView.of(store, run_id), given, "labels")
 
 
@@ -231,7 +233,7 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def import_labels(
-    store: RunStore,
+    store: RunStore | Storage,
     run_id: str,
     source: str | Path | Iterable[Mapping[str, Any]],
     *,
@@ -261,6 +263,7 @@ def import_labels(
         RunLockedError: the run is being written: wait until it has ended.
         RunNotFoundError: the store has no such run.
     """
+    store = at_hand(store)
     view = RunView.of(store, run_id)
     reader = _RowReader(view, metric_id, who or default_who(), columns or LabelColumns())
     is_file = isinstance(source, str | Path)
@@ -407,7 +410,7 @@ def _time(cell: Any) -> datetime | None:
 
 
 def next_labels(
-    store: RunStore,
+    store: RunStore | Storage,
     run_id: str,
     count: int,
     *,

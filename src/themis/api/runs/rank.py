@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, SpecError
 from themis.pure.identity import case_hash
@@ -16,7 +17,7 @@ from themis.pure.stats.ranks import Ranking, rank_runs
 
 
 def rank(
-    store: RunStore,
+    store: RunStore | Storage,
     run_ids: Sequence[str],
     metric_id: str | None = None,
     *,
@@ -49,6 +50,7 @@ def rank(
     """
     if len(run_ids) < 2 or len(set(run_ids)) < len(run_ids):
         raise SpecError(f"rank: two or more different runs expected, found {list(run_ids)}")
+    store = at_hand(store)
     views = [RunView.of(store, run_id) for run_id in run_ids]
     check_cluster_by(cluster_by, tuple(dataset for view in views for dataset in view.snapshot.datasets))
     shared = set.intersection(*({slot.metric_id for slot in view.metrics} for view in views))

@@ -15,6 +15,7 @@ import attrs
 
 from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.effects.files import whole_file
 from themis.effects.reading import fresh_state
 from themis.pure.benchmarks.recipe import BenchmarkCatalogEntry
@@ -246,7 +247,7 @@ class Reporter:
 
     def __init__(
         self,
-        store: RunStore,
+        store: RunStore | Storage,
         *,
         cluster_by: str | None = None,
         by: str | Sequence[str] | None = None,
@@ -255,7 +256,7 @@ class Reporter:
         details: str | None = None,
         prices: Prices = EMPTY,
     ) -> None:
-        self._store = store
+        self._store = at_hand(store)
         self._details = details
         self._prices = prices
         self._at = at

@@ -7,6 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage, at_hand
 from themis.pure.errors import SpecError
 from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore, TextIndex
@@ -16,7 +17,7 @@ from themis.pure.text_search import snippet_of, terms_of
 
 
 def find_runs(
-    store: RunStore,
+    store: RunStore | Storage,
     *,
     dataset_id: str | None = None,
     metric_id: str | None = None,
@@ -57,10 +58,10 @@ def find_runs(
             and (until is None or (line.started_at is not None and line.started_at < until))
         )
 
-    return tuple(line for line in store.list_runs() if fits(line))
+    return tuple(line for line in at_hand(store).list_runs() if fits(line))
 
 
-def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
+def search(store: RunStore | Storage, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
     """Find text among the cases' inputs and the models' outputs.
 
     A text matches if it has all words of the query, regardless of case and accents; words in double quotes must
@@ -80,6 +81,7 @@ def search(store: RunStore, query: str, run_id: str | None = None, limit: int = 
     terms = terms_of(query)
     if not terms:
         raise SpecError(f"search: no word to look for in {query!r}")
+    store = at_hand(store)
     if isinstance(store, TextIndex):
         return store.find_text(query, run_id, limit)
     run_ids = [run_id] if run_id is not None else [line.run_id for line in store.list_runs()]

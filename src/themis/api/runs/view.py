@@ -13,6 +13,7 @@ from datetime import datetime
 
 import attrs
 
+from themis.api.stores import Storage, at_hand
 from themis.effects.reading import fresh_state, read_case_events, read_cases, read_events, stored_cases
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
@@ -73,12 +74,13 @@ class RunView:
     store: RunReader = attrs.field(repr=False)
 
     @classmethod
-    def of(cls, store: RunStore, run_id: str) -> RunView:
+    def of(cls, store: RunStore | Storage, run_id: str) -> RunView:
         """Open a run.
 
         Raises:
             RunNotFoundError: the store has no such run.
         """
+        store = at_hand(store)
         return cls(snapshot=store.load_snapshot(run_id), store=store)
 
     @property

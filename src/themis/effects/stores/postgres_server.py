@@ -6,6 +6,7 @@ import contextlib
 import logging
 import queue
 import re
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -35,6 +36,12 @@ What the system would wait by itself is two hours.
 """
 
 
+def _close_all(connections: queue.SimpleQueue[Connection]) -> None:
+    with contextlib.suppress(queue.Empty):
+        while True:
+            connections.get_nowait().close()
+
+
 class Server:
     """One schema of one database."""
 
@@ -58,6 +65,7 @@ class Server:
         self._password = str(place.get("password") or "")
         self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
         self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        weakref.finalize(self, _close_all, self._free)  # a store that nobody closed has connections all the same
 
     def connect(self, name: str = "themis") -> Connection:
         """Open a connection that commits durably and sees the store's schema."""
@@ -93,9 +101,7 @@ class Server:
 
     def close(self) -> None:
         """Close the connections that are not lent out."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._free.get_nowait().close()
+        _close_all(self._free)
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
