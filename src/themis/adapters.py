@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from themis.pure.errors import UnknownComponentError, nearest
+from themis.pure.abilities import no_component
+from themis.pure.errors import SpecError, UnknownComponentError, nearest
 from themis.pure.wire.providers import MODEL_STRINGS, PROVIDERS
 
 if TYPE_CHECKING:
@@ -165,8 +166,15 @@ def asyncio_component(component: Any, *, component_id: str | None = None) -> Asy
     Args:
         component: a generator, judge model, or any other component.
         component_id: what it is called in the run; the component's own id if not given.
+
+    Raises:
+        SpecError: it is a class, a plain function or value, and no component.
     """
     from themis.effects.asyncio_bridge import AsyncioComponent
+
+    problem = no_component(component)
+    if problem is not None:
+        raise SpecError(f"asyncio_component(): {problem}")
 
     return AsyncioComponent(component) if component_id is None else AsyncioComponent(component, component_id)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -11,7 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis import Case, EvaluationConfig, Experiment, GenerationConfig, RuntimeConfig, evaluate, metric
+from themis import (
+    Case,
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    RuntimeConfig,
+    evaluate,
+    generator,
+    metric,
+    parser,
+    reducer,
+)
 from themis.api.components import resolve_component
 from themis.api.data import as_datasets
 from themis.pure.abilities import PLACES, Call, Components, MetricAbilities
@@ -166,6 +180,91 @@ def test_classes_and_plain_functions_are_no_components() -> None:
     assert "metrics: mine is a plain function; make a component of it with" in refusal(metric=mine)
     assert "generator: mine is a plain function" in refusal(model=mine)
     assert evaluate(model=Counted(), data=[ROW], metric=metric(mine)).benchmark.metric_means == {"mine": 1.0}
+
+
+def test_methods_that_yield_are_refused() -> None:
+    """`async def` with a `yield` in it looks like a component that streams, and is never awaited."""
+
+    class Yields:
+        component_id = "tests/yields"
+        version = "1"
+
+        async def generate(self, case: Any, ctx: Any) -> Any:
+            yield "2"
+
+        def score(self, parsed: Any, case: Any, ctx: Any) -> Any:
+            yield 1.0
+
+        def parse(self, candidate: Any, ctx: Any) -> Any:
+            yield "2"
+
+        def reduce(self, candidates: Any, ctx: Any) -> Any:
+            yield "2"
+
+        async def judge(self, prompt: Any) -> Any:
+            yield "5"
+
+        def check(self) -> Any:  # here, it is how one says what is lacking
+            yield "no key"
+
+    for place, method in (("model", "generate"), ("metric", "score"), ("parser", "parse"), ("judge", "judge")):
+        assert f"tests/yields.{method}() yields, and its place takes what it returns" in refusal(**{place: Yields()})
+    assert "tests/yields.reduce() yields" in refusal(reducer=Yields(), samples=2)
+    assert "check" not in refusal(metric=Yields())
+
+
+@pytest.mark.parametrize("value", [None, [], ["builtin/f1"], {}, 3, True, b"x", Path("a.gguf")], ids=repr)
+@pytest.mark.parametrize("place", ["model", "metric", "parser", "judge", "reducer"])
+def test_plain_values_are_no_components(place: str, value: Any) -> None:
+    if value is None and place == "reducer":
+        return  # there is none, then
+    several = place not in ("model", "reducer")
+    told = refusal(**{place: [value] if several else value})
+    assert "a component or its name expected, found" in told
+    assert "component_id" not in told
+
+
+@pytest.mark.parametrize(
+    ("decorate", "function", "words"),
+    [
+        (metric, lambda a, b, c, d: 1.0, "(a, b, c, d) can't be called as <lambda>(parsed, case, ctx): missing"),
+        (metric, lambda parsed, *, answr: 1.0, "asks for what no metric is told: 'answr': did you mean answer?"),
+        (parser, lambda text, *, case: 1.0, "asks for what no parser is told: 'case'"),
+        (parser, lambda a, b, c: a, "can't be called as <lambda>(candidate, ctx)"),
+        (reducer, lambda a, b, c: a, "can't be called as <lambda>(candidates, ctx)"),
+        (generator, lambda a, b, c: a, "can't be called as <lambda>(case, ctx)"),
+        (metric, max, "nobody can tell what max takes"),
+        (metric, "mine", "@metric takes a function, and a name as component_id=...; found 'mine'"),
+        (metric, TwoArguments, "found the class TwoArguments"),
+    ],
+)
+def test_functions_that_can_be_no_component_are_refused_where_they_are_written(
+    decorate: Any, function: Any, words: str
+) -> None:
+    with pytest.raises(SpecError, match=re.escape(words)):
+        decorate(component_id="tests/mine")(function)
+
+
+def test_async_and_yielding_functions_are_refused_where_nobody_waits() -> None:
+    async def waits(parsed: Any) -> float:
+        return 1.0
+
+    def yields(parsed: Any) -> Any:
+        yield 1.0
+
+    class Called:
+        async def __call__(self, parsed: Any) -> float:
+            return 1.0
+
+    for function in (waits, Called(), functools.partial(waits)):
+        for decorate in (metric, parser):
+            with pytest.raises(SpecError, match="is async, and nothing waits for it"):
+                decorate(component_id="tests/mine")(function)  # type: ignore[operator]
+    for decorate in (metric, parser, reducer, generator):
+        with pytest.raises(SpecError, match=r"yields\(\) yields"):
+            decorate(component_id="tests/mine")(yields)  # type: ignore[operator]
+    reducer(component_id="tests/mine")(waits)
+    generator(component_id="tests/mine")(waits)
 
 
 METHODS: Mapping[str, Mapping[str, int]] = {

@@ -212,6 +212,38 @@ def test_a_call_that_fails_before_its_coroutine_exists_is_an_error_like_any_othe
     asyncio.run(run_async(main)) if as_guest else trio.run(main)
 
 
+class Stop(BaseException):
+    """No `Exception`."""
+
+
+async def _in_a_task_of_its_own(ending: BaseException) -> None:
+    async def ends() -> None:
+        raise ending
+
+    await asyncio.create_task(ends())
+
+
+@pytest.mark.parametrize("ending", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), Stop()], ids=repr)
+@pytest.mark.parametrize("as_guest", [False, True])
+def test_a_coroutine_that_exits_wakes_who_waits_and_leaves_the_loop_to_others(
+    ending: BaseException, as_guest: bool
+) -> None:
+    async def exits() -> None:
+        raise ending
+
+    async def main() -> None:
+        with trio.fail_after(20):
+            with pytest.raises(type(ending)):
+                await run_in_asyncio(exits)
+            assert await ask() == "asyncio answers case"
+            if not as_guest:  # on a loop of the host's, such a task is the host's
+                with pytest.raises(type(ending)):
+                    await run_in_asyncio(functools.partial(_in_a_task_of_its_own, ending))
+                assert await ask() == "asyncio answers case"
+
+    asyncio.run(run_async(main)) if as_guest else trio.run(main)
+
+
 @pytest.mark.usefixtures("short_grace")
 @pytest.mark.parametrize("coroutine", [_goes_on_when_cancelled, _holds_its_loop_up])
 def test_no_coroutine_outlives_its_timeout_by_more_than_a_grace(coroutine: Any) -> None:

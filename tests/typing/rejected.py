@@ -62,7 +62,7 @@ experiment = Experiment(
 experiment.run(until_stage="scoring")  # error: arg-type reportArgumentType
 experiment.replay(stage="generate")  # error: arg-type reportArgumentType
 experiment.run(runtime=RuntimeConfig(existing_run_policy="resume"))  # error: arg-type reportArgumentType
-verify("runs/x.sqlite3", "id")  # error: arg-type reportArgumentType
+verify(3, "id")  # error: arg-type reportArgumentType
 verify(InMemoryRunStore(), run="id")  # error: call-arg reportCallIssue
 assert_metric_laws(len)  # error: arg-type reportArgumentType
 themis.evaluat  # error: attr-defined reportAttributeAccessIssue

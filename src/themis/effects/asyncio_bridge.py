@@ -43,29 +43,26 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """
     await trio.lowlevel.checkpoint_if_cancelled()
     loop, token, waiter = _loop(), trio.lowlevel.current_trio_token(), trio.lowlevel.current_task()
-    task: asyncio.Task[T] | None = None
+    task: asyncio.Task[outcome.Outcome[T]] | None = None
     raise_cancel: Callable[[], Any] | None = None
     is_parked = True
 
     # In the loop's thread:
-
-    async def started() -> T:
-        return await start()  # in here, so that what it raises on its way to a coroutine wakes the waiter, too
 
     def begin() -> None:
         nonlocal task
         if raise_cancel is not None:
             wake(raise_cancel)
             return
-        task = loop.create_task(started())
+        task = loop.create_task(_outcome(start))
         task.add_done_callback(ended)
 
     def cancel() -> None:
         if task is not None:
             task.cancel()
 
-    def ended(made: asyncio.Task[T]) -> None:
-        wake(raise_cancel if made.cancelled() and raise_cancel is not None else made.result)
+    def ended(made: asyncio.Task[outcome.Outcome[T]]) -> None:
+        wake(raise_cancel if made.cancelled() and raise_cancel is not None else lambda: made.result().unwrap())
 
     def wake(result: Callable[[], Any]) -> None:
         with contextlib.suppress(trio.RunFinishedError):  # it was left to itself, and ended when nobody waited any more
@@ -97,6 +94,17 @@ async def run_in_asyncio(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return result
 
 
+async def _outcome(start: Callable[[], Coroutine[Any, Any, T]]) -> outcome.Outcome[T]:
+    """Return what `start()` comes to, as a value, be it raised on the way to a coroutine: it must wake the waiter, and
+    a task that exits would take its loop with it."""
+    try:
+        return outcome.Value(await start())
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return outcome.Error(error)
+
+
 # --- the loop ---------------------------------------------------------------------------------------------
 
 _lock = threading.Lock()
@@ -112,11 +120,20 @@ def _loop() -> asyncio.AbstractEventLoop:
     with _lock:
         if _own is None:
             loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=loop.run_forever, name="themis-asyncio", daemon=True)
+            thread = threading.Thread(target=_serve, args=[loop], name="themis-asyncio", daemon=True)
             thread.start()
             _own = loop, thread
             atexit.register(close_loop)
         return _own[0]
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped; a task of its own making that exits stops nobody else's."""
+    while True:
+        try:
+            return loop.run_forever()
+        except (SystemExit, KeyboardInterrupt):
+            continue  # the task holds it, for who awaits the task
 
 
 def close_loop() -> None:

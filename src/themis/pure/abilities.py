@@ -29,15 +29,17 @@ Method = Callable[..., Any]
 
 @attrs.frozen
 class Call:
-    """How a method is called: with which arguments, by position, and whether anyone waits for it if it is async."""
+    """How a method is called: with which arguments, by position, whether anyone waits for it if it is async, and
+    whether it may yield what it has to say one by one."""
 
     arguments: tuple[str, ...]
     is_awaited: bool = False
+    may_yield: bool = False
 
 
-def _called(*arguments: str, is_awaited: bool = False) -> dict[Any, Any]:
+def _called(*arguments: str, is_awaited: bool = False, may_yield: bool = False) -> dict[Any, Any]:
     """Return the metadata of a field that holds a method."""
-    return {Call: Call(arguments, is_awaited)}
+    return {Call: Call(arguments, is_awaited, may_yield)}
 
 
 @attrs.frozen(kw_only=True)
@@ -56,7 +58,7 @@ class Abilities:
 
     component: Any = attrs.field(repr=False)
     component_id: str
-    check: Callable[[], Iterable[str] | None] | None = attrs.field(default=None, metadata=_called())
+    check: Callable[[], Iterable[str] | None] | None = attrs.field(default=None, metadata=_called(may_yield=True))
     session: Callable[[], AbstractAsyncContextManager[object]] | None = attrs.field(
         default=None, metadata=_called(is_awaited=True)
     )
@@ -69,8 +71,8 @@ class Abilities:
 
     @property
     def is_none(self) -> bool:
-        """Whether this is a class or a function, and no component at all."""
-        return isinstance(self.component, type) or inspect.isroutine(self.component)
+        """Whether this is a class, a function or a plain value, and no component at all."""
+        return no_component(self.component) is not None
 
     @classmethod
     def read(cls, component: Any, *needed: str, calls: Mapping[str, Call] = EMPTY, **fields: Any) -> Self:
@@ -94,35 +96,51 @@ def _faults(
     name: str, component: Any, needed: Iterable[str], found: Mapping[str, Any], calls: Mapping[str, Call]
 ) -> Iterator[str]:
     """Yield why a component can't be called: what would otherwise be an error of every case, after it was paid for."""
-    if isinstance(component, type):
-        yield f"{component.__name__} is a class; give an object of it, as in {component.__name__}()"
-        return
-    if inspect.isroutine(component):
-        yield (
-            f"{component.__name__} is a plain function; make a component of it with @generator, @parser, @reducer or "
-            "@metric"
-        )
+    none = no_component(component)
+    if none is not None:
+        yield none
         return
     yield from (f"{name} has no {method}() method" for method in needed if not callable(found[method]))
     for method, call in found.items():
         if callable(call) and method in calls:
-            problem = _call_problem(method, call, calls[method])
+            problem = call_problem(method, call, calls[method])
             if problem:
                 yield f"{name}.{problem}"
 
 
-def _call_problem(method: str, call: Method, how: Call) -> str | None:
-    if inspect.iscoroutinefunction(call) and not how.is_awaited:
+def no_component(value: object) -> str | None:
+    """Return what a value is that can be no component, and what to do; `None` if it may be one."""
+    if isinstance(value, type):
+        return f"{value.__name__} is a class; give an object of it, as in {value.__name__}()"
+    if inspect.isroutine(value):
+        name = value.__name__
+        return f"{name} is a plain function; make a component of it with @generator, @parser, @reducer or @metric"
+    kind = type(value)
+    if kind.__module__.partition(".")[0] in ("builtins", "pathlib") and not inspect.ismodule(value):
+        found = "None" if value is None else f"{kind.__name__}: {value!r:.60}"
+        return f"a component or its name expected, found {found}"
+    return None
+
+
+def call_problem(method: str, call: Method, how: Call, **named: Any) -> str | None:
+    """Return why a method can't be called as its place calls it, or why its answer could never be used."""
+    written = (call, type(call).__call__)  # a function, or an object that is called like one
+    if any(map(inspect.iscoroutinefunction, written)) and not how.is_awaited:
         return f"{method}() is async, and nothing waits for it; write it with a plain def"
+    if any(inspect.isgeneratorfunction(each) or inspect.isasyncgenfunction(each) for each in written) and (
+        not how.may_yield
+    ):
+        return f"{method}() yields, and its place takes what it returns; write return in place of yield"
     try:
         signature = inspect.signature(call)
     except (TypeError, ValueError):  # as of some functions written in C
         return None
     try:
         # A judge's seed has no place of its own: it is given by name to those that take one.
-        signature.bind(*how.arguments, **({"seed": None} if how == JUDGING and "seed" in signature.parameters else {}))
+        named |= {"seed": None} if how == JUDGING and "seed" in signature.parameters else {}
+        signature.bind(*how.arguments, **named)
     except TypeError as error:
-        called = f"{method}({', '.join(how.arguments)})"
+        called = f"{method}({', '.join([*how.arguments, *(f'{name}=...' for name in named)])})"
         own = ", ".join(
             str(parameter.replace(annotation=parameter.empty)) for parameter in signature.parameters.values()
         )
@@ -256,8 +274,8 @@ class MetricAbilities(Abilities):
     score_range: tuple[float, float] | None = None
     reads_candidates: bool | None = None
     score: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
-    sandbox_requests: Method | None = attrs.field(default=None, metadata=_called(*_SCORED))
-    next_requests: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
+    sandbox_requests: Method | None = attrs.field(default=None, metadata=_called(*_SCORED, may_yield=True))
+    next_requests: Method | None = attrs.field(default=None, metadata=_called(*_RUN, may_yield=True))
     score_results: Method | None = attrs.field(default=None, metadata=_called(*_RUN))
     sandbox_languages: tuple[str, ...] = ()
     build_workflow: Method | None = attrs.field(default=None, metadata=_called("subject", "ctx"))

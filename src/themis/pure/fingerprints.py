@@ -30,7 +30,7 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.builtin_names import kept_name
-from themis.pure.errors import SpecError
+from themis.pure.errors import SpecError, said
 from themis.pure.identity import IDENTITY_ALGORITHM
 from themis.pure.introspection import (
     CACHED,
@@ -91,7 +91,11 @@ def fingerprint(component: Any, source_of: SourceOf, algorithm: str = IDENTITY_A
     """Return the fingerprint that a component states, or one made from its code."""
     stated = getattr(component, "fingerprint", None)
     if callable(stated):
-        value = stated()
+        try:
+            value = stated()
+        except Exception as error:
+            name = getattr(component, "component_id", type(component).__name__)
+            raise SpecError(f"{name}.fingerprint() raised {type(error).__name__}: {said(error)}") from error
         if not isinstance(value, str) or not value:
             raise SpecError(
                 f"{component.component_id}.fingerprint() must return a non-empty str; it returned {value!r}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Final
 
 import attrs
@@ -14,6 +15,7 @@ from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.progress import shown
 from themis.api.runs.result import RunResult
 from themis.api.stores import make_store, store_kinds
+from themis.effects.asyncio_bridge import GRACE
 from themis.effects.calls import CallRuntime
 from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
@@ -28,7 +30,7 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.abilities import CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.compilation import runtime_faults
-from themis.pure.errors import RunExistsError, SpecError, listed
+from themis.pure.errors import RunExistsError, SpecError, listed, said
 from themis.pure.families import FAMILIES
 from themis.pure.plan import RunPlan, make_plan
 from themis.pure.protocols import RunStore
@@ -77,7 +79,7 @@ async def run_snapshot(
                 sessions.enter_context(shown(options.progress))
             for component in components:
                 if component.session is not None:
-                    await sessions.enter_async_context(component.session())
+                    await _opened(component.component_id, component.session(), sessions)
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
             spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
@@ -259,8 +261,12 @@ def _problems(components: Components, *, offline: bool) -> Iterator[str]:
     for component in components:
         if component.check is None or (offline and isinstance(component, CallerAbilities)):
             continue
-        for problem in component.check() or ():
-            yield f"{component.component_id}: {problem}"
+        try:
+            found = component.check() or ()
+            problems = [found] if isinstance(found, str) else [*map(str, found)]
+        except Exception as error:
+            problems = [f"check() raised {type(error).__name__}: {said(error)}"]
+        yield from (f"{component.component_id}: {problem}" for problem in problems)
 
 
 def _checked_sandbox(components: Components, datasets: Sequence[Dataset]) -> tuple[Sequence[str], Mapping[str, str]]:
@@ -289,9 +295,36 @@ def _lacking_modules(sandbox: Sandbox, datasets: Sequence[Dataset]) -> Iterator[
             )
 
 
+async def _opened(component_id: str, session: object, sessions: AsyncExitStack) -> None:
+    if isinstance(session, AbstractAsyncContextManager):
+        await sessions.enter_async_context(session)
+    elif isinstance(session, AbstractContextManager):
+        sessions.enter_context(session)
+    else:
+        raise SpecError(
+            f"{component_id}.session() returned {type(session).__name__}, and a context manager is needed: write it "
+            "with contextlib.asynccontextmanager"
+        )
+
+
+class ComponentWarning(UserWarning):
+    """A component failed where that costs a run nothing."""
+
+
 async def close_components(components: Components) -> None:
-    """Close what components hold open, such as HTTP clients."""
-    with trio.CancelScope(shield=True):
-        for component in components:
-            if component.aclose is not None:
-                await component.aclose()
+    """Close what components hold open, such as HTTP clients. One that fails at it, or goes on for ever, costs nothing:
+    all that the run found is stored by now."""
+    for component in components:
+        if component.aclose is None:
+            continue
+        problem = ""
+        with trio.CancelScope(shield=True), trio.move_on_after(GRACE) as scope:
+            try:
+                closing = component.aclose()
+                if inspect.isawaitable(closing):
+                    await closing
+            except Exception as error:
+                problem = f"raised {type(error).__name__}: {said(error)}"
+        if problem or scope.cancelled_caught:
+            problem = problem or f"had not returned after {GRACE:g} s"
+            warnings.warn(f"{component.component_id}.aclose() {problem}", ComponentWarning, stacklevel=2)

@@ -12,6 +12,7 @@ import trio
 
 from themis.effects.asyncio_bridge import run_in_asyncio
 from themis.effects.sources.source_code import source_of
+from themis.pure.abilities import Call, call_problem
 from themis.pure.errors import SpecError
 from themis.pure.fingerprints import code_fingerprint
 from themis.pure.json import EMPTY, JSONValue, content_hash, freeze_mapping, thaw
@@ -154,6 +155,13 @@ def build_langgraph(graph: Any, *, component_id: str | None = None, **options: A
             f"langgraph(): {type(graph).__name__} has neither invoke nor ainvoke; pass a compiled graph, "
             "as in langgraph(builder.compile())"
         )
+    method = "ainvoke" if hasattr(graph, "ainvoke") else "invoke"
+    if not hasattr(graph, "astream_events"):
+        problem = call_problem(
+            method, getattr(graph, method), Call(("state", "config"), is_awaited=method == "ainvoke")
+        )
+        if problem is not None:
+            raise SpecError(f"langgraph(): {type(graph).__name__}.{problem}")
     name = component_id or f"langgraph/{getattr(graph, 'name', None) or type(graph).__name__}"
     return LangGraphAgent(graph=graph, component_id=name, **options)
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, Generic, ParamSpec, TypeVar, cast, overload
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any, ClassVar, Final, Generic, ParamSpec, TypeVar, cast, overload
 
+from themis.pure.abilities import Call, call_problem
 from themis.pure.errors import SpecError, nearest
 from themis.pure.records.contexts import GenerateContext, ParseContext, ReduceContext, ScoreContext
 from themis.pure.records.dataset import Case
@@ -31,7 +32,17 @@ class FunctionComponent(Generic[P, R_co]):
         function: the function itself.
     """
 
+    _decorator: ClassVar[str]
+    _arguments: ClassVar[tuple[str, ...]]
+    """What the function is given: all of these, or as many of the first as it takes."""
+    _named: ClassVar[Collection[str]] = ()
+    """What it is given by these names, if it asks for it."""
+    _is_awaited: ClassVar[bool] = False
+
     def __init__(self, function: Callable[P, R_co], component_id: str | None, version: str) -> None:
+        problem = self._problem(function)
+        if problem is not None:
+            raise SpecError(problem)
         name = component_id if component_id is not None else getattr(function, "__name__", "")
         if not name or name == "<lambda>":
             raise SpecError("a lambda has no name to be its component_id: write component_id=..., or use def")
@@ -47,6 +58,29 @@ class FunctionComponent(Generic[P, R_co]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.component_id}>"
+
+    @classmethod
+    def _problem(cls, function: Any) -> str | None:
+        """Return why a function can be no component of this kind: what would otherwise be an error of every case."""
+        if isinstance(function, type) or not callable(function):
+            found = f"the class {function.__name__}" if isinstance(function, type) else f"{function!r:.60}"
+            return f"@{cls._decorator} takes a function, and a name as component_id=...; found {found}"
+        name = getattr(function, "__name__", type(function).__name__)
+        try:
+            asked = inspect.signature(function).parameters.values()
+        except ValueError:  # as of some functions written in C
+            return f"@{cls._decorator}: nobody can tell what {name} takes; write a def around it"
+        unknown = [
+            p.name for p in asked if p.kind is p.KEYWORD_ONLY and p.name not in cls._named and p.default is p.empty
+        ]
+        if unknown:
+            found = "; ".join(
+                f"{name!r}: {nearest(name, cls._named)}" if cls._named else repr(name) for name in unknown
+            )
+            return f"{cls._decorator} {name} asks for what no {cls._decorator} is told: {found}"
+        how = Call(cls._arguments[: _positional(function)], cls._is_awaited)
+        problem = call_problem(name, function, how, **{p.name: None for p in asked if p.kind is p.KEYWORD_ONLY})
+        return problem and f"@{cls._decorator}: {problem}"
 
     def _call(self, *args: Any) -> Any:
         """Call the function with as many of the stage's arguments as it takes."""
@@ -64,6 +98,10 @@ def _positional(function: Callable[..., Any]) -> int:
 
 class FunctionGenerator(FunctionComponent[P, R_co]):
     """A generator made of `function(case, ctx)` or `function(case)`; it may be async."""
+
+    _decorator = "generator"
+    _arguments = ("case", "ctx")
+    _is_awaited = True
 
     def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult | Awaitable[GenerationResult]:
         """Return one candidate; a value that is no `GenerationResult` becomes its final output."""
@@ -92,6 +130,9 @@ def _generation(value: Any, ctx: GenerateContext) -> GenerationResult:
 class FunctionParser(FunctionComponent[P, R_co]):
     """A parser made of `function(candidate, ctx)` or `function(candidate)`."""
 
+    _decorator = "parser"
+    _arguments = ("candidate", "ctx")
+
     def parse(self, candidate: ReducedCandidate, ctx: ParseContext) -> ParsedOutput:
         """Return what was found; a value that is no `ParsedOutput` becomes its value."""
         value = self._call(candidate, ctx)
@@ -100,6 +141,10 @@ class FunctionParser(FunctionComponent[P, R_co]):
 
 class FunctionReducer(FunctionComponent[P, R_co]):
     """A reducer made of `function(candidates, ctx)` or `function(candidates)`; it may be async."""
+
+    _decorator = "reducer"
+    _arguments = ("candidates", "ctx")
+    _is_awaited = True
 
     def reduce(
         self, candidates: Sequence[GenerationResult], ctx: ReduceContext
@@ -138,6 +183,9 @@ class FunctionMetric(FunctionComponent[P, R_co]):
     """
 
     metric_family = "pure"
+    _decorator = "metric"
+    _arguments = ("parsed", "case", "ctx")
+    _named = _FACTS
 
     def __init__(
         self,
@@ -150,10 +198,6 @@ class FunctionMetric(FunctionComponent[P, R_co]):
         if score_range is not None:  # what is not stated is no part of the metric's fingerprint
             self._score_range = score_range
         named = [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        unknown = [p.name for p in named if p.name not in _FACTS and p.default is p.empty]
-        if unknown:
-            found = "; ".join(f"{name!r}: {nearest(name, _FACTS)}" for name in unknown)
-            raise SpecError(f"metric {self.component_id} asks for what no metric is told: {found}")
         self._asked = tuple(p.name for p in named if p.name in _FACTS)
         self.reads_candidates: bool = bool(self._asked)
 
@@ -169,6 +213,8 @@ class FunctionMetric(FunctionComponent[P, R_co]):
         value = cast(Callable[..., Any], self.function)(*(parsed, case, ctx)[: self._takes], **facts)
         if isinstance(value, bool | int | float):
             return Score(metric_id=self.component_id, value=float(value))
+        if not isinstance(value, Score | ScoreError) and callable(getattr(value, "item", None)):
+            return Score(metric_id=self.component_id, value=float(value.item()))  # a number of numpy's, or of its like
         return cast(Score, value)
 
     def _facts(self, parsed: ParsedOutput, ctx: ScoreContext) -> dict[str, Any]:
