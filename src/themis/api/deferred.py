@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.components import own_modules
 from themis.api.config.write import config_of
 from themis.api.stores import lasts, make_store
@@ -81,6 +82,7 @@ class WorkOutcome(HashableModel):
     store: str | None = None
 
 
+@checked
 def submit(
     experiment: Experiment,
     *,
@@ -99,6 +101,8 @@ def submit(
     Raises:
         SpecError: the experiment can't be run or written down, its store is in memory, or there is no folder.
     """
+    if not hasattr(experiment, "compile"):
+        raise SpecError(f"submit: experiment is a {type(experiment).__name__}; allowed: an Experiment")
     key = _ROOTS[mode]
     root = root if root is not None else getattr(experiment.runtime, key)
     if root is None:

@@ -79,6 +79,8 @@ def as_storage(value: Storage | object, name: str = "storage") -> StorageConfig:
         expected = "a StorageConfig, or text such as runs/themis.sqlite3 or jsonl:runs/log"
         raise SpecError(f"{name}: {expected}, expected; found {type(value).__name__}{hint}")
     text = str(value)
+    if not text.strip() or "\0" in text:
+        raise SpecError(f"{name}: where a store is expected, found {text!r}")
     if text in _kinds:
         return StorageConfig(store=text)
     kind, colon, place = text.partition(":")

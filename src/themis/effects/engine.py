@@ -144,9 +144,9 @@ class Engine:
         try:
             async with trio.open_nursery() as outer:
                 outer.start_soon(self._journal.run)
-                for entry in self._opening():
-                    self._journal.append(entry.case_no, entry.event)
                 try:
+                    for entry in self._opening():
+                        self._journal.append(entry.case_no, entry.event)
                     planned = await self._all_cases()
                     if self._segment is None:
                         self._journal.append(None, self._completed(planned))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
-from themis.pure.errors import StoreError, nearest
+from themis.pure.errors import DataError, StoreError, nearest
 
 UNFINISHED: Final = ".new-"
 """How the names of files begin that are still being written, or that a crash left so."""
@@ -30,6 +30,8 @@ def whole_file(path: str | Path) -> Iterator[BinaryIO]:
     If an exception leaves the context, what was at `path` before stays.
     """
     target = Path(path)
+    if not target.name:
+        raise DataError(f"{str(path)!r}: the name of a file expected")
     beside = target.with_name(f"{UNFINISHED}{secrets.token_hex(8)}")
     try:
         with beside.open("xb") as file:

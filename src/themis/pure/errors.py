@@ -160,7 +160,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
     'did you mean builtin/exact_match?'
     """
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
     return f"known names: {', '.join(names[:40])}"

@@ -26,6 +26,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.bundles.compression import compressed, opened
 from themis.api.bundles.transfer import export_parts, import_bundle, import_parts
 from themis.api.stores import Storage
@@ -75,6 +76,7 @@ class ImportedBundle(FrozenModel):
 # --- writing ----------------------------------------------------------------------------------------------
 
 
+@checked
 def write_bundle(store: RunStore | Storage, run_id: str, kind: str, path: str | Path) -> Path:
     """Write a stage of a run into a file, which is there whole or not at all.
 
@@ -105,6 +107,7 @@ def write_bundle(store: RunStore | Storage, run_id: str, kind: str, path: str | 
 # --- reading ----------------------------------------------------------------------------------------------
 
 
+@checked
 def read_bundle(path: str | Path) -> Bundle:
     """Read a bundle file of any layout into memory.
 
@@ -147,6 +150,7 @@ def _named(path: Path, line: int | None = None) -> Iterator[None]:
         raise DataError(f"{where}: {error}") from None
 
 
+@checked
 def import_bundle_file(store: RunStore | Storage, path: str | Path) -> ImportedBundle:
     """Take a bundle file into a store, all or nothing, holding only a part of it at a time.
 

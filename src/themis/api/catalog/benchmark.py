@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.config.read import as_prompt
 from themis.api.config.record import EvaluationConfig, as_runtime
 from themis.api.experiment.experiment import Experiment, sampled
@@ -48,6 +49,7 @@ class Benchmark:
     variant: str = ""
 
     @classmethod
+    @checked
     def named(cls, name: str) -> Benchmark:
         """Return the benchmark of a name, such as `mmlu_pro` or `superchem:zh`.
 
@@ -71,6 +73,7 @@ class Benchmark:
         """The text around its questions."""
         return self.entry.prompt_of(self.variant)
 
+    @checked
     def dataset(
         self,
         *,
@@ -117,6 +120,7 @@ class Benchmark:
         }
         return Dataset(dataset_id=self.name, cases=loaded.cases, revision=commit, metadata=facts)
 
+    @checked
     def experiment(
         self,
         *,
@@ -129,6 +133,8 @@ class Benchmark:
         shots_split: str | None = None,
         storage: Storage | None = None,
         runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+        name: str | None = None,
+        tags: str | Sequence[str] = (),
         **data: Any,
     ) -> Experiment:
         """Return the experiment that runs the benchmark.
@@ -145,6 +151,8 @@ class Benchmark:
             shots_split: the split they are drawn from, if not the usual one (`entry.shots_split`).
             storage: where the run is kept; in memory by default.
             runtime: limits, retries and timeouts.
+            name: what to call the run; no part of its identity.
+            tags: words to find the run by; no part of its identity.
             **data: which data: as for `dataset`.
 
         Raises:
@@ -173,6 +181,8 @@ class Benchmark:
             storage=as_storage(storage),
             runtime=as_runtime(runtime),
             seeds=None if seed is None else [seed + index for index in range(samples)],
+            name=name,
+            tags=tags,
             environment_metadata={"benchmark.source": self._described(data.get("source"))},
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +40,8 @@ async def run_async(
     until: StoppingRule | str | None = None,
     storage: Storage | None = None,
     runtime: RuntimeConfig | Mapping[str, Any] | None = None,
+    run_name: str | None = None,
+    tags: str | Sequence[str] = (),
 ) -> RunResult:
     """Run a benchmark, from async code: under trio or a running asyncio loop.
 
@@ -48,6 +50,8 @@ async def run_async(
         store: an open store, or where it is; by default what `storage` says.
         model, judge, samples, seed, prompt, shots, shots_split, storage, runtime: what runs it, and how: as for
             `Benchmark.experiment`.
+        run_name: what to call the run; no part of its identity.
+        tags: words to find the run by; no part of its identity.
         until: stop as soon as it is clear whether a metric's mean reaches a value, as for `evaluate`.
         source, revision, limit, shuffle, filter, skip_misfits: which data: as for `Benchmark.dataset`.
 
@@ -67,6 +71,8 @@ async def run_async(
         shots_split=shots_split,
         storage=storage,
         runtime=runtime,
+        name=run_name,
+        tags=tags,
         source=source,
         revision=revision,
         limit=limit,

@@ -23,7 +23,17 @@ from themis.pure.plan import CountPolicy, answers_of
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Dataset
-from themis.pure.records.fields import A_PATH, facts, json_object, named_fields, one_of, record_of, text_mapping
+from themis.pure.records.fields import (
+    A_PATH,
+    a_list,
+    facts,
+    json_object,
+    named_fields,
+    one_of,
+    record_of,
+    text,
+    text_mapping,
+)
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import Unparsed
 from themis.pure.records.stopping import as_rule
@@ -296,11 +306,11 @@ def as_runtime(value: RuntimeConfig | Mapping[str, Any] | None) -> RuntimeConfig
 
 
 def _seeds(value: Sequence[int] | int | None) -> tuple[int, ...]:
-    return () if value is None else (value,) if isinstance(value, int) else tuple(value)
+    return () if value is None else (value,) if isinstance(value, int) else a_list(value, "seeds", "whole numbers")
 
 
 def _words(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+    return () if value is None else (value,) if isinstance(value, str) else a_list(value, "tags", "str")
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -333,12 +343,14 @@ class ExperimentConfig(FrozenModel):
     storage: StorageConfig = attrs.field(factory=StorageConfig, converter=as_storage)
     runtime: RuntimeConfig = attrs.field(factory=RuntimeConfig, converter=as_runtime)
     seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
-    name: _Name | None = None
-    tags: tuple[_Name, ...] = attrs.field(default=(), converter=_words)
+    name: _Name | None = attrs.field(default=None, validator=text)
+    tags: tuple[_Name, ...] = attrs.field(
+        default=(), converter=_words, validator=attrs.validators.deep_iterable(member_validator=text)
+    )
     environment_metadata: Mapping[str, str] = attrs.field(default=EMPTY, converter=text_mapping)
-    themis_version: str | None = None
-    python_version: str | None = None
-    platform: str | None = None
-    git_commit: str | None = None
+    themis_version: str | None = attrs.field(default=None, validator=text)
+    python_version: str | None = attrs.field(default=None, validator=text)
+    platform: str | None = attrs.field(default=None, validator=text)
+    git_commit: str | None = attrs.field(default=None, validator=text)
     dependency_versions: Mapping[str, str] | None = None
     provider_metadata: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)

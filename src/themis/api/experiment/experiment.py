@@ -12,6 +12,7 @@ import attrs
 
 from themis._stages import ReplayStage, UntilStage
 from themis._version import __version__
+from themis.api.arguments import checked
 from themis.api.components import resolve_component
 from themis.api.config.keys import relocated
 from themis.api.config.record import ExperimentConfig, GenerationConfig, as_runtime
@@ -48,6 +49,7 @@ class Experiment(ExperimentConfig):
     """An experiment: components, data, and where and how it runs."""
 
     @classmethod
+    @checked
     def from_config(cls, path: str | Path, *, overrides: Sequence[str] | None = None) -> Experiment:
         """Return the experiment that a YAML, TOML or JSON file describes.
 
@@ -63,6 +65,7 @@ class Experiment(ExperimentConfig):
 
         return read_config(cls, Path(path), overrides or ())
 
+    @checked
     def to_config(self, path: str | Path | None = None) -> dict[str, Any]:
         """Return a config that compiles to the same `run_id`, as plain JSON.
 
@@ -309,6 +312,7 @@ class Experiment(ExperimentConfig):
         with contextlib.closing(open_store(here.storage)) as opened:
             return explain_run(snapshot, components, opened, until_stage)
 
+    @checked
     def preview(self, cases: int = 3) -> RunPreview:
         """Return what the model would be sent for the first cases, with tokens and cost; nothing is sent or stored.
 

@@ -10,6 +10,7 @@ import attrs
 from returns.result import Result
 
 from themis._stages import UntilStage
+from themis.api.arguments import checked
 from themis.api.components import resolve_component
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
@@ -20,7 +21,7 @@ from themis.effects.reading import stored_cases
 from themis.effects.sources.source_code import source_of
 from themis.pure.abilities import PLACES, Components
 from themis.pure.chain import broken_links, read_event
-from themis.pure.errors import ThemisError, UnknownComponentError
+from themis.pure.errors import SpecError, ThemisError, UnknownComponentError
 from themis.pure.events import CaseRunEvent, RunEvent
 from themis.pure.fingerprints import component_ref
 from themis.pure.pipeline.effects import Answer, Ask, Effect
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment
 
 
+@checked
 def verify(
     store: RunStore | Storage, run_id: str, *, experiment: Experiment | None = None, most: int = 10
 ) -> Verification:
@@ -69,6 +71,8 @@ def verify(
     """
     store = at_hand(store)
     snapshot = store.load_snapshot(run_id)
+    if experiment is not None and not hasattr(experiment, "components"):
+        raise SpecError(f"verify: experiment is a {type(experiment).__name__}; allowed: an Experiment")
     components, notes = components_at_hand(snapshot, experiment.components() if experiment is not None else None)
     walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
     run_anywhere(walked.walk)

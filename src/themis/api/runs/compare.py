@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.view import RunView, ScoredCase
 from themis.api.stores import Storage
 from themis.pure.compilation import whole_name
@@ -63,6 +64,7 @@ class _Side:
         return self.view.status(lambda: bool(self.failed)).value
 
 
+@checked
 def compare(
     store_a: RunStore | Storage,
     run_a: str,
@@ -160,6 +162,7 @@ def labels_of_two(run_a: str, run_b: str, label_a: str | None, label_b: str | No
     return label_a or f"{run_a[:12]}{a}", label_b or f"{run_b[:12]}{b}"
 
 
+@checked
 def compare_until(
     store_a: RunStore | Storage,
     run_a: str,

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.compare import labels_of_two, shared_score_ranges, whole_names
 from themis.api.runs.result import prices_of
 from themis.api.runs.view import RunView
@@ -75,6 +76,7 @@ class _Cases:
     """Of each metric, the scores without the counts that a corpus score is made of."""
 
 
+@checked
 def compare_statistics(
     store_a: RunStore | Storage,
     run_a: str,

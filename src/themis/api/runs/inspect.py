@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.effects.stores.counting import Counted
@@ -30,6 +31,7 @@ from themis.pure.stopping import Stop
 from themis.pure.text import one_line
 
 
+@checked
 def get_run_snapshot(store: RunStore | Storage, run_id: str) -> RunSnapshot:
     """Return a run's compiled identity and provenance; its cases are read from the store as needed.
 
@@ -43,6 +45,7 @@ def get_run_snapshot(store: RunStore | Storage, run_id: str) -> RunSnapshot:
     return at_hand(store).load_snapshot(run_id)
 
 
+@checked
 def get_stored_run(store: RunStore | Storage, run_id: str) -> StoredRun:
     """Return a run as it is stored: its snapshot and every event, in order.
 
@@ -62,6 +65,7 @@ def get_stored_run(store: RunStore | Storage, run_id: str) -> StoredRun:
     return StoredRun(snapshot=view.snapshot, events=view.events())
 
 
+@checked
 def get_timeline(store: RunStore | Storage, run_id: str) -> TimelineView:
     """Return when each thing happened, in order: every event's type, time, case, candidate and metric, as `entries`.
 
@@ -77,6 +81,7 @@ def get_timeline(store: RunStore | Storage, run_id: str) -> TimelineView:
     return timeline(run_id, RunView.of(store, run_id).events())
 
 
+@checked
 def get_traces(store: RunStore | Storage, run_id: str) -> TraceView:
     """Return the traces and conversations of a run's candidates and the traces of its judging and code execution.
 
@@ -95,6 +100,7 @@ def get_traces(store: RunStore | Storage, run_id: str) -> TraceView:
     return trace_view(run_id, (state for _, state in RunView.of(store, run_id).cases()))
 
 
+@checked
 def get_execution_state(store: RunStore | Storage, run_id: str) -> ExecutionState:
     """Return the state of a run, case by case: what is there, what failed and why.
 
@@ -107,6 +113,7 @@ def get_execution_state(store: RunStore | Storage, run_id: str) -> ExecutionStat
     return state.evolve(status=view.status(bool)) if state.status == RunStatus.RUNNING else state
 
 
+@checked
 def get_evaluation_execution(
     store: RunStore | Storage,
     run_id: str,
@@ -139,6 +146,7 @@ def get_evaluation_execution(
     return view.state_of(item).executions.get(metric_id)
 
 
+@checked
 def get_case_view(
     store: RunStore | Storage, run_id: str, case_id: str, *, dataset_id: str | None = None, case_key: str | None = None
 ) -> CaseView:
@@ -225,6 +233,7 @@ class QuickCheck(HashableModel):
         return "\n".join(map(one_line, lines))
 
 
+@checked
 def quickcheck(store: RunStore | Storage, run_id: str) -> QuickCheck:
     """Sum a run up: its status, and every metric's counts and mean. Nothing is written.
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.effects.sources.rows import Row, file_format, read_rows
@@ -78,6 +79,7 @@ class _Given:
     where: str
 
 
+@checked
 def give_labels(store: RunStore | Storage, run_id: str, labels: Iterable[HumanLabel]) -> LabelsTaken:
     """Keep labels of a run's answers, all or none. What the run has already is passed over.
 
@@ -232,6 +234,7 @@ _USUAL: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
+@checked
 def import_labels(
     store: RunStore | Storage,
     run_id: str,
@@ -409,6 +412,7 @@ def _time(cell: Any) -> datetime | None:
 # --- which come next --------------------------------------------------------------------------------------
 
 
+@checked
 def next_labels(
     store: RunStore | Storage,
     run_id: str,

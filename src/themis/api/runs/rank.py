@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from themis.api.arguments import checked
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.pure.compilation import whole_name
@@ -16,6 +17,7 @@ from themis.pure.stats.pairs import PairedMethod
 from themis.pure.stats.ranks import Ranking, rank_runs
 
 
+@checked
 def rank(
     store: RunStore | Storage,
     run_ids: Sequence[str],

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
@@ -245,6 +246,7 @@ class Reporter:
             score such details.
     """
 
+    @checked
     def __init__(
         self,
         store: RunStore | Storage,
@@ -266,6 +268,7 @@ class Reporter:
 
     # --- texts --------------------------------------------------------------------------------------------
 
+    @checked
     def export_json(self, run_id: str) -> str:
         """Return the run's results, score rows and snapshot header as formatted JSON.
 
@@ -280,10 +283,12 @@ class Reporter:
         }
         return formatted(data)
 
+    @checked
     def export_text(self, run_id: str) -> str:
         """Return a summary for a terminal of 80 columns: what `themis run` prints at its end."""
         return run_summary(self._report(self._view(run_id), with_digest=False))
 
+    @checked
     def export_markdown(self, run_id: str, *, sample: int | None = MARKDOWN_SAMPLE) -> str:
         """Return a summary for people, with a few cases in full; what a model wrote is escaped.
 
@@ -296,32 +301,39 @@ class Reporter:
         report = self._report(view, chosen)
         return run_markdown(report, [*chosen.cases()], sampling=chosen.sentence())
 
+    @checked
     def export_latex(self, run_id: str) -> str:
         """Return tables of results for a paper: a line per metric with its mean, interval and n. Needs `booktabs`."""
         return run_latex(self._report(self._view(run_id)))
 
+    @checked
     def export_csv(self, run_id: str) -> str:
         """Return the score table as CSV with a header; a spreadsheet takes no cell of it for a formula."""
         return "".join(csv_lines(self._view(run_id).rows()))
 
+    @checked
     def export_html(self, run_id: str, *, sample: int | None = DEFAULT_SAMPLE) -> str:
         """Return the run as one self-contained page. Arguments as `write_html`."""
         return "".join(self._html(run_id, sample))
 
+    @checked
     def export_score_table(self, run_id: str) -> list[dict[str, Any]]:
         """Return one plain row per metric and answer of a case: ready for pandas or polars."""
         return list(self.iter_score_table(run_id))
 
+    @checked
     def iter_score_table(self, run_id: str) -> Iterator[dict[str, Any]]:
         """Yield the rows of the score table, reading the store as they are taken."""
         return map(table_row, self._view(run_id).rows())
 
     # --- files --------------------------------------------------------------------------------------------
 
+    @checked
     def write_csv(self, run_id: str, path: str | Path) -> None:
         """Write the score table as CSV, holding one case at a time; the file is there whole or not at all."""
         _write(path, csv_lines(self._view(run_id).rows()))
 
+    @checked
     def write_html(self, run_id: str, path: str | Path, *, sample: int | None = DEFAULT_SAMPLE) -> None:
         """Write the run as one page that opens offline and loads nothing.
 
@@ -333,6 +345,7 @@ class Reporter:
         """
         _write(path, self._html(run_id, sample))
 
+    @checked
     def write_parquet(self, run_id: str, path: str | Path) -> None:
         """Write the score table as Parquet, `details` as JSON text.
 

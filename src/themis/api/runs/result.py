@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from themis.api.arguments import checked
 from themis.api.runs.cases import CaseResults
 from themis.api.runs.view import RunView
 from themis.effects.reading import AsOf
@@ -88,6 +89,7 @@ class RunResult:
 
         return html_summary(read_report(self.view, with_digest=False))
 
+    @checked
     def to_dict(self, *, cases: bool = False) -> dict[str, Any]:
         """Return the run's figures as plain JSON: what `themis run --json` prints.
 
@@ -200,6 +202,7 @@ class RunResult:
         """Calls, tokens and time of the run, over all of its attempts."""
         return run_usage(self.run_id, self.view.events())
 
+    @checked
     def several_answers(self, at: Sequence[int] | None = None) -> Mapping[str, SeveralAnswers]:
         """Return what several answers a case say together, by metric; empty where each case has one answer.
 
@@ -222,6 +225,7 @@ class RunResult:
         overview = read_report(self.view, at=at, with_digest=False).overview
         return {each.metric_id: each for each in overview.several}
 
+    @checked
     def estimate(self, details: str | None = None) -> Mapping[str, Estimate]:
         """Return each metric's mean with its interval, or that of what stands in its scores' details.
 
@@ -246,6 +250,7 @@ class RunResult:
 
     # --- human labels -------------------------------------------------------------------------------------
 
+    @checked
     def label(
         self,
         case_id: str,
@@ -302,6 +307,7 @@ class RunResult:
         )
         return give_labels(self.store, self.run_id, [label])
 
+    @checked
     def labels(self, metric: str | None = None) -> tuple[HumanLabel, ...]:
         """Return the labels that people gave and did not take back, case by case; of one metric, if it is named."""
         return tuple(label for case in self.view.scored() for label in case.labels if metric in (None, label.metric_id))
@@ -337,6 +343,7 @@ class RunResult:
 
         return read_report(self.view, with_digest=False).overview.suspicions
 
+    @checked
     def by_group(self, by: str = "dataset", details: str | None = None) -> Mapping[str, GroupedEstimate]:
         """Return each metric's mean by group of cases, over all cases, and over the groups, by metric.
 
@@ -359,6 +366,7 @@ class RunResult:
         overview = read_report(self.view, by=(by,), details=details, with_digest=False).overview
         return {each.metric_id: each for each in overview.groups}
 
+    @checked
     def costs(self, prices: Prices = EMPTY) -> RunCosts:
         """Return tokens and US dollars by stage and model, over all of the run's attempts, at the prices of its time.
 
@@ -371,6 +379,7 @@ class RunResult:
         generator = self.snapshot.identity.generator_ref.component_id
         return run_costs(self.view.events(), generator, prices_of(self.view, prices))
 
+    @checked
     def case_costs(self, prices: Prices = EMPTY, *, stage: PaidStage | None = None) -> CaseCosts:
         """Return what a case costs: US dollars, tokens and latency, each with mean, median and their intervals.
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
+from typing import Final
 
+from themis.api.arguments import checked
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
-from themis.pure.errors import SpecError
+from themis.pure.errors import SpecError, nearest
 from themis.pure.plan import CaseItem
 from themis.pure.protocols import RunStore, TextIndex
 from themis.pure.records.fields import texts
 from themis.pure.records.stored import FoundText, RunSummary
 from themis.pure.text_search import snippet_of, terms_of
 
+_STATUSES: Final = ("pending", "running", "interrupted", "completed", "failed")
 
+
+@checked
 def find_runs(
     store: RunStore | Storage,
     *,
@@ -44,6 +49,9 @@ def find_runs(
         until: only runs that began before this time.
     """
 
+    if status is not None and status not in _STATUSES:
+        raise SpecError(f"status: no run is ever {status!r}; {nearest(status, _STATUSES)}")
+    since, until = (moment and moment.astimezone() for moment in (since, until))  # one without a zone is of this place
     wanted = {*texts(tags)}
 
     def fits(line: RunSummary) -> bool:
@@ -61,6 +69,7 @@ def find_runs(
     return tuple(line for line in at_hand(store).list_runs() if fits(line))
 
 
+@checked
 def search(store: RunStore | Storage, query: str, run_id: str | None = None, limit: int = 20) -> Sequence[FoundText]:
     """Find text among the cases' inputs and the models' outputs.
 
@@ -81,6 +90,8 @@ def search(store: RunStore | Storage, query: str, run_id: str | None = None, lim
     terms = terms_of(query)
     if not terms:
         raise SpecError(f"search: no word to look for in {query!r}")
+    if limit < 1:
+        raise SpecError(f"search: limit is {limit}; allowed: a whole number from 1 on")
     store = at_hand(store)
     if isinstance(store, TextIndex):
         return store.find_text(query, run_id, limit)

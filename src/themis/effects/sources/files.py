@@ -21,6 +21,7 @@ from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format
 from themis.pure.errors import DataError, ThemisError, nearest
 from themis.pure.json import encode, freeze
 from themis.pure.records.dataset import Case, CaseSource, Dataset
+from themis.pure.records.fields import text
 from themis.pure.rows import MISSING, lookup
 
 DEFAULT_INPUT: Final = "input"
@@ -50,8 +51,8 @@ class CaseFields:
             kept as they are, and what is empty, an object, or no JSON is left out.
     """
 
-    input: str | None = None
-    expected: str | None = None
+    input: str | None = attrs.field(default=None, validator=text)
+    expected: str | None = attrs.field(default=None, validator=text)
     case_id: str | None = None
     metadata: tuple[str, ...] = attrs.field(default=(), converter=_names)
 

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args
 from themis._stages import ReplayStage
 from themis.pure.errors import SpecError, nearest
 from themis.pure.plan import RunPlan
+from themis.pure.records.fields import a_list
 from themis.pure.state import CaseState, changed, without_stages
 
 REPLAY_STAGES: Final[tuple[ReplayStage, ...]] = get_args(ReplayStage)
@@ -25,7 +26,7 @@ def check_replay(plan: RunPlan, stage: str, metric_ids: Collection[str] | None) 
     if stage not in REPLAY_STAGES:
         raise SpecError(f"replay stage: {stage!r} is unknown; {nearest(stage, REPLAY_STAGES)}")
     known = [slot.metric_id for slot in plan.metrics]
-    for name in metric_ids or ():
+    for name in () if metric_ids is None else a_list(metric_ids, "metric_ids", "metrics"):
         if name not in known:
             raise SpecError(f"metric_ids: the run has no metric {name!r}; {nearest(name, known)}")
 

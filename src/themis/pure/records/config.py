@@ -11,7 +11,7 @@ from themis.pure.calls import MAX_WAIT
 from themis.pure.errors import InvalidRecordError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import A_PATH, json_object, named_fields, non_empty, one_of
+from themis.pure.records.fields import A_PATH, flag, json_object, named_fields, non_empty, one_of
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -125,7 +125,7 @@ class RuntimeConfig(HashableModel):
     max_wait: float = attrs.field(default=MAX_WAIT, validator=not_negative)
     store_retry_attempts: int = attrs.field(default=5, validator=positive)
     store_retry_delay: float = attrs.field(default=0.1, validator=not_negative)
-    progress: bool = attrs.field(default=True, validator=attrs.validators.instance_of(bool))
+    progress: bool = attrs.field(default=True, validator=flag)
     existing_run_policy: Literal["auto", "error", "rerun"] = attrs.field(
         default="auto", validator=one_of("auto", "error", "rerun")
     )

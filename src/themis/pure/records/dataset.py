@@ -12,7 +12,7 @@ import attrs
 from themis.pure.errors import DataError, InvalidRecordError, ThemisError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import facts, json_value, named_fields, non_empty, text_mapping
+from themis.pure.records.fields import a_list, facts, json_value, named_fields, non_empty, text_mapping
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -79,7 +79,7 @@ def _cases(value: Iterable[Case | Mapping[str, JSONValue]]) -> tuple[Case, ...] 
         return value
     cases: list[Case] = []
     faults: list[str] = []
-    for i, item in enumerate(value):
+    for i, item in enumerate(a_list(value, "cases", "cases")):
         try:
             cases.append(item if isinstance(item, Case) else Case.from_dict(item))
         except ThemisError as error:

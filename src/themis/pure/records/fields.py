@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, Final, SupportsFloat, SupportsIndex, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 
@@ -17,6 +17,7 @@ from themis.pure.errors import InvalidRecordError, nearest
 from themis.pure.json import FrozenDict, JSONValue, freeze, freeze_mapping
 from themis.pure.text import shortened
 
+T = TypeVar("T")
 Field: TypeAlias = "attrs.Attribute[Any]"
 
 
@@ -43,7 +44,8 @@ def optional_object(value: Mapping[str, JSONValue] | None, field: Field = _UNNAM
 def json_objects(value: Iterable[Mapping[str, JSONValue]], field: Field = _UNNAMED) -> tuple[FrozenDict, ...]:
     if value == ():  # as in nearly every event
         return ()
-    return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(value))
+    items = a_list(value, field.name, "objects")
+    return tuple(freeze_mapping(item, f"{field.name}[{i}]") for i, item in enumerate(items))
 
 
 def text_mapping(value: Mapping[str, str], field: Field = _UNNAMED) -> FrozenDict:
@@ -72,14 +74,24 @@ def facts(value: Mapping[str, JSONValue], field: Field = _UNNAMED) -> FrozenDict
 
 def texts(value: Iterable[str], field: Field = _UNNAMED) -> tuple[str, ...]:
     """Take a sequence of strings; a lone string is refused, for its letters are never meant."""
-    if isinstance(value, str):
-        raise InvalidRecordError(field.name, [f"{field.name}: a list of str expected, str found: {value!r}"])
+    return a_list(value, field.name, "str")
+
+
+def a_list(value: Iterable[T], name: str, of: str) -> tuple[T, ...]:
+    """Take an iterable that is a list of something: neither a text, a mapping, nor one thing alone.
+
+    Raises:
+        InvalidRecordError: it is none.
+    """
+    if isinstance(value, str | bytes | Mapping | type) or not isinstance(value, Iterable):
+        found = f"{type(value).__name__} found: {shown(value)}"
+        raise InvalidRecordError(name, [f"{name}: a list of {of} expected, {found}"])
     return tuple(value)
 
 
 def sequence(value: Iterable[Any]) -> tuple[Any, ...]:
     """Take any iterable of records; a lone string is refused."""
-    if isinstance(value, str | Mapping):
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise TypeError(f"a list expected, {type(value).__name__} found: {value!r}")
     return tuple(value)
 
@@ -108,6 +120,13 @@ def text(record: object, field: Field, value: object) -> None:
         raise InvalidRecordError(type(record).__name__, [problem]) from None
 
 
+def flag(record: object, field: Field, value: object) -> None:
+    """Check that a field holds true or false."""
+    if not isinstance(value, bool):
+        problem = f"{field.name}: True or False expected, {type(value).__name__} found: {shown(value)}"
+        raise InvalidRecordError(type(record).__name__, [problem])
+
+
 def is_count(value: object) -> TypeGuard[int]:
     """Tell whether a value is a count that every reader takes: a whole number from 0 on, of 63 bits at most."""
     return type(value) is int and 0 <= value <= _LARGEST_COUNT
@@ -131,9 +150,6 @@ def shown(value: object) -> str:
         return shortened(repr(value), 100)
     except Exception as error:
         return f"(its repr raises {type(error).__name__})"
-
-
-T = TypeVar("T")
 
 
 def record_of(kind: type[T], value: Any, name: str) -> T:
@@ -177,6 +193,18 @@ LARGEST_NUMBER: Final = 1e100
 def measured(value: Any) -> Any:
     """Take a number as Python's own: numpy's and other kinds of float are none that every store can hold."""
     return float(value) if isinstance(value, float) else value
+
+
+def as_number(value: SupportsFloat | SupportsIndex | str) -> float:
+    """Take what Python takes for a number.
+
+    Raises:
+        InvalidRecordError: it is none.
+    """
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRecordError("value", [f"value: a finite number expected, found {shown(value)}"]) from None
 
 
 def finite(record: object, field: Field, value: object) -> None:

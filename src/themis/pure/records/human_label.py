@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
 from themis.pure.records.base import HashableModel
+from themis.pure.records.fields import as_number, checked_texts, text
 
 LabelValue: TypeAlias = float | bool | str | None
 """A score, right or wrong, or a category in words; `None` takes a label back."""
@@ -21,10 +22,15 @@ _WORDS: Final = {
 
 def _as_value(value: LabelValue) -> LabelValue:
     """Take whole numbers as numbers, so that 1 and 1.0 are the same label."""
-    return value if value is None or isinstance(value, bool | str) else float(value)
+    return value if value is None or isinstance(value, bool | str) else as_number(value)
 
 
-@attrs.frozen(kw_only=True)
+def _is_text(record: object, field: Any, value: LabelValue) -> None:
+    if isinstance(value, str):
+        text(record, field, value)
+
+
+@attrs.frozen(kw_only=True, field_transformer=checked_texts)
 class HumanLabel(HashableModel):
     """One person's label of one answer, for one metric.
 
@@ -46,7 +52,7 @@ class HumanLabel(HashableModel):
     dataset_id: str | None = None
     candidate_id: str | None = None
     metric_id: str
-    value: LabelValue = attrs.field(converter=_as_value)
+    value: LabelValue = attrs.field(converter=_as_value, validator=_is_text)
     who: str
     note: str = ""
     probability: float | None = None

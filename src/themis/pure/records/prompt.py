@@ -14,7 +14,7 @@ from themis.pure.identity import shuffled
 from themis.pure.json import CAME_LATER, EMPTY, JSONValue, encode, thaw
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case, Dataset
-from themis.pure.records.fields import json_objects, named_fields
+from themis.pure.records.fields import is_count, json_objects, named_fields, shown, text
 from themis.pure.templates import fill, names_in
 
 Block: TypeAlias = Mapping[str, JSONValue]
@@ -57,20 +57,22 @@ class PromptSpec(HashableModel):
     'a: x y\\n\\nb: z'
     """
 
-    instructions: str | None = None
-    prefix: str | None = None
-    suffix: str | None = None
+    instructions: str | None = attrs.field(default=None, validator=text)
+    prefix: str | None = attrs.field(default=None, validator=text)
+    suffix: str | None = attrs.field(default=None, validator=text)
     blocks: tuple[Block, ...] = attrs.field(default=(), converter=json_objects)
-    continuations: str | None = attrs.field(default=None, metadata=CAME_LATER)
-    template: str | None = attrs.field(default=None, metadata=CAME_LATER)
-    answer_template: str | None = attrs.field(default=None, metadata=CAME_LATER)
+    continuations: str | None = attrs.field(default=None, validator=text, metadata=CAME_LATER)
+    template: str | None = attrs.field(default=None, validator=text, metadata=CAME_LATER)
+    answer_template: str | None = attrs.field(default=None, validator=text, metadata=CAME_LATER)
     shots: int | None = attrs.field(default=None, metadata=CAME_LATER)
 
     def __attrs_post_init__(self) -> None:
         faults = [*self._template_faults(), *self._block_faults()]
         examples = sum(map(_is_example, self.blocks))
-        if self.shots is not None and not 0 <= self.shots <= examples:
-            faults.append(f"shots: {self.shots} asked for, and blocks hold {examples} example(s) (input and output)")
+        if self.shots is not None and not (is_count(self.shots) and self.shots <= examples):
+            faults.append(
+                f"shots: {shown(self.shots)} asked for, and blocks hold {examples} example(s) (input and output)"
+            )
         if faults:
             raise InvalidRecordError("PromptSpec", faults)
 

@@ -8,7 +8,7 @@ import attrs
 
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
-from themis.pure.records.fields import checked_texts, json_object, non_empty, summable
+from themis.pure.records.fields import as_number, checked_texts, json_object, non_empty, summable
 
 
 @attrs.frozen(kw_only=True, field_transformer=checked_texts)
@@ -16,7 +16,7 @@ class Score(HashableModel):
     """A metric's value for one case: a finite number. NaN and infinity are refused; they are score errors."""
 
     metric_id: str = attrs.field(validator=non_empty)
-    value: float = attrs.field(converter=float, validator=summable)
+    value: float = attrs.field(converter=as_number, validator=summable)
     details: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
 
 

@@ -15,6 +15,7 @@ Numbers are finite, scores of at most `LARGEST` in size, and counts are at most 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import types
@@ -24,7 +25,7 @@ from typing import Annotated, Any, Final, Literal, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 
-from themis.pure.errors import StatisticsError, listed, nearest
+from themis.pure.errors import StatisticsError, ThemisError, listed, nearest
 from themis.pure.records.fields import LARGEST_NUMBER
 
 P = ParamSpec("P")
@@ -161,18 +162,25 @@ _Fault: TypeAlias = tuple[str, object, str]
 _Check: TypeAlias = Callable[[Any], _Fault | None]
 
 
-def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
-    """Let a function refuse, with a `StatisticsError`, what its signature does not allow.
+def checked_arguments(
+    function: Callable[P, R], *, error: type[ThemisError] = StatisticsError, but: Collection[str] = ()
+) -> Callable[P, R]:
+    """Let a function refuse what its signature does not allow.
 
     Iterables are checked while they are read; all else before the function starts.
+
+    Args:
+        function: the function.
+        error: what it raises.
+        but: parameters that it checks by itself.
     """
     signature = inspect.signature(function)
 
     @functools.cache
     def checks() -> Mapping[str, tuple[_Check, bool]]:
         # When first called: a signature may name what its module defines further down.
-        hints = typing.get_type_hints(function, include_extras=True)
-        known = {name: hints[name] for name in signature.parameters if name in hints}
+        hints = _hints(function)
+        known = {name: hints[name] for name in signature.parameters if name in hints and name not in but}
         return {name: (_check(hint), _is_lazy(hint)) for name, hint in known.items()}
 
     @functools.wraps(function)
@@ -188,10 +196,20 @@ def checked_arguments(function: Callable[P, R]) -> Callable[P, R]:
             elif lazy and not isinstance(value, Collection):
                 bound.arguments[name] = _read(value, name, function.__qualname__, check)
         if faults:
-            raise refused(function.__qualname__, faults)
+            raise error(listed(function.__qualname__.removesuffix(".__init__"), faults))
         return function(*bound.args, **bound.kwargs)
 
     return checked
+
+
+def _hints(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """Return a function's types; without those that only a type checker can look up."""
+    found: dict[str, Any] = {}
+    for name, written in inspect.get_annotations(function).items():
+        one = types.SimpleNamespace(__annotations__={name: written})
+        with contextlib.suppress(NameError):
+            found |= typing.get_type_hints(one, inspect.unwrap(function).__globals__, include_extras=True)
+    return found
 
 
 def check_fields(record: object) -> None:
@@ -267,12 +285,24 @@ def _plain(hint: Any) -> _Check:
         return _simple("a whole number", _is_whole)
     if getattr(hint, "_is_protocol", False):
         return _attributes(hint)
-    said = {str: "a string", bool: "True or False"}.get(hint, f"a {hint.__name__}")
+    if hint is str:
+        return _simple("a string", _is_text)
+    said = "True or False" if hint is bool else f"a {hint.__name__}"
     return _simple(said, lambda value: isinstance(value, hint))
 
 
 def _simple(said: str, allows: Callable[[Any], bool]) -> _Check:
     return lambda value: None if allows(value) else ("", value, said)
+
+
+def _is_text(value: Any) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a pair, which no store and no file can hold
+        return False
+    return True
 
 
 def _can_be_hashed(value: Any) -> bool:
@@ -360,7 +390,7 @@ def _column(of_one: _Check, origin: type) -> _Check:
 
     def check(value: Any) -> _Fault | None:
         # Arrays are columns, too; a string would be one of letters.
-        if isinstance(value, str | bytes | bytearray | Mapping) or not hasattr(value, "__iter__"):
+        if isinstance(value, str | bytes | bytearray | Mapping | type) or not hasattr(value, "__iter__"):
             return "", value, said
         if not hasattr(value, "__len__"):
             return ("", value, said) if sized else None

@@ -222,7 +222,10 @@ def _flat(rows: Iterable[Iterable[Any]]) -> list[Any]:
 def _finite(value: Any) -> float | None:
     if value is None:
         return None
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise refused("statistic", [f"what it returns is {value!r:.60}; allowed: a number, or None"]) from None
     return number if math.isfinite(number) else None
 
 
