@@ -189,6 +189,10 @@ class Pandas(Polars):
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows[0])
 
+    @property
+    def columns(self) -> list[str]:
+        return list(self._rows[0])
+
     def iterrows(self) -> Iterator[Any]:
         return iter(enumerate(self._rows))
 
@@ -236,6 +240,25 @@ SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab", max_siz
 @given(rows=st.lists(st.fixed_dictionaries({"input": SCALARS, "x": SCALARS}), min_size=1, max_size=3))
 def test_all_kinds_of_tables_say_the_same(rows: list[dict[str, Any]]) -> None:
     assert all(rows_of(table(rows)) == rows for table in TABLES)
+
+
+def test_a_dataset_comes_as_it_is_and_not_as_it_is_shown() -> None:
+    class Shown(HuggingFace):
+        """A dataset that was asked to give out its rows as frames, as `datasets` makes them."""
+
+        def __iter__(self) -> Iterator[Any]:
+            return ({name: [value] for name, value in row.items()} for row in self._rows)
+
+        def with_format(self, kind: str | None) -> HuggingFace:
+            return HuggingFace(self._rows) if kind is None else self
+
+    assert rows_of(Shown(ROWS)) == ROWS
+
+
+def test_columns_of_one_name_are_refused() -> None:
+    pandas = pytest.importorskip("pandas")
+    with pytest.raises(DataError, match="several columns are named x; give each a name of its own"):
+        rows_of(pandas.DataFrame([["1+1", "2", "3"]], columns=["input", "x", "x"]))
 
 
 def test_missing_values_numbers_and_dates_become_json() -> None:
@@ -313,7 +336,16 @@ def test_fields_are_named(tmp_path: Path) -> None:
         ([{"question": "1", "answer": "1"}], "(fields found: question, answer)"),
         ([{"input": "1", "expected_ouput": "1"}], "'expected_ouput' is there: is it misspelt?"),
         ([{"input": "1", "metadata": 3}], "cases[0]: "),
-        ([{"x": 1}] * 30, "and 20 more cases"),
+        ([{"x": 1}] * 30, "cases[0] and 29 more: there is no field 'input' for the input (fields found: x); say which"),
+        ([{"x": n, f"y{n}": n} for n in range(30)], "- and 20 more"),
+        ([{"Input": 1}], "(fields found: Input; did you mean Input?)"),
+        (["1+1", "2"], "cases[1]: a row with `input`, or a Case, expected; found '2' (str)"),
+        (b"input\n1+1\n", "found bytes"),
+        ("input\n1+1\n", "the path of a file expected, found 'input"),
+        ("aime_2026", "'aime_2026' is a benchmark, and no file: themis.catalog.run('aime_2026', model=...) runs it"),
+        ("openai/gsm8k", "datasets.load_dataset('openai/gsm8k', split='test')"),
+        ("https://huggingface.co/datasets/openai/gsm8k", "themis quick-eval huggingface openai/gsm8k"),
+        ("no_such_thing", "data: there is no file 'no_such_thing'"),
     ],
 )
 def test_data_that_are_none_are_said_what_they_are(data: Any, words: str) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from themis.effects.files import nearest_files
 from themis.effects.sources.files import DEFAULT_METADATA, OTHERS, CaseFields, file_dataset
 from themis.effects.sources.tables import rows_of
+from themis.pure.benchmarks.registry import recipes
 from themis.pure.errors import DataError, SpecError, ThemisError, listed
 from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.fields import shown
@@ -34,6 +38,8 @@ def as_datasets(
     """
     fields = CaseFields(input=input_field, expected=expected_field, metadata=OTHERS)
     if isinstance(data, str | Path):
+        if isinstance(data, str):
+            _refuse_other_names(data)
         return (file_dataset(data, fields=fields),)
     items = [data] if isinstance(data, Dataset) else rows_of(data)
     datasets = tuple(item for item in items if isinstance(item, Dataset))
@@ -41,6 +47,27 @@ def as_datasets(
     if is_made and (input_field or expected_field):
         raise SpecError("input_field and expected_field name fields of rows, and these data are cases already")
     return datasets if items and len(datasets) == len(items) else (as_dataset(items, fields=fields),)
+
+
+def _refuse_other_names(text: str) -> None:
+    """Refuse a text that names data, and no file.
+
+    Raises:
+        DataError: it is a benchmark, a dataset of the hub, or the rows themselves.
+    """
+    if not text.strip() or "\n" in text:
+        raise DataError(f"data: the path of a file expected, found {shown(text)}; rows are given as a list")
+    if Path(text).exists() or Path(text).suffix:
+        return
+    if text.partition(":")[0] in recipes():
+        raise DataError(f"data: {text!r} is a benchmark, and no file: themis.catalog.run({text!r}, model=...) runs it")
+    if re.fullmatch(r"(https://huggingface\.co/datasets/|hf://datasets/)?[\w-]+/[\w.-]+", text):
+        name = "/".join(text.split("/")[-2:])
+        raise DataError(
+            f"data: there is no file {text!r}; a dataset of the hub is given as rows, as in "
+            f"datasets.load_dataset({name!r}, split='test'), or named by: themis quick-eval huggingface {name}"
+        )
+    raise DataError(f"data: there is no file {text!r}{nearest_files(Path(text))}")
 
 
 def inline_rows(questions: Sequence[str], expected: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -69,25 +96,29 @@ def as_dataset(rows: Iterable[object], dataset_id: str = "data", fields: CaseFie
     Raises:
         DataError: a row is neither, or makes no case; names the first ones.
     """
-    made, faults = list[Case](), list[str]()
+    made, faults = list[Case](), defaultdict[str, list[int]](list)
     for number, row in enumerate(rows):
         try:
             made.append(_case(row, number, fields or CaseFields(metadata=OTHERS)))
         except ThemisError as error:
-            faults.append(f"cases[{number}]: {error}")
+            faults[str(error)].append(number)
     if faults:
-        more = [f"and {len(faults) - _MOST_FAULTS} more cases"] if len(faults) > _MOST_FAULTS else []
-        raise DataError(listed("the data can't be used", [*faults[:_MOST_FAULTS], *more]))
+        said = [f"{_places(numbers)}: {fault}" for fault, numbers in faults.items()]
+        more = [f"and {len(said) - _MOST_FAULTS} more"] if len(said) > _MOST_FAULTS else []
+        raise DataError(listed("the data can't be used", [*said[:_MOST_FAULTS], *more]))
     return Dataset(dataset_id=dataset_id, cases=made)
+
+
+def _places(numbers: Sequence[int]) -> str:
+    more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+    return f"cases[{numbers[0]}]{more}"
 
 
 def _case(row: object, number: int, fields: CaseFields) -> Case:
     if isinstance(row, Case):
         return row
     if not isinstance(row, Mapping):
-        raise DataError(
-            f"data[{number}]: a row with `input`, or a Case, expected; found {shown(row)} ({type(row).__name__})"
-        )
+        raise DataError(f"a row with `input`, or a Case, expected; found {shown(row)} ({type(row).__name__})")
     case = fields.case({name: value for name, value in row.items() if name != DEFAULT_METADATA}, number + 1)
     # A file's own metadata become texts; those of a row are taken as they are.
     own = row.get(DEFAULT_METADATA) or {}

@@ -153,17 +153,29 @@ def listed(headline: str, faults: Sequence[str]) -> str:
     return "\n".join([f"{headline}; {len(faults)} problems:", *(f"  - {fault}" for fault in faults)])
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+_MOST_NAMES = 12
+"""Names that an error lists: more are a list of their own."""
+
+
+def nearest(name: str, known: Iterable[str], listing: str = "") -> str:
     """Return the end of an error about an unknown name: the nearest known ones, or all if they are few.
+
+    Args:
+        name: the unknown one.
+        known: the known ones.
+        listing: the command that lists them all, where they may be many.
 
     >>> nearest("builtin/exact_mach", ["builtin/exact_match", "builtin/f1"])
     'did you mean builtin/exact_match?'
+    >>> nearest("x", map(str, range(100, 120)), listing="themis catalog list")
+    'known names: 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111 and 8 more (`themis catalog list`)'
     """
     names = sorted(known)
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
-    return f"known names: {', '.join(names[:40])}"
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return f"known names: {', '.join(names[:_MOST_NAMES])}{more}{f' (`{listing}`)' if more and listing else ''}"
 
 
 def said(error: BaseException) -> str:

@@ -102,4 +102,5 @@ def load(name: str, **options: Any) -> Any:
         return make_builtin(name, **options)
     except UnknownComponentError:
         known = [*recipes(), *builtins()]
-        raise UnknownComponentError(f"no component or benchmark {name!r}; {nearest(name, known)}") from None
+        near = nearest(name, known, "themis catalog list; themis catalog list components")
+        raise UnknownComponentError(f"no component or benchmark {name!r}; {near}") from None

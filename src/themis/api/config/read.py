@@ -231,7 +231,7 @@ def _either(data: Mapping[str, Any], names: Sequence[str]) -> list[Exception]:
 
 
 def _unknown(data: Iterable[str], known: Iterable[str]) -> list[Exception]:
-    faults = [f"{name}: unknown key; {nearest(name, known)}" for name in data if name not in known]
+    faults = [f"{name}: unknown key; {nearest(name, known, 'themis schema')}" for name in data if name not in known]
     return [InvalidRecordError("config", faults)] if faults else []
 
 

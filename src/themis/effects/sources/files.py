@@ -18,7 +18,7 @@ import attrs
 
 from themis.effects.files import from_here
 from themis.effects.sources.rows import FileFormat, Row, count_rows, file_format, mark, read_rows
-from themis.pure.errors import DataError, ThemisError, nearest
+from themis.pure.errors import DataError, ThemisError
 from themis.pure.json import encode, freeze
 from themis.pure.records.dataset import Case, CaseSource, Dataset
 from themis.pure.records.fields import text
@@ -103,9 +103,10 @@ class CaseFields:
     def _stated(self, row: Row, name: str, what: str) -> Any:
         value = lookup(row, name)
         if value is MISSING:
+            close = difflib.get_close_matches(name, map(str, row), n=1, cutoff=0.6)
+            found = f"{', '.join(map(str, row)) or 'none'}{f'; did you mean {close[0]}?' if close else ''}"
             raise DataError(
-                f"there is no field {name!r} for the {what}; {nearest(name, map(str, row))}"
-                f"{_OPTIONS.get(what, '')} (fields found: {', '.join(map(str, row)) or 'none'})"
+                f"there is no field {name!r} for the {what} (fields found: {found}){_OPTIONS.get(what, '')}"
                 f"{_OTHER_DELIMITER if len(row) == 1 and _DELIMITERS & set(*row) else ''}"
             )
         return value
@@ -116,7 +117,7 @@ _OTHER_DELIMITER: Final = (
     "; it looks like several names in one: a .csv file is read with commas between its fields, a .tsv file with tabs"
 )
 _OPTIONS: Final = {
-    what: f" Say which field is the {name} with --{option}-field (`{option}_field` in a config or for evaluate)"
+    what: f"; say which field is the {name} with --{option}-field (`{option}_field` in a config or for evaluate)"
     for what, name, option in (("input", "input", "input"), ("expected output", "reference", "expected"))
 }
 

@@ -7,6 +7,7 @@ rows. What stands for a missing value (NaN, NaT, NA) is `None`; numbers of NumPy
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,14 +27,23 @@ def rows_of(data: Any) -> list[Any]:
     if callable(getattr(data, "to_pylist", None)):  # pyarrow
         return _plain_rows(data.to_pylist())
     if callable(getattr(data, "iterrows", None)):  # pandas
+        _refuse_twins(data.columns)
         return _plain_rows(data.to_dict(orient="records"))
     if hasattr(data, "column_names") and not isinstance(data, Mapping):  # datasets
-        return _plain_rows(data)
+        # As they are, and not as tensors or frames of the library that they are shown in.
+        return _plain_rows(data.with_format(None) if callable(getattr(data, "with_format", None)) else data)
     if isinstance(data, Mapping):
         raise DataError(f"data: {_instead_of_mapping(data)}")
-    if not isinstance(data, Iterable):
+    if isinstance(data, bytes | bytearray) or not isinstance(data, Iterable):
         raise DataError(f"data: rows, cases, a table, or a file's path expected; found {type(data).__name__}")
     return list(data)
+
+
+def _refuse_twins(columns: Iterable[Any]) -> None:
+    """Refuse columns of one name, of which rows could hold only one."""
+    twins = [str(name) for name, count in Counter(columns).items() if count > 1]
+    if twins:
+        raise DataError(f"data: several columns are named {', '.join(twins)}; give each a name of its own")
 
 
 def _instead_of_mapping(data: Mapping[Any, Any]) -> str:

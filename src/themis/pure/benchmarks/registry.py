@@ -58,7 +58,7 @@ def find_recipe(name: str) -> tuple[BenchmarkRecipe, str]:
     benchmark_id, _, variant = name.partition(":")
     recipe = recipes().get(benchmark_id)
     if recipe is None:
-        raise SpecError(f"no benchmark {benchmark_id!r}; {nearest(benchmark_id, recipes())}")
+        raise SpecError(f"no benchmark {benchmark_id!r}; {nearest(benchmark_id, recipes(), 'themis catalog list')}")
     return recipe, recipe.entry.checked_variant(variant)
 
 

@@ -110,7 +110,8 @@ def make_builtin(component_id: str, /, **options: Any) -> Any:
     known = builtins()
     entry = known.get(component_id) or known.get(f"builtin/{component_id}")
     if entry is None:
-        raise UnknownComponentError(f"no builtin component {component_id!r}; {nearest(component_id, known)}")
+        near = nearest(component_id, known, "themis catalog list components")
+        raise UnknownComponentError(f"no builtin component {component_id!r}; {near}")
     unknown = sorted(set(options) - set(entry.options) - {"component_id", "version"})
     if unknown:
         names = ", ".join(entry.options) or "none"
