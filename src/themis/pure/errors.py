@@ -171,6 +171,8 @@ def nearest(name: str, known: Iterable[str], listing: str = "") -> str:
     'known names: 100, 101, 102, 103, 104, 105, 106, 107, 108, 109, 110, 111 and 8 more (`themis catalog list`)'
     """
     names = sorted(known)
+    if not names:
+        return "there are none"
     close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"

@@ -49,6 +49,8 @@ def test_help_has_an_example_and_fits_into_80_columns(leaf: list[str], themis: T
 
 def test_the_overview_says_what_each_command_says_of_itself(themis: Themis) -> None:
     overview = themis("--help").out
+    examples = overview.partition("For example:")[2].partition("╭")[0].split("themis ")[1:]
+    assert {example.split()[0] for example in examples} <= {name for of in COMMANDS.values() for name, _, _ in of}
     for group, commands in COMMANDS.items():
         assert group in overview
         for name, _, line in commands:
@@ -85,6 +87,11 @@ def test_what_did_it_cost_takes_one_command(project: Path, themis: Themis) -> No
         prices = "runtime.prices={openai/tiny: {prompt: 1000, completion: 2000}}"
         ran = themis("run", "experiment.yaml", model, prices, "--limit", "4", "--json").data["costs"]
         shown = themis("run", "experiment.yaml", model, prices, "--limit", "4").out
+        report = ("report", "latest", "--format", "json")
+        assert json.loads(themis(*report).out)["costs"] == ran
+        twice = json.loads(themis(*report, "--price", "openai/tiny=2000,4000").out)["costs"]
+        assert twice["cost"] == pytest.approx(2 * ran["cost"])
+        themis("run", "experiment.yaml", model.replace("}", ", temperature: 0.5}"), "--limit", "3")
     [row] = ran["rows"]
     assert (row["model"], row["calls"], ran["is_lower_bound"]) == ("openai/tiny", 4, False)
     assert ran["cost"] == pytest.approx((row["prompt_tokens"] + 2 * row["completion_tokens"]) / 1000)
@@ -92,9 +99,7 @@ def test_what_did_it_cost_takes_one_command(project: Path, themis: Themis) -> No
     assert f"${ran['cost']:.4f}" in shown
     assert max(map(len, shown.splitlines()[:20])) <= 80
     unpriced = themis("report", "latest").out
-    assert "the cost is not known\\: price unknown, tokens counted\\: openai/tiny (4 calls)" in unpriced
-    report = ("report", "latest", "--format", "json")
-    assert json.loads(themis(*report, "--price", "openai/tiny=1000,2000").out)["costs"] == ran
+    assert "the cost is not known\\: price unknown, tokens counted\\: openai/tiny (3 calls)" in unpriced
     refused = themis(*report, "--price", "openai/tiny=1000", "--price", "tiny")
     assert refused.code == 2
     for found in ("'openai/tiny=1000'", "'tiny'"):

@@ -182,7 +182,7 @@ def test_a_store_locked_by_another_process(project: Path, themis: Themis) -> Non
         store.acquire(run_id)
         done = themis("run", "experiment.yaml", "--json")
         store.release(run_id)
-    check(done, Mistake([], ["is being written by process", "wait until it is done"]))
+    check(done, Mistake([], ["is being written by process", " since 20", " UTC; wait until it is done"]))
 
 
 def test_debug_shows_the_traceback(project: Path, themis: Themis) -> None:

@@ -200,6 +200,7 @@ def asked() -> tuple[InMemoryRunStore, str]:
             ),
             evaluation=EvaluationConfig(metrics=["builtin/contains", "builtin/llm_rubric"], judge_models=[OwnJudge()]),
             datasets=Dataset(dataset_id="d", cases=cases),
+            runtime={"prices": {"openai/tiny": {"prompt": 1.0, "completion": 2.0}}},
         )
         return store, experiment.run(store=store).run_id
 
@@ -259,6 +260,12 @@ def test_costs_name_model_and_judge_apart_and_say_what_they_leave_out(asked: tup
     ):
         assert f"at least ${data['cost']:.4f}" in text
         assert "no usage stated, nothing counted: own_judge (9 calls)" in " ".join(text.split())
+
+
+def test_a_run_costs_what_its_own_prices_say(asked: tuple[InMemoryRunStore, str]) -> None:
+    costs = json.loads(Reporter(asked[0]).export_json(asked[1]))["costs"]
+    model = costs["rows"][0]
+    assert model["cost"] == pytest.approx((model["prompt_tokens"] + 2 * model["completion_tokens"]) / 1e6)
 
 
 def test_nothing_is_said_of_costs_where_all_ran_in_this_process(stored: tuple[InMemoryRunStore, str]) -> None:

@@ -80,7 +80,7 @@ def test_a_second_writer_is_told_who_holds_the_run_until_that_one_dies(
     store = opened(config)
     with child("hold", config, run_file) as holder:
         pid = next(lines(holder)).removeprefix("holding ")
-        with pytest.raises(RunLockedError, match=rf"{run.run_id} is being written by process {pid} on"):
+        with pytest.raises(RunLockedError, match=rf"{run.run_id} is being written by process {pid} on \S+"):
             store.acquire(run.run_id)
         holder.kill()
     # The server notices a dead connection when it reads from it next: it is told at once here, yet not in zero time.

@@ -23,6 +23,16 @@ at_the_end: Final = contextlib.ExitStack()
 
 DONE, GATE_FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
 
+HELP: Final = """\
+Evaluate language models, reproducibly.
+
+For example:
+  themis doctor
+  themis quick-eval file questions.csv --model openai/gpt-4o --metric f1
+  themis init my-evaluation
+  themis run my-evaluation/experiment.yaml
+  themis report latest --store my-evaluation/runs/themis.sqlite3"""
+
 EXIT_CODES: Final = """\
 Exit codes: 0 done, 1 a gate failed, 2 usage or configuration, 3 incomplete or
 with errors, 130 interrupted. Every option can come from a variable: --store
@@ -88,7 +98,7 @@ def make_app(words: Sequence[str] = ()) -> App:
         config=Env("THEMIS_", command=False, show=False),
         suppress_keyboard_interrupt=False,  # what was interrupted can be resumed, and `run` says so
         result_action="return_value",
-        help="Evaluate language models, reproducibly.",
+        help=HELP,
         help_epilogue=EXIT_CODES,
         help_format="plaintext",
         error_formatter=lambda error: CycloptsPanel(harmless(str(error))),

@@ -414,7 +414,8 @@ def prices_of(view: RunView, own: Prices = EMPTY) -> Price:
     """Return what models' tokens cost when a run began."""
     from themis.effects.prices import known_prices
 
-    return known_prices(own, view.ending.started_at)
+    stated = view.snapshot.provenance.runtime.prices
+    return known_prices({**stated, **own}, view.ending.started_at)
 
 
 def first_failures(result: RunResult) -> list[str]:

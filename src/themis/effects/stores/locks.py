@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -52,7 +53,7 @@ def lock_run(path: Path, run_id: str) -> Callable[[], None]:
 
     try:
         file.truncate(0)
-        file.write(this_process())
+        file.write(f"{this_process()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
         file.flush()
     except OSError as error:  # a full disk
         with contextlib.suppress(OSError):
