@@ -64,7 +64,7 @@ def test_a_call_is_described_in_the_conventions_names(protocol: str) -> None:
     assert call.kind.name == "CLIENT"
     assert told["gen_ai.operation.name"] == ("text_completion" if protocol == "completions" else "chat")
     assert told["gen_ai.provider.name"] == provider
-    assert told.get("gen_ai.request.model", "tiny") == "tiny"
+    assert told["gen_ai.request.model"] == "tiny"
     assert told["gen_ai.request.temperature"] == 0.25
     assert told["gen_ai.request.top_p"] == 0.5
     assert told["gen_ai.request.max_tokens"] == 7
@@ -108,6 +108,25 @@ def test_a_judge_s_score_is_an_event_without_its_words() -> None:
     spans = traced(model="builtin/demo_model", **judged)
     [result] = spans["judge"].events
     assert set(result.attributes) == {"gen_ai.evaluation.name", "gen_ai.evaluation.score.value"}
+
+
+@pytest.mark.parametrize("protocol", ["openai", "gemini", "bedrock"])
+def test_each_call_of_a_judge_has_a_span_of_its_own(protocol: str) -> None:
+    name, provider, options = PROTOCOLS[protocol]
+    with FakeEndpoint(answer=lambda *_: "Score: 5") as endpoint:
+        judge = adapters.from_model_string(name, base_url=endpoint.base_url, **options)
+        overrides = {"rubric": "Is it right?"}
+        spans = traced(
+            model="builtin/demo_model", metric="builtin/llm_rubric", judge=judge, workflow_overrides=overrides
+        )
+    call = spans["judge_call"]
+    assert (call.kind.name, call.status.status_code.name) == ("CLIENT", "OK")
+    assert call.parent.span_id == spans["judge"].context.span_id
+    assert dict(call.attributes) == {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": provider,
+        "gen_ai.request.model": "tiny",
+    }
 
 
 def test_an_answer_of_an_earlier_run_was_not_asked_for() -> None:

@@ -258,11 +258,23 @@ class Driver(Caller):
     async def _call(self, ask: Ask) -> Result[Answer, StepFailure]:
         if ask.stage in self._offline:
             raise NotStoredError(_not_stored(ask))
+        if ask.stage == "judge":
+            return await self._judged(ask)
         answer = await super()._call(ask)
         if ask.stage == "generate" and isinstance(answer, Success):
             usage = getattr(answer.unwrap().value, "token_usage", None)
             if usage:
                 self._progress.tokens += total_tokens(usage)
+        return answer
+
+    async def _judged(self, ask: Ask) -> Result[Answer, StepFailure]:
+        """Call a judge, in a span of its own: a metric's step may ask several, several times."""
+        span, status = self._hooks.start_span("judge_call", ask.caller.asked), "error"
+        try:
+            answer = await super()._call(ask)
+            status = "ok" if isinstance(answer, Success) else "error"
+        finally:
+            self._hooks.end_span(span, status)
         return answer
 
     async def _within(self, effect: Within) -> CaseRunEvent:

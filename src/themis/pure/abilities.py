@@ -190,6 +190,11 @@ class CallerAbilities(Abilities):
     loglikelihood_many: Method | None = attrs.field(default=None, metadata=_called("asked"))
     batch_size: int = 1
 
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """What a span says of who is asked; nothing of what calls no provider."""
+        return {} if self.provider_key is None else {"model": self.component_id, "provider_key": self.provider_key}
+
     @classmethod
     def of(cls, component: Any, method: str, how: Call = GENERATING) -> Self:
         """Ask a generator (`method` is `generate`) or a judge model (`judge`)."""

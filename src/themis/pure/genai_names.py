@@ -27,6 +27,7 @@ from themis.pure.usage import CACHED_TOKENS, COMPLETION_TOKENS, PROMPT_TOKENS
 Attributes: TypeAlias = dict[str, str | bool | int | float | list[str]]
 
 EVALUATION_RESULT: Final = "gen_ai.evaluation.result"
+CACHE_HIT: Final = "themis.cache_hit"
 RESPONSE_ID: Final = "gen_ai.response.id"
 
 _PROVIDERS: Final = {
@@ -64,6 +65,21 @@ _USAGE: Final = {
 }
 
 
+def asked_attributes(model: str, provider_key: str) -> Attributes:
+    """Return what the span of a call says before it is answered; a request that names its model says it again."""
+    _, _, name = model.partition("/")
+    return {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": _provider(provider_key),
+        "gen_ai.request.model": _told(name or model),
+    }
+
+
+def _provider(key: str | None) -> str:
+    named = _told((key or "").partition("@")[0].removeprefix("any-llm:")) or _CUSTOM
+    return _PROVIDERS.get(named, named)
+
+
 def step_attributes(event: CaseRunEvent) -> Attributes:
     """Return what a step's span says beside its ids.
 
@@ -72,7 +88,7 @@ def step_attributes(event: CaseRunEvent) -> Attributes:
     found: Attributes = {}
     if isinstance(event, GenerationCompletedEvent):
         if event.cache_hit:
-            return {"themis.cache_hit": True}
+            return {CACHE_HIT: True}
         found = _inference(event)
     elif isinstance(event, FailedEvent):
         found = {"error.type": event.error_type or event.event_type}
@@ -107,8 +123,7 @@ def evaluation_results(event: CaseRunEvent) -> Iterator[Attributes]:
 
 
 def _inference(event: GenerationCompletedEvent) -> Attributes:
-    named = _told((event.provider_key or "").partition("@")[0].removeprefix("any-llm:")) or _CUSTOM
-    found: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": _PROVIDERS.get(named, named)}
+    found: Attributes = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": _provider(event.provider_key)}
     result = event.result
     if result is None:  # it is large, and in a blob
         return found

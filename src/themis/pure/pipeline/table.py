@@ -391,6 +391,8 @@ def _traced(
     row: StageRow, program: Program[CaseRunEvent], run: Run, item: CaseItem, step: Step
 ) -> Program[CaseRunEvent]:
     attributes = {"run_id": run.plan.run_id, "case_key": item.case_key, "metric_id": step.metric_id}
+    if step.stage == "generate":
+        attributes |= run.components.generator.asked
     event: CaseRunEvent = yield Within(row.span, attributes, program)
     return event
 
