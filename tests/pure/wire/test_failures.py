@@ -263,3 +263,12 @@ def test_reading_a_failure_never_breaks(payload: Any) -> None:
     failure = failure_in(payload, "choices")
     assert failure is None or classify(failure).reason
     assert error_in(encode(payload)).message is not None
+
+
+@given(words=st.text(st.sampled_from("ab \n\r\t\u2028\x85\x0b"), min_size=1), as_json=st.booleans())
+def test_what_a_server_says_is_one_line(words: str, as_json: bool) -> None:
+    """Pages of gateways and tracebacks of servers become cells of tables, and lines of logs."""
+    body = encode({"error": {"message": f"x{words}"}}) if as_json else f"<p>{words}</p>".encode()
+    message = error_in(body).message
+    assert message.splitlines() == [message]
+    assert message.split() == (f"x{words}" if as_json else f"<p>{words}</p>").split()

@@ -86,7 +86,8 @@ _FINISH: Final = {
 
 
 def shortened(words: str) -> str:
-    return text.shortened(words, _LONGEST_MESSAGE)
+    """Return what a server says as one line of bearable length: it becomes a cell of tables and a line of logs."""
+    return text.shortened(" ".join(words.split()), _LONGEST_MESSAGE)
 
 
 def malformed(problem: str, payload: object) -> CallFailure:
