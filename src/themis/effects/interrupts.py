@@ -22,6 +22,13 @@ _LAST_WORDS: Final = (
     b"\nthemis: exited at once; what was stored by now is kept: run the same again to go on from there\n"
 )
 
+_PATIENCE: Final = 3.0
+"""Seconds after which someone who pressed once is told that it may be pressed again."""
+_STILL_THERE: Final = (
+    b"\nthemis: stopping, once the component that is being called lets it; Ctrl-C again exits at once, and what is "
+    b"stored is kept\n"
+)
+
 
 @contextmanager
 def second_interrupt_exits() -> Iterator[None]:
@@ -33,7 +40,8 @@ def second_interrupt_exits() -> Iterator[None]:
     if not callable(before) or threading.current_thread() is not threading.main_thread() or hasattr(sys, "ps1"):
         yield
         return
-    first = True
+    first, told = True, threading.Timer(_PATIENCE, os.write, (2, _STILL_THERE))
+    told.daemon = True
 
     def handler(number: int, frame: FrameType | None) -> None:
         nonlocal first
@@ -41,11 +49,13 @@ def second_interrupt_exits() -> Iterator[None]:
             os.write(2, _LAST_WORDS)
             os._exit(EXIT_CODE)
         first = False
+        told.start()
         before(number, frame)
 
     signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
+        told.cancel()
         if signal.getsignal(signal.SIGINT) is handler:
             signal.signal(signal.SIGINT, before)
