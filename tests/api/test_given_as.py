@@ -22,6 +22,7 @@ from themis import (
     Experiment,
     GenerationConfig,
     InMemoryRunStore,
+    PromptSpec,
     RunResult,
     RuntimeConfig,
     StorageConfig,
@@ -145,6 +146,12 @@ def test_sections_of_an_experiment_are_taken_as_mappings() -> None:
         runtime=RuntimeConfig(max_concurrent_tasks=3),
     )
     assert written == built
+    for prompt in ({"template": "Q: {input}"}, "Q: {input}"):
+        generation = GenerationConfig(generator="builtin/demo_generator", prompt_spec=prompt)
+        assert generation.prompt_spec == PromptSpec(template="Q: {input}")
+        assert EvaluationConfig(prompt_spec=prompt).prompt_spec == generation.prompt_spec
+    with pytest.raises(ThemisError, match="prompt: templat: unknown key; did you mean template"):
+        GenerationConfig(generator="builtin/demo_generator", prompt_spec={"templat": "x"})
     with pytest.raises(ThemisError, match=r"generation\.generatr: unknown field; did you mean generator"):
         Experiment(generation={"generatr": "x"}, datasets=ROWS)
 
@@ -350,6 +357,13 @@ def test_fields_are_named(tmp_path: Path) -> None:
 )
 def test_data_that_are_none_are_said_what_they_are(data: Any, words: str) -> None:
     assert words in refusal(data=data)
+
+
+def test_a_prompt_is_a_file_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no.yaml: there is no such file" in refusal(prompt="no.yaml")
+    Path("asked.yaml").write_text("template: 'Q: {input}'\n", encoding="utf-8")
+    assert run(prompt="asked.yaml").run_id == run(prompt="Q: {input}").run_id == run(prompt=Path("asked.yaml")).run_id
 
 
 def test_a_rows_own_metadata_stay_as_they_are() -> None:

@@ -151,6 +151,10 @@ def write_yaml(value: Any) -> str:
     return written.getvalue()
 
 
+SUFFIXES: Final = (".yaml", ".yml", ".toml", ".json")
+"""What the names of config files end in."""
+
+
 def read_file(path: Path) -> dict[str, Any]:
     """Return a config file's content.
 
@@ -187,7 +191,7 @@ def _parse(path: Path, text: str) -> Any:
         return json.loads(text, object_pairs_hook=functools.partial(_json_object, path))
     if suffix in (".yaml", ".yml"):
         return read_yaml(text)
-    raise SpecError(f"{path}: a config's name ends in .yaml, .yml, .toml or .json")
+    raise SpecError(f"{path}: a config's name ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
 
 
 def _json_object(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:

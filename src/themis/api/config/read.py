@@ -20,7 +20,7 @@ from cattrs.cols import list_structure_factory
 from cattrs.gen import make_dict_structure_fn, mapping_structure_factory, override
 
 from themis.api.components import make_importable, raised
-from themis.api.config.files import apply_overrides, meant, override_key, read_file
+from themis.api.config.files import SUFFIXES, apply_overrides, meant, override_key, read_file
 from themis.api.config.keys import Key, bare, bounds_of, is_mapping, is_optional, keys_of, relocated, something
 from themis.api.config.record import ComponentConfig, DatasetConfig, ExperimentConfig, PromptConfig
 from themis.api.references import EnvironmentText, Place, Resolution, UnresolvedText, change_texts, dotted
@@ -98,8 +98,9 @@ def as_prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> Prom
     """
     if value is None or isinstance(value, PromptSpec):
         return value
-    if isinstance(value, str):
+    if isinstance(value, str) and not ("{" not in value and Path(value).suffix.lower() in SUFFIXES):
         return PromptSpec(template=value)
+    value = Path(value) if isinstance(value, str) else value
     if isinstance(value, Path):
         return build(PromptConfig, read_file(value), value.parent, str(value)).build()
     if isinstance(value, Mapping):

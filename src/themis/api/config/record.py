@@ -6,6 +6,7 @@ A type `Annotated[T, F]` is a `T` in Python and is written as an `F` in a file.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 import attrs
@@ -234,6 +235,14 @@ def _several(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
+def _prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
+    if value is None or isinstance(value, PromptSpec | PromptConfig):
+        return value  # a config's is built when all of the file is read
+    from themis.api.config.read import as_prompt
+
+    return as_prompt(value)
+
+
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
 class GenerationConfig(FrozenModel):
     """How candidates are made.
@@ -248,7 +257,7 @@ class GenerationConfig(FrozenModel):
 
     generator: Generator
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
-    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = None
+    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = attrs.field(default=None, converter=_prompt)
     selector: Selector = None
     reducer: Reducer = None
 
@@ -280,7 +289,7 @@ class EvaluationConfig(FrozenModel):
     metrics: tuple[Metric, ...] = attrs.field(default=(), converter=_several)
     parsers: tuple[Parser, ...] = attrs.field(default=(), converter=_several)
     judge_models: tuple[JudgeModel, ...] = attrs.field(default=(), converter=_several)
-    prompt_spec: PromptSpec | None = None
+    prompt_spec: PromptSpec | None = attrs.field(default=None, converter=_prompt)
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     unparsed: Unparsed = attrs.field(default="incorrect", validator=one_of(*get_args(Unparsed)))
