@@ -41,7 +41,7 @@ BAD: Mapping[str, tuple[dict[str, Any], list[str]]] = {
     "a model that is none": ({"model": "builtin/exact_match"}, ["builtin/exact_match", "generate()"]),
     "seeds that do not match": ({"seeds": [1, 2]}, ["2 given", "1 candidate"]),
     "two metrics of one id": ({"metric": ["builtin/exact_match"] * 2}, ["metrics", "2 times"]),
-    "a row that is none": ({"data": [ROW, "2+2"]}, ["data[1]", "str", "'2+2'"]),
+    "a row that is none": ({"data": [ROW, "2+2"]}, ["cases[1]", "str", "'2+2'"]),
     "references under another name": ({"data": [{"input": 1, "answer": 2}]}, ["is it 'answer'?", "expected_field"]),
     "metadata that is an object": (
         {"data": [{"input": 1, "metadata": {"n": {"a": 3}, "m": {}}}]},

@@ -276,8 +276,12 @@ def test_spans_nest_under_the_run_and_close_with_their_status() -> None:
     assert names["generation"] == 10
     assert names["run"] == 1
     assert names["score"] == names["judge"] == names["reduction"]
+    judges = {span.context.span_id for span in spans if span.name == "judge"}
+    assert names["judge_call"] >= 1
     for span in spans:
-        if span is not run:
+        if span.name == "judge_call":
+            assert span.parent.span_id in judges
+        elif span is not run:
             assert span.parent is not None
             assert span.parent.span_id == run.context.span_id
             named = {name for name in span.attributes or {} if not name.startswith("gen_ai.")}
