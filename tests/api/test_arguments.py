@@ -32,11 +32,12 @@ from themis import (
 from themis.pure.errors import SpecError, ThemisError
 
 ROWS: Final = [{"input": "1+1", "expected_output": "2"}, {"input": "2+3", "expected_output": "5"}]
-ODD: Final = (
+ODD: Final[tuple[Any, ...]] = (
     None, "nonsense", "", 3, -1, 1.5, float("nan"), True, [1], ["a"], [], {"a": 1}, {1: 2}, Path("x/y"), (1, 2), {1},
     b"x", object(), Exception, len, datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC), "\ud800",
 )  # fmt: skip
 
+WRONG: Final[Any] = 3
 RIGHT: Final[dict[str, dict[str, Any]]] = {
     "evaluate": {"model": "builtin/demo_generator", "data": ROWS, "metric": "builtin/exact_match"},
     "run": {
@@ -148,14 +149,14 @@ def test_whatever_is_given_is_taken_or_refused(
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda runs: themis.verify(runs.store, 3), "verify: run_id is 3; allowed: a string"),
+        (lambda runs: themis.verify(runs.store, WRONG), "verify: run_id is 3; allowed: a string"),
         (lambda runs: themis.rank(runs.store, "abc"), "rank: run_ids is 'abc'; allowed: a list"),
-        (lambda runs: themis.compare(runs.store, 2, runs.store, 4), "compare; 2 problems:\n  - run_a is 2"),
-        (lambda runs: Reporter(runs.store, by=3), "Reporter: by is 3; allowed: a string, or a list, or None"),
+        (lambda runs: themis.compare(runs.store, WRONG, runs.store, WRONG), "compare; 2 problems:\n  - run_a is 3"),
+        (lambda runs: Reporter(runs.store, by=WRONG), "Reporter: by is 3; allowed: a string, or a list, or None"),
         (lambda runs: find_runs(runs.store, status="complete"), "status: no run is ever 'complete'; did you mean"),
-        (lambda runs: evaluate(**RIGHT["evaluate"], tags=3), "tags: a list of str expected, int found: 3"),
-        (lambda runs: evaluate(**RIGHT["evaluate"], name=3), "name: str expected, int found: 3"),
-        (lambda runs: evaluate(**RIGHT["evaluate"], input_field=3), "input: str expected, int found: 3"),
+        (lambda runs: evaluate(**RIGHT["evaluate"], tags=WRONG), "tags: a list of str expected, int found: 3"),
+        (lambda runs: evaluate(**RIGHT["evaluate"], name=WRONG), "name: str expected, int found: 3"),
+        (lambda runs: evaluate(**RIGHT["evaluate"], input_field=WRONG), "input: str expected, int found: 3"),
     ],
 )
 def test_the_argument_is_named_with_what_it_is_and_may_be(call: Callable[[Runs], Any], words: str, runs: Runs) -> None:

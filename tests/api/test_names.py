@@ -256,13 +256,14 @@ def test_async_and_yielding_functions_are_refused_where_nobody_waits() -> None:
         async def __call__(self, parsed: Any) -> float:
             return 1.0
 
+    decorate: Any
     for function in (waits, Called(), functools.partial(waits)):
         for decorate in (metric, parser):
             with pytest.raises(SpecError, match="is async, and nothing waits for it"):
-                decorate(component_id="tests/mine")(function)  # type: ignore[operator]
+                decorate(component_id="tests/mine")(function)
     for decorate in (metric, parser, reducer, generator):
         with pytest.raises(SpecError, match=r"yields\(\) yields"):
-            decorate(component_id="tests/mine")(yields)  # type: ignore[operator]
+            decorate(component_id="tests/mine")(yields)
     reducer(component_id="tests/mine")(waits)
     generator(component_id="tests/mine")(waits)
 

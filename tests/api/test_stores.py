@@ -135,6 +135,7 @@ def test_where_a_store_is_does_for_a_store(name: str, arguments: dict[str, Any],
         if name == "write_bundle":
             arguments = {**arguments, "path": tmp_path / "written.json"}
         call(name, arguments, **{first: place})
+    nothing: Any
     for nothing in (None, 3, []):
         with pytest.raises(SpecError, match=r"^store: .* expected"):
             call(name, arguments, **{first: nothing})

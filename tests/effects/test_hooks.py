@@ -276,10 +276,11 @@ def test_spans_nest_under_the_run_and_close_with_their_status() -> None:
     assert names["generation"] == 10
     assert names["run"] == 1
     assert names["score"] == names["judge"] == names["reduction"]
-    judges = {span.context.span_id for span in spans if span.name == "judge"}
+    judges = {span.context.span_id for span in spans if span.name == "judge" and span.context is not None}
     assert names["judge_call"] >= 1
     for span in spans:
         if span.name == "judge_call":
+            assert span.parent is not None
             assert span.parent.span_id in judges
         elif span is not run:
             assert span.parent is not None

@@ -79,7 +79,7 @@ async def run_snapshot(
                 sessions.enter_context(shown(options.progress))
             for component in components:
                 if component.session is not None:
-                    await _opened(component.component_id, component.session(), sessions)
+                    await opened_session(component.component_id, component.session(), sessions)
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
             spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
@@ -295,7 +295,7 @@ def _lacking_modules(sandbox: Sandbox, datasets: Sequence[Dataset]) -> Iterator[
             )
 
 
-async def _opened(component_id: str, session: object, sessions: AsyncExitStack) -> None:
+async def opened_session(component_id: str, session: object, sessions: AsyncExitStack) -> None:
     if isinstance(session, AbstractAsyncContextManager):
         await sessions.enter_async_context(session)
     elif isinstance(session, AbstractContextManager):

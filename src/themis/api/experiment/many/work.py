@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from themis.api.experiment.many.manifest import experiment_of, read_manifest, refuse_other_code
-from themis.api.experiment.run import check_worker, close_components, price_of
+from themis.api.experiment.run import check_worker, close_components, opened_session, price_of
 from themis.api.stores import open_existing
 from themis.effects.calls import CallRuntime, budget_of, limits_of
 from themis.effects.engine import Engine, has_others, root_cause
@@ -155,7 +155,7 @@ class Worker:
             async with AsyncExitStack() as sessions:
                 for component in self.components:
                     if component.session is not None:
-                        await sessions.enter_async_context(component.session())
+                        await opened_session(component.component_id, component.session(), sessions)
                 price = price_of(runtime, self.components)
                 shared = SharedLimits(self.store, run_id, limits_of(runtime), functools.partial(budget_of, runtime))
                 await sessions.enter_async_context(shared.kept())
