@@ -69,6 +69,7 @@ def test_references_are_resolved_when_the_store_is_opened(tmp_path: Path, monkey
 
 PUBLIC: Final = ("themis", "themis.catalog", "themis.core", "themis.planner")
 OTHERWISE: Final = {
+    "import_logs", "import_outputs",  # and their own tests
     "evaluate", "evaluate_async", "run", "run_async", "Experiment",  # see test_given_as
     "RunResult",  # a record of what was run
     "StorageConfig", "WorkOutcome",  # `store` is a text of their own
@@ -111,13 +112,16 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "run_id": one.run_id, "run_a": one.run_id, "run_b": two.run_id, "run_ids": [one.run_id, two.run_id],
         "query": "1", "case_id": case, "metric_id": "builtin/exact_match", "rule": "exact_match>=0.5", "count": 1,
         "labels": [label], "source": [], "kind": "evaluation", "path": bundle, "statistic": "mean",
+        "metric": "builtin/contains", "folder": folder / "eee",
     }  # fmt: skip
 
 
 def call(name: str, arguments: dict[str, Any], **changes: object) -> Any:
     function = takers()[name]
     required = [
-        each.name for each in inspect.signature(function).parameters.values() if each.default is inspect.Parameter.empty
+        each.name
+        for each in inspect.signature(function).parameters.values()
+        if each.default is each.empty and each.kind is not each.VAR_KEYWORD
     ]
     places = dict.fromkeys(store_parameters(function), arguments["place"])
     kind = re.fullmatch(r"import_(\w+)_bundle", name)
@@ -132,8 +136,12 @@ def test_where_a_store_is_does_for_a_store(name: str, arguments: dict[str, Any],
     first = store_parameters(takers()[name])[0]
     assert inspect.signature(takers()[name]).parameters[first].annotation == "RunStore | Storage"
     for place in (arguments["place"], str(arguments["place"]), as_storage(arguments["place"])):
-        if name == "write_bundle":
-            arguments = {**arguments, "path": tmp_path / "written.json"}
+        if name in ("write_bundle", "write_inspect_log", "write_eee"):
+            arguments = {
+                **arguments,
+                "path": tmp_path / ("a.eval" if name == "write_inspect_log" else "written.json"),
+                "folder": tmp_path / "eee",
+            }
         call(name, arguments, **{first: place})
     nothing: Any
     for nothing in (None, 3, []):

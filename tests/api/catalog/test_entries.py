@@ -365,7 +365,7 @@ def test_too_few_usual_examples_are_an_error(tmp_path: Path) -> None:
 
 def test_shots_are_a_number_or_usual(tmp_path: Path) -> None:
     benchmark = catalog.load("arc_challenge")
-    with pytest.raises(SpecError, match="shots: a number from 0 up or 'usual' expected, found 'many'"):
+    with pytest.raises(SpecError, match="shots is 'many'; allowed: a whole number, or 'usual'"):
         benchmark.experiment(source=arc_folder(tmp_path), shots="many")
     given = catalog.load("arc_easy").experiment(source=tmp_path, shots="usual")  # of which papers show none
     assert given.generation.prompt_spec == catalog.load("arc_easy").prompt

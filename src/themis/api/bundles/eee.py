@@ -9,6 +9,7 @@ from pathlib import Path
 from themis._version import __version__
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage
 from themis.effects.files import whole_file
 from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, SpecError
@@ -20,7 +21,7 @@ from themis.pure.protocols import RunStore
 from themis.pure.records.snapshot import RunSnapshot
 
 
-def write_eee(store: RunStore, run_id: str, folder: str | Path, *, metric: str | None = None) -> Path:
+def write_eee(store: RunStore | Storage, run_id: str, folder: str | Path, *, metric: str | None = None) -> Path:
     """Write a run as Every Eval Ever 0.3 has it: an aggregate, `<uuid>.json`, and `<uuid>_samples.jsonl`.
 
     Args:

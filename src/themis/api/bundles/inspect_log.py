@@ -12,6 +12,7 @@ from themis._version import __version__
 from themis.api.bundles.eee import model_of
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
+from themis.api.stores import Storage
 from themis.effects.files import whole_file
 from themis.pure.errors import DataError
 from themis.pure.interchange.inspect_export import Logged, header_of, samples_of, summary_of
@@ -21,7 +22,7 @@ from themis.pure.protocols import RunStore
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def write_inspect_log(store: RunStore, run_id: str, path: str | Path) -> Path:
+def write_inspect_log(store: RunStore | Storage, run_id: str, path: str | Path) -> Path:
     """Write a run as an `.eval` log of Inspect.
 
     Args:

@@ -22,7 +22,7 @@ from themis.api.experiment.experiment import Experiment, sampled
 from themis.api.imports.answers import ImportedAnswers
 from themis.api.runs.result import RunResult
 from themis.api.runs.view import RunView
-from themis.api.stores import Storage, make_store, store_or_storage
+from themis.api.stores import Storage, at_hand, make_store, store_or_storage
 from themis.effects.files import from_here
 from themis.effects.reading import read_case
 from themis.effects.sources.files import OTHERS, CaseFields
@@ -385,7 +385,7 @@ class _Stored:
 
 
 def score_run(
-    store: RunStore,
+    store: RunStore | Storage,
     run_id: str,
     *,
     metric: object | Sequence[object],
@@ -415,4 +415,5 @@ def score_run(
     {'builtin/contains': 1.0}
     """
     evaluation = evaluation_of(metric, parser, judge)
+    store = at_hand(store)
     return kept_and_run(scoring(store, run_id, evaluation, **more), store)
