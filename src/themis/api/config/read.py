@@ -104,7 +104,7 @@ def as_prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> Prom
     if isinstance(value, Path):
         return build(PromptConfig, read_file(value), value.parent, str(value)).build()
     if isinstance(value, Mapping):
-        return build(PromptConfig, value, Path.cwd(), "prompt").build()
+        return build(PromptConfig, {str(key): item for key, item in value.items()}, Path.cwd(), "prompt").build()
     raise SpecError(
         f"prompt: a PromptSpec, its keys, a file of them or a template such as 'Q: {{input}}' expected, found "
         f"{type(value).__name__}"
