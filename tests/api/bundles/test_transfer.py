@@ -416,15 +416,23 @@ def test_no_event_can_be_forged_without_a_trace(data: st.DataObject) -> None:
     assert RunResult(snapshot=whole.snapshot, store=here).digest == whole.digest
 
 
-def test_no_step_of_a_sandbox_can_be_forged_without_a_trace() -> None:
-    made = Drawn(attrs.evolve(PLAIN, cases=4, execution=("right", "error")))
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        attrs.evolve(PLAIN, cases=4, execution=("right", "error")),
+        attrs.evolve(PLAIN, cases=4, judge=("right", "wrong")),
+    ],
+    ids=["sandbox", "judge"],
+)
+def test_no_step_can_be_forged_without_a_trace(pipeline: Pipeline) -> None:
+    made = Drawn(pipeline)
     here = InMemoryRunStore()
     whole = made.run(here)
     bundle = export_evaluation_bundle(here, whole.run_id)
     events = [*bundle.events()]
-    steps = [(n, event, key) for n, (event, key) in enumerate(events) if isinstance(event, StepCompletedEvent)]
-    assert steps
-    for place, event, key in steps:
+    found = [(n, event, key) for n, (event, key) in enumerate(events) if isinstance(event, StepCompletedEvent)]
+    assert found
+    for place, event, key in found:
         for path in leaves(event.to_dict()):
             if {*path} & ({*NEVER_IN_A_DIGEST} | NOT_IN_A_DIGEST["*"] | NOT_IN_A_DIGEST["step_completed"]):
                 continue

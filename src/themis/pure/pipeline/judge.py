@@ -461,7 +461,7 @@ def _verdict(metric_id: str, plan: _Plan, one: _Asked, response: JudgeResponse, 
 
     def step(output: Mapping[str, JSONValue]) -> TraceStep:
         given = {"judge_model_id": call.judge_model_id, "raw_response": response.raw_response}
-        return TraceStep(step_name=call.call_id, step_type="judge_call", input=given, output=output)
+        return TraceStep(step_name=call.call_id, step_type=JUDGE_STEP, input=given, output=output)
 
     if not isinstance(parsed, Success):
         failure = _step_failure(call.call_id, "parse_judgment", parsed.failure())

@@ -32,6 +32,7 @@ from themis.pure.pipeline.effects import (
 )
 from themis.pure.pipeline.execute import SANDBOX_STEP
 from themis.pure.pipeline.failures import failure_of
+from themis.pure.pipeline.judge import JUDGE_STEP
 from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.table import ROWS, next_steps
 from themis.pure.plan import CaseItem
@@ -95,8 +96,9 @@ def _recorded(state: CaseState, ask: Ask) -> Result[Answer, StepFailure] | None:
             return Success(Answer(state.candidates[ask.place]))
         failed = state.generation_failures.get(ask.place)
         return None if failed is None else Failure(failed)
-    if ask.place in state.steps:
-        return Success(Answer(JudgeResponse.from_dict(state.steps[ask.place].output)))
+    step = state.steps.get(ask.place)
+    if step is not None and step.step_type == JUDGE_STEP:
+        return Success(Answer(JudgeResponse.from_dict(step.output)))
     failure = state.failed_steps.get(ask.place)
     if failure is None:
         return None
