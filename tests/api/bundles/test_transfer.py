@@ -54,6 +54,7 @@ from themis.pure.events import (
 from themis.pure.json import decode, encode
 from themis.pure.records.generation import ParsedOutput, ReducedCandidate
 from themis.pure.records.stored import ChainHead
+from themis.testing.pipelines import Pipeline
 
 from .conftest import STORES, is_untouched
 from .drawn import JUDGED, PLAIN, UNTIL, Drawn, drawn, states_of, without
