@@ -178,17 +178,20 @@ def _needs(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.slow
 @pytest.mark.sandbox
 @pytest.mark.usefixtures("_needs")
-def test_all_of_humaneval_with_ten_samples_each(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [30, pytest.param(None, marks=pytest.mark.hardening)])
+def test_humaneval_with_ten_samples_each(limit: int | None, tmp_path: Path) -> None:
     experiment = Experiment(
         generation=GenerationConfig(generator=Sometimes(), candidate_policy={"num_samples": SAMPLES}),
         evaluation=EvaluationConfig(parsers="builtin/text", metrics=METRIC),
-        datasets=Dataset(dataset_id="humaneval", cases=list(problems())),
+        datasets=Dataset(dataset_id="humaneval", cases=list(problems(limit))),
         storage=StorageConfig(store="sqlite", parameters={"path": str(tmp_path / "s.sqlite3")}),
     )
     result = experiment.run()
     assert_figures(result, SAMPLES, (1, 5, 10))
     expected = [
-        float(chance(case.case_id, index) < chance(case.case_id)) for case in problems() for index in range(SAMPLES)
+        float(chance(case.case_id, index) < chance(case.case_id))
+        for case in problems(limit)
+        for index in range(SAMPLES)
     ]
     rows = list(result.benchmark.score_rows)
     assert [(row, wanted) for row, wanted in zip(rows, expected, strict=True) if row.value != wanted] == []

@@ -106,15 +106,15 @@ def test_with_three_calls_in_ten_failing_in_every_way_no_case_is_lost_and_every_
             model=adapters.openai(
                 "tiny", base_url=endpoint.base_url, read_timeout_s=30, total_timeout_s=10, max_bytes=1 << 18
             ),
-            data=rows(2000),
+            data=rows(1000),
             metric=Exact(),
             runtime=RuntimeConfig(generation_retry_attempts=6, generation_retry_delay=0.01),
         )
-    assert result.benchmark.outcome_counts == {"tests/exact": {"correct": 2000, "incorrect": 0, "error": 0}}
+    assert result.benchmark.outcome_counts == {"tests/exact": {"correct": 1000, "incorrect": 0, "error": 0}}
     assert histories(result) == served_failures(endpoint)
     assert {served.play for served in endpoint.log} == {"Answer", "Reject", "Drip", *REASONS}
     answered = [served.request.digest for served in endpoint.log if served.play == "Answer"]
-    assert len(answered) == len(set(answered)) == 2000
+    assert len(answered) == len(set(answered)) == 1000
 
 
 def test_a_case_that_fails_for_good_is_one_failed_case_with_its_history() -> None:

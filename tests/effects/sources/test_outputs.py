@@ -100,7 +100,7 @@ def test_all_faults_of_a_row_are_said() -> None:
     with pytest.raises(RowError) as caught:
         read({"question": "q", "answer": "a"}, fields)
     assert [problem.partition(";")[0] for problem in caught.value.problems] == [
-        "there is no field 'input' for the input",
+        "there is no field 'input' for the input (fields found: question, answer)",
         "there is no field 'try' for the number of the answer (--sample-field)",
         "there is no field 'response' for the answer",
         "there is no field 'grade' for the score (--score-field)",

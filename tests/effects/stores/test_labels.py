@@ -15,7 +15,7 @@ from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.bundles.records import BUNDLE_TYPES, BundleKind, bundle_from_dict
 from themis.pure.chain import Entry, link_all
 from themis.pure.errors import DataError, SchemaVersionError
-from themis.pure.events import LabelGivenEvent, event_from_dict
+from themis.pure.events import SCHEMA_VERSION, LabelGivenEvent, event_from_dict
 from themis.pure.protocols import RunStore
 
 EXACT = "builtin/exact_match"
@@ -237,8 +237,9 @@ def test_a_run_without_labels_says_nothing_that_an_earlier_version_does_not_read
     versions = {(event.event_type, event.schema_version) for event in RunView.of(store, run_id).events()}
     assert {name for name, version in versions if version > 2} == {"label_given"}
     (event, *_) = [event for event in RunView.of(store, run_id).events() if event.event_type == "label_given"]
+    assert event.schema_version == 3
     with pytest.raises(SchemaVersionError):
-        event_from_dict({**event.to_dict(), "schema_version": 4})
+        event_from_dict({**event.to_dict(), "schema_version": SCHEMA_VERSION + 1})
 
 
 # --- SQL --------------------------------------------------------------------------------------------------

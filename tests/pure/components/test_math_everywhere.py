@@ -16,6 +16,8 @@ pytest.importorskip("math_verify")
 
 CHILD = Path(__file__).parent / "math_child.py"
 SEEDS = ("0", "1", "4242")
+DRAWN = 20
+"""Pairs of forms; each costs seconds in three processes."""
 
 
 def drawn(count: int) -> Iterator[tuple[str, str]]:
@@ -89,7 +91,7 @@ def families() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.slow
 def test_every_score_and_error_is_the_same_in_every_process_asked_twice_and_in_any_order() -> None:
-    pairs = [*families(), *drawn(120)]
+    pairs = [*families(), *drawn(DRAWN)]
     asked = json.dumps(pairs).encode()
     children = [
         subprocess.Popen(

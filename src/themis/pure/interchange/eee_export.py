@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.pure.errors import DISTRIBUTION
 from themis.pure.json import JSONValue, canonical_bytes
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.records.generation import GenerationResult
@@ -20,7 +21,6 @@ from themis.pure.state import CaseState, answer_state
 from themis.pure.stats import Estimate
 
 SCHEMA: Final = "0.3.0"
-_LIBRARY: Final = "themis-evals"
 
 
 @attrs.frozen(kw_only=True)
@@ -161,7 +161,7 @@ def aggregate(of: Exported, estimates: Mapping[str, Estimate], checksum: str, co
             "evaluator_relationship": "other",
             "additional_details": {"run_id": of.run_id},
         },
-        "eval_library": {"name": _LIBRARY, "version": of.version},
+        "eval_library": {"name": DISTRIBUTION, "version": of.version},
         "model_info": {"name": of.model.rpartition("/")[2], "id": of.model, "additional_details": model},
         "evaluation_results": [_result(of, dataset, estimate) for dataset, estimate in estimates.items()],
         "detailed_evaluation_results": {

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.pure.errors import DISTRIBUTION
 from themis.pure.interchange.eee_export import text_of
 from themis.pure.json import JSONValue, content_hash, thaw
 from themis.pure.plan import CaseItem
@@ -212,7 +213,7 @@ def header_of(
             "model": of.model,
             "model_args": {},
             "config": {"epochs": of.answers},
-            "packages": {"themis-evals": of.version},
+            "packages": {DISTRIBUTION: of.version},
             "metadata": {"themis_run_id": of.run_id, **({} if of.name is None else {"name": of.name})},
         },
         "plan": {"name": "plan", "steps": [], "config": {}},

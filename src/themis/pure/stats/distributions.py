@@ -171,12 +171,14 @@ def noncentral_t_survival(t: float, df: float, noncentrality: float) -> float:
         df: degrees of freedom.
         noncentrality: the true difference over its standard error.
 
-    Source: Lenth (1989), Algorithm AS 243, Applied Statistics 38, 185-189; beyond a noncentrality of 35 the definition,
+    Source: Lenth (1989), Algorithm AS 243, Applied Statistics 38, 185-189; beyond a noncentrality of 12 the definition,
     integrated, and past 100,000 degrees of freedom the normal approximation of Abramowitz and Stegun (1964, 26.7.10).
     """
     if t < 0.0:
         return 1.0 - noncentral_t_survival(-t, df, -noncentrality)
-    if abs(noncentrality) > 35.0 and df <= 100_000.0:
+    # The series has many terms past 12; the integral is as exact there, unless it is over a root of few squares.
+    is_smooth = t * t > 2.0 * df or df >= 10.0
+    if abs(noncentrality) > (12.0 if is_smooth else 35.0) and df <= 100_000.0:
         return _integrated_t_survival(t, df, noncentrality)
     if abs(noncentrality) > 35.0:
         z = (t * (1.0 - 1.0 / (4.0 * df)) - noncentrality) / math.sqrt(1.0 + t * t / (2.0 * df))
