@@ -19,7 +19,7 @@ before the run was divided keeps its place: it is of claim 0 and chain 0, where 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import attrs
@@ -70,8 +70,9 @@ class Division:
         cases: how many cases the run has.
         size: how many a segment has.
 
-    >>> [list(cases) for cases in Division(cases=5, size=2).segments()]
-    [[0, 1], [2, 3], [4]]
+    >>> division = Division(cases=5, size=2)
+    >>> len(division), list(division[0]), list(division[2])
+    (3, [0, 1], [4])
     """
 
     cases: int
@@ -86,9 +87,6 @@ class Division:
         if not 0 <= segment < len(self):
             raise IndexError(f"segment {segment}: the run has {len(self)}")
         return range(segment * self.size, min((segment + 1) * self.size, self.cases))
-
-    def segments(self) -> Iterator[range]:
-        return (self[segment] for segment in range(len(self)))
 
 
 def divided(cases: int, size: int) -> Division:

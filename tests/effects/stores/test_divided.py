@@ -16,8 +16,9 @@ from themis.effects.engine import run_started
 from themis.effects.reading import read_events
 from themis.effects.segments import SegmentChain, begin, divide, end
 from themis.effects.stores.postgres import PostgresRunStore
+from themis.engines import Processes
 from themis.pure.chain import Entry, broken_links, link_all
-from themis.pure.errors import RunLockedError, StoreError
+from themis.pure.errors import RunLockedError, SpecError, StoreError
 from themis.pure.events import GenerationCompletedEvent, RunFailedEvent
 from themis.pure.records.config import StorageConfig
 from themis.pure.records.generation import GenerationResult
@@ -240,3 +241,10 @@ def test_the_sequence_of_who_writes_alone_follows_all_that_is_stored(run: RunSna
     assert store.head(run.run_id).last > head.last
     stored: list[StoredEvent] = list(store.events(run.run_id))
     assert stored == sorted(stored, key=lambda event: event.sequence)
+
+
+def test_an_open_store_that_workers_could_not_find_is_refused_before_anything_is_begun(opened: Open) -> None:
+    store = opened()
+    with pytest.raises(SpecError, match="give its place"):
+        PIPELINE.experiment().run(store=store, engine=Processes(workers=1))
+    assert store.list_runs() == ()

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from themis.api.experiment.many.engines import WorkFailedError, segment_done, worked_of
+from themis.api.experiment.many.engines import WorkFailedError, at_least_one, processors, segment_done, worked_of
 from themis.api.experiment.many.work import Task, Worked
-from themis.pure.errors import MissingExtraError, SpecError, pip_install
+from themis.pure.errors import MissingExtraError, pip_install
 
 if TYPE_CHECKING:
     import distributed
@@ -31,12 +30,10 @@ class Dask:
         address: the scheduler's, such as `tcp://scheduler:8786`; its workers need Themis and the experiment's modules.
     """
 
-    workers: int = attrs.field(factory=lambda: os.cpu_count() or 1)
+    workers: int = attrs.field(factory=processors, validator=at_least_one)
     address: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.workers < 1:
-            raise SpecError(f"workers: at least 1 expected, found {self.workers}")
         try:
             import distributed  # noqa: F401
         except ImportError as error:

@@ -48,6 +48,17 @@ class WorkFailedError(ThemisError):
     """A worker could not go on, for a reason that holds for all: its message says which."""
 
 
+def processors() -> int:
+    """Return how many processors this machine has."""
+    return os.cpu_count() or 1
+
+
+def at_least_one(_: object, field: attrs.Attribute[int], value: int) -> None:
+    """Refuse fewer than one worker."""
+    if value < 1:
+        raise SpecError(f"{field.name}: at least 1 expected, found {value}")
+
+
 _SHOWN: Final = 2_000
 _LOOK_S: Final = 0.2
 _RESTARTS: Final = 3
@@ -61,11 +72,7 @@ class Processes:
         workers: how many; by default as many as there are processors.
     """
 
-    workers: int = attrs.field(factory=lambda: os.cpu_count() or 1)
-
-    def __attrs_post_init__(self) -> None:
-        if self.workers < 1:
-            raise SpecError(f"workers: at least 1 expected, found {self.workers}")
+    workers: int = attrs.field(factory=processors, validator=at_least_one)
 
     def work(self, task: Task, segments: Sequence[int], stopped: threading.Event) -> Iterator[Worked]:
         """Start the workers; one that is killed is started again, a few times, while there is something to do."""

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from themis.api.experiment.many.engines import WorkFailedError, segment_done, worked_of
+from themis.api.experiment.many.engines import WorkFailedError, at_least_one, processors, segment_done, worked_of
 from themis.api.experiment.many.work import Task, Worked
-from themis.pure.errors import MissingExtraError, SpecError, pip_install
+from themis.pure.errors import MissingExtraError, pip_install
 
 if TYPE_CHECKING:
     pass
@@ -31,12 +31,10 @@ class Ray:
             modules.
     """
 
-    workers: int = attrs.field(factory=lambda: os.cpu_count() or 1)
+    workers: int = attrs.field(factory=processors, validator=at_least_one)
     address: str | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.workers < 1:
-            raise SpecError(f"workers: at least 1 expected, found {self.workers}")
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray  # noqa: F401

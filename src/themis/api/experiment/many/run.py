@@ -23,6 +23,7 @@ from themis.api.stores import make_store
 from themis.effects.engine import root_cause, run_started
 from themis.effects.options import Progress, RunOptions
 from themis.effects.segments import begin, divide, end
+from themis.effects.stores.base import EventStore
 from themis.pure.abilities import Components
 from themis.pure.errors import SpecError, StoreError, listed
 from themis.pure.events import RunEvent, RunFailedEvent
@@ -201,6 +202,8 @@ def _faults(snapshot: RunSnapshot, options: RunOptions) -> Iterator[str]:
         yield "runtime.generation_mode: a batch asks for all cases at once, which takes one process"
     if options.subscribers:
         yield "subscribers: they hear what happens in their own process; read the store's events afterwards"
+    if isinstance(options.store, EventStore) and options.store.storage.store != options.storage.store:
+        yield "store: workers open it themselves: give its place, store='postgresql://...', and not an open store"
     if options.tracing is not None:
         yield "tracing_provider: it takes the spans of its own process; set up tracing in the workers"
 
