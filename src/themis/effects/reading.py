@@ -16,8 +16,8 @@ from themis.pure.json import decode
 from themis.pure.pipeline.effects import Ask, Recalled
 from themis.pure.pipeline.recorded import unanswered
 from themis.pure.pipeline.run import Run
-from themis.pure.plan import CaseItem, case_items
-from themis.pure.protocols import KnowsWriters, RunReader, RunStore
+from themis.pure.plan import CaseItem, case_items, items_between
+from themis.pure.protocols import KnowsWriters, ReadsParts, RunReader, RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, StoredEvent
 from themis.pure.state import CaseState, fold_case, new_state
@@ -100,9 +100,22 @@ def read_case_events(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[
 
 def stored_cases(store: RunReader, snapshot: RunSnapshot) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
     """Yield every case of a run with its events as they are stored, in plan order, holding one case at a time."""
-    groups = itertools.groupby(store.events_by_case(snapshot.run_id), key=lambda stored: stored.case_no)
+    return _together(case_items(snapshot), store.events_by_case(snapshot.run_id))
+
+
+def stored_part(
+    store: ReadsParts, snapshot: RunSnapshot, cases: range
+) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
+    """Yield consecutive cases as `stored_cases` does, reading no others."""
+    return _together(items_between(snapshot, cases), store.events_of_cases(snapshot.run_id, cases))
+
+
+def _together(
+    items: Iterable[CaseItem], stored: Iterable[StoredEvent]
+) -> Iterator[tuple[CaseItem, Sequence[StoredEvent]]]:
+    groups = itertools.groupby(stored, key=lambda stored: stored.case_no)
     number, events = next(groups, (None, iter(())))
-    for item in case_items(snapshot):
+    for item in items:
         if number == item.case_no:
             yield item, list(events)
             number, events = next(groups, (None, iter(())))

@@ -12,11 +12,10 @@ from datetime import datetime
 import attrs
 import trio
 
-from themis.effects.reading import fresh_state
+from themis.effects.reading import fresh_state, stored_part
 from themis.pure.chain import Entry, link, link_all, read_event
-from themis.pure.errors import StoreError
 from themis.pure.events import RunDividedEvent, RunEvent, RunJoinedEvent
-from themis.pure.plan import CaseItem, items_between
+from themis.pure.plan import CaseItem
 from themis.pure.protocols import DividedStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
@@ -113,16 +112,8 @@ def joins(store: object, run_id: str, now: datetime) -> list[Entry]:
 
 def cases_of(store: DividedStore, snapshot: RunSnapshot, cases: range) -> Iterator[tuple[CaseItem, CaseState]]:
     """Yield a segment's cases with what is stored of them, holding one at a time."""
-    stored = store.events_of_cases(snapshot.run_id, cases)
-    waiting = next(stored, None)
-    for item in items_between(snapshot, cases):
-        events = []
-        while waiting is not None and waiting.case_no == item.case_no:
-            events.append(read_event(waiting, store.blob))
-            waiting = next(stored, None)
-        yield item, fold_case(fresh_state(item), events)
-    if waiting is not None:
-        raise StoreError(f"run {snapshot.run_id}: events of case {waiting.case_no} are stored, which it does not have")
+    for item, stored in stored_part(store, snapshot, cases):
+        yield item, fold_case(fresh_state(item), [read_event(one, store.blob) for one in stored])
 
 
 async def claimed(store: DividedStore, run_id: str, wanted: int | None, again_s: float) -> Segment | None:

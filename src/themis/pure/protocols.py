@@ -424,12 +424,20 @@ class KnowsWriters(Protocol):
         """Tell whether a run was begun, is not ended, and nobody holds it to write it."""
 
 
+@runtime_checkable
+class ReadsParts(Protocol):
+    """What a store offers beside `RunStore` when a part of a run can be read without the rest."""
+
+    def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
+        """Yield the events of consecutive cases as `events_by_case` does."""
+
+
 MakeEvents: TypeAlias = Callable[[ChainHead, Sequence[Segment]], Sequence[StoredEvent]]
 """Returns the events that follow the end of a run's own chain, where its segments stand as they do."""
 
 
 @runtime_checkable
-class DividedStore(RunStore, Protocol):
+class DividedStore(RunStore, ReadsParts, Protocol):
     """What a store offers beside `RunStore` when many processes, on any hosts, may write one run at once.
 
     The run's cases are divided into segments, and each segment has one writer at a time. Who writes a segment has
@@ -509,9 +517,6 @@ class DividedStore(RunStore, Protocol):
 
     def give_back(self, run_id: str, segment: int) -> None:
         """Stop being a segment's writer, as if it had not been claimed."""
-
-    def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
-        """Yield the events of consecutive cases as `events_by_case` does."""
 
     # What all workers of a run share. It is what they have together that a limit bounds.
 

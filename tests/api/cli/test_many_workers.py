@@ -24,6 +24,7 @@ runtime: {max_concurrent_tasks: 4}
 """
 ANSWERS = """\
 import os
+import sys
 import time
 import attrs
 from themis.core import GenerationResult
@@ -36,6 +37,8 @@ class Answers:
     provider_key: str = "made"
 
     async def generate(self, case, ctx):
+        if sys.argv[0].endswith("worker_process.py"):
+            print("asked")  # as code of users may, in a process that answers on its stdout
         file = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.write(file, f"{time.monotonic()}\\n".encode())
         os.close(file)

@@ -100,6 +100,7 @@ def verify(
     store: Store = DEFAULT_STORE,
     config: Path | None = None,
     most: int = 10,
+    jobs: int = 1,
     json_output: Json = False,
 ) -> int:
     """Check that a run's numbers follow from its recorded outputs.
@@ -110,17 +111,19 @@ def verify(
     For example:
       themis verify latest
       themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
+      themis verify latest --store postgresql://db/evals --jobs 4
 
     Args:
         config: Where the run's own components come from; builtins and importable ones are found by name.
         most: Differing records to show at most.
+        jobs: Processes of this machine that share the cases.
     """
     from themis.api.experiment.experiment import Experiment
     from themis.api.experiment.verify import verify as verify_run
 
     opened, run_id = stored_run(store, run)
     experiment = Experiment.from_config(config) if config is not None else None
-    found = verify_run(opened, run_id, experiment=experiment, most=most)
+    found = verify_run(opened, run_id, experiment=experiment, most=most, jobs=jobs)
     show(
         {**found.to_dict(), "ok": found.ok, "verdict": found.verdict}, lambda: _verification(found), as_json=json_output
     )

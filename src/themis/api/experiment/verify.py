@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 from returns.result import Result
@@ -12,13 +12,16 @@ from returns.result import Result
 from themis._stages import UntilStage
 from themis.api.arguments import checked
 from themis.api.components import resolve_component
+from themis.api.experiment.many.manifest import manifest_of, text_of
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.effects.calls import CallRuntime
 from themis.effects.driver import Caller
 from themis.effects.host import run_anywhere
+from themis.effects.jobs import JobError, in_order
 from themis.effects.reading import stored_cases
 from themis.effects.sources.source_code import source_of
+from themis.effects.stores.base import EventStore
 from themis.pure.abilities import PLACES, Components
 from themis.pure.chain import broken_links, read_event
 from themis.pure.errors import SpecError, ThemisError, UnknownComponentError
@@ -28,7 +31,9 @@ from themis.pure.pipeline.effects import Answer, Ask, Effect
 from themis.pure.pipeline.recorded import MissingError, missing
 from themis.pure.pipeline.run import Run, planned_run
 from themis.pure.pipeline.verification import (
+    MOST_NOTES,
     Difference,
+    Findings,
     Verification,
     altered_cases,
     altered_identity,
@@ -39,8 +44,8 @@ from themis.pure.pipeline.verification import (
     misplaced_stop,
     run_checks,
 )
-from themis.pure.plan import CaseItem, RunPlan, make_plan
-from themis.pure.protocols import RunStore
+from themis.pure.plan import CaseItem, RunPlan, make_plan, total_cases
+from themis.pure.protocols import ReadsParts, RunStore
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
@@ -51,7 +56,7 @@ if TYPE_CHECKING:
 
 @checked
 def verify(
-    store: RunStore | Storage, run_id: str, *, experiment: Experiment | None = None, most: int = 10
+    store: RunStore | Storage, run_id: str, *, experiment: Experiment | None = None, most: int = 10, jobs: int = 1
 ) -> Verification:
     """Check that a stored run's numbers follow from its recorded outputs, and that nothing it rests on was altered.
 
@@ -65,25 +70,32 @@ def verify(
         run_id: the run.
         experiment: where its components come from; without it, builtins and importable ones are found by name.
         most: how many differing records to report at most.
+        jobs: how many worker processes of this machine share the cases, of a run in SQLite or PostgreSQL; with 1 it is
+            this process. What is found is the same.
 
     Raises:
         RunNotFoundError: the store has no such run.
+        SpecError: `jobs` is below 1, other processes can't open the store, or a component has no name to import it by.
+        JobError: a worker process died, or can't import a component.
     """
     store = at_hand(store)
+    if jobs < 1:
+        raise SpecError(f"jobs: at least 1 expected, found {jobs}")
     snapshot = store.load_snapshot(run_id)
     if experiment is not None and not hasattr(experiment, "components"):
         raise SpecError(f"verify: experiment is a {type(experiment).__name__}; allowed: an Experiment")
     components, notes = components_at_hand(snapshot, experiment.components() if experiment is not None else None)
-    walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, notes=notes)
+    setup = _setup(store, run_id, experiment, most) if jobs > 1 else None
+    walked = _Verifying(store, snapshot, planned_run(snapshot, components), most, jobs, setup, notes=notes)
     run_anywhere(walked.walk)
     return Verification(
         run_id=snapshot.run_id,
-        cases=walked.cases,
-        recomputed=dict(walked.recomputed),
+        cases=walked.found.cases,
+        recomputed=walked.found.recomputed,
         broken_links=walked.broken,
         altered=walked.altered,
-        differences=walked.differences,
-        not_verified=walked.notes,
+        differences=walked.found.differences,
+        not_verified=[*walked.notes, *walked.found.not_verified][:MOST_NOTES],
     )
 
 
@@ -100,21 +112,37 @@ class _Awaiting(Caller):
         raise missing(ask)
 
 
+WORKER: Final = "themis.api.experiment.verify_process"
+_PART: Final = 1_000
+"""So many cases a worker process is given at a time."""
+
+
+def _setup(store: RunStore, run_id: str, experiment: Experiment | None, most: int) -> Any:
+    """Return what a worker process is told: where the run is, and what its components are."""
+    place = store.place if isinstance(store, EventStore) else None
+    if place is None or not isinstance(store, ReadsParts):
+        raise SpecError(
+            f"jobs: worker processes can't open the store {store.location}; use one in SQLite or PostgreSQL, or 1"
+        )
+    manifest = text_of(manifest_of(experiment)) if experiment is not None else None
+    return {"storage": place.to_dict(), "run_id": run_id, "manifest": manifest, "most": most}
+
+
 @attrs.define
 class _Verifying:
     store: RunStore
     snapshot: RunSnapshot
     run: Run
     most: int
+    jobs: int
+    setup: Any
     notes: list[str]
     broken: list[str] = attrs.field(factory=list)
     altered: list[str] = attrs.field(factory=list)
-    differences: list[Difference] = attrs.field(factory=list)
-    recomputed: Counter[str] = attrs.field(factory=Counter)
-    cases: int = 0
-    seen: int = 0
+    found: Findings = attrs.field(factory=Findings)
+    events: int = 0
     places: dict[int, int] = attrs.field(factory=dict)
-    through: RunPlan | None = None
+    through: UntilStage | None = None
     last: RunEvent | None = None
 
     async def walk(self) -> None:
@@ -124,22 +152,33 @@ class _Verifying:
             self.altered += altered_cases(self.snapshot)
             self.broken += broken_links(self._counted(), self.store.head(self.snapshot.run_id))
             self._of_the_run()
-            driver = _Awaiting()
             view = RunView(snapshot=self.snapshot, store=self.store)
             if view.stop is not None and self.last is not None:
                 self.altered += filter(None, [misplaced_stop(self.last, view.stop.cases)])
-            for item, stored in stored_cases(self.store, self.snapshot):
-                # What was not planned need not be there; where it is, it follows from what it rests on all the same.
-                planned = view.is_planned(item.case_no)
-                self.cases += planned or bool(stored)
-                await self._case(driver, item, stored, self.through if planned else None)
-            count = self.store.head(self.snapshot.run_id).count
-            if self.seen != count:
-                self.altered.append(
-                    f"events: the run has {count}, and {self.seen} of them are of it or of one of its cases"
-                )
+            if self.setup is None:
+                cases = CaseVerifier(self.store, self.snapshot, self.run, self.through, self.most)
+                self.found = await cases.verified(stored_cases(self.store, self.snapshot), view.is_planned)
+            else:
+                for more in in_order(WORKER, {**self.setup, "through": self.through}, self._parts(view), self.jobs):
+                    self.found = self.found.and_then(Findings.from_dict(more), self.most)
+            self.altered += self.found.altered
+            if self.found.unreadable:
+                self.broken.append(self.found.unreadable)
+                return
+            count, seen = self.store.head(self.snapshot.run_id).count, self.events + self.found.events
+            if seen != count:
+                self.altered.append(f"events: the run has {count}, and {seen} of them are of it or of one of its cases")
+        except JobError:
+            raise  # it says nothing of the run
         except ThemisError as error:
             self.broken.append(str(error))
+
+    def _parts(self, view: RunView) -> Iterator[Any]:
+        """Yield what worker processes are asked for: cases, and those of them that don't belong to the run."""
+        cases = total_cases(self.snapshot)
+        for first in range(0, cases, _PART):
+            stop = min(first + _PART, cases)
+            yield [first, stop, [number for number in range(first, stop) if not view.is_planned(number)]]
 
     def _counted(self) -> Iterator[StoredEvent]:
         """Yield all events, and note of those of the whole run how many there are with each."""
@@ -148,64 +187,119 @@ class _Verifying:
                 self.places[stored.sequence] = count
             yield stored
 
-    def _read(self, stored: StoredEvent) -> RunEvent:
-        return read_event(stored, self.store.blob)
-
     def _of_the_run(self) -> None:
         run_id = self.snapshot.run_id
         stored = self.store.run_events(run_id)
-        self.seen += len(stored)
-        events = [(self.places.get(one.sequence, one.sequence), self._read(one)) for one in stored]
+        self.events = len(stored)
+        events = [(self.places.get(one.sequence, one.sequence), read_event(one, self.store.blob)) for one in stored]
         checks = run_checks(self.snapshot, events, self.store.head(run_id).count)
         self.altered += checks.altered
         self.notes += checks.not_verified
         self.last = events[-1][1] if events else None
-        if checks.through is not None:
-            self.through = make_plan(self.snapshot, cast(UntilStage, checks.through))
+        self.through = cast("UntilStage | None", checks.through)
 
-    async def _case(
-        self, driver: _Awaiting, item: CaseItem, stored: Sequence[StoredEvent], through: RunPlan | None
+
+class CaseVerifier:
+    """Looks at a run's cases one by one.
+
+    Args:
+        store: where the run is.
+        snapshot: the run's.
+        run: the run, with the components that are at hand.
+        through: the stage that the run says it went through, if it does.
+        most: how many differing records to report at most.
+    """
+
+    def __init__(self, store: RunStore, snapshot: RunSnapshot, run: Run, through: UntilStage | None, most: int) -> None:
+        self._store, self._snapshot, self._run, self._most = store, snapshot, run, most
+        self._through = make_plan(snapshot, through) if through is not None else None
+        self._driver = _Awaiting()
+
+    async def verified(
+        self, cases: Iterable[tuple[CaseItem, Sequence[StoredEvent]]], is_planned: Callable[[int], bool]
+    ) -> Findings:
+        """Return what was found of cases; what can't be read ends the walk.
+
+        Args:
+            cases: with what is stored of them.
+            is_planned: tells of a case's number whether the case belongs to the run.
+        """
+        seen = _Seen(self._most)
+        try:
+            for item, stored in cases:
+                # What was not planned need not be there; where it is, it follows from what it rests on all the same.
+                planned = is_planned(item.case_no)
+                seen.cases += planned or bool(stored)
+                seen.events += len(stored)
+                await self._look_at(item, stored, self._through if planned else None, seen)
+        except ThemisError as error:
+            return seen.findings(str(error))
+        return seen.findings()
+
+    async def _look_at(
+        self, item: CaseItem, stored: Sequence[StoredEvent], through: RunPlan | None, seen: _Seen
     ) -> None:
-        self.seen += len(stored)
-        events = [self._read(one) for one in stored]
+        events = [read_event(one, self._store.blob) for one in stored]
         places: list[str] = []
         for one, event in zip(stored, events, strict=True):
             if isinstance(event, CaseRunEvent):
-                places += misplaced(item, self.snapshot.run_id, one, event)
+                places += misplaced(item, self._snapshot.run_id, one, event)
             else:
                 places.append(f"event {one.sequence} ({one.event_type}): it is stored under case {item.case_key}")
-        self.altered += places
+        seen.altered += places
         if places:
             return  # what follows from events of another case is of no use
-        self.altered += altered_labels(self.run.plan, item, events)
-        for check in case_checks(self.run, item, events, through):
+        seen.altered += altered_labels(self._run.plan, item, events)
+        for check in case_checks(self._run, item, events, through):
             stage = check.step.stage
             if check.program is None:
-                self._differs(check.unfounded(item.case_key))
+                seen.differs(check.unfounded(item.case_key))
                 continue
             try:
-                again = await driver.drive(check.program)
+                again = await self._driver.drive(check.program)
             except MissingError as error:
-                self._note(f"case {item.case_key}, {stage}: {error} is not recorded")
+                seen.note(f"case {item.case_key}, {stage}: {error} is not recorded")
                 continue
             except Exception as error:  # components' errors are outcomes: this is a record that no program can work on
-                self._differs(check.unfounded(item.case_key, f"its record is {type(error).__name__}: {error}"))
+                seen.differs(check.unfounded(item.case_key, f"its record is {type(error).__name__}: {error}"))
                 continue
             if stage != "generate":
-                self.recomputed[stage] += 1
+                seen.recomputed[stage] += 1
             found = compared(check, item.case_key, again)
             if isinstance(found, str):
-                self._note(found)
+                seen.note(found)
             elif found is not None:
-                self._differs(found)
+                seen.differs(found)
 
-    def _differs(self, difference: Difference) -> None:
+
+@attrs.define
+class _Seen:
+    most: int
+    cases: int = 0
+    events: int = 0
+    recomputed: Counter[str] = attrs.field(factory=Counter)
+    altered: list[str] = attrs.field(factory=list)
+    differences: list[Difference] = attrs.field(factory=list)
+    notes: list[str] = attrs.field(factory=list)
+
+    def differs(self, difference: Difference) -> None:
         if len(self.differences) < self.most:
             self.differences.append(difference)
 
-    def _note(self, text: str) -> None:
-        if len(self.notes) < 100:
+    def note(self, text: str) -> None:
+        if len(self.notes) < MOST_NOTES:
             self.notes.append(text)
+
+    def findings(self, unreadable: str = "") -> Findings:
+        return Findings(
+            cases=self.cases,
+            events=self.events,
+            recomputed=self.recomputed,
+            altered=self.altered,
+            differences=self.differences,
+            not_verified=self.notes,
+            unreadable=unreadable,
+        )
 
 
 @attrs.frozen

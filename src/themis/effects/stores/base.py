@@ -57,6 +57,14 @@ class EventStore(RunStore):
         """What a configuration says of this store, without credentials."""
         return StorageConfig(store=type(self).__name__)
 
+    @property
+    def place(self) -> StorageConfig | None:
+        """What another process of this user opens this store by; `None` if none can.
+
+        It may hold a credential, so it is told to own processes alone, and neither kept nor shown.
+        """
+        return None
+
     # --- filled in by each store --------------------------------------------------------------------------
 
     def _open(self) -> None:  # memory has nothing to open, and nothing to close

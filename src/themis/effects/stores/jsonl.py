@@ -65,6 +65,10 @@ class JsonlRunStore(EventStore):
     def storage(self) -> StorageConfig:
         return StorageConfig(store="jsonl", parameters={"path": str(self.path)})
 
+    @property
+    def place(self) -> StorageConfig:
+        return StorageConfig(store="jsonl", parameters={"path": str(self.path.absolute())})
+
     def __reduce__(self) -> tuple[type[JsonlRunStore], tuple[str]]:
         return JsonlRunStore, (str(self.path.absolute()),)
 

@@ -46,6 +46,10 @@ class PostgresRunStore(DividedRuns):
     def storage(self) -> StorageConfig:
         return StorageConfig(store="postgres", parameters={"schema": self._server.schema})
 
+    @property
+    def place(self) -> StorageConfig:
+        return StorageConfig(store="postgres", parameters={"dsn": self._server.dsn, "schema": self._server.schema})
+
     def __reduce__(self) -> NoReturn:
         raise TypeError(
             f"{self!r} can't be pickled: its address may hold a password. Pickle the run's id, and open the store there"

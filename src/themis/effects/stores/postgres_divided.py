@@ -6,12 +6,12 @@ told by compare-and-append: a segment moves on only from the end, and by the cla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from themis.effects.stores.base import overtaken
 from themis.effects.stores.postgres_connections import PostgresConnections
-from themis.effects.stores.tables import Row, stored_event
+from themis.effects.stores.tables import Row
 from themis.pure.errors import RunLockedError
 from themis.pure.protocols import DividedStore, MakeEvents
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
@@ -232,12 +232,6 @@ class DividedRuns(PostgresConnections, DividedStore):
         with self._guard:
             if self._joined.get(run_id, {}).pop(segment, None) is not None:
                 self._unlock("pg_advisory_unlock", self._key(run_id, segment))
-
-    def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
-        where = "run_no = :run_no and case_no >= :first and case_no < :stop order by case_no, sequence"
-        with self._reading(run_id) as db:
-            run = {"run_no": self._number(db, run_id), "first": cases.start, "stop": cases.stop}
-        return map(stored_event, self._stream(self._select(where), run))
 
 
 _HEAD: Final = f"select {_EVENTS_OF_RUN}, head_count, head_digest, head_last from run r where run_id = :run_id"  # noqa: S608

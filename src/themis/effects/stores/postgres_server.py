@@ -60,7 +60,7 @@ class Server:
             raise StoreError(
                 f"storage.parameters.dsn can't be read as an address of PostgreSQL: {redact(str(error))}"
             ) from None
-        self._dsn = psycopg.conninfo.make_conninfo(**{**_SOON, **place})
+        self.dsn = psycopg.conninfo.make_conninfo(**{**_SOON, **place})
         host, port = place.get("host") or "localhost", place.get("port") or 5432
         self._password = str(place.get("password") or "")
         self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
@@ -73,7 +73,7 @@ class Server:
         from psycopg import sql
 
         # A name longer than 63 bytes would be cut by the server: its end, the machine, matters less.
-        connection = psycopg.connect(self._dsn, autocommit=True, application_name=name[:63], connect_timeout=10)
+        connection = psycopg.connect(self.dsn, autocommit=True, application_name=name[:63], connect_timeout=10)
         connection.execute(sql.SQL("set search_path to {}").format(sql.Identifier(self.schema)))
         connection.execute("set synchronous_commit to on")
         # Compiling a query of the views takes seconds; running it on a small run, milliseconds.

@@ -66,6 +66,10 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
     def storage(self) -> StorageConfig:
         return StorageConfig(store="sqlite", parameters={"path": str(self.path)})
 
+    @property
+    def place(self) -> StorageConfig:
+        return StorageConfig(store="sqlite", parameters={"path": str(self.path.absolute())})
+
     def __reduce__(self) -> tuple[type[SqliteRunStore], tuple[str]]:
         return SqliteRunStore, (str(self.path.absolute()),)
 

@@ -261,9 +261,13 @@ class TableStore(EventStore, Generic[Db]):
     def events_by_case(self, run_id: str) -> Iterator[StoredEvent]:
         return self._events(run_id, f"run_no = :run_no and case_no is not null order by case_no, {self._ROW}")
 
-    def _events(self, run_id: str, where: str) -> Iterator[StoredEvent]:
+    def events_of_cases(self, run_id: str, cases: range) -> Iterator[StoredEvent]:
+        where = f"run_no = :run_no and case_no >= :first and case_no < :stop order by case_no, {self._ROW}"
+        return self._events(run_id, where, first=cases.start, stop=cases.stop)
+
+    def _events(self, run_id: str, where: str, **values: int) -> Iterator[StoredEvent]:
         with self._reading(run_id) as db:
-            run = {"run_no": self._number(db, run_id)}
+            run = {"run_no": self._number(db, run_id), **values}
         return map(stored_event, self._stream(self._select(where), run))
 
     def _of_case(self, run_id: str, case_no: int | None) -> Sequence[StoredEvent]:

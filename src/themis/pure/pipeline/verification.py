@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -97,6 +98,47 @@ class Verification(HashableModel):
     def ok(self) -> bool:
         """Whether the verdict is `verified`: everything was checked, and nothing is wrong."""
         return self.verdict == "verified"
+
+
+@attrs.frozen(kw_only=True)
+class Findings(HashableModel):
+    """What verifying some consecutive cases of a run found.
+
+    Attributes:
+        cases: how many of them belong to the run.
+        events: how many events are stored of them.
+        recomputed: how many stored records were recomputed, by stage.
+        altered: as for `Verification`.
+        differences: as for `Verification`.
+        not_verified: as for `Verification`.
+        unreadable: why the rest of them could not be looked at; empty if all were.
+    """
+
+    cases: int = 0
+    events: int = 0
+    recomputed: Mapping[str, int] = EMPTY
+    altered: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    differences: tuple[Difference, ...] = attrs.field(default=(), converter=sequence)
+    not_verified: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    unreadable: str = ""
+
+    def and_then(self, more: Findings, most: int) -> Findings:
+        """Return what was found with what the cases after these came to; of the differences, the first `most`."""
+        if self.unreadable:
+            return self
+        return Findings(
+            cases=self.cases + more.cases,
+            events=self.events + more.events,
+            recomputed=Counter(self.recomputed) + Counter(more.recomputed),
+            altered=self.altered + more.altered,
+            differences=(self.differences + more.differences)[:most],
+            not_verified=(self.not_verified + more.not_verified)[:MOST_NOTES],
+            unreadable=more.unreadable,
+        )
+
+
+MOST_NOTES: Final = 100
+"""So many cases are named at most of which something could not be checked."""
 
 
 # --- one case ---------------------------------------------------------------------------------------------

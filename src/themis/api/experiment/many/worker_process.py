@@ -15,17 +15,19 @@ import threading
 def main() -> int:
     """Work on a run until nothing is left of it."""
     from themis.api.experiment.many.work import Task, work_on
+    from themis.effects.jobs import own_stdout
     from themis.pure.errors import ThemisError
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     task = Task.from_dict(json.loads(sys.stdin.readline()))
     threading.Thread(target=_end_with_stdin, daemon=True).start()
-    try:
-        worked = work_on(task)
-    except ThemisError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    sys.stdout.write(json.dumps(worked.to_dict()))
+    with own_stdout() as out:
+        try:
+            worked = work_on(task)
+        except ThemisError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+        out.write(json.dumps(worked.to_dict()))
     return 0
 
 
