@@ -132,7 +132,7 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
             host = draw.choice(others)
             if len(cuts) < 12:
                 host.cut()
-                cuts.append(draw.choice((1.0, 2.0, 5.0, 12.0, 30.0)))
+                cuts.append(draw.choice((1.0, 2.0, 5.0, 12.0)) if cuts else 30.0)
                 time.sleep(cuts[-1])
                 host.mend()
             time.sleep(draw.uniform(0.2, 2.0))

@@ -46,9 +46,10 @@ class Attempts:
     log: Path
     engine: str
     workers: int
+    address: str = ""
 
     def begin(self) -> subprocess.Popen[str]:
-        words = [self.dsn, self.schema, str(self.log), self.engine, str(self.workers)]
+        words = [self.dsn, self.schema, str(self.log), self.engine, str(self.workers), self.address]
         return subprocess.Popen(
             [sys.executable, "-m", "tests.laws.many.coordinator", *words],
             stdout=subprocess.PIPE,

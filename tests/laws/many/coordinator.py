@@ -27,9 +27,9 @@ def experiment(
     )
 
 
-def main(dsn: str, schema: str, log: str, engine: str, workers: str, address: str | None = None) -> None:
+def main(dsn: str, schema: str, log: str, engine: str, workers: str, address: str = "") -> None:
     storage = StorageConfig(store="postgres", parameters={"dsn": dsn, "schema": schema})
-    chosen = engine_named(engine, workers=int(workers), address=address)
+    chosen = engine_named(engine, workers=int(workers), address=address or None)
     result = experiment(log, storage).run(engine=chosen, segment_size=4)
     sys.stdout.write(f"{result.status} {result.digest} {result.progress.total_cases}\n")
 
