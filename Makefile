@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million demo-cluster coverage-table generated hardening hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million workers ten-million demo-cluster coverage-table generated hardening hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -64,6 +64,12 @@ hardening: $(VENV)/.dev  ## kills, power losses, full disks, faulty endpoints an
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million
+
+workers: $(VENV)/.dev  ## a million cases into PostgreSQL by one worker and by four; WORKERS="200000 1,2,4 0.25" for a quarter of a processor each
+	$(BIN)/python -m benchmarks.many_workers $(WORKERS)
+
+ten-million: $(VENV)/.dev  ## ten million cases into PostgreSQL by four workers; takes 30 GB of disk
+	$(BIN)/python -m benchmarks.many_workers 10000000 4
 
 generated: $(VENV)/.base  ## write the generated pages anew: the catalog's cards, the config's schema
 	$(BIN)/python docs/reference/catalog_cards.py docs/reference/catalog
