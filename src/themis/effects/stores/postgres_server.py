@@ -115,6 +115,10 @@ class Server:
                 f"postgres:{self.name} is damaged ({self._said(error)}): restore the schema from a dump; "
                 "nothing was changed"
             ) from None
+        except psycopg.errors.DiskFull as error:
+            raise StoreError(
+                f"postgres:{self.name}: the server's disk is full ({self._said(error)}): make room there, and go on"
+            ) from None
         except psycopg.Error as error:
             raise StoreError(
                 f"postgres:{self.name}: {self._said(error)}; check that the server runs, the dsn and the user's rights"

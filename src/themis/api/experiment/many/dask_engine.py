@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -45,7 +46,8 @@ class Dask:
         """Submit each segment, and yield what came of it; Dask gives those of a worker that died to another."""
         import distributed
 
-        with self._client() as client:
+        # A scheduler that is gone is no failure: what it had is left, and comes with the next call.
+        with self._client() as client, contextlib.suppress(OSError, CancelledError):
             futures = [client.submit(segment_done, task.to_dict(), number, pure=False) for number in segments]
             done = distributed.as_completed(futures, loop=client.loop)
             try:
