@@ -16,7 +16,7 @@ from themis.effects.reading import fresh_state, stored_part
 from themis.pure.chain import Entry, link, link_all, read_event
 from themis.pure.events import RunDividedEvent, RunEvent, RunJoinedEvent
 from themis.pure.plan import CaseItem
-from themis.pure.protocols import DividedStore
+from themis.pure.protocols import DividedStore, RunStore
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
 from themis.pure.segments import Division, divided, first_digest, joined_digest
@@ -75,7 +75,7 @@ def begin(store: DividedStore, run_id: str, manifest: str, started: RunEvent) ->
     """Begin an attempt at a divided run, which many processes will work on."""
 
     def make(head: ChainHead, segments: Sequence[Segment]) -> Sequence[StoredEvent]:
-        return link_all(head, [_joined(run_id, started.occurred_at, segments), Entry(None, started)])[0]
+        return link_all(head, [Entry(None, _joined(run_id, started.occurred_at, segments)), Entry(None, started)])[0]
 
     store.begin(run_id, manifest, make)
 
@@ -94,20 +94,28 @@ def end(store: DividedStore, run_id: str, ending: Callable[[int], RunEvent], *, 
         if done and not all(segment.is_done for segment in segments):
             return ()
         last = ending(head.count + 2)
-        return link_all(head, [_joined(run_id, last.occurred_at, segments), Entry(None, last)])[0]
+        return link_all(head, [Entry(None, _joined(run_id, last.occurred_at, segments)), Entry(None, last)])[0]
 
     return store.end(run_id, make)
 
 
-def _joined(run_id: str, now: datetime, segments: Sequence[Segment]) -> Entry:
+def _joined(run_id: str, now: datetime, segments: Sequence[Segment]) -> RunJoinedEvent:
     heads = joined_digest(segment.head for segment in segments)
-    return Entry(None, RunJoinedEvent(run_id=run_id, occurred_at=now, segments=len(segments), heads=heads))
+    return RunJoinedEvent(run_id=run_id, occurred_at=now, segments=len(segments), heads=heads)
 
 
-def joins(store: object, run_id: str, now: datetime) -> list[Entry]:
-    """Return what a process that has acquired a run writes into its chain first: where the segments end, if any."""
+def joins(store: RunStore, run_id: str, now: datetime) -> list[Entry]:
+    """Return what a process that has acquired a run writes into its chain first: where the segments end, if any.
+
+    Nothing if the last event that says so says the same.
+    """
     segments = store.segments(run_id) if isinstance(store, DividedStore) else ()
-    return [_joined(run_id, now, segments)] if segments else []
+    if not segments:
+        return []
+    events = (read_event(stored, store.blob) for stored in reversed(store.run_events(run_id)))
+    last = next((event for event in events if isinstance(event, RunJoinedEvent)), None)
+    joined = _joined(run_id, now, segments)
+    return [] if last is not None and last.heads == joined.heads else [Entry(None, joined)]
 
 
 def cases_of(store: DividedStore, snapshot: RunSnapshot, cases: range) -> Iterator[tuple[CaseItem, CaseState]]:

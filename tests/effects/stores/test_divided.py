@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 
+from themis import HumanLabel, InMemoryRunStore, export_generation_bundle, give_labels, import_generation_bundle
 from themis.api.experiment.many.work import end_run
 from themis.api.experiment.verify import verify
 from themis.effects.engine import run_started
@@ -17,15 +18,15 @@ from themis.effects.reading import read_events
 from themis.effects.segments import SegmentChain, begin, divide, end
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.engines import Processes
-from themis.pure.chain import Entry, broken_links, link_all
+from themis.pure.chain import Entry, broken_links, link_all, read_event
 from themis.pure.errors import RunLockedError, SpecError, StoreError
-from themis.pure.events import GenerationCompletedEvent, RunFailedEvent
+from themis.pure.events import GenerationCompletedEvent, RunFailedEvent, RunJoinedEvent
 from themis.pure.records.config import StorageConfig
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import ChainHead, Segment, StoredEvent
-from themis.pure.segments import Position
+from themis.pure.segments import Position, joined_digest
 from themis.testing.pipelines import Pipeline
 
 pytestmark = pytest.mark.postgres
@@ -221,6 +222,30 @@ def test_who_acquires_a_divided_run_writes_behind_its_segments(run: RunSnapshot,
     assert verify(alone, run.run_id).broken_links == ()
     with pytest.raises(StoreError):
         append(worker, run, segment, 1)
+
+
+@pytest.mark.parametrize("how", ["label", "import"])
+def test_who_adds_to_a_run_that_many_left_says_where_its_segments_end_and_says_it_once(
+    run: RunSnapshot, opened: Open, how: str
+) -> None:
+    whole, worker, store = InMemoryRunStore(), opened(), opened()
+    PIPELINE.experiment().run(store=whole)
+    worker.join(run.run_id)
+    segment = claimed(worker, run)
+    chain = SegmentChain(worker, run.run_id, segment, range(0))
+    made = [Entry(0, read_event(one, whole.blob), one.cache_key) for one in whole.case_events(run.run_id, 0)]
+    chain.append(link_all(chain.head(), made)[0], {})
+    worker.leave(run.run_id)
+    bundle = export_generation_bundle(whole, run.run_id)
+    for who in ("ada", "grace"):
+        if how == "label":
+            give_labels(store, run.run_id, [HumanLabel(case_id="0", metric_id="scripted/metric0", value=True, who=who)])
+        else:
+            import_generation_bundle(store, bundle)
+    joined = [event for event in read_events(store, run.run_id) if isinstance(event, RunJoinedEvent)]
+    heads = [segment.head for segment in store.segments(run.run_id)]
+    assert [each.heads for each in joined][1:] == [joined_digest(heads)]
+    assert verify(store, run.run_id, experiment=PIPELINE.experiment()).broken_links == ()
 
 
 def test_a_divided_run_can_be_cleared_and_made_anew(run: RunSnapshot, opened: Open) -> None:

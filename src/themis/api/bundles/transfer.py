@@ -18,6 +18,7 @@ from themis._stages import STAGE_ORDER, UntilStage
 from themis.api.experiment.verify import components_at_hand
 from themis.api.stores import Storage, at_hand
 from themis.effects.reading import fresh_state, read_cases, stored_cases
+from themis.effects.segments import joins
 from themis.pure.bundles.holding import held_events, run_fields, shape_of
 from themis.pure.bundles.merging import CaseMerge, closing_entries, opening_entries
 from themis.pure.bundles.records import (
@@ -246,7 +247,8 @@ def _batches(store: RunStore, header: Bundle, events: Iterator[Keyed], before: R
         made, blobs, head = link_all(head, entries)
         return made, blobs
 
-    yield linked(opening_entries(header, stored, before or header.snapshot))
+    opening = opening_entries(header, stored, before or header.snapshot)
+    yield linked([*joins(store, header.run_id, datetime.now(UTC)), *opening])
     while batch := [*itertools.islice(merges, BATCH)]:
         yield linked([entry for merge in batch for entry in merge.entries])
     yield linked(closing_entries(header, stored, datetime.now(UTC), head.count, added=head != start))

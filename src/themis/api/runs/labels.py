@@ -14,6 +14,7 @@ import attrs
 from themis.api.arguments import checked
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
+from themis.effects.segments import joins
 from themis.effects.sources.rows import Row, file_format, read_rows
 from themis.pure.case_view import shown_content
 from themis.pure.chain import Entry, link_all, read_event
@@ -183,8 +184,9 @@ def _append(store: RunStore, run_id: str, entries: Sequence[Entry]) -> None:
     head = store.head(run_id)
     run_events = store.run_events(run_id)
     last = read_event(run_events[-1], store.blob) if run_events else None
-    ending = ending_again(last, head.count + len(entries))
-    whole = [*entries, *([Entry(None, ending)] if ending is not None else [])]
+    said = [*joins(store, run_id, entries[0].event.occurred_at), *entries]
+    ending = ending_again(last, head.count + len(said))
+    whole = [*said, *([Entry(None, ending)] if ending is not None else [])]
     with store.transaction(run_id):
         for start in range(0, len(whole), _BATCH):
             events, blobs, head = link_all(head, whole[start : start + _BATCH])
