@@ -127,7 +127,7 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
         workers = {host: host.start(*words, log=tmp_path / host.name) for host in hosts}
         wait_for_calls(attempts, 20)
         gone.cut()  # and it never comes back
-        deadline = time.monotonic() + 600
+        deadline = time.monotonic() + 1_500
         while any(workers[host].poll() is None for host in others) and time.monotonic() < deadline:
             host = draw.choice(others)
             if len(cuts) < 12:
@@ -139,7 +139,7 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
             for each in others:  # what a launcher does: one that ended with an error is started again
                 if workers[each].poll() not in (None, 0):
                     workers[each] = each.start(*words, log=tmp_path / each.name)
-        assert [workers[host].wait(timeout=5) for host in others] == [0, 0, 0], said(tmp_path, hosts)
+        assert [workers[host].poll() for host in others] == [0, 0, 0], said(tmp_path, hosts)
         workers[gone].kill()
         workers[gone].wait()
     with PostgresRunStore(dsn) as store:
