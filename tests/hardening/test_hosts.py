@@ -28,6 +28,8 @@ from themis.effects.host import run_sync
 from themis.effects.stores.postgres import PostgresRunStore
 from themis.pure.records.config import StorageConfig
 
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed (extra postgres)")
+
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.hardening, pytest.mark.postgres]
 CASES, WAIT_S = 400, 0.5
@@ -68,9 +70,12 @@ class Host:
         ip("link", "set", self.link, "up")
 
     def start(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
+        return self.python("-m", "themis", *words, log=log)
+
+    def python(self, *words: str, log: Path) -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
             return subprocess.Popen(
-                ["ip", "netns", "exec", self.name, sys.executable, "-m", "themis", *words],
+                ["ip", "netns", "exec", self.name, sys.executable, *words],
                 stdout=out,
                 stderr=out,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
@@ -161,10 +166,46 @@ def test_links_are_cut_and_a_host_vanishes_and_the_run_ends_in_the_same_digest(
     )
 
 
+HOLDING = """\
+import sys
+from themis.effects.stores.postgres_server import Server
+connection = Server(sys.argv[1], "public").connect()
+connection.execute("select pg_advisory_lock(77)")
+print("has it", flush=True)
+connection.execute("select pg_sleep(3)" if sys.argv[2] == "answered" else "select 1")
+"""
+
+
+@pytest.mark.parametrize("when", ["idle", "answered"])
+def test_a_host_that_vanishes_gives_back_its_locks_soon(
+    when: str, hosts: list[Host], server: PostgresServer, tmp_path: Path, report: Callable[[str, str], None]
+) -> None:
+    """Also if it vanishes before an answer reaches it: no keepalive is sent to who has not confirmed what was."""
+    host, log = hosts[0], tmp_path / "log"
+    command = HOLDING if when == "answered" else f"{HOLDING}import time; time.sleep(600)"
+    worker = host.python("-c", command, server.dsn.replace("127.0.0.1", SERVER), when, log=log)
+    try:
+        wait_until(lambda: "has it" in log.read_text(encoding="utf-8"), 60)
+        host.cut()
+        cut = time.monotonic()
+        with psycopg.connect(server.dsn) as db:
+            query = "select pg_try_advisory_lock(77)"
+            wait_until(lambda: db.execute(query).fetchone() == (True,), 60)
+    finally:
+        worker.kill()
+        worker.wait()
+    report(f"a host vanishes, {when}", f"its locks were free after {time.monotonic() - cut:.1f} s")
+
+
+def wait_until(done: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
 def wait_for_calls(attempts: Attempts, most: int) -> None:
-    deadline = time.monotonic() + 120
-    while len(attempts.log.read_text(encoding="utf-8").splitlines()) < most and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: len(attempts.log.read_text(encoding="utf-8").splitlines()) >= most, 120)
 
 
 def said(folder: Path, hosts: list[Host]) -> str:

@@ -29,10 +29,16 @@ _SOON: Final[dict[str, Any]] = {
     "tcp_user_timeout": 7_000,
 }
 """A process whose cable was cut notices it within some 7 seconds, and stops."""
-_LATER: Final = {"tcp_keepalives_idle": 5, "tcp_keepalives_interval": 2, "tcp_keepalives_count": 3}
+_LATER: Final = {
+    "tcp_keepalives_idle": 5,
+    "tcp_keepalives_interval": 2,
+    "tcp_keepalives_count": 3,
+    "tcp_user_timeout": 11_000,
+}
 """And the server within some 11: only then are its locks free, and what it was doing is another's.
 
-What the system would wait by itself is two hours.
+What the system would wait by itself is two hours; or a quarter of one for who has not confirmed the last answer, whom no
+keepalive is sent.
 """
 
 
@@ -60,7 +66,7 @@ class Server:
             raise StoreError(
                 f"storage.parameters.dsn can't be read as an address of PostgreSQL: {redact(str(error))}"
             ) from None
-        self.dsn = psycopg.conninfo.make_conninfo(**{**_SOON, **place})
+        self.dsn: str = psycopg.conninfo.make_conninfo(**{**_SOON, **place})
         host, port = place.get("host") or "localhost", place.get("port") or 5432
         self._password = str(place.get("password") or "")
         self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
