@@ -12,6 +12,7 @@ from tests.ssh_keys import make_key, needs_openssh
 from themis.effects import signatures
 from themis.effects.signatures import NoProgramError, is_signed, key_name, sign, signer_of
 from themis.pure.errors import DataError
+from themis.pure.seals.layout import Signature
 
 pytestmark = needs_openssh
 SIGNED = b"themis-seal/1\n and a header"
@@ -75,7 +76,7 @@ def test_keys_of_other_kinds_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no Ed25519 key, and a seal takes no other"):
         sign(SIGNED, made)
     with pytest.raises(DataError, match="holds no Ed25519 key"):
-        signer_of(SIGNED, signatures.Signature(bytes(32), bytes(64)), made.with_suffix(".pub"))
+        signer_of(SIGNED, Signature(bytes(32), bytes(64)), made.with_suffix(".pub"))
 
 
 def test_what_is_no_key_is_said(key: Path, tmp_path: Path) -> None:

@@ -25,10 +25,10 @@ from themis import (
     seal,
     verify_seal,
 )
-from themis.api.bundles import seals
 from themis.api.data import as_dataset
 from themis.api.runs.report import read_report
 from themis.core import StorageConfig
+from themis.effects import signatures
 from themis.effects.signatures import NoProgramError
 from themis.pure.errors import DataError, LiteralSecretError, RunNotFoundError, SchemaVersionError, SpecError
 from themis.pure.seals.content import run_data
@@ -291,7 +291,7 @@ def test_no_byte_of_a_signed_seal_can_be_changed(
     # It would take a process for each of the others: a signature holds for what it was made for. What is not signed
     # is held by the root, and changed byte for byte in tests/pure/seals.
     monkeypatch.setattr(
-        seals.signatures, "is_signed", lambda signed, mark: (signed, mark) == (reader.signed, reader.signature)
+        signatures, "is_signed", lambda signed, mark: (signed, mark) == (reader.signed, reader.signature)
     )
     for place in range(0, signed_to + 40, 3):
         assert verdict(file[:place] + bytes([file[place] ^ 0x10]) + file[place + 1 :]) in ("not verified", "refused"), (

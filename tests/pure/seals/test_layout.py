@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tracemalloc
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -88,7 +89,7 @@ def test_cases_that_change_places_are_found() -> None:
 def test_a_mean_that_does_not_follow_is_found_though_all_else_is_sealed_so() -> None:
     leaves = leaves_of([METRIC], ROWS)
     header = header_of([METRIC], leaves)
-    lies = [
+    lies: list[dict[str, Any]] = [
         {"mean": 0.75},
         {"scored": 5},
         {"missing": {}},

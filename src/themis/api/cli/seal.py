@@ -62,9 +62,7 @@ def seal(
     chosen: dict[str, Any] = {"hide": hide or (), "show": show_cases, "only": only}
     if seals.is_seal(source):
         if key is not None:
-            raise SpecError(
-                f"--key: {source} is a seal already, and what is made of it bears its signature; leave it out"
-            )
+            raise SpecError(f"--key: {source} is a seal already, and what is made of it bears its signature")
         if out is None:
             raise SpecError("--out: name the file to write what is made of the seal")
         path = seals.disclose_seal(source, out, **chosen)
@@ -72,9 +70,7 @@ def seal(
         opened, run_id = stored_run(store, source)
         path = seals.seal(opened, run_id, out or Path(f"{run_id[:12]}.seal"), key=key, **chosen)
         if any(value for value in chosen.values()):
-            say(
-                "themis: nobody can show later, from this file, what it hides: keep a whole seal, and make others of it"
-            )
+            say("themis: what this file hides can't be shown later: keep a whole seal, and make such files of it")
     found = seals.verify_seal(path)
     show(
         {"path": str(path), **_data(found)},
