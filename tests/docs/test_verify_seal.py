@@ -93,7 +93,8 @@ def test_both_add_up_to_the_same_mean_whatever_the_scores(tmp_path: Path) -> Non
     @given(st.integers(0, 7).flatmap(columns), st.booleans())
     def collect(drawn_columns: Any, is_shown: bool) -> None:
         files.append(tmp_path / f"{len(files)}.seal")
-        files[-1].write_bytes(sealed(*drawn_columns, lambda leaf: is_shown))
+        metrics, rows = drawn_columns
+        files[-1].write_bytes(sealed(metrics, rows, lambda leaf: is_shown))
 
     collect()
     _, found = by_node("-", files)

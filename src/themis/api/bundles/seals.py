@@ -90,7 +90,7 @@ def seal(
     >>> import tempfile
     >>> from themis import InMemoryRunStore, evaluate, seal, verify_seal
     >>> store = InMemoryRunStore()
-    >>> data = [{"input": "1 + 1", "expected_output": "2"}]
+    >>> data = [{"input": "2 + 3", "expected_output": "5"}]
     >>> result = evaluate(model="builtin/demo_model", data=data, metric="builtin/exact_match", store=store)
     >>> file = seal(store, result.run_id, f"{tempfile.mkdtemp()}/result.seal", hide=["all"])
     >>> found = verify_seal(file)
