@@ -133,6 +133,15 @@ def disclose_seal(
             written.
         SchemaVersionError: a newer Themis wrote the source.
         SpecError: `only` stands beside `hide` or `show`.
+
+    >>> import tempfile
+    >>> from themis import InMemoryRunStore, evaluate, disclose_seal, seal, verify_seal
+    >>> store, folder = InMemoryRunStore(), tempfile.mkdtemp()
+    >>> data = [{"case_id": name, "input": "2 + 3", "expected_output": "5"} for name in ("easy", "hard")]
+    >>> result = evaluate(model="builtin/demo_model", data=data, metric="builtin/exact_match", store=store)
+    >>> whole = seal(store, result.run_id, f"{folder}/whole.seal")
+    >>> verify_seal(disclose_seal(whole, f"{folder}/public.seal", show=["hard"])).shown
+    1
     """
     selection, origin, target = _selection(hide, show, only), Path(source), Path(path)
     with _named(origin), _opened(origin) as file:
@@ -258,6 +267,14 @@ def read_seal(path: str | Path) -> Seal:
     Raises:
         DataError: it can't be read, or is no seal.
         SchemaVersionError: a newer Themis wrote it.
+
+    >>> import tempfile
+    >>> from themis import InMemoryRunStore, evaluate, read_seal, seal
+    >>> store, data = InMemoryRunStore(), [{"input": "2 + 3", "expected_output": "5"}]
+    >>> result = evaluate(model="builtin/demo_model", data=data, metric="builtin/exact_match", store=store)
+    >>> file = read_seal(seal(store, result.run_id, f"{tempfile.mkdtemp()}/result.seal", hide=["all"]))
+    >>> file.header.model, [dict(case.scores) for case in file.cases()]
+    ('builtin/demo_model', [{'builtin/exact_match': (1.0,)}])
     """
     source = Path(path)
     with _named(source), _opened(source) as file:
