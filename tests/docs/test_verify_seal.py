@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.api.bundles.drawn import drawn
-from tests.pure.seals.made import columns, sealed
+from tests.pure.seals.made import columns, metric_of, sealed
 from tests.ssh_keys import make_key, needs_openssh
 
 from themis import InMemoryRunStore, disclose_seal, seal, verify_seal
 from themis.pure.errors import DataError, SchemaVersionError
+from themis.pure.seals.records import SealedMetric
+from themis.pure.seals.scores import SealedScore
 from themis.testing.pipelines import ScriptedSandbox
 
 PROGRAM = Path(__file__).parents[2] / "docs" / "reference" / "verify-seal.mjs"
@@ -87,10 +89,19 @@ def test_both_come_to_the_same_verdict_on_signed_seals_of_drawn_runs(
     assert by_node("-", good[:1])[1][0]["not_checked"] == ["whose the key is"]
 
 
+def one_metric(*values: float) -> tuple[list[SealedMetric], list[list[SealedScore]]]:
+    return [metric_of()], [[SealedScore(value, None)] for value in values]
+
+
 def test_both_add_up_to_the_same_mean_whatever_the_scores(tmp_path: Path) -> None:
     files = list[Path]()
 
     @given(st.integers(0, 7).flatmap(columns), st.booleans())
+    @example(one_metric(1.0, 2**-53), True)  # a tie, which goes to the even neighbour
+    @example(one_metric(1.0, 2**-53, 2**-200), True)  # and what is just above it
+    @example(one_metric(-1.0, -(2**-53), -(2**-200), -(2**-52)), False)
+    @example(one_metric(1e100, 1.0, -1e100, 5e-324), True)
+    @example(one_metric(5e-324, 5e-324, 2.2e-308), True)
     def collect(drawn_columns: Any, is_shown: bool) -> None:
         files.append(tmp_path / f"{len(files)}.seal")
         metrics, rows = drawn_columns

@@ -140,6 +140,21 @@ def test_lengths_that_no_file_has_take_no_memory() -> None:
         tracemalloc.stop()
 
 
+def test_numbers_have_one_form_and_cases_one_order() -> None:
+    header = header_of([METRIC], leaves_of([METRIC], ROWS))
+    start = len(to_be_signed(header)) + 33
+    assert (FILE[start : start + 2], ALONE[start : start + 2]) == (b"\x00\x02", b"\x01\x02")
+    assert "one way" in problem(FILE[: start + 1] + b"\x82\x00" + FILE[start + 2 :])
+    assert "one way" in problem(FILE[: start + 1] + b"\x80" * 7 + FILE[start + 2 :])
+    assert "200 hidden cases in a row, where 6 are left" in problem(FILE[: start + 1] + b"\xc8\x01" + FILE[start + 2 :])
+    one = sealed([METRIC], ROWS, lambda leaf: leaf.number == 2, alone=True)[start + 2 :]
+    other = sealed([METRIC], ROWS, lambda leaf: leaf.number == 5, alone=True)[start + 2 :]
+    assert ALONE[start + 2 :] == one + other
+    assert "case 2 behind case 2" in problem(ALONE[: start + 2] + one + one)
+    assert "case 2 behind case 5" in problem(ALONE[: start + 2] + other + one)
+    assert "case 6" in problem(ALONE[: start + 2] + b"\x06" + one[1:] + other)
+
+
 def test_json_that_is_nested_too_deep_is_an_error_like_any_other() -> None:
     deep = b'{"scores":[],"case":' + b"[" * 900 + b"]" * 900 + b"}"
     leaves = [Leaf.of(0, (), bytes(32), deep), Leaf.of(1, [RIGHT], bytes(32), deep)]
