@@ -55,6 +55,8 @@ class Selection:
         if leaf.data is None:
             self._hides = True
             return False
+        if not self.hide and self.show is None:
+            return True
         data = leaf_data(leaf)
         is_shown = self._is_named(data, self.show) if self.show is not None else True
         is_hidden = self._is_named(data, self.hide)
@@ -62,13 +64,13 @@ class Selection:
         return is_shown and not is_hidden
 
     def _is_named(self, data: Mapping[str, Any], names: Sequence[str]) -> bool:
-        case, dataset_id = data.get("case") or {}, str(data.get("dataset_id"))
+        case, dataset_id = _object(data, "case"), str(data.get("dataset_id"))
         case_id = str(case.get("case_id"))
         if len(self._names) < _MOST_NAMES:
             self._names.add(case_id)
         known = {ALL, case_id, case_key(dataset_id, case_id), f"dataset={dataset_id}"}
-        known |= {f"{key}={group_name(value)}" for key, value in (case.get("metadata") or {}).items()}
-        met = known.intersection(names)
+        known |= {f"{key}={group_name(value)}" for key, value in _object(case, "metadata").items()}
+        met = known.intersection(names) - {RUN}
         self._met |= met
         return bool(met)
 
@@ -77,3 +79,9 @@ class Selection:
         if unmet:
             faults = [f"{name!r}: {nearest(name, self._names)}" for name in unmet]
             raise DataError(listed("no case whose data are there is called so, or has this in its metadata", faults))
+
+
+def _object(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object of what a file shows; an empty one if it is none, for anybody may have written it."""
+    value = data.get(name)
+    return value if isinstance(value, Mapping) else {}
