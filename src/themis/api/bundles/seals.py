@@ -27,6 +27,7 @@ from themis.pure.projections import Digest, case_result
 from themis.pure.protocols import RunStore
 from themis.pure.seals import content
 from themis.pure.seals.content import case_data, run_data, sealed_case
+from themis.pure.seals.disclosure import Disclosure
 from themis.pure.seals.layout import (
     MAGIC,
     SALT_BYTES,
@@ -44,7 +45,6 @@ from themis.pure.seals.layout import (
 )
 from themis.pure.seals.records import SealedCase, SealHeader, SealVerification
 from themis.pure.seals.scores import Columns, scores_of, unscored
-from themis.pure.seals.selection import Selection
 from themis.pure.seals.tree import HASH_BYTES, Root
 from themis.pure.state import fold_case, has_failures
 
@@ -97,13 +97,13 @@ def seal(
     >>> found.cases, found.shown, found.header.metrics[0].mean, found.verdict
     (1, 0, 1.0, 'verified in part')
     """
-    selection = _selection(hide, show, only)
+    disclosure = _disclosure(hide, show, only)
     view, target = RunView.of(store, run_id), Path(path)
     if key is not None:
         signatures.check_key(Path(key))
     with tempfile.TemporaryFile(prefix="themis-") as whole:
         _write_whole(whole, view, None if key is None else Path(key))
-        _disclose(lambda: _rewound(whole), target, selection, only is not None)
+        _disclose(lambda: _rewound(whole), target, disclosure, only is not None)
     return target
 
 
@@ -143,7 +143,7 @@ def disclose_seal(
     >>> verify_seal(disclose_seal(whole, f"{folder}/public.seal", show=["hard"])).shown
     1
     """
-    selection, origin, target = _selection(hide, show, only), Path(source), Path(path)
+    disclosure, origin, target = _disclosure(hide, show, only), Path(source), Path(path)
     with _named(origin), _opened(origin) as file:
         reader = SealReader.of(file.read)
         if reader.parts == "proofs":
@@ -151,21 +151,21 @@ def disclose_seal(
         found = content.checked(reader)
         if found.altered:
             raise DataError(f"it was changed, and nothing is made of it: {found.altered[0]}")
-        _disclose(lambda: _rewound(file), target, selection, only is not None)
+        _disclose(lambda: _rewound(file), target, disclosure, only is not None)
     return target
 
 
-def _selection(hide: Sequence[str], show: Sequence[str] | None, only: Sequence[str] | None) -> Selection:
+def _disclosure(hide: Sequence[str], show: Sequence[str] | None, only: Sequence[str] | None) -> Disclosure:
     if only is None:
-        return Selection(hide, show)
+        return Disclosure(hide, show)
     if hide or show is not None:
         raise SpecError("only: it names all that the file holds; leave out hide and show")
-    return Selection(show=only)
+    return Disclosure(show=only)
 
 
-def _disclose(opened: Callable[[], IO[bytes]], target: Path, selection: Selection, alone: bool) -> None:
+def _disclose(opened: Callable[[], IO[bytes]], target: Path, disclosure: Disclosure, alone: bool) -> None:
     reader = SealReader.of(opened().read)
-    chosen = selection.chosen(reader.leaves())
+    chosen = disclosure.chosen(reader.leaves())
     if alone and not chosen:
         raise SpecError("only: name at least one case")
     reader = SealReader.of(opened().read)

@@ -105,7 +105,7 @@ def verify(
     jobs: int = 1,
     json_output: Json = False,
 ) -> int:
-    """Check that a run's numbers follow from its recorded outputs; or check the file of a seal.
+    """Check that a run's numbers follow from its recorded outputs, or check a seal.
 
     No model is called and nothing is written. Exits with 0 if all of it was checked and is right, with 3 if some
     of it could not be checked, and with 1 if a record differs, or something was altered.

@@ -20,7 +20,7 @@ _MOST_NAMES: Final = 2000
 
 
 @attrs.define
-class Selection:
+class Disclosure:
     """What of a seal is shown.
 
     A case is named by its id, its key (where several datasets have the id), `KEY=VALUE` of its metadata, or

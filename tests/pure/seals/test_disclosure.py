@@ -6,8 +6,8 @@ import pytest
 
 from themis.pure.errors import DataError
 from themis.pure.json import encode
+from themis.pure.seals.disclosure import Disclosure
 from themis.pure.seals.layout import Leaf
-from themis.pure.seals.selection import Selection
 
 
 def leaves_of(*data: object) -> list[Leaf]:
@@ -37,11 +37,11 @@ CASES = leaves_of(
     ],
 )
 def test_names_of_odd_cases(hide: list[str], show: list[str] | None, shown: set[int]) -> None:
-    assert Selection(hide, show).chosen(CASES) == shown
+    assert Disclosure(hide, show).chosen(CASES) == shown
 
 
 def test_data_of_no_case_are_not_named() -> None:
     odd = leaves_of({"case": "text"}, {"case": {"metadata": "text"}}, {})
-    assert Selection(["all"]).chosen(odd) == set()
+    assert Disclosure(["all"]).chosen(odd) == set()
     with pytest.raises(DataError, match=r"called so, or has this in its metadata; 2 problems:\n  - 'x': "):
-        Selection(["x"], ["all", "y=1"]).chosen(odd)
+        Disclosure(["x"], ["all", "y=1"]).chosen(odd)
