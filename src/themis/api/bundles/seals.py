@@ -97,7 +97,7 @@ def seal(
     >>> found.cases, found.shown, found.header.metrics[0].mean, found.verdict
     (1, 0, 1.0, 'verified in part')
     """
-    disclosure = _disclosure(hide, show, only)
+    disclosure = _asked_for(hide, show, only)
     view, target = RunView.of(store, run_id), Path(path)
     if key is not None:
         signatures.check_key(Path(key))
@@ -143,7 +143,7 @@ def disclose_seal(
     >>> verify_seal(disclose_seal(whole, f"{folder}/public.seal", show=["hard"])).shown
     1
     """
-    disclosure, origin, target = _disclosure(hide, show, only), Path(source), Path(path)
+    disclosure, origin, target = _asked_for(hide, show, only), Path(source), Path(path)
     with _named(origin), _opened(origin) as file:
         reader = SealReader.of(file.read)
         if reader.parts == "proofs":
@@ -155,7 +155,7 @@ def disclose_seal(
     return target
 
 
-def _disclosure(hide: Sequence[str], show: Sequence[str] | None, only: Sequence[str] | None) -> Disclosure:
+def _asked_for(hide: Sequence[str], show: Sequence[str] | None, only: Sequence[str] | None) -> Disclosure:
     if only is None:
         return Disclosure(hide, show)
     if hide or show is not None:

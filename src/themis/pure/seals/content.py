@@ -6,6 +6,7 @@ of its results are hashes over all cases, and without a salt. So it is hidden as
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -36,7 +37,7 @@ _SHOWN = 10
 def run_data(
     snapshot: RunSnapshot, head: ChainHead, digest: str, began: datetime | None, ended: datetime | None
 ) -> bytes:
-    """Return what a seal's leaf of the run holds: of its provenance, what says nothing of a place or a person.
+    """Return what a seal's leaf of the run holds; of its provenance, versions alone.
 
     Raises:
         LiteralSecretError: the run's identity or settings hold a credential.
@@ -66,14 +67,17 @@ _HARMLESS: Final = ("themis_version", "python_version", "platform", "git_commit"
 def case_data(
     item: CaseItem, result: CaseResult, rows: Iterable[BenchmarkScoreRow], stored: Iterable[StoredEvent]
 ) -> bytes:
-    """Return what a seal's leaf of a case holds."""
+    """Return what a seal's leaf of a case holds.
+
+    Its events are named by hashes of their own: the digests of their chain are over other cases' events, too.
+    """
     return encode(
         {
             "dataset_id": item.dataset_id,
             "case": item.case,
             "result": reproducible_result(result),
             "scores": [_row(row) for row in rows],
-            "events": [event.digest for event in stored],
+            "events": [hashlib.sha256(event.payload.encode()).hexdigest() for event in stored],
         }
     )
 

@@ -87,7 +87,7 @@ class SealedRun(HashableModel):
         run_id: the run; the hash of its identity.
         identity_algorithm: how that hash is made.
         identity: what can change a result.
-        settings: how its components were set.
+        settings: how its components were set, an endpoint's address included.
         datasets: its datasets, without their cases.
         provenance: versions of what made the run, and its platform; nothing of a place or a person.
         began_at: when its last attempt began.
@@ -118,7 +118,7 @@ class SealedCase(HashableModel):
         number: its place in the run, from 1.
         scores: of each metric its scores, in the header's order; `None` where one is missing.
         reasons: of each of them why it is missing, or why its answer could not be parsed.
-        data: the case with its answers, results, and the digests of its events; `None` if the file hides them.
+        data: the case with its answers, results, and the hashes of its events; `None` if the file hides them.
     """
 
     number: int
