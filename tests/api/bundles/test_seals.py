@@ -85,7 +85,7 @@ def stated(estimate: Estimate) -> dict[str, object]:
 
 
 @given(drawn())
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_a_seal_states_what_the_report_states(tmp_path_factory: pytest.TempPathFactory, run: Drawn) -> None:
     store, folder = InMemoryRunStore(), tmp_path_factory.mktemp("seal")
     result = run.run(store)

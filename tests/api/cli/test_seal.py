@@ -12,6 +12,19 @@ from .conftest import Themis
 pytestmark = needs_openssh
 
 
+WRONG = [
+    (("seal", "whole.seal", "--hide", "all"), "--out: name the file"),
+    (("seal", "whole.seal", "--out", "x.seal", "--key", "mine"), "is a seal already"),
+    (("seal", "whole.seal", "--out", "x.seal", "--hide", "1 + 2"), "'1 + 2': did you mean"),
+    (("seal", "latest", "--key", "theirs"), "there is no such key; `ssh-keygen -t ed25519 -f theirs` makes one"),
+    (("seal", "nobody"), "no run 'nobody'"),
+    (("seal", "latest", "--only", "1+2", "--show", "1+2"), "leave out hide and show"),
+    (("verify", "hole.seal"), "hole.seal: there is no such file; did you mean whole.seal?"),
+    (("verify", "experiment.yaml", "--key", "mine.pub"), "experiment.yaml: it is no seal"),
+    (("verify", "whole.seal", "--key", "mine"), "name the public one: mine.pub"),
+]
+
+
 @pytest.fixture
 def sealed(project: Path, themis: Themis) -> Path:
     """Return a project with a run, a key `mine`, and a whole seal."""
@@ -21,7 +34,7 @@ def sealed(project: Path, themis: Themis) -> Path:
     return project
 
 
-def test_a_seal_is_made_narrowed_and_checked(sealed: Path, themis: Themis) -> None:
+def test_a_seal_is_made_narrowed_and_checked(sealed: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch) -> None:
     made = themis("seal", "whole.seal", "--out", "public.seal", "--hide", "all")
     size = f"{(sealed / 'public.seal').stat().st_size:,}"
     assert made.out.splitlines()[-1] == f"wrote public.seal ({size} bytes)"
@@ -43,6 +56,9 @@ def test_a_seal_is_made_narrowed_and_checked(sealed: Path, themis: Themis) -> No
     alone = themis("seal", "whole.seal", "--out", "one.seal", "--only", "1+2", "run")
     assert "has 1 of its 40 cases, and the data of 1" in alone.out
     assert alone.out.startswith("run 56ad9057d163")
+    monkeypatch.setenv("THEMIS_KEY", "mine.pub")  # and of a run, which has no key, the same is said as before
+    assert themis("verify", "latest", "--config", "experiment.yaml").code == 0
+    assert themis("verify", "whole.seal").code == 0
 
 
 def test_a_changed_file_has_exit_code_1_and_its_json_says_why(sealed: Path, themis: Themis) -> None:
@@ -60,7 +76,7 @@ def test_a_changed_file_has_exit_code_1_and_its_json_says_why(sealed: Path, them
     assert "a seal of version '2', and this Themis reads version 1: upgrade it" in newer.err
 
 
-def test_a_run_is_sealed_at_once_with_a_word_about_what_is_lost(sealed: Path, themis: Themis) -> None:
+def test_what_is_lost_is_said_and_what_is_wrong_is_one_message(sealed: Path, themis: Themis) -> None:
     done = themis("seal", "latest", "--hide", "1+2", "--json")
     assert done.code == 0
     assert done.data["path"] == "56ad9057d163.seal"
@@ -69,33 +85,9 @@ def test_a_run_is_sealed_at_once_with_a_word_about_what_is_lost(sealed: Path, th
     whole = themis("seal", "latest", "--json")
     assert (whole.data["shown"], whole.err) == (40, "")
     assert whole.data["run_id"].startswith("56ad9057d163")
-
-
-WRONG = [
-    (("seal", "whole.seal", "--hide", "all"), "--out: name the file"),
-    (("seal", "whole.seal", "--out", "x.seal", "--key", "mine"), "is a seal already"),
-    (("seal", "whole.seal", "--out", "x.seal", "--hide", "1 + 2"), "'1 + 2': did you mean"),
-    (("seal", "latest", "--key", "theirs"), "there is no such key; `ssh-keygen -t ed25519 -f theirs` makes one"),
-    (("seal", "nobody"), "no run 'nobody'"),
-    (("seal", "latest", "--only", "1+2", "--show", "1+2"), "leave out hide and show"),
-    (("verify", "hole.seal"), "hole.seal: there is no such file; did you mean whole.seal?"),
-    (("verify", "experiment.yaml", "--key", "mine.pub"), "experiment.yaml: it is no seal"),
-    (("verify", "whole.seal", "--key", "mine"), "name the public one: mine.pub"),
-]
-
-
-def test_what_is_wrong_is_one_message(sealed: Path, themis: Themis) -> None:
     for words, said in WRONG:
         done = themis(*words)
         assert (done.code, done.out) == (2, ""), words
         assert said in done.err, words
         assert done.err.startswith("themis: error: ")
         assert not (sealed / "x.seal").exists()
-
-
-def test_a_key_in_the_environment_leaves_runs_as_they_are(
-    sealed: Path, themis: Themis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("THEMIS_KEY", "mine.pub")
-    assert themis("verify", "latest", "--config", "experiment.yaml").code == 0
-    assert themis("verify", "whole.seal").code == 0
