@@ -17,6 +17,7 @@ WRONG = [
     (("seal", "whole.seal", "--out", "x.seal", "--key", "mine"), "is a seal already"),
     (("seal", "whole.seal", "--out", "x.seal", "--hide", "1 + 2"), "'1 + 2': did you mean"),
     (("seal", "latest", "--key", "theirs"), "there is no such key; `ssh-keygen -t ed25519 -f theirs` makes one"),
+    (("seal", "hole.seal", "--out", "x.seal"), "hole.seal: there is no such file; did you mean whole.seal?"),
     (("seal", "nobody"), "no run 'nobody'"),
     (("seal", "latest", "--only", "1+2", "--show", "1+2"), "leave out hide and show"),
     (("verify", "hole.seal"), "hole.seal: there is no such file; did you mean whole.seal?"),

@@ -60,7 +60,7 @@ def seal(
     from themis.pure.errors import SpecError
 
     chosen: dict[str, Any] = {"hide": hide or (), "show": show_cases, "only": only}
-    if seals.is_seal(source):
+    if seals.is_seal(source) or source.endswith(".seal"):
         if key is not None:
             raise SpecError(f"--key: {source} is a seal already, and what is made of it bears its signature")
         if out is None:
