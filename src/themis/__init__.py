@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from themis.api.bundles.files import write_bundle as write_bundle
     from themis.api.bundles.inspect_log import write_inspect_log as write_inspect_log
     from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
+    from themis.api.bundles.seals import disclose_seal as disclose_seal
+    from themis.api.bundles.seals import read_seal as read_seal
+    from themis.api.bundles.seals import seal as seal
+    from themis.api.bundles.seals import verify_seal as verify_seal
     from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
     from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle

@@ -8,6 +8,7 @@ from themis._doors import open_door
 
 if TYPE_CHECKING:
     from themis.api.bundles.files import ImportedBundle as ImportedBundle
+    from themis.api.bundles.seals import Seal as Seal
     from themis.api.bundles.transfer import export_evaluation_bundle as export_evaluation_bundle
     from themis.api.bundles.transfer import export_generation_bundle as export_generation_bundle
     from themis.api.bundles.transfer import export_parse_bundle as export_parse_bundle
@@ -186,6 +187,11 @@ if TYPE_CHECKING:
     from themis.pure.records.stored import StoredEvent as StoredEvent
     from themis.pure.report.labelling import LabelledMetric as LabelledMetric
     from themis.pure.report.labelling import Labeller as Labeller
+    from themis.pure.seals.records import SealedCase as SealedCase
+    from themis.pure.seals.records import SealedMetric as SealedMetric
+    from themis.pure.seals.records import SealedRun as SealedRun
+    from themis.pure.seals.records import SealHeader as SealHeader
+    from themis.pure.seals.records import SealVerification as SealVerification
     from themis.pure.state import CaseState as CaseState
     from themis.pure.state import ExecutionState as ExecutionState
     from themis.pure.state import StoredRun as StoredRun

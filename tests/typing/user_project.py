@@ -34,9 +34,12 @@ from themis import (
     metric,
     parser,
     quickcheck,
+    read_seal,
     reducer,
+    seal,
     sqlite_store,
     verify,
+    verify_seal,
 )
 from themis.core import (
     CandidateReducer,
@@ -50,6 +53,7 @@ from themis.core import (
     RunComparison,
     RunStore,
     ScoreContext,
+    SealVerification,
     Verification,
 )
 
@@ -128,6 +132,9 @@ def main() -> None:
     assert_type(bundle, GenerationBundle)
     import_generation_bundle(InMemoryRunStore(), bundle)
     assert_type(quickcheck(store, first.run_id).total_cases, int)
+    file = seal(store, first.run_id, "first.seal", key="key", hide=["split=private"])
+    assert_type(verify_seal(file, key="allowed_signers"), SealVerification)
+    assert_type([case.number for case in read_seal(file).cases()], list[int])
 
 
 async def notebook() -> None:

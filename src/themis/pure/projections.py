@@ -392,7 +392,11 @@ class Digest:
         self._hash = hashlib.sha256(f"{DIGEST_VERSION}\nresult\n".encode())
 
     def add(self, result: CaseResult) -> None:
-        self._hash.update(hashlib.sha256(encode(_digest_data(result))).digest())
+        self.add_data(reproducible_result(result))
+
+    def add_data(self, data: object) -> None:
+        """Take what counts of the next case's result, also read back from JSON."""
+        self._hash.update(hashlib.sha256(encode(data)).digest())
 
     def hexdigest(self) -> str:
         return self._hash.hexdigest()
@@ -416,7 +420,7 @@ _ABOUT_THE_CALL: Final = frozenset({"request", "model"})
 asked, in process or over HTTP."""
 
 
-def _digest_data(result: CaseResult) -> Any:
+def reproducible_result(result: CaseResult) -> dict[str, Any]:
     """Return what counts of a case's result: two runs that differ in this differ in their results."""
     data = {
         "case_key": result.case_key,

@@ -53,7 +53,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("replay", "replay:replay", "Do a run's stages again from stored answers."),
         ("rejudge", "replay:rejudge", "Ask the judges again about stored answers."),
         ("score", "imports:score", "Score a stored run's answers by other metrics, without a config."),
-        ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs."),
+        ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs, or check a seal."),
     ),
     "Look at runs": (
         ("list", "runs:list_runs", "List the runs of a store."),
@@ -65,6 +65,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
+        ("seal", "seal:seal", "Write a run's result into one file that a stranger can check, signed."),
         ("import", "imports:app", "Bring bundles, other tools' logs, or tables of answers into a store."),
     ),
     "Later and elsewhere": (

@@ -23,6 +23,7 @@ from themis.api.cli.options import (
     stored_run,
 )
 from themis.api.cli.output import show
+from themis.api.cli.seal import verify_file
 
 
 def replay(
@@ -99,11 +100,12 @@ def verify(
     *,
     store: Store = DEFAULT_STORE,
     config: Path | None = None,
+    key: Path | None = None,
     most: int = 10,
     jobs: int = 1,
     json_output: Json = False,
 ) -> int:
-    """Check that a run's numbers follow from its recorded outputs.
+    """Check that a run's numbers follow from its recorded outputs, or check a seal.
 
     No model is called and nothing is written. Exits with 0 if all of it was checked and is right, with 3 if some
     of it could not be checked, and with 1 if a record differs, or something was altered.
@@ -112,15 +114,20 @@ def verify(
       themis verify latest
       themis verify 4f1c --store runs/mine.sqlite3 --config experiment.yaml
       themis verify latest --store postgresql://db/evals --jobs 4
+      themis verify result.seal --key allowed_signers
 
     Args:
         config: Where the run's own components come from; builtins and importable ones are found by name.
+        key: Of a seal: the public keys that you trust, one a line, or an allowed_signers file of OpenSSH.
         most: Differing records to show at most.
         jobs: Processes of this machine that share the cases.
     """
+    from themis.api.bundles.seals import is_seal
     from themis.api.experiment.experiment import Experiment
     from themis.api.experiment.verify import verify as verify_run
 
+    if is_seal(run) or run.endswith(".seal") or (key is not None and Path(run).is_file()):
+        return verify_file(Path(run), key, as_json=json_output)
     opened, run_id = stored_run(store, run)
     experiment = Experiment.from_config(config) if config is not None else None
     found = verify_run(opened, run_id, experiment=experiment, most=most, jobs=jobs)
