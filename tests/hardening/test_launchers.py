@@ -171,8 +171,8 @@ PartitionName=all Nodes={host} Default=YES MaxTime=INFINITE State=UP
         encoding="utf-8",
     )
     monkeypatch.setenv("SLURM_CONF", str(place / "slurm.conf"))
-    munge = ("munged", "--foreground", "--force", f"--key-file={place}/munge.key", f"--socket={place}/munge")
-    munge += (f"--pid-file={place}/munge.pid", f"--log-file={place}/munge.log", f"--seed-file={place}/munge.seed")
+    files = [f"--{name}-file={place}/munge.{name}" for name in ("key", "pid", "log", "seed")]
+    munge = ("munged", "--foreground", "--force", f"--socket={place}/munge", *files)
     with ExitStack() as running:
         running.callback(shutil.rmtree, place, ignore_errors=True)
         running.enter_context(daemon(*munge, log=place / "log"))
