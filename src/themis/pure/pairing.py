@@ -13,8 +13,9 @@ from typing import Final
 import attrs
 
 from themis.pure.json import JSONValue, canonical_bytes, content_hash
-from themis.pure.plan import CaseItem
+from themis.pure.plan import CaseItem, case_items
 from themis.pure.records.dataset import Case
+from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.text import one_line, shortened
 
 _SHOWN: Final = 60
@@ -56,6 +57,13 @@ class _Asked:
     question: str
     others: frozenset[str]
     reference: str | None
+
+
+def pairing_of(a: RunSnapshot, b: RunSnapshot) -> Pairing:
+    """Pair the cases of two runs that have other keys; runs of the same datasets have none."""
+    if a.identity.dataset_refs == b.identity.dataset_refs:
+        return Pairing()
+    return paired(case_items(a), case_items(b))
 
 
 def paired(a: Iterable[CaseItem], b: Iterable[CaseItem]) -> Pairing:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import pytest
 
-from themis import InMemoryRunStore, evaluate, generator
+from themis import InMemoryRunStore, evaluate, generator, import_outputs
 from themis.api.runs.compare_statistics import compare_statistics, read_statistic, statistics_of_runs
 from themis.api.runs.view import RunView
 from themis.core import DataError, GenerationResult, SpecError
@@ -171,3 +171,18 @@ def test_several_statistics_read_the_runs_once(runs: tuple[InMemoryRunStore, str
     mixed = statistics_of_runs((views[0], views[1]), ["mean", "corpus", "median"], metric_ids=["chrf"])
     assert [each.statistic for each in mixed] == ["mean", "corpus", "median"]
     assert adjusted_statistics(mixed[1:2]) == compared(runs, "corpus", metric_ids=["chrf"])
+
+
+def test_cases_of_two_tools_are_paired_by_what_they_ask() -> None:
+    store = InMemoryRunStore()
+    ids = []
+    for name in ("a", "b"):
+        rows = [
+            {"id": f"{name}{n}", "input": f"{n} + 0?", "output": str(n), "latency_ms": 10.0 * n, "topic": name}
+            for n in range(1, 5)
+        ]
+        ids.append(import_outputs(rows, name=name, store=store).run_id)
+    [found] = compare_statistics(store, ids[0], store, ids[1], "median", of="latency")
+    assert (found.pairs, found.unmatched_a, found.unmatched_b, found.changed) == (4, 0, 0, 0)
+    assert found.value_a == found.value_b == 25
+    assert found.warnings[-1] == "4 cases were paired by content, for the ids differ"

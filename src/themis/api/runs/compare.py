@@ -13,7 +13,7 @@ from themis.pure.compilation import whole_name
 from themis.pure.errors import SpecError
 from themis.pure.identity import case_hash
 from themis.pure.json import EMPTY
-from themis.pure.pairing import Pairing, paired
+from themis.pure.pairing import Pairing, pairing_of
 from themis.pure.plan import case_items, make_plan
 from themis.pure.projections import case_votes
 from themis.pure.protocols import RunStore
@@ -111,7 +111,7 @@ def compare(
     view_a, view_b = RunView.of(store_a, run_a), RunView.of(store_b, run_b)
     check_cluster_by(cluster_by, (*view_a.snapshot.datasets, *view_b.snapshot.datasets))
     ks = () if at is None else checked_at(at, shared_answers(view_a.snapshot, view_b.snapshot))
-    pairing = _pairing(view_a, view_b)
+    pairing = pairing_of(view_a.snapshot, view_b.snapshot)
     a, b = _sides(view_a, view_b, cluster_by, ks, pairing)
     chosen = engine or StatsEngine()
     metrics = whole_names(metric_ids, view_a, view_b)
@@ -219,7 +219,7 @@ def compare_until(
             f"until: {named.condition}: a difference between {low - high:g} and {high - low:g} expected, which are the "
             f"least and the most that scores of {named.metric_id} can differ"
         )
-    a, b = _sides(view_a, view_b, named.cluster_by, (), _pairing(view_a, view_b))
+    a, b = _sides(view_a, view_b, named.cluster_by, (), pairing_of(view_a.snapshot, view_b.snapshot))
     pairs = _Pairs.of(a, b, named.metric_id, (low, high))
     clusters = None if named.cluster_by is None else {**b.clusters, **a.clusters}
     if clusters is not None and not clusters:
@@ -281,12 +281,6 @@ class _Pairs:
 
 
 # --- runs that ended early --------------------------------------------------------------------------------
-
-
-def _pairing(a: RunView, b: RunView) -> Pairing:
-    if a.snapshot.identity.dataset_refs == b.snapshot.identity.dataset_refs:
-        return Pairing()
-    return paired(case_items(a.snapshot), case_items(b.snapshot))
 
 
 def _sides(a: RunView, b: RunView, cluster_by: str | None, at: Sequence[int], pairing: Pairing) -> tuple[_Side, _Side]:

@@ -20,6 +20,7 @@ from themis.pure.case_costs import PaidStage, case_amounts
 from themis.pure.errors import DataError, SpecError, nearest
 from themis.pure.identity import case_hash
 from themis.pure.json import EMPTY
+from themis.pure.pairing import pairing_of
 from themis.pure.protocols import RunStore
 from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.state import fold_case
@@ -98,9 +99,9 @@ def compare_statistics(
 ) -> tuple[PairedStatistic, ...]:
     """Compare a statistic of two runs over the cases that both have, by the paired bootstrap.
 
-    Cases are paired by case key; a case whose content differs between the runs is left out and counted, and so is one
-    without a score in either run, or of which a cost or a time is not known in full. P-values are adjusted over all
-    metrics.
+    Cases are paired by case key, and those whose keys only one run has, such as of two tools' logs, by their content,
+    as `compare` does; a case whose content differs between the runs is left out and counted, and so is one without a
+    score in either run, or of which a cost or a time is not known in full. P-values are adjusted over all metrics.
 
     Args:
         store_a: where the first run, the baseline, is kept.
@@ -173,12 +174,15 @@ def statistics_of_runs(
         raise SpecError(f"statistic: {CORPUS} is one of scores; found it of {of}")
     metrics = whole_names(metric_ids, *views)
 
+    pairing = pairing_of(views[0].snapshot, views[1].snapshot)
+
     @functools.cache
     def read(*, corpus: bool) -> tuple[_Cases, _Cases]:
+        sides = zip(views, (EMPTY, pairing.names), strict=True)
         if of == "score":
-            a, b = (_scores(view, cluster_by, metrics, corpus=corpus) for view in views)
+            a, b = (_scores(view, cluster_by, metrics, names, corpus=corpus) for view, names in sides)
         else:
-            a, b = (_amounts(view, cluster_by, _AMOUNTS.get(of, of), prices, stage) for view in views)
+            a, b = (_amounts(view, cluster_by, _AMOUNTS.get(of, of), prices, stage, names) for view, names in sides)
         return a, b
 
     ranges = shared_score_ranges(*views)
@@ -186,7 +190,8 @@ def statistics_of_runs(
     compared = []
     for each in chosen:
         a, b = read(corpus=each == CORPUS)
-        changed = {key for key in a.content.keys() & b.content.keys() if a.content[key] != b.content[key]}
+        shared = a.content.keys() & b.content.keys() - set(pairing.names.values())
+        changed = {key for key in shared if a.content[key] != b.content[key]}
         for name in _names(a, b, metrics if of == "score" else None, corpus=each == CORPUS):
             found = paired_statistic(
                 a.rows[name],
@@ -204,7 +209,7 @@ def statistics_of_runs(
                 label_a=name_a,
                 label_b=name_b,
             )
-            compared.append(found.evolve(warnings=(*found.warnings, *_gaps(found, of, a, b))))
+            compared.append(found.evolve(warnings=(*found.warnings, *_gaps(found, of, a, b), *pairing.notes())))
     return compared
 
 
@@ -242,10 +247,17 @@ def _corpus(metric_id: str, signatures: set[str]) -> Totals:
     return Totals(corpus_function(metric), "corpus")
 
 
-def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | None, *, corpus: bool) -> _Cases:
+def _scores(
+    view: RunView,
+    cluster_by: str | None,
+    metric_ids: Sequence[str] | None,
+    names: Mapping[str, str],
+    *,
+    corpus: bool,
+) -> _Cases:
     found = _Cases()
     for case in view.scored():
-        key = _noted(found, case.item.case_key, case.item.case, cluster_by)
+        key = _noted(found, names.get(case.item.case_key, case.item.case_key), case.item.case, cluster_by)
         for row in case.rows:
             if metric_ids is not None and row.metric_id not in metric_ids:
                 continue
@@ -260,10 +272,17 @@ def _scores(view: RunView, cluster_by: str | None, metric_ids: Sequence[str] | N
     return found
 
 
-def _amounts(view: RunView, cluster_by: str | None, name: str, prices: Prices, stage: PaidStage | None) -> _Cases:
+def _amounts(
+    view: RunView,
+    cluster_by: str | None,
+    name: str,
+    prices: Prices,
+    stage: PaidStage | None,
+    names: Mapping[str, str],
+) -> _Cases:
     found, price = _Cases(rows={name: []}), prices_of(view, prices)
     for item, events in view.case_events():
-        key = _noted(found, item.case_key, item.case, cluster_by)
+        key = _noted(found, names.get(item.case_key, item.case_key), item.case, cluster_by)
         amounts = case_amounts(fold_case(fresh_state(item), events), events, view.plan, price, stage)
         found.rows[name].append((key, amounts[name]))
     return found
