@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from themis import planner as planner
     from themis import stats as stats
     from themis import testing as testing
+    from themis.api.bundles.atif_log import write_atif as write_atif
     from themis.api.bundles.eee import write_eee as write_eee
     from themis.api.bundles.files import import_bundle_file as import_bundle_file
     from themis.api.bundles.files import read_bundle as read_bundle
     from themis.api.bundles.files import write_bundle as write_bundle
     from themis.api.bundles.inspect_log import write_inspect_log as write_inspect_log
+    from themis.api.bundles.lm_eval_log import write_lm_eval_log as write_lm_eval_log
     from themis.api.bundles.outputs import generation_bundle_from_outputs as generation_bundle_from_outputs
     from themis.api.bundles.seals import disclose_seal as disclose_seal
     from themis.api.bundles.seals import read_seal as read_seal

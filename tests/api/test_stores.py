@@ -136,7 +136,7 @@ def test_where_a_store_is_does_for_a_store(name: str, arguments: dict[str, Any],
     first = store_parameters(takers()[name])[0]
     assert inspect.signature(takers()[name]).parameters[first].annotation == "RunStore | Storage"
     for place in (arguments["place"], str(arguments["place"]), as_storage(arguments["place"])):
-        if name in ("write_bundle", "write_inspect_log", "write_eee"):
+        if name.startswith("write_"):
             arguments = {
                 **arguments,
                 "path": tmp_path / ("a.eval" if name == "write_inspect_log" else "written.json"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from themis._version import __version__
+from themis.api.bundles.logged import model_of
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage
@@ -14,11 +14,9 @@ from themis.effects.files import whole_file
 from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, SpecError
 from themis.pure.interchange.eee_export import Exported, aggregate, sample_rows
-from themis.pure.interchange.records import IMPORTED
 from themis.pure.json import encode, formatted
 from themis.pure.plan import MetricSlot
 from themis.pure.protocols import RunStore
-from themis.pure.records.snapshot import RunSnapshot
 
 
 def write_eee(store: RunStore | Storage, run_id: str, folder: str | Path, *, metric: str | None = None) -> Path:
@@ -80,10 +78,3 @@ def _metric(view: RunView, name: str | None) -> MetricSlot:
     if name is None:
         raise SpecError(f"one metric's scores are written, and the run has {', '.join(known)}: name one with --metric")
     return known[whole_name(name, list(known))]
-
-
-def model_of(snapshot: RunSnapshot) -> str:
-    """Return what answered: of an imported run the model that its log names."""
-    about = snapshot.provenance.provider_metadata.get(IMPORTED)
-    imported = about.get("model") if isinstance(about, Mapping) else None
-    return imported if isinstance(imported, str) else snapshot.identity.generator_ref.component_id

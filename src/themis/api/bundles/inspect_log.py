@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import zipfile
 from collections import Counter
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any
 
-from themis._version import __version__
-from themis.api.bundles.eee import model_of
+from themis.api.bundles.logged import logged
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage
 from themis.effects.files import whole_file
 from themis.pure.errors import DataError
-from themis.pure.interchange.inspect_export import Logged, header_of, samples_of, summary_of
+from themis.pure.interchange.exported import Logged
+from themis.pure.interchange.inspect_export import header_of, samples_of, summary_of
 from themis.pure.json import encode
 from themis.pure.protocols import RunStore
-
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def write_inspect_log(store: RunStore | Storage, run_id: str, path: str | Path) -> Path:
@@ -40,17 +37,7 @@ def write_inspect_log(store: RunStore | Storage, run_id: str, path: str | Path) 
     view, target = RunView.of(store, run_id), Path(path)
     if target.suffix != ".eval":
         raise DataError(f"{target}: Inspect opens logs by their ending; let the name end in .eval")
-    ending, ids = view.ending, view.dataset_ids
-    of = Logged(
-        run_id=run_id,
-        model=model_of(view.snapshot),
-        task=ids[0] if len(ids) == 1 else "+".join(ids),
-        version=__version__,
-        began=ending.started_at or _NEVER,
-        ended=ending.ended_at or ending.started_at or _NEVER,
-        answers=view.plan.candidate_count,
-        name=ending.labels.name,
-    )
+    of = logged(view)
     estimates = {row.metric_id: row.estimate for row in read_report(view, with_digest=False).overview.metrics}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +61,10 @@ def _write(file: IO[bytes], view: RunView, of: Logged, estimates: Any) -> None:
 
         for number, (item, state) in enumerate(view.cases(), 1):
             several = len(view.dataset_ids) > 1
-            case_id = _name(f"{item.dataset_id}:{item.case.case_id}" if several else item.case.case_id, number)
+            name = f"{item.dataset_id}:{item.case.case_id}" if several else item.case.case_id
+            case_id = _name(name, number)
             case_ids.append(case_id)
-            for sample in samples_of(of, item, state, view.rows_of(state), case_id):
+            for sample in samples_of(of, item, state, view.rows_of(state), name, case_id):
                 put(f"samples/{case_id}_epoch_{sample['epoch']}.json", sample)
                 summaries.append(summary_of(sample))
                 usage.update(sample["model_usage"].get(of.model, {}))

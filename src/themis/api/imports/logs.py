@@ -19,7 +19,7 @@ from themis.effects.sources.files import OTHERS, CaseFields
 from themis.effects.sources.outputs import OutputFields
 from themis.pure.errors import DataError
 from themis.pure.interchange.formats import NAMES, read_archive, read_file
-from themis.pure.interchange.records import LoggedRun, NothingLoggedError
+from themis.pure.interchange.records import LoggedRun, NothingLoggedError, joined
 from themis.pure.protocols import RunStore
 
 _ZIP: Final = b"PK\x03\x04"
@@ -40,8 +40,8 @@ class Logs:
     path: Path
     passed_over: list[str] = attrs.field(factory=list)
 
-    def runs(self) -> Iterator[tuple[Path, LoggedRun]]:
-        """Yield each run with the file it is from, which is open until the next one is asked for.
+    def runs(self) -> Iterator[tuple[Sequence[Path], LoggedRun]]:
+        """Yield each run with the files it is from, which are open until the next one is asked for.
 
         Raises:
             DataError: there is nothing there, or it is no log of a format that is read, or a damaged one.
@@ -53,14 +53,16 @@ class Logs:
         if not path.is_file():
             raise DataError(f"{path}: there is no such file or folder{nearest_files(path)}")
         found = False
-        for run in self._of_file(FolderFiles(path.parent, deep=False), path.name):
+        files = FolderFiles(path.parent, deep=False)
+        for run in self._of_file(files, path.name):
             found = True
-            yield path, run
+            yield _paths(files, path.name, run), run
         if not found:
             raise NoLogError(path)
 
-    def _of_folder(self, path: Path) -> Iterator[tuple[Path, LoggedRun]]:
+    def _of_folder(self, path: Path) -> Iterator[tuple[Sequence[Path], LoggedRun]]:
         files, read, count = FolderFiles(path), set[str](), 0
+        parts: list[tuple[Path, LoggedRun]] = []
         # What is known of a run stands in documents, which name the lines that go with them.
         for name in sorted(files.names, key=lambda one: (one.endswith(".jsonl"), one)):
             if name in read:
@@ -70,11 +72,15 @@ class Logs:
                 for run in self._of_file(files, name):
                     found, count = True, count + 1
                     read.update(run.read)
-                    yield path / name, run
+                    if run.part is None:
+                        yield _paths(files, name, run), run
+                    else:
+                        parts.append((path / name, run))
             except NothingLoggedError:
                 found = False
             if not found:
                 self.passed_over.append(name)
+        yield from joined(parts)
         self.passed_over[:] = [name for name in self.passed_over if name not in read]
         if not count:
             raise NoLogError(path)
@@ -86,6 +92,10 @@ class Logs:
                 yield from read_archive(members) or ()
         else:
             yield from read_file(files, name) or ()
+
+
+def _paths(files: FolderFiles, name: str, run: LoggedRun) -> list[Path]:
+    return [files.folder / one for one in dict.fromkeys((name, *run.read))]
 
 
 class NoLogError(DataError):
@@ -151,8 +161,8 @@ def opened_logs(
     with contextlib.ExitStack() as kept:
         try:
             found = [
-                kept.enter_context(opened_run(run, evaluation, str(where), path=where, **more))
-                for where, run in logs.runs()
+                kept.enter_context(opened_run(run, evaluation, str(paths[0]), paths=paths, **more))
+                for paths, run in logs.runs()
             ]
         except NoLogError:
             if not _is_table(logs.path):

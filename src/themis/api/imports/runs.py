@@ -46,6 +46,8 @@ from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.security import without_secrets
 
 _BLOCK: Final = 1 << 20
+_MOST_NAMED: Final = 100
+"""Files of one run that its provenance names."""
 _DATASET: Final = "answers"
 """What tables of answers are on, whatever their files are called, so that answers of two models can be compared."""
 
@@ -136,7 +138,8 @@ def opened_outputs(
         shown_path = Path("rows")
     faults = Faults()
     run = LoggedRun(tool="outputs", dataset_id=_DATASET, samples=samples_of(rows, fields, faults))
-    with opened_run(run, evaluation, str(shown_path), faults, path=path, **more) as imported:
+    paths = () if path is None else (path,)
+    with opened_run(run, evaluation, str(shown_path), faults, paths=paths, **more) as imported:
         yield imported
 
 
@@ -147,10 +150,10 @@ def opened_run(
     shown_path: str,
     faults: Faults | None = None,
     *,
-    path: Path | None = None,
+    paths: Sequence[Path] = (),
     **more: Any,
 ) -> Iterator[Imported]:
-    """Lay the answers of a log aside, and hand out its run; its file is named and hashed. Errors: `opened_outputs`."""
+    """Lay the answers of a log aside, and hand out its run, its files named and hashed. Errors: `opened_outputs`."""
     found = faults if faults is not None else Faults()
     with Spool(run.dataset_id) as spool:
         spool.fill(run.samples, found)
@@ -159,7 +162,6 @@ def opened_run(
             raise DataError(f"{shown_path}: there is nothing to import: it has no answers")
         about = {"tool": run.tool, "version": run.version, "model": run.model}
         named = {name: value for name, value in about.items() if value is not None}
-        source = {"file": path.name, **_hash_of(path)} if path is not None else {}
         answers = spool.content()
         generator = ImportedAnswers(
             component_id=f"{IMPORTED}/{run.tool}",
@@ -173,7 +175,7 @@ def opened_run(
                 generation=sampled(generator, spool.per_case),
                 evaluation=evaluation,
                 datasets=[spool.dataset()],
-                provider_metadata={IMPORTED: without_secrets({**named, **source, **run.facts})},
+                provider_metadata={IMPORTED: without_secrets({**named, **_source(paths), **run.facts})},
                 **more,
             ),
             tool=run.tool,
@@ -196,15 +198,25 @@ def _row(row: Any, number: int) -> Mapping[str, Any]:
     return row
 
 
-def _hash_of(path: Path) -> dict[str, str]:
+def _source(paths: Sequence[Path]) -> dict[str, Any]:
+    """Return the names and hashes of a run's files, those beside the first one apart."""
+    if not paths:
+        return {}
+    first, *others = paths
+    beside = {other.name: hashed for other in others[:_MOST_NAMED] if (hashed := _hash_of(other)) is not None}
+    more = {"file": first.name, "sha256": _hash_of(first), "beside": beside, "files": len(paths)}
+    return {name: fact for name, fact in more.items() if fact and fact != 1}
+
+
+def _hash_of(path: Path) -> str | None:
     hashed = hashlib.sha256()
     try:
         with path.open("rb") as file:
             while block := file.read(_BLOCK):
                 hashed.update(block)
     except OSError:
-        return {}  # reading it says what is wrong
-    return {"sha256": hashed.hexdigest()}
+        return None  # reading it says what is wrong
+    return hashed.hexdigest()
 
 
 def evaluation_of(metric: Any, parser: Any, judge: Any) -> EvaluationConfig:

@@ -1,7 +1,8 @@
 """Trajectories of agents in ATIF, up to version 1.8 (harbor, `docs/rfcs/0001-trajectory-format.md`).
 
 A trajectory is one case and one answer: what the user asked first, and what the agent said last. Its steps are the
-answer's trace, and its messages the conversation.
+answer's trace, and its messages the conversation. Trajectories of a folder that one agent made with one model are one
+run. What Themis wrote (`atif_export`) comes back as the case that it was, with its scores.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from themis.pure.interchange import loose
-from themis.pure.interchange.records import LogFiles, LoggedRun, LoggedSample, NothingLoggedError, answer_of
+from themis.pure.interchange.atif_export import OURS
+from themis.pure.interchange.records import (
+    ImportedScore,
+    LogFiles,
+    LoggedRun,
+    LoggedSample,
+    NothingLoggedError,
+    answer_of,
+)
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import Message, TraceStep
 
@@ -36,33 +45,55 @@ def read_trajectory(value: Mapping[str, Any], files: LogFiles, name: str) -> Ite
     found = _VERSION.fullmatch(loose.text(value, "schema_version") or "")
     if found is not None and (int(found["major"]), int(found["minor"])) > _NEWEST:
         raise loose.newer(place, f"{found[0]}", "ATIF-v1.8")
-    steps = loose.items(value, "steps")
-    for number, step in enumerate(steps, 1):
-        if not isinstance(step, Mapping) or loose.text(step, "source") is None:
-            raise loose.missing(f"{place}, step {number}", "a step with its source", step)
-    asked = [step for step in steps if step["source"] == "user"]
-    if not asked:
+    steps = _steps(value, place)
+    if all(step["source"] != "user" for step in steps):
         raise NothingLoggedError(f"{place}: a trajectory in which nobody asks anything")
-    agent = loose.mapping(value, "agent")
+    agent, ours = loose.mapping(value, "agent"), loose.mapping(value, "extra", OURS)
     models = [named for step in steps if (named := loose.text(step, "model_name")) is not None]
     facts = {"agent": loose.text(agent, "name"), "session": loose.text(value, "session_id")}
     yield LoggedRun(
         tool=TOOL,
-        dataset_id=loose.text(agent, "name") or "trajectories",
+        dataset_id=loose.text(ours, "dataset_id") or loose.text(agent, "name") or "trajectories",
         model=loose.text(agent, "model_name") or (models[0] if models else None),
         version=loose.text(agent, "version"),
         facts={key: fact for key, fact in facts.items() if fact is not None},
         lacks=("it goes on in another trajectory",) if value.get("continued_trajectory_ref") else (),
-        samples=iter([loose.at(place, _sample, value, steps, asked[0], place)]),
+        part=_name(value),
+        samples=_later(files, name, place),
     )
 
 
-def _sample(value: Mapping[str, Any], steps: Sequence[Any], asked: Mapping[str, Any], place: str) -> LoggedSample:
-    name = loose.text(value, "trajectory_id") or loose.text(value, "session_id") or "1"
+def _steps(value: Mapping[str, Any], place: str) -> Sequence[Any]:
+    steps = loose.items(value, "steps")
+    for number, step in enumerate(steps, 1):
+        if not isinstance(step, Mapping) or loose.text(step, "source") is None:
+            raise loose.missing(f"{place}, step {number}", "a step with its source", step)
+    return steps
+
+
+def _name(value: Mapping[str, Any]) -> str:
+    return loose.text(value, "trajectory_id") or loose.text(value, "session_id") or "1"
+
+
+def _later(files: LogFiles, name: str, place: str) -> Iterator[LoggedSample]:
+    """Read the trajectory anew when it is asked for: of a folder of many, one is held at a time."""
+    value = loose.parse_object(files.read(name), place)
+    yield loose.at(place, _sample, value, _steps(value, place), place)
+
+
+def _sample(value: Mapping[str, Any], steps: Sequence[Any], place: str) -> LoggedSample:
+    ours = loose.mapping(value, "extra", OURS)
+    asked = next((step.get("message") for step in steps if step["source"] == "user"), None)
     said = [step for step in steps if step["source"] == "agent"]
-    case = Case(case_id=name, input=asked.get("message") or "", metadata=loose.facts(loose.mapping(value, "extra")))
-    if not said:
-        return LoggedSample(place=place, case=case, error="the agent said nothing")
+    case = Case(
+        case_id=loose.text(ours, "case_id") or _name(value),
+        input=ours["input"] if ours.get("input") is not None else asked or "",
+        expected_output=ours.get("expected_output"),
+        metadata=loose.facts(loose.mapping(ours, "metadata") if ours else loose.mapping(value, "extra")),
+    )
+    index, error = loose.count(ours.get("candidate_index")), loose.text(ours, "error")
+    if error is not None or not said:
+        return LoggedSample(place=place, case=case, index=index, error=error or "the agent said nothing")
     totals = loose.mapping(value, "final_metrics")
 
     def total(final: str, each: str) -> int | None:
@@ -74,8 +105,9 @@ def _sample(value: Mapping[str, Any], steps: Sequence[Any], asked: Mapping[str, 
     return LoggedSample(
         place=place,
         case=case,
+        index=index,
         result=answer_of(
-            said[-1].get("message") if said[-1].get("message") is not None else "",
+            ours["output"] if "output" in ours else _or_nothing(said[-1].get("message")),
             trace=[_step(step) for step in steps],
             conversation=[
                 Message(role={"agent": "assistant"}.get(step["source"], step["source"]), content=step.get("message"))
@@ -87,9 +119,18 @@ def _sample(value: Mapping[str, Any], steps: Sequence[Any], asked: Mapping[str, 
                 completion_tokens=total("total_completion_tokens", "completion_tokens"),
                 cached_tokens=total("total_cached_tokens", "cached_tokens"),
             ),
+            latency_ms=loose.number(ours.get("latency_ms")),
             artifacts=None if cost is None else {"cost": cost},
         ),
+        scores=tuple(
+            ImportedScore(name=str(metric), value=score, number=loose.number(score))
+            for metric, score in loose.mapping(ours, "scores").items()
+        ),
     )
+
+
+def _or_nothing(message: Any) -> Any:
+    return "" if message is None else message
 
 
 def _step(step: Mapping[str, Any]) -> TraceStep:

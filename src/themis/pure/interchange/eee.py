@@ -124,17 +124,18 @@ def _of_row(row: Mapping[str, Any], place: str) -> list[LoggedSample]:
         expected_output=reference[0] if len(reference) == 1 else list(reference) or None,
         metadata={**({"choices": choices} if choices else {}), **loose.facts(loose.mapping(row, "metadata"))},
     )
-    answers, error = _answers(row), loose.text(row, "error")
-    if error or not answers:
+    error = loose.text(row, "error")
+    answers = _answers(row, error)
+    if not answers:
         return [LoggedSample(place=place, case=case, error=error or "no answer")]
-    scores = tuple(_scores(row))
+    scores = () if error else tuple(_scores(row))  # a row must have a score there, also one that has none
     return [
         LoggedSample(place=place, case=case, result=answer, scores=scores if index == 0 else ())
         for index, answer in enumerate(answers)
     ]
 
 
-def _answers(row: Mapping[str, Any]) -> list[GenerationResult]:
+def _answers(row: Mapping[str, Any], error: str | None) -> list[GenerationResult]:
     used, latency = loose.mapping(row, "token_usage"), loose.number(loose.field(row, "performance", "latency_ms"))
     usage = loose.counts(
         prompt_tokens=used.get("input_tokens"),
@@ -153,6 +154,7 @@ def _answers(row: Mapping[str, Any]) -> list[GenerationResult]:
         answer_of(
             output,
             conversation=talk,
+            artifacts={"error": error} if error else None,
             token_usage=usage if index == 0 else None,
             latency_ms=latency if index == 0 else None,
         )

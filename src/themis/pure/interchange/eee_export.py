@@ -13,7 +13,8 @@ from typing import Any, Final
 import attrs
 
 from themis.pure.errors import DISTRIBUTION
-from themis.pure.json import JSONValue, canonical_bytes
+from themis.pure.interchange.exported import text_of
+from themis.pure.json import JSONValue
 from themis.pure.plan import CaseItem, MetricSlot
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.results import BenchmarkScoreRow
@@ -132,11 +133,6 @@ def _references(expected: JSONValue) -> list[str]:
     if expected is None:
         return []
     return [*map(text_of, expected)] if isinstance(expected, list | tuple) else [text_of(expected)]
-
-
-def text_of(value: JSONValue) -> str:
-    """Return a text as it is, and anything else as canonical JSON."""
-    return value if isinstance(value, str) else canonical_bytes(value).decode()
 
 
 def aggregate(of: Exported, estimates: Mapping[str, Estimate], checksum: str, count: int) -> dict[str, Any]:

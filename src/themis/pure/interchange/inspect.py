@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from themis.pure.errors import DataError
 from themis.pure.interchange import loose
+from themis.pure.interchange.inspect_export import CASE_ID
 from themis.pure.interchange.records import (
     ImportedScore,
     LogFiles,
@@ -192,7 +193,7 @@ def _read_sample(value: Mapping[str, Any], place: str) -> LoggedSample:
     return LoggedSample(
         place=place,
         case=Case(
-            case_id=str(value["id"]),
+            case_id=loose.text(value, "store", CASE_ID) or str(value["id"]),
             input=_input(_resolved(value.get("input"), attached)),
             expected_output=_target(value.get("target")),
             metadata=_metadata(value),

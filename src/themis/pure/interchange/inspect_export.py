@@ -8,13 +8,10 @@ an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 
-import attrs
-
 from themis.pure.errors import DISTRIBUTION
-from themis.pure.interchange.eee_export import text_of
+from themis.pure.interchange.exported import Logged, scores_of, text_of, turns_of
 from themis.pure.json import JSONValue, content_hash, thaw
 from themis.pure.plan import CaseItem
 from themis.pure.records.generation import GenerationResult
@@ -23,6 +20,8 @@ from themis.pure.state import CaseState
 from themis.pure.stats import Estimate
 
 VERSION: Final = 2
+CASE_ID: Final = "themis_case_id"
+"""What a sample's store calls its case, if no file could be named so."""
 _STOPS: Final = {"stop", "max_tokens", "model_length", "tool_calls", "content_filter", "unknown"}
 _ALSO_CALLED: Final = {"length": "max_tokens", "end_turn": "stop", "stop_sequence": "stop", "tool_use": "tool_calls"}
 _TOKENS: Final = {
@@ -34,45 +33,22 @@ _TOKENS: Final = {
 _SUMMED_UP: Final = ("id", "epoch", "input", "target", "metadata", "scores", "model_usage", "total_time")
 
 
-@attrs.frozen(kw_only=True)
-class Logged:
-    """What a log says of its run.
-
-    Attributes:
-        run_id: the run's.
-        model: what answered.
-        task: what it answered.
-        version: of Themis.
-        began, ended: when.
-        answers: how many answers a case has.
-        name: what the run is called.
-    """
-
-    run_id: str
-    model: str
-    task: str
-    version: str
-    began: datetime
-    ended: datetime
-    answers: int = 1
-    name: str | None = None
-
-
 def samples_of(
-    of: Logged, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow], case_id: str
+    of: Logged, item: CaseItem, state: CaseState, rows: Sequence[BenchmarkScoreRow], name: str, case_id: str
 ) -> Iterator[dict[str, Any]]:
-    """Yield a case's answers as samples, each with the scores that are of it."""
+    """Yield a case's answers as samples, each with the scores that are of it.
+
+    Args:
+        of: the run.
+        item: the case.
+        state: what is known of it.
+        rows: its scores.
+        name: what the case is called.
+        case_id: what it is called in the log, whose files are named so.
+    """
     for index in range(of.answers):
-        candidate = state.candidates.get(index)
-        name = None if candidate is None else candidate.candidate_id
-        # What compares candidates, or is of the one that they were reduced to, stands with the first.
-        scored = [row for row in rows if row.value is not None]
-        mine = [row for row in scored if (index == 0 if _is_of_all(row, state) else row.candidate_id == name)]
-        yield _sample(of, item, state, index, candidate, mine, case_id)
-
-
-def _is_of_all(row: BenchmarkScoreRow, state: CaseState) -> bool:
-    return all(each.candidate_id != row.candidate_id for each in state.candidates.values())
+        sample = _sample(of, item, state, index, state.candidates.get(index), scores_of(rows, state, index))
+        yield {"id": case_id, **sample, "store": {} if case_id == name else {CASE_ID: name}}
 
 
 def _sample(
@@ -82,12 +58,10 @@ def _sample(
     index: int,
     candidate: GenerationResult | None,
     rows: Iterable[BenchmarkScoreRow],
-    case_id: str,
 ) -> dict[str, Any]:
     case, asked = item.case, _messages(item.case.input)
     choices = case.metadata.get("choices")
     data: dict[str, Any] = {
-        "id": case_id,
         "epoch": index + 1,
         "input": asked if isinstance(case.input, list | tuple) and asked is not None else text_of(case.input),
         "target": _target(case.expected_output),
@@ -95,7 +69,6 @@ def _sample(
         "messages": asked or [{"role": "user", "content": text_of(case.input)}],
         "output": {"model": of.model, "choices": [], "completion": ""},
         "scores": {row.metric_id: _score(row, state) for row in rows},
-        "store": {},
         "events": [],
         "model_usage": {},
         "attachments": {},
@@ -144,12 +117,8 @@ def _score(row: BenchmarkScoreRow, state: CaseState) -> dict[str, Any]:
 
 
 def _messages(value: JSONValue) -> list[dict[str, Any]] | None:
-    if not isinstance(value, list | tuple):
-        return None
-    turns = [each for each in value if isinstance(each, Mapping) and isinstance(each.get("role"), str)]
-    if not turns or len(turns) < len(value):
-        return None
-    return [_message(str(each["role"]), each.get("content")) for each in turns]
+    turns = turns_of(value)
+    return None if turns is None else [_message(str(each["role"]), each.get("content")) for each in turns]
 
 
 _ROLES: Final = ("system", "user", "assistant")

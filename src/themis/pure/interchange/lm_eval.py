@@ -2,7 +2,8 @@
 
 Sources: lm_eval 0.4.13, `loggers/evaluation_tracker.py` and `evaluator.py`. A row is of one document and one filter:
 further filters are further scores of the same answers. Log-likelihood tasks have the likelihoods of the choices in
-place of an answer; the harness does not say how many tokens a choice has, so that each counts as one.
+place of an answer; the harness does not say how many tokens a choice has, so that each counts as one. What Themis wrote
+(`lm_eval_export`) comes back as the cases that it was.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from themis.pure.errors import DataError
 from themis.pure.interchange import loose
+from themis.pure.interchange.lm_eval_export import ANSWER, DATASET
 from themis.pure.interchange.records import (
     ImportedScore,
     LogFiles,
@@ -99,7 +101,7 @@ def _run(files: LogFiles, name: str, task: str, results: Mapping[str, Any], lack
     }
     return LoggedRun(
         tool=TOOL,
-        dataset_id=task,
+        dataset_id=loose.text(about, "metadata", DATASET) or task,
         model=model or loose.text(config, "model"),
         version=loose.text(results, "lm_eval_version"),
         facts={key: fact for key, fact in facts.items() if fact is not None},
@@ -110,33 +112,49 @@ def _run(files: LogFiles, name: str, task: str, results: Mapping[str, Any], lack
 
 
 def _samples(files: LogFiles, name: str) -> Iterator[LoggedSample]:
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for place, row in loose.objects(files.lines(name), f"{files.where}/{name}"):
         yield from loose.at(place, _of_row, row, place, seen)
 
 
-def _of_row(row: Mapping[str, Any], place: str, seen: set[str]) -> list[LoggedSample]:
-    case_id = loose.text(row, "doc_id")
-    if case_id is None:
+def _of_row(row: Mapping[str, Any], place: str, seen: dict[str, int]) -> list[LoggedSample]:
+    """Return a row's answers, or of a further filter the scores; `seen` has where the scores of a document's go."""
+    doc_id = loose.text(row, "doc_id")
+    if doc_id is None:
         raise loose.missing(place, "doc_id", row.get("doc_id"))
     requests = _requests(row.get("arguments"))
-    case = Case(
-        case_id=case_id,
-        input=_prompt(requests, row),
-        expected_output=row.get("target"),
-        metadata={**_choices(requests, row), **loose.facts(loose.mapping(row, "doc"))},
-    )
-    scores = tuple(_scores(row))
-    if case_id in seen:
-        return [LoggedSample(place=place, case=case, index=0, scores=scores)]
-    seen.add(case_id)
+    case, scores = _case(row, doc_id, requests), tuple(_scores(row))
+    if doc_id in seen:
+        used = loose.text(row, "filter") or ""
+        number = used.removeprefix(ANSWER) if used.startswith(ANSWER) else ""
+        index = int(number) - 1 if number.isascii() and number.isdigit() and 0 < len(number) < 7 else seen[doc_id]
+        return [LoggedSample(place=place, case=case, index=max(index, 0), scores=scores)] if scores else []
     answers = _answers(row, requests)
     if not answers:
         raise DataError(f"resps: one list of answers for each request expected, found {row.get('resps')!r}"[:200])
+    first = next((number for number, answer in enumerate(answers) if answer.final_output is not None), 0)
+    seen[doc_id] = first
     return [
-        LoggedSample(place=place, case=case, index=index, result=answer, scores=scores if index == 0 else ())
+        LoggedSample(place=place, case=case, index=index, error="no answer")
+        if answer.final_output is None
+        else LoggedSample(place=place, case=case, index=index, result=answer, scores=scores if index == first else ())
         for index, answer in enumerate(answers)
     ]
+
+
+_OURS: Final = frozenset(Case(case_id="1", input="").to_dict())
+
+
+def _case(row: Mapping[str, Any], doc_id: str, requests: Sequence[tuple[Any, Any]]) -> Case:
+    doc = loose.mapping(row, "doc")
+    if doc.keys() == _OURS and isinstance(doc["metadata"], Mapping):
+        return Case.from_dict(doc)
+    return Case(
+        case_id=doc_id,
+        input=_prompt(requests, row),
+        expected_output=row.get("target"),
+        metadata={**_choices(requests, row), **loose.facts(doc)},
+    )
 
 
 def _requests(arguments: Any) -> Sequence[tuple[Any, Any]]:
@@ -170,11 +188,15 @@ def _answers(row: Mapping[str, Any], requests: Sequence[tuple[Any, Any]]) -> lis
         return [answer_of(answer) for answer in loose.items({"": responses[0] if responses else None}, "")]
     if len(requests) != len(responses):
         raise DataError(f"resps: {len(requests)} likelihoods expected, one a request, found {len(responses)}")
+    repeats = max(len(one) if isinstance(one, list) else 0 for one in responses)
     found = [
-        _likelihood(text, one[0] if isinstance(one, list) and one else None)
-        for (_, text), one in zip(requests, responses, strict=True)
+        [
+            _likelihood(text, one[repeat] if isinstance(one, list) and repeat < len(one) else None)
+            for (_, text), one in zip(requests, responses, strict=True)
+        ]
+        for repeat in range(repeats)
     ]
-    return [answer_of([each.to_dict() for each in found])]
+    return [answer_of([each.to_dict() for each in likelihoods]) for likelihoods in found]
 
 
 def _likelihood(text: Any, response: Any) -> Likelihood:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import attrs
 
@@ -13,6 +15,8 @@ from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
 from themis.pure.records.fields import json_object, json_value, named_fields, sequence
 from themis.pure.records.generation import GenerationResult
+
+T = TypeVar("T")
 
 IMPORTED: Final = "imported"
 """Begins the id of the generator that stands for answers made elsewhere, and names what else the tool said of one: an
@@ -91,6 +95,8 @@ class LoggedRun:
         facts: what else the log says of the run, in a few words each.
         lacks: what the log lacks, in words, such as a header that a crash left unwritten.
         read: the names of the files that this run stands in, as far as they hold nothing else.
+        part: names the one sample that a file has where a run is many of them; what of a folder has the same tool,
+            dataset, model and version is one run, unless a name comes twice.
         samples: the samples, read as needed.
     """
 
@@ -101,7 +107,26 @@ class LoggedRun:
     facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     read: tuple[str, ...] = attrs.field(default=(), converter=sequence)
+    part: str | None = None
     samples: Iterable[LoggedSample]
+
+
+def joined(parts: Iterable[tuple[T, LoggedRun]]) -> Iterator[tuple[Sequence[T], LoggedRun]]:
+    """Yield the runs that parts make, each with what its parts came with."""
+    groups: dict[tuple[str | None, ...], list[tuple[T, LoggedRun]]] = {}
+    times: Counter[tuple[str | None, ...]] = Counter()
+    for part in parts:
+        run = part[1]
+        key = (run.tool, run.dataset_id, run.model, run.version)
+        times[*key, run.part] += 1
+        groups.setdefault((*key, str(times[*key, run.part])), []).append(part)
+    for found in groups.values():
+        runs = [run for _, run in found]
+        run = runs[0]
+        shared = {name: fact for name, fact in run.facts.items() if all(one.facts.get(name) == fact for one in runs)}
+        lacks = tuple(dict.fromkeys(lack for one in runs for lack in one.lacks))
+        samples = itertools.chain.from_iterable(one.samples for one in runs)
+        yield [place for place, _ in found], attrs.evolve(run, facts=shared, lacks=lacks, samples=samples)
 
 
 class NothingLoggedError(DataError):
