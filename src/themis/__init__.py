@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment as Experiment
     from themis.api.experiment.verify import verify as verify
     from themis.api.imports.logs import import_logs as import_logs
+    from themis.api.imports.recompute import recompute_scores as recompute_scores
     from themis.api.imports.runs import import_outputs as import_outputs
     from themis.api.imports.runs import score_run as score_run
     from themis.api.runs.compare import compare as compare

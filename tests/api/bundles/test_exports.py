@@ -214,7 +214,7 @@ def test_likelihoods_are_those_of_a_log_of_choices(tmp_path: Path) -> None:
         {"text": text, "logprob": logprob, "tokens": 1, "bytes": 1, "is_greedy": greedy}
         for text, logprob, greedy in (("A", -0.25, True), ("B", -1.5, False))
     ]
-    rows = [{"id": "1", "input": "Which?", "expected_output": "A", "output": likelihoods}]
+    rows: list[dict[str, Any]] = [{"id": "1", "input": "Which?", "expected_output": "A", "output": likelihoods}]
     run = import_outputs(rows, metric="builtin/likeliest_choice", store=InMemoryRunStore())
     path = write_lm_eval_log(run.store, run.run_id, tmp_path)
     [line] = next(tmp_path.glob("samples_*.jsonl")).read_text().splitlines()

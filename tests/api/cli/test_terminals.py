@@ -66,6 +66,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("run", "judged.yaml"),
     ("resume", "experiment.yaml"),
     ("list",),
+    ("recompute", "Prüfung-Ω"),
     ("search", "naïve"),
     ("quickcheck", "Prüfung-Ω"),
     *(("report", "Prüfung-Ω", "--format", kind) for kind in ("markdown", "json", "csv", "latex", "html")),

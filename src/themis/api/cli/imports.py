@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 import attrs
 from cyclopts import App, Parameter
 
-from themis.api.cli import DONE
+from themis.api.cli import DONE, GATE_FAILED
 from themis.api.cli.options import (
     AS_USUAL,
     DEFAULT_STORE,
@@ -26,7 +26,7 @@ from themis.api.cli.options import (
     storage_of,
     stored_run,
 )
-from themis.api.cli.output import say, write, write_json
+from themis.api.cli.output import say, show, write, write_json
 
 app: App = App(name="import")
 
@@ -301,3 +301,27 @@ def score(
     return scoring.run(
         experiment, opened, as_json=json_output, emit=lambda found: write_json({**found, "scored": run_id})
     )
+
+
+def recompute(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> int:
+    """Make the scores that came with a run's answers again, by the rules of the tool that made them.
+
+    Known are rules of Inspect (match, includes, pattern, answer, exact, choice), lm-eval (exact_match and acc, with
+    their filters), promptfoo (assertions on text), pydantic-evals and deepeval. Scores that differ are listed, and
+    the command exits with 1. Nothing is stored, and no model is called.
+
+    For example:
+      themis recompute latest
+      themis recompute gpt-4o --json
+    """
+    from themis.api.imports.recompute import recompute_scores
+    from themis.pure.report.recomputed import recomputed_text
+
+    opened, run_id = stored_run(store, run)
+    found = recompute_scores(opened, run_id)
+    show(
+        {"run_id": run_id, "scorers": [each.to_dict() for each in found]},
+        lambda: recomputed_text(found),
+        as_json=json_output,
+    )
+    return GATE_FAILED if any(each.differ for each in found) else DONE

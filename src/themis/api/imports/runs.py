@@ -33,7 +33,7 @@ from themis.effects.spool import Faults, Spool
 from themis.effects.stores.memory import InMemoryRunStore
 from themis.pure.errors import DataError
 from themis.pure.events import EVENT_TYPES, FailedEvent, GenerationFailedEvent, ScoreFailedEvent, StepFailedEvent
-from themis.pure.interchange.records import IMPORTED, LoggedRun, Tally
+from themis.pure.interchange.records import IMPORTED, SCORERS, LoggedRun, Tally
 from themis.pure.json import EMPTY, content_hash
 from themis.pure.plan import CaseItem, case_items
 from themis.pure.protocols import RunStore
@@ -175,7 +175,9 @@ def opened_run(
                 generation=sampled(generator, spool.per_case),
                 evaluation=evaluation,
                 datasets=[spool.dataset()],
-                provider_metadata={IMPORTED: without_secrets({**named, **_source(paths), **run.facts})},
+                provider_metadata={
+                    IMPORTED: without_secrets({**named, **_source(paths), **_scorers(run), **run.facts})
+                },
                 **more,
             ),
             tool=run.tool,
@@ -196,6 +198,10 @@ def _row(row: Any, number: int) -> Mapping[str, Any]:
     if not isinstance(row, Mapping):
         raise DataError(f"rows[{number}]: a row with the answer's fields expected, found {shown(row)}")
     return row
+
+
+def _scorers(run: LoggedRun) -> dict[str, Any]:
+    return {SCORERS: run.scorers} if run.scorers else {}
 
 
 def _source(paths: Sequence[Path]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from themis.pure.interchange.records import (
     NothingLoggedError,
     answer_of,
 )
+from themis.pure.interchange.scorers.table import RULES
 from themis.pure.records.dataset import Case
 
 TOOL: Final = "deepeval"
@@ -94,4 +95,6 @@ def _scores(case: Mapping[str, Any]) -> Iterator[ImportedScore]:
         if name is not None:
             value = loose.field(found, "score")
             reason = loose.text(found, "reason") or loose.text(found, "error")
-            yield ImportedScore(name=name, value=value, number=loose.number(value), explanation=reason)
+            kind = f"{TOOL}/{name}"
+            scorer = {"name": kind} if kind in RULES else None
+            yield ImportedScore(name=name, value=value, number=loose.number(value), explanation=reason, scorer=scorer)

@@ -22,6 +22,7 @@ from themis.pure.interchange.records import (
     NothingLoggedError,
     answer_of,
 )
+from themis.pure.interchange.scorers.table import RULES
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import Message
 
@@ -31,6 +32,8 @@ _HEADER: Final = "header.json"
 _START: Final = "_journal/start.json"
 _ATTACHMENT: Final = "attachment://"
 _SAMPLE: Final = re.compile(r"samples/(?P<id>.+)_epoch_(?P<epoch>\d+)(?:\.json|/sample\.json)")
+_SHUFFLED: Final = "Choices were shuffled before generating"
+"""How the scorer `choice` says so; the answer has other letters then than the sample."""
 _NUMBERS: Final = {"C": 1.0, "I": 0.0, "P": 0.5, "N": 0.0, "yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 """As Inspect's own metrics read words (`value_to_float`)."""
 
@@ -107,8 +110,27 @@ def _run(header: Mapping[str, Any], place: str, samples: Iterator[LoggedSample],
         version=loose.text(about, "packages", "inspect_ai"),
         facts={name: fact for name, fact in facts.items() if fact},
         lacks=lacks,
+        scorers=_scorers(header),
         samples=samples,
     )
+
+
+def _scorers(header: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how scores were made: results say it by the scores' names, and the task by the scorers'."""
+    steps = loose.items(header, "plan", "steps")
+    several = any(loose.field(step, "params", "multiple_correct") is True for step in steps)
+    found: dict[str, Any] = {}
+    for place, scorer, options in (("eval", "name", "options"), ("results", "scorer", "params")):
+        for stated in loose.items(header, place, "scores" if place == "results" else "scorers"):
+            kind = f"{TOOL}/{(loose.text(stated, scorer) or '').removeprefix('inspect_ai/')}"
+            name = loose.text(stated, "name")
+            if name is not None and kind in RULES:
+                more = {"multiple_correct": True} if several else {}
+                found[name.removeprefix("inspect_ai/")] = {
+                    "name": kind,
+                    "options": {**loose.mapping(stated, options), **more},
+                }
+    return found
 
 
 # --- archives ---------------------------------------------------------------------------------------------
@@ -308,6 +330,7 @@ def _scores(scores: Mapping[str, Any]) -> Iterator[ImportedScore]:
             number=_number(value),
             answer=loose.text(score, "answer"),
             explanation=loose.text(score, "explanation"),
+            scorer={} if (loose.text(score, "explanation") or "").startswith(_SHUFFLED) else None,
         )
 
 

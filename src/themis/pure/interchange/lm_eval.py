@@ -107,8 +107,33 @@ def _run(files: LogFiles, name: str, task: str, results: Mapping[str, Any], lack
         facts={key: fact for key, fact in facts.items() if fact is not None},
         lacks=lacks,
         read=(name,),
+        scorers=_scorers(about),
         samples=_samples(files, name),
     )
+
+
+_LENGTHS: Final = {"acc": "", "acc_norm": "characters", "acc_bytes": "bytes"}
+_ABOUT_A_METRIC: Final = frozenset({"metric", "aggregation", "higher_is_better"})
+
+
+def _scorers(about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how scores were made, from the task's configuration; not if code of the task's own made them."""
+    if about.get("process_results") is not None:
+        return {}
+    kind, gold, found = loose.text(about, "output_type"), loose.text(about, "doc_to_target"), dict[str, Any]()
+    filters = loose.items(about, "filter_list") or [{"name": "none"}]
+    for metric in loose.items(about, "metric_list"):
+        name = loose.text(metric, "metric")
+        for used in filters:
+            key = f"{name},{loose.text(used, 'name')}"
+            if name == "exact_match" and kind == "generate_until" and about.get("doc_to_choice") is None:
+                options = {option: value for option, value in metric.items() if option not in _ABOUT_A_METRIC}
+                chain = {"filters": list(loose.items(used, "filter"))}
+                found[key] = {"name": f"{TOOL}/exact_match", "options": {**options, **chain}}
+            elif name in _LENGTHS and kind == "multiple_choice":
+                stated = {"delimiter": about.get("target_delimiter", " "), "gold": gold, "per": _LENGTHS[name]}
+                found[key] = {"name": f"{TOOL}/acc", "options": stated}
+    return found
 
 
 def _samples(files: LogFiles, name: str) -> Iterator[LoggedSample]:

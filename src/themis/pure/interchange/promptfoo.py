@@ -7,10 +7,12 @@ for `error` holds either.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from themis.pure.interchange import loose
+from themis.pure.interchange.exported import text_of
 from themis.pure.interchange.records import (
     ImportedScore,
     LogFiles,
@@ -19,6 +21,7 @@ from themis.pure.interchange.records import (
     NothingLoggedError,
     answer_of,
 )
+from themis.pure.interchange.scorers.promptfoo import KINDS
 from themis.pure.json import content_hash
 from themis.pure.records.dataset import Case
 
@@ -175,4 +178,26 @@ def _scores(row: Mapping[str, Any]) -> Iterator[ImportedScore]:
             value=loose.field(part, "score"),
             number=loose.number(loose.field(part, "score")),
             explanation=loose.text(part, "reason"),
+            scorer=_scorer(loose.mapping(part, "assertion"), loose.mapping(row, "vars")),
         )
+
+
+_VARIABLE: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*\}\}")
+
+
+def _scorer(assertion: Mapping[str, Any], variables: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return an assertion with its variables filled in; `None` of one that more than its type and value decides."""
+    kind, value = loose.text(assertion, "type"), assertion.get("value")
+    if kind not in KINDS or any(
+        assertion.get(name) is not None for name in ("transform", "config", "normalizeUnicode")
+    ):
+        return None
+
+    def filled(found: re.Match[str]) -> str:
+        return text_of(variables[found[1]]) if found[1] in variables else found[0]
+
+    if isinstance(value, str):
+        value = _VARIABLE.sub(filled, value)
+        if "{{" in value or "{%" in value or value.startswith("file://"):
+            return None
+    return {"name": f"{TOOL}/assert", "options": {"type": kind, "value": value}}

@@ -18,6 +18,7 @@ from themis.pure.interchange.records import (
     NothingLoggedError,
     answer_of,
 )
+from themis.pure.interchange.scorers.table import RULES
 from themis.pure.records.dataset import Case
 
 TOOL: Final = "pydantic-evals"
@@ -96,5 +97,17 @@ def _scores(case: Mapping[str, Any]) -> Iterator[ImportedScore]:
         for name, found in loose.mapping(case, kind).items():
             value = loose.field(found, "value")
             yield ImportedScore(
-                name=str(name), value=value, number=loose.number(value), explanation=loose.text(found, "reason")
+                name=str(name),
+                value=value,
+                number=loose.number(value),
+                explanation=loose.text(found, "reason"),
+                scorer=_scorer(loose.mapping(found, "source")),
             )
+
+
+def _scorer(source: Mapping[str, Any]) -> dict[str, Any] | None:
+    kind, stated = f"{TOOL}/{loose.text(source, 'name')}", source.get("arguments")
+    if kind not in RULES:
+        return None
+    options = {"value": stated[0]} if isinstance(stated, list) and len(stated) == 1 else loose.mapping(stated)
+    return {"name": kind, "options": options}

@@ -13,7 +13,7 @@ from themis.pure.errors import DataError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
-from themis.pure.records.fields import json_object, json_value, named_fields, sequence
+from themis.pure.records.fields import json_object, json_value, named_fields, optional_object, sequence
 from themis.pure.records.generation import GenerationResult
 
 T = TypeVar("T")
@@ -21,6 +21,9 @@ T = TypeVar("T")
 IMPORTED: Final = "imported"
 """Begins the id of the generator that stands for answers made elsewhere, and names what else the tool said of one: an
 artifact of the generation, and a fact in the provenance of the run."""
+
+SCORERS: Final = "scorers"
+"""Names, in the provenance of a run, how its imported scores were made."""
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -33,6 +36,7 @@ class ImportedScore(HashableModel):
         number: the value as a number, where it is one or the tool reads it as one.
         answer: what the scorer took for the answer.
         explanation: why, in the tool's words.
+        scorer: how it scored this answer, if the log says it of each: a `name` of `scorers.table`, and `options`.
     """
 
     name: str
@@ -40,6 +44,7 @@ class ImportedScore(HashableModel):
     number: float | None = None
     answer: str | None = None
     explanation: str | None = None
+    scorer: Mapping[str, JSONValue] | None = attrs.field(default=None, converter=optional_object)
 
 
 @attrs.define
@@ -97,6 +102,7 @@ class LoggedRun:
         read: the names of the files that this run stands in, as far as they hold nothing else.
         part: names the one sample that a file has where a run is many of them; what of a folder has the same tool,
             dataset, model and version is one run, unless a name comes twice.
+        scorers: how its scores were made, by their names, as `ImportedScore.scorer`.
         samples: the samples, read as needed.
     """
 
@@ -108,6 +114,7 @@ class LoggedRun:
     lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     read: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     part: str | None = None
+    scorers: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     samples: Iterable[LoggedSample]
 
 
