@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million workers ten-million demo-cluster coverage-table generated hardening hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million workers ten-million demo-cluster coverage-table generated hardening logs hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,17 @@ HARDENING := tests/hardening tests/effects/sandboxes/test_hostile.py tests/effec
   tests/effects/calls/test_malicious.py tests/laws/test_odd_values.py tests/e2e/test_html_report.py
 hardening: $(VENV)/.dev  ## kills, power losses, full disks, faulty endpoints and attacks, for an hour; ends in a table
 	$(BIN)/python -m pytest -q -n 0 -m "" $(HARDENING)
+
+TOOLS := build/tools
+$(TOOLS)/.installed:
+	$(TOOLS_PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet inspect-ai lm-eval every-eval-ever pydantic-evals deepeval
+	$(TOOLS)/bin/python -m pip install --quiet --no-deps harbor
+	@touch $@
+
+TOOLS_PYTHON ?= python3.12
+logs: $(VENV)/.dev $(TOOLS)/.installed  ## other tools' logs against those tools, installed into build/tools (Python 3.12); ends in a table
+	THEMIS_TOOLS_PYTHON=$(abspath $(TOOLS)/bin/python) $(BIN)/python -m pytest -q -n 0 -m "" tests/hardening/test_other_tools.py
 
 million: $(VENV)/.dev  ## a million cases from a file into SQLite, reported, replayed and verified
 	$(BIN)/python -m benchmarks.million

@@ -180,7 +180,7 @@ def test_the_steps_of_an_agent_are_those_of_its_trajectory(tmp_path: Path) -> No
 def test_turns_and_steps_of_any_kind_become_steps(tmp_path: Path) -> None:
     @generator(component_id="own")
     def own(case: Case, ctx: Any) -> GenerationResult:
-        call = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
+        call: Any = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 1}'}}
         talk = [
             Message(role="user", content="1+1?"),
             Message(role="assistant", content={"content": None, "tool_calls": [call]}),
@@ -214,7 +214,7 @@ def test_likelihoods_are_those_of_a_log_of_choices(tmp_path: Path) -> None:
         {"text": text, "logprob": logprob, "tokens": 1, "bytes": 1, "is_greedy": greedy}
         for text, logprob, greedy in (("A", -0.25, True), ("B", -1.5, False))
     ]
-    rows: list[dict[str, Any]] = [{"id": "1", "input": "Which?", "expected_output": "A", "output": likelihoods}]
+    rows: list[Any] = [{"id": "1", "input": "Which?", "expected_output": "A", "output": likelihoods}]
     run = import_outputs(rows, metric="builtin/likeliest_choice", store=InMemoryRunStore())
     path = write_lm_eval_log(run.store, run.run_id, tmp_path)
     [line] = next(tmp_path.glob("samples_*.jsonl")).read_text().splitlines()

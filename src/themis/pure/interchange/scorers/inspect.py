@@ -64,9 +64,9 @@ def _is_odd(text: str) -> bool:
 
 
 def _is_at(text: str, wanted: str, place: str) -> bool:
-    if place == "any":
-        return wanted in text
-    return {"begin": text.startswith, "end": text.endswith, "exact": text.__eq__}[place](wanted)
+    if place == "exact":
+        return text == wanted
+    return {"begin": text.startswith, "end": text.endswith, "any": text.__contains__}[place](wanted)
 
 
 def _without_signs(text: str) -> str:
