@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import importlib
 import io
 import zipfile
@@ -24,6 +25,9 @@ _LARGEST: Final = 1 << 28
 """Bytes of one file, or of one member of an archive once it is unpacked, that are held at once."""
 _LONGEST_LINE: Final = 1 << 27
 _MOST_FILES: Final = 100_000
+"""Files of a folder, or members of an archive."""
+_LONGEST_END: Final = (1 << 16) + 22 + 20 + 56
+_GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = 93
 """The compression method of Zstandard (APPNOTE.TXT 6.3.10, 4.4.5), which `zipfile` reads from Python 3.14 on."""
 _UNPACKED_TOO: Final = 1000
@@ -53,20 +57,38 @@ class FolderFiles:
 
     def read(self, name: str) -> bytes:
         path = self.folder / name
-        with _named(path), path.open("rb") as file:
+        with _named(path), opened_log(path) as file:
             return _whole(file, path)
 
     def lines(self, name: str) -> Iterator[tuple[int, bytes]]:
-        path = self.folder / name
-        with _named(path), path.open("rb") as file:
+        path, room = self.folder / name, _room(self.folder / name)
+        with _named(path), opened_log(path) as file:
             for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), b""), 1):
                 if len(line) > _LONGEST_LINE:
                     raise DataError(f"{path}:{number}: a line of more than {_LONGEST_LINE:,} bytes")
+                room -= len(line)
+                if room < 0:
+                    raise DataError(f"{path}: unpacked it is more than {_UNPACKED_TOO:,} times its size")
                 if line.strip():
                     yield number, line
 
     def rows(self, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         return read_rows(self.folder / name, "parquet")
+
+
+@contextlib.contextmanager
+def opened_log(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; of one that is gzipped what is in it."""
+    with path.open("rb") as file:
+        packed = file.read(len(_GZIP)) == _GZIP
+        file.seek(0)
+        with gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file) as content:
+            yield content
+
+
+def _room(path: Path) -> int:
+    """Return how many bytes a file may be unpacked."""
+    return max(_LARGEST, path.stat().st_size * _UNPACKED_TOO) if path.is_file() else _LARGEST
 
 
 class ZipFiles:
@@ -77,11 +99,12 @@ class ZipFiles:
         with _named(path):
             self._file = path.open("rb")
             try:
+                _refuse_many(self._file, path)
                 self._zip = zipfile.ZipFile(self._file)
             except BaseException:
                 self._file.close()
                 raise
-        self._room = max(_LARGEST, path.stat().st_size * _UNPACKED_TOO)
+        self._room = _room(path)
 
     def close(self) -> None:
         self._zip.close()
@@ -126,6 +149,19 @@ class ZipFiles:
 
     def rows(self, name: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
         raise DataError(f"{self.path}: no Parquet files are read out of archives; unpack it")
+
+
+def _refuse_many(file: IO[bytes], path: Path) -> None:
+    """Refuse an archive of more members than are held, by what its end says (APPNOTE.TXT 6.3.10, 4.3.14 to 4.3.16)."""
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(0, size - _LONGEST_END))
+    end = file.read()
+    for sign, place, width in ((b"PK\x05\x06", 10, 2), (b"PK\x06\x06", 32, 8)):
+        at = end.rfind(sign)
+        count = int.from_bytes(end[at + place : at + place + width], "little") if at >= 0 else 0
+        if count > _MOST_FILES and not (width == 2 and count == 0xFFFF):
+            raise DataError(f"{path}: {count:,} members, and up to {_MOST_FILES:,} are read")
+    file.seek(0)
 
 
 def _whole(file: IO[bytes], path: object) -> bytes:

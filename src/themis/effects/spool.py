@@ -31,6 +31,7 @@ CREATE TABLE answers (no INTEGER, place_no INTEGER, content BLOB, place TEXT, PR
 """
 _FAULTS_SHOWN: Final = 10
 _PLACES_SHOWN: Final = 3
+_LONGEST_NAME: Final = 80
 
 
 class Faults:
@@ -116,7 +117,7 @@ class Spool:
                 differs = _difference(decode(known), decode(content))
                 faults.add(
                     sample.place,
-                    f"case {case.case_id!r} has another {differs} than at {place}; rows of one case are its answers, "
+                    f"case {_called(case)} has another {differs} than at {place}; rows of one case are its answers, "
                     "and say the same of it",
                 )
                 return
@@ -133,7 +134,7 @@ class Spool:
             place = self._db.execute(
                 "SELECT place FROM answers WHERE no = ? AND place_no = ?", [number, index]
             ).fetchone()[0]
-            faults.add(sample.place, f"answer {index} of case {case.case_id!r} is at {place} already")
+            faults.add(sample.place, f"answer {index} of case {_called(case)} is at {place} already")
             return
         self.samples += 1
         self.failed += sample.result is None
@@ -145,7 +146,7 @@ class Spool:
         key = [number, sample.index or 0]
         row = self._db.execute("SELECT content FROM answers WHERE no = ? AND place_no = ?", key).fetchone()
         if row is None:
-            faults.add(sample.place, f"it scores answer {key[1]} of case {sample.case.case_id!r}, which is not there")
+            faults.add(sample.place, f"it scores answer {key[1]} of case {_called(sample.case)}, which is not there")
             return
         kept = decode(row[0])
         if "result" in kept:
@@ -206,6 +207,10 @@ class Spool:
             return f"what was imported has no answer {index} to case {case_id!r}"
         kept = decode(row[0])
         return GenerationResult.from_dict(kept["result"]) if "result" in kept else str(kept["error"])
+
+
+def _called(case: Case) -> str:
+    return repr(shortened(case.case_id, _LONGEST_NAME))
 
 
 def _kept(sample: LoggedSample) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +15,7 @@ from themis.api.imports.runs import Imported, evaluation_of, kept_and_run, opene
 from themis.api.runs.result import RunResult
 from themis.api.stores import Storage
 from themis.effects.files import from_here, nearest_files
-from themis.effects.log_files import FolderFiles, ZipFiles
+from themis.effects.log_files import FolderFiles, ZipFiles, opened_log
 from themis.effects.sources.files import OTHERS, CaseFields
 from themis.effects.sources.outputs import OutputFields
 from themis.pure.errors import DataError
@@ -114,7 +115,7 @@ class NoLogError(DataError):
 
 _BUNDLE: Final = (b'"kind"', b'"snapshot"')
 _HEAD: Final = 1 << 13
-_PACKED: Final = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd")
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 def _is_table(path: Path) -> bool:
@@ -125,21 +126,19 @@ def _is_table(path: Path) -> bool:
 
 
 def is_bundle(path: Path) -> bool:
-    """Tell whether a file is a bundle by how it begins, or is packed as only bundles and tables are."""
+    """Tell whether a file is a bundle by how it begins, unpacked; only bundles are packed by Zstandard."""
     if not path.is_file():
         return False
     begin = _begins(path)
-    table = path.with_suffix("").suffix.lower() in _TABLES[:3]
-    is_packed = begin.startswith(_PACKED) and not table
-    return is_packed or (begin.lstrip().startswith(b"{") and all(key in begin for key in _BUNDLE))
+    return begin.startswith(_ZSTD) or (begin.lstrip().startswith(b"{") and all(key in begin for key in _BUNDLE))
 
 
 def _begins(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with opened_log(path) as file:
             return file.read(_HEAD)
-    except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextlib.contextmanager

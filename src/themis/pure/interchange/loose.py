@@ -30,13 +30,29 @@ def parse(data: bytes, place: str) -> Any:
     except ValueError:
         is_strict = False
         try:
-            value = json.loads(raw, parse_constant=lambda _: None)
+            value = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite, parse_int=_integer)
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from None
         except (ValueError, RecursionError) as error:
             problem = "it is nested too deep" if isinstance(error, RecursionError) else f"not JSON: {error}"
             raise DataError(f"{place}: {shortened(problem, 200)}") from None
     if _too_deep(value):
         raise DataError(f"{place}: it is nested deeper than {MAX_DEPTH} levels")
     return value if is_strict and not _HALF.search(raw) else _mended(value)
+
+
+_MOST_DIGITS: Final = 4300
+
+
+def _finite(digits: str) -> float | None:
+    value = float(digits)
+    return value if math.isfinite(value) else None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise DataError(f"a number of {len(digits):,} digits, and up to {_MOST_DIGITS:,} are read")
+    return int(digits)
 
 
 _HALF: Final = re.compile(rb"\\u[dD][89a-fA-F]")

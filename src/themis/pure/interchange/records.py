@@ -10,11 +10,12 @@ from typing import Any, Final, Protocol, TypeVar
 import attrs
 
 from themis.pure.errors import DataError
-from themis.pure.json import EMPTY, JSONValue
+from themis.pure.json import EMPTY, JSONValue, encode
 from themis.pure.records.base import HashableModel
 from themis.pure.records.dataset import Case
 from themis.pure.records.fields import json_object, json_value, named_fields, optional_object, sequence
 from themis.pure.records.generation import GenerationResult
+from themis.pure.text import shortened
 
 T = TypeVar("T")
 
@@ -88,6 +89,20 @@ class LoggedSample:
     scores: tuple[ImportedScore, ...] = ()
 
 
+_LONGEST_NAME: Final = 300
+_LONGEST_FACT: Final = 2000
+
+
+def _name(text: str) -> str:
+    return shortened(text, _LONGEST_NAME)
+
+
+def _brief(facts: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
+    """Return facts with what is too long for one cut or, if it is no text, left out."""
+    found = {key: shortened(fact, _LONGEST_FACT) if isinstance(fact, str) else fact for key, fact in facts.items()}
+    return json_object({key: fact for key, fact in found.items() if len(encode(fact)) <= 8 * _LONGEST_FACT})
+
+
 @attrs.frozen(kw_only=True)
 class LoggedRun:
     """One run of another tool: one model on one dataset.
@@ -107,14 +122,14 @@ class LoggedRun:
     """
 
     tool: str
-    dataset_id: str
-    model: str | None = None
-    version: str | None = None
-    facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    dataset_id: str = attrs.field(converter=_name)
+    model: str | None = attrs.field(default=None, converter=attrs.converters.optional(_name))
+    version: str | None = attrs.field(default=None, converter=attrs.converters.optional(_name))
+    facts: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=_brief)
     lacks: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     read: tuple[str, ...] = attrs.field(default=(), converter=sequence)
     part: str | None = None
-    scorers: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
+    scorers: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=_brief)
     samples: Iterable[LoggedSample]
 
 
