@@ -8,7 +8,7 @@ for `error` holds either.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from themis.pure.interchange import loose
@@ -61,37 +61,51 @@ def read_log(value: Mapping[str, Any], files: LogFiles, name: str) -> Iterator[L
         "description": loose.text(value, "config", "description"),
     }
     version_text = loose.text(value, "metadata", "promptfooVersion")
-    placed = [(f"{place}, row {number}", row) for number, row in enumerate(rows, 1)]
-    yield from _runs(placed, about, version_text, ())
+    yield from _runs(
+        lambda: ((f"{place}, row {number}", row) for number, row in enumerate(rows, 1)), about, version_text, ()
+    )
 
 
 def read_rows(files: LogFiles, name: str) -> Iterator[LoggedRun]:
-    """Yield a run for each provider and prompt of rows."""
-    placed = list(loose.objects(files.lines(name), f"{files.where}/{name}"))
-    yield from _runs(placed, {}, None, ("no version and configuration: rows alone",))
+    """Yield a run for each provider and prompt of rows, which are read once to tell these, and once for each."""
+    where = f"{files.where}/{name}"
+    yield from _runs(
+        lambda: loose.objects(files.lines(name), where), {}, None, ("no version and configuration: rows alone",)
+    )
 
 
 def _runs(
-    rows: Iterable[tuple[str, Any]], about: Mapping[str, Any], version: str | None, lacks: tuple[str, ...]
+    rows: Callable[[], Iterable[tuple[str, Any]]],
+    about: Mapping[str, Any],
+    version: str | None,
+    lacks: tuple[str, ...],
 ) -> Iterator[LoggedRun]:
-    groups: dict[tuple[str, int], list[tuple[str, Mapping[str, Any]]]] = {}
-    for place, row in rows:
+    templates: dict[tuple[str, int], str | None] = {}
+    for place, row in rows():
         if not is_row(row):
             raise loose.missing(place, "a row of promptfoo's results", row)
-        key = (_provider(row), loose.count(row.get("promptIdx")) or 0)
-        groups.setdefault(key, []).append((place, row))
-    for (provider, prompt), found in groups.items():
-        first = found[0][1]
-        facts = {**about, "prompt": prompt, "template": loose.text(first, "prompt", "label")}
+        templates.setdefault(_group(row), loose.text(row, "prompt", "label"))
+    for group, template in templates.items():
+        facts = {**about, "prompt": group[1], "template": template}
         yield LoggedRun(
             tool=TOOL,
             dataset_id=about.get("description") or TOOL,
-            model=provider,
+            model=group[0],
             version=version,
             facts={name: fact for name, fact in facts.items() if fact is not None},
             lacks=lacks,
-            samples=(loose.at(place, _sample, row, place) for place, row in found),
+            samples=_samples(rows, group),
         )
+
+
+def _samples(rows: Callable[[], Iterable[tuple[str, Any]]], group: tuple[str, int]) -> Iterator[LoggedSample]:
+    for place, row in rows():
+        if _group(row) == group:
+            yield loose.at(place, _sample, row, place)
+
+
+def _group(row: Mapping[str, Any]) -> tuple[str, int]:
+    return _provider(row), loose.count(row.get("promptIdx")) or 0
 
 
 def _provider(row: Mapping[str, Any]) -> str:
