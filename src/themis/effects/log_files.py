@@ -82,7 +82,8 @@ def opened_log(path: Path) -> Iterator[IO[bytes]]:
     with path.open("rb") as file:
         packed = file.read(len(_GZIP)) == _GZIP
         file.seek(0)
-        with gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file) as content:
+        unpacked: Any = gzip.GzipFile(fileobj=file) if packed else contextlib.nullcontext(file)
+        with unpacked as content:
             yield content
 
 
