@@ -118,7 +118,7 @@ def _asked(case: Case) -> tuple[str, list[str]]:
 
 
 @pytest.mark.parametrize("name", WRITERS)
-@settings(max_examples=6)
+@settings(max_examples=5)
 @given(rows=rows())
 def test_what_is_written_comes_back_as_it_was(name: str, rows: list[dict[str, Any]]) -> None:
     run = import_outputs(rows, metric=[EXACT, "builtin/f1"], name="theirs", store=InMemoryRunStore())
