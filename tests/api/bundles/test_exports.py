@@ -21,6 +21,7 @@ from themis import (
     generator,
     import_logs,
     import_outputs,
+    metric,
     write_atif,
     write_eee,
     write_inspect_log,
@@ -187,7 +188,7 @@ def test_turns_and_steps_of_any_kind_become_steps(tmp_path: Path) -> None:
             Message(role="tool", content={"content": "2", "tool_call_id": "c1"}),
             Message(role="assistant", content=[{"type": "text", "text": "It is 2"}]),
         ]
-        trace = [TraceStep(step_name="search", step_type="retrieval", input={"q": "x"}, output={"hits": 1})]
+        trace = [TraceStep(step_name="search", step_type="tool", input={"q": "x"}, output={"hits": 1})]
         plain = case.case_id == "trace"
         return GenerationResult(
             candidate_id="1",
@@ -223,3 +224,17 @@ def test_likelihoods_are_those_of_a_log_of_choices(tmp_path: Path) -> None:
     assert row["arguments"]["gen_args_1"] == {"arg_0": "Which?", "arg_1": "B"}
     [back] = import_logs(path)
     assert back.cases[0].generated_candidates[0].final_output == likelihoods
+
+
+def test_a_metric_that_is_called_as_a_field_of_a_row_keeps_apart(tmp_path: Path) -> None:
+    @metric(component_id="target", score_range=(0.0, 1.0))
+    def target(answer: Any, case: Case) -> float:
+        return 0.5
+
+    rows = [{"id": "1", "input": "q", "expected_output": "right", "output": "x"}]
+    run = import_outputs(rows, metric=target, store=InMemoryRunStore())
+    path = write_lm_eval_log(run.store, run.run_id, tmp_path)
+    [back] = import_logs(path)
+    assert back.to_dict()["imported_scores"] == [{"name": "target_score,none", "scores": 1, "numbers": 1, "mean": 0.5}]
+    assert [item.case.expected_output for item in back.view.items()] == ["right"]
+    assert json.loads(path.read_text())["results"]["answers"]["target_score,none"] == 0.5

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final
 
 from themis.api.bundles.logged import logged
 from themis.api.runs.view import RunView
@@ -12,10 +10,9 @@ from themis.api.stores import Storage
 from themis.effects.files import whole_file
 from themis.pure.errors import DataError
 from themis.pure.interchange.atif_export import trajectory_of
+from themis.pure.interchange.exported import in_a_name
 from themis.pure.json import formatted
 from themis.pure.protocols import RunStore
-
-_NO_NAME: Final = re.compile(r"[^\w.,=+@-]+")
 
 
 def write_atif(store: RunStore | Storage, run_id: str, folder: str | Path) -> Path:
@@ -41,7 +38,7 @@ def write_atif(store: RunStore | Storage, run_id: str, folder: str | Path) -> Pa
             rows = view.rows_of(state)
             for index in range(of.answers):
                 answer = f"_{index + 1}" if of.answers > 1 else ""
-                name = f"{number:0{width}}_{_NO_NAME.sub('_', item.case.case_id)[:60]}{answer}.trajectory.json"
+                name = f"{number:0{width}}_{in_a_name(item.case.case_id, 60)}{answer}.trajectory.json"
                 with whole_file(target / name) as file:
                     file.write(formatted(trajectory_of(of, item, state, rows, index)).encode() + b"\n")
     except OSError as error:

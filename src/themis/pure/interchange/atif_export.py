@@ -24,6 +24,7 @@ OURS: Final = "themis"
 """What of a root's `extra` is Themis's."""
 _SOURCES: Final = {"system": "system", "developer": "system", "user": "user", "assistant": "agent", "agent": "agent"}
 _STEP_TYPES: Final = frozenset({"system", "user", "agent", "tool"})
+_SAID: Final = frozenset({"message", "reasoning", "observation"})
 _USED: Final = {
     "total_prompt_tokens": "prompt_tokens",
     "total_completion_tokens": "completion_tokens",
@@ -85,14 +86,15 @@ def _step(source: str, message: Any, **more: Any) -> Step:
 
 
 def _steps(candidate: GenerationResult, asked: JSONValue) -> list[Step]:
-    if candidate.trace and all(step.step_type in _STEP_TYPES for step in candidate.trace):
-        steps = [_traced(step) for step in candidate.trace]
+    trace = candidate.trace or ()
+    if trace and all(map(_is_of_atif, trace)):
+        steps = [_traced(step) for step in trace]
     elif candidate.conversation:
         steps = list(_turns([(turn.role, turn.content) for turn in candidate.conversation]))
     else:
         steps = _asked(asked)
-    if candidate.trace and any(step.step_type not in _STEP_TYPES for step in candidate.trace):
-        steps += [_called(step, number) for number, step in enumerate(candidate.trace, 1)]
+    if not all(map(_is_of_atif, trace)):
+        steps += [_called(step, number) for number, step in enumerate(trace, 1)]
     answer = text_of(candidate.final_output)
     said = [step for step in steps if step["source"] == "agent"]
     if not said or said[-1]["message"] != answer:
@@ -165,8 +167,14 @@ def _object(text: str) -> Any:
         return text
 
 
+def _is_of_atif(step: TraceStep) -> bool:
+    """Tell whether a step is one as `atif` reads it."""
+    is_known = step.step_type in _STEP_TYPES and "message" in step.output
+    return is_known and step.input.keys() <= {"tool_calls"} and step.output.keys() <= _SAID
+
+
 def _traced(step: TraceStep) -> Step:
-    """Return a step that has been one of ATIF, as `atif` reads it."""
+    """Return a step that has been one of ATIF."""
     source = "agent" if step.step_type == "tool" else step.step_type
     found = _step(source, _message(step.output.get("message")))
     if step.timestamp is not None and _is_moment(step.timestamp):

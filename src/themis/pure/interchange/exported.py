@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -64,3 +66,15 @@ def turns_of(value: JSONValue) -> Sequence[Mapping[str, JSONValue]] | None:
         return None
     turns = [each for each in value if isinstance(each, Mapping) and isinstance(each.get("role"), str)]
     return turns if len(turns) == len(value) else None
+
+
+_NO_NAME: Final = re.compile(r"[^\w.,=+@-]+")
+
+
+def in_a_name(text: str, longest: int) -> str:
+    """Return what of a text can stand in the name of a file.
+
+    >>> in_a_name("../org/model: 7b", 60)
+    '.._org_model_7b'
+    """
+    return _NO_NAME.sub("_", text)[:longest]

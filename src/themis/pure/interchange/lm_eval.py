@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import attrs
+
 from themis.pure.errors import DataError
 from themis.pure.interchange import loose
-from themis.pure.interchange.lm_eval_export import ANSWER, DATASET
+from themis.pure.interchange.lm_eval_export import ANSWER, DATASET, OF_A_ROW
 from themis.pure.interchange.records import (
     ImportedScore,
     LogFiles,
@@ -30,12 +32,6 @@ from themis.pure.records.likelihoods import Likelihood
 TOOL: Final = "lm-eval"
 _SAMPLES: Final = re.compile(r"(?P<folder>(?:.*/)?)samples_(?P<task>.+)_(?P<time>\d{4}-\d\d-\d\dT[^/]+)\.jsonl")
 _RESULTS: Final = re.compile(r"(?P<folder>(?:.*/)?)results_(?P<time>\d{4}-\d\d-\d\dT[^/]+)\.json")
-_OWN: Final = frozenset(
-    {
-        *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
-        *("doc_hash", "prompt_hash", "target_hash"),
-    }
-)
 
 
 def is_row(value: Any) -> bool:
@@ -167,7 +163,7 @@ def _of_row(row: Mapping[str, Any], place: str, seen: dict[str, int]) -> list[Lo
     ]
 
 
-_OURS: Final = frozenset(Case(case_id="1", input="").to_dict())
+_OURS: Final = {field.name for field in attrs.fields(Case)}
 
 
 def _case(row: Mapping[str, Any], doc_id: str, requests: Sequence[tuple[Any, Any]]) -> Case:
@@ -242,7 +238,7 @@ def _likelihood(text: Any, response: Any) -> Likelihood:
 
 def _scores(row: Mapping[str, Any]) -> Iterator[ImportedScore]:
     stated = [name for name in loose.items(row, "metrics") if isinstance(name, str)]
-    names = stated or [name for name, value in row.items() if name not in _OWN and loose.number(value) is not None]
+    names = stated or [name for name, value in row.items() if name not in OF_A_ROW and loose.number(value) is not None]
     used = loose.text(row, "filter") or "none"
     for name in names:
         if name in row:

@@ -15,7 +15,7 @@ from math import fsum
 from typing import Any, Final
 
 from themis.pure.components.likelihoods import read_likelihoods
-from themis.pure.interchange.exported import Logged, scores_of, text_of
+from themis.pure.interchange.exported import Logged, in_a_name, scores_of, text_of
 from themis.pure.json import content_hash, encode, thaw
 from themis.pure.plan import CaseItem
 from themis.pure.records.dataset import Case
@@ -29,14 +29,20 @@ ANSWER: Final = "answer-"
 """Begins the name of the filter that takes one of several answers; its number, from 1 on, follows."""
 DATASET: Final = "themis_dataset_id"
 """What a task's metadata call the dataset that it is, for a task's name may hold less."""
-_NO_NAME: Final = re.compile(r"[^\w.,=+@-]+")
+OF_A_ROW: Final = frozenset(
+    {
+        *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
+        *("doc_hash", "prompt_hash", "target_hash"),
+    }
+)
+"""What a row has besides its scores."""
 
 
 def task_names(dataset_ids: Sequence[str]) -> dict[str, str]:
     """Return the task's name for each dataset: names of files are made of it."""
     names: dict[str, str] = {}
     for dataset_id in dataset_ids:
-        name = _NO_NAME.sub("_", dataset_id)[:100].strip(".") or "task"
+        name = in_a_name(dataset_id, 100).strip(".") or "task"
         taken = set(names.values())
         names[dataset_id] = name if name not in taken else f"{name}_{len(taken)}"
     return names
@@ -56,7 +62,7 @@ def rows_of(
     """
     candidates = [state.candidates.get(index) for index in range(of.answers)]
     scores = [
-        {row.metric_id: row.value for row in scores_of(rows, state, index) if row.value is not None}
+        {_called(row.metric_id): row.value for row in scores_of(rows, state, index) if row.value is not None}
         for index in range(of.answers)
     ]
     arguments, responses = _requests(item.case, candidates)
@@ -81,6 +87,11 @@ def rows_of(
         for index, found in enumerate(scores):
             taken = [each[index] if index < len(each) else None for each in responses]
             yield {**row, **_filtered(f"{ANSWER}{index + 1}", taken, found)}
+
+
+def _called(metric_id: str) -> str:
+    """Return what a metric is called in a row, where each has a key of its own."""
+    return f"{metric_id}_score" if metric_id in OF_A_ROW else metric_id
 
 
 def _filtered(name: str, responses: Sequence[Any], scores: Mapping[str, float]) -> dict[str, Any]:
@@ -125,7 +136,7 @@ def results_of(
     kinds = ("results", "group_subtasks", "configs", "versions", "n-shot", "higher_is_better", "n-samples")
     found: dict[str, dict[str, Any]] = {kind: {} for kind in kinds}
     for dataset, task in names.items():
-        known = {name: one for name, one in estimates.get(dataset, {}).items() if one.mean is not None}
+        known = {_called(name): one for name, one in estimates.get(dataset, {}).items() if one.mean is not None}
         found["results"][task] = _result(task, known, counts[dataset])
         found["group_subtasks"][task] = []
         found["configs"][task] = {
