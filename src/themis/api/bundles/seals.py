@@ -15,7 +15,7 @@ import attrs
 
 from themis._version import __version__
 from themis.api.arguments import checked
-from themis.api.bundles.eee import model_of
+from themis.api.bundles.logged import model_of
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage
 from themis.effects import signatures
