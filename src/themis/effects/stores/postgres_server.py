@@ -37,8 +37,8 @@ _LATER: Final = {
 }
 """And the server within some 11: only then are its locks free, and what it was doing is another's.
 
-What the system would wait by itself is two hours; or a quarter of one for who has not confirmed the last answer, whom no
-keepalive is sent.
+What the system would wait by itself is two hours; or a quarter of one for who has not confirmed the last answer, for
+then no keepalive is sent.
 """
 
 
