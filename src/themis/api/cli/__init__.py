@@ -53,7 +53,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("replay", "replay:replay", "Do a run's stages again from stored answers."),
         ("rejudge", "replay:rejudge", "Ask the judges again about stored answers."),
         ("score", "imports:score", "Score a stored run's answers by other metrics, without a config."),
-        ("recompute", "imports:recompute", "Make another tool's scores again by its rules, and list what differs."),
+        ("recompute", "imports:recompute", "Make the scores that came with answers again, by their tool's rules."),
         ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs, or check a seal."),
     ),
     "Look at runs": (

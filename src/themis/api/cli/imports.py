@@ -304,7 +304,7 @@ def score(
 
 
 def recompute(run: RunName, /, *, store: Store = DEFAULT_STORE, json_output: Json = False) -> int:
-    """Make the scores that came with a run's answers again, by the rules of the tool that made them.
+    """Make the scores that came with answers again, by their tool's rules.
 
     Known are rules of Inspect (match, includes, pattern, answer, exact, choice), lm-eval (exact_match and acc, with
     their filters), promptfoo (assertions on text), pydantic-evals and deepeval. Scores that differ are listed, and
