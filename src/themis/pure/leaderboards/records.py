@@ -6,7 +6,7 @@ never averaged over. Decisions within a column are one family: a column more cha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar
 
 import attrs
@@ -221,6 +221,12 @@ class HeatMap(HashableModel):
     low: float = 0.0
     high: float = 1.0
 
+    def in_order(self, names: Sequence[str]) -> HeatMap:
+        """Return the same with its rows in the order of these names."""
+        bands = dict(zip(self.rows, self.bands, strict=True))
+        kept = [name for name in names if name in bands]
+        return self.evolve(rows=kept, bands=[bands[name] for name in kept])
+
 
 @attrs.frozen(kw_only=True)
 class Leaderboard(HashableModel):
@@ -253,6 +259,20 @@ class Leaderboard(HashableModel):
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def ordered(self) -> Leaderboard:
+        """Return the same with its rows best first."""
+        first = next((place for place, each in enumerate(self.columns) if each.kind == "macro"), 0)
+        sign = -1.0 if self.columns and self.columns[first].higher_is_better else 1.0
+
+        def place(row: Row) -> tuple[bool, float, str]:
+            estimate = row.cells[first].estimate if row.cells else None
+            mean = None if estimate is None else estimate.mean
+            return mean is None, 0.0 if mean is None else sign * mean, row.name
+
+        rows = sorted(self.rows, key=place)
+        names = [row.name for row in rows]
+        return self.evolve(rows=rows, heat=[each.in_order(names) for each in self.heat])
 
     def __getitem__(self, name: str) -> Row:
         """Return a row by its name.
