@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.api.arguments import checked
 from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.search import find_runs
@@ -26,8 +27,10 @@ from themis.pure.leaderboards.records import BoardRun, Leaderboard, Row
 from themis.pure.leaderboards.rows import Placed, place_runs
 from themis.pure.leaderboards.scores import RunScores
 from themis.pure.leaderboards.spent import Spending, spent_on
+from themis.pure.plan import total_cases
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import StorageConfig
+from themis.pure.records.dataset import Dataset
 from themis.pure.records.results import RunStatus
 from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.stats.arguments import Level, Size
@@ -114,7 +117,7 @@ def leaderboard(
     if baseline is not None and baseline not in named:
         raise SpecError(f"baseline: no row {baseline!r}; {nearest(baseline, named)}")
     _check_weights(weights, shown.benchmarks)
-    read = _Read(shown, cluster_by, prices)
+    read = _Read([view for view, _ in taken], shown, cluster_by, prices)
     board_runs = []
     for (view, place), (row, _) in zip(taken, in_rows, strict=True):
         status = read.take(view, row)
@@ -199,7 +202,24 @@ def _taken(
         raise DataError(
             f"leaderboard: no run{f' with the tag {tag!r}' if tag else ''}{f' in {where}' if where else ''} to show"
         )
-    return list(kept.values()), notes
+    return list(_with_shared_cases(list(kept.values()))), notes
+
+
+_MOST_HELD: Final = 50_000
+"""Cases of data that several runs share, which are held in memory; of more, each run's are read anew."""
+
+
+def _with_shared_cases(found: Sequence[tuple[RunView, str]]) -> Iterator[tuple[RunView, str]]:
+    """Yield the runs; those over the same data share its cases, so that these are read once."""
+    data = [tuple(ref.fingerprint for ref in view.snapshot.identity.dataset_refs) for view, _ in found]
+    counts, held, room = Counter(data), dict[tuple[str, ...], tuple[Dataset, ...]](), _MOST_HELD
+    for (view, place), name in zip(found, data, strict=True):
+        cases = total_cases(view.snapshot)
+        if name not in held and counts[name] > 1 and cases <= room:
+            held[name] = tuple(each.evolve(cases=tuple(each.cases)) for each in view.snapshot.datasets)
+            room -= cases
+        shared = held.get(name)
+        yield view if shared is None else attrs.evolve(view, snapshot=view.snapshot.evolve(datasets=shared)), place
 
 
 def _several(store: Stores | None) -> Sequence[RunStore | Storage]:
@@ -265,8 +285,9 @@ def _check_weights(weights: Mapping[str, float], benchmarks: Sequence[str]) -> N
 def _marks(view: RunView, status: RunStatus) -> Iterator[str]:
     if status not in (RunStatus.COMPLETED, RunStatus.PARTIAL_FAILURE):
         yield status.value
-    if view.ending.completed_through_stage is not None:
-        yield f"in part, through {view.ending.completed_through_stage}"
+    through = view.ending.completed_through_stage
+    if through is not None and through != STAGE_ORDER[-1]:
+        yield f"in part, through {through}"
     if view.stop is not None:
         yield str(view.stop)
 
@@ -279,12 +300,15 @@ _GENERATED: Final = attrs.fields(GenerationCompletedEvent).event_type.default
 class _Read:
     """What was read of the runs: a few numbers of each case, and each case's key once."""
 
-    def __init__(self, shown: _Shown, cluster_by: str | None, prices: Prices) -> None:
+    def __init__(self, views: Sequence[RunView], shown: _Shown, cluster_by: str | None, prices: Prices) -> None:
         self._shown = shown
         self._cluster_by = cluster_by
         self._prices = prices
         self._keys: dict[str, str] = {}
         self._contents: defaultdict[str, set[str]] = defaultdict(set)
+        for view in views:
+            for ref in view.snapshot.identity.dataset_refs:
+                self._contents[ref.dataset_id].add(ref.fingerprint)
         self._metric_code: defaultdict[str, set[str]] = defaultdict(set)
         self.scores: dict[tuple[str, str, str], list[RunScores]] = {}
         self.spent: defaultdict[tuple[str, str], list[Spending]] = defaultdict(list)
@@ -294,8 +318,6 @@ class _Read:
         """Read a run into its row, and return its status."""
         whole = len(view.dataset_ids) == 1
         slots = [slot for slot in view.metrics if slot.metric_id in self._shown.metrics]
-        for ref in view.snapshot.identity.dataset_refs:
-            self._contents[ref.dataset_id].add(ref.fingerprint)
         for slot in slots:
             self._metric_code[slot.metric_id].add(slot.fingerprint)
         columns: dict[tuple[str, str], RunScores] = {
@@ -331,7 +353,9 @@ class _Read:
 
     def _key(self, case: ScoredCase) -> str:
         """Return a case's name across runs: another content is another case, whose key meets that of no other."""
-        text = f"{case.item.case_key} {case_hash(case.item.case)}"
+        text = case.item.case_key
+        if len(self._contents[case.item.dataset_id]) > 1:
+            text = f"{text} {case_hash(case.item.case)}"
         key = self._keys.setdefault(text, text)
         cluster = cluster_of(case.item.case, self._cluster_by)
         if cluster is not None:

@@ -260,6 +260,45 @@ class Leaderboard(HashableModel):
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        """Return the table of means, as notebooks show it."""
+        from themis.pure.leaderboards.page import board_fragment
+
+        return board_fragment(self)
+
+    def to_text(self) -> str:
+        """Return it for a terminal of 80 columns: means with letters, then each column with intervals and ranks."""
+        from themis.pure.leaderboards.texts import board_text
+
+        return board_text(self)
+
+    def to_markdown(self) -> str:
+        """Return it as Markdown; the best mean of a column is bold, those not told apart from it are italic."""
+        from themis.pure.leaderboards.texts import board_markdown
+
+        return board_markdown(self)
+
+    def to_csv(self) -> str:
+        """Return it as CSV: a line for each row and column, with all figures."""
+        from themis.pure.leaderboards.texts import board_csv
+
+        return board_csv(self)
+
+    def to_latex(self) -> str:
+        """Return it as a table for a paper; needs `booktabs`. The caption says how intervals were made."""
+        from themis.pure.leaderboards.tex import board_latex
+
+        return board_latex(self)
+
+    def to_html(self) -> str:
+        """Return it as one page that opens offline: intervals, score against cost, and cases by rows as plots."""
+        from themis.pure.leaderboards.page import board_page
+
+        return board_page(self)
+
     def ordered(self) -> Leaderboard:
         """Return the same with its rows best first."""
         first = next((place for place, each in enumerate(self.columns) if each.kind == "macro"), 0)
