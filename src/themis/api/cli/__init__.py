@@ -64,6 +64,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
+        ("leaderboard", "leaderboard:leaderboard", "Show runs as a table of models and benchmarks, with ties."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
         ("seal", "seal:seal", "Write a run's result into one file that a stranger can check, signed."),

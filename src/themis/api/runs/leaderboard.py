@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import attrs
 
@@ -15,12 +15,13 @@ from themis.api.runs.result import RunResult, prices_of
 from themis.api.runs.search import find_runs
 from themis.api.runs.view import RunView, ScoredCase
 from themis.api.stores import Storage, at_hand, find_run
+from themis.effects.files import whole_file
 from themis.pure.chain import read_event
 from themis.pure.compilation import whole_name
 from themis.pure.errors import DataError, RunNotFoundError, SpecError, listed, nearest
 from themis.pure.events import GenerationCompletedEvent
 from themis.pure.identity import case_hash
-from themis.pure.json import EMPTY, decode
+from themis.pure.json import EMPTY, decode, formatted
 from themis.pure.leaderboards.board import Asked, columns_of, short_metric
 from themis.pure.leaderboards.columns import Family
 from themis.pure.leaderboards.records import BoardRun, Leaderboard, Row
@@ -35,7 +36,7 @@ from themis.pure.records.results import RunStatus
 from themis.pure.report.grouping import check_cluster_by, cluster_of
 from themis.pure.stats.arguments import Level, Size
 from themis.pure.stats.estimates import UNBOUNDED
-from themis.pure.usage import Prices, answered_call, call_cost, generated_call
+from themis.pure.usage import AnsweredCall, Prices, answered_call, call_cost, generated_call
 
 Stores: TypeAlias = RunStore | Storage | Sequence[RunStore | Storage]
 """Where runs are kept: an open store, or a place; or several of either."""
@@ -386,9 +387,9 @@ def _state_ranges(columns: Mapping[tuple[str, str], RunScores]) -> None:
                 found.score_range = (0.0, 1.0) if inside else UNBOUNDED
 
 
-def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[Any]:
+def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[AnsweredCall]:
     """Return the calls that a case's candidates came of; of a candidate that was made anew, the last."""
-    calls = {}
+    calls = dict[int, AnsweredCall]()
     for stored in case.stored:
         if stored.event_type != _GENERATED:
             continue
@@ -400,3 +401,49 @@ def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[Any]:
         if call is not None:
             calls[data["candidate_index"]] = call
     return calls.values()
+
+
+# --- by the name of a format ------------------------------------------------------------------------------
+
+BoardFormat: TypeAlias = Literal["text", "markdown", "csv", "latex", "json", "html"]
+
+_ENDINGS: Final[Mapping[str, BoardFormat]] = {
+    ".txt": "text",
+    ".md": "markdown",
+    ".csv": "csv",
+    ".tex": "latex",
+    ".json": "json",
+    ".html": "html",
+    ".htm": "html",
+}
+
+
+def format_of(path: Path) -> BoardFormat:
+    """Return the format that a file's ending stands for.
+
+    Raises:
+        SpecError: it stands for none.
+
+    >>> format_of(Path("table.tex"))
+    'latex'
+    """
+    found = _ENDINGS.get(path.suffix.lower())
+    if found is None:
+        raise SpecError(f"{path}: a file that ends in {', '.join(_ENDINGS)} expected; or name its format with --format")
+    return found
+
+
+def board_text(board: Leaderboard, kind: BoardFormat) -> str:
+    """Return a leaderboard in a format."""
+    if kind == "json":
+        return formatted(board.to_dict())
+    text: str = getattr(board, f"to_{kind}")()
+    return text
+
+
+def write_board(board: Leaderboard, path: Path, kind: BoardFormat) -> None:
+    """Write a leaderboard to a file, which is there whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = board_text(board, kind)
+    with whole_file(path) as file:
+        file.write((text if text.endswith("\n") else f"{text}\n").encode())
