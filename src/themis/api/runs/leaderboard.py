@@ -103,6 +103,10 @@ def leaderboard(
     level = confidence
     taken, notes = _taken(runs, store, tag)
     shown = _chosen([view for view, _ in taken], columns, metrics)
+    count = len(taken)
+    taken = [(view, place) for view, place in taken if any(_columns_of(view, shown))]
+    if len(taken) < count:
+        notes.append(f"{count - len(taken)} runs that have none of the columns are left out")
     check_cluster_by(cluster_by, [dataset for view, _ in taken for dataset in view.snapshot.datasets])
     placed = [
         Placed(
@@ -118,7 +122,8 @@ def leaderboard(
     if baseline is not None and baseline not in named:
         raise SpecError(f"baseline: no row {baseline!r}; {nearest(baseline, named)}")
     _check_weights(weights, shown.benchmarks)
-    read = _Read([view for view, _ in taken], shown, cluster_by, prices)
+    runs_of_rows = [(view, row) for (view, _), (row, _) in zip(taken, in_rows, strict=True)]
+    read = _Read(runs_of_rows, shown, cluster_by, prices)
     board_runs = []
     for (view, place), (row, _) in zip(taken, in_rows, strict=True):
         status = read.take(view, row)
@@ -301,19 +306,26 @@ _GENERATED: Final = attrs.fields(GenerationCompletedEvent).event_type.default
 class _Read:
     """What was read of the runs: a few numbers of each case, and each case's key once."""
 
-    def __init__(self, views: Sequence[RunView], shown: _Shown, cluster_by: str | None, prices: Prices) -> None:
+    def __init__(
+        self, runs: Sequence[tuple[RunView, str]], shown: _Shown, cluster_by: str | None, prices: Prices
+    ) -> None:
         self._shown = shown
         self._cluster_by = cluster_by
         self._prices = prices
         self._keys: dict[str, str] = {}
         self._contents: defaultdict[str, set[str]] = defaultdict(set)
-        for view in views:
+        for view, _ in runs:
             for ref in view.snapshot.identity.dataset_refs:
                 self._contents[ref.dataset_id].add(ref.fingerprint)
         self._metric_code: defaultdict[str, set[str]] = defaultdict(set)
         self.scores: dict[tuple[str, str, str], list[RunScores]] = {}
         self.spent: defaultdict[tuple[str, str], list[Spending]] = defaultdict(list)
         self.clusters: dict[str, str] = {}
+        self._counted: dict[tuple[str, str], set[tuple[str, str]]] = {}
+        runs_of = Counter((row, name) for view, row in runs for name in view.dataset_ids)
+        for place, count in runs_of.items():
+            if count > 1:
+                self._counted[place] = set()
 
     def take(self, view: RunView, row: str) -> RunStatus:
         """Read a run into its row, and return its status."""
@@ -341,8 +353,9 @@ class _Read:
                 column = columns.get((case.item.dataset_id, each.metric_id))
                 if column is not None:
                     column.add(key, each.value, each.error_category)
-            for call in _calls(view, case, generator):
-                spending[case.item.dataset_id].add(key, call, call_cost(call.model, call.usage, price))
+            for cache_key, call in _calls(view, case, generator):
+                if not self._is_counted(row, case.item.dataset_id, key, cache_key):
+                    spending[case.item.dataset_id].add(key, call, call_cost(call.model, call.usage, price))
         if not whole:
             _state_ranges(columns)
         for (dataset_id, metric_id), found in columns.items():
@@ -351,6 +364,15 @@ class _Read:
         for dataset_id, spent in spending.items():
             self.spent[row, dataset_id].append(spent)
         return view.status(lambda: failed)
+
+    def _is_counted(self, row: str, dataset_id: str, key: str, cache_key: str | None) -> bool:
+        """Tell whether another run of the row had this answer already: runs that share an answer asked for it once."""
+        counted = self._counted.get((row, dataset_id))
+        if counted is None or cache_key is None:
+            return False
+        was_there = (key, cache_key) in counted
+        counted.add((key, cache_key))
+        return was_there
 
     def _key(self, case: ScoredCase) -> str:
         """Return a case's name across runs: another content is another case, whose key meets that of no other."""
@@ -387,9 +409,9 @@ def _state_ranges(columns: Mapping[tuple[str, str], RunScores]) -> None:
                 found.score_range = (0.0, 1.0) if inside else UNBOUNDED
 
 
-def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[AnsweredCall]:
-    """Return the calls that a case's candidates came of; of a candidate that was made anew, the last."""
-    calls = dict[int, AnsweredCall]()
+def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[tuple[str | None, AnsweredCall]]:
+    """Return the calls that a case's candidates came of, with their cache keys; of one that was made anew, the last."""
+    calls = dict[int, tuple[str | None, AnsweredCall]]()
     for stored in case.stored:
         if stored.event_type != _GENERATED:
             continue
@@ -399,7 +421,7 @@ def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[Answered
         else:
             call = answered_call(read_event(stored, view.store.blob), generator)
         if call is not None:
-            calls[data["candidate_index"]] = call
+            calls[data["candidate_index"]] = stored.cache_key, call
     return calls.values()
 
 

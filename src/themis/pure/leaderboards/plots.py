@@ -81,7 +81,7 @@ def _ticks(low: float, high: float, place: Callable[[float], float], top: float,
 
 # --- score against cost -----------------------------------------------------------------------------------
 
-_TOP: Final = 14.0
+_TOP: Final = 22.0
 _FLOOR: Final = 230.0
 _START: Final = 52.0
 _MOST_NAMED: Final = 12
@@ -123,7 +123,7 @@ def _scatter(points: Sequence[Point]) -> Iterator[Markup]:
         if each in named:
             is_left = at > (_START + _RIGHT) / 2
             text = shortened(one_line(each.row), _LONGEST)
-            yield label(at + (-9 if is_left else 9), height + 4, text, "end" if is_left else "start", "name")
+            yield label(at, height - 9, text, "end" if is_left else "start", "name")
 
 
 def _padded(

@@ -60,7 +60,8 @@ def settings_of(run: Placed) -> dict[str, str]:
     refs = snapshot.component_refs
     several = {"parser": refs.parsers, "judge": refs.judge_models}
     several |= {name: (ref,) for name, ref in (("reducer", refs.reducer), ("selector", refs.selector)) if ref}
-    found |= {name: _components(snapshot, of_place) for name, of_place in several.items() if of_place}
+    for name, of_place in several.items():
+        found |= _components(snapshot, name, of_place)
     if identity.generation_prompt_spec is not None:
         found["prompt"] = _prompt(identity.generation_prompt_spec)
     found |= {name: setting_text(value) for name, value in identity.candidate_policy.items()}
@@ -79,13 +80,14 @@ def model_of(snapshot: RunSnapshot) -> str:
     return str(named) if named else snapshot.identity.generator_ref.component_id
 
 
-def _components(snapshot: RunSnapshot, refs: Sequence[ComponentRef]) -> str:
+def _components(snapshot: RunSnapshot, name: str, refs: Sequence[ComponentRef]) -> dict[str, str]:
+    """Return which components a run has in a place, and how they are set."""
+    if not refs:
+        return {}
     texts: dict[ComponentRef, JSONValue] = {ref: found for _, ref, found in described(snapshot)}
-    named = []
-    for ref in refs:
-        settings = settings_text(texts[ref], _WHOLE) if ref in texts else ""
-        named.append(f"{ref.component_id.removeprefix('builtin/')} {settings}".strip())
-    return ", ".join(named)
+    settings = ", ".join(filter(None, (settings_text(texts[ref], _WHOLE) for ref in refs if ref in texts)))
+    ids = ", ".join(ref.component_id.removeprefix("builtin/") for ref in refs)
+    return {name: ids, **({f"{name} settings": settings} if settings else {})}
 
 
 def _prompt(spec: PromptSpec) -> str:

@@ -52,7 +52,7 @@ td sup { color: var(--soft); font-size: 11px; line-height: 1; }
 td abbr { color: var(--warn); text-decoration: none; cursor: help; }
 .missing { color: var(--soft); font-style: italic; }
 .parts {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: 14px;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 14px;
   margin-top: 12px;
 }
 article {
