@@ -8,7 +8,9 @@ cliques that cover all pairs. They are found greedily here, so that no pattern o
 from __future__ import annotations
 
 import itertools
+import string
 from collections.abc import Collection, Sequence
+from typing import Final
 
 
 def letter_groups(names: Sequence[str], apart: Collection[frozenset[str]]) -> tuple[tuple[str, ...], ...]:
@@ -53,22 +55,19 @@ def _needed(groups: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
 
 
 def letters_of(groups: Sequence[Sequence[str]]) -> dict[str, str]:
-    """Return the letters of each name, one for each of its groups: a, b, ... z, aa, ab and so on.
+    """Return the letters of each name, one for each of its groups: a to z, A to Z, then letters with marks.
 
     >>> letters_of([("w", "x"), ("x", "y")])
     {'w': 'a', 'x': 'ab', 'y': 'b'}
     """
-    letters: dict[str, list[str]] = {}
+    letters: dict[str, str] = {}
     for number, group in enumerate(groups):
+        letter = string.ascii_letters[number] if number < _PLAIN else chr(_MARKED + number - _PLAIN)
         for name in group:
-            letters.setdefault(name, []).append(_letter(number))
-    between = "," if len(groups) > len(_ALPHABET) else ""
-    return {name: between.join(of_name) for name, of_name in letters.items()}
+            letters[name] = letters.get(name, "") + letter
+    return letters
 
 
-_ALPHABET = "abcdefghijklmnopqrstuvwxyz"
-
-
-def _letter(number: int) -> str:
-    before, last = divmod(number, len(_ALPHABET))
-    return (_letter(before - 1) if before else "") + _ALPHABET[last]
+_PLAIN: Final = len(string.ascii_letters)
+_MARKED: Final = 0x100
+"""From here on come 336 letters that are one character each."""

@@ -30,10 +30,10 @@ h3 { font-size: 14px; color: var(--soft); font-weight: 600; margin-bottom: 6px; 
 .facts dd { font-weight: 600; overflow-wrap: anywhere; }
 .note { color: var(--soft); font-size: 14px; max-width: 80ch; margin-top: 8px; overflow-wrap: anywhere; }
 .wide {
-  overflow-x: auto; margin-top: 12px; border: 1px solid var(--line);
+  overflow-x: auto; width: fit-content; max-width: 100%; margin-top: 12px; border: 1px solid var(--line);
   border-radius: 10px; background: var(--card);
 }
-table { border-collapse: collapse; font-size: 14px; width: 100%; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: 14px; min-width: min(560px, 100%); font-variant-numeric: tabular-nums; }
 th, td {
   padding: 6px 12px; border-bottom: 1px solid var(--line); text-align: right;
   vertical-align: top; white-space: nowrap;
@@ -53,7 +53,7 @@ td abbr { color: var(--warn); text-decoration: none; cursor: help; }
 .missing { color: var(--soft); font-style: italic; }
 .parts {
   display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 14px;
-  margin-top: 12px;
+  align-items: start; margin-top: 12px;
 }
 article {
   background: var(--card); border: 1px solid var(--line); border-radius: 10px;

@@ -174,7 +174,7 @@ def not_apart(board: Leaderboard, column: Column) -> str:
     letters: dict[str, list[str]] = {}
     for row in board:
         cell = row[column.name]
-        for letter in cell.letters.split(",") if "," in cell.letters else cell.letters:
+        for letter in cell.letters:
             letters.setdefault(letter, []).append(row.name)
     groups = [f"{letter}: {', '.join(names)}" for letter, names in sorted(letters.items()) if len(names) > 1]
     return f"Not told apart: {'; '.join(groups)}" if groups else ""
