@@ -76,6 +76,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("inspect", "case", "Prüfung-Ω", "é0"),
     ("inspect", "evaluation", "gerichtet-é", "é0", "builtin/llm_rubric"),
     ("compare", "Prüfung-Ω", "gerichtet-é"),
+    ("leaderboard", "Prüfung-Ω", "gerichtet-é"),
     ("rank", "Prüfung-Ω", "gerichtet-é"),
     ("label", "gerichtet-é", "é0", "builtin/llm_rubric", "0.5", "--who", "Zoë", "--note", WORDS),
     ("label", "gerichtet-é"),

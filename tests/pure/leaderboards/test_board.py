@@ -155,13 +155,14 @@ def test_macro_averages_are_those_of_their_columns_and_nothing_missing_is_averag
         column(found, name) for name in ("x m", "y m", "macro average", "micro average")
     )
     for row, cell in macro.items():
-        if x[row].estimate is None or y[row].estimate is None:
+        of_x, of_y, of_all = x[row].estimate, y[row].estimate, micro[row].estimate
+        if of_x is None or of_y is None:
             assert cell.estimate is None
-            assert micro[row].estimate is None
+            assert of_all is None
             assert "no average without" in str(cell.absent)
             continue
         counts = (weights or {}).get("x", 1.0), (weights or {}).get("y", 1.0)
-        means = x[row].estimate.mean, y[row].estimate.mean  # type: ignore[union-attr]  # not None by the test above
+        means = of_x.mean, of_y.mean
         if None in means or cell.estimate is None:
             continue
         total = sum(count * mean for count, mean in zip(counts, means, strict=True) if mean is not None)
@@ -170,9 +171,9 @@ def test_macro_averages_are_those_of_their_columns_and_nothing_missing_is_averag
             value for benchmark in "xy" for part in scores[row, benchmark, "builtin/m"] for value in part.scores()
         ]
         pooled = estimate_mean(values, score_range=(0.0, 1.0))
-        assert micro[row].estimate is not None
-        assert micro[row].estimate.mean == pytest.approx(pooled.mean)
-        assert micro[row].estimate.interval == pooled.interval
+        assert of_all is not None
+        assert of_all.mean == pytest.approx(pooled.mean)
+        assert of_all.interval == pooled.interval
 
 
 @settings(max_examples=8)

@@ -97,8 +97,8 @@ def leaderboard(
     >>> for row in leaderboard(store=store):
     ...     cell = row["data exact_match"]
     ...     print(row.name, round(cell.estimate.mean, 3), cell.rank.best, cell.rank.worst, cell.letters)
-    builtin/demo_model 0.785 1 1 a
-    builtin/demo_generator 0.0 2 2 b
+    builtin/demo_generator 1.0 1 1 a
+    builtin/demo_model 0.74 2 2 b
     """
     level = confidence
     taken, notes = _taken(runs, store, tag)
@@ -416,10 +416,11 @@ def _calls(view: RunView, case: ScoredCase, generator: str) -> Iterable[tuple[st
         if stored.event_type != _GENERATED:
             continue
         data = decode(stored.payload)
-        if isinstance(data["result"], dict):
-            call = generated_call(generator, data["result"])
-        else:
-            call = answered_call(read_event(stored, view.store.blob), generator)
+        call = (
+            generated_call(generator, data["result"])
+            if isinstance(data["result"], dict)
+            else answered_call(read_event(stored, view.store.blob), generator)
+        )
         if call is not None:
             calls[data["candidate_index"]] = stored.cache_key, call
     return calls.values()

@@ -120,8 +120,9 @@ def _line(name: str, *cells: str) -> Markup:
 def _overview(board: Leaderboard) -> Markup:
     costs = words.has_costs(board)
     header = ["", *(words.short_heading(board, column) for column in board.columns), *(["cost"] if costs else [])]
+    names = words.short_names([row.name for row in board], words.LONGEST_NAME)
     rows = (
-        _line(row.name, *map(_mean, row.cells), *([element("td", words.total_cost(row))] if costs else []))
+        _line(names[row.name], *map(_mean, row.cells), *([element("td", words.total_cost(row))] if costs else []))
         for row in board
     )
     return _table(header, rows, "Means")

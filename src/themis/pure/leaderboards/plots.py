@@ -12,7 +12,7 @@ from themis.pure.leaderboards.records import Cell, Column, HeatMap, Leaderboard
 from themis.pure.report.markup import Markup, element
 from themis.pure.report.plots import label, line, svg
 from themis.pure.report.sections import short
-from themis.pure.text import one_line, shortened
+from themis.pure.text import one_line
 
 _LEFT: Final = 150.0
 _RIGHT: Final = 508.0
@@ -22,7 +22,8 @@ _LONGEST: Final = 24
 
 def intervals_plot(board: Leaderboard, column: Column) -> Markup:
     """Draw each row's mean with its interval, in the order of the leaderboard; those like the best are filled."""
-    shown = [(row.name, row[column.name]) for row in board]
+    names = words.short_names([row.name for row in board], _LONGEST)
+    shown = [(names[row.name], row[column.name]) for row in board]
     known = [cell for _, cell in shown if cell.estimate is not None and cell.estimate.mean is not None]
     low, high = _range(known)
     place = _scale(low, high, _LEFT, _RIGHT)
@@ -43,7 +44,7 @@ def _intervals(
     yield from _ticks(low, high, place, 4, bottom)
     for number, (name, cell) in enumerate(shown):
         middle = _STEP * number + 16
-        yield label(_LEFT - 10, middle + 4, shortened(one_line(name), _LONGEST), "end", "name")
+        yield label(_LEFT - 10, middle + 4, name, "end", "name")
         estimate = cell.estimate
         if estimate is None or estimate.mean is None:
             yield label(_LEFT + 4, middle + 4, "missing", "start", "missing")
@@ -113,17 +114,17 @@ def _scatter(points: Sequence[Point]) -> Iterator[Markup]:
     if len(best) > 1:
         corners = [f"{x(across(each.cost)):.1f},{y(each.mean):.1f}" for each in best]
         yield element("polyline", class_="frontier", points=" ".join(corners))
+    names = words.short_names([each.row for each in points], _LONGEST)
     named = [*best, *(each for each in points if not each.is_best)][:_MOST_NAMED]
     for each in points:
         at, height = x(across(each.cost)), y(each.mean)
         kind = "mean best" if each.is_best else "mean bound" if each.is_lower_bound else "mean"
-        cost = f"at least {_dollars(each.cost)}" if each.is_lower_bound else _dollars(each.cost)
-        title = element("title", f"{each.row}: {words.score(each.mean)} at {cost}")
+        least = "at least " if each.is_lower_bound else ""
+        title = element("title", f"{each.row}: {words.score(each.mean)} at {least}{_dollars(each.cost)}")
         yield element("circle", title, class_=kind, cx=f"{at:.1f}", cy=f"{height:.1f}", r="5")
         if each in named:
             is_left = at > (_START + _RIGHT) / 2
-            text = shortened(one_line(each.row), _LONGEST)
-            yield label(at, height - 9, text, "end" if is_left else "start", "name")
+            yield label(at, height - 9, names[each.row], "end" if is_left else "start", "name")
 
 
 def _padded(
@@ -154,10 +155,10 @@ def heat_plot(heat: HeatMap) -> Markup:
 
 
 def _bands(heat: HeatMap, bottom: float) -> Iterator[Markup]:
-    width = heat.high - heat.low or 1.0
+    width, names = heat.high - heat.low or 1.0, words.short_names(heat.rows, _LONGEST)
     for number, (name, bands) in enumerate(zip(heat.rows, heat.bands, strict=True)):
         top = _STEP * number + 4
-        yield label(_LEFT - 10, top + 15, shortened(one_line(name), _LONGEST), "end", "name")
+        yield label(_LEFT - 10, top + 15, names[name], "end", "name")
         step = (_RIGHT - _LEFT) / max(1, len(bands))
         for place, value in enumerate(bands):
             if value is None:

@@ -10,16 +10,12 @@ import attrs
 
 from themis.pure.errors import SpecError, nearest
 from themis.pure.interchange.records import IMPORTED
-from themis.pure.json import JSONValue, content_hash
+from themis.pure.json import JSONValue
 from themis.pure.leaderboards.records import MODEL
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.report.settings import described, leaves, setting_text, settings_text
-from themis.pure.text import shortened
-
-_LONGEST: Final = 40
-"""Of a setting in a row's name; settings are told apart by all of their text."""
 
 _WHOLE: Final = 10_000
 NOT_SET: Final = "(not set)"
@@ -118,10 +114,9 @@ def place_runs(
             for place in group:
                 wanted[place] = told
     found = [{key: known.get(key, NOT_SET) for key in keys} for known, keys in zip(settings, wanted, strict=True)]
-    called = _row_names(found)
     rows = [
-        (names.get(run.snapshot.run_id, name), told_apart)
-        for run, name, told_apart in zip(runs, called, found, strict=True)
+        (names.get(run.snapshot.run_id) or ", ".join(_said(*item) for item in told_apart.items()), told_apart)
+        for run, told_apart in zip(runs, found, strict=True)
     ]
     return rows, tuple(dict.fromkeys(key for told_apart in found for key in told_apart))
 
@@ -161,18 +156,5 @@ def _telling(runs: Sequence[Placed], settings: Sequence[Mapping[str, str]]) -> l
     return [*found, RUN, STORE] if alike else found
 
 
-def _row_names(rows: Sequence[Mapping[str, str]]) -> list[str]:
-    """Return what rows are called; what differs only where names are cut gets the start of a hash."""
-    names = [", ".join(_said(name, value) for name, value in row.items()) for row in rows]
-    meant: defaultdict[str, set[str]] = defaultdict(set)
-    for name, row in zip(names, rows, strict=True):
-        meant[name].add(content_hash(row))
-    return [
-        f"{name} #{content_hash(row)[:4]}" if len(meant[name]) > 1 else name
-        for name, row in zip(names, rows, strict=True)
-    ]
-
-
 def _said(name: str, value: str) -> str:
-    shown = shortened(value, _LONGEST)
-    return shown if name in (MODEL, NAME, RUN) and value != NOT_SET else f"{name} {shown}"
+    return value if name in (MODEL, NAME, RUN) and value != NOT_SET else f"{name} {value}"

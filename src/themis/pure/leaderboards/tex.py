@@ -58,9 +58,9 @@ def _table(board: Leaderboard, columns: Sequence[Column], marks: Sequence[str]) 
     seconds = [escape(shortened(words.heading(board, column)[1], _LONGEST)) for column in columns]
     end = " & " if with_cost else ""
     end_of = (r"\\", r"\\[2pt]")
-    rows = []
+    rows, names = [], words.short_names([row.name for row in board], _LONGEST)
     for row in board:
-        name, cells = escape(shortened(row.name, _LONGEST)), [row[column.name] for column in columns]
+        name, cells = escape(names[row.name]), [row[column.name] for column in columns]
         cost = [escape(words.total_cost(row))] if with_cost else []
         rows += [[name, *(_mean(cell, marks) for cell in cells), *cost], ["", *map(_ends, cells), *([""] * len(cost))]]
     return "\n".join(

@@ -11,7 +11,7 @@ from themis.pure.leaderboards.records import Cell, Column, Leaderboard, Row
 from themis.pure.report.markdown import escape, table
 from themis.pure.report.table import csv_of
 from themis.pure.report.terminal import plain_table
-from themis.pure.text import one_line, shortened
+from themis.pure.text import one_line
 
 _WIDTH: Final = 80
 _LONGEST_NAME: Final = 32
@@ -20,13 +20,13 @@ _BETWEEN: Final = 3  # characters between the columns of a table
 
 def board_text(board: Leaderboard) -> str:
     """Return a leaderboard for a terminal of 80 columns: its table in parts that fit, the details, and what to know."""
-    names = [shortened(one_line(row.name), _LONGEST_NAME) for row in board]
+    names = list(words.short_names([row.name for row in board], _LONGEST_NAME).values())
     header, cells = _overview(board)
     parts = [one_line(board.title)]
     for shown in _fitting(names, header, cells):
         rows = [[name, *(of_row[place] for place in shown)] for name, of_row in zip(names, cells, strict=True)]
         parts.append(plain_table(["row", *(header[place] for place in shown)], rows))
-    parts += [_details(board, column) for column in board.columns]
+    parts += [_details(board, column, names) for column in board.columns]
     lines = [*words.methods(board), *words.remarks(board)]
     parts.append("\n".join(wrapped for line in lines for wrapped in textwrap.wrap(one_line(line), _WIDTH)))
     return "\n\n".join(parts)
@@ -69,18 +69,18 @@ def _fitting(names: Sequence[str], header: Sequence[str], cells: Sequence[Sequen
         yield shown
 
 
-def _details(board: Leaderboard, column: Column) -> str:
+def _details(board: Leaderboard, column: Column, names: Sequence[str]) -> str:
     level = f"{words.level_text(board)} interval"
     header = ["row", "mean", level, "n", *(["rank"] if board.baseline is None else [f"difference, {level}", ""])]
     rows = [
         [
-            shortened(row.name, _LONGEST_NAME),
+            name,
             words.score(cell.estimate.mean) if cell.estimate else words.NONE,
             words.ends(cell.estimate.interval) if cell.estimate else words.NONE,
             words.planned(cell),
             *_standing(board, row, column),
         ]
-        for row in board
+        for name, row in zip(names, board, strict=True)
         for cell in [row[column.name]]
     ]
     said = words.not_apart(board, column)
@@ -102,7 +102,8 @@ def _standing(board: Leaderboard, row: Row, column: Column) -> list[str]:
 def board_markdown(board: Leaderboard) -> str:
     """Return a leaderboard as Markdown: the best of each column is bold, those not told apart from it are italic."""
     header = ["", *(escape(words.short_heading(board, column)) for column in board.columns)]
-    rows = [[escape(row.name), *(_markdown_cell(cell) for cell in row.cells)] for row in board]
+    names = words.short_names([row.name for row in board], words.LONGEST_NAME)
+    rows = [[escape(names[row.name]), *(_markdown_cell(cell) for cell in row.cells)] for row in board]
     if words.has_costs(board):
         header += ["cost", "median time (90th percentile)"]
         for of_row, row in zip(rows, board, strict=True):
@@ -116,7 +117,7 @@ def board_markdown(board: Leaderboard) -> str:
     details = [
         (
             column.name,
-            row.name,
+            names[row.name],
             words.planned(cell),
             *_standing(board, row, column),
             *([cell.letters] * (not board.baseline)),

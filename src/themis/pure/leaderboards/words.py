@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from themis.pure.leaderboards.records import Cell, Column, Leaderboard, Row, Spent
 from themis.pure.stats.records import Interval
 from themis.pure.stats.wording import number
+from themis.pure.text import one_line
 
-NONE = "-"
+NONE: Final = "-"
+
+LONGEST_NAME: Final = 60
+"""Of a row's name where there is room for it."""
 
 
 def score(value: float | None) -> str:
@@ -27,6 +33,25 @@ def ends(interval: Interval | None) -> str:
     if interval is None or interval.low is None or interval.high is None:
         return NONE
     return f"[{score(interval.low)}, {score(interval.high)}]"
+
+
+def short_names(names: Sequence[str], most: int) -> dict[str, str]:
+    """Return rows' names, harmless and on one line, cut in the middle to about so many characters; no two are the same.
+
+    >>> list(short_names(["lab/a, temperature 0.5", "lab/a, temperature 0.7"], 15).values())
+    ['lab/a,...re 0.5', 'lab/a,...re 0.7']
+    >>> list(short_names(["a long name one more", "a long nice one more"], 12).values())
+    ['a lon...more', 'a lon...more (2)']
+    """
+    found, counts = dict[str, str](), Counter[str]()
+    for name in names:
+        shown = one_line(name)
+        if len(shown) > most:
+            end = (most - 3) // 2
+            shown = f"{shown[: most - 3 - end]}...{shown[len(shown) - end :]}"
+        counts[shown] += 1
+        found[name] = shown if counts[shown] == 1 else f"{shown} ({counts[shown]})"
+    return found
 
 
 def rank_text(cell: Cell) -> str:
@@ -149,17 +174,18 @@ def methods(board: Leaderboard, *, letters: bool = True) -> list[str]:
 def remarks(board: Leaderboard) -> list[str]:
     """Return what to keep in mind: what is missing, marked, left out, and who is told apart."""
     found = list(board.notes)
+    names = short_names([row.name for row in board], LONGEST_NAME)
     for row in board:
         absent = [cell for cell in row.cells if cell.absent is not None]
         kinds = {column.name: column.kind for column in board.columns}
-        found += [f"{row.name}: {cell.absent}" for cell in absent if kinds[cell.column] == "scores"]
+        found += [f"{names[row.name]}: {cell.absent}" for cell in absent if kinds[cell.column] == "scores"]
         found += [
-            f"{row.name}, {cell.column}: {mark}"
+            f"{names[row.name]}, {cell.column}: {mark}"
             for cell in row.cells
             if kinds[cell.column] == "scores"
             for mark in cell.marks
         ]
-    found += [f"run {run.run_id[:12]} ({run.row}): {mark}" for run in board.runs for mark in run.marks]
+    found += [f"run {run.run_id[:12]} ({names[run.row]}): {mark}" for run in board.runs for mark in run.marks]
     found += [f"{column.name}: {note}" for column in board.columns for note in column.notes]
     lower = [column.name for column in board.columns if not column.higher_is_better]
     if lower:
@@ -172,10 +198,11 @@ def remarks(board: Leaderboard) -> list[str]:
 def not_apart(board: Leaderboard, column: Column) -> str:
     """Return a column's groups of rows that are not told apart, in words; empty if there is none of two."""
     letters: dict[str, list[str]] = {}
+    shown = short_names([row.name for row in board], LONGEST_NAME)
     for row in board:
         cell = row[column.name]
         for letter in cell.letters:
-            letters.setdefault(letter, []).append(row.name)
+            letters.setdefault(letter, []).append(shown[row.name])
     groups = [f"{letter}: {', '.join(names)}" for letter, names in sorted(letters.items()) if len(names) > 1]
     return f"Not told apart: {'; '.join(groups)}" if groups else ""
 
