@@ -14,8 +14,11 @@ from themis.pure.json import JSONValue
 from themis.pure.leaderboards.records import MODEL
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.prompt import PromptSpec
-from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
 from themis.pure.report.settings import described, leaves, setting_text, settings_text
+
+_NO_SETTINGS: Final = ("generator", "metrics")
+"""The components that are no settings of a row by their names: the model is told apart, and metrics are columns."""
 
 _WHOLE: Final = 10_000
 NOT_SET: Final = "(not set)"
@@ -53,11 +56,10 @@ def settings_of(run: Placed) -> dict[str, str]:
     for place, _, description in described(snapshot):
         if place == "generator":
             found |= {name: setting_text(value, _WHOLE) for name, value in leaves(description) if name != MODEL}
-    refs = snapshot.component_refs
-    several = {"parser": refs.parsers, "judge": refs.judge_models}
-    several |= {name: (ref,) for name, ref in (("reducer", refs.reducer), ("selector", refs.selector)) if ref}
-    for name, of_place in several.items():
-        found |= _components(snapshot, name, of_place)
+    for field in attrs.fields(ComponentRefs):
+        if field.name not in _NO_SETTINGS:
+            refs = getattr(snapshot.component_refs, field.name)
+            found |= _components(snapshot, field.name.removesuffix("s"), refs if isinstance(refs, tuple) else (refs,))
     if identity.generation_prompt_spec is not None:
         found["prompt"] = _prompt(identity.generation_prompt_spec)
     found |= {name: setting_text(value) for name, value in identity.candidate_policy.items()}
@@ -76,13 +78,14 @@ def model_of(snapshot: RunSnapshot) -> str:
     return str(named) if named else snapshot.identity.generator_ref.component_id
 
 
-def _components(snapshot: RunSnapshot, name: str, refs: Sequence[ComponentRef]) -> dict[str, str]:
-    """Return which components a run has in a place, and how they are set."""
-    if not refs:
+def _components(snapshot: RunSnapshot, name: str, refs: Sequence[ComponentRef | None]) -> dict[str, str]:
+    """Return which components a run has in a place, if any, and how they are set."""
+    there = [ref for ref in refs if ref is not None]
+    if not there:
         return {}
     texts: dict[ComponentRef, JSONValue] = {ref: found for _, ref, found in described(snapshot)}
-    settings = ", ".join(filter(None, (settings_text(texts[ref], _WHOLE) for ref in refs if ref in texts)))
-    ids = ", ".join(ref.component_id.removeprefix("builtin/") for ref in refs)
+    settings = ", ".join(filter(None, (settings_text(texts[ref], _WHOLE) for ref in there if ref in texts)))
+    ids = ", ".join(ref.component_id.removeprefix("builtin/") for ref in there)
     return {name: ids, **({f"{name} settings": settings} if settings else {})}
 
 
