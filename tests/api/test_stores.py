@@ -71,6 +71,7 @@ PUBLIC: Final = ("themis", "themis.catalog", "themis.core", "themis.planner")
 OTHERWISE: Final = {
     "import_logs", "import_outputs",  # and their own tests
     "evaluate", "evaluate_async", "run", "run_async", "Experiment",  # see test_given_as
+    "leaderboard",  # several stores, and its own tests
     "RunResult",  # a record of what was run
     "StorageConfig", "WorkOutcome",  # `store` is a text of their own
 }  # fmt: skip

@@ -18,6 +18,7 @@ from themis import (
     GenerationConfig,
     GenerationResult,
     InMemoryRunStore,
+    Leaderboard,
     ParsedOutput,
     Reporter,
     RunResult,
@@ -31,6 +32,7 @@ from themis import (
     generator,
     get_execution_state,
     import_generation_bundle,
+    leaderboard,
     metric,
     parser,
     quickcheck,
@@ -125,6 +127,9 @@ def main() -> None:
     second = experiment.run(store=store)
     assert_type(second, RunResult)
     assert_type(compare(store, first.run_id, store, second.run_id), RunComparison)
+    board = leaderboard([first, second.run_id], store=[store, "runs/a.sqlite3"], rows=("model", "temperature"))
+    assert_type(board, Leaderboard)
+    assert_type([row["data exact_match"].is_like_best for row in board], list[bool])
     assert_type(verify(store, second.run_id, experiment=experiment), Verification)
     assert_type(get_execution_state(store, second.run_id), ExecutionState)
     assert_type(Reporter(store).export_markdown(second.run_id), str)

@@ -26,8 +26,9 @@ from themis import (
     leaderboard,
     sqlite_store,
 )
+from themis.api.stores import as_storage
 from themis.catalog import load
-from themis.core import DataError, RunNotFoundError, SpecError
+from themis.core import DataError, RunNotFoundError, SpecError, StoreError
 from themis.pure.leaderboards.frontier import frontier
 from themis.testing.hostile import HOSTILE
 
@@ -337,8 +338,20 @@ def test_what_is_not_there_is_refused_with_what_is(store: InMemoryRunStore) -> N
         leaderboard(["nope"], store=store)
     with pytest.raises(RunNotFoundError, match="no store is given"):
         leaderboard(["nope"])
-    with pytest.raises(SpecError, match="or a store"):
-        leaderboard()
+    nothing: Any
+    for nothing in (None, 3, [], [None]):
+        with pytest.raises(SpecError, match=r"^store: .* expected"):
+            leaderboard(store=nothing)
+
+
+def test_where_stores_are_does_for_stores(tmp_path: Path) -> None:
+    place = tmp_path / "a.sqlite3"
+    evaluate(model="builtin/demo_model", data=list(rows_of(9)), metric="exact_match", storage=place)
+    boards = [leaderboard(store=each) for each in (place, str(place), as_storage(place), [place, str(place)])]
+    assert all(board == boards[0] for board in boards)
+    with pytest.raises(StoreError, match="there is no store"):
+        leaderboard(store=[place, tmp_path / "b.sqlite3"])
+    assert not (tmp_path / "b.sqlite3").exists()
 
 
 def test_weights_and_chosen_columns(store: InMemoryRunStore, board: Leaderboard) -> None:

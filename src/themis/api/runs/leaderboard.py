@@ -185,7 +185,9 @@ def _taken(
     found: list[tuple[RunView, str]] = []
     if runs is None:
         if not stores:
-            raise SpecError("runs: results, or ids of runs of a store, expected; or a store, whose runs are all taken")
+            raise SpecError(
+                f"store: a store, or where one is, or several, expected where no runs are named; found {store!r}"
+            )
         for each in stores:
             lines = find_runs(each, tags=() if tag is None else [tag])
             begun = [line for line in lines if line.event_count]
