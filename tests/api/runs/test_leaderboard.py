@@ -19,11 +19,13 @@ from themis import (
     Dataset,
     InMemoryRunStore,
     Leaderboard,
+    Reporter,
     RuntimeConfig,
     compare,
     evaluate,
     generator,
     leaderboard,
+    metric,
     sqlite_store,
 )
 from themis.api.stores import as_storage
@@ -137,25 +139,35 @@ def test_a_cell_is_its_runs_report_however_the_run_was_made(options: dict[str, A
     result = evaluate(model=answers("lab/good", 90), data=data("easy", 120), store=made, **chosen)
     report = json.loads(Reporter(made, cluster_by=cluster_by).export_json(result.run_id))
     found = leaderboard([result], cluster_by=cluster_by)
-    for metric in report["metrics"]:
-        shown = found["lab/good"][f"easy {metric.removeprefix('builtin/')}"].estimate
+    for name, figures in report["metrics"].items():
+        shown = found["lab/good"][f"easy {name.removeprefix('builtin/')}"].estimate
         assert shown is not None
-        assert json.loads(json.dumps(shown.to_dict())).items() <= report["metrics"][metric].items()
+        assert shown.to_dict().items() <= figures.items()
 
 
-def test_a_run_over_several_datasets_has_a_column_for_each_as_its_report_groups_them() -> None:
-    from themis import Reporter
+@metric(component_id="lab/length")
+def length(parsed: Any, case: Any) -> float:
+    """Score without a range: at most 1 on the one benchmark, more on the other, and nothing at all for some."""
+    if int(case.case_id[4:]) % 10 == 3:
+        raise ValueError("no score")
+    return 0.5 if case.case_id.startswith("easy") else 3.0
 
+
+@pytest.mark.parametrize("scored_by", ["builtin/f1", length])
+def test_a_run_over_several_datasets_has_a_column_for_each_as_its_report_groups_them(scored_by: Any) -> None:
     made = InMemoryRunStore()
     result = evaluate(
-        model=answers("lab/good", 80), data=[data("easy", 60), data("hard", 40)], metric="builtin/f1", store=made
+        model=answers("lab/good", 80), data=[data("easy", 60), data("hard", 40)], metric=scored_by, store=made
     )
-    groups = json.loads(Reporter(made).export_json(result.run_id))["groups"]["dataset"]["builtin/f1"]
+    (groups,) = json.loads(Reporter(made).export_json(result.run_id))["groups"]["dataset"].values()
     found = leaderboard([result])["lab/good"]
-    for group in groups["groups"]:
-        shown = found[f"{group['name']} f1"].estimate
-        assert shown is not None
-        assert shown.to_dict() == group["estimate"]
+    for cell, group in zip(found.cells, groups["groups"], strict=False):
+        assert cell.column.startswith(group["name"])
+        assert cell.estimate is not None
+        assert cell.estimate.to_dict() == group["estimate"]
+    if scored_by is length:
+        assert len(found.cells) == 2  # scores of no known range are not averaged
+        return
     macro, micro = found["macro average"].estimate, found["micro average"].estimate
     assert macro is not None
     assert micro is not None
@@ -342,6 +354,25 @@ def test_what_is_not_there_is_refused_with_what_is(store: InMemoryRunStore) -> N
     for nothing in (None, 3, [], [None]):
         with pytest.raises(SpecError, match=r"^store: .* expected"):
             leaderboard(store=nothing)
+
+
+def test_columns_that_no_run_has_together_are_refused() -> None:
+    made = InMemoryRunStore()
+    for name, scored_by in (("easy", "exact_match"), ("hard", "f1")):
+        evaluate(model=answers("lab/good", 80), data=data(name, 10), metric=scored_by, store=made)
+    with pytest.raises(DataError, match="no run is of easy scored by f1"):
+        leaderboard(store=made, columns=["easy"], metrics=["f1"])
+
+
+def test_runs_given_one_name_are_one_row_with_what_they_agree_in(sweep: InMemoryRunStore) -> None:
+    lines = {str(line.name): line.run_id for line in sweep.list_runs()}
+    names = dict.fromkeys([lines["0.1 text"], lines["0.1 math_answer"]], "low")
+    first = leaderboard(store=sweep, names=names)
+    assert {"low"} < {row.name for row in first}
+    assert "parser" not in first["low"].settings
+    assert leaderboard(list(reversed(lines.values())), store=sweep, names=names) == leaderboard(
+        list(lines.values()), store=sweep, names=names
+    )
 
 
 def test_where_stores_are_does_for_stores(tmp_path: Path) -> None:

@@ -105,8 +105,12 @@ def leaderboard(
     shown = _chosen([view for view, _ in taken], columns, metrics)
     count = len(taken)
     taken = [(view, place) for view, place in taken if any(_columns_of(view, shown))]
+    if not taken:
+        wanted = f"{', '.join(shown.benchmarks)} scored by {', '.join(map(short_metric, shown.metrics))}"
+        raise DataError(f"leaderboard: no run is of {wanted}")
     if len(taken) < count:
         notes.append(f"{count - len(taken)} runs that have none of the columns are left out")
+    lower = frozenset(whole_name(metric, shown.metrics) for metric in lower_is_better)
     check_cluster_by(cluster_by, [dataset for view, _ in taken for dataset in view.snapshot.datasets])
     placed = [
         Placed(
@@ -118,7 +122,9 @@ def leaderboard(
         for view, place in taken
     ]
     in_rows, by = place_runs(placed, [rows] if isinstance(rows, str) else rows, names)
-    named = dict(in_rows)
+    named: dict[str, dict[str, str]] = {}
+    for name, settings in in_rows:  # of runs that were given one name, those that they agree in
+        named[name] = dict(named.get(name, settings).items() & settings.items())
     if baseline is not None and baseline not in named:
         raise SpecError(f"baseline: no row {baseline!r}; {nearest(baseline, named)}")
     _check_weights(weights, shown.benchmarks)
@@ -143,7 +149,7 @@ def leaderboard(
         family=Family(level=level, baseline=baseline, clusters=read.clusters if cluster_by is not None else None),
         benchmarks=shown.benchmarks,
         metrics=shown.metrics,
-        lower_is_better=frozenset(whole_name(metric, shown.metrics) for metric in lower_is_better),
+        lower_is_better=lower,
         weights=weights,
     )
     found = columns_of(read.scores, sorted(named), asked)
@@ -203,7 +209,7 @@ def _taken(
         if tag is not None:
             found = [(view, place) for view, place in found if tag in view.ending.labels.tags]
     kept: dict[tuple[str, str], tuple[RunView, str]] = {}
-    for view, place in found:
+    for view, place in sorted(found, key=lambda each: (each[0].run_id, each[1])):  # so that no order tells
         kept.setdefault((view.run_id, view.store.head(view.run_id).digest), (view, place))
     if not kept:
         where = ", ".join(each.location for each in stores)
