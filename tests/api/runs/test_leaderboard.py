@@ -378,7 +378,8 @@ def test_runs_given_one_name_are_one_row_with_what_they_agree_in(sweep: InMemory
 def test_where_stores_are_does_for_stores(tmp_path: Path) -> None:
     place = tmp_path / "a.sqlite3"
     evaluate(model="builtin/demo_model", data=list(rows_of(9)), metric="exact_match", storage=place)
-    boards = [leaderboard(store=each) for each in (place, str(place), as_storage(place), [place, str(place)])]
+    places: list[Any] = [place, str(place), as_storage(place), [place, str(place)]]
+    boards = [leaderboard(store=each) for each in places]
     assert all(board == boards[0] for board in boards)
     with pytest.raises(StoreError, match="there is no store"):
         leaderboard(store=[place, tmp_path / "b.sqlite3"])
