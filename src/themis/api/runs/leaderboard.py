@@ -174,7 +174,7 @@ def leaderboard(
         level=level,
         baseline=baseline,
         heat=found.heat,
-        notes=[*notes, *read.notes()],
+        notes=[*notes, *read.notes(), *found.notes],
     )
     return board.ordered()
 

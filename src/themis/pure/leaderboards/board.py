@@ -53,11 +53,12 @@ class _Built:
 
 @attrs.frozen(kw_only=True)
 class Columns:
-    """The columns of a leaderboard, with the cells of each by row."""
+    """The columns of a leaderboard, with the cells of each by row; `notes` say which averages there are not."""
 
     columns: Sequence[Column]
     cells: Sequence[Mapping[str, Cell]]
     heat: Sequence[HeatMap]
+    notes: Sequence[str]
 
 
 def short_metric(metric_id: str) -> str:
@@ -87,15 +88,18 @@ def columns_of(scores: Scores, rows: Sequence[str], asked: Asked) -> Columns:
         for metric in asked.metrics
         if any((row, benchmark, metric) in scores for row in rows)
     ]
-    averages = [
-        average
-        for group in _averaged(built)
-        for average in _averages(group, rows, asked, of_all=len(group) == len(built))
-    ]
+    averages, notes = list[tuple[Column, Mapping[str, Cell]]](), list[str]()
+    for group in _averaged(built):
+        whole = [row for row in rows if all(row in each.parts for each in group)]
+        if whole:
+            averages += _averages(group, rows, whole, asked, of_all=len(group) == len(built))
+        else:
+            notes.append(f"no average: no row has all of {', '.join(each.column.name for each in group)}")
     return Columns(
         columns=[*(each.column for each in built), *(column for column, _ in averages)],
         cells=[*(each.cells for each in built), *(cells for _, cells in averages)],
         heat=[each.heat for each in built],
+        notes=notes,
     )
 
 
@@ -180,13 +184,13 @@ def _range_of(each: _Built) -> tuple[float, float] | None:
 
 
 def _averages(
-    group: Sequence[_Built], rows: Sequence[str], asked: Asked, *, of_all: bool
+    group: Sequence[_Built], rows: Sequence[str], whole: Sequence[str], asked: Asked, *, of_all: bool
 ) -> Iterator[tuple[Column, Mapping[str, Cell]]]:
+    """Yield the macro and the micro average of some columns; the rows that are `whole` have all of them."""
     names = [each.column.name for each in group]
     metrics = {each.column.metric_id for each in group}
     metric = metrics.pop() if len(metrics) == 1 else None
     over = "average" if of_all else short_metric(metric or "")
-    whole = [row for row in rows if all(row in each.parts for each in group)]
     weights = {each.column.name: asked.weights.get(each.column.benchmark or "", 1.0) for each in group}
     base = Column(
         name=f"macro {over}",

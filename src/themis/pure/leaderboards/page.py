@@ -78,7 +78,7 @@ def _sections(board: Leaderboard) -> Iterator[Markup]:
             element("div", *parts, class_="parts"),
             _ranks(board, column),
         )
-    if words.has_costs(board):
+    if words.has_costs(board) or words.has_times(board):
         yield _section("What answers took", _spent(board))
     yield _section("Runs", _runs(board))
 

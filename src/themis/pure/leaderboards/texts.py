@@ -27,9 +27,17 @@ def board_text(board: Leaderboard) -> str:
         rows = [[name, *(of_row[place] for place in shown)] for name, of_row in zip(names, cells, strict=True)]
         parts.append(plain_table(["row", *(header[place] for place in shown)], rows))
     parts += [_details(board, column, names) for column in board.columns]
-    lines = [*words.methods(board), *words.remarks(board)]
+    lines = [*_signs(board), *words.methods(board), *words.remarks(board)]
     parts.append("\n".join(wrapped for line in lines for wrapped in textwrap.wrap(one_line(line), _WIDTH)))
     return "\n\n".join(parts)
+
+
+def _signs(board: Leaderboard) -> Iterator[str]:
+    """Yield what the signs in the table of means stand for, besides letters."""
+    if any(cell.marks for row in board for cell in row.cells):
+        yield "*: see below."
+    if board.baseline is not None:
+        yield f"+, - and =: better than {board.baseline}, worse, and not told apart."
 
 
 def _overview(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
@@ -82,6 +90,7 @@ def _details(board: Leaderboard, column: Column, names: Sequence[str]) -> str:
         ]
         for name, row in zip(names, board, strict=True)
         for cell in [row[column.name]]
+        if cell.absent is None
     ]
     said = words.not_apart(board, column)
     return "\n".join([one_line(column.name), plain_table(header, rows), *textwrap.wrap(one_line(said), _WIDTH)])
@@ -104,14 +113,17 @@ def board_markdown(board: Leaderboard) -> str:
     header = ["", *(escape(words.short_heading(board, column)) for column in board.columns)]
     names = words.short_names([row.name for row in board], words.LONGEST_NAME)
     rows = [[escape(names[row.name]), *(_markdown_cell(cell) for cell in row.cells)] for row in board]
-    if words.has_costs(board):
-        header += ["cost", "median time (90th percentile)"]
-        for of_row, row in zip(rows, board, strict=True):
-            of_row += [escape(words.total_cost(row)), escape(_times(row))]
+    beside = [("cost", words.total_cost)] if words.has_costs(board) else []
+    beside += [("median time (90th percentile)", _times)] if words.has_times(board) else []
+    header += [name for name, _ in beside]
+    for of_row, row in zip(rows, board, strict=True):
+        of_row += [escape(said(row)) for _, said in beside]
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     parts = [f"# {escape(board.title)}", "\n".join(f"| {' | '.join(line)} |" for line in lines)]
     if board.baseline is None:
         parts.append("Bold: the best mean. Italic: not told apart from the best.")
+    if any(cell.marks for row in board for cell in row.cells):
+        parts.append("†: see what to keep in mind.")
     parts.append(" ".join(escape(line) for line in words.methods(board)))
     last = ["rank", "letters"] if board.baseline is None else [f"difference to {board.baseline}", "it is"]
     details = [

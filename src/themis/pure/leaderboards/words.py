@@ -97,9 +97,13 @@ def latency_text(spent: Spent) -> str:
 
 
 def has_costs(board: Leaderboard) -> bool:
-    """Tell whether anything of what answers took is known: a cost other than none, or a time."""
-    every = [spent for row in board for spent in row.spent]
-    return any(each.cost or each.measured for each in every)
+    """Tell whether any answer is known to have cost anything."""
+    return any(spent.cost for row in board for spent in row.spent)
+
+
+def has_times(board: Leaderboard) -> bool:
+    """Tell whether it is known of any answer how long it took."""
+    return any(spent.measured for row in board for spent in row.spent)
 
 
 def level_text(board: Leaderboard) -> str:
@@ -175,22 +179,18 @@ def remarks(board: Leaderboard) -> list[str]:
     """Return what to keep in mind: what is missing, marked, left out, and who is told apart."""
     found = list(board.notes)
     names = short_names([row.name for row in board], LONGEST_NAME)
-    for row in board:
-        absent = [cell for cell in row.cells if cell.absent is not None]
-        kinds = {column.name: column.kind for column in board.columns}
-        found += [f"{names[row.name]}: {cell.absent}" for cell in absent if kinds[cell.column] == "scores"]
-        found += [
-            f"{names[row.name]}, {cell.column}: {mark}"
-            for cell in row.cells
-            if kinds[cell.column] == "scores"
-            for mark in cell.marks
-        ]
+    for column in board.columns:
+        if column.kind != "scores":
+            continue
+        absent = [names[row.name] for row in board if row[column.name].absent is not None]
+        found += [f"{column.name}: no run of {', '.join(absent)}"] if absent else []
+        found += [f"{names[row.name]}, {column.name}: {mark}" for row in board for mark in row[column.name].marks]
     found += [f"run {run.run_id[:12]} ({names[run.row]}): {mark}" for run in board.runs for mark in run.marks]
     found += [f"{column.name}: {note}" for column in board.columns for note in column.notes]
     lower = [column.name for column in board.columns if not column.higher_is_better]
     if lower:
         found.append(f"Lower is better: {', '.join(lower)}")
-    if has_costs(board):
+    if has_costs(board) or has_times(board):
         found.append("Costs and times are those of the answers, whichever run asked for them, without judges.")
     return found
 
@@ -203,7 +203,7 @@ def not_apart(board: Leaderboard, column: Column) -> str:
         cell = row[column.name]
         for letter in cell.letters:
             letters.setdefault(letter, []).append(shown[row.name])
-    groups = [f"{letter}: {', '.join(names)}" for letter, names in sorted(letters.items()) if len(names) > 1]
+    groups = [f"{letter}: {', '.join(names)}" for letter, names in letters.items() if len(names) > 1]
     return f"Not told apart: {'; '.join(groups)}" if groups else ""
 
 
