@@ -288,6 +288,37 @@ def test_the_macro_difference_has_the_error_of_a_stratified_one() -> None:
     assert pair.test.degrees_of_freedom == pytest.approx(freedom)
 
 
+def test_benchmarks_that_share_clusters_have_averages_and_no_claims_about_the_macro_one() -> None:
+    scores: Board = {
+        (row, benchmark, "builtin/m"): [run_scores([float((i + place) % 3 > 0) for i in range(CASES)], benchmark, row)]
+        for benchmark in "xy"
+        for place, row in enumerate("ab")
+    }
+    for clusters, shared in (
+        ({f"{b}:{i}": str(i // 2) for b in "xy" for i in range(CASES)}, True),
+        ({f"{b}:{i}": f"{b}{i // 2}" for b in "xy" for i in range(CASES)}, False),
+    ):
+        family = Family(level=0.95, clusters=clusters)
+        found = columns_of(scores, ["a", "b"], Asked(family=family, benchmarks=["x", "y"], metrics=["builtin/m"]))
+        (pair,) = found.columns[2].differences
+        assert (pair.test.p_value is None) == shared
+        assert pair.difference is not None
+        estimate = found.cells[2]["a"].estimate
+        assert estimate is not None
+        assert estimate.interval.defined != shared
+
+
+def test_a_row_without_a_single_score_of_a_benchmark_has_no_average() -> None:
+    scores: Board = {
+        (row, benchmark, "builtin/m"): [run_scores([None if row + benchmark == "ay" else 1.0] * CASES, benchmark, row)]
+        for benchmark in "xy"
+        for row in "ab"
+    }
+    _, macro = column(made(scores), "macro average")
+    assert macro["a"].absent == "no average without y m"
+    assert macro["b"].estimate is not None
+
+
 def test_scores_of_two_scales_are_not_averaged() -> None:
     wide = run_scores([], "y")
     wide.score_range = (0.0, 100.0)

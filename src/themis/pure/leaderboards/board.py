@@ -11,6 +11,7 @@ from themis.pure.json import EMPTY
 from themis.pure.leaderboards.columns import Claim, Family, compared, decided, heat_map, macro_claim
 from themis.pure.leaderboards.records import Cell, Column, HeatMap
 from themis.pure.leaderboards.scores import RunScores, case_scores, cell_estimate, shared_range
+from themis.pure.report.stopped import not_covered
 from themis.pure.stats.estimates import observed_clusters, range_of
 from themis.pure.stats.groups import estimate_by_group
 from themis.pure.stats.pairs import CaseScores
@@ -90,7 +91,7 @@ def columns_of(scores: Scores, rows: Sequence[str], asked: Asked) -> Columns:
     ]
     averages, notes = list[tuple[Column, Mapping[str, Cell]]](), list[str]()
     for group in _averaged(built):
-        whole = [row for row in rows if all(row in each.parts for each in group)]
+        whole = [row for row in rows if not _lacking(row, group)]
         if whole:
             averages += _averages(group, rows, whole, asked, of_all=len(group) == len(built))
         else:
@@ -204,9 +205,9 @@ def _averages(
     macro_cells, micro_cells = dict[str, Cell](), dict[str, Cell]()
     for row in rows:
         if row not in whole:
-            lacking = ", ".join(each.column.name for each in group if row not in each.parts)
-            macro_cells[row] = Cell(column=base.name, absent=f"no average without {lacking}")
-            micro_cells[row] = Cell(column=micro.name, absent=f"no average without {lacking}")
+            absent = f"no average without {', '.join(_lacking(row, group))}"
+            macro_cells[row] = Cell(column=base.name, absent=absent)
+            micro_cells[row] = Cell(column=micro.name, absent=absent)
             continue
         estimates = _estimates(row, group, weights, metric or "score", asked)
         runs = list(dict.fromkeys(run for each in group for run in each.cells[row].runs))
@@ -215,10 +216,14 @@ def _averages(
             Cell(column=column.name, estimate=estimate, runs=runs, marks=marks)
             for column, estimate in zip((base, micro), estimates, strict=True)
         )
-    pairs = asked.family.pairs(whole)
+    shared = _share_clusters(group, asked.family.clusters)
     claims = [
-        macro_claim([(each.comparisons[pair], weights[each.column.name]) for each in group], asked.family.level)
-        for pair in pairs
+        macro_claim(
+            [(each.comparisons[pair], weights[each.column.name]) for each in group],
+            asked.family.level,
+            "benchmarks are not independent: they share clusters" if shared else None,
+        )
+        for pair in asked.family.pairs(whole)
     ]
     yield decided(base, claims, macro_cells, asked.family)
     tables = {row: _merged(row, group) for row in whole}
@@ -246,7 +251,27 @@ def _estimates(
         level=asked.family.level,
         weights=weights,
     )
-    return found.macro.evolve(unit="benchmark"), found.micro
+    macro, micro = found.macro.evolve(unit="benchmark"), found.micro
+    if any(part.stop is not None for _, part in parts):
+        return not_covered(macro), not_covered(micro)
+    return macro, micro
+
+
+def _lacking(row: str, group: Sequence[_Built]) -> list[str]:
+    """Return the columns of a group that a row has no mean in."""
+    estimates = [(each.column.name, each.cells[row].estimate) for each in group]
+    return [name for name, estimate in estimates if estimate is None or estimate.mean is None]
+
+
+def _share_clusters(group: Sequence[_Built], clusters: Mapping[str, str] | None) -> bool:
+    """Tell whether cases of two columns are in one cluster."""
+    if clusters is None:
+        return False
+    found = [
+        {clusters[key] for parts in each.parts.values() for part in parts for key in part.keys if key in clusters}
+        for each in group
+    ]
+    return sum(map(len, found)) > len(set().union(*found))
 
 
 def _key(column: str, key: str) -> str:

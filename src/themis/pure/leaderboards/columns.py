@@ -99,28 +99,29 @@ class Claim:
         )
 
 
-def macro_claim(parts: Sequence[tuple[PairedComparison, float]], level: float) -> Claim:
+def macro_claim(parts: Sequence[tuple[PairedComparison, float]], level: float, reason: str | None = None) -> Claim:
     """Return the comparison of two rows' macro averages, from those on each benchmark.
 
     The difference is the sum of the benchmarks' differences by their weights, and its variance the sum of theirs by the
-    squares; benchmarks are independent of each other.
+    squares; benchmarks are independent of each other. `reason` says why they are not, if it is known.
 
     Source: Cochran (1977), Sampling Techniques, 3rd edition, sections 5.3 and 5.4.
     """
     first, total = parts[0][0], math.fsum(weight for _, weight in parts)
-    spreads, sums, reason = list[tuple[float, float]](), list[float](), None
+    difference: float | None = None
+    spreads = list[tuple[float, float]]()
     for found, weight in parts:
         error, freedom = _error_of(found)
-        if found.difference is None or error is None:
-            reason = f"none on a benchmark: {found.test.reason or found.interval.reason or 'no spread'}"
-            continue
-        sums.append(found.difference * weight / total)
-        spreads.append(((error * weight / total) ** 2, freedom))
-    difference = math.fsum(sums) if reason is None else None
-    error = math.sqrt(math.fsum(variance for variance, _ in spreads)) if reason is None else None
+        if error is None:
+            reason = reason or f"none on a benchmark: {found.test.reason or found.interval.reason or 'no spread'}"
+        else:
+            spreads.append(((error * weight / total) ** 2, freedom))
+    if all(found.difference is not None for found, _ in parts):
+        difference = math.fsum((found.difference or 0.0) * weight / total for found, weight in parts)
+    error = math.sqrt(math.fsum(variance for variance, _ in spreads))
     if error == 0.0:
-        reason = "no variation on any benchmark"
-    if reason is not None or error is None or difference is None:
+        reason = reason or "no variation on any benchmark"
+    if reason is not None or difference is None:
         interval, test = (
             Interval(level=level, method=_MACRO, reason=reason),
             SignificanceTest(method=_MACRO, reason=reason),
