@@ -437,6 +437,13 @@ def test_a_baseline_is_shown_in_every_format(store: InMemoryRunStore) -> None:
     assert "difference to lab/bad" in found.to_markdown()
 
 
+def test_a_terminal_of_80_columns_has_room_for_long_names(store: InMemoryRunStore) -> None:
+    names = {line.run_id: f"{line.generator_id} {'and a long setting ' * 4}" for line in store.list_runs()}
+    for baseline in (None, names[run_of(store, "lab/bad", "easy")]):
+        text = leaderboard(store=store, names=names, baseline=baseline).to_text()
+        assert max(map(len, text.splitlines())) <= 80, text
+
+
 @pytest.fixture(scope="module")
 def hostile() -> Leaderboard:
     made = InMemoryRunStore()

@@ -15,6 +15,8 @@ from themis.pure.text import one_line
 
 _WIDTH: Final = 80
 _LONGEST_NAME: Final = 32
+_SHORTER_NAME: Final = 18  # where a difference with its interval takes the room
+_LONGEST_HEADING: Final = 28
 _BETWEEN: Final = 3  # characters between the columns of a table
 
 
@@ -26,7 +28,7 @@ def board_text(board: Leaderboard) -> str:
     for shown in _fitting(names, header, cells):
         rows = [[name, *(of_row[place] for place in shown)] for name, of_row in zip(names, cells, strict=True)]
         parts.append(plain_table(["row", *(header[place] for place in shown)], rows))
-    parts += [_details(board, column, names) for column in board.columns]
+    parts += [_details(board, column) for column in board.columns]
     lines = [*_signs(board), *words.methods(board), *words.remarks(board)]
     parts.append("\n".join(wrapped for line in lines for wrapped in textwrap.wrap(one_line(line), _WIDTH)))
     return "\n\n".join(parts)
@@ -42,7 +44,9 @@ def _signs(board: Leaderboard) -> Iterator[str]:
 
 def _overview(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
     """Return the table of means: headings, and the cells of each row."""
-    header = [words.short_heading(board, column) for column in board.columns]
+    headings = [words.short_heading(board, column) for column in board.columns]
+    shown = words.short_names(headings, _LONGEST_HEADING)
+    header = [shown[heading] for heading in headings]
     cells = [[_mean(cell) for cell in row.cells] for row in board]
     if words.has_costs(board):
         header.append("cost")
@@ -77,23 +81,25 @@ def _fitting(names: Sequence[str], header: Sequence[str], cells: Sequence[Sequen
         yield shown
 
 
-def _details(board: Leaderboard, column: Column, names: Sequence[str]) -> str:
+def _details(board: Leaderboard, column: Column) -> str:
     level = f"{words.level_text(board)} interval"
-    header = ["row", "mean", level, "n", *(["rank"] if board.baseline is None else [f"difference, {level}", ""])]
+    own, last = ([level], ["rank"]) if board.baseline is None else ([], [f"difference, {level}", ""])
+    names = words.short_names([row.name for row in board], _LONGEST_NAME if own else _SHORTER_NAME)
     rows = [
         [
-            name,
+            names[row.name],
             words.score(cell.estimate.mean) if cell.estimate else words.NONE,
-            words.ends(cell.estimate.interval) if cell.estimate else words.NONE,
+            *([words.ends(cell.estimate.interval) if cell.estimate else words.NONE] if own else []),
             words.planned(cell),
             *_standing(board, row, column),
         ]
-        for name, row in zip(names, board, strict=True)
+        for row in board
         for cell in [row[column.name]]
         if cell.absent is None
     ]
+    table_text = plain_table(["row", "mean", *own, "n", *last], rows)
     said = words.not_apart(board, column)
-    return "\n".join([one_line(column.name), plain_table(header, rows), *textwrap.wrap(one_line(said), _WIDTH)])
+    return "\n".join([one_line(column.name), table_text, *textwrap.wrap(one_line(said), _WIDTH)])
 
 
 def _standing(board: Leaderboard, row: Row, column: Column) -> list[str]:
