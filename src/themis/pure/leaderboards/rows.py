@@ -9,13 +9,12 @@ from typing import Final
 import attrs
 
 from themis.pure.errors import SpecError, nearest
-from themis.pure.interchange.records import IMPORTED
 from themis.pure.json import JSONValue
 from themis.pure.leaderboards.records import MODEL
 from themis.pure.records.labels import RunLabels
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
-from themis.pure.report.settings import described, leaves, setting_text, settings_text
+from themis.pure.report.settings import described, leaves, model_of, setting_text, settings_text
 
 _NO_SETTINGS: Final = ("generator", "metrics")
 """The components that are no settings of a row by their names: the model is told apart, and metrics are columns."""
@@ -69,13 +68,6 @@ def settings_of(run: Placed) -> dict[str, str]:
         found["until"] = str(identity.until)
     found["unparsed"] = identity.unparsed
     return {**found, NAME: run.labels.name or NOT_SET, RUN: snapshot.run_id[:12], STORE: run.store}
-
-
-def model_of(snapshot: RunSnapshot) -> str:
-    """Return the model that a run is of; of answers made elsewhere, the one that they say."""
-    about = snapshot.provenance.provider_metadata.get(IMPORTED)
-    named = about.get(MODEL) if isinstance(about, Mapping) else None
-    return str(named) if named else snapshot.identity.generator_ref.component_id
 
 
 def _components(snapshot: RunSnapshot, name: str, refs: Sequence[ComponentRef | None]) -> dict[str, str]:
