@@ -214,7 +214,8 @@ class Turns:
 
     The policy: each endpoint has at most `each` cells under way, so that one which is slow, or asks to be left alone,
     takes no other's place; the endpoints take turns, one cell each, in the order in which they first come up; an
-    endpoint's cells come in their own order. Two cells that ask the same never run at once, so that nothing is asked
+    endpoint's cells come in their own order. What generates in this process has one cell at a time, as it gains nothing
+    by more, and weights need memory. Two cells that ask the same never run at once, so that nothing is asked
     for twice: the later one waits, and another of its endpoint goes first.
 
     Calls are shared out apart from this: see `themis.pure.limits.Admission`.
@@ -250,7 +251,7 @@ class Turns:
 
     def _begin(self, endpoint: str | None) -> str | None:
         at_it = [cell for cell in self._under_way.values() if cell.endpoint == endpoint]
-        if len(at_it) >= self._each:
+        if len(at_it) >= (1 if endpoint is None else self._each):
             return None
         asked = {cell.asks for cell in self._under_way.values()} - {""}
         queue = self._queues[endpoint]

@@ -144,6 +144,8 @@ async def test_a_wrong_key_fails_every_later_call_unsent() -> None:
             nursery.start_soon(caller)
     assert (sent, fatal) == (2, 50)
     assert (await runtime.call(answers("yes"), provider_key="other")).value == "yes"
+    # Another model may be one that the endpoint knows.
+    assert (await runtime.call(answers("yes"), provider_key="p", model="p/other")).value == "yes"
 
 
 @on_mock_clock
