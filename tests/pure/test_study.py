@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from themis.pure.errors import SpecError
 from themis.pure.json import thaw
-from themis.pure.study import Cell, Turns, Waiting, expand, study_digest, study_id
+from themis.pure.study import StudyCell, Turns, Waiting, expand, study_digest, study_id
 
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "model": st.text("abc/", min_size=1, max_size=3),
@@ -45,7 +45,7 @@ def test_a_matrix_has_every_combination_once_in_order_and_excludes_leave_the_oth
     gone = [cell for cell in cells if all(repr(cell.at[axis]) == repr(value) for axis, value in rule.items())]
     assert list(left) == [cell for cell in cells if cell not in gone]
     # What was excluded comes back under a name, at the end; what is there is renamed in its place.
-    assert expand([matrix], [rule], {"back": gone[0].at})[len(left) :] == (Cell(name="back", at=gone[0].at),)
+    assert expand([matrix], [rule], {"back": gone[0].at})[len(left) :] == (StudyCell(name="back", at=gone[0].at),)
     renamed = expand([matrix], (), {"mine": cells[0].at})
     assert [cell.at for cell in renamed] == [cell.at for cell in cells]
     assert renamed[0].name == "mine"

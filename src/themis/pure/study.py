@@ -26,7 +26,7 @@ MOST_CELLS: Final = 10_000
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class Cell(HashableModel):
+class StudyCell(HashableModel):
     """One run of a study.
 
     Attributes:
@@ -64,7 +64,7 @@ def expand(
     matrices: Sequence[Axes],
     exclude: Sequence[Mapping[str, JSONValue]] = (),
     named: Mapping[str, Mapping[str, JSONValue]] | None = None,
-) -> tuple[Cell, ...]:
+) -> tuple[StudyCell, ...]:
     """Return the cells of a study: those of each matrix, the last axis changing first, without the excluded ones, and
     then the named ones that no matrix has.
 
@@ -86,7 +86,7 @@ def expand(
         raise SpecError(f"a matrix of {count:,} cells, and a study has at most {MOST_CELLS:,}: leave out values")
     faults = [*_exclude_faults(matrices, exclude)]
     names = dict[str, str]()  # of cells, by where they are
-    extra: list[Cell] = []
+    extra: list[StudyCell] = []
     for name, given in (named or {}).items():
         try:
             at = _placed(given, matrices)
@@ -97,11 +97,11 @@ def expand(
         if key in names:
             faults.append(f"cells.{name}: the same cell as {names[key]!r}")
         names[key] = name
-        extra.append(Cell(name=name, at=at))
+        extra.append(StudyCell(name=name, at=at))
     if faults:
         raise SpecError(listed("the matrix", faults))
     cells = [
-        Cell(name=names.pop(content_hash(at), None) or cell_name(at), at=at)
+        StudyCell(name=names.pop(content_hash(at), None) or cell_name(at), at=at)
         for at in _all(matrices)
         if not any(_matches(at, each) for each in exclude)
     ]

@@ -87,6 +87,30 @@ def build(
     return found
 
 
+def read_part(kind: Any, value: Any, folder: Path) -> Any:
+    """Return what one key of a config describes.
+
+    Args:
+        kind: the key's type (`keys_of`).
+        value: what would stand there, as plain JSON.
+        folder: what paths in it are relative to.
+
+    Raises:
+        SpecError: it is none of that type; every fault.
+    """
+    resolution = Resolution()
+    resolved = change_texts({"value": value}, resolution)["value"]
+    token, faults = _folder.set(folder.absolute()), [*resolution.credentials, *resolution.faults]
+    try:
+        if not faults:
+            return _structure(resolved, kind)
+    except (cattrs.BaseValidationError, ThemisError, ValueError, TypeError) as error:
+        faults += [fault.removeprefix("(the whole file): ") for fault in _faults(error)]
+    finally:
+        _folder.reset(token)
+    raise SpecError("; ".join(faults))
+
+
 def as_prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
     """Return a prompt in any form that it is given in.
 
