@@ -113,6 +113,7 @@ class CallRuntime:
 
     Attributes:
         reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
+        is_spent: whether a call was refused for want of budget.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class CallRuntime:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
         self.reserves: bool = self._budget.is_limited or bool(limits.tokens_per_minute)
+        self.is_spent: bool = False
         self._gate = Gate(Admission(limits, self._budget))
         self._retry = retry
         self._timeouts = timeouts
@@ -268,6 +270,7 @@ class CallRuntime:
         raise await self._no_room()
 
     async def _no_room(self) -> ProviderError:
+        self.is_spent = True
         # The run ends with this refusal: what is under way has been paid for, and is waited for.
         await self._gate.quiet()
         return ProviderError(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))

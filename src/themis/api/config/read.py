@@ -12,7 +12,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -29,8 +29,11 @@ from themis.pure.records.config import StorageConfig
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
 
-E = TypeVar("E", bound=ExperimentConfig)
-R = TypeVar("R", bound=ExperimentConfig | PromptConfig)
+if TYPE_CHECKING:
+    from themis.api.config.study import StudyConfig
+
+E = TypeVar("E", bound="ExperimentConfig | StudyConfig")
+R = TypeVar("R", bound="ExperimentConfig | StudyConfig | PromptConfig")
 
 
 def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storage: StorageConfig | None = None) -> E:
@@ -142,11 +145,15 @@ def _marked(fault: str, overridden: Sequence[str]) -> str:
 
 
 def _literal_credentials(tree: Mapping[str, Any]) -> list[str]:
-    datasets = tree.get("datasets")
-    if isinstance(datasets, list):  # text in cases may look like anything
-        datasets = [{**dataset, "cases": None} if isinstance(dataset, dict) else dataset for dataset in datasets]
-    found = find_secrets({**tree, "datasets": datasets})
+    found = find_secrets({key: _without_cases(value) for key, value in tree.items()})
     return [f"{key.removeprefix('$.')}: a credential; put it into the environment" for key in found]
+
+
+def _without_cases(value: Any) -> Any:
+    """Return a section of a file without cases that are written out in it: text there may look like anything."""
+    if isinstance(value, dict):
+        return {key: None if key == "cases" else _without_cases(item) for key, item in value.items()}
+    return [*map(_without_cases, value)] if isinstance(value, list) else value
 
 
 # --- from plain JSON to records ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import attrs
 from themis.api.config.keys import Bound
 from themis.api.config.record import (
     CandidatePolicy,
+    ComponentConfig,
     DatasetConfig,
     EvaluationConfig,
     Generator,
@@ -172,7 +173,13 @@ def _by_name(value: Any, name_of: Callable[[Any, int], str], axis: str) -> dict[
 
 
 def _models(value: Any) -> dict[str, Any]:
-    return _by_name(value, lambda item, n: str(getattr(item, "component_id", None) or item), "models")
+    def made(item: Any) -> Any:
+        if not isinstance(item, Mapping) or not isinstance(item.get("id"), str):
+            return item
+        return ComponentConfig(id=item["id"], arguments={k: v for k, v in item.items() if k != "id"}).build("generator")
+
+    found = _by_name(value, lambda item, n: str(getattr(item, "component_id", None) or item), "models")
+    return {name: made(item) for name, item in found.items()}
 
 
 def _prompts(value: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Final
 
@@ -28,7 +28,7 @@ from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
 from themis.effects.stores import BUILTIN
 from themis.effects.stores.base import EventStore
 from themis.effects.stores.memory import InMemoryRunStore
-from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.abilities import Abilities, CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.compilation import runtime_faults
 from themis.pure.errors import RunExistsError, SpecError, listed, said
@@ -342,7 +342,7 @@ class ComponentWarning(UserWarning):
     """A component failed where that costs a run nothing."""
 
 
-async def close_components(components: Components) -> None:
+async def close_components(components: Iterable[Abilities]) -> None:
     """Close what components hold open, such as HTTP clients. One that fails at it, or goes on for ever, costs nothing:
     all that the run found is stored by now."""
     for component in components:

@@ -142,23 +142,18 @@ def _built(
         except (SpecError, ValueError, TypeError) as error:
             faults.setdefault(str(error), []).append(cell.name)
     if faults:
-        raise SpecError(listed(what, [f"{problem} ({_cells(names)})" for problem, names in faults.items()]))
+        raise SpecError(listed(what, [f"{problem} ({cells_named(names)})" for problem, names in faults.items()]))
     return tuple(found)
 
 
-def _cells(names: Sequence[str]) -> str:
+def cells_named(names: Sequence[str]) -> str:
     """Name a few cells.
 
-    >>> _cells(["a"]), _cells(["a", "b", "c", "d"])
-    ('cell a', 'cells a, b and 2 more')
+    >>> cells_named(["a"]), cells_named(["a", "b", "c", "d"])
+    ("cell 'a'", "cells 'a', 'b' and 2 more")
     """
-    if len(names) == 1:
-        return f"cell {names[0]}"
-    shown = ", ".join(names[:2])
-    return f"cells {shown} and {len(names) - 2} more" if len(names) > 2 else f"cells {' and '.join(names)}"
-
-
-cells_named = _cells
+    shown = [*map(repr, names[:2]), *([f"{len(names) - 2} more"] if len(names) > 2 else [])]
+    return f"cell{'s' if len(names) > 1 else ''} {' and '.join(filter(None, (', '.join(shown[:-1]), shown[-1])))}"
 
 
 def benchmarks_of(study: StudyConfig) -> dict[str, BenchmarkConfig]:
