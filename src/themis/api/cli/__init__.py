@@ -44,6 +44,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("quick-eval", "quick_eval:app", "Evaluate a model on data at hand, in one command."),
         ("run", "run:run", "Run the experiment of a config file."),
         ("resume", "run:resume", "Go on with a run that was interrupted."),
+        ("study", "study:app", "Run a matrix of models, prompts, data and options as one, and report on it."),
         ("preview", "preview:app", "Show what a model would be sent for the first cases, with tokens and cost."),
         ("plan", "plan:plan", "Say what a run would do, reuse and cost, without doing it."),
         ("estimate", "plan:estimate", "Count a whole run's steps and tokens before it runs."),

@@ -57,20 +57,27 @@ def option_faults(options: Sequence[str]) -> Iterator[str]:
 
 
 def with_options(experiment: Experiment, options: Mapping[str, JSONValue], folder: Path | None = None) -> Experiment:
-    """Return an experiment with these options.
+    """Return an experiment with these options; `seed` is that of the first candidate, the others count on from it.
 
     Raises:
         SpecError: one of them can't have its value; all such at once.
     """
     faults = []
     for name, value in options.items():
+        if name == SEED:
+            continue
         try:
             experiment = with_value(experiment, option_key(name), value, folder)
         except (ThemisError, ValueError, TypeError) as error:
             faults.append(f"options.{name}: {error}")
     if faults:
         raise SpecError("; ".join(faults))
-    return experiment
+    first: Any = options.get(SEED)
+    if first is None:
+        return experiment
+    if isinstance(first, bool) or not isinstance(first, int):
+        raise SpecError(f"{SEED}: a whole number expected, found {first!r}")
+    return experiment.evolve(seeds=range(first, first + candidate_count(experiment.generation.candidate_policy)))
 
 
 def grid_cells(experiment: Experiment, options: Mapping[str, Sequence[JSONValue]]) -> tuple[CellExperiment, ...]:
@@ -79,7 +86,7 @@ def grid_cells(experiment: Experiment, options: Mapping[str, Sequence[JSONValue]
     Raises:
         SpecError: an option that there is none of, or a value that one can't have; all at once.
     """
-    faults = list(option_faults([*options]))
+    faults = list(option_faults([name for name in options if name != SEED]))
     if faults:
         raise SpecError(listed("the grid", faults))
     cells = expand([options])
@@ -117,14 +124,9 @@ def study_cells(study: StudyConfig, folder: Path | None = None) -> tuple[CellExp
         at = dict(cell.at)
         axis = "dataset" if "dataset" in at else "benchmark"
         model, prompt, place = at.pop("model"), at.pop("prompt", None), at.pop(axis)
-        first: Any = at.pop(SEED, None)
         found = base((axis, str(place)), None if prompt is None else str(prompt))
         found = found.evolve(generation=found.generation.evolve(generator=study.models[str(model)]))
-        found = with_options(found, at, folder)
-        if first is None:
-            return found
-        count = candidate_count(found.generation.candidate_policy)
-        return found.evolve(seeds=range(first, first + count))
+        return with_options(found, at, folder)
 
     return _built(cells, build, "the study")
 

@@ -21,7 +21,7 @@ from themis.api.studies.run import StudySettings, compiled, run_study, study_as_
 from themis.effects.host import run_async as run_on_host
 from themis.effects.host import sync_variant
 from themis.pure.protocols import RunStore
-from themis.pure.records.config import RuntimeConfig
+from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.fields import named_fields
 from themis.pure.study import study_id
 
@@ -63,10 +63,15 @@ class Study(StudyConfig):
             SpecError: the file does not describe a study: every fault with its dotted key.
             LiteralSecretError: it contains a credential.
         """
+        return cls.read(Path(path), overrides or ())
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = (), storage: StorageConfig | None = None) -> Study:
+        """Read a study's file; `storage` is where its runs are kept if it does not say so."""
         from themis.api.config.read import read_config
 
-        found = read_config(cls, Path(path), overrides or ())
-        return found if found.name is not None else found.evolve(name=Path(path).stem)
+        found = read_config(cls, path, overrides, storage)
+        return found if found.name is not None else found.evolve(name=path.stem)
 
     def cell_experiments(self) -> tuple[CellExperiment, ...]:
         """Return the cells, each with the experiment that it is.
