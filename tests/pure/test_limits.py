@@ -207,7 +207,7 @@ def test_endpoints_take_turns_for_the_slots_they_share() -> None:
 def test_however_slow_an_endpoint_is_it_comes_to_its_share_of_the_places(
     endpoints: int, more: int, slowness: list[int], head_start: int
 ) -> None:
-    """Each has calls waiting all the time, and takes its own time for one; the slowest may have had all places before."""
+    """Each has calls waiting all the time, and takes its own time for one; one of them may have had all places."""
     names = "abcd"[:endpoints]
     places = endpoints + more
     admission = Admission(CallLimits(max_concurrent=places), Budget())

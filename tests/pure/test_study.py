@@ -35,7 +35,8 @@ def test_a_matrix_has_every_combination_once_in_order_and_excludes_leave_the_oth
     matrix: dict[str, list[Any]], data: st.DataObject
 ) -> None:
     cells = expand([matrix])
-    assert [[thaw(cell.at[axis]) for axis in matrix] for cell in cells] == [*map(list, itertools.product(*matrix.values()))]
+    combinations = [list(values) for values in itertools.product(*matrix.values())]
+    assert [[thaw(cell.at[axis]) for axis in matrix] for cell in cells] == combinations
     assert len({cell.name for cell in cells}) == len(cells)
     scalar = {axis: [v for v in values if not isinstance(v, list)] for axis, values in matrix.items()}
     rule = {axis: data.draw(st.sampled_from(values)) for axis, values in scalar.items() if values}
@@ -83,7 +84,8 @@ def test_faults_of_a_matrix_are_told_together() -> None:
 
 def test_a_study_is_its_runs_in_whatever_order() -> None:
     assert study_id(["b", "a"]) == study_id(["a", "b"]) != study_id(["a"])
-    assert study_digest({"a": "1", "b": "2"}) == study_digest({"b": "2", "a": "1"}) != study_digest({"a": "2", "b": "1"})
+    swapped = study_digest({"a": "2", "b": "1"})
+    assert study_digest({"a": "1", "b": "2"}) == study_digest({"b": "2", "a": "1"}) != swapped
 
 
 @st.composite

@@ -265,8 +265,8 @@ class Ticket:
 class Admission:
     """Says which calls may start, looking at all limits together.
 
-    Calls wait in one queue per provider and stage. Of the queues whose first call may start, the next one to start is of
-    the endpoint that has the fewest calls under way, and of equals the one that has waited longest for its turn. So
+    Calls wait in one queue per provider and stage. Of the queues whose first call may start, the next one to start is
+    of the endpoint that has the fewest calls under way, and of equals the one that has waited longest for its turn. So
     endpoints that share `max_concurrent` come to the same number of calls under way, however slow one of them is (by
     turns alone, a slow one would in time hold all places), and a call that its own endpoint holds back never blocks
     another.

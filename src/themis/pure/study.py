@@ -1,7 +1,8 @@
-"""Studies: which cells a matrix has and what they are called, in which order they are begun, and what they are together.
+"""Studies: which cells a matrix has and what they are called, whose turn it is, and what they are together.
 
 A cell is one run. This module knows names and values alone: what a model or a prompt is, and how a cell is run, is the
-shell's. Nothing of a study is stored beside its runs: what it is follows from their ids, and where it stands from theirs.
+shell's. Nothing of a study is stored beside its runs: what it is follows from their ids, and where it stands from what
+is stored of them.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ def expand(
     Raises:
         SpecError: an axis or a value that there is none of, or a named cell that is not one; all at once.
 
-    >>> [cell.name for cell in expand([{"model": ["a", "b"], "temperature": [0, 1]}], [{"model": "b", "temperature": 1}])]
+    >>> axes = {"model": ["a", "b"], "temperature": [0, 1]}
+    >>> [cell.name for cell in expand([axes], [{"model": "b", "temperature": 1}])]
     ['a,temperature=0', 'a,temperature=1', 'b,temperature=0']
     """
     count = sum(_product(axes) for axes in matrices)
@@ -101,7 +103,7 @@ def expand(
     if faults:
         raise SpecError(listed("the matrix", faults))
     cells = [
-        StudyCell(name=names.pop(content_hash(at), None) or cell_name(at), at=at)
+        StudyCell(name=names.pop(content_hash(at), "") or cell_name(at), at=at)
         for at in _all(matrices)
         if not any(_matches(at, each) for each in exclude)
     ]
@@ -220,8 +222,8 @@ class Turns:
 
     Calls are shared out apart from this: see `themis.pure.limits.Admission`.
 
-    >>> turns = Turns([Waiting(name="1", endpoint="a"), Waiting(name="2", endpoint="a"), Waiting(name="3", endpoint="b")],
-    ...               each=1)
+    >>> cells = [("1", "a"), ("2", "a"), ("3", "b")]
+    >>> turns = Turns([Waiting(name=name, endpoint=endpoint) for name, endpoint in cells], each=1)
     >>> turns.ready(), turns.ready(), turns.ended("1"), turns.ready()
     (['1', '3'], [], None, ['2'])
     """

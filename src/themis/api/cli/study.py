@@ -19,7 +19,7 @@ from themis.api.cli.options import (
     closed_at_the_end,
     storage_of,
 )
-from themis.api.cli.output import say, show, write
+from themis.api.cli.output import say, show
 from themis.pure.json import EMPTY
 from themis.pure.text import one_line
 
@@ -71,7 +71,14 @@ def _plan_text(planned: Any) -> str:
     from themis.pure.report.terminal import plain_table
 
     rows = [
-        (cell.name, cell.run_id[:12], f"{cell.cases:,}", f"{cell.answers:,}", f"{cell.to_ask:,}", _dollars(cell.us_dollars))
+        (
+            cell.name,
+            cell.run_id[:12],
+            f"{cell.cases:,}",
+            f"{cell.answers:,}",
+            f"{cell.to_ask:,}",
+            _dollars(cell.us_dollars),
+        )
         for cell in planned.cells
     ]
     to_ask = sum(cell.to_ask for cell in planned.cells)

@@ -64,7 +64,8 @@ def _changed(old: Any, hint: Any, parts: Sequence[str], value: Any, folder: Path
 
 
 def _field(record: Any, part: str, rest: Sequence[str], value: Any, folder: Path) -> Any:
-    keys = keys_of(type(record))
+    kind: Any = type(record)
+    keys = keys_of(kind)
     if part not in keys:
         raise SpecError(f"{part}: unknown key; {nearest(part, keys, 'themis schema')}")
     return attrs.evolve(record, **{part: _changed(getattr(record, part), keys[part].type, rest, value, folder)})

@@ -52,7 +52,7 @@ def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storag
     tree = read_file(path)
     apply_overrides(tree, overrides)
     found = build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
-    return found if storage is None or tree.get("storage") else found.evolve(storage=storage)
+    return found if storage is None or tree.get("storage") else attrs.evolve(found, storage=storage)
 
 
 def build(

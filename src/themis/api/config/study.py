@@ -208,16 +208,15 @@ def _datasets(value: Any) -> dict[str, Any]:
 def _benchmarks(value: Any) -> dict[str, BenchmarkConfig]:
     found = _by_name(value, lambda item, n: str(getattr(item, "name", item)), "benchmarks")
     return {
-        name: BenchmarkConfig() if not isinstance(item, Mapping | BenchmarkConfig)
+        name: BenchmarkConfig()
+        if not isinstance(item, Mapping | BenchmarkConfig)
         else record_of(BenchmarkConfig, item, f"benchmarks.{name}")
         for name, item in found.items()
     }
 
 
 def _options(value: Mapping[str, Any] | None) -> Mapping[str, tuple[JSONValue, ...]]:
-    return {
-        name: json_objects_or_values(f"options.{name}", values) for name, values in (value or {}).items()
-    }
+    return {name: json_objects_or_values(f"options.{name}", values) for name, values in (value or {}).items()}
 
 
 def json_objects_or_values(name: str, values: Any) -> tuple[JSONValue, ...]:

@@ -105,15 +105,10 @@ async def run_snapshot(
         async with AsyncExitStack() as sessions:
             if runtime.progress and shared is None:
                 sessions.enter_context(shown(options.progress))
-            for component in components:
-                if component.session is not None:
-                    await opened_session(component.component_id, component.session(), sessions)
+            await _open_sessions(components, sessions)
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
-            if shared is None:
-                spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
-                calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
-                shared = Shared(calls=calls, sandboxes=SandboxTurns(), close=close_components)
+            shared = shared or await _by_itself(store, snapshot, options, price)
             engine = Engine(snapshot, components, store, options, plan, shared.calls, sandboxes=shared.sandboxes)
             await engine.run()
         finished = True
@@ -130,6 +125,13 @@ async def run_snapshot(
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
     return RunResult(snapshot=snapshot, store=store, end=end)
+
+
+async def _by_itself(store: RunStore, snapshot: RunSnapshot, options: RunOptions, price: Price | None) -> Shared:
+    runtime = options.runtime
+    spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
+    calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
+    return Shared(calls=calls, sandboxes=SandboxTurns(), close=close_components)
 
 
 async def _batched(
@@ -324,6 +326,12 @@ def _lacking_modules(sandbox: Sandbox, datasets: Sequence[Dataset]) -> Iterator[
                 f"the tests of {dataset.dataset_id} import {', '.join(modules)}, and {problem}; let programs see it "
                 f"(locally: install it, and set {PACKAGES_VARIABLE}={','.join(modules)})"
             )
+
+
+async def _open_sessions(components: Components, sessions: AsyncExitStack) -> None:
+    for component in components:
+        if component.session is not None:
+            await opened_session(component.component_id, component.session(), sessions)
 
 
 async def opened_session(component_id: str, session: object, sessions: AsyncExitStack) -> None:

@@ -204,9 +204,7 @@ def _base(
 def _benchmark(study: StudyConfig, name: str, given: BenchmarkConfig, spec: Any, model: Any) -> Experiment:
     judges = given.judge_models or study.evaluation.judge_models
     own: dict[str, Any] = {
-        key: value
-        for key in ("parsers", "metrics", "workflow_overrides")
-        if (value := getattr(given, key))
+        key: value for key in ("parsers", "metrics", "workflow_overrides") if (value := getattr(given, key))
     }
     common = {"unparsed": study.evaluation.unparsed, "judge_config": study.evaluation.judge_config}
     if given.dataset is not None:

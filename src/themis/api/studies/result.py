@@ -201,4 +201,3 @@ def stored_result(store: RunStore, run_id: str) -> RunResult | None:
     if end.count == 0:
         return None
     return RunResult(snapshot=store.load_snapshot(run_id), store=store, end=end)
-

@@ -7,7 +7,7 @@ nothing: whose turn it is says `themis.pure.study.Turns`, and which call may sta
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ import attrs
 import trio
 
 from themis._stages import STAGE_ORDER, UntilStage
-from themis.api.config.keys import relocated
 from themis.api.experiment.run import (
     Shared,
     check_run,
@@ -40,7 +39,6 @@ from themis.pure.identity import content_hash
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.labels import RunLabels
-from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.study import Turns, Waiting
 
@@ -69,9 +67,7 @@ class CellRun:
         """How it takes its turn."""
         identity = self.snapshot.identity.to_dict()
         asked = {key: identity.get(key) for key in ("generator_ref", "generation_prompt_spec", "dataset_refs")}
-        return Waiting(
-            name=self.name, endpoint=self.components.generator.provider_key, asks=content_hash(asked)
-        )
+        return Waiting(name=self.name, endpoint=self.components.generator.provider_key, asks=content_hash(asked))
 
 
 def compiled(cells: Sequence[CellExperiment]) -> tuple[CellRun, ...]:
@@ -167,18 +163,14 @@ async def run_study(cells: Sequence[CellExperiment], settings: StudySettings) ->
 
 def study_as_stored(runs: Sequence[CellRun], name: str, store: RunStore) -> StudyResult:
     """Return where the cells of a study stand by what is stored."""
-    found = (
-        CellResult(cell=run.cell.cell, run_id=run.run_id, result=stored_result(store, run.run_id)) for run in runs
-    )
+    found = (CellResult(cell=run.cell.cell, run_id=run.run_id, result=stored_result(store, run.run_id)) for run in runs)
     return StudyResult(name=name, cells=tuple(found), store=store)
 
 
 def is_done(cell: CellResult, until_stage: UntilStage) -> bool:
     """Tell whether nothing is left of a cell."""
-    through = None if cell.result is None else cell.result.completed_through_stage
-    return (
-        cell.is_complete and through is not None and STAGE_ORDER.index(through) >= STAGE_ORDER.index(until_stage)  # type: ignore[arg-type]  # a stage, as stored
-    )
+    through: Any = None if cell.result is None else cell.result.completed_through_stage
+    return cell.is_complete and through in STAGE_ORDER[STAGE_ORDER.index(until_stage) :]
 
 
 class _Study:
@@ -263,9 +255,9 @@ class _Study:
     async def _do(self, name: str, shared: Shared) -> None:
         run = self._left[name]
         options = self._options(run)
-        await self._noting(
-            name, run_snapshot(run.snapshot, run.components, options, until_stage=self._settings.until_stage, shared=shared)
-        )
+        stage = self._settings.until_stage
+        running = run_snapshot(run.snapshot, run.components, options, until_stage=stage, shared=shared)
+        await self._noting(name, running)
 
     async def _noting(self, name: str, running: Any) -> None:
         """Await a cell's run, and take note of what came of it."""
@@ -303,8 +295,8 @@ class _Study:
     def _how_to_go_on(self) -> str:
         done = self._progress.cells_done
         return (
-            f"study {self._settings.name!r} interrupted, {done} of {len(self._runs)} cells done; what finished is stored "
-            f"in {self._store.location}: run the same study again to go on from there"
+            f"study {self._settings.name!r} interrupted, {done} of {len(self._runs)} cells done; what finished is "
+            f"stored in {self._store.location}: run the same study again to go on from there"
         )
 
     # --- by an engine -------------------------------------------------------------------------------------
@@ -333,7 +325,7 @@ class _Study:
             await self._noting(name, running)
 
     def _runtime_left(self, run: CellRun) -> RuntimeConfig | None:
-        """Return the runtime of a cell's run, with what the other cells leave of the budget; `None` if that is nothing."""
+        """Return the runtime of a cell's run, with what other cells leave of the budget; `None` if that is nothing."""
         runtime = self._settings.runtime
         tokens, cost = runtime.max_tokens, runtime.max_cost
         for other in self._runs.values():

@@ -104,9 +104,7 @@ class Study(StudyConfig):
 
             # Benchmarks may have to be downloaded; the event loop must not be blocked.
             cells = await trio.to_thread.run_sync(self.cell_experiments)
-            return await run_study(
-                cells, self.settings(until_stage, runtime, store, subscribers, engine, segment_size)
-            )
+            return await run_study(cells, self.settings(until_stage, runtime, store, subscribers, engine, segment_size))
 
         return await run_on_host(main)
 

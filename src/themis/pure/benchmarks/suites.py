@@ -33,7 +33,16 @@ _SUITES: Final = (
     BenchmarkSuite(
         suite_id="open_llm",
         measures="What chat models can do over all: instructions, reasoning, mathematics and expert knowledge.",
-        benchmarks=["ifeval", "bbh", "hendrycks_math", "gpqa", "musr:murder_mysteries", "musr:object_placements", "musr:team_allocation", "mmlu_pro"],
+        benchmarks=[
+            "ifeval",
+            "bbh",
+            "hendrycks_math",
+            "gpqa",
+            "musr:murder_mysteries",
+            "musr:object_placements",
+            "musr:team_allocation",
+            "mmlu_pro",
+        ],
         source="the benchmarks of the Open LLM Leaderboard 2 (Hugging Face, 2024), with the catalog's own prompts",
     ),
     BenchmarkSuite(
