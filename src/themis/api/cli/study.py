@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -20,7 +20,11 @@ from themis.api.cli.options import (
     storage_of,
 )
 from themis.api.cli.output import say, show
+from themis.api.runs.gates import write_junit
 from themis.pure.json import EMPTY
+from themis.pure.stats.gates import GateResult
+from themis.pure.stats.suites import Requirement, SuiteDecision
+from themis.pure.stats.wording import interval_text, number
 from themis.pure.text import one_line
 
 if TYPE_CHECKING:
@@ -123,12 +127,14 @@ def run(
     import attrs
 
     from themis.api.stores import make_store
+    from themis.effects.host import run_sync
 
     study, engine = load(file, overrides, store), many.chosen()
     kept = closed_at_the_end(make_store(study.storage))
     settings = study.settings(until, None, kept, None, engine, many.segment_size, file.parent)
-    result = run_cells(study.cell_experiments(), attrs.evolve(settings, storage=study.storage))
-    return show_study(result, as_json=json_output, prices=study.runtime.prices, study=study, junit=junit)
+    settings = attrs.evolve(settings, storage=study.storage)
+    result = run_sync(lambda: study.run_as(settings), "run")
+    return show_study(result, as_json=json_output, prices=study.runtime.prices, junit=junit)
 
 
 @app.command
@@ -184,7 +190,6 @@ def show_study(
     as_json: bool,
     prices: Prices = EMPTY,
     gates: Sequence[RequirementGate] = (),
-    study: Study | None = None,
     junit: Path | None = None,
 ) -> int:
     """Print where a study's cells stand, its gates if there are any, and return the exit code.
@@ -194,11 +199,13 @@ def show_study(
         as_json: print JSON, for programs.
         prices: of models.
         gates: conditions on each cell.
-        study: the study, if it may have a gate.
-        junit: where its gate is written to as JUnit XML.
+        junit: where the suite's gate is written to as JUnit XML.
     """
-    statuses = result.statuses(prices)
+    statuses, suite = result.statuses(prices), result.suite
     decided = _decided(result, gates)
+    decides = result.gate is not None and result.gate.decides
+    if junit is not None:
+        write_junit(junit, f"themis study {result.name}", [*_as_tests(suite)])
     data = {
         "name": result.name,
         "study_id": result.study_id,
@@ -206,11 +213,15 @@ def show_study(
         "status": result.status,
         "cells": [each.to_dict() for each in statuses],
         **({"gates": [{"cell": cell, **gate.to_dict()} for cell, gate in decided]} if decided else {}),
+        **({"suite": [each.to_dict() for each in suite]} if suite else {}),
     }
-    show(data, lambda: _status_text(result, statuses, decided), as_json=as_json)
+    show(data, lambda: "\n".join([_status_text(result, statuses, decided), *_suite_text(suite)]), as_json=as_json)
     if not result.is_complete:
         return INCOMPLETE  # before a failed gate, as numbers may still change
-    return DONE if all(gate.passed for _, gate in decided) else GATE_FAILED
+    has_passed = all(gate.passed for _, gate in decided) and (
+        not decides or all(each.answer == "pass" for each in suite)
+    )
+    return DONE if has_passed else GATE_FAILED
 
 
 def _decided(result: StudyResult, gates: Sequence[RequirementGate]) -> list[tuple[str, Any]]:
@@ -245,6 +256,47 @@ def _status_text(result: StudyResult, statuses: Sequence[Any], decided: Sequence
     lines += [f"{each.name}: {each.problem}" for each in statuses if each.problem]
     lines += [f"{'passed' if gate.passed else 'FAILED'}: {cell}: {gate.gate}: {gate.reason}" for cell, gate in decided]
     return "\n".join([lines[0], *map(one_line, lines[1:])])
+
+
+def _suite_text(suite: Sequence[SuiteDecision]) -> Iterator[str]:
+    """Yield the averages of each row, and what its gate says, with the reasons."""
+    if suite:
+        yield ""
+    for decision in suite:
+        figures = [
+            f"{name} {number(each.mean)}, {interval_text(each.interval)}"
+            for name, each in (("macro", decision.macro), ("micro", decision.micro))
+            if each is not None and each.mean is not None
+        ]
+        yield one_line(f"{decision.row}: {'; '.join(figures) or 'no averages: a benchmark has no run'}")
+        for each in decision.requirements:
+            yield f"  {one_line(f'{_SHOWN[each.answer]}: {_condition(each)}: {each.reason}')}"
+        if decision.requirements:
+            yield f"  the suite: {_SHOWN[decision.answer]}"
+
+
+_SHOWN: Final[Mapping[str, str]] = {
+    "pass": "passed",
+    "fail": "FAILED",
+    "not enough evidence": "NOT ENOUGH EVIDENCE",
+}
+
+
+def _condition(requirement: Requirement) -> str:
+    weight = f", weight {requirement.weight:g}" if requirement.tier == "should" else ""
+    where = f"{requirement.benchmark} " if requirement.benchmark is not None else ""
+    return f"{where}{requirement.condition} ({requirement.tier}{weight})"
+
+
+def _as_tests(suite: Sequence[SuiteDecision]) -> Iterator[GateResult]:
+    for decision in suite:
+        for each in decision.requirements:
+            yield GateResult(
+                gate=f"{decision.row}: {_condition(each)}",
+                passed=each.answer == "pass" or each.tier == "shown",
+                reason=f"{each.answer}: {each.reason}",
+            )
+        yield GateResult(gate=f"{decision.row}: the suite", passed=decision.answer == "pass", reason=decision.answer)
 
 
 def _means(means: Any) -> str:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from themis.api.runs.result import RunResult
+from themis.api.studies.gate import SuiteGate, decide_row
 from themis.pure.errors import SpecError, nearest
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.protocols import RunStore
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import json_object, named_fields
 from themis.pure.records.results import RunStatus
-from themis.pure.study import StudyCell, study_digest, study_id
+from themis.pure.stats.suites import SuiteDecision
+from themis.pure.study import StudyCell, cell_name, study_digest, study_id
 from themis.pure.usage import Prices
+
+if TYPE_CHECKING:
+    from themis.pure.leaderboards.records import Leaderboard
 
 
 @attrs.frozen(kw_only=True, slots=False, repr=False)
@@ -105,11 +110,13 @@ class StudyResult(Sequence[CellResult]):
         name: what the study is called.
         cells: its cells.
         store: where its runs are kept.
+        gate: what its benchmarks together have to reach; `None` if it has none.
     """
 
     name: str
     cells: tuple[CellResult, ...]
     store: RunStore = attrs.field(repr=False)
+    gate: SuiteGate | None = attrs.field(default=None, repr=False)
 
     def __repr__(self) -> str:
         done = sum(cell.is_complete for cell in self.cells)
@@ -160,6 +167,71 @@ class StudyResult(Sequence[CellResult]):
         """`completed` if every cell is, else `incomplete`."""
         return "completed" if self.is_complete else "incomplete"
 
+    @functools.cached_property
+    def suite(self) -> tuple[SuiteDecision, ...]:
+        """What the gate says of each model, or row of settings, with the averages over the benchmarks."""
+        if self.gate is None:
+            return ()
+        rows = dict[str, dict[str, RunResult | None]]()
+        for cell in self.cells:
+            if "benchmark" in cell.at:
+                rows.setdefault(row_of(cell.cell), {})[str(cell.at["benchmark"])] = cell.result
+        return tuple(decide_row(self.gate, row, runs) for row, runs in rows.items())
+
+    def leaderboard(
+        self,
+        *,
+        metrics: Sequence[str] | None = None,
+        baseline: str | None = None,
+        cluster_by: str | None = None,
+        prices: Prices = EMPTY,
+    ) -> Leaderboard:
+        """Return the leaderboard of the study: a row for each model, prompt and option, a column for each dataset.
+
+        Args:
+            metrics: the metrics, in this order; by default all.
+            baseline: the row that the others are compared with; by default every two are compared.
+            cluster_by: a key of the cases' metadata; cases with the same value there stay together.
+            prices: as for `RunResult.costs`.
+
+        Raises:
+            DataError: nothing of the study is stored.
+        """
+        from themis.api.runs.leaderboard import leaderboard
+
+        weights = {} if self.gate is None else self._weights(self.gate)
+        return leaderboard(
+            self.runs,
+            names=self._rows(),
+            weights=weights,
+            metrics=metrics,
+            baseline=baseline,
+            cluster_by=cluster_by,
+            prices=prices,
+            title=self.name,
+        )
+
+    def _rows(self) -> dict[str, str]:
+        """Return each run's row; of two cells that would share a place there, the data's name tells the rows apart."""
+        found, seen = dict[str, str](), set[tuple[str, tuple[str, ...]]]()
+        for cell in self.cells:
+            if cell.result is not None:
+                row, data = row_of(cell.cell), cell.result.view.dataset_ids
+                row = row if (row, data) not in seen else cell.name
+                seen.add((row, data))
+                found[cell.run_id] = row
+        return found
+
+    def _weights(self, gate: SuiteGate) -> dict[str, float]:
+        """Return the weights of benchmarks by their datasets' ids, as leaderboards name them."""
+        return {
+            dataset: gate.benchmarks[str(cell.at["benchmark"])].config.weight
+            for cell in self.cells
+            if cell.result is not None and cell.at.get("benchmark") in gate.benchmarks
+            for dataset in cell.result.view.dataset_ids
+            if gate.benchmarks[str(cell.at["benchmark"])].config.weight != 1.0
+        }
+
     def statuses(self, prices: Prices = EMPTY) -> tuple[CellStatus, ...]:
         """Return where each cell stands; each run is read once.
 
@@ -179,6 +251,11 @@ class StudyResult(Sequence[CellResult]):
             if axis not in known:
                 raise SpecError(f"no axis {axis!r}; {nearest(axis, known)}")
         return tuple(cell for cell in self.cells if all(cell.at.get(axis) == value for axis, value in at.items()))
+
+
+def row_of(cell: StudyCell) -> str:
+    """Return the row of a cell: its values on all axes but the data's."""
+    return cell_name({axis: value for axis, value in cell.at.items() if axis not in ("dataset", "benchmark")})
 
 
 def _status(cell: CellResult, prices: Prices) -> CellStatus:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import trio
 
 from themis._stages import UntilStage
 from themis.api.arguments import checked
@@ -15,6 +16,7 @@ from themis.api.config.record import as_runtime
 from themis.api.config.study import StudyConfig
 from themis.api.stores import Storage, existing_or_empty, store_or_storage
 from themis.api.studies.cells import CellExperiment, study_cells
+from themis.api.studies.gate import read_suite_gate
 from themis.api.studies.plan import StudyPlan, plan_study
 from themis.api.studies.result import StudyResult
 from themis.api.studies.run import StudySettings, compiled, run_study, study_as_stored
@@ -99,14 +101,8 @@ class Study(StudyConfig):
     ) -> StudyResult:
         """Run the study from async code, under trio or a running asyncio loop; arguments as for `run`."""
 
-        async def main() -> StudyResult:
-            import trio
-
-            # Benchmarks may have to be downloaded; the event loop must not be blocked.
-            cells = await trio.to_thread.run_sync(self.cell_experiments)
-            return await run_study(cells, self.settings(until_stage, runtime, store, subscribers, engine, segment_size))
-
-        return await run_on_host(main)
+        settings = self.settings(until_stage, runtime, store, subscribers, engine, segment_size)
+        return await run_on_host(lambda: self.run_as(settings))
 
     @sync_variant(run_async, "Study.run")
     def run(self) -> None:
@@ -129,6 +125,13 @@ class Study(StudyConfig):
             SpecError: a cell can't be run, or lacks something; everything about all cells at once, before the first
                 call.
         """
+
+    async def run_as(self, settings: StudySettings) -> StudyResult:
+        """Run the study as these settings say, under trio."""
+        # Benchmarks may have to be downloaded; the event loop must not be blocked.
+        cells = await trio.to_thread.run_sync(self.cell_experiments)
+        gate = read_suite_gate(self, cells)
+        return attrs.evolve(await run_study(cells, settings), gate=gate)
 
     def settings(
         self,
@@ -164,7 +167,9 @@ class Study(StudyConfig):
             store: instead of the study's own.
         """
         with self._reading(store) as opened:
-            return plan_study(compiled(self.cell_experiments()), opened, self.runtime, until_stage)
+            cells = self.cell_experiments()
+            read_suite_gate(self, cells)
+            return plan_study(compiled(cells), opened, self.runtime, until_stage)
 
     def status(self, *, store: RunStore | Storage | None = None) -> StudyResult:
         """Return where the study stands by what is stored; nothing is run.
@@ -175,7 +180,9 @@ class Study(StudyConfig):
         opened, storage = store_or_storage(store)
         kept = opened if opened is not None else existing_or_empty(storage or self.storage)
         kept.initialize()
-        return study_as_stored(compiled(self.cell_experiments()), self.name or DEFAULT_NAME, kept)
+        cells = self.cell_experiments()
+        found = study_as_stored(compiled(cells), self.name or DEFAULT_NAME, kept)
+        return attrs.evolve(found, gate=read_suite_gate(self, cells))
 
     @contextlib.contextmanager
     def _reading(self, store: RunStore | Storage | None) -> Any:
