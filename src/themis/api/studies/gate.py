@@ -97,7 +97,7 @@ def read_suite_gate(study: StudyConfig, cells: Sequence[CellExperiment]) -> Suit
         faults.append("gate: it is about benchmarks, and the study has none")
     if faults:
         raise SpecError(listed("the study's gate", faults))
-    return SuiteGate(benchmarks=found, config=config, averages=averages) if found else None
+    return SuiteGate(benchmarks=found, config=config, averages=tuple(averages)) if found else None
 
 
 def decide_row(gate: SuiteGate, row: str, runs: Mapping[str, RunResult | None]) -> SuiteDecision:
