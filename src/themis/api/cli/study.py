@@ -10,16 +10,19 @@ from cyclopts import App, Parameter
 
 from themis._stages import UntilStage
 from themis.api.cli import DONE, GATE_FAILED, INCOMPLETE
+from themis.api.cli.leaderboard import Kind as BoardKind
 from themis.api.cli.options import (
     DEFAULT_STORE,
     ONE_PROCESS,
     ByMany,
+    ClusterBy,
     Json,
     Overrides,
+    Words,
     closed_at_the_end,
     storage_of,
 )
-from themis.api.cli.output import say, show
+from themis.api.cli.output import say, show, write_document
 from themis.api.runs.gates import write_junit
 from themis.pure.json import EMPTY
 from themis.pure.stats.gates import GateResult
@@ -151,6 +154,51 @@ def status(file: StudyFile, /, *overrides: Overrides, store: StudyStore = None, 
     result = study.status()
     closed_at_the_end(result.store)
     return show_study(result, as_json=json_output, prices=study.runtime.prices)
+
+
+@app.command
+def report(
+    file: StudyFile,
+    /,
+    *overrides: Overrides,
+    metric: Words = None,
+    baseline: str | None = None,
+    cluster_by: ClusterBy = None,
+    kind: Annotated[BoardKind | None, Parameter(name=["--format", "-f"])] = None,
+    output: Annotated[Path | None, Parameter(name=["--output", "--out", "-o"])] = None,
+    store: StudyStore = None,
+    json_output: Annotated[bool, Parameter(name="--json", negative="", help="As --format json.")] = False,
+) -> None:
+    """Show a study as a leaderboard: a row for each model, prompt and option, a column for each benchmark.
+
+    Every two rows of a column are compared, case by case: rows that share a letter
+    are not told apart. Of a suite, averages and its gate follow as text.
+
+    For example:
+      themis study report study.yaml
+      themis study report study.yaml --baseline small,plain
+      themis study report study.yaml --output board.html
+      themis study report study.yaml --format latex > table.tex
+
+    Args:
+        metric: These metrics alone, in this order.
+        baseline: Compare each row with this one, and not every two.
+        kind: By the ending of --output, or `text`, if not given.
+        output: Write it to this file; to stdout if not given.
+    """
+    from themis.api.runs.leaderboard import board_text, format_of, write_board
+
+    study = load(file, overrides, store)
+    result = study.status()
+    closed_at_the_end(result.store)
+    chosen = "json" if json_output else kind or ("text" if output is None else format_of(output))
+    board = result.leaderboard(metrics=metric, baseline=baseline, cluster_by=cluster_by, prices=study.runtime.prices)
+    if output is not None:
+        write_board(board, output, chosen)
+        say(f"wrote {output}")
+        return
+    text = board_text(board, chosen)
+    write_document("\n".join([text.rstrip("\n"), *_suite_text(result.suite)]) if chosen == "text" else text, chosen)
 
 
 @app.command

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import attrs
 
@@ -28,7 +28,7 @@ from themis.api.config.record import (
 )
 from themis.api.data import Data, as_datasets
 from themis.api.stores import as_storage
-from themis.pure.errors import SpecError
+from themis.pure.errors import InvalidRecordError, SpecError
 from themis.pure.json import EMPTY, JSONValue
 from themis.pure.records.base import FrozenModel
 from themis.pure.records.config import RuntimeConfig, StorageConfig, positive
@@ -47,12 +47,10 @@ from themis.pure.records.fields import (
     texts,
 )
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.stats.suites import Tier
 
 _Name: TypeAlias = Annotated[str, Bound("minLength", 1)]
 _Count: TypeAlias = Annotated[int, Bound("minimum", 1)]
-
-Tier: TypeAlias = Literal["must", "should", "shown"]
-"""How much a benchmark's requirements count: each has to be met; a share of them has to be; or they are shown alone."""
 
 
 def _dataset(value: Data | DatasetConfig | None) -> Any:
@@ -118,8 +116,6 @@ class BenchmarkConfig(FrozenModel):
         if not self.metrics:
             faults.append("metrics: a benchmark of your own needs one")
         if faults:
-            from themis.pure.errors import InvalidRecordError
-
             raise InvalidRecordError("BenchmarkConfig", faults)
 
 
@@ -202,31 +198,46 @@ def _datasets(value: Any) -> dict[str, Any]:
     found = _by_name(
         value, lambda item, n: item.dataset_id if isinstance(item, Dataset) else Path(str(item)).stem, "datasets"
     )
-    return {name: read(item) for name, item in found.items()}
+    return {name: _called(read(item), name) for name, item in found.items()}
+
+
+def _called(datasets: Any, name: str) -> Any:
+    """Return data with their name in the study as their id, if they came without one."""
+    if not isinstance(datasets, tuple):
+        return datasets
+    return tuple(each.evolve(dataset_id=name) if each.dataset_id == _UNNAMED else each for each in datasets)
+
+
+_UNNAMED: Final = "data"
+"""What rows and cases are called that no one gave an id."""
 
 
 def _benchmarks(value: Any) -> dict[str, BenchmarkConfig]:
     found = _by_name(value, lambda item, n: str(getattr(item, "name", item)), "benchmarks")
-    return {
-        name: BenchmarkConfig()
-        if not isinstance(item, Mapping | BenchmarkConfig)
-        else record_of(BenchmarkConfig, item, f"benchmarks.{name}")
+    read = {
+        name: record_of(BenchmarkConfig, item, f"benchmarks.{name}")
+        if isinstance(item, Mapping | BenchmarkConfig)
+        else BenchmarkConfig()
         for name, item in found.items()
+    }
+    return {
+        name: each if not isinstance(each.dataset, Dataset) else each.evolve(dataset=_called((each.dataset,), name)[0])
+        for name, each in read.items()
     }
 
 
 def _options(value: Mapping[str, Any] | None) -> Mapping[str, tuple[JSONValue, ...]]:
-    return {name: json_objects_or_values(f"options.{name}", values) for name, values in (value or {}).items()}
+    return {str(name): _option_values(f"options.{name}", values) for name, values in (value or {}).items()}
 
 
-def json_objects_or_values(name: str, values: Any) -> tuple[JSONValue, ...]:
+def _option_values(name: str, values: Any) -> tuple[JSONValue, ...]:
     found = a_list(values, name, "values")
     if not found:
         raise SpecError(f"{name}: an empty list; at least one value is needed")
     return tuple(json_object({"value": value})["value"] for value in found)
 
 
-def _seeds(value: Any) -> tuple[int | tuple[int, ...], ...]:
+def _seeds(value: Any) -> tuple[int, ...]:
     found = () if value is None else (value,) if isinstance(value, int) else a_list(value, "seeds", "whole numbers")
     for seed in found:
         if isinstance(seed, bool) or not isinstance(seed, int):

@@ -14,7 +14,7 @@ from themis.api.config.change import with_value
 from themis.api.config.study import BenchmarkConfig, StudyConfig
 from themis.api.experiment.experiment import Experiment
 from themis.pure.benchmarks.suites import find_suite
-from themis.pure.errors import MissingExtraError, SpecError, ThemisError, listed
+from themis.pure.errors import DataError, MissingExtraError, SpecError, ThemisError, listed
 from themis.pure.json import JSONValue
 from themis.pure.plan import candidate_count
 from themis.pure.study import Axes, StudyCell, expand
@@ -226,6 +226,6 @@ def _benchmark(study: StudyConfig, name: str, given: BenchmarkConfig, spec: Any,
             shuffle=given.shuffle,
             skip_misfits=given.skip_misfits,
         )
-    except SpecError as error:
+    except (SpecError, DataError) as error:
         raise type(error)(f"benchmarks.{name}: {error}") from error
     return found.evolve(evaluation=found.evaluation.evolve(**own, **common))
