@@ -6,12 +6,14 @@ import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from themis.effects import limits
 from themis.effects.calls import CallOutcome, CallRuntime, report_quota
 from themis.pure.calls import CallFailed, CallFailure, ProviderError, RetryPolicy
 from themis.pure.limits import Budget, CallLimits, TokenEstimate
@@ -411,3 +413,24 @@ async def test_usage_is_kept_per_stage_and_model_and_says_what_has_no_price() ->
     assert rows["judge", "m"].total_tokens == 7
     assert rows["generate", "vllm/x"].cost is None
     assert rows["generate", "vllm/x"].unpriced_calls == 1
+
+
+@on_mock_clock
+async def test_a_call_whose_rate_allows_it_while_it_is_being_parked_is_not_parked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time goes on between two readings of the clock; here by more than the rate's spacing."""
+    read, passed = trio.current_time, 0.0
+
+    def slow() -> float:
+        nonlocal passed
+        passed += 0.02
+        return read() + passed
+
+    module = SimpleNamespace(current_time=slow, Event=trio.Event, move_on_at=trio.move_on_at)
+    monkeypatch.setattr(limits, "trio", module)
+    runtime = CallRuntime(CallLimits(requests_per_minute={"p": 6000}))
+    with trio.fail_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(functools.partial(runtime.call, answers("yes"), provider_key="p"))
