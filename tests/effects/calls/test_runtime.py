@@ -419,7 +419,7 @@ async def test_usage_is_kept_per_stage_and_model_and_says_what_has_no_price() ->
 async def test_a_call_whose_rate_allows_it_while_it_is_being_parked_is_not_parked_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Time goes on between two readings of the clock; here by more than the rate's spacing."""
+    """Time goes on between two readings of the clock: the rate allows the second call between them."""
     read, passed = trio.current_time, 0.0
 
     def slow() -> float:
@@ -429,7 +429,7 @@ async def test_a_call_whose_rate_allows_it_while_it_is_being_parked_is_not_parke
 
     module = SimpleNamespace(current_time=slow, Event=trio.Event, move_on_at=trio.move_on_at)
     monkeypatch.setattr(limits, "trio", module)
-    runtime = CallRuntime(CallLimits(requests_per_minute={"p": 6000}))
+    runtime = CallRuntime(CallLimits(requests_per_minute={"p": 1200}))
     with trio.fail_after(60):
         async with trio.open_nursery() as nursery:
             for _ in range(20):
