@@ -22,7 +22,7 @@ from themis.api.cli.options import (
     closed_at_the_end,
     storage_of,
 )
-from themis.api.cli.output import say, show, write_document
+from themis.api.cli.output import say, show, write, write_document
 from themis.api.runs.gates import write_junit
 from themis.pure.json import EMPTY
 from themis.pure.stats.gates import GateResult
@@ -198,7 +198,10 @@ def report(
         say(f"wrote {output}")
         return
     text = board_text(board, chosen)
-    write_document("\n".join([text.rstrip("\n"), *_suite_text(result.suite)]) if chosen == "text" else text, chosen)
+    if chosen == "text":
+        write("\n".join([text.rstrip("\n"), *_suite_text(result.suite)]))
+    else:
+        write_document(text, chosen)
 
 
 @app.command
