@@ -1,4 +1,4 @@
-"""A study against scripted endpoints that is killed again and again: what is counted, for a small and for a large one."""
+"""A study against scripted endpoints that is killed again and again, and what is counted of it, small or large."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_faults_of_a_study_are_told_together_and_once() -> None:
     ):
         assert part in str(error.value)
     with pytest.raises(
-        SpecError, match="unknown argument 'eror_rate'.*cells 'good,plain,sums,eror_rate=1', .* and 2 more"
+        SpecError, match=r"unknown argument 'eror_rate'.*cells 'good,plain,sums,eror_rate=1', .* and 2 more"
     ):
         study(options={"eror_rate": [1]}).cell_experiments()
     with pytest.raises(SpecError, match="cells 'good,sums' and 'bad,sums' are one run"):
@@ -116,7 +116,7 @@ def test_a_model_that_no_name_can_make_anew_takes_no_option() -> None:
         def generate(self, case: Case, ctx: GenerateContext) -> GenerationResult:
             raise NotImplementedError
 
-    with pytest.raises(SpecError, match="options.temperature: own is an object"):
+    with pytest.raises(SpecError, match=r"options\.temperature: own is an object"):
         study(models={"own": Own()}, options={"temperature": [0]}).cell_experiments()
 
 
