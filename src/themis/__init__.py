@@ -79,7 +79,6 @@ if TYPE_CHECKING:
     from themis.api.runs.search import search as search
     from themis.api.stores import open_store as open_store
     from themis.api.stores import register_store_backend as register_store_backend
-    from themis.api.studies.result import CellResult as CellResult
     from themis.api.studies.result import StudyResult as StudyResult
     from themis.api.studies.study import Study as Study
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
