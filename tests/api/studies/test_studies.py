@@ -146,7 +146,7 @@ def test_a_study_runs_and_is_read_by_cell() -> None:
     )
     with pytest.raises(KeyError, match="no cell 'good'"):
         result["good"]
-    again = study(models=dict(reversed(study().models.items()))).run()
+    again = study(models=dict(reversed([*study().models.items()]))).run()
     assert (again.study_id, again.digest) == (result.study_id, result.digest), "order and names count for nothing"
     board = result.leaderboard()
     assert {row.name for row in board} == {"good,plain", "good,asked", "bad,plain", "bad,asked"}
