@@ -49,7 +49,7 @@ def progress_line(progress: Progress, seconds: float) -> str:
 
 @attrs.define
 class StudyProgress(Progress):
-    """How far a study is. Its cases are those of the cells that have begun.
+    """How far a study is. Its cases are those of the cells that were not complete when it began.
 
     `calls_under_way` and `cost`, in US dollars, are asked for when they are shown.
     """
@@ -57,27 +57,27 @@ class StudyProgress(Progress):
     cells: int = 0
     cells_done: int = 0
     cells_failed: int = 0
-    begun: list[Progress] = attrs.field(factory=list)
+    of_cells: list[Progress] = attrs.field(factory=list)
     calls_under_way: Callable[[], int] = lambda: 0
     cost: Callable[[], float | None] = lambda: None
 
-    def of_cell(self) -> Progress:
+    def of_cell(self, cases: int) -> Progress:
         """Return the progress of one more cell, which is counted into this one."""
-        progress = Progress(waits=self.waits)
-        self.begun.append(progress)
+        progress = Progress(total=cases, waits=self.waits)
+        self.of_cells.append(progress)
         return progress
 
     def line(self, seconds: float) -> str:
         """Return how far it is, in one line.
 
         >>> study = StudyProgress(cells=4, cells_done=1)
-        >>> cell = study.of_cell()
-        >>> cell.total, cell.done = 20, 10
+        >>> cell = study.of_cell(20)
+        >>> cell.done = 10
         >>> study.line(5.0)
         '1/4 cells done, 0 calls under way; 10/20 done, 0 errors, 2.0 cases/s, 5 s left'
         """
         for name in ("total", "done", "failed", "reused", "tokens"):
-            setattr(self, name, sum(getattr(each, name) for each in self.begun))
+            setattr(self, name, sum(getattr(each, name) for each in self.of_cells))
         failed = f", {self.cells_failed} failed" if self.cells_failed else ""
         cost = self.cost()
         spent = "" if cost is None else f", ${cost:.4f}"

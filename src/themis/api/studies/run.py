@@ -36,6 +36,7 @@ from themis.effects.prices import budget_prices, known_prices
 from themis.pure.abilities import Components
 from themis.pure.errors import MissingExtraError, SpecError, listed, said
 from themis.pure.identity import content_hash
+from themis.pure.plan import total_cases
 from themis.pure.protocols import RunStore
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.labels import RunLabels
@@ -186,6 +187,9 @@ class _Study:
             if not (is_auto and is_done(self._results[name], settings.until_stage))
         }
         self._progress = StudyProgress(cells=len(runs), cells_done=len(runs) - len(self._left))
+        self._progress_of = {
+            name: self._progress.of_cell(total_cases(run.snapshot)) for name, run in self._left.items()
+        }
         # By the object: a model that several cells share is closed after the last of them.
         self._needed = Counter(id(one.component) for run in self._left.values() for one in run.components)
 
@@ -279,7 +283,7 @@ class _Study:
             storage=settings.storage,
             store=self._store,
             subscribers=settings.subscribers,
-            progress=self._progress.of_cell(),
+            progress=self._progress_of[run.name],
             labels=settings.labels(run),
         )
 
