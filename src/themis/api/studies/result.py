@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import attrs
 
@@ -128,7 +128,13 @@ class StudyResult(Sequence[CellResult]):
     def __iter__(self) -> Iterator[CellResult]:
         return iter(self.cells)
 
-    def __getitem__(self, place: Any) -> Any:
+    @overload
+    def __getitem__(self, place: str | int) -> CellResult: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[CellResult, ...]: ...
+
+    def __getitem__(self, place: str | int | slice) -> CellResult | tuple[CellResult, ...]:
         """Return a cell by its name, or by its place.
 
         Raises:
