@@ -73,6 +73,7 @@ OTHERWISE: Final = {
     "evaluate", "evaluate_async", "run", "run_async", "Experiment",  # see test_given_as
     "leaderboard",  # several stores, and its own tests
     "RunResult",  # a record of what was run
+    "StudyResult",  # the same
     "StorageConfig", "WorkOutcome",  # `store` is a text of their own
 }  # fmt: skip
 WRITES_ANEW: Final = re.compile(r"import_\w*bundle(_file)?")

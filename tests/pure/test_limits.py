@@ -222,11 +222,11 @@ def test_however_slow_an_endpoint_is_it_comes_to_its_share_of_the_places(
         first = [Ticket("a", "generate") for _ in range(places)]
         start([ticket for ticket in first if admission.enter(ticket, 0.0)], 0)
     for name in names:
-        for _ in range(400):
+        for _ in range(places * 130):  # more than can end
             ticket = Ticket(name, "generate")
             if admission.enter(ticket, 0.0):
                 start([ticket], 0)
-    for now in range(1, 200):
+    for now in range(1, 130):
         for ticket in [ticket for ticket, end in ends.items() if end <= now]:
             del ends[ticket]
             admission.leave(ticket)

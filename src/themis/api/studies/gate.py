@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 import attrs
 
@@ -20,7 +21,7 @@ from themis.pure.stats.groups import estimate_by_group
 from themis.pure.stats.records import Estimate
 from themis.pure.stats.suites import UNKNOWN, Requirement, SuiteDecision, decide, decide_suite, with_missing
 
-AVERAGES = ("macro", "micro")
+AVERAGES: Final = ("macro", "micro")
 
 
 @attrs.frozen(kw_only=True)

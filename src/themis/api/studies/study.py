@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 import trio
@@ -30,7 +30,7 @@ from themis.pure.study import study_id
 if TYPE_CHECKING:
     from themis.api.experiment.many.engines import EngineName, WorkEngine
 
-DEFAULT_NAME = "study"
+DEFAULT_NAME: Final = "study"
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
@@ -185,7 +185,7 @@ class Study(StudyConfig):
         return attrs.evolve(found, gate=read_suite_gate(self, cells))
 
     @contextlib.contextmanager
-    def _reading(self, store: RunStore | Storage | None) -> Any:
+    def _reading(self, store: RunStore | Storage | None) -> Iterator[RunStore]:
         opened, storage = store_or_storage(store)
         if opened is not None:
             yield opened
