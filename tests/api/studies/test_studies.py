@@ -208,6 +208,20 @@ def test_what_several_cells_ask_for_is_asked_for_once() -> None:
     assert sum(cell.to_ask for cell in planned.cells) == len(endpoint.log) == 2 * len(ROWS)
 
 
+def test_the_first_cases_of_a_dataset_are_asked_once_with_the_whole_of_it(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    with FakeEndpoint(latency_s=0.01) as endpoint:
+        made = study(
+            models=on(endpoint, "one"),
+            prompts=None,
+            datasets={"rows": tmp_path / "rows.jsonl"},
+            options={"datasets.0.limit": [3, 6]},
+        )
+        result = made.run()
+    assert [cell.result.progress.total_cases for cell in result if cell.result is not None] == [3, 6]
+    assert len(endpoint.log) == len(ROWS)
+
+
 def test_one_set_of_limits_holds_for_all_cells() -> None:
     with FakeEndpoint(latency_s=0.01) as endpoint:
         made = study(

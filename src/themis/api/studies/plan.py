@@ -75,14 +75,15 @@ def plan_study(
     """Say what running these cells would do; nothing is written, and no model is called."""
     from themis.api.experiment.run import check_run
 
-    cells, problems, asked = [], dict[str, None](), dict[tuple[str, tuple[int, ...]], int]()
+    cells, problems, asked = [], dict[str, None](), dict[object, int]()
     for run in runs:
         explanation = explain_run(run.snapshot, run.components, store, until_stage)
         generation = next(stage for stage in explanation.stages if stage.stage == "generate")
         estimate = estimate_run(run.snapshot, run.components)
         cost = planned_cost(run.cell.experiment, estimate)
         # Cells that ask the same come one after another: the later one finds what the first asked for.
-        asks = run.waiting.asks, run.snapshot.identity.seeds
+        identity = run.snapshot.identity
+        asks = run.waiting.asks, identity.dataset_refs, identity.seeds
         stored = max(generation.reused, min(asked.get(asks, 0), generation.planned))
         asked[asks] = max(asked.get(asks, 0), generation.planned)
         cells.append(

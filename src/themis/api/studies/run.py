@@ -67,7 +67,9 @@ class CellRun:
     def waiting(self) -> Waiting:
         """How it takes its turn."""
         identity = self.snapshot.identity.to_dict()
-        asked = {key: identity.get(key) for key in ("generator_ref", "generation_prompt_spec", "dataset_refs")}
+        # By the data's names, and not their content: the first cases of a dataset are asked as in the whole of it.
+        datasets = [dataset.dataset_id for dataset in self.snapshot.datasets]
+        asked = [identity["generator_ref"], identity.get("generation_prompt_spec"), datasets]
         return Waiting(name=self.name, endpoint=self.components.generator.provider_key, asks=content_hash(asked))
 
 
