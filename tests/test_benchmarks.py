@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks import __main__ as suite
-from benchmarks import http_throughput, processes, starting, steps
+from benchmarks import http_throughput, leaderboard, processes, starting, steps
 from benchmarks.peers import __main__ as peers
 
 from themis import InMemoryRunStore, SqliteRunStore
@@ -38,6 +38,14 @@ def test_every_step_is_measured_over_a_stored_run(step: str, stored: Path) -> No
     found = steps.measure(step, CASES, stored)
     assert 0 < found["seconds"] < 60
     assert steps.measure(step, CASES, stored)["seconds"] > 0, "a second round finds the run as the first did"
+
+
+def test_many_runs_are_compared(tmp_path: Path) -> None:
+    leaderboard.prepare(tmp_path, 3, CASES)
+    for metric in leaderboard.METRICS:
+        found = leaderboard.measure(tmp_path, metric)
+        assert found["pairs"] == 3
+        assert found["peak_mb"] > 10
 
 
 def test_a_resume_has_one_case_to_do(stored: Path) -> None:

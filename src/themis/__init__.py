@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from themis.api.runs.labels import give_labels as give_labels
     from themis.api.runs.labels import import_labels as import_labels
     from themis.api.runs.labels import next_labels as next_labels
+    from themis.api.runs.leaderboard import leaderboard as leaderboard
     from themis.api.runs.rank import rank as rank
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
     from themis.api.runs.search import search as search
     from themis.api.stores import open_store as open_store
     from themis.api.stores import register_store_backend as register_store_backend
+    from themis.api.studies.result import StudyResult as StudyResult
+    from themis.api.studies.study import Study as Study
     from themis.effects.stores.jsonl import JsonlRunStore as JsonlRunStore
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.postgres import PostgresRunStore as PostgresRunStore
@@ -89,6 +92,7 @@ if TYPE_CHECKING:
     from themis.pure.components.functions import reducer as reducer
     from themis.pure.errors import ThemisError as ThemisError
     from themis.pure.explain import RunExplanation as RunExplanation
+    from themis.pure.leaderboards.records import Leaderboard as Leaderboard
     from themis.pure.preview import RunPreview as RunPreview
     from themis.pure.protocols import RunStore as RunStore
     from themis.pure.records.config import RuntimeConfig as RuntimeConfig

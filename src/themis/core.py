@@ -40,6 +40,10 @@ if TYPE_CHECKING:
     from themis.api.runs.labels import LabelsTaken as LabelsTaken
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult
+    from themis.api.studies.plan import CellPlan as CellPlan
+    from themis.api.studies.plan import StudyPlan as StudyPlan
+    from themis.api.studies.result import CellResult as CellResult
+    from themis.api.studies.result import CellStatus as CellStatus
     from themis.effects.driver import DefaultWorkflowRunner as DefaultWorkflowRunner
     from themis.effects.stores.memory import InMemoryRunStore as InMemoryRunStore
     from themis.effects.stores.sqlite import SqliteRunStore as SqliteRunStore
@@ -198,8 +202,10 @@ if TYPE_CHECKING:
     from themis.pure.stats.gates import GateResult as GateResult
     from themis.pure.stats.records import Interval as Interval
     from themis.pure.stats.records import RunComparison as RunComparison
+    from themis.pure.stats.suites import SuiteDecision as SuiteDecision
     from themis.pure.stopping import PairedStop as PairedStop
     from themis.pure.stopping import Stop as Stop
+    from themis.pure.study import StudyCell as StudyCell
     from themis.pure.usage import RunCosts as RunCosts
     from themis.pure.usage import RunUsage as RunUsage
 else:

@@ -71,7 +71,9 @@ PUBLIC: Final = ("themis", "themis.catalog", "themis.core", "themis.planner")
 OTHERWISE: Final = {
     "import_logs", "import_outputs",  # and their own tests
     "evaluate", "evaluate_async", "run", "run_async", "Experiment",  # see test_given_as
+    "leaderboard",  # several stores, and its own tests
     "RunResult",  # a record of what was run
+    "StudyResult",  # the same
     "StorageConfig", "WorkOutcome",  # `store` is a text of their own
 }  # fmt: skip
 WRITES_ANEW: Final = re.compile(r"import_\w*bundle(_file)?")

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis.pure.limits import (
@@ -193,7 +194,47 @@ def test_endpoints_take_turns_for_the_slots_they_share() -> None:
         started = admission.start_ready(0.0)
         order += [ticket.provider_key for ticket in started]
         running += started
-    assert order == ["a", "b"] * 4
+    assert order == ["b", "a"] * 4
+
+
+@settings(max_examples=20)
+@given(
+    st.integers(2, 4),
+    st.integers(0, 8),
+    st.lists(st.integers(1, 60), min_size=4, max_size=4),
+    st.sampled_from([0, 1]),
+)
+def test_however_slow_an_endpoint_is_it_comes_to_its_share_of_the_places(
+    endpoints: int, more: int, slowness: list[int], head_start: int
+) -> None:
+    """Each has calls waiting all the time, and takes its own time for one; one of them may have had all places."""
+    names = "abcd"[:endpoints]
+    places = endpoints + more
+    admission = Admission(CallLimits(max_concurrent=places), Budget())
+    for state in map(admission.endpoint, names):
+        state.concurrency.limit = 1_000
+    ends: dict[Ticket, int] = {}
+
+    def start(tickets: list[Ticket], now: int) -> None:
+        ends.update({ticket: now + slowness[names.index(str(ticket.provider_key))] for ticket in tickets})
+
+    if head_start:
+        first = [Ticket("a", "generate") for _ in range(places)]
+        start([ticket for ticket in first if admission.enter(ticket, 0.0)], 0)
+    for name in names:
+        for _ in range(places * 130):  # more than can end
+            ticket = Ticket(name, "generate")
+            if admission.enter(ticket, 0.0):
+                start([ticket], 0)
+    for now in range(1, 130):
+        for ticket in [ticket for ticket, end in ends.items() if end <= now]:
+            del ends[ticket]
+            admission.leave(ticket)
+            start(admission.start_ready(float(now)), now)
+        assert len(ends) == places
+        if now > max(slowness):  # what was under way at the start has ended
+            counts = Counter(str(ticket.provider_key) for ticket in ends)
+            assert max(counts.values()) - min(counts[name] for name in names) <= 1
 
 
 def test_a_stage_limit_holds_back_its_own_stage_only() -> None:

@@ -18,12 +18,15 @@ from themis import (
     GenerationConfig,
     GenerationResult,
     InMemoryRunStore,
+    Leaderboard,
     ParsedOutput,
     Reporter,
     RunResult,
     RuntimeConfig,
     Score,
     ScoreError,
+    Study,
+    StudyResult,
     compare,
     evaluate,
     evaluate_async,
@@ -31,6 +34,7 @@ from themis import (
     generator,
     get_execution_state,
     import_generation_bundle,
+    leaderboard,
     metric,
     parser,
     quickcheck,
@@ -125,6 +129,22 @@ def main() -> None:
     second = experiment.run(store=store)
     assert_type(second, RunResult)
     assert_type(compare(store, first.run_id, store, second.run_id), RunComparison)
+    board = leaderboard([first, second.run_id], store=[store, "runs/a.sqlite3"], rows=("model", "temperature"))
+    assert_type(board, Leaderboard)
+    assert_type([row["data exact_match"].is_like_best for row in board], list[bool])
+    study = Study(
+        models={"small": "builtin/demo_model"},
+        prompts={"plain": None, "asked": "Q: {input}"},
+        datasets={"sums": [{"input": "1+1", "expected_output": "2"}]},
+        evaluation={"metrics": "exact_match"},
+        options={"error_rate": [0.1, 0.5]},
+        runtime={"max_concurrent_tasks": 2},
+    )
+    studied = study.run(store="runs/a.sqlite3")
+    assert_type(studied, StudyResult)
+    assert_type([(cell.name, cell.result) for cell in studied], list[tuple[str, RunResult | None]])
+    assert_type(studied["small,plain,sums,error_rate=0.1"].is_complete, bool)
+    assert_type(studied.leaderboard(), Leaderboard)
     assert_type(verify(store, second.run_id, experiment=experiment), Verification)
     assert_type(get_execution_state(store, second.run_id), ExecutionState)
     assert_type(Reporter(store).export_markdown(second.run_id), str)

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, TextIO
 
+import attrs
+
 from themis.effects.options import Progress
 from themis.pure.text import one_line
 
@@ -43,6 +45,50 @@ def progress_line(progress: Progress, seconds: float) -> str:
     return (
         f"{progress.done}/{progress.total} done, {progress.failed} errors, {speed:.1f} cases/s, {left}{tokens}{reused}"
     )
+
+
+@attrs.define
+class StudyProgress(Progress):
+    """How far a study is. Its cases are those of the cells that were not complete when it began.
+
+    `calls_under_way` and `cost`, in US dollars, are asked for when they are shown.
+    """
+
+    cells: int = 0
+    cells_done: int = 0
+    cells_failed: int = 0
+    of_cells: list[Progress] = attrs.field(factory=list)
+    calls_under_way: Callable[[], int] = lambda: 0
+    cost: Callable[[], float | None] = lambda: None
+
+    def of_cell(self, cases: int) -> Progress:
+        """Return the progress of one more cell, which is counted into this one."""
+        progress = Progress(total=cases, waits=self.waits)
+        self.of_cells.append(progress)
+        return progress
+
+    def line(self, seconds: float) -> str:
+        """Return how far it is, in one line.
+
+        >>> study = StudyProgress(cells=4, cells_done=1)
+        >>> cell = study.of_cell(20)
+        >>> cell.done = 10
+        >>> study.line(5.0)
+        '1/4 cells done, 0 calls under way; 10/20 done, 0 errors, 2.0 cases/s, 5 s left'
+        """
+        for name in ("total", "done", "failed", "reused", "tokens"):
+            setattr(self, name, sum(getattr(each, name) for each in self.of_cells))
+        failed = f", {self.cells_failed} failed" if self.cells_failed else ""
+        cost = self.cost()
+        spent = "" if cost is None else f", ${cost:.4f}"
+        return (
+            f"{self.cells_done}/{self.cells} cells done{failed}, {self.calls_under_way()} calls under way; "
+            f"{progress_line(self, seconds)}{spent}"
+        )
+
+
+def _line(progress: Progress, seconds: float) -> str:
+    return progress.line(seconds) if isinstance(progress, StudyProgress) else progress_line(progress, seconds)
 
 
 def waits(progress: Progress, now: float) -> str:
@@ -90,13 +136,13 @@ def _update(display: Callable[..., Any], progress: Progress, over: threading.Eve
     started, shown = time.monotonic(), None
     while not over.wait(_NOTEBOOK_INTERVAL_S):
         now = time.monotonic()
-        data = {"text/plain": _joined(waits(progress, now), progress_line(progress, now - started))}
+        data = {"text/plain": _joined(waits(progress, now), _line(progress, now - started))}
         if shown is None:
             shown = display(data, raw=True, display_id=True)
         else:
             shown.update(data, raw=True)
     if shown is not None:
-        shown.update({"text/plain": progress_line(progress, time.monotonic() - started)}, raw=True)
+        shown.update({"text/plain": _line(progress, time.monotonic() - started)}, raw=True)
 
 
 _terminal: Final = threading.Lock()
@@ -116,7 +162,7 @@ def _draw(out: TextIO, progress: Progress, over: threading.Event) -> None:
     while not over.wait(_INTERVAL_S):
         now = time.monotonic()
         width = shutil.get_terminal_size().columns - 1  # a line that wraps can't be wiped
-        line = one_line(_joined(waits(progress, now), progress_line(progress, now - started)))
+        line = one_line(_joined(waits(progress, now), _line(progress, now - started)))
         _write(out, f"\r\x1b[K{line[:width]}")
     _write(out, "\r\x1b[K")
 
@@ -132,7 +178,7 @@ def _log(out: TextIO, progress: Progress, over: threading.Event) -> None:
             _write(out, _stamped(waits(progress, now)))
         if now - told >= _LOG_INTERVAL_S:
             told = now
-            _write(out, _stamped(_joined(progress_line(progress, now - started), waits(progress, now))))
+            _write(out, _stamped(_joined(_line(progress, now - started), waits(progress, now))))
 
 
 def _joined(*parts: str) -> str:

@@ -11,7 +11,7 @@
     outcome.value, outcome.retry_history
 
 It raises `CallFailed` when the call failed for good; `error.fatal` means that the run has to stop, and that every
-later call to this endpoint raises the same error at once, unsent. `error.__cause__` is what the component
+later call to this model raises the same error at once, unsent. `error.__cause__` is what the component
 raised. Cancellation passes straight through. Without limits, retries and timeout to look after, a call costs a
 few microseconds: no task is spawned, no timer set, and no checkpoint executed besides those of `func`.
 
@@ -98,7 +98,7 @@ def budget_of(config: RuntimeConfig) -> Budget:
 
 
 class CallRuntime:
-    """Makes the calls of one run. One runtime belongs to one trio run.
+    """Makes the calls of one run, or of several at once, which share its limits. One runtime belongs to one trio run.
 
     Args:
         limits: concurrency and rates.
@@ -113,6 +113,7 @@ class CallRuntime:
 
     Attributes:
         reserves: whether a limit counts tokens, so that a call's `estimate` is worth making.
+        is_spent: whether a call was refused for want of budget.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class CallRuntime:
         limits = limits or CallLimits()
         self._budget = budget or Budget()
         self.reserves: bool = self._budget.is_limited or bool(limits.tokens_per_minute)
+        self.is_spent: bool = False
         self._gate = Gate(Admission(limits, self._budget))
         self._retry = retry
         self._timeouts = timeouts
@@ -139,7 +141,7 @@ class CallRuntime:
         self._shared = shared
         self._random = Random(0)  # noqa: S311  # jitter is no secret
         self._ledger = Ledger()
-        self._dead: dict[str | None, CallFailure] = {}
+        self._dead: dict[tuple[str | None, str], CallFailure] = {}
         self._closed: dict[str | None, tuple[float, CallFailure]] = {}
 
     @classmethod
@@ -191,6 +193,11 @@ class CallRuntime:
     def usage(self) -> tuple[UsageRow, ...]:
         return self._ledger.rows()
 
+    @property
+    def under_way(self) -> int:
+        """How many calls are being made."""
+        return self._gate.admission.under_way
+
     def concurrency(self, provider_key: str) -> int:
         return self._gate.admission.endpoint(provider_key).concurrency.limit
 
@@ -230,13 +237,13 @@ class CallRuntime:
             await trio.sleep(delay_s)
 
     async def _attempt(self, func: Callable[[], Awaitable[T]], ticket: Ticket, model: str) -> T:
-        self._refuse_dead(ticket)
+        self._refuse_dead(ticket, model)
         await self._gate.pass_through(ticket)
         if ticket.refused:
             raise await self._no_room()
         tokens, cost, is_asked = 0, 0.0, False
         try:
-            self._refuse_dead(ticket)
+            self._refuse_dead(ticket, model)
             if self._shared is not None:
                 await self._shared.enter(ticket)
             if not ticket.refused:
@@ -263,6 +270,7 @@ class CallRuntime:
         raise await self._no_room()
 
     async def _no_room(self) -> ProviderError:
+        self.is_spent = True
         # The run ends with this refusal: what is under way has been paid for, and is waited for.
         await self._gate.quiet()
         return ProviderError(CallFailure(kind=FailureKind.BUDGET, message=_BUDGET_MESSAGE))
@@ -306,10 +314,11 @@ class CallRuntime:
                 if failure.retry_after_s > self._max_wait:
                     self._closed[ticket.provider_key] = trio.current_time() + failure.retry_after_s, failure
         if diagnosis.fatal:
-            self._dead[ticket.provider_key] = failure
+            # Of this model alone: the endpoint may know the models of other runs.
+            self._dead[ticket.provider_key, model] = failure
 
-    def _refuse_dead(self, ticket: Ticket) -> None:
-        failure = self._dead.get(ticket.provider_key)
+    def _refuse_dead(self, ticket: Ticket, model: str) -> None:
+        failure = self._dead.get((ticket.provider_key, model))
         until, asked_to_wait = self._closed.get(ticket.provider_key, (0.0, None))
         if failure is None and trio.current_time() < until:
             failure = asked_to_wait

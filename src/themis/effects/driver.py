@@ -205,6 +205,7 @@ class Driver(Caller):
         hooks: tells subscribers.
         progress: its tokens are counted up with each answer.
         offline: what must not be asked of anyone: `generate`, `judge`.
+        sandboxes: runs programs; other runs may have it too.
 
     Raises:
         NotStoredError: an offline run needs an answer that is not stored.
@@ -215,7 +216,7 @@ class Driver(Caller):
     _hooks: Hooks
     _progress: Progress
     _offline: Collection[str]
-    _sandboxes: SandboxTurns = attrs.field(factory=SandboxTurns, init=False)
+    _sandboxes: SandboxTurns = attrs.field(factory=SandboxTurns)
     _lookups: Gatherer | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:

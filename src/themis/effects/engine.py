@@ -16,7 +16,7 @@ import trio
 
 from themis.effects.bodies import Bodies
 from themis.effects.calls import CallRuntime
-from themis.effects.driver import Driver
+from themis.effects.driver import Driver, SandboxTurns
 from themis.effects.hooks import Hooks
 from themis.effects.journal import Journal, RunChain
 from themis.effects.options import RunOptions
@@ -61,6 +61,7 @@ class Engine:
         calls: makes its model calls.
         segment: the chain of the segment; the whole run if not given.
         recalls: the stage cache may have something; looked up if not given.
+        sandboxes: runs programs, where runs share it; the run has its own if not given.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Engine:
         segment: SegmentChain | None = None,
         *,
         recalls: bool | None = None,
+        sandboxes: SandboxTurns | None = None,
     ) -> None:
         runtime, replay = options.runtime, options.replay
         self._snapshot = snapshot
@@ -116,6 +118,7 @@ class Engine:
             hooks=self._hooks,
             progress=self._progress,
             offline=offline,
+            sandboxes=sandboxes or SandboxTurns(),
         )
         self._bodies = Bodies()
         self._next_turn = 0.0

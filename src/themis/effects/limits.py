@@ -30,10 +30,11 @@ class Gate:
 
         An admitted ticket is handed to `leave` when its call has ended.
         """
-        if self.admission.enter(ticket, trio.current_time()):
+        now = trio.current_time()
+        if self.admission.enter(ticket, now):
             return
         try:
-            await self._wait(ticket)
+            await self._wait(ticket, now)
         except BaseException:
             # Cancelled. Between being admitted and running again a task may be cancelled, too: its place is given back.
             if ticket.admitted:
@@ -43,15 +44,16 @@ class Gate:
             raise
         finally:
             del self._parked[ticket]
-            self.start_ready()
+            self._start_ready(trio.current_time())
             self._wake_heads()
 
-    async def _wait(self, ticket: Ticket) -> None:
+    async def _wait(self, ticket: Ticket, now: float) -> None:
         while True:
             event = self._parked[ticket] = trio.Event()
-            with trio.move_on_at(self.admission.wake_at(ticket, trio.current_time())):
+            with trio.move_on_at(self.admission.wake_at(ticket, now)):
                 await event.wait()
-            self.start_ready()
+            now = trio.current_time()
+            self._start_ready(now)
             if ticket.admitted or ticket.refused:
                 return
 
@@ -64,14 +66,14 @@ class Gate:
     def leave(self, ticket: Ticket) -> None:
         """Free what an ended call held, and start who waited for it."""
         self.admission.leave(ticket)
-        self.start_ready()
+        self._start_ready(trio.current_time())
         if not self.admission.under_way:
             self._quiet.set()
         self._wake_heads()
 
-    def start_ready(self) -> None:
+    def _start_ready(self, now: float) -> None:
         """Wake every task whose call may start by now."""
-        started = self.admission.start_ready(trio.current_time())
+        started = self.admission.start_ready(now)
         for ticket in started:
             self._parked[ticket].set()
 

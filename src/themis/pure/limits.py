@@ -265,8 +265,11 @@ class Ticket:
 class Admission:
     """Says which calls may start, looking at all limits together.
 
-    Calls wait in one queue per provider and stage; the queues take turns, so that no endpoint starves another
-    and a call that its own endpoint holds back never blocks another.
+    Calls wait in one queue per provider and stage. Of the queues whose first call may start, the next one to start is
+    of the endpoint that has the fewest calls under way, and of equals the one that has waited longest for its turn. So
+    endpoints that share `max_concurrent` come to the same number of calls under way, however slow one of them is (by
+    turns alone, a slow one would in time hold all places), and a call that its own endpoint holds back never blocks
+    another.
     """
 
     def __init__(self, limits: CallLimits, budget: Budget) -> None:
@@ -275,6 +278,7 @@ class Admission:
         self._most = FOREVER if limits.max_concurrent is None else limits.max_concurrent
         self.under_way: int = 0
         self._stages = Counter[str]()
+        self._callees = Counter[str | None]()
         self._endpoints: dict[str, EndpointState] = {}
         self._queues: dict[tuple[str | None, str], deque[Ticket]] = {}
 
@@ -303,25 +307,27 @@ class Admission:
         """Free what an ended call held."""
         self.under_way -= 1
         self._stages[ticket.stage] -= 1
+        self._callees[ticket.provider_key] -= 1
         if ticket.provider_key is not None:
             self.endpoint(ticket.provider_key).in_flight -= 1
 
     def start_ready(self, now: float) -> list[Ticket]:
-        """Start every waiting call that may start (or is refused for good), the queues taking turns."""
+        """Start every waiting call that may start (or is refused for good), in the order of their turns."""
         started: list[Ticket] = []
-        progress = True
-        while progress and self._queues:
-            progress = False
-            for key in list(self._queues):
-                queue = self._queues[key]
-                if not self._try_start(queue[0], now):
-                    continue
-                progress = True
-                started.append(queue.popleft())
+        while (ticket := self._start_next(now)) is not None:
+            started.append(ticket)
+        return started
+
+    def _start_next(self, now: float) -> Ticket | None:
+        for key in sorted(self._queues, key=lambda key: self._callees[key[0]]):
+            queue = self._queues[key]
+            if self._try_start(queue[0], now):
+                ticket = queue.popleft()
                 del self._queues[key]
                 if queue:
-                    self._queues[key] = queue  # behind the others: their turn comes first
-        return started
+                    self._queues[key] = queue  # behind its equals: their turn comes first
+                return ticket
+        return None
 
     def heads(self) -> list[Ticket]:
         return [queue[0] for queue in self._queues.values()]
@@ -348,6 +354,7 @@ class Admission:
             return ticket.refused
         self.under_way += 1
         self._stages[ticket.stage] += 1
+        self._callees[ticket.provider_key] += 1
         if state is not None:
             state.in_flight += 1
             state.requests.take(now)

@@ -106,6 +106,11 @@ def answered_call(event: RunEvent, generator: str) -> AnsweredCall | None:
     return None
 
 
+def generated_call(generator: str, result: Mapping[str, Any]) -> AnsweredCall:
+    """Return the call that a candidate came of, from the plain data of it, whichever run made it."""
+    return _answered("generate", generator, result.get("token_usage"), result.get("latency_ms"), (), reused=False)
+
+
 def _answered(stage: str, model: str, usage: Any, latency: Any, retries: Any, *, reused: bool) -> AnsweredCall:
     return AnsweredCall(
         stage,

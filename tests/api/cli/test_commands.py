@@ -29,6 +29,7 @@ LEAVES = [
     *[["import"], ["import", "outputs"]],
     *[["inspect", name] for name in ("snapshot", "state", "evaluation", "case")],
     *[["catalog", name] for name in ("list", "show", "validate")],
+    *[["study", name] for name in ("plan", "run", "status", "report", "suites")],
 ]
 LEAVES = [leaf for leaf in LEAVES if leaf not in (["inspect"], ["worker"], ["batch"])] + [
     ["worker", "run"],

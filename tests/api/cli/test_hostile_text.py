@@ -81,10 +81,19 @@ JUDGED = {
         "workflow_overrides": {"rubric": H},
     },
 }
+STUDY = {
+    "name": CONFIG["name"],
+    "models": {f"model{H}": "hostile:answers"},
+    "prompts": {f"prompt{H}": None},
+    "datasets": {f"data{H}": {"path": f"{NAMED}.jsonl"}},
+    "evaluation": CONFIG["evaluation"],
+    "storage": CONFIG["storage"],
+}
 
 GIVEN: dict[str, Sequence[str]] = {
     # What an argument or option of this name is given where it is needed; a command with another adds it here.
     "CONFIG": ["experiment.json"],
+    "STUDY": ["study.json"],
     "RUN": ["latest"],
     "RUN-A": ["latest"],
     "RUN-B": [f"judged{NAMED}"],
@@ -164,6 +173,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     answers = [{**row, "output": f"answer {H}", "error": f"failed {H}" * (n % 2)} for n, row in enumerate(ROWS)]
     (made / f"answers{NAMED}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in answers), encoding="utf-8")
     (made / "experiment.json").write_text(json.dumps(CONFIG), encoding="utf-8")
+    (made / "study.json").write_text(json.dumps(STUDY), encoding="utf-8")
     (made / "judged.json").write_text(json.dumps({**CONFIG, **JUDGED}), encoding="utf-8")
     with contextlib.chdir(made):
         yield made

@@ -39,6 +39,12 @@ evaluation:
 datasets: [{{path: fragen-é.jsonl}}]
 storage: {{store: sqlite, parameters: {{path: runs/themis.sqlite3}}}}
 """,
+    "studie-é.yaml": """\
+models: {größe: "answers:répond"}
+datasets: {fragen-é: {path: fragen-é.jsonl}}
+evaluation: {metrics: builtin/exact_match, parsers: builtin/text}
+storage: {store: sqlite, parameters: {path: runs/themis.sqlite3}}
+""",
     "fragen-é.jsonl": "".join(
         json.dumps({"case_id": f"é{n}", "input": f"{WORDS} {n}?", "expected_output": f"{WORDS} {n}"}) + "\n"
         for n in range(3)
@@ -65,6 +71,8 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("run", "experiment.yaml"),
     ("run", "judged.yaml"),
     ("resume", "experiment.yaml"),
+    *(("study", name, "studie-é.yaml") for name in ("plan", "run", "status", "report")),
+    ("study", "suites"),
     ("list",),
     ("recompute", "Prüfung-Ω"),
     ("search", "naïve"),
@@ -76,6 +84,7 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("inspect", "case", "Prüfung-Ω", "é0"),
     ("inspect", "evaluation", "gerichtet-é", "é0", "builtin/llm_rubric"),
     ("compare", "Prüfung-Ω", "gerichtet-é"),
+    ("leaderboard", "Prüfung-Ω", "gerichtet-é"),
     ("rank", "Prüfung-Ω", "gerichtet-é"),
     ("label", "gerichtet-é", "é0", "builtin/llm_rubric", "0.5", "--who", "Zoë", "--note", WORDS),
     ("label", "gerichtet-é"),

@@ -6,12 +6,14 @@ import functools
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from themis.effects import limits
 from themis.effects.calls import CallOutcome, CallRuntime, report_quota
 from themis.pure.calls import CallFailed, CallFailure, ProviderError, RetryPolicy
 from themis.pure.limits import Budget, CallLimits, TokenEstimate
@@ -144,6 +146,8 @@ async def test_a_wrong_key_fails_every_later_call_unsent() -> None:
             nursery.start_soon(caller)
     assert (sent, fatal) == (2, 50)
     assert (await runtime.call(answers("yes"), provider_key="other")).value == "yes"
+    # Another model may be one that the endpoint knows.
+    assert (await runtime.call(answers("yes"), provider_key="p", model="p/other")).value == "yes"
 
 
 @on_mock_clock
@@ -409,3 +413,31 @@ async def test_usage_is_kept_per_stage_and_model_and_says_what_has_no_price() ->
     assert rows["judge", "m"].total_tokens == 7
     assert rows["generate", "vllm/x"].cost is None
     assert rows["generate", "vllm/x"].unpriced_calls == 1
+
+
+@on_mock_clock
+async def test_a_call_whose_rate_allows_it_while_it_is_being_parked_is_not_parked_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time goes on between two readings of the clock: the rate allows the second call between them."""
+    read, passed = trio.current_time, 0.0
+
+    def slow() -> float:
+        nonlocal passed
+        passed += 0.02
+        return read() + passed
+
+    module = SimpleNamespace(current_time=slow, Event=trio.Event, move_on_at=trio.move_on_at)
+    monkeypatch.setattr(limits, "trio", module)
+    runtime, made = CallRuntime(CallLimits(requests_per_minute={"p": 1200})), 0
+
+    async def at_once() -> str:
+        nonlocal made
+        made += 1
+        return "yes"
+
+    with trio.move_on_after(60):
+        async with trio.open_nursery() as nursery:
+            for _ in range(20):
+                nursery.start_soon(functools.partial(runtime.call, at_once, provider_key="p"))
+    assert made == 20

@@ -233,3 +233,29 @@ def test_a_clustered_groups_error_is_its_clusters_and_clusters_across_groups_are
     assert (across.standard_error, across.interval.reason) == (None, reason)
     rounded: Cases = [(float(score > 0.5), name) for score, name in cases]
     assert grouped(rounded, [place % 20 for place in range(40)]).macro.interval.reason == reason
+
+
+@given(BINARY, st.sampled_from([0.5, 1.0, 3.0]))
+def test_weights_are_parts_of_their_sum_and_a_group_of_no_weight_is_left_out(cases: Cases, factor: float) -> None:
+    names = sorted({name for _, name in cases if name is not None})
+    cases = [(score, name) for score, name in cases if name is not None] or [(1.0, "only")]
+
+    def macro(weights: dict[str, float]) -> float | None:
+        scores, groups = [score for score, _ in cases], [name for _, name in cases]
+        return estimate_by_group(scores, groups, weights=weights).macro.mean
+
+    plain = grouped(cases)
+    assert macro(dict.fromkeys(names, factor)) == pytest.approx(plain.macro.mean)
+    for group in plain.groups:
+        alone = {name: float(name == group.name) for name in names}
+        assert macro(alone or {"only": 1.0}) == group.estimate.mean
+
+
+def test_the_error_of_a_weighted_macro_average_is_that_of_the_weighted_sum() -> None:
+    easy, hard = [1.0] * 30 + [0.0] * 10, [1.0] * 10 + [0.0] * 30
+    found = estimate_by_group(easy + hard, ["easy"] * 40 + ["hard"] * 40, weights={"easy": 3.0, "hard": 1.0})
+    error = math.sqrt((0.75**2) * variance(easy) / 40 + (0.25**2) * variance(hard) / 40)
+    assert found.macro.mean == pytest.approx(0.75 * 0.75 + 0.25 * 0.25)
+    assert found.macro.standard_error == pytest.approx(error)
+    with pytest.raises(DataError, match="a group of a weight above 0"):
+        estimate_by_group(easy, ["easy"] * 40, weights={"easy": 0.0})

@@ -226,8 +226,8 @@ def tail(ones: int, twos: int, observed: int) -> float:
 
 
 @pytest.mark.parametrize("z", [0.1, 1.0, 2.0, 2.3, 3.0, 4.5])
-@pytest.mark.parametrize(("ones", "twos"), [(10_001, 0), (6000, 5000), (100, 12_000)])
-def test_past_ten_thousand_pairs_the_p_value_is_that_of_all_flips(ones: int, twos: int, z: float) -> None:
+@pytest.mark.parametrize(("ones", "twos"), [(1001, 0), (760, 250), (10_001, 0), (100, 12_000)])
+def test_past_a_thousand_pairs_the_p_value_is_that_of_all_flips(ones: int, twos: int, z: float) -> None:
     observed = round(z * math.sqrt(ones + 4 * twos))
     observed += (observed - ones) % 2  # all sums have the same parity
     negative = (ones + 2 * twos - observed) // 2
@@ -238,7 +238,7 @@ def test_past_ten_thousand_pairs_the_p_value_is_that_of_all_flips(ones: int, two
     assert sum(differences) == observed
     found = resampling.sign_flip_test(differences)
     assert found.method == "sign-flip permutation (saddlepoint)"
-    assert found.p_value == pytest.approx(tail(ones, twos, observed), rel=0.002)
+    assert found.p_value == pytest.approx(tail(ones, twos, observed), rel=0.002 if ones + twos > 10_000 else 0.01)
 
 
 def test_a_few_large_differences_among_many_are_drawn() -> None:

@@ -6,7 +6,6 @@ import hashlib
 from pathlib import Path
 
 from themis._version import __version__
-from themis.api.bundles.logged import model_of
 from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage
@@ -17,6 +16,7 @@ from themis.pure.interchange.eee_export import Exported, aggregate, sample_rows
 from themis.pure.json import encode, formatted
 from themis.pure.plan import MetricSlot
 from themis.pure.protocols import RunStore
+from themis.pure.report.settings import model_of
 
 
 def write_eee(store: RunStore | Storage, run_id: str, folder: str | Path, *, metric: str | None = None) -> Path:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 from themis._version import __version__
 from themis.api.runs.view import RunView
 from themis.pure.interchange.exported import Logged
-from themis.pure.interchange.records import IMPORTED
-from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.report.settings import imported_fact, model_of
 
 _NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -21,7 +19,7 @@ def logged(view: RunView) -> Logged:
     return Logged(
         run_id=view.run_id,
         model=model_of(view.snapshot),
-        agent=_imported(view.snapshot, "agent") or view.snapshot.identity.generator_ref.component_id,
+        agent=imported_fact(view.snapshot, "agent") or view.snapshot.identity.generator_ref.component_id,
         task=ids[0] if len(ids) == 1 else "+".join(ids),
         version=__version__,
         began=ending.started_at or _NEVER,
@@ -29,14 +27,3 @@ def logged(view: RunView) -> Logged:
         answers=view.plan.candidate_count,
         name=ending.labels.name,
     )
-
-
-def model_of(snapshot: RunSnapshot) -> str:
-    """Return what answered: of an imported run the model that its log names."""
-    return _imported(snapshot, "model") or snapshot.identity.generator_ref.component_id
-
-
-def _imported(snapshot: RunSnapshot, name: str) -> str | None:
-    about = snapshot.provenance.provider_metadata.get(IMPORTED)
-    found = about.get(name) if isinstance(about, Mapping) else None
-    return found if isinstance(found, str) else None

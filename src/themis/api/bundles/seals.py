@@ -15,7 +15,6 @@ import attrs
 
 from themis._version import __version__
 from themis.api.arguments import checked
-from themis.api.bundles.logged import model_of
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage
 from themis.effects import signatures
@@ -25,6 +24,7 @@ from themis.pure.chain import read_event
 from themis.pure.errors import DISTRIBUTION, DataError, SchemaVersionError, SpecError
 from themis.pure.projections import Digest, case_result
 from themis.pure.protocols import RunStore
+from themis.pure.report.settings import model_of
 from themis.pure.seals import content
 from themis.pure.seals.content import case_data, run_data, sealed_case
 from themis.pure.seals.disclosure import Disclosure

@@ -29,7 +29,7 @@ def init(folder: Path = Path(), /, *, force: bool = False, json_output: Json = F
     show({"written": [str(path) for path in written]}, text, as_json=json_output)
 
 
-def schema() -> None:
+def schema(what: Literal["experiment", "study"] = "experiment", /) -> None:
     """Print the JSON Schema of config files.
 
     Editors complete and check a config by it: put this on the first line of a YAML file:
@@ -37,10 +37,14 @@ def schema() -> None:
 
     For example:
       themis schema > config.schema.json
-    """
-    from themis.api.config.schema import config_schema
+      themis schema study > study.schema.json
 
-    write_json(config_schema())
+    Args:
+        what: Of an experiment's file, or of a study's.
+    """
+    from themis.api.config.schema import config_schema, study_schema
+
+    write_json(config_schema() if what == "experiment" else study_schema())
 
 
 def completion(shell: Literal["bash", "zsh", "fish"], /) -> None:

@@ -70,6 +70,14 @@ Until: TypeAlias = Annotated[
         help="The last stage; or a rule, METRIC>=X: stop as soon as it is clear whether that holds, or does not.",
     ),
 ]
+Grid: TypeAlias = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--grid",
+        negative="",
+        help="OPTION=VALUE,VALUE: a run for each value, as in temperature=0,0.5,1; repeat it for every combination.",
+    ),
+]
 Words: TypeAlias = Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")]
 
 
@@ -318,6 +326,51 @@ def read_until(texts: list[str] | None) -> tuple[UntilStage, StoppingRule | None
         raise SpecError(f"--until: one last stage expected, found {', '.join(stages)}")
     last: Any = stages[0] if stages else "judge"
     return last, read_rule(rules[0]) if rules else None
+
+
+def read_grid(texts: list[str]) -> dict[str, list[Any]]:
+    """Return the options that `--grid` names, each with its values.
+
+    Raises:
+        SpecError: a text is not of that form, or an option comes twice; all at once.
+
+    >>> read_grid(["temperature=0,0.5", "stop=[a, b],none"])
+    {'temperature': [0, 0.5], 'stop': [['a', 'b'], 'none']}
+    """
+    from themis.api.config.files import read_value
+    from themis.pure.errors import SpecError, listed
+
+    found, faults = dict[str, list[Any]](), list[str]()
+    for text in texts:
+        name, equals, values = (part.strip() for part in text.partition("="))
+        if not name or not equals or not values:
+            faults.append(f"NAME=VALUE,VALUE expected, as in temperature=0,0.5,1; found {text!r}")
+        elif name in found:
+            faults.append(f"{name} is given twice; list its values together")
+        else:
+            found[name] = [read_value(value) for value in _split(values)]
+    if faults:
+        raise SpecError(listed("--grid", faults))
+    return found
+
+
+def _split(values: str) -> list[str]:
+    """Split at commas that stand in no brackets and no quotes."""
+    depth, quote, parts = 0, "", [""]
+    for character in values:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "\"'":
+            quote = character
+        elif character in "[{":
+            depth += 1
+        elif character in "]}":
+            depth -= 1
+        if character == "," and not depth and not quote:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def with_rule(experiment: Any, rule: StoppingRule | None) -> Any:

@@ -14,12 +14,14 @@ from themis.api.cli.options import (
     ByMany,
     Changes,
     Config,
+    Grid,
     Json,
     Overrides,
     ReportAt,
     Until,
     Words,
     closed_at_the_end,
+    read_grid,
     read_until,
     report_at,
     with_rule,
@@ -41,6 +43,7 @@ def run(
     junit: Path | None = None,
     at: ReportAt = None,
     by: By = None,
+    grid: Grid = None,
     many: ByMany = ONE_PROCESS,
     json_output: Json = False,
 ) -> int:
@@ -54,6 +57,7 @@ def run(
       themis run experiment.yaml runtime.max_cost=5 generation.generator.top_p=0.9
       themis run experiment.yaml --samples 8 --report-at 1,4,8
       themis run experiment.yaml --by topic
+      themis run experiment.yaml --grid temperature=0,0.5,1 --grid samples=1,8
       themis run experiment.yaml --require "exact_match>=0.8" --junit gate.xml
       themis run experiment.yaml --until "exact_match>=0.8"
       themis run experiment.yaml --until parse
@@ -66,6 +70,19 @@ def run(
     """
     stage, rule = read_until(until)
     experiment = with_rule(changes.load(config, overrides), rule)
+    if grid:
+        _refuse_beside_grid({"--junit": junit, "--report-at": at, "--by": by})
+        named = experiment if experiment.name is not None else experiment.evolve(name=config.stem)
+        return run_grid(
+            named,
+            read_grid(grid),
+            until=stage,
+            require=require,
+            on=require_on,
+            many=many,
+            modules=config.parent,
+            as_json=json_output,
+        )
     return run_and_show(
         experiment,
         until=stage,
@@ -103,6 +120,57 @@ def resume(
     experiment = with_rule(changes.load(config, overrides), rule)
     require_stored(experiment, closed_at_the_end(open_existing(experiment.storage)))
     return run_and_show(experiment, until=stage, as_json=json_output)
+
+
+def _refuse_beside_grid(given: dict[str, Any]) -> None:
+    """Refuse options that say how one run is shown, where several are.
+
+    Raises:
+        SpecError: one of them is given.
+    """
+    from themis.pure.errors import SpecError
+
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        raise SpecError(
+            f"{' and '.join(named)}: of one run, and --grid makes several; `themis report RUN` shows each of them so"
+        )
+
+
+def run_grid(
+    experiment: Any,
+    grid: dict[str, list[Any]],
+    *,
+    until: UntilStage,
+    require: list[str] | None,
+    on: Literal["interval", "mean"],
+    many: ByMany,
+    modules: Path,
+    as_json: bool,
+) -> int:
+    """Run an experiment with every combination of some options, print what came of each, and return the exit code."""
+    from themis.api.cli.study import run_cells, show_study
+    from themis.api.runs.gates import read_gates
+    from themis.api.stores import make_store
+    from themis.api.studies.cells import grid_cells
+    from themis.api.studies.run import StudySettings
+
+    engine, cells = many.chosen(), grid_cells(experiment, grid)
+    metrics = [metric.component_id for metric in experiment.components().metrics]
+    answers = min(cell.experiment.generation.answers_per_case for cell in cells)
+    gates = read_gates(require or (), on, metrics, answers)
+    settings = StudySettings(
+        name=experiment.name,
+        runtime=experiment.runtime,
+        storage=experiment.storage,
+        store=closed_at_the_end(make_store(experiment.storage)),
+        until_stage=until,
+        engine=engine,
+        segment_size=many.segment_size,
+        modules=modules,
+    )
+    result = run_cells(cells, settings)
+    return show_study(result, as_json=as_json, prices=experiment.runtime.prices, gates=gates)
 
 
 def run_and_show(

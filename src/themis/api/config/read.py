@@ -12,7 +12,7 @@ import math
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NewType, TypeAlias, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -29,8 +29,11 @@ from themis.pure.records.config import StorageConfig
 from themis.pure.records.prompt import PromptSpec
 from themis.pure.security import find_secrets
 
-E = TypeVar("E", bound=ExperimentConfig)
-R = TypeVar("R", bound=ExperimentConfig | PromptConfig)
+if TYPE_CHECKING:
+    from themis.api.config.study import StudyConfig
+
+E = TypeVar("E", bound="ExperimentConfig | StudyConfig")
+R = TypeVar("R", bound="ExperimentConfig | StudyConfig | PromptConfig")
 
 
 def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storage: StorageConfig | None = None) -> E:
@@ -49,7 +52,7 @@ def read_config(kind: type[E], path: Path, overrides: Sequence[str] = (), storag
     tree = read_file(path)
     apply_overrides(tree, overrides)
     found = build(kind, tree, path.parent, str(path), [override_key(override) for override in overrides])
-    return found if storage is None or tree.get("storage") else found.evolve(storage=storage)
+    return found if storage is None or tree.get("storage") else attrs.evolve(found, storage=storage)
 
 
 def build(
@@ -87,6 +90,30 @@ def build(
     return found
 
 
+def read_part(kind: Any, value: Any, folder: Path) -> Any:
+    """Return what one key of a config describes.
+
+    Args:
+        kind: the key's type (`keys_of`).
+        value: what would stand there, as plain JSON.
+        folder: what paths in it are relative to.
+
+    Raises:
+        SpecError: it is none of that type; every fault.
+    """
+    resolution = Resolution()
+    resolved = change_texts({"value": value}, resolution)["value"]
+    token, faults = _folder.set(folder.absolute()), [*resolution.credentials, *resolution.faults]
+    try:
+        if not faults:
+            return _structure(resolved, kind)
+    except (cattrs.BaseValidationError, ThemisError, ValueError, TypeError) as error:
+        faults += [fault.removeprefix("(the whole file): ") for fault in _faults(error)]
+    finally:
+        _folder.reset(token)
+    raise SpecError("; ".join(faults))
+
+
 def as_prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
     """Return a prompt in any form that it is given in.
 
@@ -118,11 +145,15 @@ def _marked(fault: str, overridden: Sequence[str]) -> str:
 
 
 def _literal_credentials(tree: Mapping[str, Any]) -> list[str]:
-    datasets = tree.get("datasets")
-    if isinstance(datasets, list):  # text in cases may look like anything
-        datasets = [{**dataset, "cases": None} if isinstance(dataset, dict) else dataset for dataset in datasets]
-    found = find_secrets({**tree, "datasets": datasets})
+    found = find_secrets({key: _without_cases(value) for key, value in tree.items()})
     return [f"{key.removeprefix('$.')}: a credential; put it into the environment" for key in found]
+
+
+def _without_cases(value: Any) -> Any:
+    """Return a section of a file without cases that are written out in it: text there may look like anything."""
+    if isinstance(value, dict):
+        return {key: None if key == "cases" else _without_cases(item) for key, item in value.items()}
+    return [*map(_without_cases, value)] if isinstance(value, list) else value
 
 
 # --- from plain JSON to records ---------------------------------------------------------------------------

@@ -229,13 +229,13 @@ Until: TypeAlias = Annotated[Any, str]
 CandidatePolicy: TypeAlias = Annotated[Mapping[str, JSONValue], Mapping[CountPolicy, _Count]]
 
 
-def _several(value: Any) -> tuple[Any, ...]:
+def as_several(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
-def _prompt(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
+def as_spec(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> PromptSpec | None:
     if value is None or isinstance(value, PromptSpec | PromptConfig):
         return value  # a config's is built when all of the file is read
     from themis.api.config.read import as_prompt
@@ -257,7 +257,7 @@ class GenerationConfig(FrozenModel):
 
     generator: Generator
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
-    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = attrs.field(default=None, converter=_prompt)
+    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = attrs.field(default=None, converter=as_spec)
     selector: Selector = None
     reducer: Reducer = None
 
@@ -286,10 +286,10 @@ class EvaluationConfig(FrozenModel):
             alpha=0.01 (0.05), seed=1 (of the order of cases; 0), cluster_by=topic, of=cases (population).
     """
 
-    metrics: tuple[Metric, ...] = attrs.field(default=(), converter=_several)
-    parsers: tuple[Parser, ...] = attrs.field(default=(), converter=_several)
-    judge_models: tuple[JudgeModel, ...] = attrs.field(default=(), converter=_several)
-    prompt_spec: PromptSpec | None = attrs.field(default=None, converter=_prompt)
+    metrics: tuple[Metric, ...] = attrs.field(default=(), converter=as_several)
+    parsers: tuple[Parser, ...] = attrs.field(default=(), converter=as_several)
+    judge_models: tuple[JudgeModel, ...] = attrs.field(default=(), converter=as_several)
+    prompt_spec: PromptSpec | None = attrs.field(default=None, converter=as_spec)
     judge_config: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     workflow_overrides: Mapping[str, JSONValue] = attrs.field(default=EMPTY, converter=json_object)
     unparsed: Unparsed = attrs.field(default="incorrect", validator=one_of(*get_args(Unparsed)))
@@ -306,7 +306,7 @@ def _generation(value: GenerationConfig | Mapping[str, Any]) -> GenerationConfig
     return record_of(GenerationConfig, value, "generation")
 
 
-def _evaluation(value: EvaluationConfig | Mapping[str, Any] | None) -> EvaluationConfig:
+def as_evaluation(value: EvaluationConfig | Mapping[str, Any] | None) -> EvaluationConfig:
     return EvaluationConfig() if value is None else record_of(EvaluationConfig, value, "evaluation")
 
 
@@ -345,7 +345,7 @@ class ExperimentConfig(FrozenModel):
     """
 
     generation: GenerationConfig = attrs.field(converter=_generation)
-    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig, converter=_evaluation)
+    evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig, converter=as_evaluation)
     datasets: Annotated[tuple[Annotated[Dataset, DatasetConfig], ...], Bound("minItems", 1)] = attrs.field(
         converter=_datasets
     )

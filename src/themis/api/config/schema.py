@@ -32,10 +32,21 @@ _COMPONENT: Final = {"$ref": "#/$defs/component"}
 @functools.cache
 def config_schema(record: type[ExperimentConfig] = ExperimentConfig) -> Schema:
     """Return the JSON Schema (draft 2020-12) of a config file."""
+    return _schema(record, "Themis experiment")
+
+
+def study_schema() -> Schema:
+    """Return the JSON Schema of a study's file."""
+    from themis.api.config.study import StudyConfig
+
+    return _schema(StudyConfig, "Themis study")
+
+
+def _schema(record: type, title: str) -> Schema:
     component = _record(ComponentConfig)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Themis experiment",
+        "title": title,
         **_record(record),
         "$defs": {
             "reference": {

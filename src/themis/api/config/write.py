@@ -44,6 +44,19 @@ def config_of(experiment: ExperimentConfig, *, relative_to: Path | None = None) 
     return dict(escaped(tree))
 
 
+def component_form(component: Any) -> str | dict[str, Any]:
+    """Return how a component is named in a file.
+
+    Raises:
+        SpecError: no file can name it.
+    """
+    writer = _Writer(None)
+    form: str | dict[str, Any] = writer.written(component, (), ComponentConfig)
+    if writer.faults:
+        raise SpecError(writer.faults[0].removeprefix(": "))
+    return form
+
+
 def write_config(experiment: ExperimentConfig, path: Path) -> dict[str, Any]:
     """Write a config as YAML or JSON, with paths relative to the file, and return it.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack
 from typing import Final
 
@@ -17,6 +17,7 @@ from themis.api.runs.result import RunResult
 from themis.api.stores import make_store, store_kinds
 from themis.effects.asyncio_bridge import GRACE
 from themis.effects.calls import CallRuntime
+from themis.effects.driver import SandboxTurns
 from themis.effects.engine import Engine
 from themis.effects.options import RunOptions
 from themis.effects.prices import budget_prices
@@ -27,7 +28,7 @@ from themis.effects.sandboxes.trials import modules_of_tests, trial_of, tried
 from themis.effects.stores import BUILTIN
 from themis.effects.stores.base import EventStore
 from themis.effects.stores.memory import InMemoryRunStore
-from themis.pure.abilities import CallerAbilities, Components
+from themis.pure.abilities import Abilities, CallerAbilities, Components
 from themis.pure.calls import CallFailed, FailureKind
 from themis.pure.compilation import runtime_faults
 from themis.pure.errors import RunExistsError, SpecError, listed, said
@@ -46,13 +47,40 @@ _SANDBOX: Final = "sandbox."
 """Begins the names under which a run's provenance says what its programs run on."""
 
 
+@attrs.frozen(kw_only=True)
+class Shared:
+    """What runs have in common that are under way at once: each of them was checked, and what they cost is one sum.
+
+    Attributes:
+        calls: makes their model calls, within one set of limits and one budget.
+        sandboxes: runs their programs.
+        close: closes those of a run's components that no other run needs.
+    """
+
+    calls: CallRuntime
+    sandboxes: SandboxTurns
+    close: Callable[[Components], Awaitable[None]]
+
+
 async def run_snapshot(
-    snapshot: RunSnapshot, components: Components, options: RunOptions, *, until_stage: UntilStage = "judge"
+    snapshot: RunSnapshot,
+    components: Components,
+    options: RunOptions,
+    *,
+    until_stage: UntilStage = "judge",
+    shared: Shared | None = None,
 ) -> RunResult:
     """Run a snapshot and return the result.
 
     A run that its budget ends early returns a result of status `failed`, which says so; running again with a
     larger budget goes on from there.
+
+    Args:
+        snapshot: what to run.
+        components: its components.
+        options: how.
+        until_stage: the last stage.
+        shared: what it shares with others, if it is one of several.
 
     Raises:
         SpecError: a component lacks something it needs; every problem at once, before the first call.
@@ -60,14 +88,14 @@ async def run_snapshot(
         CallFailed: the endpoint refuses every call.
     """
     plan, runtime, offline = make_plan(snapshot, until_stage), options.runtime, options.offline
-    checked = check_run(snapshot, components, runtime, until_stage, offline=offline)
-    snapshot = noted(snapshot, checked)
+    if shared is None:
+        snapshot = noted(snapshot, check_run(snapshot, components, runtime, until_stage, offline=offline))
     if options.store is not None:
         snapshot = kept_in(snapshot, options.store)
     if not offline:
         for message in await trio.to_thread.run_sync(reference_warnings, components, snapshot.datasets):
             warnings.warn(message, ReferenceWarning, stacklevel=2)
-    price = price_of(runtime, components)
+    price = price_of(runtime, components) if shared is None else None
     store = options.store if options.store is not None else make_store(options.storage)
     store.initialize()
     # Large datasets take a while to store; the event loop must not be blocked.
@@ -75,16 +103,14 @@ async def run_snapshot(
     finished = False
     try:
         async with AsyncExitStack() as sessions:
-            if runtime.progress:
+            if runtime.progress and shared is None:
                 sessions.enter_context(shown(options.progress))
-            for component in components:
-                if component.session is not None:
-                    await opened_session(component.component_id, component.session(), sessions)
+            await _open_sessions(components, sessions)
             if runtime.generation_mode == "batch" and not offline:
                 components = await _batched(snapshot, components, plan, store, runtime)
-            spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
-            calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
-            await Engine(snapshot, components, store, options, plan, calls).run()
+            shared = shared or await _by_itself(store, snapshot, options, price)
+            engine = Engine(snapshot, components, store, options, plan, shared.calls, sandboxes=shared.sandboxes)
+            await engine.run()
         finished = True
     except CallFailed as error:
         finished = error.failure.kind is FailureKind.BUDGET
@@ -95,10 +121,17 @@ async def run_snapshot(
     finally:
         end = store.head(snapshot.run_id) if finished else ChainHead()  # before anybody else can write the run
         store.release(snapshot.run_id)
-        await close_components(components)
+        await (close_components if shared is None else shared.close)(components)
         if not finished and options.store is None:
             store.close()  # nobody gets a result to close it by
     return RunResult(snapshot=snapshot, store=store, end=end)
+
+
+async def _by_itself(store: RunStore, snapshot: RunSnapshot, options: RunOptions, price: Price | None) -> Shared:
+    runtime = options.runtime
+    spent = await trio.to_thread.run_sync(spent_before, store, snapshot, runtime, price)
+    calls = CallRuntime.from_config(runtime, price=price, spent=spent, tell_wait=options.progress.wait)
+    return Shared(calls=calls, sandboxes=SandboxTurns(), close=close_components)
 
 
 async def _batched(
@@ -295,6 +328,12 @@ def _lacking_modules(sandbox: Sandbox, datasets: Sequence[Dataset]) -> Iterator[
             )
 
 
+async def _open_sessions(components: Components, sessions: AsyncExitStack) -> None:
+    for component in components:
+        if component.session is not None:
+            await opened_session(component.component_id, component.session(), sessions)
+
+
 async def opened_session(component_id: str, session: object, sessions: AsyncExitStack) -> None:
     if isinstance(session, AbstractAsyncContextManager):
         await sessions.enter_async_context(session)
@@ -311,7 +350,7 @@ class ComponentWarning(UserWarning):
     """A component failed where that costs a run nothing."""
 
 
-async def close_components(components: Components) -> None:
+async def close_components(components: Iterable[Abilities]) -> None:
     """Close what components hold open, such as HTTP clients. One that fails at it, or goes on for ever, costs nothing:
     all that the run found is stored by now."""
     for component in components:

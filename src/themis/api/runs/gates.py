@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 from xml.etree import ElementTree
@@ -104,15 +104,21 @@ def check_gates(gates: Sequence[RequirementGate], result: RunResult) -> tuple[Ga
     """Return whether each gate holds."""
     if not gates:
         return ()
-    overview = read_report(result.view, at=ks_of(gates) or None, with_digest=False).overview
-    estimates = {row.metric_id: _gated(row.estimate) for row in overview.metrics}
-    for several in overview.several:
-        for estimate in (*several.pass_at, *several.pass_all, *several.majority):
-            estimates[f"{several.metric_id}:{estimate.metric_id}"] = _gated(estimate)
+    estimates = gated_estimates(gates, result)
     return tuple(check_requirement(gate, estimates) for gate in gates)
 
 
-def _gated(estimate: Estimate) -> Estimate:
+def gated_estimates(gates: Sequence[RequirementGate], result: RunResult) -> Mapping[str, Estimate]:
+    """Return what gates on a run may decide on, by the names that they use."""
+    overview = read_report(result.view, at=ks_of(gates) or None, with_digest=False).overview
+    estimates = {row.metric_id: gated(row.estimate) for row in overview.metrics}
+    for several in overview.several:
+        for estimate in (*several.pass_at, *several.pass_all, *several.majority):
+            estimates[f"{several.metric_id}:{estimate.metric_id}"] = gated(estimate)
+    return estimates
+
+
+def gated(estimate: Estimate) -> Estimate:
     """Return what a gate may decide on: an interval that does not cover the stop of a run is none."""
     if NOT_COVERED not in estimate.warnings:
         return estimate

@@ -29,6 +29,7 @@ from themis.pure.records.human_label import HumanLabel
 from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.records.stored import StoredEvent
 from themis.pure.state import CaseState, fold_case, has_failures, status_of
 from themis.pure.stopping import Stop, case_order, range_of_rule, rule_bounds, stop_of
 
@@ -57,6 +58,7 @@ class ScoredCase:
         failed: a step of it failed, whether or not a row shows it.
         begun: anything at all is stored of it.
         labels: what people said of it.
+        stored: its events, as they are stored.
     """
 
     item: CaseItem
@@ -64,6 +66,7 @@ class ScoredCase:
     failed: bool
     begun: bool
     labels: Sequence[HumanLabel] = ()
+    stored: Sequence[StoredEvent] = ()
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -196,11 +199,11 @@ class RunView:
                 continue
             rows = happy_path_rows(item, stored, self.metrics, self.thresholds, usual)
             if rows is not None:
-                yield ScoredCase(item, rows, failed=False, begun=True)
+                yield ScoredCase(item, rows, failed=False, begun=True, stored=stored)
                 continue
             state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
             labels = tuple(current_labels(self.plan, state))
-            yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored), labels)
+            yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored), labels, stored)
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
         return (row for case in self.scored() for row in case.rows)

@@ -27,7 +27,8 @@ def html_pieces(
 ) -> Iterator[str]:
     """Yield the page piece by piece; the listed cases come as JSON, and `sampling` says how they were chosen."""
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {policy_hash(style)}; script-src {policy_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
     )
     yield (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -75,7 +76,7 @@ def _scale(bins: Sequence[Bin]) -> tuple[float, float]:
     return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
 
 
-def _hash(source: str) -> str:
+def policy_hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 

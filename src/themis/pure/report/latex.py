@@ -29,7 +29,7 @@ _ESCAPED: Final = re.compile(rf"[{re.escape(''.join(_SPECIAL))}]|[^\x20-\x7e]")
 _FIGURE: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _LATIN: Final = re.compile("[\u00a1-\u00ac\u00ae-\u00ff]")
 
-_PREAMBLE: Final = "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}\n"
+PREAMBLE: Final = "% Needs \\usepackage[T1]{fontenc} and \\usepackage{booktabs}\n"
 
 
 def escape(text: str) -> str:
@@ -57,7 +57,7 @@ def _cell(text: str, place: str) -> str:
 def run_latex(report: Report) -> str:
     """Return a report as LaTeX, mostly tables with their captions."""
     run = f"Run {report.snapshot.run_id[:12]}"
-    return _PREAMBLE + "\n".join(piece for section in sections(report, "latex") for piece in _pieces(section, run))
+    return PREAMBLE + "\n".join(piece for section in sections(report, "latex") for piece in _pieces(section, run))
 
 
 def _pieces(section: Section, run: str) -> Iterator[str]:

@@ -20,14 +20,14 @@ _RIGHT: Final = _WIDTH - 8
 def draw(plot: Plot) -> Markup:
     """Return a plot as markup."""
     if isinstance(plot, ErrorBar):
-        return _svg(64, plot.label, _error_bar(plot.estimate))
+        return svg(64, plot.label, _error_bar(plot.estimate))
     if isinstance(plot, Shares):
         items = [element("li", element("b", f"{n:,}"), f" {name}", class_=name) for name, n in plot.counts.items()]
-        return joined(_svg(20, plot.label, _shares(plot)), element("ul", *items, class_="legend"))
-    return _svg(114, plot.label, _histogram(plot))
+        return joined(svg(20, plot.label, _shares(plot)), element("ul", *items, class_="legend"))
+    return svg(114, plot.label, _histogram(plot))
 
 
-def _svg(height: int, label: str, parts: Iterable[Markup]) -> Markup:
+def svg(height: int, label: str, parts: Iterable[Markup]) -> Markup:
     box = f"0 0 {_WIDTH} {height}"
     return element("svg", *parts, viewBox=box, role="img", aria_label=label, preserveAspectRatio="xMidYMid meet")
 
@@ -38,12 +38,12 @@ def _error_bar(estimate: Estimate) -> Iterable[Markup]:
     yield _axis(low, high, place)
     if estimate.missing and estimate.if_missing_wrong is not None and estimate.if_missing_right is not None:
         start, end = place(estimate.if_missing_wrong), place(estimate.if_missing_right)
-        yield _rect(start, 8, max(1.0, end - start), 24, "band")
+        yield rect(start, 8, max(1.0, end - start), 24, "band")
     interval = estimate.interval
     if interval.low is not None and interval.high is not None:
         start, end = place(interval.low), place(interval.high)
-        yield _line(start, 20, end, 20, "bar")
-        yield from (_line(x, 13, x, 27, "bar") for x in (start, end))
+        yield line(start, 20, end, 20, "bar")
+        yield from (line(x, 13, x, 27, "bar") for x in (start, end))
     if estimate.mean is not None:
         yield element("circle", class_="mean", cx=f"{place(estimate.mean):.1f}", cy="20", r="5.5")
 
@@ -53,7 +53,7 @@ def _shares(plot: Shares) -> Iterable[Markup]:
     for name, count in plot.counts.items():
         width = (_RIGHT - _LEFT) * count / total if total else 0.0
         if width:
-            yield _rect(at, 2, max(1.0, width - 1.5), 16, name)
+            yield rect(at, 2, max(1.0, width - 1.5), 16, name)
         at += width
 
 
@@ -63,21 +63,21 @@ def _histogram(plot: Histogram) -> Iterable[Markup]:
     single = all(each.low == each.high for each in bins)
     step = (_RIGHT - _LEFT) / len(bins)
     width = min(64.0, step * 0.72) if single else max(1.0, step - 1.5)
-    yield _line(_LEFT, 92, _RIGHT, 92, "axis")
+    yield line(_LEFT, 92, _RIGHT, 92, "axis")
     for place, each in enumerate(bins):
         middle = _LEFT + step * (place + 0.5)
         height = 72 * each.count / top
         if each.count:
-            yield _rect(middle - width / 2, 92 - max(1.5, height), width, max(1.5, height), "count")
+            yield rect(middle - width / 2, 92 - max(1.5, height), width, max(1.5, height), "count")
             if single:
-                yield _label(middle, 88 - height, f"{each.count:,}", "middle", "value")
+                yield label(middle, 88 - height, f"{each.count:,}", "middle", "value")
         if single:
-            yield _label(middle, 108, short(each.low), "middle")
+            yield label(middle, 108, short(each.low), "middle")
     if not single:
         for place in (0, len(bins) // 4, len(bins) // 2, 3 * len(bins) // 4):
-            yield _label(_LEFT + step * place, 108, short(bins[place].low), "middle" if place else "start")
-        yield _label(_RIGHT, 108, short(bins[-1].high), "end")
-        yield _label(_RIGHT, 12, f"highest bar {top:,}{', log scale' if plot.log_scale else ''}", "end", "value")
+            yield label(_LEFT + step * place, 108, short(bins[place].low), "middle" if place else "start")
+        yield label(_RIGHT, 108, short(bins[-1].high), "end")
+        yield label(_RIGHT, 12, f"highest bar {top:,}{', log scale' if plot.log_scale else ''}", "end", "value")
 
 
 def _range(estimate: Estimate) -> tuple[float, float]:
@@ -95,21 +95,21 @@ def _scale(low: float, high: float) -> Callable[[float], float]:
 
 
 def _axis(low: float, high: float, place: Callable[[float], float]) -> Markup:
-    parts = [_line(_LEFT, 44, _RIGHT, 44, "axis")]
+    parts = [line(_LEFT, 44, _RIGHT, 44, "axis")]
     for number, anchor in enumerate(("start", "middle", "middle", "middle", "end")):
         tick = low + (high - low) * number / 4
-        parts += [_line(place(tick), 44, place(tick), 48, "axis"), _label(place(tick), 61, short(tick), anchor)]
+        parts += [line(place(tick), 44, place(tick), 48, "axis"), label(place(tick), 61, short(tick), anchor)]
     return joined(*parts)
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+def line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
     return element("line", class_=kind, x1=f"{x1:.1f}", y1=f"{y1:.1f}", x2=f"{x2:.1f}", y2=f"{y2:.1f}")
 
 
-def _rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
+def rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
     size = {"width": f"{width:.1f}", "height": f"{height:.1f}"}
     return element("rect", class_=kind, x=f"{x:.1f}", y=f"{y:.1f}", **size, rx="2")
 
 
-def _label(x: float, y: float, text: str, anchor: str, kind: str = "label") -> Markup:
+def label(x: float, y: float, text: str, anchor: str, kind: str = "label") -> Markup:
     return element("text", text, class_=kind, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor)

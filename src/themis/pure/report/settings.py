@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from themis.pure.interchange.records import IMPORTED
 from themis.pure.json import JSONValue, encode, thaw
 from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
 from themis.pure.text import shortened
@@ -17,6 +18,18 @@ _NAMES: Final = ("model", "function", "api", "base_url", "api_key_env")
 _FIRST: Final = ("model", *_ASKED)
 _FEW: Final = 4
 _LONGEST: Final = 60
+
+
+def model_of(snapshot: RunSnapshot) -> str:
+    """Return what answered: of an imported run the model that its log names."""
+    return imported_fact(snapshot, "model") or snapshot.identity.generator_ref.component_id
+
+
+def imported_fact(snapshot: RunSnapshot, name: str) -> str | None:
+    """Return what an imported run's log says of itself, as text; `None` if it does not, or nothing was imported."""
+    about = snapshot.provenance.provider_metadata.get(IMPORTED)
+    found = about.get(name) if isinstance(about, Mapping) else None
+    return found if isinstance(found, str) else None
 
 
 def described(snapshot: RunSnapshot) -> Iterator[tuple[str, ComponentRef, JSONValue]]:

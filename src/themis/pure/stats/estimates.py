@@ -368,13 +368,18 @@ def describe_skewed(
         mean=sample.mean,
         mean_interval=skewed_mean_interval(present, sample, level=level, resamples=resamples, seed=seed),
         median=quantile(ordered, 0.5),
-        median_interval=median_interval(ordered, level=level)
-        if keys is None or sample.clusters == sample.size
-        else _woodruff_interval(present, keys, level),
+        median_interval=middle_interval(present, keys, level),
         percentile_90=quantile(ordered, 0.9),
         percentile_99=quantile(ordered, 0.99),
         warnings=(f"{sample.clusters} independent values: intervals are rough under {FEW_CLUSTERS}",) if few else (),
     )
+
+
+def middle_interval(values: Sequence[float], keys: Sequence[Hashable] | None, level: float) -> Interval:
+    """Return the interval of a median: from order statistics, or Woodruff's if values share clusters."""
+    if has_clusters(keys):
+        return _woodruff_interval(values, keys, level)
+    return median_interval(sorted(values), level=level)
 
 
 def _woodruff_interval(values: Sequence[float], keys: Sequence[Hashable], level: float) -> Interval:

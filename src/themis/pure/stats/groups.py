@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import TypeAlias, TypeVar
 
 import attrs
 
 from themis.pure.records.base import HashableModel
 from themis.pure.records.fields import sequence
-from themis.pure.stats.arguments import Level, ScoreRange, checked_arguments, same_length
+from themis.pure.stats.arguments import Level, ScoreRange, Size, checked_arguments, refuse_unless, same_length
 from themis.pure.stats.distributions import t_quantile
 from themis.pure.stats.estimates import UNBOUNDED, estimate_mean
 from themis.pure.stats.intervals import t_interval, wilson_interval
@@ -85,6 +85,7 @@ def estimate_by_group(
     level: Level = DEFAULT_LEVEL,
     correction: Correction = DEFAULT_CORRECTION,
     micro: Estimate | None = None,
+    weights: Mapping[str, Size] | None = None,
 ) -> GroupedEstimate:
     """Estimate the mean of scores in each group, over all, and over the groups.
 
@@ -95,14 +96,17 @@ def estimate_by_group(
         metric_id, unit, clusters, categories, level, correction: as for `estimate_mean`.
         score_range: lowest and highest possible score, for the bounds of all groups; (0, 1) if all scores lie there.
         micro: the estimate over all values, if it was made already.
+        weights: group -> its weight in the macro average, if the groups do not count the same there; only what part of
+            their sum each is matters. A group that is not listed has the weight 1.
 
     Raises:
-        StatisticsError: a value is NaN or infinite, or lies outside the range; or columns are not of one length.
+        StatisticsError: a value is NaN or infinite, or lies outside the range; or columns are not of one length; or all
+            weights are 0.
 
     Source: Cochran (1977), Sampling Techniques, 3rd edition, chapter 5: the variance of a stratified mean is the sum of
-    the strata's variances by their squared weights, here `1 / groups` each; the degrees of freedom are section 5.4's.
-    The interval of 0/1 scores is Wilson's, with the number of cases that would be as precise (Korn and Graubard 1998,
-    Survey Methodology 24, 193-201), and Student's quantile.
+    the strata's variances by their squared weights, `1 / groups` each unless weights are given; the degrees of freedom
+    are section 5.4's. The interval of 0/1 scores is Wilson's, with the number of cases that would be as precise (Korn
+    and Graubard 1998, Survey Methodology 24, 193-201), and Student's quantile.
 
     >>> found = estimate_by_group([1.0] * 100 + [0.0] * 10, ["easy"] * 100 + ["hard"] * 10)
     >>> [(group.name, group.estimate.mean) for group in found.groups]
@@ -132,9 +136,10 @@ def estimate_by_group(
         places[name].append(place)
     groups = [Group(name=name, estimate=estimate(places[name], score_range)) for name in sorted(places, key=_order)]
     spanning = 0 if clusters is None else _spanning(clusters, names)
-    return GroupedEstimate(
-        by=by, metric_id=metric_id, groups=groups, micro=micro, macro=_macro(groups, micro, score_range, spanning)
-    )
+    shares = [1.0 if weights is None or group.name is None else weights.get(group.name, 1.0) for group in groups]
+    refuse_unless(not groups or any(shares), "estimate_by_group", "weights", weights, "a group of a weight above 0")
+    macro = _macro(list(zip(groups, shares, strict=True)), micro, score_range, spanning)
+    return GroupedEstimate(by=by, metric_id=metric_id, groups=groups, micro=micro, macro=macro)
 
 
 def _taken(values: Sequence[V], places: Sequence[int] | None) -> Sequence[V]:
@@ -162,8 +167,11 @@ def _spanning(clusters: Sequence[Hashable], names: Iterable[str | None]) -> int:
 # --- the macro average ------------------------------------------------------------------------------------
 
 
-def _macro(groups: Sequence[Group], micro: Estimate, score_range: tuple[float, float], spanning: int) -> Estimate:
-    scored = [group for group in groups if group.estimate.mean is not None]
+_Weighted: TypeAlias = tuple[Group, float]
+
+
+def _macro(groups: Sequence[_Weighted], micro: Estimate, score_range: tuple[float, float], spanning: int) -> Estimate:
+    scored = [(group, weight) for group, weight in groups if group.estimate.mean is not None]
     empty = len(groups) - len(scored)
     level = micro.interval.level
     base = Estimate(
@@ -177,10 +185,10 @@ def _macro(groups: Sequence[Group], micro: Estimate, score_range: tuple[float, f
         interval=Interval(level=level, method="none", reason="no scored value"),
         warnings=(f"{empty} of {len(groups)} groups have no score",) if empty else (),
     )
-    if not scored:
+    if not any(weight for _, weight in scored):
         figures = ("mean", "standard_error", "if_missing_wrong", "if_missing_right")
         return base.evolve(undefined=dict.fromkeys(figures, "no scored value"))
-    centre = math.fsum(group.estimate.mean or 0.0 for group in scored) / len(scored)
+    centre = _weighted([(group.estimate.mean or 0.0, weight) for group, weight in scored])
     error, reason = _stratified_error(scored, spanning)
     wrong, right = _macro_bounds(groups, score_range)
     reasons = {
@@ -198,20 +206,29 @@ def _macro(groups: Sequence[Group], micro: Estimate, score_range: tuple[float, f
     )
 
 
-def _stratified_error(scored: Sequence[Group], spanning: int) -> tuple[float | None, str | None]:
+def _weighted(values: Sequence[tuple[float, float]]) -> float:
+    """Return the mean of values by their weights; of equal weights, what `mean` gives, to the last digit."""
+    return math.fsum(value * weight for value, weight in values) / math.fsum(weight for _, weight in values)
+
+
+def _stratified_error(scored: Sequence[_Weighted], spanning: int) -> tuple[float | None, str | None]:
     if spanning:
         return None, f"groups are not independent: clusters with cases in several of them: {spanning}"
-    alone = next((group for group in scored if _independent(group) < 2), None)
+    alone = next((group for group, _ in scored if _independent(group) < 2), None)
     if alone is not None:
         name = "without a name" if alone.name is None else repr(alone.name)
         return None, f"group {name} has none: {alone.estimate.undefined['standard_error']}"
-    error = math.sqrt(math.fsum(map(_variance, scored))) / len(scored)
+    error = math.sqrt(math.fsum(map(_variance, scored))) / math.fsum(weight for _, weight in scored)
     return (error, None) if error else (None, "no variation within any group")
 
 
-def _variance(group: Group) -> float:
-    """Return the variance of a group's mean; 0 where its scores don't vary, as without it the sum would be biased."""
-    return (group.estimate.standard_error or 0.0) ** 2
+def _variance(weighted: _Weighted) -> float:
+    """Return what a group adds to the variance of the sum of weighted means.
+
+    It is 0 where its scores don't vary, as without it the sum would be biased.
+    """
+    group, weight = weighted
+    return (weight * (group.estimate.standard_error or 0.0)) ** 2
 
 
 def _independent(group: Group) -> int:
@@ -219,35 +236,41 @@ def _independent(group: Group) -> int:
 
 
 def _macro_interval(
-    scored: Sequence[Group], centre: float, error: float | None, reason: str | None, base: Estimate
+    scored: Sequence[_Weighted], centre: float, error: float | None, reason: str | None, base: Estimate
 ) -> Interval:
     level, method = base.interval.level, _WILSON if base.binary else _STRATIFIED
     if error is None:
         return Interval(level=level, method=method, reason=reason)
-    freedom = _degrees_of_freedom(scored)
+    freedom = satterthwaite([(_variance(each), _independent(each[0]) - 1.0) for each in scored])
     if not base.binary:
         return t_interval(centre, error, freedom, level=level, method=method)
     effective, critical = centre * (1.0 - centre) / (error * error), t_quantile(0.5 + level / 2.0, freedom)
     return wilson_interval(centre, effective, level=level, critical=critical, method=method)
 
 
-def _degrees_of_freedom(scored: Sequence[Group]) -> float:
-    """Return the effective degrees of freedom of a sum of variances (Satterthwaite 1946; Cochran 1977, 5.16)."""
-    largest = max(map(_variance, scored))
-    shares = [_variance(group) / largest for group in scored]  # which can't all vanish
-    spread = math.fsum(share**2 / (_independent(group) - 1) for share, group in zip(shares, scored, strict=True))
-    return math.fsum(shares) ** 2 / spread
+def satterthwaite(parts: Sequence[tuple[float, float]]) -> float:
+    """Return the effective degrees of freedom of a sum of variances (Satterthwaite 1946; Cochran 1977, 5.16).
+
+    Args:
+        parts: variances, not all of which are 0, each with its degrees of freedom.
+
+    >>> satterthwaite([(1.0, 9.0), (1.0, 9.0)]), satterthwaite([(1.0, 9.0), (0.0, 3.0)])
+    (18.0, 9.0)
+    """
+    largest = max(variance for variance, _ in parts)
+    shares = [(variance / largest, freedom) for variance, freedom in parts]  # which can't all vanish
+    return math.fsum(share for share, _ in shares) ** 2 / math.fsum(share**2 / freedom for share, freedom in shares)
 
 
-def _macro_bounds(groups: Sequence[Group], score_range: tuple[float, float]) -> tuple[float | None, float | None]:
+def _macro_bounds(groups: Sequence[_Weighted], score_range: tuple[float, float]) -> tuple[float | None, float | None]:
     """Return the macro average if every missing score were the lowest, or the highest, of those there can be."""
     lowest, highest = [], []
-    for group in groups:
+    for group, weight in groups:
         low, high = group.estimate.if_missing_wrong, group.estimate.if_missing_right
         if group.estimate.scored == 0 and score_range != UNBOUNDED:
             low, high = score_range
         if low is None or high is None:
             return None, None
-        lowest.append(low)
-        highest.append(high)
-    return math.fsum(lowest) / len(lowest), math.fsum(highest) / len(highest)
+        lowest.append((low, weight))
+        highest.append((high, weight))
+    return _weighted(lowest), _weighted(highest)

@@ -253,23 +253,20 @@ def compare_cases(
         figures = ("mean_a", "mean_b", "difference", "standard_error", "minimum_detectable_effect", "cases_needed")
         return base.evolve(undefined=dict.fromkeys(figures, _NO_PAIR))
     scores_a, scores_b = [mean(a[key]) for key in scored], [mean(b[key]) for key in scored]
-    differences = _differences(scores_a, scores_b)
-    keys = None if clusters is None else observed_clusters(scored, clusters)
-    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
-    base = base.evolve(
-        mean_a=mean(scores_a),
-        mean_b=mean(scores_b),
-        difference=mean(differences),
-        wins=wins,
-        losses=losses,
-        ties=len(differences) - wins - losses,
-        binary=is_binary(scores_a) and is_binary(scores_b),
-        score_range=score_range,
-        sign_test=sign_test(wins, losses),
-        wilcoxon=wilcoxon_test(differences),
+    differences = differences_of(scores_a, scores_b)
+    found = compare_differences(
+        base.evolve(
+            mean_a=mean(scores_a),
+            mean_b=mean(scores_b),
+            binary=is_binary(scores_a) and is_binary(scores_b),
+            score_range=score_range,
+            sign_test=sign_test(sum(d > 0 for d in differences), sum(d < 0 for d in differences)),
+            wilcoxon=wilcoxon_test(differences),
+        ),
+        differences,
+        None if clusters is None else observed_clusters(scored, clusters),
+        method,
     )
-    width = None if score_range is None else score_range[1] - score_range[0]
-    found = _tested(base, differences, keys, method, width=width)
     whole = is_binary(every) and score_range == (0.0, 1.0) and run_a.whole and run_b.whole
     unsure = {key for run in (run_a, run_b) for keys in (run.missing, run.ranges) for key in keys}
     known = zip(scored, differences, strict=True)
@@ -297,6 +294,23 @@ def compare_cases(
 
 
 _NOTHING: Final = CaseScores(scores=EMPTY, whole=True)
+
+
+def compare_differences(
+    base: PairedComparison, differences: Sequence[float], keys: Sequence[Hashable] | None, method: PairedMethod
+) -> PairedComparison:
+    """Return a comparison, of which the means and the range of scores are known, with what its differences say.
+
+    Args:
+        base: what is known; `binary` says whether all scores are 0 or 1.
+        differences: of the pairs, in any order.
+        keys: each pair's cluster.
+        method: interval and test.
+    """
+    wins, losses = sum(d > 0 for d in differences), sum(d < 0 for d in differences)
+    counted = base.evolve(difference=mean(differences), wins=wins, losses=losses, ties=len(differences) - wins - losses)
+    width = None if base.score_range is None else base.score_range[1] - base.score_range[0]
+    return _tested(counted, differences, keys, method, width=width)
 
 
 @attrs.frozen(kw_only=True)
@@ -384,7 +398,7 @@ def _left_out(comparison: PairedComparison) -> Iterator[str]:
         yield f"{a} cases are only in {comparison.label_a}, {b} only in {comparison.label_b}"
 
 
-def _differences(scores_a: Sequence[float], scores_b: Sequence[float]) -> list[float]:
+def differences_of(scores_a: Sequence[float], scores_b: Sequence[float]) -> list[float]:
     # Rounding noise in means of samples must not turn a tie into a win.
     scale = max(map(abs, (*scores_a, *scores_b)))
     raw = [b - a for a, b in zip(scores_a, scores_b, strict=True)]

@@ -186,22 +186,30 @@ def rank_strengths(strengths: PairwiseStrengths, *, alpha: Alpha = DEFAULT_ALPHA
     )
 
 
-def ranked(values: Mapping[str, float | None], shown: Sequence[Shown], *, alpha: float) -> tuple[Rank, ...]:
-    """Return the ranks of some values, with what comparisons of every two of them allow.
+def directed(shown: Sequence[Shown]) -> list[float]:
+    """Return for each comparison the p-value of the claim that the one that is ahead is better, adjusted over all.
 
     Each comparison is of two one-sided hypotheses, of which the one against what was observed has half of the two-sided
     p-value. Holm's adjustment is over all of them, so that neither a decision nor its direction is wrong.
 
-    Args:
-        values: by which the ranks go; higher is better.
-        shown: of every two names.
-        alpha: the error rate of all decisions together.
+    >>> directed([("x", "y", 0.25, 0.01), ("x", "z", 0.0, None)])
+    [0.02, 1.0]
     """
     halves = [1.0 if p is None or not difference else p / 2.0 for _, _, difference, p in shown]
-    decided = holm([*halves, *([1.0] * len(halves))])
+    return [1.0 if p is None else p for p in holm([*halves, *([1.0] * len(halves))])[: len(halves)]]
+
+
+def ranked(values: Mapping[str, float | None], shown: Sequence[Shown], *, alpha: float) -> tuple[Rank, ...]:
+    """Return the ranks of some values, with what comparisons of every two of them allow.
+
+    Args:
+        values: by which the ranks go; higher is better.
+        shown: of every two names; each is decided as `directed` says.
+        alpha: the error rate of all decisions together.
+    """
     better, worse = dict.fromkeys(values, 0), dict.fromkeys(values, 0)
-    for (a, b, difference, _), p in zip(shown, decided, strict=False):
-        if p is not None and p <= alpha and difference:
+    for (a, b, difference, _), p in zip(shown, directed(shown), strict=True):
+        if p <= alpha and difference:
             above, below = (b, a) if difference > 0.0 else (a, b)
             better[below] += 1
             worse[above] += 1

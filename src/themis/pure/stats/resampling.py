@@ -271,9 +271,9 @@ def sign_flip_test(
 
     Returns:
         The two-sided p-value, never 0: a share of all flips if at most `_EXACT_FLIPS` differences are nonzero. Past
-        10,000 of them, none of which makes up a thousandth of the variance, it is the saddlepoint approximation of that
-        share, which is within one per cent of it. Otherwise it is (hits + 1) / (draws + 1), whose Monte Carlo error is
-        sqrt(p (1 - p) / draws).
+        1,000 of them, none of which makes up more than a 250th of the variance, it is the saddlepoint
+        approximation of that share, which is within one per cent of it. Otherwise it is (hits + 1) / (draws + 1), whose
+        Monte Carlo error is sqrt(p (1 - p) / draws).
 
     Source: Fisher (1935), The Design of Experiments, section 21; Phipson and Smyth (2010), Statistical
     Applications in Genetics and Molecular Biology 9, 39, for the +1; saddlepoint: Robinson (1982), Journal of the Royal
@@ -293,7 +293,7 @@ def sign_flip_test(
     found = SignificanceTest(method="sign-flip permutation (exact)", statistic=math.fsum(nonzero))
     if len(sizes) <= _EXACT_FLIPS and resamples is None:
         return found.evolve(p_value=_exact_flips(sizes, threshold))
-    if resamples is None and len(sizes) > _SADDLEPOINT and sizes[-1] ** 2 * 1000 <= sum(size * size for size in sizes):
+    if resamples is None and len(sizes) > _SADDLEPOINT and _none_rules(sizes):
         p_value = _saddlepoint_flips(sizes, abs(sum(signed)))
         return found.evolve(method="sign-flip permutation (saddlepoint)", p_value=p_value)
     draws = resamples or (9999 if len(sizes) <= _MANY else 1999)
@@ -301,7 +301,15 @@ def sign_flip_test(
     return found.evolve(method="sign-flip permutation (sampled)", p_value=(hits + 1) / (draws + 1), resamples=draws)
 
 
-_SADDLEPOINT: Final = 10_000
+_SADDLEPOINT: Final = 1_000
+_LARGEST_SHARE: Final = 250
+
+
+def _none_rules(sizes: Sequence[int]) -> bool:
+    """Whether no size of these, in order, makes up more than a 250th of the variance."""
+    return sizes[-1] ** 2 * _LARGEST_SHARE <= sum(size * size for size in sizes)
+
+
 _MANY: Final = 100_000
 
 

@@ -1,0 +1,1 @@
+"""Studies: many runs as one, made of a matrix, run together, and read together."""
