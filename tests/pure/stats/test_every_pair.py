@@ -24,7 +24,7 @@ def runs(draw: st.DrawFn) -> dict[str, list[Scored]]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(runs(), st.booleans())
 def test_each_comparison_is_that_of_the_two_runs_alone(rows: dict[str, list[Scored]], clustered: bool) -> None:
     tables = {name: CaseScores.of(each, name) for name, each in rows.items()}

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, TypeAlias
 from cyclopts import Parameter
 
 from themis.api.cli.options import DEFAULT_STORE, ClusterBy, Price, RunName, Words, read_prices, stored
-from themis.api.cli.output import say, write_document
+from themis.api.cli.output import say, write, write_document
 
 Kind: TypeAlias = Literal["text", "markdown", "csv", "latex", "json", "html"]
 """As `themis.api.runs.leaderboard.BoardFormat`, told here because help loads nothing of it."""
@@ -86,11 +86,13 @@ def leaderboard(
         prices=read_prices(price),
         title=title,
     )
-    if output is None:
-        write_document(board_text(board, chosen), chosen)
-    else:
+    if output is not None:
         write_board(board, output, chosen)
         say(f"wrote {output}")
+    elif chosen == "text":
+        write(board_text(board, chosen))
+    else:
+        write_document(board_text(board, chosen), chosen)
 
 
 def _weights(texts: list[str] | None) -> dict[str, float]:
