@@ -386,11 +386,11 @@ class Reporter:
         view = self._view(run_id)
         chosen = CaseSample(view.total_cases, sample, page_case)
         report = self._report(view, chosen, with_digest=chosen.whole)
-        style, script = _page_file("page.css"), _page_file("page.js")
+        style, script = page_file("page.css"), page_file("page.js")
         return html_pieces(report, chosen.cases(), sampling=chosen.sentence(), style=style, script=script)
 
 
-def _page_file(name: str) -> str:
+def page_file(name: str) -> str:
     return importlib.resources.files("themis.pure.report").joinpath(name).read_text(encoding="utf-8")
 
 
