@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from themis.api.imports.recompute import recompute_scores as recompute_scores
     from themis.api.imports.runs import import_outputs as import_outputs
     from themis.api.imports.runs import score_run as score_run
+    from themis.api.runs.cases import find_cases as find_cases
     from themis.api.runs.changes import RunChanges as RunChanges
     from themis.api.runs.changes import changed_cases as changed_cases
     from themis.api.runs.compare import compare as compare

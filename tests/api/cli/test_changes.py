@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.api.cli.conftest import Themis
+
+from .conftest import Themis
 
 ANSWERS = """
 from themis import generator

@@ -62,6 +62,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("quickcheck", "runs:quickcheck", "Show a run in a few lines."),
         ("report", "runs:report", "Write a run's report."),
         ("inspect", "runs:inspect", "Look into a stored run."),
+        ("cases", "cases:cases", "List the cases of a run that meet conditions, with answers and scores."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),

@@ -209,8 +209,8 @@ def write_or_show(pieces: Iterable[str], kind: str, output: Path | None) -> None
     from themis.effects.files import whole_file
 
     if output is None:
-        text = "".join(pieces)
-        write(text) if kind == "text" else write_document(text, kind)
+        for text in pieces if kind == "json" else ["".join(pieces)]:  # JSON comes in whole lines
+            write(text) if kind == "text" else write_document(text, kind)
         return
     output.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(output) as file:

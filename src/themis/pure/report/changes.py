@@ -66,7 +66,7 @@ def changes_text(metrics: Iterable[MetricChanges]) -> str:
     named = _Named.of(found)
     for each in found:
         told = "no case changed" if not each.changed else f"{_cases(each.changed)} of {each.total:,} changed"
-        lines.append(f"{each.metric_id}: {told}")
+        lines.append(one_line(f"{each.metric_id}: {told}"))
         lines += [
             f"  {WORDS[of.kind]} ({of.count:,}): {named.names(of)}" for of in each.kinds if of.kind not in UNCHANGED
         ]
@@ -109,7 +109,7 @@ def dataset_and_case(key: str) -> tuple[str, str]:
 def changed_case_text(case: ChangedCase, label_a: str, label_b: str, width: int = 80) -> str:
     """Return a case that changed for a terminal: both runs side by side, `!` between lines that differ."""
     half = max(16, (width - 3) // 2)
-    kinds = "; ".join(f"{metric}: {WORDS[kind]}" for metric, kind in case.kinds.items())
+    kinds = one_line("; ".join(f"{metric}: {WORDS[kind]}" for metric, kind in case.kinds.items()))
     lines = [one_line(f"case {case.case_id} of dataset {case.dataset_id}"), *_wrapped(kinds, width - 2, "  ")]
     for title, a, b in _told(case):
         if a == b:
