@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from themis.api.runs.labels import give_labels as give_labels
     from themis.api.runs.labels import import_labels as import_labels
     from themis.api.runs.labels import next_labels as next_labels
+    from themis.api.runs.listing import list_runs as list_runs
     from themis.api.runs.rank import rank as rank
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult

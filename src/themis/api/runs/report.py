@@ -47,14 +47,23 @@ PARQUET_BATCH = 10_000
 def result_table(
     result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
 ) -> str:
-    price = prices_of(result.view, prices)
-    return run_summary(read_report(result.view, at=at, by=by, price=price, with_digest=False))
+    return run_summary(_noted(result, prices, at=at, by=by, with_digest=False))
 
 
 def result_data(
     result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
 ) -> dict[str, Any]:
-    return _data(read_report(result.view, at=at, by=by, price=prices_of(result.view, prices)))
+    return _data(_noted(result, prices, at=at, by=by))
+
+
+def _noted(result: RunResult, prices: Prices, **options: Any) -> Report:
+    """Return a result's report, and keep its figures for listings, unless prices were stated for this once."""
+    from themis.api.runs.listing import note_figures
+
+    report = read_report(result.view, price=prices_of(result.view, prices), **options)
+    if not prices:
+        note_figures(result.view, report)
+    return report
 
 
 def read_report(
