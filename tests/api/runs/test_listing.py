@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import themis.api.runs.report as reports
 from themis import (
     Case,
     GenerationResult,
@@ -22,8 +21,12 @@ from themis import (
     generator,
     list_runs,
 )
+from themis.api.runs import listing
+from themis.api.runs.report import read_report
 from themis.api.runs.view import RunView
 from themis.core import SpecError
+from themis.pure.components.parsers import Regex
+from themis.pure.report.figures import RunFigures
 
 ROWS = [{"case_id": str(i), "input": f"q{i}", "expected_output": str(i)} for i in range(20)]
 PRICES = {"lab/paid": {"prompt": 1.0, "completion": 10.0}}
@@ -43,16 +46,15 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> RunStore:
     return SqliteRunStore(tmp_path / "a.sqlite3") if request.param == "sqlite" else JsonlRunStore(tmp_path / "log")
 
 
-def model(name: str, right: int, tokens: int = 0) -> Any:
+def model(name: str, right: int, tokens: int = 0, most: int = 0) -> Any:
     @generator(component_id=name)
     def answer(case: Case) -> GenerationResult:
         usage = {"prompt_tokens": tokens, "completion_tokens": tokens} if tokens else None
         number = int(case.case_id)
         if number == 19 and right < 5:
             raise RuntimeError("down")
-        return GenerationResult(
-            candidate_id="c", final_output=str(number) if number < right else "no", token_usage=usage
-        )
+        said = str(number) if number < right else "no"
+        return GenerationResult(candidate_id="c", final_output=said + " " * most, token_usage=usage)
 
     return answer
 
@@ -64,17 +66,17 @@ def run(store: RunStore, answering: Any, **more: Any) -> str:
 
 
 class Reads:
-    """Counts how often a run's report was read."""
+    """Counts how often a run's figures were made."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count = 0
-        read = reports.read_report
+        made = listing._made
 
-        def counted(*args: Any, **kwargs: Any) -> Any:
+        def counted(view: RunView) -> RunFigures:
             self.count += 1
-            return read(*args, **kwargs)
+            return made(view)
 
-        monkeypatch.setattr(reports, "read_report", counted)
+        monkeypatch.setattr(listing, "_made", counted)
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_figures_are_those_of_the_report_and_are_kept(store: RunStore, reads: Re
     assert reads.count == 2
     for line in first:
         [score] = line.figures.scores if line.figures is not None else ()
-        [row] = reports.read_report(RunView.of(store, line.run.run_id)).overview.metrics
+        [row] = read_report(RunView.of(store, line.run.run_id)).overview.metrics
         assert (score.mean, score.low, score.high) == (
             row.estimate.mean,
             row.estimate.interval.low,
@@ -236,8 +238,84 @@ def test_a_run_that_can_not_be_read_is_listed_with_the_reason(tmp_path: Path) ->
     run(store, model("lab/b", 10), name="broken")
     store.close()
     with sqlite3.connect(tmp_path / "a.sqlite3") as file:
-        file.execute("update event set payload = '{' where run_no = 2 and event_type = 'parse_completed'")
+        file.execute("update event set payload = '{' where run_no = 2 and event_type = 'score_completed'")
     broken, whole = list_runs(tmp_path / "a.sqlite3")
     assert (broken.run.name, broken.figures) == ("broken", None)
-    assert broken.error
+    assert "malformed JSON" in (broken.error or "")
     assert whole.figures is not None
+
+
+# --- counted by the store ---------------------------------------------------------------------------------
+
+PARSED = Regex(pattern=r"= (.+)")
+METRICS = ["builtin/exact_match", "builtin/f1"]
+
+
+def mixed(name: str, fails: bool = False) -> Any:
+    @generator(component_id=name)
+    def answer(case: Case) -> GenerationResult:
+        number = int(case.case_id)
+        if fails and number % 7 == 5:
+            raise RuntimeError("down")
+        text = "no idea" if number % 5 == 4 else f"= {number} {'or so' * (number % 3)}"
+        usage = None if number % 4 == 3 else {"prompt_tokens": 10 + number % 3, "completion_tokens": number % 2}
+        return GenerationResult(candidate_id="c", final_output=text, token_usage=usage)
+
+    return answer
+
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "all at once": {"model": model("lab/paid", 15, tokens=7), "parser": None},
+    "unparsed answers": {"model": mixed("lab/paid")},
+    "failed generations": {"model": mixed("lab/paid", fails=True)},
+    "unparsed ones missing": {"model": mixed("lab/paid"), "unparsed": "missing"},
+    "large answers": {"model": model("lab/paid", 15, tokens=7, most=200_000), "data": ROWS[:3]},
+    "several answers": {"model": mixed("lab/paid"), "samples": 2},
+    "ended by a rule": {"model": model("lab/paid", 15), "parser": None, "until": "exact_match>=0.1"},
+}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_a_store_counts_is_what_the_report_says(scenario: str, tmp_path: Path) -> None:
+    store = SqliteRunStore(tmp_path / "a.sqlite3")
+    words = {"metric": METRICS, "parser": PARSED, "runtime": {"prices": PRICES}, **SCENARIOS[scenario]}
+    for _ in range(2):  # the second time failed cases are tried again
+        view = RunView.of(store, run(store, words["model"], **words))
+        counted, read = listing._counted(view), listing._read(view)
+        assert (counted is None) == (scenario in ("large answers", "several answers", "ended by a rule"))
+        assert counted in (None, read)
+
+
+def test_cases_that_were_done_again_are_counted_once(tmp_path: Path) -> None:
+    store, up = SqliteRunStore(tmp_path / "a.sqlite3"), tmp_path / "up"
+
+    @generator(component_id="lab/paid")
+    def recovering(case: Case) -> GenerationResult:
+        if int(case.case_id) % 3 == 1 and not up.exists():
+            raise RuntimeError("down")
+        return GenerationResult(candidate_id="c", final_output=case.case_id, token_usage={"prompt_tokens": 5})
+
+    for scored in (13, 20):
+        view = RunView.of(store, run(store, recovering, runtime={"prices": PRICES}))
+        counted = listing._counted(view)
+        assert counted is not None
+        assert counted == listing._read(view)
+        assert counted.scores[0].scored == scored
+        up.touch()
+
+
+def test_answers_of_another_run_are_counted_as_its_own(tmp_path: Path) -> None:
+    store = SqliteRunStore(tmp_path / "a.sqlite3")
+    words = {"parser": PARSED, "runtime": {"prices": PRICES}}
+    answering = mixed("lab/paid")
+    first = run(store, answering, **words)
+    second = run(store, answering, **words, metric=METRICS)
+    costs = []
+    for run_id in (first, second):
+        view = RunView.of(store, run_id)
+        counted = listing._counted(view)
+        assert counted is not None
+        assert counted == listing._read(view)
+        costs.append(counted.cost)
+    assert costs[0]
+    assert not costs[1]

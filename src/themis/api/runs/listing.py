@@ -9,26 +9,34 @@ from typing import Any, Final
 
 from themis._version import __version__
 from themis.api.arguments import checked
+from themis.api.runs.inspect import MetricCheck, metric_checks, status_by
 from themis.api.runs.result import prices_of
 from themis.api.runs.search import find_runs
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.effects.figures import figure_name, keep_figures, kept_figures
+from themis.effects.stores.counting import Counted
 from themis.pure.errors import SpecError, ThemisError, nearest
 from themis.pure.events import RUN_ENDS
 from themis.pure.json import decode, encode
+from themis.pure.pipeline.table import happy_path
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import RunStatus
 from themis.pure.records.stored import RunSummary
 from themis.pure.report.figures import (
     FIGURES_VERSION,
     ListedRun,
+    ListedScore,
     RunFigures,
     all_settings,
     differing_settings,
     figures_of,
 )
 from themis.pure.report.sections import Report
+from themis.pure.state import has_failures
+from themis.pure.stats import estimate_mean
+from themis.pure.stats.engine import score_of
+from themis.pure.usage import AnsweredCall, Ledger, RunCosts
 
 _PARTIAL: Final = RunStatus.PARTIAL_FAILURE.value
 
@@ -190,13 +198,69 @@ def read_figures(view: RunView) -> RunFigures:
             return RunFigures.from_dict(decode(kept))
         except (ValueError, TypeError):  # another program's, or half of it
             pass
-    from themis.api.runs.report import read_report
-
-    report = read_report(view, price=prices_of(view), with_digest=False)
-    found = figures_of(report)
+    found = _made(view)
     if view.ending.event_type in RUN_ENDS:
         keep_figures(name, encode(found).decode())
     return found
+
+
+def _made(view: RunView) -> RunFigures:
+    return _counted(view) or _read(view)
+
+
+def _read(view: RunView) -> RunFigures:
+    from themis.api.runs.report import read_report
+
+    return figures_of(read_report(view, price=prices_of(view), with_digest=False))
+
+
+def _counted(view: RunView) -> RunFigures | None:
+    """Return the same of a run that its store can count, which takes a tenth of the time; `None` of others.
+
+    Read are the cases alone that did not go through at once.
+    """
+    usual, count = happy_path(view.plan), getattr(view.store, "count_values", None)
+    if count is None or not usual or not view.metrics or view.stop is not None:
+        return None
+    thresholds = {metric.metric_id: view.thresholds.of(metric.metric_id) for metric in view.metrics}
+    counted: Counted = count(view.run_id, thresholds, len(usual))
+    if counted.calls is None:
+        return None
+    values = {name: [value for value, often in found for _ in range(often)] for name, found in counted.values.items()}
+    tallies = view.no_tallies()
+    for _, state in view.numbered({*counted.unclear}):
+        rows = view.rows_of(state)
+        tallies.add(rows, failed=has_failures(state))
+        for row in rows:
+            if (score := score_of(row)) is not None:
+                values[row.metric_id].append(score)
+    ledger, model, price = Ledger(), view.snapshot.identity.generator_ref.component_id, prices_of(view)
+    for usage, reused, attempts, often in counted.calls:
+        call = AnsweredCall("generate", model, None if usage is None else decode(usage), None, attempts, reused)
+        for _ in range(often):
+            ledger.add(call, price)
+    checks = metric_checks(view, tallies, counted)
+    costs = RunCosts(rows=ledger.rows())
+    return RunFigures(
+        status=status_by(view, checks, tallies.failed + counted.failed).value,
+        scores=[_score(check, values[check.metric_id]) for check in checks],
+        cost=costs.cost,
+        is_lower_bound=costs.is_lower_bound,
+        tokens=costs.total_tokens,
+    )
+
+
+def _score(check: MetricCheck, values: Sequence[float]) -> ListedScore:
+    found = estimate_mean(values)
+    ends = found.interval
+    return ListedScore(
+        metric_id=check.metric_id,
+        mean=found.mean,
+        low=ends.low,
+        high=ends.high,
+        planned=check.planned,
+        scored=len(values),
+    )
 
 
 def note_figures(view: RunView, report: Report) -> None:
