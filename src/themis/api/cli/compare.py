@@ -130,7 +130,7 @@ def compare(
     from themis.pure.stats.paired_bootstrap import adjusted_statistics
 
     shown = form_of(form, output, as_json=json_output)
-    kinds = check_kinds(kind)
+    check_kinds(kind)
     rule = as_rule(until)
     if rule is not None and rule.cluster_by is None:
         rule = rule.evolve(cluster_by=cluster_by)
@@ -167,23 +167,23 @@ def compare(
     )
     labels = {"label_a": found.label_a, "label_b": found.label_b}
     changes = changed_cases(first, a, second, b, metric and [*metric], **labels)
-    chosen = changes.cases(kinds=kinds, most=cases)
+    chosen: dict[str, Any] = {"most": cases, "kinds": kind}
     if shown == "json":
         more: dict[str, Any] = {"statistics": [each.to_dict() for each in measured]} if measured else {}
         if decided is not None:
             more["until"] = decided.to_dict()
-        data = {**comparison_data(found, results), **more, "changes": changes.to_dict(cases=chosen)}
+        data = {**comparison_data(found, results), **more, "changes": changes.to_dict(**chosen)}
         write_or_show([formatted(data)], "json", output)
     elif shown == "html":
-        write_or_show(changes_page(changes, chosen, comparison_html(found, results)), "html", output)
+        write_or_show(changes_page(changes, changes.cases(**chosen), comparison_html(found, results)), "html", output)
     elif shown == "markdown":
-        text = f"{comparison_markdown(found, results)}\n{changes.to_markdown(cases=chosen)}"
+        text = f"{comparison_markdown(found, results)}\n{changes.to_markdown(**chosen)}"
         write_or_show([text], "markdown", output)
     else:
         width = max(80, shutil.get_terminal_size().columns)
         parts = [comparison_text(found, results), *([statistics_text(measured)] if measured else [])]
         hint = [] if cases or not any(each.changed for each in changes.metrics) else [_HINT]
-        write_or_show(["\n\n".join([*parts, changes.text(chosen, width), *hint])], "text", output)
+        write_or_show(["\n\n".join([*parts, changes.text(**chosen, width=width), *hint])], "text", output)
     if incomplete_runs(found):
         return INCOMPLETE  # before a failed gate, as the figures may still change
     return DONE if all(gate.passed for gate in results) else GATE_FAILED

@@ -95,13 +95,12 @@ def replay(
     if before is None:
         return show_result(result, as_json=json_output)
     found = changes_of(before, result.view, metric)
-    chosen = found.cases(most=cases)
-    compared = {"changes": {"run_before": before.run_id, **found.to_dict(chosen)}} if json_output else {}
+    compared = {"changes": {"run_before": before.run_id, **found.to_dict(most=cases)}} if json_output else {}
     code = show_result(result, as_json=json_output, emit=lambda data: write_json({**data, **compared}))
     if not json_output:
         which = "as it was before" if before.run_id == result.run_id else before.run_id[:12]
         width = max(80, shutil.get_terminal_size().columns)
-        write(f"\nwhat changed since run {which}:\n{found.text(chosen, width)}")
+        write(f"\nwhat changed since run {which}:\n{found.text(most=cases, width=width)}")
     return code
 
 

@@ -79,13 +79,13 @@ def list_runs(
         limit: Show the first so many.
         figures: Read scores and costs.
     """
-    from themis.api.runs.listing import list_runs as list_all
+    from themis.api.runs.listing import runs_listed
 
-    runs = list_all(
+    runs = runs_listed(
         stored(store),
-        dataset=dataset,
+        dataset_id=dataset,
         metric=metric,
-        model=model,
+        generator_id=model,
         name=name,
         tags=tags or (),
         status=status,

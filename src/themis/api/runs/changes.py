@@ -129,32 +129,38 @@ class RunChanges:
                     b=shown_case(b.in_full(item_b, b.events_of(item_b))),
                 )
 
-    def to_dict(self, cases: Iterable[ChangedCase] = ()) -> dict[str, Any]:
-        """Return what changed as plain JSON: each kind with its cases' keys, and in full what `cases()` yields."""
-        return changes_data(self.metrics, cases, paired=self.paired)
+    @checked
+    def to_dict(self, *, most: int | None = 0, kinds: Collection[str] | str | None = None) -> dict[str, Any]:
+        """Return what changed as plain JSON: each kind with its cases' keys, and cases in full as `cases` chooses."""
+        return changes_data(self.metrics, self.cases(most=most, kinds=kinds), paired=self.paired)
 
-    def text(self, cases: Iterable[ChangedCase] = (), width: int = 80) -> str:
-        """Return what changed for a terminal: the kinds with the names of cases, and these cases side by side."""
+    @checked
+    def text(self, *, most: int | None = 0, kinds: Collection[str] | str | None = None, width: int = 80) -> str:
+        """Return what changed for a terminal: the kinds with the names of cases, and cases side by side."""
+        cases = self.cases(most=most, kinds=kinds)
         shown = (changed_case_text(case, self.label_a, self.label_b, width) for case in cases)
         return "\n\n".join([changes_text(self.metrics), *shown])
 
-    def to_markdown(self, cases: Iterable[ChangedCase] | None = None) -> str:
-        """Return what changed as Markdown, with cases in full; by default the first 20 of each kind and metric."""
-        chosen = self.cases(most=_SHOWN) if cases is None else cases
-        return changes_markdown(self.metrics, chosen, self.label_a, self.label_b)
+    @checked
+    def to_markdown(self, *, most: int | None = _SHOWN, kinds: Collection[str] | str | None = None) -> str:
+        """Return what changed as Markdown, with the first cases of each kind and metric in full."""
+        return changes_markdown(self.metrics, self.cases(most=most, kinds=kinds), self.label_a, self.label_b)
 
     @checked
-    def write_html(self, path: str | Path, cases: Iterable[ChangedCase] | None = None) -> None:
+    def write_html(
+        self, path: str | Path, *, most: int | None = _SHOWN, kinds: Collection[str] | str | None = None
+    ) -> None:
         """Write what changed as one page that opens offline: the runs side by side, and marked what differs.
 
         Args:
             path: the file to write, whose folder is made; it is there whole or not at all.
-            cases: what `cases()` yields; by default the first 20 of each kind and metric.
+            most: how many cases of each kind and metric it shows.
+            kinds: of these kinds alone.
         """
-        chosen = self.cases(most=_SHOWN) if cases is None else cases
+        pieces = changes_page(self, self.cases(most=most, kinds=kinds))
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
-            file.writelines(piece.encode() for piece in changes_page(self, chosen))
+            file.writelines(piece.encode() for piece in pieces)
 
 
 def changes_page(changes: RunChanges, cases: Iterable[ChangedCase], before: Iterable[Markup] = ()) -> Iterator[str]:

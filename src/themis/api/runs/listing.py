@@ -57,7 +57,6 @@ def list_runs(
     reverse: bool = False,
     limit: int | None = None,
     figures: bool = True,
-    told: Callable[[int, int], object] | None = None,
 ) -> tuple[ListedRun, ...]:
     """Return the runs of a store that fit: the settings in which they differ, their scores with intervals, their cost.
 
@@ -79,7 +78,6 @@ def list_runs(
         reverse: the other way round.
         limit: the first so many.
         figures: whether to read scores and costs.
-        told: called with how many runs were read, and of how many, as figures are read.
 
     Raises:
         SpecError: no run is ever of this status, or runs can't be sorted by that.
@@ -94,17 +92,43 @@ def list_runs(
     0.725 {}
     0.7 {'num_samples': 2}
     """
-    opened = at_hand(store)
-    is_partial = status == _PARTIAL and figures
-    found: Sequence[RunSummary] = find_runs(
-        opened,
+    return runs_listed(
+        store,
         dataset_id=dataset,
+        metric=metric,
         generator_id=model,
         name=name,
         tags=tags,
-        status=RunStatus.COMPLETED.value if is_partial else status,
+        status=status,
         since=since,
         until=until,
+        sort=sort,
+        reverse=reverse,
+        limit=limit,
+        figures=figures,
+    )
+
+
+def runs_listed(
+    store: RunStore | Storage,
+    *,
+    metric: str | None,
+    status: str | None,
+    sort: str,
+    reverse: bool,
+    limit: int | None,
+    figures: bool,
+    told: Callable[[int, int], object] | None = None,
+    **others: Any,
+) -> tuple[ListedRun, ...]:
+    """Return runs as `list_runs` does, with further words for `find_runs`.
+
+    `told` is called with how many runs were read, and of how many.
+    """
+    opened = at_hand(store)
+    is_partial = status == _PARTIAL and figures
+    found: Sequence[RunSummary] = find_runs(
+        opened, status=RunStatus.COMPLETED.value if is_partial else status, **others
     )
     if metric is not None:
         found = [line for line in found if {metric, f"builtin/{metric}"} & {*line.metric_ids}]
