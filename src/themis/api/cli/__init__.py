@@ -57,7 +57,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs, or check a seal."),
     ),
     "Look at runs": (
-        ("list", "runs:list_runs", "List the runs of a store."),
+        ("list", "runs:list_runs", "List the runs of a store, with what they differ in, scores and costs."),
         ("search", "runs:search", "Find text in a store's cases and answers."),
         ("quickcheck", "runs:quickcheck", "Show a run in a few lines."),
         ("report", "runs:report", "Write a run's report."),

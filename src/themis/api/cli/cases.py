@@ -46,7 +46,7 @@ def cases(
     store: Store = DEFAULT_STORE,
     json_output: Json = False,
 ) -> None:
-    """List the cases of a run, with prompts, answers, what was parsed, and scores.
+    """List the cases of a run that meet conditions, with answers and scores.
 
     A case is listed if the score of an answer by a metric meets all conditions together. In --where stand the keys of
     the cases' metadata, and case, dataset, input, expected, metric, score, outcome, error, answer and parsed; texts in

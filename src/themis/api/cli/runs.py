@@ -53,7 +53,7 @@ def list_runs(
     figures: bool = True,
     json_output: Json = False,
 ) -> None:
-    """List the runs of a store: settings that differ, data, scores with 95% intervals, and cost.
+    """List the runs of a store, with what they differ in, scores and costs.
 
     A run's figures are read from its cases once and kept for later listings, in the user's cache folder;
     --no-figures does without them.
