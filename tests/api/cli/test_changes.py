@@ -60,7 +60,7 @@ def test_compare_names_the_cases_that_changed(runs: Path, themis: Themis) -> Non
     assert "prompt:\n  3 + 3?\nexpected:\n  6\n" in shown
     changed = shown[shown.index("case 0 of dataset") :]
     assert max(map(len, changed.splitlines())) <= 80
-    one = themis("compare", "first", "second", "--cases", "5", "--kind", "right_to_wrong").out
+    one = themis("compare", "first", "second", "--kind", "right_to_wrong").out
     assert "case 0 of" in one
     assert "case 3 of" not in one
 
@@ -102,7 +102,8 @@ class Tags(HTMLParser):
 
 
 def test_a_page_shows_both_runs_side_by_side_and_runs_nothing(runs: Path, themis: Themis) -> None:
-    assert themis("compare", "first", "second", "--cases", "5", "-o", "changes.html").code == 0
+    words = ("compare", "first", "second", "--statistic", "median", "-o", "changes.html")
+    assert themis(*words).code == 0
     page = Path("changes.html").read_text(encoding="utf-8")
     found = Tags()
     found.feed(page)
@@ -111,6 +112,7 @@ def test_a_page_shows_both_runs_side_by_side_and_runs_nothing(runs: Path, themis
     assert "default-src 'none'" in page
     assert "&lt;script&gt;alert" in page
     assert found.marked[:2] == ["0", "nil"]
+    assert "builtin/exact_match, median: " in page
     assert '<h2 id="right_to_wrong">Right to wrong</h2>' in page
 
 
@@ -127,6 +129,13 @@ def test_a_replay_says_which_cases_it_changed(runs: Path, themis: Themis) -> Non
     assert "changes" not in themis(*words, "--json").data
     alone = ("replay", "experiment.yaml", "--stage", "parse", "--changes")
     assert "no case changed" in themis(*alone).out
+
+
+def test_a_metric_of_one_run_alone_changes_nothing(runs: Path, themis: Themis) -> None:
+    assert themis("run", "experiment.yaml", "evaluation.metrics=[builtin/f1]", "--name", "third").code == 0
+    told = themis("compare", "first", "third", "--metric", "exact_match", "f1")
+    assert (told.code, "changed" in told.out) == (0, False), told
+    assert "builtin/exact_match to builtin/f1: no case changed" in themis("compare", "first", "third").out
 
 
 def test_what_can_not_be_shown_is_refused_before_anything_is_read(runs: Path, themis: Themis) -> None:

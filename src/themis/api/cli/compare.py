@@ -39,9 +39,13 @@ _OF: Final = Parameter(
     negative="", help="What --statistic is of: the metrics' scores, or what a case took. Repeat it for more."
 )
 
+_CASES: Final = Parameter(
+    help="Show the first so many cases of each kind of change, side by side; if not given, 20 on a page and in "
+    "Markdown, 5 with --kind, and else none."
+)
 _KIND: Final = Parameter(
     negative="",
-    help="With --cases: of this kind alone, such as right_to_wrong or parsed_to_unparsed. Repeat it for more.",
+    help="Show changes of this kind alone, such as right_to_wrong or parsed_to_unparsed. Repeat it for more.",
 )
 _HINT: Final = "--cases 5 shows the first cases of each kind side by side; --output changes.html makes a page of them"
 
@@ -69,9 +73,7 @@ def compare(
     store: Store = DEFAULT_STORE,
     store_b: Annotated[str | None, Parameter(help="Where RUN_B is kept, if elsewhere.")] = None,
     junit: Path | None = None,
-    cases: Annotated[
-        int, Parameter(name="--cases", help="Show the first so many cases of each kind of change, side by side.")
-    ] = 0,
+    cases: Annotated[int | None, _CASES] = None,
     kind: Annotated[list[str] | None, _KIND] = None,
     form: Annotated[Literal["text", "markdown", "json", "html"] | None, Parameter(name=["--format", "-f"])] = None,
     output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None,
@@ -86,7 +88,7 @@ def compare(
     For example:
       themis compare 4f1c latest
       themis compare 4f1c latest --cases 5
-      themis compare 4f1c latest --cases 50 --kind right_to_wrong --output changes.html
+      themis compare 4f1c latest --kind right_to_wrong --output changes.html
       themis compare 4f1c latest --fail-on-regression exact_match:0.02 --junit gate.xml
       themis compare 4f1c latest --report-at 1,4
       themis compare 4f1c latest --cluster-by topic
@@ -112,7 +114,7 @@ def compare(
     """
     from themis.api.runs.changes import changed_cases, changes_page, check_kinds
     from themis.api.runs.compare import compare as compare_runs
-    from themis.api.runs.compare import compare_until, shared_answers
+    from themis.api.runs.compare import compare_until, shared_answers, whole_names
     from themis.api.runs.compare_statistics import statistics_of_runs
     from themis.api.runs.gates import check_regressions, ks_of, read_regression_gates, write_junit
     from themis.api.runs.view import RunView
@@ -125,6 +127,8 @@ def compare(
         comparison_text,
         incomplete_runs,
     )
+    from themis.pure.report.markdown import fenced
+    from themis.pure.report.markup import element
     from themis.pure.report.statistics import statistics_text
     from themis.pure.stats.gates import GateResult
     from themis.pure.stats.paired_bootstrap import adjusted_statistics
@@ -166,8 +170,14 @@ def compare(
         ]
     )
     labels = {"label_a": found.label_a, "label_b": found.label_b}
-    changes = changed_cases(first, a, second, b, metric and [*metric], **labels)
+    in_both = {slot.metric_id for slot in views[0].metrics} & {slot.metric_id for slot in views[1].metrics}
+    named = whole_names(metric, *views)
+    shared = None if named is None else [name for name in named if name in in_both]
+    changes = changed_cases(first, a, second, b, shared, **labels)
+    if cases is None:
+        cases = 20 if shown in ("html", "markdown") else 5 if kind else 0
     chosen: dict[str, Any] = {"most": cases, "kinds": kind}
+    statistics = [statistics_text(measured)] if measured else []
     if shown == "json":
         more: dict[str, Any] = {"statistics": [each.to_dict() for each in measured]} if measured else {}
         if decided is not None:
@@ -175,13 +185,14 @@ def compare(
         data = {**comparison_data(found, results), **more, "changes": changes.to_dict(**chosen)}
         write_or_show([formatted(data)], "json", output)
     elif shown == "html":
-        write_or_show(changes_page(changes, changes.cases(**chosen), comparison_html(found, results)), "html", output)
+        before = [*comparison_html(found, results), *(element("pre", text) for text in statistics)]
+        write_or_show(changes_page(changes, changes.cases(**chosen), before), "html", output)
     elif shown == "markdown":
-        text = f"{comparison_markdown(found, results)}\n{changes.to_markdown(**chosen)}"
-        write_or_show([text], "markdown", output)
+        parts = [comparison_markdown(found, results), *map(fenced, statistics), changes.to_markdown(**chosen)]
+        write_or_show(["\n".join(parts)], "markdown", output)
     else:
         width = max(80, shutil.get_terminal_size().columns)
-        parts = [comparison_text(found, results), *([statistics_text(measured)] if measured else [])]
+        parts = [comparison_text(found, results), *statistics]
         hint = [] if cases or not any(each.changed for each in changes.metrics) else [_HINT]
         write_or_show(["\n\n".join([*parts, changes.text(**chosen, width=width), *hint])], "text", output)
     if incomplete_runs(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -31,7 +32,7 @@ from themis.pure.errors import DataError, SpecError, nearest
 from themis.pure.identity import case_hash
 from themis.pure.json import content_hash
 from themis.pure.pairing import paired
-from themis.pure.plan import case_items, items_at
+from themis.pure.plan import CaseItem, case_items, items_at
 from themis.pure.protocols import RunStore
 from themis.pure.records.results import BenchmarkScoreRow
 from themis.pure.records.snapshot import RunSnapshot
@@ -115,19 +116,17 @@ class RunChanges:
 
     def _read(self, chosen: Sequence[_Changed]) -> Iterator[ChangedCase]:
         a, b = self._views
-        for first in range(0, len(chosen), _AT_ONCE):
-            part = chosen[first : first + _AT_ONCE]
-            items_a = items_at(a.snapshot, [each.number_a for each in part])
-            items_b = items_at(b.snapshot, [each.number_b for each in part])
-            for each, item_a, item_b in zip(part, items_a, items_b, strict=True):
-                yield ChangedCase(
-                    case_id=item_a.case.case_id,
-                    dataset_id=item_a.dataset_id,
-                    case_key=item_a.case_key,
-                    kinds=each.kinds,
-                    a=shown_case(a.in_full(item_a, a.events_of(item_a))),
-                    b=shown_case(b.in_full(item_b, b.events_of(item_b))),
-                )
+        items_a = _items(a, [each.number_a for each in chosen])
+        items_b = _items(b, [each.number_b for each in chosen])
+        for each, item_a, item_b in zip(chosen, items_a, items_b, strict=True):
+            yield ChangedCase(
+                case_id=item_a.case.case_id,
+                dataset_id=item_a.dataset_id,
+                case_key=item_a.case_key,
+                kinds=each.kinds,
+                a=shown_case(a.in_full(item_a, a.events_of(item_a))),
+                b=shown_case(b.in_full(item_b, b.events_of(item_b))),
+            )
 
     @checked
     def to_dict(self, *, most: int | None = 0, kinds: Collection[str] | str | None = None) -> dict[str, Any]:
@@ -161,6 +160,16 @@ class RunChanges:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as file:
             file.writelines(piece.encode() for piece in pieces)
+
+
+def _items(view: RunView, numbers: Sequence[int]) -> Iterator[CaseItem]:
+    """Yield the cases of these numbers: from one pass where they ascend, or else some at a time."""
+    if all(one < other for one, other in itertools.pairwise(numbers)):
+        wanted = {*numbers}
+        yield from (item for item in case_items(view.snapshot) if item.case_no in wanted)
+        return
+    for first in range(0, len(numbers), _AT_ONCE):
+        yield from items_at(view.snapshot, numbers[first : first + _AT_ONCE])
 
 
 def changes_page(changes: RunChanges, cases: Iterable[ChangedCase], before: Iterable[Markup] = ()) -> Iterator[str]:
