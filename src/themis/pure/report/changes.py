@@ -70,7 +70,7 @@ def changes_text(metrics: Iterable[MetricChanges]) -> str:
         lines += [
             f"  {WORDS[of.kind]} ({of.count:,}): {named.names(of)}" for of in each.kinds if of.kind not in UNCHANGED
         ]
-    return "\n".join(map(printable, lines))
+    return "\n".join(lines)
 
 
 def _cases(count: int) -> str:
@@ -115,15 +115,15 @@ def changed_case_text(case: ChangedCase, label_a: str, label_b: str, width: int 
         if a == b:
             lines += [f"{one_line(title)}:", *_wrapped(a, width - 2, "  ")]
             continue
-        lines.append(one_line(title) if title else "")
+        lines.append(one_line(title))
         head = (shortened(one_line(label_a), half - 4), shortened(one_line(label_b), half - 4))
         lines.append(f"{f'  a: {head[0]}'.ljust(half)}   {f'b: {head[1]}'}".rstrip())
-        for left, right, is_alike in side_by_side(_wrapped(a, half - 2, "  "), _wrapped(b, half, "")):
-            lines.append(f"{left.ljust(half)} {'|' if is_alike else '!'} {right}".rstrip())
+        for left, right, is_alike in side_by_side(_wrapped(a, half - 2), _wrapped(b, half - 2)):
+            lines.append(f"{f'  {left}'.ljust(half)} {'|' if is_alike else '!'} {right}".rstrip())
     return "\n".join(lines)
 
 
-def _wrapped(text: str, width: int, indent: str) -> list[str]:
+def _wrapped(text: str, width: int, indent: str = "") -> list[str]:
     lines = [
         f"{indent}{line}"
         for whole in printable(_cut(text)).expandtabs(4).split("\n")
