@@ -18,6 +18,8 @@ from typing import Final
 
 _MOST: Final = 100_000
 """Runs whose figures are kept; the oldest give way."""
+_UNUSABLE: Final = (OSError, sqlite3.Error, RuntimeError)
+"""What is raised where the file is of no use; the last by a system that knows of no home."""
 _SCHEMA: Final = "create table if not exists figures (name text primary key, content text not null)"
 
 
@@ -28,7 +30,7 @@ def figure_name(*parts: object) -> str:
 
 def kept_figures(name: str) -> str | None:
     """Return figures that were kept under a name."""
-    with contextlib.suppress(OSError, sqlite3.Error), _opened() as file:
+    with contextlib.suppress(*_UNUSABLE), _opened() as file:
         row = file.execute("select content from figures where name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
     return None
@@ -36,7 +38,7 @@ def kept_figures(name: str) -> str | None:
 
 def keep_figures(name: str, content: str) -> None:
     """Keep figures under a name."""
-    with contextlib.suppress(OSError, sqlite3.Error), _opened() as file:
+    with contextlib.suppress(*_UNUSABLE), _opened() as file:
         file.execute("insert or replace into figures values (?, ?)", (name, content))
         file.execute("delete from figures where rowid <= (select max(rowid) from figures) - ?", (_MOST,))
 

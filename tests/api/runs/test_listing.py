@@ -232,6 +232,18 @@ def test_a_folder_that_can_not_be_written_keeps_nothing_and_hinders_nothing(cach
     assert list_runs(store)[0].figures is not None
 
 
+def test_a_user_without_a_home_keeps_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("could not determine home directory")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("LOCALAPPDATA", "")
+    monkeypatch.setattr(Path, "home", no_home)
+    store = InMemoryRunStore()
+    run(store, model("lab/a", 10))
+    assert list_runs(store)[0].figures is not None
+
+
 def test_a_run_that_can_not_be_read_is_listed_with_the_reason(tmp_path: Path) -> None:
     store = SqliteRunStore(tmp_path / "a.sqlite3")
     run(store, model("lab/a", 10), name="whole")
