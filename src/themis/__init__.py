@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from themis.api.imports.recompute import recompute_scores as recompute_scores
     from themis.api.imports.runs import import_outputs as import_outputs
     from themis.api.imports.runs import score_run as score_run
+    from themis.api.runs.cases import find_cases as find_cases
+    from themis.api.runs.changes import RunChanges as RunChanges
+    from themis.api.runs.changes import changed_cases as changed_cases
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.compare import compare_until as compare_until
     from themis.api.runs.compare_statistics import compare_statistics as compare_statistics
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
     from themis.api.runs.labels import import_labels as import_labels
     from themis.api.runs.labels import next_labels as next_labels
     from themis.api.runs.leaderboard import leaderboard as leaderboard
+    from themis.api.runs.listing import list_runs as list_runs
     from themis.api.runs.rank import rank as rank
     from themis.api.runs.report import Reporter as Reporter
     from themis.api.runs.result import RunResult as RunResult

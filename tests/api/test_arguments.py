@@ -62,10 +62,10 @@ MADE: Final = (
     EvaluationConfig, Score, StoppingRule,
 )  # fmt: skip
 READERS: Final = (
-    "compare", "compare_statistics", "compare_until", "find_runs", "get_case_view", "get_evaluation_execution",
-    "get_execution_state", "get_run_snapshot", "get_stored_run", "get_timeline", "get_traces", "give_labels",
-    "import_bundle_file", "import_labels", "next_labels", "quickcheck", "rank", "read_bundle", "search", "submit",
-    "verify", "write_bundle",
+    "changed_cases", "compare", "compare_statistics", "compare_until", "find_cases", "find_runs", "get_case_view",
+    "get_evaluation_execution", "get_execution_state", "get_run_snapshot", "get_stored_run", "get_timeline",
+    "get_traces", "give_labels", "import_bundle_file", "import_labels", "list_runs", "next_labels", "quickcheck",
+    "rank", "read_bundle", "search", "submit", "verify", "write_bundle",
 )  # fmt: skip
 
 
@@ -87,6 +87,7 @@ class Runs:
             "query": "1", "case_id": "1", "metric_id": "builtin/exact_match", "rule": "exact_match>=-0.05", "count": 1,
             "labels": [label], "source": [], "kind": "score", "path": bundle, "experiment": self.experiment,
             "root": folder / "queue", "metric": "builtin/exact_match", "value": True, "who": "me", "case": "1",
+            "before": two,
         }  # fmt: skip
 
     def functions(self) -> Iterator[tuple[str, Callable[..., Any]]]:
@@ -95,7 +96,7 @@ class Runs:
         yield "Reporter", Reporter
         for owner, thing in (
             ("Experiment", self.experiment), ("Reporter", Reporter(self.store)), ("RunResult", self.result),
-            ("CaseResults", self.result.cases),
+            ("CaseResults", self.result.cases), ("RunChanges", self.result.changes_from(self.result)),
         ):  # fmt: skip
             for name, method in inspect.getmembers(thing, inspect.ismethod):
                 if not name.startswith("_") and not inspect.iscoroutinefunction(method):

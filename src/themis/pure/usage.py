@@ -331,12 +331,16 @@ class Ledger:
             stage, model = ("judge", "") if isinstance(event, StepEvent) else ("generate", generator)
             self.record_failure(stage, model, max(1, len(getattr(event, "retry_history", ()))))
         elif (call := answered_call(event, generator)) is not None:
-            if call.reused:
-                self._sums[call.stage, call.model].reused += 1
-                return
-            cost = None if price is None else call_cost(call.model, call.usage, price)
-            self.record(call.stage, call.model, call.usage, cost, call.latency_ms or 0.0)
-            self.record_failure(call.stage, call.model, call.failed_attempts)
+            self.add(call, price)
+
+    def add(self, call: AnsweredCall, price: Price | None = None) -> None:
+        """Count a call that was answered, here or for another run."""
+        if call.reused:
+            self._sums[call.stage, call.model].reused += 1
+            return
+        cost = None if price is None else call_cost(call.model, call.usage, price)
+        self.record(call.stage, call.model, call.usage, cost, call.latency_ms or 0.0)
+        self.record_failure(call.stage, call.model, call.failed_attempts)
 
     def rows(self) -> tuple[UsageRow, ...]:
         return tuple(

@@ -424,8 +424,16 @@ def test_compare_reports_and_gates_figures_of_several_answers(project: Path, the
 
 def test_list_and_report(project: Path, themis: Themis) -> None:
     run_id = themis("run", "experiment.yaml", "--json").data["run_id"]
-    *_, line, settings = themis("list").out.splitlines()
+    *_, line, settings, figures = themis("list").out.splitlines()
     assert (line[:12], settings.strip()) == (run_id[:12], "error_rate 0.25")
+    mean = themis("report", "latest", "--format", "json").data["metrics"]["builtin/exact_match"]["mean"]
+    assert f"exact_match {mean:.4f} [" in figures
+    *_, settings, figures = themis("list", "--no-figures").out.splitlines()
+    assert (settings.strip(), "[" in figures) == ("error_rate 0.25", False)
+    [listed] = themis("list", "--json").data
+    assert listed["scores"][0]["mean"] == mean
+    assert (listed["cost"], listed["differing"]) == (0.0, {})
+    assert "sort: runs can't be sorted by 'meen'" in themis("list", "--sort", "meen").err
     assert [line["run_id"] for line in themis("list", "--json").data] == [run_id]
     assert "# " in themis("report", "latest").out
     assert json.loads(themis("report", run_id[:8], "--format", "json").out)["run_id"] == run_id

@@ -58,11 +58,12 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("verify", "replay:verify", "Check that a run's numbers follow from its recorded outputs, or check a seal."),
     ),
     "Look at runs": (
-        ("list", "runs:list_runs", "List the runs of a store."),
+        ("list", "runs:list_runs", "List the runs of a store, with what they differ in, scores and costs."),
         ("search", "runs:search", "Find text in a store's cases and answers."),
         ("quickcheck", "runs:quickcheck", "Show a run in a few lines."),
         ("report", "runs:report", "Write a run's report."),
         ("inspect", "runs:inspect", "Look into a stored run."),
+        ("cases", "cases:cases", "List the cases of a run that meet conditions, with answers and scores."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("leaderboard", "leaderboard:leaderboard", "Show runs as a table of models and benchmarks, with ties."),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from cyclopts import Parameter
 
@@ -25,6 +26,15 @@ from themis.api.cli.options import (
 from themis.api.cli.output import show
 from themis.api.cli.seal import verify_file
 
+_CHANGES: Final = Parameter(
+    name="--changes", negative="", help="Say which cases it changed: right to wrong, parsed to unparsed, and so on."
+)
+_AGAINST: Final = Parameter(
+    help="Of which run the changes are: its id, its first characters or its name. By default the newest other one with "
+    "the same answers, or, where judges are asked again, this run as it was."
+)
+_CASES: Final = Parameter(help="Show the first so many cases of each kind of change, side by side.")
+
 
 def replay(
     config: Config,
@@ -33,6 +43,9 @@ def replay(
     stage: ReplayStage,
     metric: Words = None,
     recorded_judging: Annotated[bool, Parameter(negative="")] = False,
+    changed: Annotated[bool, _CHANGES] = False,
+    against: Annotated[str | None, _AGAINST] = None,
+    cases: Annotated[int, _CASES] = 0,
     changes: Changes = NO_CHANGES,
     json_output: Json = False,
 ) -> int:
@@ -43,15 +56,19 @@ def replay(
     For example:
       themis replay experiment.yaml --stage score
       themis replay experiment.yaml evaluation.metrics=builtin/f1 --stage score
+      themis replay experiment.yaml evaluation.parsers=builtin/math_answer --stage parse --changes
+      themis replay experiment.yaml --stage parse --against baseline --cases 5
 
     Args:
         stage: The first stage to do again.
         metric: Of the metrics, these alone.
         recorded_judging: Judge from the recorded answers; without it the judges are asked again.
     """
+    from themis.api.cli.output import write, write_json
     from themis.api.cli.result import show_result
     from themis.api.experiment.replay import replay_snapshot
-    from themis.api.stores import open_existing
+    from themis.api.runs.changes import changes_of, view_before
+    from themis.api.stores import find_run, open_existing
     from themis.effects.host import run_sync
     from themis.effects.options import RunOptions
 
@@ -65,13 +82,26 @@ def replay(
         store=store,
         labels=experiment.labels,
     )
+    before = None
+    if changed or cases or against is not None:
+        named = None if against is None else find_run(store, against)
+        before = view_before(store, snapshot, named, judged_anew=stage == "judge" and not recorded_judging)
     result = run_sync(
         lambda: replay_snapshot(
             snapshot, components, options, stage=stage, metric_ids=metric, recorded_judging=recorded_judging
         ),
         "replay",
     )
-    return show_result(result, as_json=json_output)
+    if before is None:
+        return show_result(result, as_json=json_output)
+    found = changes_of(before, result.view, metric)
+    compared = {"changes": {"run_before": before.run_id, **found.to_dict(most=cases)}} if json_output else {}
+    code = show_result(result, as_json=json_output, emit=lambda data: write_json({**data, **compared}))
+    if not json_output:
+        which = "as it was before" if before.run_id == result.run_id else before.run_id[:12]
+        width = max(80, shutil.get_terminal_size().columns)
+        write(f"\nwhat changed since run {which}:\n{found.text(most=cases, width=width)}")
+    return code
 
 
 def rejudge(
@@ -79,6 +109,9 @@ def rejudge(
     /,
     *overrides: Overrides,
     metric: Words = None,
+    changed: Annotated[bool, _CHANGES] = False,
+    against: Annotated[str | None, _AGAINST] = None,
+    cases: Annotated[int, _CASES] = 0,
     changes: Changes = NO_CHANGES,
     json_output: Json = False,
 ) -> int:
@@ -86,12 +119,23 @@ def rejudge(
 
     For example:
       themis rejudge experiment.yaml
+      themis rejudge experiment.yaml --changes
       themis rejudge experiment.yaml --metric builtin/llm_rubric
 
     Args:
         metric: Of the judged metrics, these alone.
     """
-    return replay(config, *overrides, stage="judge", metric=metric, changes=changes, json_output=json_output)
+    return replay(
+        config,
+        *overrides,
+        stage="judge",
+        metric=metric,
+        changed=changed,
+        against=against,
+        cases=cases,
+        changes=changes,
+        json_output=json_output,
+    )
 
 
 def verify(

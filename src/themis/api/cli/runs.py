@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from cyclopts import App, Parameter
 
@@ -27,6 +30,9 @@ from themis.api.cli.options import (
 )
 from themis.api.cli.output import say, show, write, write_document
 
+if TYPE_CHECKING:
+    from themis.pure.report.figures import ListedRun, ListedScore
+
 ReportKind: TypeAlias = Literal["text", "markdown", "json", "csv", "latex", "html", "parquet"]
 
 
@@ -41,15 +47,23 @@ def list_runs(
     status: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    sort: str = "started",
+    reverse: Annotated[bool, Parameter(negative="")] = False,
     limit: int | None = None,
+    figures: bool = True,
     json_output: Json = False,
 ) -> None:
-    """List the runs of a store.
+    """List the runs of a store, with what they differ in, scores and costs.
+
+    A run's figures are read from its cases once and kept for later listings, in the user's cache folder;
+    --no-figures does without them.
 
     For example:
       themis list
+      themis list --tag paper --sort exact_match
       themis list --store runs/mine.sqlite3 --model openai/gpt-4o --since 2026-01-31
-      themis list --tag paper
+      themis list --sort cost --limit 5
+      themis list --status interrupted --no-figures
 
     Args:
         dataset: Only runs over this dataset.
@@ -57,59 +71,105 @@ def list_runs(
         model: Only runs of this model.
         name: Only runs of this name.
         tags: Only runs with this tag; repeat it for runs with all of several.
-        status: Only runs that are pending, running, interrupted, completed or failed.
+        status: Only runs that are pending, running, interrupted, completed, partial_failure or failed.
         since: Only runs that began at this time (UTC) or later.
         until: Only runs that began before this time (UTC).
-        limit: Show only the newest.
+        sort: By started (the newest first), name, model, dataset, status, cases, cost or a metric (the highest first).
+        reverse: The other way round.
+        limit: Show the first so many.
+        figures: Read scores and costs.
     """
-    from themis.api.runs.search import find_runs
+    from themis.api.runs.listing import runs_listed
 
-    runs = find_runs(
+    runs = runs_listed(
         stored(store),
         dataset_id=dataset,
-        metric_id=metric,
+        metric=metric,
         generator_id=model,
         name=name,
         tags=tags or (),
         status=status,
         since=_in_utc(since),
         until=_in_utc(until),
-    )[:limit]
-    show([line.to_dict() for line in runs], lambda: _listing(runs), as_json=json_output)
+        sort=sort,
+        reverse=reverse,
+        limit=limit,
+        figures=figures,
+        told=_reading if sys.stderr.isatty() else None,
+    )
+    width = max(80, shutil.get_terminal_size().columns)
+    show([_line_data(line) for line in runs], lambda: _listing(runs, width), as_json=json_output)
 
 
 def _in_utc(time: datetime | None) -> datetime | None:
     return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
 
 
-def _listing(runs: Any) -> str:
+def _reading(number: int, total: int) -> None:
+    if number and number % _TOLD_EVERY == 0:
+        say(f"themis: {number:,} of {total:,} runs read")
+
+
+_TOLD_EVERY = 20
+
+
+def _line_data(line: ListedRun) -> dict[str, Any]:
+    figures = {} if line.figures is None else line.figures.to_dict()
+    error = {} if line.error is None else {"error": line.error}
+    return {**line.run.to_dict(), **figures, **error, "status": line.status, "differing": dict(line.differing)}
+
+
+def _listing(runs: Sequence[ListedRun], width: int) -> str:
     from themis.pure.report.terminal import plain_table
 
     rows = [
         (
-            line.run_id[:12],
-            line.status,
-            f"{line.started_at:%Y-%m-%d %H:%M}" if line.started_at else "-",
-            str(line.total_cases),
-            line.generator_id[:24],
+            line.run.run_id[:12],
+            line.status.replace("_", " "),
+            f"{line.run.started_at:%Y-%m-%d %H:%M}" if line.run.started_at else "-",
+            str(line.run.total_cases),
+            line.run.generator_id[:24],
         )
         for line in runs
     ]
     if not rows:
         return "no runs"
     *head, body = plain_table(("run", "status", "started (UTC)", "cases", "model"), rows).split("\n", 2)
-    lines = [line for pair in zip(body.split("\n"), map(_beside, runs), strict=True) for line in pair if line]
-    return "\n".join([*head, *lines])
+    told = zip(body.split("\n"), runs, strict=True)
+    return "\n".join([*head, *(text for row, line in told for text in (row, *_beside(line, width)))])
 
 
-def _beside(line: Any) -> str:
-    """Return what a table of 80 columns has no room for: what the run is called, and how its model was set."""
+def _beside(line: ListedRun, width: int) -> Iterator[str]:
+    """Yield what a table of 80 columns has no room for: names and settings, and what the run came to."""
     from themis.pure.report.settings import short_settings
-    from themis.pure.text import one_line, shortened
+    from themis.pure.text import one_line
 
-    words = [*filter(None, [line.name]), *(f"#{tag}" for tag in line.tags)]
-    parts = [part for part in (" ".join(words), short_settings(line.settings)) if part]
-    return shortened(f"    {one_line('; '.join(parts))}", 80) if parts else ""
+    run = line.run
+    words = " ".join([*filter(None, [run.name]), *(f"#{tag}" for tag in run.tags)])
+    settings = short_settings(run.settings, line.differing)
+    for parts in ((words, settings), (", ".join(run.dataset_ids), _figures(line))):
+        text = one_line("; ".join(part for part in parts if part))
+        yield from textwrap.wrap(text, width, initial_indent="    ", subsequent_indent="      ")
+
+
+def _figures(line: ListedRun) -> str:
+    from themis.pure.usage import RunCosts, UsageRow
+
+    found = line.figures
+    if found is None:
+        return f"figures can't be read: {line.error}" if line.error else ", ".join(line.run.metric_ids)
+    scores = ", ".join(map(_score, found.scores))
+    if not found.cost and not (found.is_lower_bound and found.tokens):
+        return scores  # nothing was paid for, or nothing is known of it
+    row = UsageRow(stage="all", model="", cost=found.cost, unpriced_calls=int(found.is_lower_bound))
+    return f"{scores}; cost {RunCosts(rows=[row]).text}"
+
+
+def _score(score: ListedScore) -> str:
+    mean = "-" if score.mean is None else f"{score.mean:.4f}"
+    interval = "" if score.low is None or score.high is None else f" [{score.low:.3f}, {score.high:.3f}]"
+    missing = "" if score.scored == score.planned else f" ({score.scored:,} of {score.planned:,})"
+    return f"{score.metric_id.removeprefix('builtin/')} {mean}{interval}{missing}"
 
 
 def search(text: str, /, *, store: Store = DEFAULT_STORE, limit: int = 20, json_output: Json = False) -> None:

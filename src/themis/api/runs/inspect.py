@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -244,16 +244,11 @@ def quickcheck(store: RunStore | Storage, run_id: str) -> QuickCheck:
     """
     view = RunView.of(store, run_id)
     begun, tallies, counted = _counts(view)
-    metrics = [
-        _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
-        for metric in view.metrics
-    ]
-    missing = {check.metric_id for check in metrics if check.not_reached}
-    asked = {metric.metric_id for metric in asked_for(view.metrics, view.ending.completed_through_stage)}
+    metrics = metric_checks(view, tallies, counted)
     ending = attrs.asdict(view.ending, filter=lambda field, _: field.name not in ("event_type", "labels"))
     return QuickCheck(
         run_id=run_id,
-        status=view.status(lambda: tallies.failed + counted.failed > 0 or not missing.isdisjoint(asked)),
+        status=status_by(view, metrics, tallies.failed + counted.failed),
         **ending,
         name=view.ending.labels.name,
         tags=view.ending.labels.tags,
@@ -287,6 +282,21 @@ def _counts(view: RunView) -> tuple[int, Tallies, Counted]:
         begun += case.begun
         tallies.add(case.rows, failed=case.failed)
     return begun, tallies, Counted()
+
+
+def metric_checks(view: RunView, tallies: Tallies, counted: Counted) -> list[MetricCheck]:
+    """Return each metric at a glance, from the cases that were read and the counts of all others."""
+    return [
+        _check(metric.metric_id, view.total_cases * len(view.plan.answers_of(metric)), tallies, counted)
+        for metric in view.metrics
+    ]
+
+
+def status_by(view: RunView, checks: Sequence[MetricCheck], failed: int) -> RunStatus:
+    """Return a run's status, as its metrics and so many failed cases tell."""
+    missing = {check.metric_id for check in checks if check.not_reached}
+    asked = {metric.metric_id for metric in asked_for(view.metrics, view.ending.completed_through_stage)}
+    return view.status(lambda: failed > 0 or not missing.isdisjoint(asked))
 
 
 def _check(metric_id: str, planned: int, tallies: Tallies, counted: Counted) -> MetricCheck:

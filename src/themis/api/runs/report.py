@@ -47,14 +47,23 @@ PARQUET_BATCH = 10_000
 def result_table(
     result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
 ) -> str:
-    price = prices_of(result.view, prices)
-    return run_summary(read_report(result.view, at=at, by=by, price=price, with_digest=False))
+    return run_summary(_noted(result, prices, at=at, by=by, with_digest=False))
 
 
 def result_data(
     result: RunResult, at: Sequence[int] | None = None, by: Sequence[str] | None = None, prices: Prices = EMPTY
 ) -> dict[str, Any]:
-    return _data(read_report(result.view, at=at, by=by, price=prices_of(result.view, prices)))
+    return _data(_noted(result, prices, at=at, by=by))
+
+
+def _noted(result: RunResult, prices: Prices, **options: Any) -> Report:
+    """Return a result's report, and keep its figures for listings, unless prices were stated for this once."""
+    from themis.api.runs.listing import note_figures
+
+    report = read_report(result.view, price=prices_of(result.view, prices), **options)
+    if not prices:
+        note_figures(result.view, report)
+    return report
 
 
 def read_report(
@@ -386,11 +395,11 @@ class Reporter:
         view = self._view(run_id)
         chosen = CaseSample(view.total_cases, sample, page_case)
         report = self._report(view, chosen, with_digest=chosen.whole)
-        style, script = _page_file("page.css"), _page_file("page.js")
+        style, script = page_file("page.css"), page_file("page.js")
         return html_pieces(report, chosen.cases(), sampling=chosen.sentence(), style=style, script=script)
 
 
-def _page_file(name: str) -> str:
+def page_file(name: str) -> str:
     return importlib.resources.files("themis.pure.report").joinpath(name).read_text(encoding="utf-8")
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas
     import polars
 
+    from themis.api.runs.changes import RunChanges
     from themis.api.runs.labels import LabelsTaken
     from themis.pure.case_costs import CaseCosts, PaidStage
     from themis.pure.protocols import RunStore
@@ -247,6 +248,37 @@ class RunResult:
         overview = read_report(self.view, details=details, with_digest=False).overview
         found = [row.estimate for row in overview.metrics] if details is None else overview.details
         return {each.metric_id: each for each in found}
+
+    @checked
+    def changes_from(self, before: RunResult, metric_ids: Sequence[str] | None = None) -> RunChanges:
+        """Return which cases changed from another result to this one, by kind: right to wrong, and so on.
+
+        It may be of another run, such as one whose answers were scored again here, or of this one as it was before it
+        was judged anew.
+
+        Args:
+            before: the other result.
+            metric_ids: these metrics alone; all that both have by default.
+
+        Raises:
+            DataError: not both runs have a metric that was asked for.
+
+        >>> from themis import Experiment, InMemoryRunStore
+        >>> rows = [{"case_id": str(n), "input": f"{n}+{n}", "expected_output": str(2 * n)} for n in range(20)]
+        >>> strict = Experiment(
+        ...     datasets=rows,
+        ...     generation={"generator": "builtin/demo_model"},
+        ...     evaluation={"metrics": "builtin/exact_match"},
+        ... )
+        >>> store = InMemoryRunStore()
+        >>> before = strict.run(store=store)
+        >>> lenient = strict.evolve(evaluation={"metrics": "builtin/contains"})
+        >>> print(lenient.replay(stage="score", store=store).changes_from(before))
+        builtin/exact_match to builtin/contains: no case changed
+        """
+        from themis.api.runs.changes import changes_of
+
+        return changes_of(before.view, self.view, metric_ids)
 
     # --- human labels -------------------------------------------------------------------------------------
 

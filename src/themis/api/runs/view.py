@@ -10,6 +10,7 @@ import functools
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 import attrs
 
@@ -18,9 +19,10 @@ from themis.effects.reading import fresh_state, read_case_events, read_cases, re
 from themis.pure.case_view import CaseView, case_view
 from themis.pure.chain import read_event
 from themis.pure.errors import DataError, listed, nearest
-from themis.pure.events import RUN_ENDS, RunEvent, RunStartedEvent
+from themis.pure.events import RUN_ENDS, ParseCompletedEvent, RunEvent, RunStartedEvent
 from themis.pure.happy_path import happy_path_rows
 from themis.pure.human_labels import current_labels
+from themis.pure.json import JSONValue, decode
 from themis.pure.pipeline.table import happy_path
 from themis.pure.plan import CaseItem, MetricSlot, RunPlan, case_items, make_plan, total_cases
 from themis.pure.projections import Tallies, Thresholds, case_result, score_rows
@@ -30,9 +32,10 @@ from themis.pure.records.labels import RunLabels, labels_of
 from themis.pure.records.results import BenchmarkScoreRow, CaseResult, RunStatus
 from themis.pure.records.snapshot import RunSnapshot
 from themis.pure.records.stored import StoredEvent
-from themis.pure.state import CaseState, fold_case, has_failures, status_of
+from themis.pure.state import CaseState, answer_state, fold_case, has_failures, status_of
 from themis.pure.stopping import Stop, case_order, range_of_rule, rule_bounds, stop_of
 
+_PARSED: Final = attrs.fields(ParseCompletedEvent).event_type.default
 _MOST_NAMES = 2000
 """Case ids that are searched for one that a misspelt one may mean."""
 
@@ -58,7 +61,7 @@ class ScoredCase:
         failed: a step of it failed, whether or not a row shows it.
         begun: anything at all is stored of it.
         labels: what people said of it.
-        stored: its events, as they are stored.
+        stored: its events as they are stored, in order.
     """
 
     item: CaseItem
@@ -66,7 +69,7 @@ class ScoredCase:
     failed: bool
     begun: bool
     labels: Sequence[HumanLabel] = ()
-    stored: Sequence[StoredEvent] = ()
+    stored: Sequence[StoredEvent] = attrs.field(default=(), repr=False)
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -101,6 +104,10 @@ class RunView:
     @functools.cached_property
     def thresholds(self) -> Thresholds:
         return Thresholds(self.snapshot.metric_thresholds)
+
+    @functools.cached_property
+    def _usual(self) -> tuple[str, ...]:
+        return happy_path(self.plan)
 
     @property
     def dataset_ids(self) -> tuple[str, ...]:
@@ -188,22 +195,40 @@ class RunView:
     def results(self) -> Iterator[CaseResult]:
         return (case_result(self.plan, state) for _, state in self.cases())
 
-    def scored(self) -> Iterator[ScoredCase]:
-        """Yield every case with its score rows; a case that went through at once is read without a fold."""
-        return self._scored(self.is_planned)
+    def scored(self, wanted: Callable[[int], bool] | None = None) -> Iterator[ScoredCase]:
+        """Yield every case with its score rows; a case that went through at once is read without a fold.
+
+        Args:
+            wanted: tells by its number whether a case is meant; by default all that are planned are.
+        """
+        return self._scored(wanted or self.is_planned)
 
     def _scored(self, wanted: Callable[[int], bool]) -> Iterator[ScoredCase]:
-        usual = happy_path(self.plan)
         for item, stored in stored_cases(self.store, self.snapshot):
             if not wanted(item.case_no):
                 continue
-            rows = happy_path_rows(item, stored, self.metrics, self.thresholds, usual)
+            rows = happy_path_rows(item, stored, self.metrics, self.thresholds, self._usual)
             if rows is not None:
                 yield ScoredCase(item, rows, failed=False, begun=True, stored=stored)
                 continue
             state = fold_case(fresh_state(item), (read_event(event, self.store.blob) for event in stored))
             labels = tuple(current_labels(self.plan, state))
             yield ScoredCase(item, self.rows_of(state), has_failures(state), bool(stored), labels, stored)
+
+    def whole(self, case: ScoredCase) -> CaseView:
+        """Return a case in full that a pass came by."""
+        return self.in_full(case.item, [read_event(event, self.store.blob) for event in case.stored])
+
+    def parsed(self, case: ScoredCase) -> list[JSONValue]:
+        """Return what was parsed of each answer of a case that a pass came by; `None` where nothing was."""
+        if case.stored and tuple(event.event_type for event in case.stored) == self._usual:
+            payload = next(event.payload for event in case.stored if event.event_type == _PARSED)
+            result = decode(payload)["result"]
+            if result is not None:  # or it is in a blob
+                return [result["value"]]
+        state = fold_case(fresh_state(case.item), (read_event(event, self.store.blob) for event in case.stored))
+        answers = [answer_state(state, index).parsed for index in self.plan.answers]
+        return [None if parsed is None else parsed.value for parsed in answers]
 
     def rows(self) -> Iterator[BenchmarkScoreRow]:
         return (row for case in self.scored() for row in case.rows)

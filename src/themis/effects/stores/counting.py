@@ -6,6 +6,7 @@ parsed and may be otherwise is left out of them and named, for its fate is to be
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -24,12 +25,17 @@ class Counted:
         failed: cases of which nothing but failed generations is stored.
         unclear: cases that have to be read; they are in none of the other counts.
         scores: by metric: scores, correct ones, their sum.
+        values: by metric, each value and how often it was scored; if they were asked for.
+        calls: of the generated candidates the usage as JSON, whether another run made it, the attempts before, and how
+            often there are all three; if they were asked for, and `None` where answers in blobs hide them.
     """
 
     begun: int = 0
     failed: int = 0
     unclear: Sequence[int] = ()
     scores: Mapping[str, tuple[int, int, float]] = EMPTY
+    values: Mapping[str, Sequence[tuple[float, int]]] = EMPTY
+    calls: Sequence[tuple[str | None, bool, int, int]] | None = None
 
 
 _CASES: Final = """
@@ -58,6 +64,46 @@ def count_scores(db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, f
     begun, failed = db.execute(_CASES, limits).fetchone()
     unclear = [row[0] for row in db.execute(_UNCLEAR, limits)]
     return Counted(begun, failed, unclear, _sums(db, thresholds, where, unclear))
+
+
+def count_values(db: sqlite3.Connection, run_no: int, thresholds: Mapping[str, float], events_a_case: int) -> Counted:
+    """Count as `SqliteRunStore.count_values` says."""
+    where = {"run_no": run_no, "first": run_no << 40, "last": ((run_no + 1) << 40) - 1}
+    limits = {**where, "most": events_a_case, "scores": len(thresholds)}
+    begun, failed = db.execute(_CASES, limits).fetchone()
+    unclear = [row[0] for row in db.execute(_UNCLEAR, limits)]
+    values: dict[str, list[tuple[float, int]]] = {name: [] for name in thresholds}
+    for metric, value, count in db.execute(_VALUES, {**where, "left_out": encode(tuple(unclear)).decode()}):
+        values.setdefault(metric, []).append((value, count))
+    calls = db.execute(_CALLS, where).fetchall()
+    scores = {name: _summed(found, thresholds.get(name, 0.0)) for name, found in values.items()}
+    is_whole = not any(in_blob for *_, in_blob in calls)
+    told = [(usage, bool(reused), attempts or 0, count) for usage, reused, attempts, count, _ in calls]
+    return Counted(begun, failed, unclear, scores, values, told if is_whole else None)
+
+
+def _summed(values: Sequence[tuple[float, int]], threshold: float) -> tuple[int, int, float]:
+    return (
+        sum(count for _, count in values),
+        sum(count for value, count in values if value >= threshold),
+        math.fsum(value * count for value, count in values),
+    )
+
+
+_VALUES: Final = """
+    select payload ->> '$.metric_id', payload ->> '$.score.value', count(*)
+    from event
+    where id between :first and :last and event_type = 'score_completed'
+        and case_no not in (select value from json_each(:left_out))
+    group by 1, 2
+"""
+_CALLS: Final = """
+    select payload -> '$.result.token_usage', payload ->> '$.cache_hit',
+        json_array_length(payload -> '$.retry_history'), count(*), payload ->> '$.result' is null as in_blob
+    from event
+    where id between :first and :last and event_type = 'generation_completed'
+    group by 1, 2, 3, 5
+"""
 
 
 def _sums(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from themis.effects.files import make_folder
-from themis.effects.stores.counting import Counted, count_scores
+from themis.effects.stores.counting import Counted, count_scores, count_values
 from themis.effects.stores.locks import is_held, lock_run
 from themis.effects.stores.sqlite_file import (
     check_current,
@@ -201,6 +201,11 @@ class SqliteRunStore(TableStore[sqlite3.Connection]):
         """
         with self._reading() as db:
             return count_scores(db, self._number(db, run_id), thresholds, events_a_case)
+
+    def count_values(self, run_id: str, thresholds: Mapping[str, float], events_a_case: int) -> Counted:
+        """Count as `count_scores` does, with each value of each metric, and what the generated candidates used."""
+        with self._reading() as db:
+            return count_values(db, self._number(db, run_id), thresholds, events_a_case)
 
     def find_text(self, query: str, run_id: str | None, limit: int) -> Sequence[FoundText]:
         """Return the best matches among prompts and outputs; the index is made and brought up to date first."""

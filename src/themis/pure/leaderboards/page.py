@@ -14,21 +14,14 @@ from themis.pure.leaderboards.frontier import frontier
 from themis.pure.leaderboards.plots import frontier_plot, heat_plot, intervals_plot
 from themis.pure.leaderboards.records import Cell, Column, Leaderboard, Row
 from themis.pure.leaderboards.style import STYLE
-from themis.pure.report.html import policy_hash
+from themis.pure.report.html import page_head
 from themis.pure.report.markup import Markup, element, joined
 
 
 def board_page(board: Leaderboard) -> str:
     """Return a leaderboard as an HTML page."""
-    policy = f"default-src 'none'; style-src {policy_hash(STYLE)}; base-uri 'none'; form-action 'none'"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"{element('title', f'{board.title} - Themis')}\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"{_header(board)}\n{element('main', *_sections(board))}\n</body>\n</html>\n"
-    )
+    head = page_head(f"{board.title} - Themis", STYLE)
+    return f"{head}<body>\n{_header(board)}\n{element('main', *_sections(board))}\n</body>\n</html>\n"
 
 
 def board_fragment(board: Leaderboard) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -11,6 +11,8 @@ import attrs
 from themis.pure.json import JSONValue
 from themis.pure.records.results import RunStatus
 from themis.pure.records.snapshot import ComponentRefs, RunIdentity, RunSnapshot
+from themis.pure.report.markdown import escape, table
+from themis.pure.report.markup import Markup, element
 from themis.pure.report.settings import described, leaves, setting_text
 from themis.pure.report.terminal import plain_table
 from themis.pure.stats.gates import GateResult
@@ -84,22 +86,58 @@ def _within(snapshot: RunSnapshot, field: str) -> Mapping[str, JSONValue] | None
 
 def comparison_text(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> str:
     """Return a comparison for a terminal: a table, a sentence a metric, what was left out, and the gates."""
+    parts = [f"a: {one_line(comparison.label_a)}\nb: {one_line(comparison.label_b)}"]
+    parts.append(plain_table(*_table(comparison)) if comparison.comparisons else _NOTHING)
+    parts += ["\n".join(map(one_line, lines)) for lines in (_sentences(comparison), _outcomes(gates))]
+    return "\n\n".join(part for part in parts if part)
+
+
+_NOTHING: Final = "The runs share no metric: nothing to compare."
+
+
+def comparison_markdown(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> str:
+    """Return a comparison as Markdown."""
+    header, cells = _table(comparison)
+    parts = [
+        "# Comparison of two runs",
+        table(["", ""], [("a", comparison.label_a), ("b", comparison.label_b)]),
+        table(header, cells) if cells else escape(_NOTHING),
+        "\n".join(f"- {escape(line)}" for line in (*_sentences(comparison), *_outcomes(gates))),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def comparison_html(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> Iterator[Markup]:
+    """Yield a comparison as the first section of a page."""
+    header, cells = _table(comparison)
+    whole = element(
+        "table", element("thead", _line("th", header)), element("tbody", *(_line("td", row) for row in cells))
+    )
+    remarks = [element("li", line) for line in (*_sentences(comparison), *_outcomes(gates))]
+    yield element(
+        "section",
+        element("h2", "Figures", id="figures"),
+        element("div", whole, class_="wide-table", tabindex="0", role="group", aria_label="Figures") if cells else "",
+        "" if cells else element("p", _NOTHING, class_="note"),
+        element("ul", *remarks, class_="notes"),
+    )
+
+
+def _line(tag: str, cells: Sequence[str]) -> Markup:
+    return element("tr", *(element(tag, cell, class_="number" if place else "") for place, cell in enumerate(cells)))
+
+
+def _table(comparison: RunComparison) -> tuple[list[str], list[list[str]]]:
     level = comparison.comparisons[0].interval.level if comparison.comparisons else 0.95
     header = ["metric", "a", "b", "b - a", f"{100 * level:g}% interval", "p (Holm)", "pairs"]
     bounded = any(each.if_missing is not None for each in comparison.comparisons)
     if bounded:
         header += ["missing", "b - a if counted"]
-    parts = [f"a: {one_line(comparison.label_a)}\nb: {one_line(comparison.label_b)}"]
-    if comparison.comparisons:
-        cells = [[*_cells(each), *(_bounds(each) if bounded else ())] for each in comparison.comparisons]
-        parts.append(plain_table(header, cells))
-    else:
-        parts.append("The runs share no metric: nothing to compare.")
-    parts.append("\n".join(map(one_line, _sentences(comparison))))
-    outcomes = [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
-    if outcomes:
-        parts.append("\n".join(map(one_line, outcomes)))
-    return "\n\n".join(part for part in parts if part)
+    return header, [[*_cells(each), *(_bounds(each) if bounded else ())] for each in comparison.comparisons]
+
+
+def _outcomes(gates: Iterable[GateResult]) -> list[str]:
+    return [f"{'passed' if gate.passed else 'FAILED'}: {gate.gate}: {gate.reason}" for gate in gates]
 
 
 def comparison_data(comparison: RunComparison, gates: Iterable[GateResult] = ()) -> dict[str, Any]:

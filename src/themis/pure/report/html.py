@@ -26,18 +26,8 @@ def html_pieces(
     report: Report, cases: Iterable[bytes], *, sampling: str | None = None, style: str, script: str
 ) -> Iterator[str]:
     """Yield the page piece by piece; the listed cases come as JSON, and `sampling` says how they were chosen."""
-    policy = (
-        f"default-src 'none'; style-src {policy_hash(style)}; script-src {policy_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    yield (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"{element('title', f'Run {report.snapshot.run_id[:12]} - Themis')}\n<style>{style}</style>\n</head>\n"
-        '<body>\n<a class="skip" href="#cases">Skip to the cases</a>\n'
-    )
+    yield page_head(f"Run {report.snapshot.run_id[:12]} - Themis", style, script)
+    yield '<body>\n<a class="skip" href="#cases">Skip to the cases</a>\n'
     yield _header(report)
     yield "\n<main>\n"
     for section in sections(report, "html"):
@@ -50,6 +40,19 @@ def html_pieces(
     for number, case in enumerate(cases):
         yield f"{',' if number else ''}{embedded_json(case.decode())}"
     yield f"]</script>\n<script>{script}</script>\n</body>\n</html>\n"
+
+
+def page_head(title: str, style: str, script: str | None = None) -> str:
+    """Return a page up to its body; nothing is allowed on it but this style, and this script if there is one."""
+    scripts = "" if script is None else f" script-src {_hash(script)};"
+    policy = f"default-src 'none'; style-src {_hash(style)};{scripts} base-uri 'none'; form-action 'none'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+        f"{element('title', title)}\n<style>{style}</style>\n</head>\n"
+    )
 
 
 def html_summary(report: Report) -> str:
@@ -76,7 +79,7 @@ def _scale(bins: Sequence[Bin]) -> tuple[float, float]:
     return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
 
 
-def policy_hash(source: str) -> str:
+def _hash(source: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import attrs
 
 from themis.pure.interchange.records import IMPORTED
-from themis.pure.json import JSONValue, encode, thaw
+from themis.pure.json import EMPTY, JSONValue, encode, thaw
 from themis.pure.records.snapshot import ComponentRef, ComponentRefs, RunSnapshot
 from themis.pure.text import shortened
 
@@ -17,6 +18,7 @@ _ASKED: Final = ("temperature", "top_p", "max_tokens", "stop", "seed")
 _NAMES: Final = ("model", "function", "api", "base_url", "api_key_env")
 _FIRST: Final = ("model", *_ASKED)
 _FEW: Final = 4
+_MOST_DIFFERING: Final = 6
 _LONGEST: Final = 60
 
 
@@ -77,14 +79,17 @@ def settings_text(description: JSONValue, most: int = _LONGEST) -> str:
     return ", ".join(f"{name} {setting_text(value, most)}".strip() for name, value in ordered_leaves(description))
 
 
-def short_settings(description: JSONValue) -> str:
-    """Return the few settings of a model that tell two runs of it apart.
+def short_settings(description: JSONValue, differing: Mapping[str, JSONValue] = EMPTY) -> str:
+    """Return the few settings of a model that tell two runs of it apart, and others in which runs differ.
 
     >>> short_settings({"model": "m", "max_tokens": 20, "temperature": 0.0})
     'temperature 0.0, max_tokens 20'
-    >>> short_settings({"function": "lab.ask", "style": "terse"})
-    'style terse'
+    >>> short_settings({"function": "lab.ask", "style": "terse"}, {"style": "terse", "prompt.suffix": "Be brief."})
+    'style terse, prompt.suffix Be brief.'
     """
     found = {name: value for name, value in ordered_leaves(description) if name and "." not in name}
     shown = [name for name in found if name in _ASKED] or [name for name in found if name not in _NAMES][:_FEW]
-    return ", ".join(f"{name} {setting_text(found[name], 24)}" for name in shown)
+    others = {name: value for name, value in differing.items() if name not in (*shown, *_NAMES)}
+    told = {**{name: found[name] for name in shown}, **dict(itertools.islice(others.items(), _MOST_DIFFERING))}
+    more = [f"{len(others) - _MOST_DIFFERING} more"] if len(others) > _MOST_DIFFERING else []
+    return ", ".join([*(f"{name} {setting_text(value, 24)}" for name, value in told.items()), *more])
