@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from themis.api.imports.recompute import recompute_scores as recompute_scores
     from themis.api.imports.runs import import_outputs as import_outputs
     from themis.api.imports.runs import score_run as score_run
+    from themis.api.runs.attribute import explain_difference as explain_difference
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.compare import compare_until as compare_until
     from themis.api.runs.compare_statistics import compare_statistics as compare_statistics
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
     from themis.pure.records.config import StorageConfig as StorageConfig
     from themis.pure.records.dataset import Case as Case
     from themis.pure.records.dataset import Dataset as Dataset
+    from themis.pure.records.difference import DifferenceExplanation as DifferenceExplanation
     from themis.pure.records.generation import GenerationResult as GenerationResult
     from themis.pure.records.generation import ParsedOutput as ParsedOutput
     from themis.pure.records.generation import ReducedCandidate as ReducedCandidate

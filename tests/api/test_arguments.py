@@ -62,10 +62,10 @@ MADE: Final = (
     EvaluationConfig, Score, StoppingRule,
 )  # fmt: skip
 READERS: Final = (
-    "compare", "compare_statistics", "compare_until", "find_runs", "get_case_view", "get_evaluation_execution",
-    "get_execution_state", "get_run_snapshot", "get_stored_run", "get_timeline", "get_traces", "give_labels",
-    "import_bundle_file", "import_labels", "next_labels", "quickcheck", "rank", "read_bundle", "search", "submit",
-    "verify", "write_bundle",
+    "compare", "compare_statistics", "compare_until", "explain_difference", "find_runs", "get_case_view",
+    "get_evaluation_execution", "get_execution_state", "get_run_snapshot", "get_stored_run", "get_timeline",
+    "get_traces", "give_labels", "import_bundle_file", "import_labels", "next_labels", "quickcheck", "rank",
+    "read_bundle", "search", "submit", "verify", "write_bundle",
 )  # fmt: skip
 
 
