@@ -76,6 +76,8 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("inspect", "case", "Prüfung-Ω", "é0"),
     ("inspect", "evaluation", "gerichtet-é", "é0", "builtin/llm_rubric"),
     ("compare", "Prüfung-Ω", "gerichtet-é"),
+    ("explain", "Prüfung-Ω", "gerichtet-é"),
+    ("explain", "Prüfung-Ω", "gerichtet-é", "--format", "markdown"),
     ("rank", "Prüfung-Ω", "gerichtet-é"),
     ("label", "gerichtet-é", "é0", "builtin/llm_rubric", "0.5", "--who", "Zoë", "--note", WORDS),
     ("label", "gerichtet-é"),

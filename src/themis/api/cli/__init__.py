@@ -63,6 +63,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("report", "runs:report", "Write a run's report."),
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
+        ("explain", "explain:explain", "Explain why the means of two runs differ."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
