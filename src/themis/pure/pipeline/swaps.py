@@ -119,7 +119,8 @@ class Swaps:
         """The settings that mean nothing in one of the runs, each with the one that it is swapped with.
 
         What makes one answer of several samples goes with their number where one of the runs has a single sample, and
-        so nothing to choose from; and a judge with the metric that asks it, where the other run's metric asks none.
+        so nothing to choose from; and a judge with the metric or the selector that asks it, where the other run asks
+        none.
         """
         identities = [side.snapshot.identity for side in (self.a, self.b)]
         counts = [candidate_count(identity.candidate_policy) for identity in identities]
@@ -127,8 +128,10 @@ class Swaps:
         found: dict[Setting, Setting] = {}
         if min(counts) == 1 < max(counts) and single.reducer_ref is None and single.selector_ref is None:
             found |= {"selector": "samples", "reducer": "samples"}
-        if self.a.asks_judge != self.b.asks_judge:
-            found["judge"] = "metric"
+        asks = [side.asks_judge or side.snapshot.identity.selector_ref is not None for side in (self.a, self.b)]
+        if asks[0] != asks[1]:
+            of_metric = self.a.asks_judge != self.b.asks_judge
+            found["judge"] = "metric" if of_metric else found.get("selector", "selector")
         return found
 
     def _of(self, side: RunSide, setting: Setting) -> tuple[object, ...]:
