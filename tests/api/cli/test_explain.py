@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.api.cli.conftest import Themis
@@ -21,7 +22,7 @@ ROWS = [{"case_id": f"q{n}", "input": f"{n} + {n}?", "expected_output": f"The {2
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     made = tmp_path_factory.mktemp("explain")
     store = sqlite_store(made / STORE)
-    usual = {"model": "builtin/demo_model", "store": store}
+    usual: dict[str, Any] = {"model": "builtin/demo_model", "store": store}
     word = make_builtin("builtin/regex", pattern=r"(\w+)$")
     evaluate(data=ROWS, parser=word, metric=["builtin/exact_match", "builtin/f1"], name="one", **usual)
     evaluate(data=ROWS[5:], metric=["builtin/exact_match", "builtin/f1"], name="two", **usual)

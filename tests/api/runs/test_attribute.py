@@ -328,6 +328,7 @@ def test_shares_are_those_of_runs_that_were_made_with_every_combination(factors:
     first, last = runs[frozenset()], runs[frozenset(factors)]
     found = explain_difference(store, first.run_id, store, last.run_id)
     assert dict(found.shares) == pytest.approx(expected, abs=1e-9)
+    assert (found.mean_a, found.mean_b) == pytest.approx((means[frozenset()], means[frozenset(factors)]))
 
 
 SUFFIX: Final = PromptSpec(suffix=" Think.")
@@ -459,7 +460,15 @@ def test_what_cannot_be_explained_is_refused() -> None:
     with pytest.raises(SpecError, match="cases: a number from 0 up"):
         explain_difference(store, one.run_id, store, two.run_id, "contains", metric_b="f1", cases=-1)
     with pytest.raises(SpecError, match="allowed: an Experiment"):
-        explain_difference(store, one.run_id, store, two.run_id, "contains", metric_b="f1", experiments=["x"])
+        explain_difference(
+            store,
+            one.run_id,
+            store,
+            two.run_id,
+            "contains",
+            metric_b="f1",
+            experiments=["x"],  # type: ignore[list-item]  # on purpose
+        )
     found = explain_difference(store, one.run_id, store, two.run_id, "contains", metric_b="f1")
     assert (found.metric_a, found.metric_b) == ("builtin/contains", "builtin/f1")
 

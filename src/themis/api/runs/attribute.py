@@ -22,7 +22,6 @@ from themis.pure.json import EMPTY
 from themis.pure.pipeline.effects import Ask
 from themis.pure.pipeline.stored_only import NOT_RUN
 from themis.pure.pipeline.swaps import (
-    INPUTS,
     METADATA,
     SETTINGS,
     TOGETHER,
@@ -42,7 +41,7 @@ from themis.pure.state import CaseState, candidates_of
 from themis.pure.usage import Price, Prices
 
 if TYPE_CHECKING:
-    pass
+    from themis.api.experiment.experiment import Experiment
 
 _NOTHING: Final = 1e-12
 """A share of a case that is no larger comes of rounding."""
@@ -57,7 +56,7 @@ def explain_difference(
     metric_id: str | None = None,
     *,
     metric_b: str | None = None,
-    experiments: Sequence[Any] = (),
+    experiments: Sequence[Experiment] = (),
     label_a: str | None = None,
     label_b: str | None = None,
     cases: int = 5,
@@ -117,11 +116,10 @@ def explain_difference(
     return found.explanation(labels_of_two(run_a, run_b, label_a, label_b), cases, known_prices(prices))
 
 
-def _components_of(experiment: Any) -> Iterable[Abilities]:
+def _components_of(experiment: Experiment) -> Iterable[Abilities]:
     if not hasattr(experiment, "components"):
         raise SpecError(f"explain_difference: experiments has a {type(experiment).__name__}; allowed: an Experiment")
-    components: Iterable[Abilities] = experiment.components()
-    return components
+    return experiment.components()
 
 
 def shared_metrics(a: RunView, b: RunView) -> list[str]:
@@ -297,7 +295,7 @@ class _Telling:
         if self.runs.facts.lacking.get(factor):
             return "not at hand", None
         names = factor.split(TOGETHER)
-        if len(names) > 1 and {*names} <= {INPUTS, *self.runs.generation.changes}:
+        if len(names) > 1:
             return "needs new calls", self._hybrid_calls(names, price)
         if factor in ("samples", "selector", "reducer", "parser", "unparsed", "metric", "references", METADATA):
             return "recomputed", None

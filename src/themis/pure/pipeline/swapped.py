@@ -68,6 +68,7 @@ class Pair:
     of: tuple[CaseSide, CaseSide]
     only: Side | None = None
     _said_by: dict[Side, Mapping[str, JudgeResponse]] = attrs.field(factory=dict, init=False)
+    _items: dict[tuple[Side, Side, Side], CaseItem] = attrs.field(factory=dict, init=False)
 
     # --- what differs -------------------------------------------------------------------------------------
 
@@ -221,15 +222,17 @@ class Pair:
 
     def _item(self, chosen: Mapping[str, Side], of: Side) -> CaseItem:
         """Return the case as it is asked about: named as in one of the runs, for seeds are made of its name."""
-        named, data = self.of[of].item, self.of[chosen.get(self._data_factor or REFERENCES, 0)].item
-        asked = self.of[chosen["answers"]].item.case.input
-        case = Case(
-            case_id=named.case.case_id,
-            input=asked,
-            expected_output=data.case.expected_output,
-            metadata=data.case.metadata,
-        )
-        return attrs.evolve(named, case=case, dataset_metadata=data.dataset_metadata)
+        key = of, chosen.get(self._data_factor or REFERENCES, 0), chosen["answers"]
+        if key not in self._items:
+            named, data, asked = (self.of[side].item for side in key)
+            case = Case(
+                case_id=named.case.case_id,
+                input=asked.case.input,
+                expected_output=data.case.expected_output,
+                metadata=data.case.metadata,
+            )
+            self._items[key] = attrs.evolve(named, case=case, dataset_metadata=data.dataset_metadata)
+        return self._items[key]
 
     def _candidates(self, chosen: Mapping[str, Side], run: Run) -> dict[int, GenerationResult]:
         if self._mixed and self.answers_factors:
