@@ -173,8 +173,10 @@ class _Telling:
                 raise DataError(f"run {view.run_id[:12]} has no score of the metric: there is no mean to explain")
         found = attribute(self.runs.tables)
         shares = dict.fromkeys((*self._quiet(), *found.shares), 0.0) | dict(found.shares)
-        if not shares.get(METADATA, 1.0):
-            del shares[METADATA]  # which metrics seldom read
+        combinations = found.combinations
+        if shares.get(METADATA) == 0.0:  # which metrics seldom read
+            del shares[METADATA]
+            combinations //= 2
         order = sorted(shares, key=lambda factor: -abs(shares[factor]))
         a, b = self.runs.views
         ranges = [
@@ -194,7 +196,7 @@ class _Telling:
             scored_b=self.runs.facts.scored[1],
             shared_cases=self.runs.facts.shared,
             factors=[self._factor(factor, shares[factor], found, most, price) for factor in order],
-            combinations=found.combinations,
+            combinations=combinations,
             is_exact=found.is_exact,
             score_range=ranges[0] if ranges[0] == ranges[1] else None,
             notes=tuple(self._notes()),
@@ -270,7 +272,7 @@ class _Telling:
             case "references":
                 return f"those of a ({facts.edited:,} differ)", "those of b"
             case "inputs" if facts.asked is not None:
-                return f"as in {facts.asked[0]!r}", f"as in {facts.asked[1]!r}"
+                return repr(facts.asked[0]), repr(facts.asked[1])
             case "cut" | "reasoning":
                 said = self.runs.generation.changes.values()
                 return "; ".join(before for before, _ in said), "; ".join(after for _, after in said)

@@ -131,8 +131,10 @@ def _of_generators(a: RunSnapshot, b: RunSnapshot) -> Iterator[tuple[str, Change
         if thing in groups:
             settings = [{name: of.get(name) for name in groups[thing]} for of in (of_a, of_b)]
             before, after = changed_settings(*settings)
-            if thing == MODEL and (not groups[MODEL] or refs[0].component_id != refs[1].component_id):
-                before, after = _named(refs, (before, after))
+            if thing == MODEL and refs[0].component_id != refs[1].component_id:
+                before, after = (ref.component_id for ref in refs)
+            elif thing == MODEL and not groups[MODEL]:
+                before, after = _named(refs)
             yield thing, (before, after)
 
 
