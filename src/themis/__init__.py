@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
+    from themis.api.differences.attribute import explain_difference as explain_difference
     from themis.api.experiment.evaluate import evaluate as evaluate
     from themis.api.experiment.evaluate import evaluate_async as evaluate_async
     from themis.api.experiment.experiment import Experiment as Experiment
@@ -56,7 +57,6 @@ if TYPE_CHECKING:
     from themis.api.imports.recompute import recompute_scores as recompute_scores
     from themis.api.imports.runs import import_outputs as import_outputs
     from themis.api.imports.runs import score_run as score_run
-    from themis.api.runs.attribute import explain_difference as explain_difference
     from themis.api.runs.compare import compare as compare
     from themis.api.runs.compare import compare_until as compare_until
     from themis.api.runs.compare_statistics import compare_statistics as compare_statistics

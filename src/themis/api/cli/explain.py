@@ -50,8 +50,8 @@ def explain(
         config: Where components come from that are neither builtins nor importable.
         kind: Text for a terminal, Markdown, or JSON.
     """
+    from themis.api.differences.attribute import explain_difference, shared_metrics
     from themis.api.experiment.experiment import Experiment
-    from themis.api.runs.attribute import explain_difference, shared_metrics
     from themis.api.runs.view import RunView
     from themis.pure.errors import SpecError
     from themis.pure.report.difference import difference_data, difference_markdown, difference_text

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import attrs
 
-from themis._stages import Stage
+from themis._stages import STAGE_ORDER, Stage
 from themis.pure.components.text.reasoning import strip_reasoning
 from themis.pure.events import CaseRunEvent, StepCompletedEvent
 from themis.pure.json import EMPTY
@@ -23,6 +23,7 @@ from themis.pure.pipeline.run import Run
 from themis.pure.pipeline.step import Step
 from themis.pure.pipeline.stored_only import UnknownScoreError, driven, said_by_judges
 from themis.pure.pipeline.swaps import (
+    CHOICES,
     CUT,
     ERRORS,
     INPUTS,
@@ -39,14 +40,15 @@ from themis.pure.pipeline.swaps import (
     Sides,
     Swaps,
 )
-from themis.pure.pipeline.table import ROWS
-from themis.pure.plan import CaseItem, candidate_count
+from themis.pure.pipeline.table import ROWS, next_steps, settled_steps
+from themis.pure.plan import CaseItem, candidate_count, make_plan
 from themis.pure.projections import reproducible_part, score_rows
 from themis.pure.records.dataset import Case
 from themis.pure.records.generation import GenerationResult
-from themis.pure.records.judging import JudgeResponse
+from themis.pure.records.judging import EvaluationExecution, JudgeResponse
 from themis.pure.records.results import BenchmarkScoreRow
-from themis.pure.state import CaseState, answer_state, apply, candidates_of, changed, new_state
+from themis.pure.records.snapshot import RunSnapshot
+from themis.pure.state import CaseState, answer_state, apply, candidates_of, changed, new_state, without_stages
 
 _OF_THE_RUN: Final = ("generation_failure", "evaluation_failure", "evaluation_partial_failure", "not_reached")
 """Errors that say nothing of an answer: they are not computed again, but taken as they are stored."""
@@ -269,20 +271,14 @@ class Pair:
         return None if self.only is None else 1 - self.only
 
     def _one_answer(self, chosen: Mapping[str, Side], run: Run, state: CaseState) -> CaseState:
-        for stored in self._stored("reducer", chosen, "selector", "parser"):
-            same = self._same_candidates(stored.state, state)
-            if same and (stored.state.reduced or stored.state.reduction_failure or stored.state.selection_failure):
-                return changed(
-                    state,
-                    selection=stored.state.selection,
-                    selection_failure=stored.state.selection_failure,
-                    reduced=stored.state.reduced,
-                    reduction_failure=stored.state.reduction_failure,
-                )
-        if run.plan.selects:
-            state = self._done(chosen, run, state, Step("select"))
-        if state.selection_failure is None:
-            state = self._done(chosen, run, state, Step("reduce"))
+        first, *others = CHOICES
+        for stored in self._stored(first, chosen, *others, "parser"):
+            made = without_stages(stored.state, "parse")
+            if self._same_candidates(made, state) and not _before_parse(run, made):
+                return changed(state, **{name: getattr(made, name) for name in made.__dict__ if name not in _OWN})
+        while steps := _before_parse(run, state):
+            for step in steps:
+                state = self._done(chosen, run, state, step)
         return state
 
     def _same_candidates(self, stored: CaseState, state: CaseState) -> bool:
@@ -327,7 +323,7 @@ class Pair:
         if not row.at_hand(run, step):
             raise UnknownScoreError(lacking=_needed(run, step))
         judging: Side = chosen.get("judge", 0)
-        item = self._item(chosen, judging if step.stage in ("judge", "select") else chosen.get("metric", 0))
+        item = self._item(chosen, chosen.get("metric", 0) if step.stage == "score" else judging)
         verdicts = self._verdicts(judging)
 
         def recalled(key: str) -> Recalled | None:
@@ -340,7 +336,7 @@ class Pair:
                 case_id=item.case.case_id,
                 dataset_id=item.dataset_id,
                 case_key=item.case_key,
-                workflow_id=step.metric_id or "select",
+                workflow_id=step.metric_id or step.stage,
                 step_id=key,
                 step_type=JUDGE_STEP,
                 output=response.to_dict(),
@@ -358,12 +354,8 @@ class Pair:
             own = (self.swaps.a, self.swaps.b)[side]
             fingerprints = {ref.component_id: ref.fingerprint for ref in own.snapshot.identity.judge_model_refs}
             found: dict[str, JudgeResponse] = {}
-            for seen in (self.of[side].state, *_answers(self.of[side].state)):
-                executions = list(seen.executions.values())
-                if seen.selection is not None and seen.selection.execution is not None:
-                    executions.append(seen.selection.execution)
-                for execution in executions:
-                    found |= dict(said_by_judges(execution, fingerprints))
+            for execution in _executions(own.snapshot, self.of[side].state):
+                found |= dict(said_by_judges(execution, fingerprints))
             self._said_by[side] = found
         return self._said_by[side]
 
@@ -389,13 +381,29 @@ def _answer(result: GenerationResult, *, whole: bool) -> Any:
     return result.final_output, result.trace, result.conversation
 
 
+def _executions(snapshot: RunSnapshot, state: CaseState) -> Iterator[EvaluationExecution]:
+    """Yield all workflows of a case: those of metrics, and of whatever else asked a judge."""
+    for _, _, outcome in settled_steps(make_plan(snapshot), state):
+        told = (outcome, *attrs.astuple(cast(Any, outcome), recurse=False))
+        yield from (each for each in told if isinstance(each, EvaluationExecution))
+
+
+_OWN: Final = frozenset({"case_id", "dataset_id", "case_key", "candidates", "steps", "failed_steps", "labels"})
+"""What of a state names it, and what was asked for on the way: neither goes over to another."""
+
+
+def _before_parse(run: Run, state: CaseState) -> tuple[Step, ...]:
+    """Return what is still to be done before there is an answer to parse."""
+    steps = next_steps(run.plan, state)
+    return tuple(step for step in steps if STAGE_ORDER.index(step.stage) < STAGE_ORDER.index("parse"))
+
+
 def _needed(run: Run, step: Step) -> list[str]:
-    identity = run.identity
-    if step.stage == "parse":
-        there = {each.component_id for each in run.components.parsers}
-        return [ref.component_id for ref in identity.parser_refs if ref.component_id not in there]
-    ref = {"select": identity.selector_ref, "reduce": identity.reducer_ref}.get(step.stage)
-    return [step.metric_id if ref is None else ref.component_id]
+    if step.metric_id:
+        return [step.metric_id]
+    refs = getattr(run.identity, ROWS[step.stage].identity[0])
+    there = {each.component_id for each in run.components}
+    return [ref.component_id for ref in (refs if isinstance(refs, tuple) else (refs,)) if ref.component_id not in there]
 
 
 # --- what answers differ by -------------------------------------------------------------------------------

@@ -8,30 +8,40 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
+from themis._stages import STAGE_ORDER
 from themis.pure.abilities import Components
+from themis.pure.families import FAMILIES
 from themis.pure.pipeline.effects import Recalled
 from themis.pure.pipeline.run import Run, planned_run
+from themis.pure.pipeline.table import STAGES
 from themis.pure.plan import CaseItem, MetricSlot, candidate_count
 from themis.pure.projections import Thresholds
 from themis.pure.records.generation import GenerationResult
 from themis.pure.records.results import BenchmarkScoreRow
-from themis.pure.records.snapshot import ComponentRef, RunSnapshot
+from themis.pure.records.snapshot import ComponentRef, RunIdentity, RunSnapshot
 from themis.pure.state import CaseState
 
 Side = Literal[0, 1]
 """The first run, or the second."""
 
-Setting = Literal["samples", "selector", "reducer", "parser", "unparsed", "metric", "judge"]
+Setting: TypeAlias = str
+"""What of a run can be swapped by itself, by name."""
+
+CHOICES: Final[Mapping[Setting, str]] = {
+    row.identity[0].replace("_refs", "").replace("_ref", ""): row.identity[0]
+    for row in STAGES[STAGE_ORDER.index("generate") + 1 : STAGE_ORDER.index("parse")]
+}
+"""What makes one answer of a case's samples, each with its field of the identity."""
+
 SETTINGS: Final[Mapping[Setting, tuple[str, ...]]] = {
     "samples": ("candidate_policy",),
-    "selector": ("selector_ref",),
-    "reducer": ("reducer_ref",),
+    **{setting: (field,) for setting, field in CHOICES.items()},
     "parser": ("parser_refs",),
     "unparsed": ("unparsed",),
     "metric": ("metric_refs",),
     "judge": ("judge_model_refs", "judge_config", "workflow_overrides", "evaluation_prompt_spec"),
 }
-"""What of a run can be swapped by itself, each with the fields of the identity that it stands for."""
+"""The settings, each with the fields of the identity that it stands for."""
 
 CASES: Final = "cases"
 ERRORS: Final = "errors"
@@ -71,7 +81,13 @@ class RunSide:
     @property
     def asks_judge(self) -> bool:
         """Whether its metric does."""
-        return self.snapshot.metric_kinds.get(self.metric_id) in ("llm", "selection", "trace")
+        return FAMILIES[self.snapshot.metric_kinds.get(self.metric_id, "pure")].stage == "judge"
+
+    @property
+    def may_ask_judge(self) -> bool:
+        """Whether its metric does, or perhaps what makes one answer of several."""
+        identity = self.snapshot.identity
+        return self.asks_judge or (bool(identity.judge_model_refs) and _chooses(identity))
 
 
 @attrs.frozen
@@ -124,14 +140,13 @@ class Swaps:
         """
         identities = [side.snapshot.identity for side in (self.a, self.b)]
         counts = [candidate_count(identity.candidate_policy) for identity in identities]
-        single = identities[counts.index(min(counts))]
         found: dict[Setting, Setting] = {}
-        if min(counts) == 1 < max(counts) and single.reducer_ref is None and single.selector_ref is None:
-            found |= {"selector": "samples", "reducer": "samples"}
-        asks = [side.asks_judge or side.snapshot.identity.selector_ref is not None for side in (self.a, self.b)]
-        if asks[0] != asks[1]:
+        if min(counts) == 1 < max(counts) and not _chooses(identities[counts.index(1)]):
+            found |= dict.fromkeys(CHOICES, "samples")
+        if self.a.may_ask_judge != self.b.may_ask_judge:
             of_metric = self.a.asks_judge != self.b.asks_judge
-            found["judge"] = "metric" if of_metric else found.get("selector", "selector")
+            leading = "metric" if of_metric else next(iter(CHOICES))
+            found["judge"] = found.get(leading, leading)
         return found
 
     def _of(self, side: RunSide, setting: Setting) -> tuple[object, ...]:
@@ -140,15 +155,9 @@ class Swaps:
             return (candidate_count(identity.candidate_policy),)
         if setting == "metric":
             return (side.metric_ref,)
-        if setting == "judge" and not self._is_judged:
+        if setting == "judge" and not (self.a.may_ask_judge or self.b.may_ask_judge):
             return ()
         return tuple(getattr(identity, field) for field in SETTINGS[setting])
-
-    @functools.cached_property
-    def _is_judged(self) -> bool:
-        """Whether anything in either run asks a judge."""
-        selectors = [side.snapshot.identity.selector_ref for side in (self.a, self.b)]
-        return self.a.asks_judge or self.b.asks_judge or any(selectors)
 
     def hybrid(self, sides: Sides) -> Hybrid:
         """Return the run with settings of both."""
@@ -165,14 +174,13 @@ class Swaps:
             fields |= {name: getattr(both[sides[setting]].snapshot.identity, name) for name in names}
         of_metric = both[sides["metric"]]
         fields["metric_refs"] = (of_metric.metric_ref,)
-        selecting = both[sides["selector"]].snapshot
+        choosing = both[sides[next(iter(CHOICES))]].snapshot
         snapshot = of_metric.snapshot.evolve(
             identity=of_metric.snapshot.identity.evolve(**fields), datasets=()
-        ).stored_as(selecting.run_id)  # a selector's seed is made of it
-        components = Components(
-            generator=self.a.components.generator,
-            selector=both[sides["selector"]].components.selector,
-            reducer=both[sides["reducer"]].components.reducer,
+        ).stored_as(choosing.run_id)  # a seed is made of it
+        components = attrs.evolve(
+            self.a.components,
+            **{name: getattr(both[sides[name]].components, name) for name in CHOICES},
             parsers=both[sides["parser"]].components.parsers,
             metrics=tuple(each for each in of_metric.components.metrics if each.component_id == of_metric.metric_id),
             judge_models=both[sides["judge"]].components.judge_models,
@@ -186,3 +194,8 @@ class Hybrid:
     run: Run
     metric: MetricSlot
     thresholds: Thresholds
+
+
+def _chooses(identity: RunIdentity) -> bool:
+    """Tell whether a run makes one answer of several samples."""
+    return any(getattr(identity, field) is not None for field in CHOICES.values())

@@ -17,6 +17,7 @@ from themis.pure.pipeline.swaps import (
     REASONING,
     REFERENCES,
     SAME,
+    SETTINGS,
     TOGETHER,
     Swaps,
 )
@@ -46,13 +47,7 @@ TITLES: Final[Mapping[str, str]] = {
     CHANCE: "chance",
     CUT: "cut answers",
     REASONING: "reasoning marks",
-    "samples": "samples",
-    "selector": "selector",
-    "reducer": "reducer",
-    "parser": "parser",
     "unparsed": "unparsed answers",
-    "metric": "metric",
-    "judge": "judge",
     SAME: "same inputs, other outcome",
 }
 """The factors there are, each in words."""
@@ -193,11 +188,11 @@ def _setting(swaps: Swaps, setting: str) -> Change:
             return _of_judges(a, b)
         case "metric":
             return _of_components(a, b, "metrics", [[side.metric_ref] for side in (swaps.a, swaps.b)])
-        case "parser":
-            return _of_components(a, b, "parsers", [identity.parser_refs for identity in identities])
         case _:
-            refs = [getattr(identity, f"{setting}_ref") for identity in identities]
-            return _of_components(a, b, setting, [[] if ref is None else [ref] for ref in refs])
+            (field,) = SETTINGS[setting]
+            refs = [getattr(identity, field) for identity in identities]
+            several = [each if isinstance(each, tuple) else () if each is None else (each,) for each in refs]
+            return _of_components(a, b, field.replace("_ref", ""), several)
 
 
 def _of_components(a: RunSnapshot, b: RunSnapshot, place: str, refs: Sequence[Sequence[ComponentRef]]) -> Change:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from themis.api.arguments import checked
+from themis.api.differences.reading import Place, SwappedRuns, Tokens
 from themis.api.runs.compare import labels_of_two
-from themis.api.runs.swapping import Place, SwappedRuns, Tokens
 from themis.api.runs.view import RunView
 from themis.api.stores import Storage, at_hand
 from themis.effects.prices import known_prices
@@ -23,6 +23,7 @@ from themis.pure.pipeline.effects import Ask
 from themis.pure.pipeline.stored_only import NOT_RUN
 from themis.pure.pipeline.swaps import (
     METADATA,
+    REFERENCES,
     SETTINGS,
     TOGETHER,
 )
@@ -32,7 +33,6 @@ from themis.pure.records.difference import CaseShare, DifferenceExplanation, Fac
 from themis.pure.records.prompt import text_of
 from themis.pure.report.differing import (
     CHANCE,
-    TITLES,
     Change,
     setting_change,
     title_of,
@@ -299,7 +299,7 @@ class _Telling:
         names = factor.split(TOGETHER)
         if len(names) > 1:
             return "needs new calls", self._hybrid_calls(names, price)
-        if factor in ("samples", "selector", "reducer", "parser", "unparsed", "metric", "references", METADATA):
+        if (factor in SETTINGS and factor != "judge") or factor in (REFERENCES, METADATA):
             return "recomputed", None
         if factor in self.runs.generation.changes or factor == CHANCE:
             return "stored answers", self._again(price) if cases else None
@@ -320,7 +320,7 @@ class _Telling:
 
     def _hybrid_calls(self, names: Sequence[str], price: Price) -> NewCalls:
         calls = (2 ** len(names) - 2) * self._generation_calls()
-        why = f"{' and '.join(TITLES[name] for name in names)} apart (all combinations, over the shared cases)"
+        why = f"{' and '.join(map(title_of, names))} apart (all combinations, over the shared cases)"
         return NewCalls(calls=calls, cost=self._cost(calls, price), why=why)
 
     def _again(self, price: Price) -> NewCalls:
