@@ -459,7 +459,7 @@ def test_what_cannot_be_explained_is_refused() -> None:
         explain_difference(store, one.run_id, store, two.run_id, "exact_match")
     with pytest.raises(SpecError, match="cases: a number from 0 up"):
         explain_difference(store, one.run_id, store, two.run_id, "contains", metric_b="f1", cases=-1)
-    with pytest.raises(SpecError, match="allowed: an Experiment"):
+    with pytest.raises(SpecError, match="allowed: a list of Experiment"):
         explain_difference(
             store,
             one.run_id,

@@ -111,15 +111,18 @@ def explain_difference(
     stores = at_hand(store_a), at_hand(store_b)
     views = RunView.of(stores[0], run_a), RunView.of(stores[1], run_b)
     metrics = _metrics(views, metric_id, metric_b)
-    given = [able for experiment in experiments for able in _components_of(experiment)]
-    found = _Telling(SwappedRuns.read(stores, views, metrics, given))
+    found = _Telling(SwappedRuns.read(stores, views, metrics, list(_components_of(experiments))))
     return found.explanation(labels_of_two(run_a, run_b, label_a, label_b), cases, known_prices(prices))
 
 
-def _components_of(experiment: Experiment) -> Iterable[Abilities]:
-    if not hasattr(experiment, "components"):
-        raise SpecError(f"explain_difference: experiments has a {type(experiment).__name__}; allowed: an Experiment")
-    return experiment.components()
+def _components_of(experiments: Any) -> Iterator[Abilities]:
+    """Yield the components of all experiments, which the checks of arguments do not know the type of."""
+    for experiment in experiments if isinstance(experiments, Iterable) else (experiments,):
+        if not hasattr(experiment, "components") or isinstance(experiment, type):
+            raise SpecError(
+                f"explain_difference: experiments has a {type(experiment).__name__}; allowed: a list of Experiment"
+            )
+        yield from experiment.components()
 
 
 def shared_metrics(a: RunView, b: RunView) -> list[str]:
