@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from themis.api.config.record import GenerationConfig as GenerationConfig
     from themis.api.deferred import submit as submit
     from themis.api.deferred import work_off as work_off
+    from themis.api.differences.attribute import explain_difference as explain_difference
     from themis.api.experiment.evaluate import evaluate as evaluate
     from themis.api.experiment.evaluate import evaluate_async as evaluate_async
     from themis.api.experiment.experiment import Experiment as Experiment
@@ -103,6 +104,7 @@ if TYPE_CHECKING:
     from themis.pure.records.config import StorageConfig as StorageConfig
     from themis.pure.records.dataset import Case as Case
     from themis.pure.records.dataset import Dataset as Dataset
+    from themis.pure.records.difference import DifferenceExplanation as DifferenceExplanation
     from themis.pure.records.generation import GenerationResult as GenerationResult
     from themis.pure.records.generation import ParsedOutput as ParsedOutput
     from themis.pure.records.generation import ReducedCandidate as ReducedCandidate

@@ -145,6 +145,10 @@ if TYPE_CHECKING:
     from themis.pure.records.dataset import Case as Case
     from themis.pure.records.dataset import CaseSource as CaseSource
     from themis.pure.records.dataset import Dataset as Dataset
+    from themis.pure.records.difference import CaseShare as CaseShare
+    from themis.pure.records.difference import DifferenceExplanation as DifferenceExplanation
+    from themis.pure.records.difference import FactorShare as FactorShare
+    from themis.pure.records.difference import NewCalls as NewCalls
     from themis.pure.records.generation import GenerationResult as GenerationResult
     from themis.pure.records.generation import Message as Message
     from themis.pure.records.generation import ParsedOutput as ParsedOutput

@@ -11,9 +11,20 @@ import pytest
 import trio
 from hypothesis import given
 
-from themis import EvaluationConfig, Experiment, GenerationConfig, InMemoryRunStore, metric, parser, reducer, verify
+from themis import (
+    EvaluationConfig,
+    Experiment,
+    GenerationConfig,
+    InMemoryRunStore,
+    evaluate,
+    metric,
+    parser,
+    reducer,
+    verify,
+)
 from themis.core import GenerationResult, ParseContext, ParsedOutput, ReducedCandidate, ScoreContext, ScoreError
 from themis.effects.options import NotStoredError
+from themis.pure.components.registry import make_builtin
 from themis.pure.pipeline.verification import Verification
 from themis.pure.records.dataset import Case
 from themis.testing.pipelines import Pipeline, ScriptedJudge, ScriptedSandbox, dataset, whole_pipelines
@@ -215,6 +226,20 @@ def test_a_component_that_is_not_at_hand_makes_it_verified_in_part(place: dict[s
     (line,) = found.not_verified
     assert line.startswith(f"{missing}: not at hand")
     assert "--config" in line
+
+
+def test_a_builtin_with_options_is_found_by_the_settings_that_the_run_tells_of_it() -> None:
+    store = InMemoryRunStore()
+    run = evaluate(
+        model="builtin/demo_model",
+        data=[{"input": "a b", "expected_output": "c d"}],
+        parser=make_builtin("builtin/regex", pattern=r"(\w+)$"),
+        metric=make_builtin("builtin/exact_match_normalized", normalization="casefold"),
+        store=store,
+    )
+    found = verify(store, run.run_id)
+    assert found.verdict == "verified"
+    assert {"parse", "score"} <= set(found.recomputed)
 
 
 def test_a_changed_component_makes_it_verified_in_part() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis.pure.identity import case_key
-from themis.pure.pairing import paired
+from themis.pure.pairing import paired, same_cases
 from themis.pure.plan import CaseItem
 from themis.pure.records.dataset import Case
 
@@ -82,3 +82,50 @@ def test_a_shuffled_renamed_run_is_paired_whole(texts: list[str], rng: random.Ra
     b = items("b", *(case(f"other-{n}", f" {kept[n]} ", n) for n in order))
     assert names(a, b) == {f"other-{n}": str(n) for n in range(len(kept))}
     assert names(b, a) == {str(n): f"other-{n}" for n in range(len(kept))}
+
+
+def same(a: list[CaseItem], b: list[CaseItem]) -> dict[str, str]:
+    ids = {item.case_key: item.case.case_id for item in (*a, *b)}
+    return {ids[key]: ids[found] for key, found in same_cases(a, b).items()}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        # What has one key and asks the same is one case, edited reference or not.
+        ([case("1", "1 + 1?", "2")], [case("1", "1 + 1?", "3")], {"1": "1"}),
+        # Ids that are row numbers say nothing of what is asked.
+        (
+            [case("0", "a?", "1"), case("1", "b?", "2")],
+            [case("0", "b?", "2"), case("1", "c?", "3")],
+            {"0": "1"},
+        ),
+        # Of several that ask the same, the first is the first.
+        (
+            [case("1", "same?", "2"), case("2", "same?", "2")],
+            [case("x", "same?", "2"), case("y", "same?", "2"), case("z", "same?", "2")],
+            {"x": "1", "y": "2"},
+        ),
+        # Other ids and an edited reference: one case, where nothing else asks it.
+        ([case("1", "a?", "2"), case("2", "b?", "2")], [case("x", "a?", "3")], {"x": "1"}),
+        ([case("1", "a?", "2"), case("2", "a?", "4")], [case("x", "a?", "3")], {}),
+        # An edited question keeps its key, its reference and most of its words.
+        ([case("1", "How much is 1 + 1?", "2")], [case("1", "How much is, please, 1 + 1?", "2")], {"1": "1"}),
+        ([case("1", "How much is 1 + 1?", "2")], [case("1", "Who wrote Faust, part 2?", "2")], {}),
+        ([case("1", "How much is 1 + 1?", "2")], [case("1", "How much is 1 + 4?", "5")], {}),
+        # Another tool shows the whole prompt, and logs the question beside it.
+        ([case("1", "a?", "2")], [case("7", "Q: a? A:", "2", question="a?")], {"7": "1"}),
+    ],
+)
+def test_the_cases_that_both_runs_have(a: list[Case], b: list[Case], expected: dict[str, str]) -> None:
+    assert same(items("one", *a), items("one", *b)) == expected
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("12")), max_size=6), st.data())
+def test_a_case_is_one_of_the_other_run_at_most(asked: list[tuple[str, str]], data: st.DataObject) -> None:
+    a = items("a", *(case(f"a{n}", text, reference) for n, (text, reference) in enumerate(asked)))
+    order = data.draw(st.permutations(asked))
+    b = items("b", *(case(f"b{n}", text, reference) for n, (text, reference) in enumerate(order)))
+    found = same_cases(a, b)
+    assert len(set(found.values())) == len(found) == len(asked)
+    assert all(one.case_key == found[one.case_key] for one in a if one.case_key in found)

@@ -20,13 +20,13 @@ OUTPUT_TOKENS: Final = 256
 """Assumed per answer where the generator states no limit."""
 _JUDGE_OVERHEAD_TOKENS: Final = 250
 """Assumed for a judge's instructions and rubric, besides the question and the answer."""
-_JUDGE_OUTPUT_TOKENS: Final = 128
+JUDGE_OUTPUT_TOKENS: Final = 128
 
 
-def _rough_tokens(text: str) -> int:
+def rough_tokens(text: str) -> int:
     """Return about how many tokens a text has.
 
-    >>> _rough_tokens("four words make tokens")
+    >>> rough_tokens("four words make tokens")
     6
     """
     return -(-len(text) // _CHARACTERS_PER_TOKEN)
@@ -55,7 +55,7 @@ def estimate_run(snapshot: RunSnapshot, components: Components) -> RunEstimate:
     repeats = repeats if isinstance(repeats, int) and repeats > 0 else 1
     calls = cases * judged * max(1, len(snapshot.identity.judge_model_refs)) * repeats
     judge_prompt = calls * (_JUDGE_OVERHEAD_TOKENS + answer) + judged * prompt_tokens
-    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * _JUDGE_OUTPUT_TOKENS)
+    totals = (prompt_tokens * candidates, cases * candidates * answer, judge_prompt, calls * JUDGE_OUTPUT_TOKENS)
     return RunEstimate(
         run_id=plan.run_id,
         total_cases=cases,
@@ -89,11 +89,11 @@ def prompt_tokens_of(run: Run, item: CaseItem) -> int:
     generator = run.components.generator
     asked = asked_likelihoods(item.case, run.identity.generation_prompt_spec)
     if asked is not None:  # the context is read with each of them
-        return sum(_rough_tokens(asked.context + text) for text in asked.continuations)
+        return sum(rough_tokens(asked.context + text) for text in asked.continuations)
     if generator.request is None:
-        return _rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case))
+        return rough_tokens((run.identity.generation_prompt_spec or PromptSpec()).render(item.case))
     request = asked_generation(run, item, 0).request
-    return _rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
+    return rough_tokens(text_of(request)) if generator.estimate is None else generator.estimate(request).prompt
 
 
 def _assumptions(longest: int | None, judged: bool, until: StoppingRule | None, *, writes: bool) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _assumptions(longest: int | None, judged: bool, until: StoppingRule | None, 
     lines = [f"a token is taken to be {_CHARACTERS_PER_TOKEN} characters of the rendered prompt", answers]
     if judged:
         lines.append(
-            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {_JUDGE_OUTPUT_TOKENS}; "
+            f"a judge call adds {_JUDGE_OVERHEAD_TOKENS} tokens of instructions and answers in {JUDGE_OUTPUT_TOKENS}; "
             "no verdict has to be asked for again"
         )
     lines.append("nothing is taken from the store; `plan` says what would be reused")

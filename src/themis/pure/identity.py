@@ -104,6 +104,16 @@ def case_key(dataset_id: str, case_id: str) -> str:
     return f"{len(dataset_id)}:{dataset_id}:{case_id}"
 
 
+def named_by(key: str) -> tuple[str, str]:
+    """Return the ids that a case key was made of: the dataset's and the case's.
+
+    >>> named_by(case_key("a:b", "7"))
+    ('a:b', '7')
+    """
+    length, _, rest = key.partition(":")
+    return rest[: int(length)], rest[int(length) + 1 :]
+
+
 def candidate_id(case_id: str, index: int) -> str:
     return f"{case_id}-candidate-{index}"
 

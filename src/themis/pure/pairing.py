@@ -7,7 +7,8 @@ regard to blanks. A text that several cases of a run have tells none of them, an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 import attrs
@@ -95,6 +96,63 @@ def paired(a: Iterable[CaseItem], b: Iterable[CaseItem]) -> Pairing:
         found, key = differing[0]
         example = of_a[found].shown, of_b[key].shown
     return Pairing(names, len(differing), example)
+
+
+def same_cases(a: Iterable[CaseItem], b: Iterable[CaseItem]) -> dict[str, str]:
+    """Return the case key in the first run, by that in the second, of all cases that both have, edited ones included.
+
+    In this order: cases of one key that ask the same; those that ask the same and have the same reference, the first
+    with the first where several do; those that `paired` finds; those that alone of their run ask the same, whatever
+    their references; and cases of one key whose references agree and whose questions share half of their words. Ids are
+    often mere row numbers: of one key alone, two cases are not one.
+    """
+    of_a, of_b = ({item.case_key: item for item in items} for items in (a, b))
+    names = {key: key for key in of_b if key in of_a and asks(of_a[key]) == asks(of_b[key])}
+    left_a, left_b = ({key: item for key, item in of.items() if key not in names} for of in (of_a, of_b))
+
+    def take(found: Mapping[str, str]) -> None:
+        for theirs, ours in found.items():
+            names[theirs] = ours
+            del left_a[ours], left_b[theirs]
+
+    take(_in_turn(left_a, left_b, lambda item: (asks(item), _reference(item))))
+    apart = (attrs.evolve(item, case_key=f"b {key}") for key, item in left_b.items())  # equal keys mean nothing here
+    found = paired((attrs.evolve(item, case_key=f"a {key}") for key, item in left_a.items()), apart)
+    take({theirs[2:]: ours[2:] for theirs, ours in found.names.items()})
+    take(_in_turn(left_a, left_b, asks, alone=True))
+    take({key: key for key in left_b if key in left_a and _is_edited(left_a[key].case, left_b[key].case)})
+    return names
+
+
+def _in_turn(
+    a: Mapping[str, CaseItem], b: Mapping[str, CaseItem], name: Callable[[CaseItem], object], *, alone: bool = False
+) -> dict[str, str]:
+    """Return keys of the first by those of the second that have the same name, in turn; or only where it is unique."""
+    of_a, of_b = dict[object, deque[str]](), dict[object, deque[str]]()
+    for items, keys in ((a, of_a), (b, of_b)):
+        for key, item in items.items():
+            keys.setdefault(name(item), deque()).append(key)
+    return {
+        theirs: ours
+        for each, keys in of_b.items()
+        if each in of_a and not (alone and (len(keys) > 1 or len(of_a[each]) > 1))
+        for ours, theirs in zip(of_a[each], keys, strict=False)
+    }
+
+
+def asks(item: CaseItem) -> str:
+    """Name what a case asks: those that ask the same have the same name."""
+    return _hash(_text(item.case.input))
+
+
+def _reference(item: CaseItem) -> str | None:
+    return None if item.case.expected_output is None else _hash(_text(item.case.expected_output))
+
+
+def _is_edited(one: Case, other: Case) -> bool:
+    words, others = ({*_text(case.input).casefold().split()} for case in (one, other))
+    shared = len(words & others) >= 0.5 * len(words | others)
+    return shared and one.expected_output == other.expected_output
 
 
 def _unique(cases: Mapping[str, _Asked], *, of_question: bool) -> dict[str, str]:

@@ -88,6 +88,8 @@ COMMANDS_TRIED: list[tuple[str, ...]] = [
     ("compare", "Prüfung-Ω", "gerichtet-é", "--cases", "1", "--output", "änderungen.html"),
     ("cases", "Prüfung-Ω", "--where", "case = 'é0'"),
     ("cases", "Prüfung-Ω", "--format", "jsonl"),
+    ("explain", "Prüfung-Ω", "gerichtet-é"),
+    ("explain", "Prüfung-Ω", "gerichtet-é", "--format", "markdown"),
     ("rank", "Prüfung-Ω", "gerichtet-é"),
     ("label", "gerichtet-é", "é0", "builtin/llm_rubric", "0.5", "--who", "Zoë", "--note", WORDS),
     ("label", "gerichtet-é"),

@@ -65,6 +65,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("inspect", "runs:inspect", "Look into a stored run."),
         ("cases", "cases:cases", "List the cases of a run that meet conditions, with answers and scores."),
         ("compare", "compare:compare", "Compare two runs, case by case."),
+        ("explain", "explain:explain", "Explain why the means of two runs differ."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
         ("leaderboard", "leaderboard:leaderboard", "Show runs as a table of models and benchmarks, with ties."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),

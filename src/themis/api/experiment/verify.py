@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
@@ -22,11 +23,13 @@ from themis.effects.jobs import JobError, in_order
 from themis.effects.reading import stored_cases
 from themis.effects.sources.source_code import source_of
 from themis.effects.stores.base import EventStore
-from themis.pure.abilities import PLACES, Components
+from themis.pure.abilities import PLACES, Abilities, Components
 from themis.pure.chain import broken_links, read_event
+from themis.pure.components.registry import make_builtin
 from themis.pure.errors import SpecError, ThemisError, UnknownComponentError
 from themis.pure.events import CaseRunEvent, RunEvent
 from themis.pure.fingerprints import component_ref
+from themis.pure.json import JSONValue, thaw
 from themis.pure.pipeline.effects import Answer, Ask, Effect
 from themis.pure.pipeline.recorded import MissingError, missing
 from themis.pure.pipeline.run import Run, planned_run
@@ -49,6 +52,7 @@ from themis.pure.protocols import ReadsParts, RunStore
 from themis.pure.records.failure import StepFailure
 from themis.pure.records.snapshot import ComponentRef, RunSnapshot
 from themis.pure.records.stored import StoredEvent
+from themis.pure.report.settings import described
 
 if TYPE_CHECKING:
     from themis.api.experiment.experiment import Experiment
@@ -313,37 +317,48 @@ class _RecordedJudge:
 
 
 def components_at_hand(
-    snapshot: RunSnapshot, given: Components | None, *, importing: bool = True
+    snapshot: RunSnapshot, given: Iterable[Abilities] | None, *, importing: bool = True
 ) -> tuple[Components, list[str]]:
     """Return the run's components as far as they are at hand, unchanged; say which are not.
 
+    A builtin that is not as its name alone makes it is made as the run describes it: its fingerprint tells whether
+    that is the one.
+
     Args:
         snapshot: the run's.
-        given: where they are looked for first.
+        given: where they are looked for first; several may have one name.
         importing: whether a name may be one to import, which runs its module's code.
     """
     notes: list[str] = []
-    by_id = {able.component_id: able.component for able in given} if given is not None else {}
+    by_id: dict[str, list[Any]] = {}
+    for able in given or ():
+        by_id.setdefault(able.component_id, []).append(able.component)
+    settings = {(place, ref.fingerprint): said for place, ref, said in described(snapshot)}
+
+    def the_one(components: Iterable[Any], ref: ComponentRef) -> Any:
+        named = ((each, component_ref(each, source_of, snapshot.identity_algorithm)) for each in components)
+        return next((each for each, its in named if its.fingerprint == ref.fingerprint), None)
 
     def find(place: str, ref: ComponentRef | None) -> Any:
         if ref is None:
             return None
         if place == "judge_models":
             return _RecordedJudge(ref.component_id)
-        component = by_id.get(ref.component_id)
+        found, there = None, by_id.get(ref.component_id, [])
+        problem = "its code or configuration is not the one that the run used"
         try:
-            if component is None and place != "generator" and (importing or ref.component_id.startswith("builtin/")):
-                component = resolve_component(ref.component_id)
-            current = component_ref(component, source_of, snapshot.identity_algorithm) if component else None
+            if not there and place != "generator" and (importing or ref.component_id.startswith("builtin/")):
+                there = [resolve_component(ref.component_id)]
+            found = the_one(there, ref)
         except ThemisError as error:
             why = "nothing of this name" if isinstance(error, UnknownComponentError) else str(error)
-            notes.append(f"{ref.component_id}: not at hand ({why}); pass the experiment (--config) to verify it too")
-            return None
-        if current is not None and current.fingerprint == ref.fingerprint:
-            return component
-        if place != "generator":  # its answers are recorded; only the seeds that it was given rest on it
-            notes.append(f"{ref.component_id}: its code or configuration is not the one that the run used")
-        return None
+            problem = f"not at hand ({why}); pass the experiment (--config) to verify it too"
+        if found is None and place != "generator":  # its answers are recorded; only its seeds would rest on it
+            with contextlib.suppress(ThemisError):
+                found = the_one(_as_described(ref, settings.get((place, ref.fingerprint))), ref)
+            if found is None:
+                notes.append(f"{ref.component_id}: {problem}")
+        return found
 
     placed: dict[str, Any] = {}
     for place in PLACES:
@@ -351,3 +366,9 @@ def components_at_hand(
         several = isinstance(refs, tuple)
         placed[place] = [one for ref in refs if (one := find(place, ref))] if several else find(place, refs)
     return Components.of(**placed), notes
+
+
+def _as_described(ref: ComponentRef, settings: JSONValue) -> Iterator[Any]:
+    """Yield a builtin with the settings that a run tells of it."""
+    if ref.component_id.startswith("builtin/") and isinstance(settings, Mapping):
+        yield make_builtin(ref.component_id, **thaw(settings))

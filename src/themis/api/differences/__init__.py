@@ -1,0 +1,1 @@
+"""Why the means of two stored runs differ."""
