@@ -62,7 +62,8 @@ MADE: Final = (
     EvaluationConfig, Score, StoppingRule,
 )  # fmt: skip
 READERS: Final = (
-    "changed_cases", "compare", "compare_statistics", "compare_until", "explain_difference", "find_cases", "find_runs", "get_case_view",
+    "changed_cases", "compare", "compare_statistics", "compare_until", "explain_difference", "find_cases", "find_runs",
+    "get_case_view",
     "get_evaluation_execution", "get_execution_state", "get_run_snapshot", "get_stored_run", "get_timeline",
     "get_traces", "give_labels", "import_bundle_file", "import_labels", "list_runs", "next_labels", "quickcheck",
     "rank", "read_bundle", "search", "submit", "verify", "write_bundle",
