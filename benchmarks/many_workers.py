@@ -10,12 +10,14 @@ as root): so four workers on a machine of two processors show what they would do
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,9 +53,12 @@ def experiment_of(path: Path, dsn: str, workers: int) -> Experiment:
 
 def measured_run(path: Path, dsn: str, workers: int) -> dict[str, Any]:
     """Run, and return what it took: seconds, seconds of processors, and memory."""
+    over, peaks = threading.Event(), [0]
+    threading.Thread(target=_note_peaks, args=(over, peaks), daemon=True).start()
     started, busy = time.perf_counter(), _busy()
     result = experiment_of(path, dsn, workers).run(engine=Processes(workers=workers))
     seconds, busy = time.perf_counter() - started, _busy() - busy
+    over.set()
     mine, theirs = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     of_workers, of_this = (used.ru_utime + used.ru_stime for used in (theirs, mine))
     return {
@@ -61,7 +66,7 @@ def measured_run(path: Path, dsn: str, workers: int) -> dict[str, Any]:
         "workers_s": of_workers,
         "others_s": busy - of_workers - of_this,
         "peak_mb": mine.ru_maxrss / 1024,
-        "worker_mb": theirs.ru_maxrss / 1024,
+        "worker_mb": max(peaks) / 1024,
         "run_id": result.run_id,
         "status": result.status,
     }
@@ -82,6 +87,16 @@ def measured_reading(path: Path, dsn: str, workers: int, run_id: str, cases: int
             verdict = verify(store, run_id, experiment=experiment, jobs=jobs).verdict
             said.append(f"{verdict} by {jobs} in {time.perf_counter() - started:.0f} s")
         return ", ".join(said)
+
+
+def _note_peaks(over: threading.Event, peaks: list[int]) -> None:
+    """Note the peak memory of this process's children, in KB; what the system says of them afterwards is of both."""
+    while not over.wait(1):
+        for status in Path("/proc").glob("[0-9]*/status"):
+            with contextlib.suppress(OSError):
+                said = dict(line.split(":", 1) for line in status.read_text(encoding="utf-8").splitlines())
+                if int(said["PPid"]) == os.getpid() and "VmHWM" in said:
+                    peaks.append(int(said["VmHWM"].split()[0]))
 
 
 def _busy() -> float:

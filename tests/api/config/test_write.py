@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from jsonschema.validators import Draft202012Validator
 
@@ -29,6 +29,7 @@ from themis.pure.json import thaw
 from themis.pure.records.config import RuntimeConfig, StorageConfig
 from themis.pure.records.dataset import Case, Dataset
 from themis.pure.records.prompt import PromptSpec
+from themis.pure.security import find_secrets
 from themis.pure.templates import escaped
 from themis.testing import strategies
 
@@ -130,6 +131,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
 def test_what_is_written_compiles_to_the_same_run(experiment: Experiment) -> None:
     folder = Path("/somewhere")
     tree = config_of(experiment, relative_to=folder)
+    assume(not find_secrets({**tree, "datasets": None}))  # a key may be called APIKEY by chance, and then is refused
     assert Draft202012Validator(config_schema()).is_valid(tree)
     for text, read in ((write_yaml(tree), read_yaml), (json.dumps(tree), json.loads)):
         again = build(Experiment, read(text), folder)

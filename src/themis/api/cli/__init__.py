@@ -67,7 +67,7 @@ COMMANDS: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         ("compare", "compare:compare", "Compare two runs, case by case."),
         ("explain", "explain:explain", "Explain why the means of two runs differ."),
         ("label", "label:label", "Label a run's answers, and see how far a metric agrees with people."),
-        ("leaderboard", "leaderboard:leaderboard", "Show runs as a table of models and benchmarks, with ties."),
+        ("leaderboard", "leaderboard:leaderboard", "Show runs as a leaderboard of models and benchmarks."),
         ("rank", "rank:rank", "Rank several runs on one metric, with intervals."),
         ("export", "bundles:export", "Write one stage of a run as a portable bundle, or its scores for other tools."),
         ("seal", "seal:seal", "Write a run's result into one file that a stranger can check, signed."),

@@ -38,7 +38,7 @@ def leaderboard(
     json_output: Annotated[bool, Parameter(name="--json", negative="", help="As --format json.")] = False,
     store: Annotated[list[str] | None, _STORES] = None,
 ) -> None:
-    """Show runs as a leaderboard: models in rows, benchmarks and metrics in columns.
+    """Show runs as a leaderboard of models and benchmarks.
 
     Every two rows of a column are compared, case by case, in one family of tests:
     rows that share a letter are not told apart, and ranks have intervals.

@@ -244,22 +244,35 @@ def as_spec(value: PromptSpec | Mapping[str, Any] | Path | str | None) -> Prompt
 
 
 @attrs.frozen(kw_only=True, field_transformer=named_fields)
-class GenerationConfig(FrozenModel):
-    """How candidates are made.
+class CandidatesConfig(FrozenModel):
+    """How many candidates are made, by whichever model, and what becomes of them.
 
     Attributes:
-        generator: a component, a builtin's id, a model string, or an import path.
         candidate_policy: `num_samples`, `pass_k`, `best_of`, `self_consistency_count`; the largest counts.
-        prompt_spec: the text around each case's input, and the examples before it.
         selector: chooses among candidates.
         reducer: makes one answer of them.
     """
 
-    generator: Generator
     candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
-    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = attrs.field(default=None, converter=as_spec)
     selector: Selector = None
     reducer: Reducer = None
+
+
+def _model_first(kind: type, fields: list[attrs.Attribute[Any]]) -> list[attrs.Attribute[Any]]:
+    return sorted(named_fields(kind, fields), key=lambda field: field.name in attrs.fields_dict(CandidatesConfig))
+
+
+@attrs.frozen(kw_only=True, field_transformer=_model_first)
+class GenerationConfig(CandidatesConfig):
+    """How candidates are made.
+
+    Attributes:
+        generator: a component, a builtin's id, a model string, or an import path.
+        prompt_spec: the text around each case's input, and the examples before it.
+    """
+
+    generator: Generator
+    prompt_spec: Annotated[PromptSpec, PromptConfig] | None = attrs.field(default=None, converter=as_spec)
 
     @property
     def answers_per_case(self) -> int:

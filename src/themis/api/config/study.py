@@ -10,7 +10,7 @@ import attrs
 
 from themis.api.config.keys import Bound
 from themis.api.config.record import (
-    CandidatePolicy,
+    CandidatesConfig,
     ComponentConfig,
     DatasetConfig,
     EvaluationConfig,
@@ -19,8 +19,6 @@ from themis.api.config.record import (
     Metric,
     Parser,
     PromptConfig,
-    Reducer,
-    Selector,
     as_evaluation,
     as_runtime,
     as_several,
@@ -136,21 +134,6 @@ class GateConfig(FrozenModel):
     basis: Literal["interval", "mean"] = attrs.field(default="interval", validator=one_of("interval", "mean"))
 
 
-@attrs.frozen(kw_only=True, field_transformer=named_fields)
-class StudyGeneration(FrozenModel):
-    """How candidates are made, by whichever model.
-
-    Attributes:
-        candidate_policy: `num_samples`, `pass_k`, `best_of`, `self_consistency_count`; the largest counts.
-        selector: chooses among candidates.
-        reducer: makes one answer of them.
-    """
-
-    candidate_policy: CandidatePolicy = attrs.field(default=EMPTY, converter=json_object)
-    selector: Selector = None
-    reducer: Reducer = None
-
-
 # --- axes, in any form that they are given in -------------------------------------------------------------
 
 
@@ -245,8 +228,8 @@ def _seeds(value: Any) -> tuple[int, ...]:
     return found
 
 
-def _generation(value: Any) -> StudyGeneration:
-    return StudyGeneration() if value is None else record_of(StudyGeneration, value, "generation")
+def _generation(value: Any) -> CandidatesConfig:
+    return CandidatesConfig() if value is None else record_of(CandidatesConfig, value, "generation")
 
 
 def _gate(value: Any) -> GateConfig | None:
@@ -297,7 +280,7 @@ class StudyConfig(FrozenModel):
     seeds: tuple[int, ...] = attrs.field(default=(), converter=_seeds)
     exclude: tuple[Mapping[str, JSONValue], ...] = attrs.field(default=(), converter=json_objects)
     cells: Mapping[str, Mapping[str, JSONValue]] = attrs.field(default=EMPTY, converter=_cells)
-    generation: StudyGeneration = attrs.field(factory=StudyGeneration, converter=_generation)
+    generation: CandidatesConfig = attrs.field(factory=CandidatesConfig, converter=_generation)
     evaluation: EvaluationConfig = attrs.field(factory=EvaluationConfig, converter=as_evaluation)
     gate: GateConfig | None = attrs.field(default=None, converter=_gate)
     storage: StorageConfig = attrs.field(factory=StorageConfig, converter=as_storage)

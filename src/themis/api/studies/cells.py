@@ -11,6 +11,7 @@ import attrs
 
 from themis.api.catalog.benchmark import Benchmark
 from themis.api.config.change import with_value
+from themis.api.config.record import CandidatesConfig
 from themis.api.config.study import BenchmarkConfig, StudyConfig
 from themis.api.experiment.experiment import Experiment
 from themis.pure.benchmarks.suites import find_suite
@@ -190,11 +191,9 @@ def _base(
             evaluation=study.evaluation,
             datasets=study.datasets[name],
         )
-    made = study.generation
+    made = {field.name: getattr(study.generation, field.name) for field in attrs.fields(CandidatesConfig)}
     return found.evolve(
-        generation=found.generation.evolve(
-            candidate_policy=made.candidate_policy, selector=made.selector, reducer=made.reducer
-        ),
+        generation=found.generation.evolve(**made),
         storage=study.storage,
         runtime=study.runtime,
         environment_metadata={**study.environment_metadata, **found.environment_metadata},

@@ -33,7 +33,8 @@ class UnknownScoreError(LookupError):
 
     def __init__(self, asks: Sequence[Ask] = (), lacking: Sequence[str] = ()) -> None:
         super().__init__(", ".join([*(ask.what for ask in asks), *lacking]))
-        self.asks, self.lacking = tuple(asks), tuple(lacking)
+        self.asks: tuple[Ask, ...] = tuple(asks)
+        self.lacking: tuple[str, ...] = tuple(lacking)
 
 
 def driven(program: Program[Any], recalled: Callable[[str], Recalled | None]) -> Any:
