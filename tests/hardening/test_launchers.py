@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.hardening.conftest import Report
 from tests.postgres_server import PostgresServer
+
+from themis.api.config.files import read_yaml
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "many-workers.md").read_text(encoding="utf-8")
 CASES = 120
@@ -223,7 +224,7 @@ def test_an_array_of_slurm(slurm: Path, folder: Path, store: str, server: Postgr
 
 def test_an_indexed_job_of_kubernetes(folder: Path, store: str, report: Report) -> None:
     validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate is not installed")
-    job: Mapping[str, Any] = yaml.safe_load(template("yaml", "An Indexed Job of Kubernetes"))
+    job: Mapping[str, Any] = read_yaml(template("yaml", "An Indexed Job of Kubernetes"))
     validate.validate(job, validate.latest_version(), strict=True)
     run_id = submitted(store)
     (container,) = job["spec"]["template"]["spec"]["containers"]

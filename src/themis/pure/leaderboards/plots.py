@@ -14,10 +14,12 @@ from themis.pure.report.plots import label, line, svg
 from themis.pure.report.sections import short
 from themis.pure.text import one_line
 
-_LEFT: Final = 150.0
+_LEFT: Final = 200.0
 _RIGHT: Final = 508.0
 _STEP: Final = 24
-_LONGEST: Final = 24
+_LONGEST: Final = 28
+_FITTING: Final = 20
+"""A name of so many characters fits beside a plot in any font; a longer one is drawn narrower."""
 
 
 def intervals_plot(board: Leaderboard, column: Column) -> Markup:
@@ -32,6 +34,13 @@ def intervals_plot(board: Leaderboard, column: Column) -> Markup:
     return svg(bottom + 26, f"{column.name}: {one_line(spoken)}", _intervals(shown, place, low, high, bottom))
 
 
+def _row_name(height: float, name: str) -> Markup:
+    if len(name) <= _FITTING:
+        return label(_LEFT - 10, height, name, "end", "name")
+    fitted = {"textLength": f"{_LEFT - 14:.0f}", "lengthAdjust": "spacingAndGlyphs"}
+    return element("text", name, class_="name", x=f"{_LEFT - 10:.1f}", y=f"{height:.1f}", text_anchor="end", **fitted)
+
+
 def _spoken(cell: Cell) -> str:
     if cell.estimate is None:
         return "missing"
@@ -44,7 +53,7 @@ def _intervals(
     yield from _ticks(low, high, place, 4, bottom)
     for number, (name, cell) in enumerate(shown):
         middle = _STEP * number + 16
-        yield label(_LEFT - 10, middle + 4, name, "end", "name")
+        yield _row_name(middle + 4, name)
         estimate = cell.estimate
         if estimate is None or estimate.mean is None:
             yield label(_LEFT + 4, middle + 4, "missing", "start", "missing")
@@ -85,7 +94,8 @@ def _ticks(low: float, high: float, place: Callable[[float], float], top: float,
 _TOP: Final = 22.0
 _FLOOR: Final = 230.0
 _START: Final = 52.0
-_MOST_NAMED: Final = 12
+_MOST_NAMED: Final = 8
+"""Of more points, those on the frontier alone are named: names would cover each other."""
 
 
 def frontier_plot(column: Column, points: Sequence[Point]) -> Markup:
@@ -115,7 +125,7 @@ def _scatter(points: Sequence[Point]) -> Iterator[Markup]:
         corners = [f"{x(across(each.cost)):.1f},{y(each.mean):.1f}" for each in best]
         yield element("polyline", class_="frontier", points=" ".join(corners))
     names = words.short_names([each.row for each in points], _LONGEST)
-    named = [*best, *(each for each in points if not each.is_best)][:_MOST_NAMED]
+    named = points if len(points) <= _MOST_NAMED else best[:_MOST_NAMED]
     for each in points:
         at, height = x(across(each.cost)), y(each.mean)
         kind = "mean best" if each.is_best else "mean bound" if each.is_lower_bound else "mean"
@@ -158,7 +168,7 @@ def _bands(heat: HeatMap, bottom: float) -> Iterator[Markup]:
     width, names = heat.high - heat.low or 1.0, words.short_names(heat.rows, _LONGEST)
     for number, (name, bands) in enumerate(zip(heat.rows, heat.bands, strict=True)):
         top = _STEP * number + 4
-        yield label(_LEFT - 10, top + 15, names[name], "end", "name")
+        yield _row_name(top + 15, names[name])
         step = (_RIGHT - _LEFT) / max(1, len(bands))
         for place, value in enumerate(bands):
             if value is None:
