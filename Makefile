@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million workers ten-million demo-cluster coverage-table generated hardening logs hf real-model coverage clean
+.PHONY: help demo docs test lint types pyright contracts unit quick package httpx2 bench bench-peers million workers ten-million ray demo-cluster coverage-table generated hardening logs hf real-model coverage clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,13 @@ httpx2: $(VENV)/.dev  ## the tests of providers with the other HTTP library
 $(VENV)/.cluster: $(VENV)/.base
 	$(BIN)/python -m pip install --quiet --editable '.[dask,postgres]'
 	@touch $@
+
+$(VENV)/.ray: $(VENV)/.dev
+	$(BIN)/python -m pip install --quiet --editable '.[ray]'
+	@touch $@
+
+ray: $(VENV)/.ray  ## runs by workers of Ray, which is installed first; PostgreSQL must be installed
+	$(BIN)/python -m pytest -q -n 0 -m "" tests/laws/test_killed_workers.py -k Ray
 
 demo-cluster: $(VENV)/.cluster  ## one run by Dask workers into PostgreSQL, both started here; PostgreSQL must be installed
 	$(BIN)/python examples/cluster.py

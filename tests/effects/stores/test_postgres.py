@@ -166,3 +166,22 @@ def test_an_error_is_told_once(fresh: Fresh, caplog: pytest.LogCaptureFixture) -
     ):
         store._execute_many(db, "insert into blob values (:ref, :content)", rows)
     assert not caplog.messages
+
+
+def test_a_store_that_is_closed_leaves_no_connection_of_a_reader_that_does_not_read_on(fresh: Fresh) -> None:
+    config = fresh("postgres")
+    pipeline = Pipeline(
+        cases=3, samples=1, generator=("right",), reducer=None, parser=None, metrics=(("right",),), judge=None
+    )
+    store = open_store(config)
+    run_id = pipeline.experiment().run(store=store).run_id
+    events = store.events(run_id)
+    assert next(events).event_type == "run_started"
+    reading = "select count(*) from pg_stat_activity where state like 'idle in transaction%'"
+    assert query(config, reading) == [(1,)]
+    store.close()
+    for _ in range(1_000):  # the server may need a moment to notice
+        if query(config, reading) == [(0,)]:
+            break
+    assert query(config, reading) == [(0,)]
+    del events

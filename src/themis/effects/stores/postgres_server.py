@@ -71,6 +71,7 @@ class Server:
         self._password = str(place.get("password") or "")
         self.name: str = f"{host}:{port}/{place.get('dbname') or ''}?schema={schema}"
         self._free: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._lent: set[Connection] = set()
         weakref.finalize(self, _close_all, self._free)  # a store that nobody closed has connections all the same
 
     def connect(self, name: str = "themis") -> Connection:
@@ -95,19 +96,24 @@ class Server:
             connection = self._free.get_nowait()
         except queue.Empty:
             connection = self.connect()
+        self._lent.add(connection)
         try:
             yield connection
         except BaseException:
             connection.close()
             raise
+        finally:
+            self._lent.discard(connection)
         if connection.closed or self._free.qsize() >= _READERS_KEPT:
             connection.close()
         else:
             self._free.put(connection)
 
     def close(self) -> None:
-        """Close the connections that are not lent out."""
+        """Close all connections, those too that somebody reads by who will not read on."""
         _close_all(self._free)
+        for connection in tuple(self._lent):
+            connection.close()
 
     @contextlib.contextmanager
     def errors(self) -> Iterator[None]:
