@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
 Tracer = Callable[[FrameType, str, Any], Any]
@@ -29,19 +29,33 @@ def limited(steps: int, compute: Callable[..., T], *arguments: Any) -> T:
     >>> limited(100, sorted, [2, 1])
     [1, 2]
     """
-    left = steps
+    left, calls = steps, 0
 
     def count(frame: FrameType, event: str, argument: Any) -> Tracer:
-        nonlocal left
+        nonlocal left, calls
         left -= 1
         # Not at a return or an exception: a generator that is being closed has these, and could pass nothing on.
         if left < 0 and event in ("call", "line"):
+            calls = 0
+            sys.setprofile(look_again)
             raise StepLimitReached
         return count
 
-    before = sys.gettrace()
+    def look_again(frame: FrameType, event: str, argument: Any) -> None:
+        # Who raises is traced no more. Where nothing is passed on, as by a finalizer that was running just then, the
+        # computation would go on for ever; what cleans up on the way out takes far fewer calls than that.
+        nonlocal calls
+        calls += 1
+        if calls > _CALLS_TO_END:
+            sys.settrace(count)
+
+    before, profile = sys.gettrace(), sys.getprofile()
     sys.settrace(count)
     try:
         return compute(*arguments)
     finally:
+        sys.setprofile(profile)
         sys.settrace(before)
+
+
+_CALLS_TO_END: Final = 100_000
