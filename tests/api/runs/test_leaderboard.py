@@ -6,13 +6,12 @@ import csv
 import hashlib
 import io
 import json
-import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.pdflatex import assert_compiles, needs_pdflatex
 
 from themis import (
     Case,
@@ -469,21 +468,8 @@ def test_no_name_means_anything_but_itself_in_any_format(hostile: Leaderboard) -
     assert all(not str(cell).lstrip().startswith(tuple("=+@")) for row in rows for cell in row.values())
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+@needs_pdflatex
 @pytest.mark.slow
 def test_latex_compiles(hostile: Leaderboard, board: Leaderboard, store: InMemoryRunStore, tmp_path: Path) -> None:
     tables = [hostile.to_latex(), board.to_latex(), leaderboard(store=store, baseline="lab/bad").to_latex()]
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}"
-    document = "\n".join([head, *(f"{table}\\clearpage" for table in tables), r"\end{document}"])
-    (tmp_path / "board.tex").write_text(document, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "board.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "No pages of output" not in done.stdout
-    assert not (tmp_path / "pwned").exists()
+    assert_compiles(tables, tmp_path)

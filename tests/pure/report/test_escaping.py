@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.pdflatex import assert_compiles, needs_pdflatex
 
 from themis import InMemoryRunStore, evaluate
 from themis.api.runs.report import Reporter, result_table
@@ -104,26 +103,7 @@ def test_json_and_rows_hold_texts_as_they_are(run: tuple[InMemoryRunStore, str])
     assert [row["case_id"] for row in data["score_rows"]] == HOSTILE
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+@needs_pdflatex
 @pytest.mark.slow
 def test_latex_compiles_whatever_the_data_says(run: tuple[InMemoryRunStore, str], tmp_path: Path) -> None:
-    table = Reporter(run[0]).export_latex(run[1])
-    document = "\n".join(
-        [
-            r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{booktabs}\begin{document}",
-            table,
-            r"\end{document}",
-        ]
-    )
-    (tmp_path / "report.tex").write_text(document, encoding="utf-8")
-    done = subprocess.run(
-        ["pdflatex", "-draftmode", "-interaction=nonstopmode", "-halt-on-error", "report.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert not (tmp_path / "pwned").exists()
-    assert "No pages of output" not in done.stdout
+    assert_compiles([Reporter(run[0]).export_latex(run[1])], tmp_path)
